@@ -1,0 +1,1 @@
+"""The `privacyplease.proxy.v1` contract, generated from `protos/privacyplease/proxy/v1`."""
