@@ -115,7 +115,15 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Status: FAILED_PRECONDITION.
     """
-    ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 13
+    ERROR_REASON_WRONG_PASSPHRASE: _ErrorReason.ValueType  # 13
+    """The proxy runs, but the passphrase it was given does not open its master key. It answers nothing until it is started
+    with the right one.
+
+        { "reason": "ERROR_REASON_WRONG_PASSPHRASE", "domain": "proxy.privacyplease" }
+
+    Status: FAILED_PRECONDITION.
+    """
+    ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 14
     """A fault of the proxy itself. Its log has the details under the same id.
 
         { "reason": "ERROR_REASON_INTERNAL", "domain": "proxy.privacyplease", "metadata": { "id": "5f2c9a" } }
@@ -221,7 +229,15 @@ ERROR_REASON_KEY_UNAVAILABLE: ErrorReason.ValueType  # 12
 
 Status: FAILED_PRECONDITION.
 """
-ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 13
+ERROR_REASON_WRONG_PASSPHRASE: ErrorReason.ValueType  # 13
+"""The proxy runs, but the passphrase it was given does not open its master key. It answers nothing until it is started
+with the right one.
+
+    { "reason": "ERROR_REASON_WRONG_PASSPHRASE", "domain": "proxy.privacyplease" }
+
+Status: FAILED_PRECONDITION.
+"""
+ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 14
 """A fault of the proxy itself. Its log has the details under the same id.
 
     { "reason": "ERROR_REASON_INTERNAL", "domain": "proxy.privacyplease", "metadata": { "id": "5f2c9a" } }

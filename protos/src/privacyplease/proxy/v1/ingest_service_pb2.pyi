@@ -35,7 +35,7 @@ class IngestRequest(_message.Message):
     arrow: _builtins.bytes
     """An Arrow IPC stream: its schema and any number of record batches. Up to 65,536 records and 16 MiB."""
     json_lines: _builtins.str
-    """One JSON object a line, a record each. Up to 65,536 records and 16 MiB."""
+    """One JSON object a line, a record each; durations are numbers (seconds). Up to 65,536 records and 16 MiB."""
     def __init__(
         self,
         *,

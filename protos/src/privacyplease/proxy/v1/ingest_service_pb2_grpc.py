@@ -48,8 +48,9 @@ class IngestServiceServicer:
 
     def Ingest(self, request_iterator, context):
         """Ingest takes a stream of batches and answers each with one acknowledgement, in order. A batch is acknowledged when all
-        its good records are durable on the storage server: what is acknowledged survives a crash of any part. Atomic for
-        each batch. Idempotent: a batch sent twice changes no answer, and of a session reported several times (same subject,
+        its good records are durable on the storage server: what is acknowledged survives a crash of any part. A
+        batch whose acknowledgement never came may be stored wholly, in part or not at all; sending it again completes it.
+        Idempotent: a batch sent twice changes no answer, and of a session reported several times (same subject,
         place and start) the longest form counts. Bad records are listed in the acknowledgement and not stored; the rest is.
         A batch that cannot be read at all ends the stream with ERROR_REASON_MALFORMED_BATCH; batches acknowledged before it
         stay stored. The proxy reads a few batches ahead and no more, so a slow store slows the sender down.

@@ -35,8 +35,9 @@ class IngestServiceStub:
     def __new__(cls, channel: _aio.Channel) -> IngestServiceAsyncStub: ...
     Ingest: _grpc.StreamStreamMultiCallable[_ingest_service_pb2.IngestRequest, _ingest_service_pb2.IngestResponse]
     """Ingest takes a stream of batches and answers each with one acknowledgement, in order. A batch is acknowledged when all
-    its good records are durable on the storage server: what is acknowledged survives a crash of any part. Atomic for
-    each batch. Idempotent: a batch sent twice changes no answer, and of a session reported several times (same subject,
+    its good records are durable on the storage server: what is acknowledged survives a crash of any part. A
+    batch whose acknowledgement never came may be stored wholly, in part or not at all; sending it again completes it.
+    Idempotent: a batch sent twice changes no answer, and of a session reported several times (same subject,
     place and start) the longest form counts. Bad records are listed in the acknowledgement and not stored; the rest is.
     A batch that cannot be read at all ends the stream with ERROR_REASON_MALFORMED_BATCH; batches acknowledged before it
     stay stored. The proxy reads a few batches ahead and no more, so a slow store slows the sender down.
@@ -49,8 +50,9 @@ class IngestServiceAsyncStub(IngestServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Ingest: _aio.StreamStreamMultiCallable[_ingest_service_pb2.IngestRequest, _ingest_service_pb2.IngestResponse]  # type: ignore[assignment]
     """Ingest takes a stream of batches and answers each with one acknowledgement, in order. A batch is acknowledged when all
-    its good records are durable on the storage server: what is acknowledged survives a crash of any part. Atomic for
-    each batch. Idempotent: a batch sent twice changes no answer, and of a session reported several times (same subject,
+    its good records are durable on the storage server: what is acknowledged survives a crash of any part. A
+    batch whose acknowledgement never came may be stored wholly, in part or not at all; sending it again completes it.
+    Idempotent: a batch sent twice changes no answer, and of a session reported several times (same subject,
     place and start) the longest form counts. Bad records are listed in the acknowledgement and not stored; the rest is.
     A batch that cannot be read at all ends the stream with ERROR_REASON_MALFORMED_BATCH; batches acknowledged before it
     stay stored. The proxy reads a few batches ahead and no more, so a slow store slows the sender down.
@@ -66,8 +68,9 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_ingest_service_pb2.IngestResponse], _abc.AsyncIterator[_ingest_service_pb2.IngestResponse]]:
         """Ingest takes a stream of batches and answers each with one acknowledgement, in order. A batch is acknowledged when all
-        its good records are durable on the storage server: what is acknowledged survives a crash of any part. Atomic for
-        each batch. Idempotent: a batch sent twice changes no answer, and of a session reported several times (same subject,
+        its good records are durable on the storage server: what is acknowledged survives a crash of any part. A
+        batch whose acknowledgement never came may be stored wholly, in part or not at all; sending it again completes it.
+        Idempotent: a batch sent twice changes no answer, and of a session reported several times (same subject,
         place and start) the longest form counts. Bad records are listed in the acknowledgement and not stored; the rest is.
         A batch that cannot be read at all ends the stream with ERROR_REASON_MALFORMED_BATCH; batches acknowledged before it
         stay stored. The proxy reads a few batches ahead and no more, so a slow store slows the sender down.

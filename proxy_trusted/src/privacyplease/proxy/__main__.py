@@ -1,0 +1,96 @@
+"""Runs the trusted proxy: `python -m privacyplease.proxy --home DIR --storage-server HOST:PORT`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from privacyplease.proxy.errors import ConfigurationError
+from privacyplease.proxy.home import Home
+from privacyplease.proxy.predicate import MOST_TAGS
+from privacyplease.proxy.server import Proxy, Settings
+
+GRACE_SECONDS = 10.0
+
+_log = logging.getLogger("privacyplease.proxy")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs until SIGTERM or SIGINT.
+
+    Returns:
+        0 after a graceful stop; 2 if a file or flag is wrong.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    flags = _parser().parse_args(arguments)
+    try:
+        proxy = Proxy(_settings(flags))
+        port = proxy.bind(flags.listen)
+    except (ConfigurationError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    stopped = _stop_signals()
+    proxy.start()
+    address = f"{flags.listen.rpartition(':')[0]}:{port}"
+    _log.info("%s on %s", f"locked ({proxy.locked})" if proxy.locked else "serving", address)
+    if flags.address_file:
+        _announce(flags.address_file, address)
+    stopped.wait()
+    proxy.stop(GRACE_SECONDS)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="privacyplease-proxy", description="The trusted proxy of Privacy Please.")
+    parser.add_argument("--listen", default="127.0.0.1:50050", help="address to serve on; port 0 chooses one")
+    parser.add_argument("--storage-server", required=True, metavar="HOST:PORT", help="the untrusted storage server")
+    parser.add_argument("--home", required=True, type=Path, help="folder of keys and trusted state, made on first use")
+    parser.add_argument("--passphrase-file", type=Path, help="file with the passphrase of the master key")
+    parser.add_argument("--address-file", type=Path, help="file to write the address to, once serving")
+    parser.add_argument("--workers", type=int, default=16, help="calls answered at once")
+    parser.add_argument("--most-tags", type=int, default=MOST_TAGS, help="tags that one question may touch")
+    return parser
+
+
+def _settings(flags: argparse.Namespace) -> Settings:
+    return Settings(
+        home=Home(flags.home),
+        storage=flags.storage_server,
+        passphrase=_passphrase(flags.passphrase_file),
+        workers=flags.workers,
+        most_tags=flags.most_tags,
+    )
+
+
+def _passphrase(file: Path | None) -> str | None:
+    """From the file or from PRIVACYPLEASE_PASSPHRASE; never from an argument, which every process can read."""
+    try:
+        given = file.read_text().strip() if file else os.environ.pop("PRIVACYPLEASE_PASSPHRASE", None)
+    except OSError as error:
+        raise ConfigurationError(f"{file}: cannot be read: {error.strerror}") from error
+    if given == "":
+        raise ConfigurationError("the passphrase is empty")
+    return given
+
+
+def _stop_signals() -> threading.Event:
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    return stopped
+
+
+def _announce(file: Path, address: str) -> None:
+    """Writes the address whole or not at all, so that whoever waits for the file never reads half of it."""
+    part = file.with_suffix(".part")
+    part.write_text(address + "\n")
+    part.replace(file)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

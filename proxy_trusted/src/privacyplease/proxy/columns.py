@@ -1,0 +1,221 @@
+"""The types of columns: how a value is read, kept in a cell, and shown.
+
+`read` takes a column as it came (typed, or text that reads as the type) and gives the stored form and which rows are
+bad. `show` takes the stored form back to what people read. Both work on whole columns.
+
+>>> read(pa.array(["AA-BB-CC-DD-EE-FF", "aabb.ccdd.eeff", "bogus", None]), ColumnType.MAC).bad.tolist()
+[False, False, True, False]
+>>> show(pa.array([0xAABBCCDDEEFF]), ColumnType.MAC).to_pylist()
+['aa:bb:cc:dd:ee:ff']
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+MAC_DIGITS = 12
+TIMESTAMP = pa.timestamp("ms", tz="UTC")
+DURATION = pa.duration("ms")
+
+# Three notations in use, and none at all; a separator is between all groups or none.
+_MAC = (
+    r"^(?:[0-9a-f]{12}|(?:[0-9a-f]{2}:){5}[0-9a-f]{2}|(?:[0-9a-f]{2}-){5}[0-9a-f]{2}|(?:[0-9a-f]{4}\.){2}[0-9a-f]{4})$"
+)
+_DATE = r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+_CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d"
+_ISO_8601 = rf"^{_DATE}[T ]{_CLOCK}:[0-5]\d(?:\.\d{{1,9}})?(?:Z|[+-](?:{_CLOCK}|(?:[01]\d|2[0-3])[0-5]\d))$"
+_SECONDS = r"^\d{1,12}(?:\.\d{1,3})?$"
+_INTEGER = r"^[+-]?\d{1,18}$"
+_FLOAT = r"^[+-]?\d{1,17}(?:\.\d{1,17})?(?:[eE][+-]?\d{1,3})?$"
+_BOOLEAN = r"^(?:true|false)$"
+
+Mask = npt.NDArray[np.bool_]
+
+
+class ColumnType(StrEnum):
+    """What a column holds."""
+
+    MAC = "mac"
+    STRING = "string"
+    TIMESTAMP = "timestamp"
+    DURATION = "duration"
+    INT = "int"
+    FLOAT = "float"
+    BOOL = "bool"
+
+    @property
+    def stored(self) -> pa.DataType:
+        """How it lies in a cell. A MAC address is its 48 bits as a number."""
+        return _STORED[self]
+
+    @property
+    def shown(self) -> pa.DataType:
+        """How clients get it."""
+        return pa.string() if self is ColumnType.MAC else self.stored
+
+    @property
+    def expected(self) -> str:
+        """What a value must look like, for messages."""
+        return _EXPECTED[self]
+
+
+_STORED = {
+    ColumnType.MAC: pa.int64(),
+    ColumnType.STRING: pa.string(),
+    ColumnType.TIMESTAMP: TIMESTAMP,
+    ColumnType.DURATION: DURATION,
+    ColumnType.INT: pa.int64(),
+    ColumnType.FLOAT: pa.float64(),
+    ColumnType.BOOL: pa.bool_(),
+}
+
+_EXPECTED = {
+    ColumnType.MAC: "expected a MAC address of 12 hexadecimal digits",
+    ColumnType.STRING: "expected text",
+    ColumnType.TIMESTAMP: "expected an ISO 8601 time with a zone",
+    ColumnType.DURATION: "expected a duration in seconds",
+    ColumnType.INT: "expected a whole number",
+    ColumnType.FLOAT: "expected a number",
+    ColumnType.BOOL: "expected true or false",
+}
+
+
+class Column(NamedTuple):
+    """A column that was read.
+
+    Attributes:
+        values: n values in stored form, null where the input was null or bad.
+        bad: bool[n], where a value was given that does not read as the type.
+    """
+
+    values: pa.Array
+    bad: Mask
+
+
+def read(column: pa.Array | pa.ChunkedArray, kind: ColumnType) -> Column:
+    """Reads a column of any Arrow type as the type.
+
+    Text is read once for each distinct value.
+
+    Raises:
+        pa.ArrowInvalid, pa.ArrowNotImplementedError: The Arrow type cannot become this type in any row.
+    """
+    values = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if pa.types.is_null(values.type):
+        return Column(values.cast(kind.stored), np.zeros(len(values), bool))
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    if kind is ColumnType.STRING:
+        return Column(values.cast(pa.string()), np.zeros(len(values), bool))
+    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+        return _read_text(values.cast(pa.string()), kind)
+    return _read_typed(values, kind)
+
+
+def show(column: pa.Array | pa.ChunkedArray, kind: ColumnType) -> pa.Array | pa.ChunkedArray:
+    """Gives stored values the form that clients get."""
+    if kind is not ColumnType.MAC:
+        return column
+    distinct = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    encoded = distinct.dictionary_encode()
+    return _mac_text(encoded.dictionary).take(encoded.indices)
+
+
+def _read_text(values: pa.StringArray, kind: ColumnType) -> Column:
+    encoded = values.dictionary_encode()
+    text = pc.utf8_trim_whitespace(encoded.dictionary)
+    parsed = _PARSERS[kind](text)
+    result = parsed.take(encoded.indices)
+    bad = pc.and_(values.is_valid(), result.is_null())
+    return Column(result, bad.to_numpy(zero_copy_only=False))
+
+
+def _read_typed(values: pa.Array, kind: ColumnType) -> Column:
+    """Reads numbers and times. A duration that is a number counts seconds."""
+    if kind is ColumnType.TIMESTAMP and not (pa.types.is_timestamp(values.type) and values.type.tz):
+        raise pa.ArrowInvalid("expected times with a zone")
+    if kind is ColumnType.DURATION and not pa.types.is_duration(values.type):
+        values = pc.multiply_checked(values.cast(pa.float64()), 1000.0).cast(pa.int64(), safe=False)
+    if kind is ColumnType.MAC and not pa.types.is_integer(values.type):
+        raise pa.ArrowInvalid("expected text or 48-bit numbers")
+    # Finer digits than a millisecond are cut, as the contract says.
+    stored = values.cast(kind.stored, safe=not pa.types.is_temporal(kind.stored))
+    bad = np.zeros(len(stored), bool)
+    if kind is ColumnType.MAC:
+        numbers = stored.fill_null(0).to_numpy(zero_copy_only=False)
+        bad = (numbers < 0) | (numbers >> 48 != 0)
+        stored = pc.if_else(pa.array(bad), pa.scalar(None, pa.int64()), stored)
+    return Column(stored, bad)
+
+
+def _matching(text: pa.StringArray, pattern: str) -> pa.StringArray:
+    """The text where it matches, null elsewhere."""
+    return pc.if_else(pc.match_substring_regex(text, pattern), text, pa.scalar(None, pa.string()))
+
+
+def _parse_mac(text: pa.StringArray) -> pa.Int64Array:
+    good = _matching(pc.utf8_lower(text), _MAC)
+    digits = pc.replace_substring_regex(good, "[:.-]", "").drop_null()
+    characters = np.frombuffer(digits.buffers()[2] or b"", np.uint8)[: len(digits) * MAC_DIGITS]
+    numbers = _NIBBLE[characters.reshape(-1, MAC_DIGITS)] @ _PLACE_VALUE
+    return pc.replace_with_mask(pa.nulls(len(text), pa.int64()), good.is_valid(), pa.array(numbers, pa.int64()))
+
+
+def _mac_text(numbers: pa.Int64Array) -> pa.StringArray:
+    values = numbers.to_numpy(zero_copy_only=False)
+    nibbles = (values[:, None] // _PLACE_VALUE) % 16
+    text = np.full((len(values), 17), ord(":"), np.uint8)
+    text[:, [0, 1, 3, 4, 6, 7, 9, 10, 12, 13, 15, 16]] = _HEX[nibbles]
+    offsets = np.arange(len(values) + 1, dtype=np.int32) * 17
+    return pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(text))
+
+
+def _parse_timestamp(text: pa.StringArray) -> pa.TimestampArray:
+    good = _matching(text, _ISO_8601)
+    real = pc.if_else(pa.array(_is_real_date(good)), good, pa.scalar(None, pa.string()))
+    return pc.replace_substring_regex(real, r"(\.\d{3})\d+", r"\1").cast(TIMESTAMP)
+
+
+def _is_real_date(text: pa.StringArray) -> Mask:
+    """Where the date exists: no 30 February."""
+    year, month, day = (_digits(text, start, stop) for start, stop in ((0, 4), (5, 7), (8, 10)))
+    months = (year - 1970).astype("M8[Y]").astype("M8[M]") + (month - 1)
+    length = ((months + 1).astype("M8[D]") - months.astype("M8[D]")).astype(np.int64)
+    exists: Mask = day <= length
+    return exists
+
+
+def _digits(text: pa.StringArray, start: int, stop: int) -> npt.NDArray[np.int64]:
+    """The number at fixed positions of each text; 1 where there is none."""
+    digits = pc.utf8_slice_codeunits(text, start, stop).fill_null("1")
+    return np.asarray(digits.cast(pa.int64()), np.int64)
+
+
+def _parse_duration(text: pa.StringArray) -> pa.DurationArray:
+    seconds = _matching(text, _SECONDS).cast(pa.float64())
+    return pc.round(pc.multiply(seconds, 1000.0)).cast(pa.int64()).cast(DURATION)
+
+
+def _parse_bool(text: pa.StringArray) -> pa.BooleanArray:
+    return pc.equal(_matching(pc.utf8_lower(text), _BOOLEAN), "true")
+
+
+_PARSERS = {
+    ColumnType.MAC: _parse_mac,
+    ColumnType.TIMESTAMP: _parse_timestamp,
+    ColumnType.DURATION: _parse_duration,
+    ColumnType.INT: lambda text: _matching(text, _INTEGER).cast(pa.int64()),
+    ColumnType.FLOAT: lambda text: _matching(text, _FLOAT).cast(pa.float64()),
+    ColumnType.BOOL: _parse_bool,
+}
+
+_HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
+_NIBBLE = np.zeros(256, np.int64)
+_NIBBLE[_HEX] = np.arange(16)
+_PLACE_VALUE = 16 ** np.arange(MAC_DIGITS - 1, -1, -1, dtype=np.int64)

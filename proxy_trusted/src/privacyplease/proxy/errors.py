@@ -1,0 +1,157 @@
+"""Everything the proxy may refuse, as one tree.
+
+::
+
+    ProxyError
+    ├── RequestError            mend the request
+    │   ├── InvalidRequestError
+    │   ├── MalformedSubjectError
+    │   ├── InvalidIntervalError
+    │   ├── UnknownDatasetError
+    │   ├── UnknownColumnError
+    │   ├── PredicateTooLargeError
+    │   └── MalformedBatchError
+    ├── KeyringError            see to the keys
+    │   ├── WrongPassphraseError
+    │   └── KeyUnavailableError
+    ├── StorageError            see to the storage server
+    │   ├── StorageUnavailableError
+    │   └── StorageRefusedError
+    ├── UntrustedAnswerError    what the server returned is not what was stored
+    │   ├── CellDamagedError
+    │   └── AnswerInconsistentError
+    └── ConfigurationError      see to the proxy's files and flags; never sent over gRPC
+
+A message says what was expected and what came; it never holds a key, a tag or a value of a record.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import grpc
+
+from privacyplease.proxy.v1 import error_reason_pb2 as reasons
+
+
+class ProxyError(Exception):
+    """What the proxy refuses or cannot do.
+
+    Attributes:
+        reason: The `ErrorReason` sent to the client.
+        status: The gRPC status sent to the client.
+        field: The request's field at fault, or "".
+        metadata: What else a client may want to know, as text.
+    """
+
+    reason: ClassVar[reasons.ErrorReason.ValueType] = reasons.ERROR_REASON_INTERNAL
+    status: ClassVar[grpc.StatusCode] = grpc.StatusCode.INTERNAL
+
+    def __init__(self, message: str, *, field: str = "", **metadata: object) -> None:
+        super().__init__(message)
+        self.field = field
+        self.metadata = {name: str(value) for name, value in metadata.items()}
+
+
+class RequestError(ProxyError):
+    """The request must be mended before it is sent again."""
+
+    reason = reasons.ERROR_REASON_INVALID_REQUEST
+    status = grpc.StatusCode.INVALID_ARGUMENT
+
+
+class InvalidRequestError(RequestError):
+    """A field breaks a rule of its message."""
+
+
+class MalformedSubjectError(RequestError):
+    """The subject is not of the form that the data set's subjects have."""
+
+    reason = reasons.ERROR_REASON_MALFORMED_SUBJECT
+
+
+class InvalidIntervalError(RequestError):
+    """The interval is reversed, missing or out of bounds."""
+
+    reason = reasons.ERROR_REASON_INVALID_INTERVAL
+
+
+class UnknownDatasetError(RequestError):
+    """No such data set is defined."""
+
+    reason = reasons.ERROR_REASON_UNKNOWN_DATASET
+    status = grpc.StatusCode.NOT_FOUND
+
+
+class UnknownColumnError(RequestError):
+    """No such index, or no such column in it."""
+
+    reason = reasons.ERROR_REASON_UNKNOWN_COLUMN
+
+
+class PredicateTooLargeError(RequestError):
+    """The question touches more tags than one question may."""
+
+    reason = reasons.ERROR_REASON_PREDICATE_TOO_LARGE
+
+
+class MalformedBatchError(RequestError):
+    """A batch of records cannot be read at all."""
+
+    reason = reasons.ERROR_REASON_MALFORMED_BATCH
+
+
+class KeyringError(ProxyError):
+    """A key is missing or does not open."""
+
+    reason = reasons.ERROR_REASON_KEY_UNAVAILABLE
+    status = grpc.StatusCode.FAILED_PRECONDITION
+
+
+class WrongPassphraseError(KeyringError):
+    """The passphrase does not open the master key."""
+
+    reason = reasons.ERROR_REASON_WRONG_PASSPHRASE
+
+
+class KeyUnavailableError(KeyringError):
+    """A data key does not open under the master key."""
+
+
+class StorageError(ProxyError):
+    """The storage server did not do what was asked."""
+
+
+class StorageUnavailableError(StorageError):
+    """The storage server or its database cannot be reached; trying again is safe."""
+
+    reason = reasons.ERROR_REASON_STORAGE_UNAVAILABLE
+    status = grpc.StatusCode.UNAVAILABLE
+
+
+class StorageRefusedError(StorageError):
+    """The storage server refused the call; the two do not fit together."""
+
+    reason = reasons.ERROR_REASON_STORAGE_REFUSED
+
+
+class UntrustedAnswerError(ProxyError):
+    """The storage server's answer is not what was stored. No part of it is used."""
+
+    status = grpc.StatusCode.DATA_LOSS
+
+
+class CellDamagedError(UntrustedAnswerError):
+    """A cell does not open: it was changed or moved."""
+
+    reason = reasons.ERROR_REASON_CELL_DAMAGED
+
+
+class AnswerInconsistentError(UntrustedAnswerError):
+    """A cell came that was not asked for, twice or out of order."""
+
+    reason = reasons.ERROR_REASON_ANSWER_INCONSISTENT
+
+
+class ConfigurationError(Exception):
+    """A file or flag of the proxy is wrong. The message names the file and the entry."""

@@ -1,0 +1,71 @@
+"""Which part of time holds data: what a question need not ask for.
+
+A superset is always safe, so an extent is widened, durably, before the cells it announces are sent, and a crash in
+between costs a look-up and no more.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from sqlalchemy import Engine, case, select
+from sqlalchemy.dialects.sqlite import Insert, insert
+
+from privacyplease.proxy.timeline import Extent
+from privacyplease.proxy.trusted_store import extents
+
+
+class Extents:
+    """The extents of every data set. Safe to use from many threads."""
+
+    def __init__(self, store: Engine) -> None:
+        self._store = store
+        self._known: dict[tuple[str, int, int], tuple[int, int]] = {}
+        self._lock = threading.Lock()
+
+    def extents(self, dataset: str) -> list[Extent]:
+        """Every (epoch, level) of a data set that may hold data, ascending."""
+        columns = (extents.c.epoch, extents.c.level, extents.c.first_bucket, extents.c.last_bucket)
+        query = select(*columns).where(extents.c.dataset == dataset).order_by(extents.c.epoch, extents.c.level)
+        with self._store.connect() as connection:
+            return [Extent(*row) for row in connection.execute(query)]
+
+    def widen(self, dataset: str, found: list[Extent]) -> None:
+        """Makes the extents durable, joined with what was known."""
+        new = [extent for extent in found if not self._covers(dataset, extent)]
+        if not new:
+            return
+        with self._store.begin() as connection:
+            for extent in new:
+                connection.execute(_union(dataset, extent))
+        self._remember(dataset)
+
+    def _covers(self, dataset: str, extent: Extent) -> bool:
+        with self._lock:
+            first, last = self._known.get((dataset, extent.epoch, extent.level), (0, -1))
+        return first <= extent.first and extent.last <= last
+
+    def _remember(self, dataset: str) -> None:
+        known = {(dataset, extent.epoch, extent.level): (extent.first, extent.last) for extent in self.extents(dataset)}
+        with self._lock:
+            self._known.update(known)
+
+
+def _union(dataset: str, extent: Extent) -> Insert:
+    row = insert(extents).values(
+        dataset=dataset,
+        epoch=extent.epoch,
+        level=extent.level,
+        first_bucket=extent.first,
+        last_bucket=extent.last,
+    )
+    stored, given = extents.c, row.excluded
+    return row.on_conflict_do_update(
+        index_elements=[stored.dataset, stored.epoch, stored.level],
+        set_={
+            "first_bucket": case(
+                (given.first_bucket < stored.first_bucket, given.first_bucket), else_=stored.first_bucket
+            ),
+            "last_bucket": case((given.last_bucket > stored.last_bucket, given.last_bucket), else_=stored.last_bucket),
+        },
+    )

@@ -1,0 +1,68 @@
+"""The proxy's home: a folder in the trusted domain with its keys, its own store and the operator's data sets.
+
+::
+
+    home/
+    ├── master.key      the master key, opened by the passphrase
+    ├── passphrase      only where nobody gave one: made on first use, for its owner's eyes alone
+    ├── trusted.db      wrapped data keys and what else must outlive the process
+    └── datasets/       definitions of data sets, besides those that ship
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from privacyplease.proxy import masterkey
+from privacyplease.proxy.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where the proxy keeps what must not be lost."""
+
+    path: Path
+
+    @property
+    def trusted_store(self) -> Path:
+        """The proxy's own store."""
+        return self.path / "trusted.db"
+
+    @property
+    def datasets(self) -> Path:
+        """The operator's definitions."""
+        return self.path / "datasets"
+
+    def master_key(self, passphrase: str | None) -> masterkey.LocalMasterKey:
+        """Opens the master key, or makes one on first use.
+
+        Args:
+            passphrase: The operator's. None means the one in the home, made on first use: it keeps the keys of a copied
+                disk as safe as the home is, and no safer.
+
+        Raises:
+            ConfigurationError: A file is damaged or missing.
+            WrongPassphraseError: The passphrase does not open the key.
+        """
+        file = self.path / "master.key"
+        if file.exists():
+            return masterkey.load(file, passphrase or self._own_passphrase())
+        if self.trusted_store.exists():
+            raise ConfigurationError(f"{file}: missing, but there are keys that it wraps; restore it from a backup")
+        return masterkey.create(file, passphrase or self._new_passphrase())
+
+    def _own_passphrase(self) -> str:
+        file = self.path / "passphrase"
+        if not file.exists():
+            raise ConfigurationError(
+                f"{self.path}: expected a passphrase; give it by PRIVACYPLEASE_PASSPHRASE or a file"
+            )
+        return file.read_text().strip()
+
+    def _new_passphrase(self) -> str:
+        file = self.path / "passphrase"
+        if not file.exists():  # it may be there from a first use that was cut short
+            masterkey.write_secret(file, secrets.token_urlsafe(32) + "\n")
+        return file.read_text().strip()

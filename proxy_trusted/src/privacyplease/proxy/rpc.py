@@ -1,0 +1,92 @@
+"""How a failure leaves the proxy: one gRPC status with a reason, and nothing of its inside.
+
+Every rpc of every service runs inside `answering` or `streaming`.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import traceback
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import NoReturn, TypeVar
+
+import grpc
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from privacyplease.proxy.errors import ProxyError
+from privacyplease.proxy.v1 import error_reason_pb2 as reasons
+
+DOMAIN = "proxy.privacyplease"
+
+S = TypeVar("S")
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+
+_log = logging.getLogger(__name__)
+
+
+def answering(
+    method: Callable[[S, Request, grpc.ServicerContext], Response],
+) -> Callable[[S, Request, grpc.ServicerContext], Response]:
+    """Makes an rpc with one response fail with a status."""
+
+    @wraps(method)
+    def answer(service: S, request: Request, context: grpc.ServicerContext) -> Response:
+        try:
+            return method(service, request, context)
+        except Exception as error:  # the boundary: nothing passes it unmapped
+            _fail(error, context)
+
+    return answer
+
+
+def streaming(
+    method: Callable[[S, Request, grpc.ServicerContext], Iterator[Response]],
+) -> Callable[[S, Request, grpc.ServicerContext], Iterator[Response]]:
+    """Makes an rpc with a stream of responses fail with a status."""
+
+    @wraps(method)
+    def answer(service: S, request: Request, context: grpc.ServicerContext) -> Iterator[Response]:
+        try:
+            yield from method(service, request, context)
+        except Exception as error:  # the boundary: nothing passes it unmapped
+            _fail(error, context)
+
+    return answer
+
+
+def status(error: ProxyError) -> status_pb2.Status:
+    """The status that tells a client of an error, in full."""
+    metadata = {**({"field": error.field} if error.field else {}), **error.metadata}
+    info = error_details_pb2.ErrorInfo(reason=reasons.ErrorReason.Name(error.reason), domain=DOMAIN, metadata=metadata)
+    details: list[error_details_pb2.ErrorInfo | error_details_pb2.BadRequest] = [info]
+    if error.field:
+        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=str(error))
+        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    packed = [any_pb2.Any() for _ in details]
+    for envelope, detail in zip(packed, details, strict=True):
+        envelope.Pack(detail)
+    return status_pb2.Status(code=error.status.value[0], message=str(error), details=packed)
+
+
+def _fail(error: Exception, context: grpc.ServicerContext) -> NoReturn:
+    if not context.is_active():
+        raise error  # the client has left
+    if not isinstance(error, ProxyError):
+        error = _internal(error)
+    context.abort_with_status(rpc_status.to_status(status(error)))
+    raise AssertionError("abort_with_status returned")
+
+
+def _internal(error: Exception) -> ProxyError:
+    """A fault of the proxy. The log gets where it happened, never the message: that may quote a record."""
+    fault = secrets.token_hex(4)
+    frames = "; ".join(
+        f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
+    )
+    _log.error("internal fault %s: %s at %s", fault, type(error).__name__, frames)
+    return ProxyError("internal fault; the proxy's log has the details", id=fault)

@@ -1,0 +1,132 @@
+"""Sealing: records become cells, once for each index.
+
+Every record of a batch that shares (epoch, level, bucket, bin) goes into one cell. What is done for each cell is done
+in Python; what is done for each record is done by numpy and Arrow.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from privacyplease.proxy.cells import CELL_ID_BYTES, Sealer
+from privacyplease.proxy.dataset import Dataset, Index
+from privacyplease.proxy.extents import Extents
+from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.layouts import Layouts
+from privacyplease.proxy.masterkey import NONCE_BYTES
+from privacyplease.proxy.records import spans
+from privacyplease.proxy.tags import TAG_BYTES, bins, tags
+from privacyplease.proxy.timeline import Extent, Millis
+
+# Half of what a server takes by default. A cell beyond it is sealed as two.
+MOST_SEALED_BYTES = 4 * 1024 * 1024
+
+Numbers = npt.NDArray[np.int64]
+
+
+class Cell(NamedTuple):
+    """A sealed page of records and what the server finds it by."""
+
+    tag: bytes
+    cell_id: bytes
+    sealed: bytes
+
+
+class Coordinates(NamedTuple):
+    """Where n records lie in time: int64[n] each; starts in ms."""
+
+    starts: Millis
+    epochs: Numbers
+    levels: Numbers
+    buckets: Numbers
+
+
+class Sealing:
+    """Turns records into cells."""
+
+    def __init__(self, keyring: Keyring, layouts: Layouts, extents: Extents) -> None:
+        self._keyring = keyring
+        self._layouts = layouts
+        self._extents = extents
+
+    def seal(self, records: pa.Table, dataset: Dataset) -> Iterator[Cell]:
+        """The cells of every index for checked records.
+
+        The epochs' keys and the extents are durable before the first cell is given out, so a cell that is stored can be
+        opened and found whatever happens next.
+        """
+        where = _coordinates(records, dataset)
+        for epoch in np.unique(where.epochs).tolist():
+            self._keyring.ensure(dataset.name, epoch)
+        self._extents.widen(dataset.name, _extents(where))
+        for index in dataset.indexes.values():
+            for epoch in np.unique(where.epochs).tolist():
+                rows = np.flatnonzero(where.epochs == epoch)
+                yield from self._seal_epoch(records, dataset, index, epoch, rows, where)
+
+    def _seal_epoch(
+        self, records: pa.Table, dataset: Dataset, index: Index, epoch: int, rows: Numbers, where: Coordinates
+    ) -> Iterator[Cell]:
+        keys = self._keyring.keys(dataset.name, epoch, index.name)
+        values = records[index.key].take(pa.array(rows)).combine_chunks()
+        placed = bins(keys.bin, values, dataset.columns[index.key], index.bins)
+        levels, buckets = where.levels[rows], where.buckets[rows]
+        order = np.lexsort((where.starts[rows], placed, buckets, levels))
+        bounds = _bounds(levels[order], buckets[order], placed[order])
+        first = order[bounds[:-1]]
+        names = tags(keys.tag, levels[first], buckets[first], placed[first]).tobytes()
+        ordered = records.select(index.columns).take(pa.array(rows[order])).combine_chunks()
+        sealer = Sealer(keys.cell, self._layouts.current(dataset, index), dataset.name, index.name)
+        batch = pa.RecordBatch.from_arrays([column.chunk(0) for column in ordered.columns], schema=ordered.schema)
+        yield from _seal_groups(sealer, batch, bounds.tolist(), names)
+
+
+def _coordinates(records: pa.Table, dataset: Dataset) -> Coordinates:
+    timeline = dataset.timeline
+    starts, ends = spans(records, dataset)
+    levels = timeline.levels(ends - starts)
+    return Coordinates(starts, timeline.epochs(starts), levels, timeline.buckets(starts, levels))
+
+
+def _extents(where: Coordinates) -> list[Extent]:
+    """The range of buckets for each (epoch, level) among the records."""
+    order = np.lexsort((where.buckets, where.levels, where.epochs))
+    epochs, levels, buckets = where.epochs[order], where.levels[order], where.buckets[order]
+    bounds = _bounds(epochs, levels)
+    first, last = bounds[:-1], bounds[1:] - 1
+    columns = epochs[first], levels[first], buckets[first], buckets[last]
+    return [Extent(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+
+def _bounds(*columns: Numbers) -> Numbers:
+    """Where groups of equal rows begin, and the end of the last: int64[groups + 1]. The columns are sorted together."""
+    changed = np.zeros(len(columns[0]), bool)
+    changed[:1] = True
+    for column in columns:
+        changed[1:] |= column[1:] != column[:-1]
+    return np.append(np.flatnonzero(changed), len(changed))
+
+
+def _seal_groups(sealer: Sealer, batch: pa.RecordBatch, bounds: list[int], names: bytes) -> Iterator[Cell]:
+    for group, (begin, end) in enumerate(pairwise(bounds)):
+        tag = names[group * TAG_BYTES : (group + 1) * TAG_BYTES]
+        yield from _seal_page(sealer, batch.slice(begin, end - begin), tag)
+
+
+def _seal_page(sealer: Sealer, batch: pa.RecordBatch, tag: bytes) -> Iterator[Cell]:
+    random = secrets.token_bytes(CELL_ID_BYTES + NONCE_BYTES)
+    cell_id, nonce = random[:CELL_ID_BYTES], random[CELL_ID_BYTES:]
+    sealed = sealer.seal(batch, tag, cell_id, nonce)
+    if len(sealed) <= MOST_SEALED_BYTES or len(batch) == 1:
+        yield Cell(tag, cell_id, sealed)
+        return
+    half = len(batch) // 2
+    yield from _seal_page(sealer, batch.slice(0, half), tag)
+    yield from _seal_page(sealer, batch.slice(half), tag)

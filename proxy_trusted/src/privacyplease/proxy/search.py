@@ -1,0 +1,80 @@
+"""Search: from a question to the records that answer it, exactly.
+
+The server returns whatever lies under the predicate's tags, other people's records in the same bins and hours among
+them. Here they are opened, and what does not belong to the answer is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+from privacyplease.proxy.cells import Opener
+from privacyplease.proxy.dataset import Dataset, Index
+from privacyplease.proxy.extents import Extents
+from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.layouts import Layouts
+from privacyplease.proxy.predicate import MOST_TAGS, Predicate, predicate
+from privacyplease.proxy.records import having, overlapping
+from privacyplease.proxy.storage import Storage
+from privacyplease.proxy.timeline import Interval
+from privacyplease.storage.v1 import storage_service_pb2 as pb
+
+
+class Search:
+    """Finds records through an index."""
+
+    def __init__(
+        self, storage: Storage, keyring: Keyring, layouts: Layouts, extents: Extents, most_tags: int = MOST_TAGS
+    ) -> None:
+        self._storage = storage
+        self._keyring = keyring
+        self._layouts = layouts
+        self._extents = extents
+        self._most_tags = most_tags
+
+    def find(
+        self, dataset: Dataset, index: Index, interval: Interval, key: pa.Scalar | None, columns: Sequence[str]
+    ) -> Iterator[pa.Table]:
+        """The records of a key that overlap an interval, in no order, page by page; a record may come more than once.
+
+        Args:
+            dataset: The data set.
+            index: The index to ask.
+            interval: When.
+            key: The stored value of the index's key; None for every key.
+            columns: What to read. Start, duration and the index's key are always read.
+
+        Raises:
+            PredicateTooLargeError: The question touches too much.
+            UntrustedAnswerError: The server's answer is not what was stored.
+            StorageError: The server did not answer.
+        """
+        wanted = list(dict.fromkeys((*columns, dataset.start, dataset.duration, index.key)))
+        asked = self._predicate(dataset, index, interval, key)
+        openers: dict[int, Opener] = {}
+        for page in self._storage.select(asked) if asked else ():
+            records = self._open(page, asked, openers, dataset, index).select(wanted)
+            yield having(overlapping(records, dataset, interval), index.key, key)
+
+    def _predicate(self, dataset: Dataset, index: Index, interval: Interval, key: pa.Scalar | None) -> Predicate:
+        value = None if key is None else pa.array([key.as_py()], key.type)
+        extents = self._extents.extents(dataset.name)
+        return predicate(dataset, index, interval, value, extents, self._keyring, self._most_tags)
+
+    def _open(
+        self, page: Sequence[pb.Cell], asked: Predicate, openers: dict[int, Opener], dataset: Dataset, index: Index
+    ) -> pa.Table:
+        batches = []
+        for cell in page:
+            epoch = asked[cell.tag]
+            if epoch not in openers:
+                openers[epoch] = self._opener(dataset, index, epoch)
+            batches.append(openers[epoch].open(cell.sealed, cell.tag, cell.cell_id))
+        return pa.Table.from_batches(batches).combine_chunks()
+
+    def _opener(self, dataset: Dataset, index: Index, epoch: int) -> Opener:
+        keys = self._keyring.keys(dataset.name, epoch, index.name)
+        schema = pa.schema([dataset.schema.field(name) for name in index.columns])
+        return Opener(keys.cell, self._layouts, dataset.name, index.name, schema)

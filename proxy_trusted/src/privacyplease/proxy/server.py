@@ -1,0 +1,161 @@
+"""The proxy as a gRPC server: every part made once and put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from grpc_status import rpc_status
+
+from privacyplease.proxy import dataset, trusted_store
+from privacyplease.proxy.errors import KeyringError
+from privacyplease.proxy.extents import Extents
+from privacyplease.proxy.home import Home
+from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.layouts import Layouts
+from privacyplease.proxy.predicate import MOST_TAGS
+from privacyplease.proxy.rpc import status
+from privacyplease.proxy.sealing import Sealing
+from privacyplease.proxy.search import Search
+from privacyplease.proxy.services.admin import AdminService
+from privacyplease.proxy.services.ingest import IngestService
+from privacyplease.proxy.services.occupancy import OccupancyService
+from privacyplease.proxy.services.presence import PresenceService
+from privacyplease.proxy.services.query import QueryService
+from privacyplease.proxy.storage import MOST_MESSAGE_BYTES, Storage
+from privacyplease.proxy.v1 import (
+    admin_service_pb2,
+    admin_service_pb2_grpc,
+    ingest_service_pb2,
+    ingest_service_pb2_grpc,
+    occupancy_service_pb2,
+    occupancy_service_pb2_grpc,
+    presence_service_pb2,
+    presence_service_pb2_grpc,
+    query_service_pb2,
+    query_service_pb2_grpc,
+)
+
+CONTRACTS = (
+    admin_service_pb2.DESCRIPTOR,
+    ingest_service_pb2.DESCRIPTOR,
+    occupancy_service_pb2.DESCRIPTOR,
+    presence_service_pb2.DESCRIPTOR,
+    query_service_pb2.DESCRIPTOR,
+)
+SERVICES = tuple(name for contract in CONTRACTS for name in (s.full_name for s in contract.services_by_name.values()))
+
+_OPTIONS = [
+    ("grpc.max_receive_message_length", MOST_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MOST_MESSAGE_BYTES),
+    ("grpc.so_reuseport", 0),  # two proxies on one port would split the clients between them
+]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a proxy is started with.
+
+    Attributes:
+        home: Its home.
+        storage: The storage server's address.
+        passphrase: What opens the master key; None for the home's own.
+        workers: Calls answered at once.
+        most_tags: Tags that one question may touch.
+    """
+
+    home: Home
+    storage: str
+    passphrase: str | None = None
+    workers: int = 16
+    most_tags: int = MOST_TAGS
+
+
+class Proxy:
+    """A proxy that can be bound to an address and started."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Puts the parts together.
+
+        A passphrase that does not open the master key makes a *locked* proxy: it runs, says NOT_SERVING to health
+        checks and refuses every call with the reason, so that whoever asks learns why.
+
+        Raises:
+            ConfigurationError: A file of the home is wrong.
+        """
+        self._health = health.HealthServicer()
+        self.locked: KeyringError | None = None
+        try:
+            register = self._services(settings)
+        except KeyringError as error:
+            self.locked = error
+        interceptors: list[grpc.ServerInterceptor[Any, Any]] = [_Locked(self.locked)] if self.locked else []
+        self.grpc = grpc.server(ThreadPoolExecutor(settings.workers), interceptors=interceptors, options=_OPTIONS)
+        if not self.locked:
+            register(self.grpc)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
+        reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self.grpc)
+
+    def bind(self, address: str) -> int:
+        """Binds to an address, as "127.0.0.1:0", in plaintext. Transport security has its place here.
+
+        Returns:
+            The port.
+        """
+        return self.grpc.add_insecure_port(address)
+
+    def start(self) -> None:
+        """Starts serving; the health service says so."""
+        self.grpc.start()
+        state = health_pb2.HealthCheckResponse.NOT_SERVING if self.locked else health_pb2.HealthCheckResponse.SERVING
+        for service in ("", *SERVICES):
+            self._health.set(service, state)
+
+    def stop(self, grace: float) -> None:
+        """Says NOT_SERVING, lets running calls finish for `grace` seconds, and ends."""
+        self._health.enter_graceful_shutdown()
+        self.grpc.stop(grace).wait()
+
+    def _services(self, settings: Settings) -> Callable[[grpc.Server], None]:
+        datasets = dataset.load(settings.home.datasets)
+        master = settings.home.master_key(settings.passphrase)
+        store = trusted_store.open_store(settings.home.trusted_store)
+        keyring, layouts, extents = Keyring(store, master), Layouts(store), Extents(store)
+        layouts.check(datasets)
+        storage = Storage.connect(settings.storage)
+        search = Search(storage, keyring, layouts, extents, settings.most_tags)
+        ingest = IngestService(datasets, Sealing(keyring, layouts, extents), layouts, storage)
+
+        def register(server: grpc.Server) -> None:
+            admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminService(datasets, keyring, storage), server)
+            ingest_service_pb2_grpc.add_IngestServiceServicer_to_server(ingest, server)
+            occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(
+                OccupancyService(datasets, search), server
+            )
+            presence_service_pb2_grpc.add_PresenceServiceServicer_to_server(PresenceService(datasets, search), server)
+            query_service_pb2_grpc.add_QueryServiceServicer_to_server(QueryService(datasets, search), server)
+
+        return register
+
+
+class _Locked(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
+    """Refuses every call of the proxy's own services; health and reflection answer."""
+
+    def __init__(self, error: KeyringError) -> None:
+        def refuse(_request: object, context: grpc.ServicerContext) -> None:
+            context.abort_with_status(rpc_status.to_status(status(error)))
+
+        self._refusal = grpc.unary_unary_rpc_method_handler(refuse)
+
+    def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None],
+        details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        own = details.method.lstrip("/").split("/")[0] in SERVICES
+        return self._refusal if own else continuation(details)

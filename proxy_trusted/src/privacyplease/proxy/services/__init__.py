@@ -1,0 +1,1 @@
+"""The proxy's gRPC services, a module each."""

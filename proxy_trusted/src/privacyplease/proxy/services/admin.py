@@ -1,0 +1,47 @@
+"""AdminService: how the system is doing."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import grpc
+
+from privacyplease.proxy.dataset import Dataset
+from privacyplease.proxy.errors import StorageError
+from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.rpc import answering
+from privacyplease.proxy.storage import Storage
+from privacyplease.proxy.v1 import admin_service_pb2 as pb
+from privacyplease.proxy.v1 import admin_service_pb2_grpc as pb_grpc
+
+_DAY_MILLIS = 86_400_000
+
+
+class AdminService(pb_grpc.AdminServiceServicer):
+    """Describes keyring and storage."""
+
+    def __init__(self, datasets: dict[str, Dataset], keyring: Keyring, storage: Storage) -> None:
+        self._datasets = datasets
+        self._keyring = keyring
+        self._storage = storage
+
+    @answering
+    def GetStatus(  # noqa: N802
+        self, _request: pb.GetStatusRequest, _context: grpc.ServicerContext
+    ) -> pb.GetStatusResponse:
+        """See the contract."""
+        keyrings = [self._describe_keys(self._datasets[name]) for name in sorted(self._datasets)]
+        return pb.GetStatusResponse(
+            version=version("privacyplease-proxy"), keyrings=keyrings, storage=self._describe_storage()
+        )
+
+    def _describe_keys(self, dataset: Dataset) -> pb.Keyring:
+        days = dataset.timeline.epoch // _DAY_MILLIS
+        return pb.Keyring(dataset=dataset.name, epochs=self._keyring.epochs(dataset.name), epoch_days=days)
+
+    def _describe_storage(self) -> pb.Storage:
+        try:
+            described = self._storage.describe()
+        except StorageError:
+            return pb.Storage(reachable=False)
+        return pb.Storage(reachable=True, store=described.store, cells=described.cells, bytes=described.bytes)

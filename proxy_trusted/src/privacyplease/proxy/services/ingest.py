@@ -1,0 +1,121 @@
+"""IngestService: records in, sealed and durable before they are acknowledged."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import grpc
+import pyarrow as pa
+import pyarrow.json
+
+from privacyplease.proxy import requests
+from privacyplease.proxy.ahead import ahead
+from privacyplease.proxy.columns import ColumnType
+from privacyplease.proxy.dataset import Dataset
+from privacyplease.proxy.errors import MalformedBatchError
+from privacyplease.proxy.layouts import Layouts
+from privacyplease.proxy.records import check
+from privacyplease.proxy.rpc import streaming
+from privacyplease.proxy.sealing import Sealing
+from privacyplease.proxy.storage import Append, Storage
+from privacyplease.proxy.v1 import ingest_service_pb2 as pb
+from privacyplease.proxy.v1 import ingest_service_pb2_grpc as pb_grpc
+
+MOST_RECORDS = 65_536
+MOST_BYTES = 16 * 1024 * 1024
+
+# Batches of one stream that are sealed and on their way, beyond the one being acknowledged. It bounds memory, and a
+# sender that waits for acknowledgements before it goes on is not held up.
+BATCHES_AHEAD = 2
+
+
+class IngestService(pb_grpc.IngestServiceServicer):
+    """Checks, seals and stores batches. While one is being stored the next is sealed."""
+
+    def __init__(self, datasets: dict[str, Dataset], sealing: Sealing, layouts: Layouts, storage: Storage) -> None:
+        self._datasets = datasets
+        self._sealing = sealing
+        self._layouts = layouts
+        self._storage = storage
+
+    @streaming
+    def Ingest(  # noqa: N802
+        self, request_iterator: Iterator[pb.IngestRequest], _context: grpc.ServicerContext
+    ) -> Iterator[pb.IngestResponse]:
+        """See the contract."""
+        for taken in ahead(self._take_all(request_iterator), BATCHES_AHEAD):
+            taken.append.wait()
+            yield taken.acknowledgement
+
+    def _take_all(self, batches: Iterator[pb.IngestRequest]) -> Iterator[_Taken]:
+        dataset: Dataset | None = None
+        for request in batches:
+            if request.dataset or dataset is None:
+                dataset = requests.dataset(request.dataset, self._datasets)
+                self._layouts.settle(dataset)
+            yield self._take(request, dataset)
+
+    def _take(self, request: pb.IngestRequest, dataset: Dataset) -> _Taken:
+        records, rejections = check(_read(request, dataset), dataset)
+        cells = self._sealing.seal(records, dataset) if len(records) else ()
+        acknowledgement = pb.IngestResponse(
+            sequence=request.sequence,
+            accepted=len(records),
+            rejections=[pb.Rejection(row=row, field=field, reason=reason) for row, field, reason in rejections],
+        )
+        return _Taken(acknowledgement, self._storage.append(cells))
+
+
+class _Taken(NamedTuple):
+    """A batch whose cells are on their way, and what to say once they are durable."""
+
+    acknowledgement: pb.IngestResponse
+    append: Append
+
+
+def _read(request: pb.IngestRequest, dataset: Dataset) -> pa.Table:
+    """The batch as a table, as it came.
+
+    Raises:
+        MalformedBatchError: It cannot be read, or is too large.
+    """
+    kind = request.WhichOneof("records")
+    if kind is None:
+        raise MalformedBatchError(
+            "expected arrow or json_lines, got neither", field="records", sequence=request.sequence
+        )
+    data = request.arrow if kind == "arrow" else request.json_lines.encode()
+    if len(data) > MOST_BYTES:
+        message = f"expected at most {MOST_BYTES:,} bytes, got {len(data):,}"
+        raise MalformedBatchError(message, field=kind, sequence=request.sequence)
+    try:
+        batch = _read_arrow(data) if kind == "arrow" else _read_json(data, dataset)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        expected = "an Arrow IPC stream" if kind == "arrow" else "one JSON object a line"
+        raise MalformedBatchError(f"expected {expected}", field=kind, sequence=request.sequence) from error
+    if len(batch) > MOST_RECORDS:
+        message = f"expected at most {MOST_RECORDS:,} records, got {len(batch):,}"
+        raise MalformedBatchError(message, field=kind, sequence=request.sequence)
+    return batch
+
+
+def _read_arrow(data: bytes) -> pa.Table:
+    with pa.ipc.open_stream(data) as reader:
+        batch = reader.read_all()
+    batch.validate(full=True)  # a batch that lies about its offsets would make Arrow read beyond its buffers
+    return batch
+
+
+def _read_json(data: bytes, dataset: Dataset) -> pa.Table:
+    """Text where the column's type is text to a JSON writer, numbers where it is a number."""
+    if not data.strip():
+        return dataset.schema.empty_table()
+    types = {ColumnType.DURATION: pa.float64(), ColumnType.INT: pa.int64(), ColumnType.FLOAT: pa.float64()}
+    types[ColumnType.BOOL] = pa.bool_()
+    schema = pa.schema([(name, types.get(kind, pa.string())) for name, kind in dataset.columns.items()])
+    options = pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="infer")
+    # One block: an object that spans two would be refused.
+    read = pyarrow.json.ReadOptions(block_size=len(data) + 1, use_threads=False)
+    return pyarrow.json.read_json(io.BytesIO(data), read_options=read, parse_options=options)

@@ -1,0 +1,99 @@
+"""QueryService: whole records of any data set."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import grpc
+import pyarrow as pa
+
+from privacyplease.proxy import requests
+from privacyplease.proxy.dataset import Dataset, Index
+from privacyplease.proxy.errors import UnknownColumnError
+from privacyplease.proxy.records import longest, shown
+from privacyplease.proxy.rpc import answering, streaming
+from privacyplease.proxy.search import Search
+from privacyplease.proxy.v1 import query_service_pb2 as pb
+from privacyplease.proxy.v1 import query_service_pb2_grpc as pb_grpc
+
+RECORDS_PER_BATCH = 8_192
+PAGE_BYTES = 1024 * 1024
+
+
+class QueryService(pb_grpc.QueryServiceServicer):
+    """Answers from the index that the question names."""
+
+    def __init__(self, datasets: dict[str, Dataset], search: Search) -> None:
+        self._datasets = datasets
+        self._search = search
+
+    @answering
+    def ListDatasets(  # noqa: N802
+        self, _request: pb.ListDatasetsRequest, _context: grpc.ServicerContext
+    ) -> pb.ListDatasetsResponse:
+        """See the contract."""
+        return pb.ListDatasetsResponse(datasets=[_describe(self._datasets[name]) for name in sorted(self._datasets)])
+
+    @streaming
+    def Query(self, request: pb.QueryRequest, _context: grpc.ServicerContext) -> Iterator[pb.QueryResponse]:  # noqa: N802
+        """See the contract."""
+        dataset = requests.dataset(request.dataset, self._datasets)
+        interval = requests.interval(request.interval)
+        index = dataset.index(request.index)
+        key = requests.optional_key(request.key, index.key, dataset, "key")
+        columns = _columns(request, index)
+        # Every column that the index carries takes part in choosing between forms of one record.
+        found = list(self._search.find(dataset, index, interval, key, index.columns))
+        empty = pa.schema([dataset.schema.field(name) for name in index.columns]).empty_table()
+        records = longest(pa.concat_tables([empty, *found]), dataset)
+        yield from _pages(shown(records.select(columns), dataset))
+
+
+def _columns(request: pb.QueryRequest, index: Index) -> list[str]:
+    columns = list(request.columns) or list(index.columns)
+    if unknown := [name for name in columns if name not in index.columns]:
+        expected = ", ".join(index.columns)
+        message = f"index {index.name!r} carries no column {', '.join(unknown)}; it carries {expected}"
+        raise UnknownColumnError(message, field="columns")
+    if len(set(columns)) < len(columns):
+        raise UnknownColumnError("expected each column once", field="columns")
+    return columns
+
+
+def _pages(records: pa.Table) -> Iterator[pb.QueryResponse]:
+    """The records as one Arrow IPC stream, cut into pages."""
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, records.schema) as writer:
+        for batch in records.to_batches(RECORDS_PER_BATCH):
+            writer.write_batch(batch)
+            if sink.tell() >= PAGE_BYTES:
+                yield from _cut(sink)
+    yield from _cut(sink)
+
+
+def _cut(sink: io.BytesIO) -> Iterator[pb.QueryResponse]:
+    """What was written so far, in pages; the sink is empty afterwards."""
+    written = sink.getvalue()
+    sink.seek(0)
+    sink.truncate()
+    for begin in range(0, len(written), PAGE_BYTES):
+        yield pb.QueryResponse(arrow=written[begin : begin + PAGE_BYTES])
+
+
+def _describe(dataset: Dataset) -> pb.Dataset:
+    columns = [pb.Column(name=name, type=kind.value) for name, kind in dataset.columns.items()]
+    indexes = [
+        pb.Index(name=index.name, key=index.key, columns=index.columns, bins=index.bins)
+        for index in dataset.indexes.values()
+    ]
+    return pb.Dataset(
+        name=dataset.name,
+        title=dataset.title,
+        columns=columns,
+        indexes=indexes,
+        subject=dataset.subject,
+        place=dataset.place,
+        start=dataset.start,
+        duration=dataset.duration,
+    )
