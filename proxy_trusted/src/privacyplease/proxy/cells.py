@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from privacyplease.proxy.errors import CellDamagedError
 from privacyplease.proxy.keys import Key, context
-from privacyplease.proxy.layouts import MOST_CELL_BYTES, Layout, Layouts
+from privacyplease.proxy.layouts import Layout, Layouts
 from privacyplease.proxy.masterkey import NONCE_BYTES
 
 VERSION = b"\x01"
@@ -101,7 +101,7 @@ class Opener:
         number, length = _HEADER.unpack_from(page)
         decompressor, schema = self._decoder(number)
         frame = page[_HEADER.size : _HEADER.size + length]
-        batch = pa.ipc.read_record_batch(pa.py_buffer(decompressor.decompress(frame, MOST_CELL_BYTES)), schema)
+        batch = pa.ipc.read_record_batch(pa.py_buffer(decompressor.decompress(frame)), schema)
         return batch if schema is self._schema else _adapt(batch, self._schema)
 
     def _decoder(self, number: int) -> tuple[zstandard.ZstdDecompressor, pa.Schema]:

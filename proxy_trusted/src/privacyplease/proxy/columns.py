@@ -132,31 +132,47 @@ def _read_text(values: pa.StringArray, kind: ColumnType) -> Column:
     text = pc.utf8_trim_whitespace(encoded.dictionary)
     parsed = _PARSERS[kind](text)
     result = parsed.take(encoded.indices)
-    bad = pc.and_(values.is_valid(), result.is_null())
-    return Column(result, bad.to_numpy(zero_copy_only=False))
+    return Column(result, _lost(values, result))
 
 
 def _read_typed(values: pa.Array, kind: ColumnType) -> Column:
     """Reads numbers and times. A duration that is a number counts seconds."""
     if kind is ColumnType.TIMESTAMP and not (pa.types.is_timestamp(values.type) and values.type.tz):
         raise pa.ArrowInvalid("expected times with a zone")
-    if kind is ColumnType.DURATION and not pa.types.is_duration(values.type):
-        values = pc.multiply_checked(values.cast(pa.float64()), 1000.0).cast(pa.int64(), safe=False)
     if kind is ColumnType.MAC and not pa.types.is_integer(values.type):
         raise pa.ArrowInvalid("expected text or 48-bit numbers")
-    # Finer digits than a millisecond are cut, as the contract says.
-    stored = values.cast(kind.stored, safe=not pa.types.is_temporal(kind.stored))
-    bad = np.zeros(len(stored), bool)
+    given = values
+    if kind is ColumnType.DURATION and not pa.types.is_duration(values.type):
+        given = _whole(pc.trunc(pc.multiply(values.cast(pa.float64()), 1000.0)))
+    if kind is ColumnType.INT and pa.types.is_floating(values.type):
+        given = _whole(values.cast(pa.float64()))
+    # Finer digits than a millisecond are cut, as the contract says; a time that does not fit is an error.
+    stored = given.cast(options=pc.CastOptions(kind.stored, allow_time_truncate=True))
     if kind is ColumnType.MAC:
-        numbers = stored.fill_null(0).to_numpy(zero_copy_only=False)
-        bad = (numbers < 0) | (numbers >> 48 != 0)
-        stored = pc.if_else(pa.array(bad), pa.scalar(None, pa.int64()), stored)
-    return Column(stored, bad)
+        stored = _where(pc.and_(pc.greater_equal(stored, 0), pc.less(stored, 1 << 48)), stored)
+    return Column(stored, _lost(values, stored))
+
+
+def _lost(given: pa.Array, stored: pa.Array) -> Mask:
+    """Where a value was given and none is stored."""
+    lost: Mask = pc.and_(given.is_valid(), stored.is_null()).to_numpy(zero_copy_only=False)
+    return lost
+
+
+def _where(condition: pa.BooleanArray, values: pa.Array) -> pa.Array:
+    """The values where the condition holds, null elsewhere."""
+    return pc.if_else(condition, values, pa.scalar(None, values.type))
+
+
+def _whole(numbers: pa.DoubleArray) -> pa.Int64Array:
+    """The numbers that are whole and exact in 64 bits of floating point; null elsewhere."""
+    exact = pc.and_(pc.less_equal(pc.abs(numbers), 2.0**53), pc.equal(numbers, pc.trunc(numbers)))
+    return _where(exact, numbers).cast(pa.int64())
 
 
 def _matching(text: pa.StringArray, pattern: str) -> pa.StringArray:
     """The text where it matches, null elsewhere."""
-    return pc.if_else(pc.match_substring_regex(text, pattern), text, pa.scalar(None, pa.string()))
+    return _where(pc.match_substring_regex(text, pattern), text)
 
 
 def _parse_mac(text: pa.StringArray) -> pa.Int64Array:
@@ -178,7 +194,7 @@ def _mac_text(numbers: pa.Int64Array) -> pa.StringArray:
 
 def _parse_timestamp(text: pa.StringArray) -> pa.TimestampArray:
     good = _matching(text, _ISO_8601)
-    real = pc.if_else(pa.array(_is_real_date(good)), good, pa.scalar(None, pa.string()))
+    real = _where(pa.array(_is_real_date(good)), good)
     return pc.replace_substring_regex(real, r"(\.\d{3})\d+", r"\1").cast(TIMESTAMP)
 
 
@@ -202,6 +218,15 @@ def _parse_duration(text: pa.StringArray) -> pa.DurationArray:
     return pc.round(pc.multiply(seconds, 1000.0)).cast(pa.int64()).cast(DURATION)
 
 
+def _parse_int(text: pa.StringArray) -> pa.Int64Array:
+    return pc.utf8_ltrim(_matching(text, _INTEGER), "+").cast(pa.int64())
+
+
+def _parse_float(text: pa.StringArray) -> pa.DoubleArray:
+    numbers = _matching(text, _FLOAT).cast(pa.float64())
+    return _where(pc.is_finite(numbers), numbers)
+
+
 def _parse_bool(text: pa.StringArray) -> pa.BooleanArray:
     return pc.equal(_matching(pc.utf8_lower(text), _BOOLEAN), "true")
 
@@ -210,8 +235,8 @@ _PARSERS = {
     ColumnType.MAC: _parse_mac,
     ColumnType.TIMESTAMP: _parse_timestamp,
     ColumnType.DURATION: _parse_duration,
-    ColumnType.INT: lambda text: _matching(text, _INTEGER).cast(pa.int64()),
-    ColumnType.FLOAT: lambda text: _matching(text, _FLOAT).cast(pa.float64()),
+    ColumnType.INT: _parse_int,
+    ColumnType.FLOAT: _parse_float,
     ColumnType.BOOL: _parse_bool,
 }
 

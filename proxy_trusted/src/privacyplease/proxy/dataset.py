@@ -99,10 +99,14 @@ class Dataset:
         parts = {
             "base": self.timeline.base,
             "epoch": self.timeline.epoch,
-            "identity": self.identity,
             "indexes": indexes,
+            "record": self.required,
         }
         return json.dumps(parts, sort_keys=True)
+
+    def carried(self, index: Index) -> pa.Schema:
+        """The columns that an index carries, as they are stored."""
+        return pa.schema([self.schema.field(name) for name in index.columns])
 
     def index(self, name: str) -> Index:
         """The index of that name.
@@ -124,7 +128,7 @@ def load(folder: Path | None = None) -> dict[str, Dataset]:
     """
     shipped = resources.files("privacyplease.proxy").joinpath("datasets").iterdir()
     own = sorted(folder.glob("*.toml")) if folder and folder.is_dir() else []
-    return {dataset.name: dataset for dataset in map(_read, [*_definitions(shipped), *own])}
+    return {**_by_name(_definitions(shipped)), **_by_name(own)}
 
 
 def parse(text: str) -> Dataset:
@@ -137,6 +141,16 @@ def parse(text: str) -> Dataset:
         return _dataset(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"not TOML: {error}") from error
+
+
+def _by_name(files: Iterable[Traversable]) -> dict[str, Dataset]:
+    datasets: dict[str, Dataset] = {}
+    for file in files:
+        dataset = _read(file)
+        if dataset.name in datasets:
+            raise ConfigurationError(f"{file}: expected a name of its own, got {dataset.name!r} again")
+        datasets[dataset.name] = dataset
+    return datasets
 
 
 def _definitions(files: Iterable[Traversable]) -> list[Traversable]:
@@ -222,14 +236,18 @@ def _indexes(entries: dict[str, Any], columns: dict[str, ColumnType], roles: dic
     return {name: _index(name, entry, columns, roles) for name, entry in entries.items()}
 
 
-def _index(name: str, entry: dict[str, Any], columns: dict[str, ColumnType], roles: dict[str, str]) -> Index:
+def _index(name: str, entry: object, columns: dict[str, ColumnType], roles: dict[str, str]) -> Index:
+    if not isinstance(entry, dict):
+        raise ConfigurationError(f"indexes.{name}: expected a table, got {type(entry).__name__}")
     bins, carried = entry.get("bins"), entry.get("columns", list(columns))
     if set(entry) - {"bins", "columns"}:
         raise ConfigurationError(f"indexes.{name}: expected bins and columns alone")
-    if not isinstance(bins, int) or not 1 <= bins <= MOST_BINS:
+    if not isinstance(bins, int) or isinstance(bins, bool) or not 1 <= bins <= MOST_BINS:
         raise ConfigurationError(f"indexes.{name}.bins: expected 1 to {MOST_BINS}, got {bins!r}")
-    if not isinstance(carried, list) or not set(carried) <= set(columns):
+    if not isinstance(carried, list) or not all(column in columns for column in map(str, carried)):
         raise ConfigurationError(f"indexes.{name}.columns: expected names of columns, got {carried!r}")
+    if len(set(carried)) < len(carried):
+        raise ConfigurationError(f"indexes.{name}.columns: expected each column once")
     if missing := set(roles.values()) - set(carried):
         raise ConfigurationError(f"indexes.{name}.columns: expected {', '.join(sorted(missing))} among them")
     return Index(name=name, key=roles[name], bins=bins, columns=tuple(carried))

@@ -1,7 +1,7 @@
 """Layouts: how the records of an index lie in a cell.
 
-A layout is an Arrow schema and a zstd dictionary. Each is stored once, in the trusted store, and a cell names its layout
-by number. So neither is repeated in every cell, a data set may gain columns, and an old cell opens for ever.
+A layout is an Arrow schema and a zstd dictionary. Each is stored once, in the trusted store, and a cell names its
+layout by number. So neither is repeated in every cell, a data set may gain columns, and an old cell opens for ever.
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ from privacyplease.proxy.trusted_store import layouts, shapes
 
 # Level 1: on pages of a few KiB level 3 takes half as long again for 5 % less.
 COMPRESSION_LEVEL = 1
-# A cell that claims to hold more is damaged. A batch of 65,536 records stays well below.
-MOST_CELL_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -86,23 +84,25 @@ class Layouts:
         _check_shape(dataset, str(stored))
 
     def check(self, datasets: Mapping[str, Dataset]) -> None:
-        """Checks definitions against what was stored under them, as `settle` does, without settling anything.
+        """Checks definitions against what was stored under them, without settling anything.
 
         Raises:
-            ConfigurationError: A definition was changed in what its tags are made of.
+            ConfigurationError: A definition was changed in what its tags are made of, or a column's type was.
         """
         with self._store.connect() as connection:
             stored = {row.dataset: row.shape for row in connection.execute(select(shapes))}
         for name, dataset in datasets.items():
             _check_shape(dataset, stored.get(name, dataset.shape))
+            for index in dataset.indexes.values():
+                _check_types(dataset, index, self._known_layouts(name, index.name))
 
     def current(self, dataset: Dataset, index: Index) -> Layout:
         """The layout for new cells: that of the definition, made durable on first use."""
-        schema = pa.schema([dataset.schema.field(name) for name in index.columns])
+        schema = dataset.carried(index)
         with self._lock:
             known = self._load(dataset.name, index.name)
+            _check_types(dataset, index, known)
             match = next((layout for layout in known.values() if layout.schema == schema), None)
-            _check_types(dataset, index, schema, known)
             return match or self._add(dataset.name, index.name, Layout.make(max(known, default=0) + 1, schema))
 
     def numbered(self, dataset: str, index: str, number: int) -> Layout:
@@ -118,6 +118,10 @@ class Layouts:
         if number not in known:
             raise KeyUnavailableError(f"the trusted store lacks layout {number} of index {index!r} of {dataset!r}")
         return known[number]
+
+    def _known_layouts(self, dataset: str, index: str) -> dict[int, Layout]:
+        with self._lock:
+            return self._load(dataset, index)
 
     def _load(self, dataset: str, index: str) -> dict[int, Layout]:
         query = select(layouts).where(layouts.c.dataset == dataset, layouts.c.index_name == index)
@@ -144,7 +148,8 @@ class Layouts:
         return self._load(dataset, index)[layout.number]
 
 
-def _check_types(dataset: Dataset, index: Index, schema: pa.Schema, known: dict[int, Layout]) -> None:
+def _check_types(dataset: Dataset, index: Index, known: dict[int, Layout]) -> None:
+    schema = dataset.carried(index)
     stored = {(field.name, field.type) for layout in known.values() for field in layout.schema}
     for name, kind in stored:
         if name in schema.names and schema.field(name).type != kind:
@@ -157,6 +162,6 @@ def _check_types(dataset: Dataset, index: Index, schema: pa.Schema, known: dict[
 def _check_shape(dataset: Dataset, stored: str) -> None:
     if stored != dataset.shape:
         raise ConfigurationError(
-            f"data set {dataset.name!r}: base_width, epoch_days, bins, subject, place and start are fixed once data is "
-            f"stored; expected {stored}, got {dataset.shape}"
+            f"data set {dataset.name!r}: base_width, epoch_days, the roles of columns, the indexes and their bins are "
+            f"fixed once data is stored; expected {stored}, got {dataset.shape}"
         )

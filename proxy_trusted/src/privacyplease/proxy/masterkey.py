@@ -34,6 +34,7 @@ SALT_BYTES = 16
 ARGON2 = {"iterations": 3, "lanes": 4, "memory_kib": 64 * 1024}
 # A file asking for more is refused: it could stop the machine.
 ARGON2_MOST = {"iterations": 64, "lanes": 64, "memory_kib": 4 * 1024 * 1024}
+ARGON2_LEAST_KIB_PER_LANE = 8  # RFC 9106 §3.1
 
 
 class MasterKey(Protocol):
@@ -126,7 +127,10 @@ def _parse(path: Path) -> tuple[bytes, bytes, dict[str, int]]:
         cost = {name: int(fields[name]) for name in ARGON2}
         if not all(1 <= cost[name] <= most for name, most in ARGON2_MOST.items()):
             raise ValueError("cost")
-        return b64decode(fields["salt"]), b64decode(fields["wrapped"]), cost
+        salt = b64decode(fields["salt"])
+        if len(salt) != SALT_BYTES or cost["memory_kib"] < ARGON2_LEAST_KIB_PER_LANE * cost["lanes"]:
+            raise ValueError("salt or memory")
+        return salt, b64decode(fields["wrapped"]), cost
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(f"{path}: expected a file of format {FORMAT!r}") from error
 

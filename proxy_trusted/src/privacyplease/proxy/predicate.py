@@ -43,7 +43,8 @@ def predicate(
     Raises:
         PredicateTooLargeError: The question has more tags.
     """
-    ranges = [(extent, dataset.timeline.overlapping(interval, extent)) for extent in extents]
+    overlaps = ((extent, dataset.timeline.overlapping(interval, extent)) for extent in extents)
+    ranges = [(extent, buckets) for extent, buckets in overlaps if buckets]  # no epoch's key is opened in vain
     asked = sum(len(buckets) for _, buckets in ranges) * (index.bins if key is None else 1)
     if asked > most_tags:
         message = f"the question touches {asked:,} tags of index {index.name!r}; at most {most_tags:,} may be asked for"

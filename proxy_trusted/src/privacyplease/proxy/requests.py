@@ -7,7 +7,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from privacyplease.proxy.columns import read
-from privacyplease.proxy.dataset import Dataset
+from privacyplease.proxy.dataset import Dataset, Index
 from privacyplease.proxy.errors import (
     InvalidIntervalError,
     InvalidRequestError,
@@ -35,6 +35,19 @@ def dataset(name: str, known: dict[str, Dataset]) -> Dataset:
     return known[name]
 
 
+def index(name: str, of: Dataset) -> Index:
+    """The index that a service answers from.
+
+    Raises:
+        UnknownDatasetError: The data set lacks it, so it cannot answer the service's questions.
+    """
+    if name not in of.indexes:
+        raise UnknownDatasetError(
+            f"data set {of.name!r} cannot answer this: it has no index by {name}", field="dataset"
+        )
+    return of.indexes[name]
+
+
 def interval(given: types_pb2.Interval) -> Interval:
     """The interval in ms, both ends included.
 
@@ -56,7 +69,7 @@ def steps(when: Interval, width: Duration) -> Steps:
     millis = width.seconds * 1_000 + width.nanos // 1_000_000
     if millis < 1:
         raise InvalidRequestError("expected a step of at least 1 ms", field="step")
-    cut = Steps(when, millis)
+    cut = Steps(when, min(millis, LATEST))  # no interval is longer
     if cut.number > MOST_STEPS:
         raise InvalidRequestError(f"expected at most {MOST_STEPS:,} steps, got {cut.number:,}", field="step")
     return cut

@@ -74,8 +74,8 @@ def status(error: ProxyError) -> status_pb2.Status:
 
 
 def _fail(error: Exception, context: grpc.ServicerContext) -> NoReturn:
-    if not context.is_active():
-        raise error  # the client has left
+    if isinstance(error, grpc.RpcError) and not context.is_active():
+        raise error  # the client left while it was sending
     if not isinstance(error, ProxyError):
         error = _internal(error)
     context.abort_with_status(rpc_status.to_status(status(error)))

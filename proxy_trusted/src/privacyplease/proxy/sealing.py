@@ -27,6 +27,8 @@ from privacyplease.proxy.timeline import Extent, Millis
 
 # Half of what a server takes by default. A cell beyond it is sealed as two.
 MOST_SEALED_BYTES = 4 * 1024 * 1024
+# So is one that would open into more, however well it compresses: whoever opens it has to hold it.
+MOST_OPENED_BYTES = 64 * 1024 * 1024
 
 Numbers = npt.NDArray[np.int64]
 
@@ -121,12 +123,13 @@ def _seal_groups(sealer: Sealer, batch: pa.RecordBatch, bounds: list[int], names
 
 
 def _seal_page(sealer: Sealer, batch: pa.RecordBatch, tag: bytes) -> Iterator[Cell]:
-    random = secrets.token_bytes(CELL_ID_BYTES + NONCE_BYTES)
-    cell_id, nonce = random[:CELL_ID_BYTES], random[CELL_ID_BYTES:]
-    sealed = sealer.seal(batch, tag, cell_id, nonce)
-    if len(sealed) <= MOST_SEALED_BYTES or len(batch) == 1:
-        yield Cell(tag, cell_id, sealed)
-        return
+    if batch.nbytes <= MOST_OPENED_BYTES or len(batch) == 1:
+        random = secrets.token_bytes(CELL_ID_BYTES + NONCE_BYTES)
+        cell_id, nonce = random[:CELL_ID_BYTES], random[CELL_ID_BYTES:]
+        sealed = sealer.seal(batch, tag, cell_id, nonce)
+        if len(sealed) <= MOST_SEALED_BYTES or len(batch) == 1:
+            yield Cell(tag, cell_id, sealed)
+            return
     half = len(batch) // 2
     yield from _seal_page(sealer, batch.slice(0, half), tag)
     yield from _seal_page(sealer, batch.slice(half), tag)

@@ -76,5 +76,4 @@ class Search:
 
     def _opener(self, dataset: Dataset, index: Index, epoch: int) -> Opener:
         keys = self._keyring.keys(dataset.name, epoch, index.name)
-        schema = pa.schema([dataset.schema.field(name) for name in index.columns])
-        return Opener(keys.cell, self._layouts, dataset.name, index.name, schema)
+        return Opener(keys.cell, self._layouts, dataset.name, index.name, dataset.carried(index))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -147,10 +147,12 @@ class _Locked(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in t
     """Refuses every call of the proxy's own services; health and reflection answer."""
 
     def __init__(self, error: KeyringError) -> None:
-        def refuse(_request: object, context: grpc.ServicerContext) -> None:
+        def refuse(_requests: object, context: grpc.ServicerContext) -> Iterator[object]:
             context.abort_with_status(rpc_status.to_status(status(error)))
+            raise AssertionError("abort_with_status returned")
 
-        self._refusal = grpc.unary_unary_rpc_method_handler(refuse)
+        # Streams on both sides, whatever the call's own shape: it is refused before a message is read or sent.
+        self._refusal = grpc.stream_stream_rpc_method_handler(refuse)
 
     def intercept_service(
         self,

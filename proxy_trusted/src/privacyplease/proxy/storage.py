@@ -24,6 +24,9 @@ MOST_MESSAGE_BYTES = 32 * 1024 * 1024
 APPEND_BYTES = 4 * 1024 * 1024
 PAGE_BYTES = 1024 * 1024
 
+# Measured on MariaDB 10.11 with its defaults: two callers append faster than one, and four slower than two.
+APPENDS_AT_ONCE = 2
+
 _DEADLINE_SECONDS = 60.0
 _UNAVAILABLE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED}
 
@@ -78,7 +81,7 @@ class Storage:
     def __init__(self, channel: grpc.Channel) -> None:
         self._stub = pb_grpc.StorageServiceStub(channel)
         self._limits: pb.Limits | None = None
-        self._appends = ThreadPoolExecutor(max_workers=4, thread_name_prefix="append")
+        self._appends = ThreadPoolExecutor(max_workers=APPENDS_AT_ONCE, thread_name_prefix="append")
 
     @classmethod
     def connect(cls, address: str) -> Storage:

@@ -59,22 +59,33 @@ def bins(key: Key, values: pa.Array, kind: ColumnType, count: int) -> Numbers:
         int64[n], 0 to `count` - 1.
     """
     encoded = values.dictionary_encode()
-    messages, lengths = _messages(encoded.dictionary, kind)
-    hashed = cmac(key, messages, lengths)[:, :8].copy().view(">u8").ravel()
-    chosen = (hashed % np.uint64(count)).astype(np.int64)
+    octets, offsets = _octets(encoded.dictionary, kind)
+    lengths = np.diff(offsets)
+    hashed = np.empty((len(lengths), BLOCK), np.uint8)
+    sizes = np.frexp(lengths)[1]  # lengths in bits: like lengths together, or one long value would widen every row
+    for size in np.unique(sizes):
+        rows = np.flatnonzero(sizes == size)
+        hashed[rows] = cmac(key, _messages(octets, offsets[rows], int(lengths[rows].max())), lengths[rows])
+    chosen = (hashed[:, :8].copy().view(">u8").ravel() % np.uint64(count)).astype(np.int64)
     return chosen[np.asarray(encoded.indices, np.int64)]
 
 
-def _messages(values: pa.Array, kind: ColumnType) -> tuple[Bytes, Numbers]:
-    """The bytes that stand for each value: six for a MAC address, else its text in UTF-8. One row a value."""
+def _octets(values: pa.Array, kind: ColumnType) -> tuple[Bytes, Numbers]:
+    """The bytes that stand for the values, one after the other: six for a MAC address, else the text in UTF-8.
+
+    Returns:
+        The bytes, and where each value begins and the last one ends: int64[n + 1].
+    """
     if kind is ColumnType.MAC:
         octets = values.to_numpy().astype(">i8").view(np.uint8).reshape(-1, 8)[:, 2:]
-        return octets, np.full(len(octets), 6, np.int64)
-    offsets = np.frombuffer(values.buffers()[1], np.int32)[values.offset : values.offset + len(values) + 1].astype(
-        np.int64
-    )
-    lengths = np.diff(offsets)
-    text = np.frombuffer(values.buffers()[2] or b"", np.uint8)
-    width = int(lengths.max(initial=0))
-    columns = np.minimum(offsets[:-1, None] + np.arange(width), max(len(text) - 1, 0))
-    return (text[columns] if width else np.zeros((len(values), 0), np.uint8)), lengths
+        return octets.ravel(), np.arange(len(octets) + 1) * 6
+    offsets = np.frombuffer(values.buffers()[1], np.int32)[values.offset : values.offset + len(values) + 1]
+    return np.frombuffer(values.buffers()[2] or b"", np.uint8), offsets.astype(np.int64)
+
+
+def _messages(octets: Bytes, begins: Numbers, width: int) -> Bytes:
+    """The bytes from each beginning on: uint8[n, width]. What lies behind a value's end does not matter."""
+    if not width:
+        return np.zeros((len(begins), 0), np.uint8)
+    messages: Bytes = octets[np.minimum(begins[:, None] + np.arange(width), len(octets) - 1)]
+    return messages

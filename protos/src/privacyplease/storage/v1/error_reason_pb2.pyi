@@ -71,6 +71,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Status: UNAVAILABLE.
     """
+    ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 7
+    """A fault of the server itself. Its log says where.
+
+        { "reason": "ERROR_REASON_INTERNAL", "domain": "storage.privacyplease" }
+
+    Status: INTERNAL.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why the storage server refused a call. The reason's name is the `reason` of the `google.rpc.ErrorInfo` in the
@@ -126,5 +133,12 @@ again, since appends are idempotent.
     { "reason": "ERROR_REASON_STORE_UNAVAILABLE", "domain": "storage.privacyplease" }
 
 Status: UNAVAILABLE.
+"""
+ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 7
+"""A fault of the server itself. Its log says where.
+
+    { "reason": "ERROR_REASON_INTERNAL", "domain": "storage.privacyplease" }
+
+Status: INTERNAL.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

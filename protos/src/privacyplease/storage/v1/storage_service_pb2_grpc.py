@@ -91,8 +91,8 @@ class StorageServiceServicer:
     def Select(self, request, context):
         """Select streams every cell that the predicate matches, in ascending order of (tag, cell id), in pages of about
         `page_bytes`. No match is no error: the stream ends without a page. A broken stream resumes from the cursor of the
-        last page received. Each page reflects what is committed when it is read; a concurrent `Replace` is either wholly
-        visible under one tag or not at all. Cost: one primary-key look-up for each tag, whatever the size of the store.
+        last page received. A concurrent `Replace` is either wholly visible under one tag or not at all, unless the stream
+        was resumed in the middle of that tag. Cost: one primary-key look-up for each tag, whatever the size of the store.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

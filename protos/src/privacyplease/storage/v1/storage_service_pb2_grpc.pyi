@@ -46,8 +46,8 @@ class StorageServiceStub:
     Select: _grpc.UnaryStreamMultiCallable[_storage_service_pb2.SelectRequest, _storage_service_pb2.SelectResponse]
     """Select streams every cell that the predicate matches, in ascending order of (tag, cell id), in pages of about
     `page_bytes`. No match is no error: the stream ends without a page. A broken stream resumes from the cursor of the
-    last page received. Each page reflects what is committed when it is read; a concurrent `Replace` is either wholly
-    visible under one tag or not at all. Cost: one primary-key look-up for each tag, whatever the size of the store.
+    last page received. A concurrent `Replace` is either wholly visible under one tag or not at all, unless the stream
+    was resumed in the middle of that tag. Cost: one primary-key look-up for each tag, whatever the size of the store.
     """
     Measure: _grpc.UnaryUnaryMultiCallable[_storage_service_pb2.MeasureRequest, _storage_service_pb2.MeasureResponse]
     """Measure counts what `Select` would stream for the same predicate without reading it: for progress and planning. No
@@ -86,8 +86,8 @@ class StorageServiceAsyncStub(StorageServiceStub):
     Select: _aio.UnaryStreamMultiCallable[_storage_service_pb2.SelectRequest, _storage_service_pb2.SelectResponse]  # type: ignore[assignment]
     """Select streams every cell that the predicate matches, in ascending order of (tag, cell id), in pages of about
     `page_bytes`. No match is no error: the stream ends without a page. A broken stream resumes from the cursor of the
-    last page received. Each page reflects what is committed when it is read; a concurrent `Replace` is either wholly
-    visible under one tag or not at all. Cost: one primary-key look-up for each tag, whatever the size of the store.
+    last page received. A concurrent `Replace` is either wholly visible under one tag or not at all, unless the stream
+    was resumed in the middle of that tag. Cost: one primary-key look-up for each tag, whatever the size of the store.
     """
     Measure: _aio.UnaryUnaryMultiCallable[_storage_service_pb2.MeasureRequest, _storage_service_pb2.MeasureResponse]  # type: ignore[assignment]
     """Measure counts what `Select` would stream for the same predicate without reading it: for progress and planning. No
@@ -135,8 +135,8 @@ class StorageServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_storage_service_pb2.SelectResponse], _abc.AsyncIterator[_storage_service_pb2.SelectResponse]]:
         """Select streams every cell that the predicate matches, in ascending order of (tag, cell id), in pages of about
         `page_bytes`. No match is no error: the stream ends without a page. A broken stream resumes from the cursor of the
-        last page received. Each page reflects what is committed when it is read; a concurrent `Replace` is either wholly
-        visible under one tag or not at all. Cost: one primary-key look-up for each tag, whatever the size of the store.
+        last page received. A concurrent `Replace` is either wholly visible under one tag or not at all, unless the stream
+        was resumed in the middle of that tag. Cost: one primary-key look-up for each tag, whatever the size of the store.
         """
 
     @_abc_1.abstractmethod

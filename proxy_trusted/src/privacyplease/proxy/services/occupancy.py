@@ -79,7 +79,9 @@ class OccupancyService(pb_grpc.OccupancyServiceServicer):
         return _Asked(dataset, requests.interval(request.interval), place)
 
     def _find(self, asked: _Asked, *columns: str) -> Iterator[pa.Table]:
-        return self._search.find(asked.dataset, asked.dataset.index(PLACE), asked.interval, asked.place, columns)
+        return self._search.find(
+            asked.dataset, requests.index(PLACE, asked.dataset), asked.interval, asked.place, columns
+        )
 
 
 class _Asked(NamedTuple):

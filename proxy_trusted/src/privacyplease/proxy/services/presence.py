@@ -35,7 +35,7 @@ class PresenceService(pb_grpc.PresenceServiceServicer):
         device = requests.key(request.device, dataset.subject, dataset, "device")
         place = requests.optional_key(request.place, dataset.place, dataset, "place")
         requests.purpose(request.purpose)
-        pages = self._search.find(dataset, dataset.index(SUBJECT), interval, device, dataset.required)
+        pages = self._search.find(dataset, requests.index(SUBJECT, dataset), interval, device, dataset.required)
         found = [having(page, dataset.place, place) for page in pages]
         sessions = longest(pa.concat_tables(found), dataset) if found else None
         name = shown(pa.table({dataset.subject: pa.array([device.as_py()], device.type)}), dataset)[0][0].as_py()

@@ -1,0 +1,69 @@
+# Everything a person does with this repository. `make help` lists it.
+#
+# A fresh machine needs make, Python 3.11 or newer and a network that reaches its package registries. As root on Debian
+# whatever else is missing is installed; elsewhere it is named.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+# What an installation depends on.
+DISTRIBUTIONS := protos server_untrusted proxy_trusted clients ingest
+PINS := constraints.txt pyproject.toml $(DISTRIBUTIONS:%=%/pyproject.toml)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint protos protos-check bench check-readme clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+setup: $(VENV)/.development ## install everything that development needs into .venv
+
+demo: $(VENV)/.runtime ## from nothing to answers: a campus day, sealed, stored and asked (KEEP=1 leaves it running)
+	@$(BIN)/python scripts/demo.py
+
+test: $(VENV)/.development lint ## lint, types, boundaries, unit and integration tests (T=path K=pattern narrow it)
+	@scripts/require.sh mariadb
+	@$(BIN)/pytest $(T) $(if $(K),-k '$(K)')
+
+lint: $(VENV)/.development protos-check ## style, types, import rules and contracts
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/buf lint protos
+
+protos: $(VENV)/.development ## generate the stubs of the contracts
+	@scripts/protos.sh
+
+protos-check: $(VENV)/.development ## fail if the stubs are not those of the contracts
+	@scripts/protos_check.sh
+
+bench: $(VENV)/.development ## measure against the same job in plaintext
+	@scripts/require.sh mariadb
+	@$(BIN)/python -m benchmarks.bulk_ingest
+
+check-readme: $(VENV)/.development ## fail if the README's help text is not that of the commands
+	@$(BIN)/python scripts/check_readme.py
+
+clean: ## remove whatever the other targets made
+	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@PYTHON=$(PYTHON) scripts/require.sh python
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+
+$(VENV)/.runtime: $(VENV)/bin/python $(PINS)
+	@echo "installing the five distributions into $(VENV) ..." >&2
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt \
+	    --editable protos --editable server_untrusted --editable proxy_trusted \
+	    --editable 'clients[cli]' --editable ingest
+	@touch $@
+
+$(VENV)/.development: $(VENV)/.runtime
+	@echo "installing the tools of development into $(VENV) ..." >&2
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
+	@touch $@

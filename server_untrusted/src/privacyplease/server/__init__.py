@@ -1,0 +1,14 @@
+"""The untrusted storage server: it keeps sealed cells under opaque tags and hands them back.
+
+Nothing here can open a cell. The package imports no cryptography, knows no key, no column and no data set, and handles
+two kinds of values only: 16 bytes to find something by, and bytes that somebody else sealed.
+
+    $ python -m privacyplease.server --storage sqlite:///cells.db --listen 127.0.0.1:7070
+"""
+
+from privacyplease.server.limits import Limits
+from privacyplease.server.server import StorageServer, build_server
+from privacyplease.server.storage_url import open_store
+from privacyplease.server.store import Store
+
+__all__ = ["Limits", "StorageServer", "Store", "build_server", "open_store"]

@@ -1,0 +1,103 @@
+"""The command line: `python -m privacyplease.server --storage URL --listen HOST:PORT`.
+
+Exit codes: 0 stopped by SIGTERM or SIGINT, 1 could not start, 2 wrong arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from dataclasses import fields
+from pathlib import Path
+
+from privacyplease.server.errors import ServerError
+from privacyplease.server.limits import Limits
+from privacyplease.server.server import build_server
+from privacyplease.server.storage_url import open_store
+
+_STORAGE_VARIABLE = "PRIVACYPLEASE_STORAGE"
+_GRACE_SECONDS = 10
+
+_log = logging.getLogger("privacyplease.server")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the server until it is told to stop, and returns the exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        _serve(options, _stop_signal())
+    except ServerError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    return 0
+
+
+def _serve(options: argparse.Namespace, stop: threading.Event) -> None:
+    limits = Limits(**{field.name: getattr(options, field.name) for field in fields(Limits)})
+    # One connection for each call that can run at the same time: none ever waits for another one's.
+    store = open_store(options.storage, limits, connections=options.workers)
+    try:
+        server = build_server(store, limits, workers=options.workers)
+        address = server.bind(options.listen)
+        server.start()
+        _announce(address, store.describe().database, options.address_file)
+        stop.wait()
+        _log.info("stopping")
+        server.stop(_GRACE_SECONDS)
+    finally:
+        store.close()
+
+
+def _stop_signal() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _announce(address: str, database: str, address_file: Path | None) -> None:
+    _log.info("serving on %s, cells in %s", address, database)
+    if address_file is not None:
+        # Renamed into place: whoever waits for the file finds it whole or not at all.
+        partial = address_file.with_name(f"{address_file.name}.{os.getpid()}")
+        partial.write_text(f"{address}\n", encoding="utf-8")
+        partial.replace(address_file)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="privacyplease-server",
+        description="The untrusted storage server: keeps sealed cells that it cannot open.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    storage = os.environ.get(_STORAGE_VARIABLE)
+    parser.add_argument(
+        "--storage",
+        metavar="URL",
+        default=storage,
+        required=storage is None,
+        help=f"mysql://user:password@host:port/database or sqlite:///path; also from {_STORAGE_VARIABLE}",
+    )
+    parser.add_argument("--listen", metavar="HOST:PORT", default="127.0.0.1:7070", help="port 0 lets the system choose")
+    parser.add_argument("--address-file", metavar="PATH", type=Path, help="write HOST:PORT here once serving")
+    parser.add_argument("--workers", metavar="N", type=_positive, default=16, help="calls served at the same time")
+    for field in fields(Limits):
+        flag = "--" + field.name.replace("_", "-")
+        parser.add_argument(flag, metavar="N", type=int, default=field.default, help="limit of one call")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1, got {number}")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""Everything that this server fails with, by who can do something about it.
+
+    ServerError
+    ├── StartError                  the operator: the server cannot begin to serve
+    │   └── SchemaTooNewError
+    └── RefusedError                the caller: crosses the wire with a reason
+        ├── InvalidRequestError         mend the request
+        ├── PredicateTooLargeError      split it
+        ├── TooManyCellsError           split it
+        ├── CellTooLargeError           seal fewer records into a cell
+        ├── ReplaceConflictError        read the tag again
+        ├── StoreUnavailableError       send it again later
+        └── InternalError               a fault of this server
+
+A message says what was expected and what came. It holds numbers and names of fields, never a byte of a tag or a cell.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+import grpc
+
+from privacyplease.storage.v1 import error_reason_pb2 as reasons
+
+
+class ServerError(Exception):
+    """Something that this server foresaw."""
+
+
+class StartError(ServerError):
+    """The server cannot begin to serve as it is configured."""
+
+
+class SchemaTooNewError(StartError):
+    """The database was written by a newer server."""
+
+    def __init__(self, *, found: int, known: int) -> None:
+        super().__init__(
+            f"expected database schema version {known} or older, got {found}: run the server release that wrote it"
+        )
+
+
+class RefusedError(ServerError):
+    """A call that was refused, or failed, in a way that the contract names (error_reason.proto)."""
+
+    code: ClassVar[grpc.StatusCode]
+    reason: ClassVar[reasons.ErrorReason.ValueType]
+
+    def __init__(self, message: str, **metadata: int) -> None:
+        super().__init__(message)
+        self.metadata = metadata
+
+
+class Violation(NamedTuple):
+    """One broken rule of a request's message."""
+
+    field: str
+    description: str
+
+
+class InvalidRequestError(RefusedError):
+    """The request breaks rules of its message; `violations` names the fields."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    reason = reasons.ERROR_REASON_INVALID_REQUEST
+
+    def __init__(self, *violations: Violation) -> None:
+        first = violations[0]
+        super().__init__(f"{first.field}: {first.description}")
+        self.violations = violations
+
+
+class PredicateTooLargeError(RefusedError):
+    """The predicate names more tags than the server takes."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    reason = reasons.ERROR_REASON_PREDICATE_TOO_LARGE
+
+    def __init__(self, *, tags: int, limit: int) -> None:
+        super().__init__(f"expected at most {limit:,} tags, got {tags:,}", tags=tags, limit=limit)
+
+
+class TooManyCellsError(RefusedError):
+    """The call carries more cells than the server takes."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    reason = reasons.ERROR_REASON_TOO_MANY_CELLS
+
+    def __init__(self, *, cells: int, limit: int) -> None:
+        super().__init__(f"expected at most {limit:,} cells, got {cells:,}", cells=cells, limit=limit)
+
+
+class CellTooLargeError(RefusedError):
+    """A cell is larger than the server stores."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    reason = reasons.ERROR_REASON_CELL_TOO_LARGE
+
+    def __init__(self, *, size: int, limit: int) -> None:
+        super().__init__(f"expected a cell of at most {limit:,} bytes, got {size:,}", bytes=size, limit=limit)
+
+
+class ReplaceConflictError(RefusedError):
+    """A cell to be removed is no longer stored; nothing was changed."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = reasons.ERROR_REASON_REPLACE_CONFLICT
+
+    def __init__(self) -> None:
+        super().__init__("a cell to be removed is not stored; nothing was changed")
+
+
+class StoreUnavailableError(RefusedError):
+    """The database cannot be reached, lost the connection or is too busy. Nothing is known to be stored."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+    reason = reasons.ERROR_REASON_STORE_UNAVAILABLE
+
+
+class InternalError(RefusedError):
+    """Something that this server did not foresee. Neither message nor log says more than where."""
+
+    code = grpc.StatusCode.INTERNAL
+    reason = reasons.ERROR_REASON_INTERNAL
+
+    def __init__(self) -> None:
+        super().__init__("internal error; the server's log says where")

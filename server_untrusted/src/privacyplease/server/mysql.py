@@ -1,0 +1,188 @@
+"""Cells in MySQL 8, MariaDB 10.11+ or a database that speaks like them (TiDB, Vitess)."""
+
+from __future__ import annotations
+
+import logging
+import re
+from binascii import b2a_base64
+from collections.abc import Iterable, Iterator, Sequence
+
+from sqlalchemy import URL, Connection, create_engine
+from sqlalchemy.exc import DBAPIError
+
+from privacyplease.server.cells import Cell
+from privacyplease.server.errors import StartError
+from privacyplease.server.limits import MIB, Limits
+from privacyplease.server.schema import Migration
+from privacyplease.server.sql import SqlStore, error_code
+from privacyplease.server.statements import literal
+from privacyplease.server.store import Size
+
+_log = logging.getLogger(__name__)
+
+MIGRATIONS = (
+    Migration(
+        1,
+        [
+            "CREATE TABLE IF NOT EXISTS cells ("
+            " tag BINARY(16) NOT NULL,"
+            " cell_id BINARY(16) NOT NULL,"
+            " sealed_bytes INTEGER NOT NULL,"
+            " sealed MEDIUMBLOB NOT NULL,"
+            " PRIMARY KEY (tag, cell_id))"
+        ],
+    ),
+)
+
+_INSERT = "INSERT INTO cells (tag, cell_id, sealed_bytes, sealed) VALUES "
+# Leaves a stored cell as it is. Not INSERT IGNORE, which turns every other error into a warning as well.
+_UNLESS_STORED = " ON DUPLICATE KEY UPDATE cell_id = cells.cell_id"
+
+_STATEMENT_BYTES = 1 * MIB
+"""Measured on MariaDB 10.11: 0.25, 1 and 4 MiB are equally fast, and this is what a call holds in memory at a time."""
+
+_HEX_BYTES = 64 << 10
+"""Up to here hexadecimal is the fastest literal; above, base64 is, and takes 4/3 of the cell instead of twice."""
+
+_CONNECT_SECONDS = 5
+_READ_SECONDS = 120  # longer than innodb_lock_wait_timeout (50 s), so that the database is the one to give up
+
+# Server error numbers: https://mariadb.com/kb/en/mariadb-error-code-reference/
+_LOCK_WAIT_TIMEOUT, _DEADLOCK = 1205, 1213
+_AWAY = frozenset(
+    {
+        1040,  # too many connections
+        1053,  # shutdown in progress
+        1114,  # table is full
+        1203,  # too many connections of this user
+        1290,  # read-only, as during a failover
+        1836,  # read-only, likewise
+        1927,  # connection killed
+        2002,  # cannot connect through the socket
+        2003,  # cannot connect
+        2006,  # server has gone away
+        2013,  # connection lost
+        2055,  # connection lost
+    }
+)
+
+_SIZE = (
+    "SELECT COALESCE(SUM(table_rows), 0), COALESCE(SUM(data_length + index_length), 0) FROM information_schema.tables"
+    " WHERE table_schema = DATABASE() AND table_name = 'cells'"
+)
+
+
+class MySqlStore(SqlStore):
+    """Cells in an InnoDB table, which its primary key keeps in the order of (tag, cell_id)."""
+
+    def __init__(self, url: URL, limits: Limits, connections: int) -> None:
+        """Opens the database.
+
+        Args:
+            url: `mysql://user:password@host:port/database`, with `?ssl_ca=…` or `?unix_socket=…` where wanted.
+            limits: what the database must be able to take.
+            connections: how many to keep open.
+
+        Raises:
+            StartError: the database is not set up to take the largest cell.
+            StoreUnavailableError: the database is away.
+        """
+        engine = create_engine(
+            url.set(drivername="mysql+pymysql"),
+            # Each statement sees what is committed when it begins; no gap locks, hence few deadlocks.
+            isolation_level="READ COMMITTED",
+            pool_size=connections,
+            max_overflow=0,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args={"charset": "utf8mb4"} | _timeouts(url),
+            execution_options={"no_parameters": True},
+        )
+        try:
+            super().__init__(engine, MIGRATIONS)
+        except RuntimeError as error:
+            if "cryptography" not in str(error):
+                raise
+            # PyMySQL would have to encrypt the password itself, with a library that this machine must not hold.
+            raise StartError(
+                "the database wants a password over a plain connection: add ?ssl_ca= or ?unix_socket= to its URL"
+            ) from None
+        with self._reading() as connection:
+            _check_packets(connection, limits)
+            _check_durable(connection)
+
+    def _insert(self, connection: Connection, cells: Sequence[Cell]) -> None:
+        for statement in inserts(cells):
+            connection.exec_driver_sql(statement)
+
+    def _database(self, connection: Connection) -> str:
+        return product(str(connection.exec_driver_sql("SELECT VERSION()").scalar_one()))
+
+    def _size(self, connection: Connection) -> Size:
+        cells, stored = connection.exec_driver_sql(_SIZE).one()
+        return Size(int(cells), int(stored))
+
+    def _lost_to_another(self, error: DBAPIError) -> bool:
+        return error_code(error) in (_LOCK_WAIT_TIMEOUT, _DEADLOCK)
+
+    def _away(self, error: DBAPIError) -> bool:
+        return error_code(error) in _AWAY
+
+
+def inserts(cells: Iterable[Cell]) -> Iterator[str]:
+    """Statements that store cells, as few as their bounded size allows."""
+    rows: list[str] = []
+    size = 0
+    for cell in cells:
+        rows.append(_row(cell))
+        size += len(rows[-1])
+        if size >= _STATEMENT_BYTES:
+            yield _INSERT + ",".join(rows) + _UNLESS_STORED
+            rows, size = [], 0
+    if rows:
+        yield _INSERT + ",".join(rows) + _UNLESS_STORED
+
+
+def product(version: str) -> str:
+    """A database's name and version from what VERSION() says.
+
+    >>> product("10.11.6-MariaDB-0+deb12u1"), product("8.0.36"), product("8.0.11-TiDB-v7.5.0")
+    ('mariadb 10.11.6', 'mysql 8.0.36', 'tidb 7.5.0')
+    """
+    if tidb := re.search(r"TiDB-v([\d.]+)", version):
+        return f"tidb {tidb[1]}"
+    name = "mariadb" if "mariadb" in version.lower() else "mysql"
+    return f"{name} {version.split('-')[0]}"
+
+
+def _row(cell: Cell) -> str:
+    sealed = cell.sealed
+    return f"(X'{cell.tag.hex()}',X'{cell.cell_id.hex()}',{len(sealed)},{_sealed_literal(sealed)})"
+
+
+def _sealed_literal(sealed: bytes) -> str:
+    if len(sealed) <= _HEX_BYTES:
+        return literal(sealed)
+    return f"FROM_BASE64('{b2a_base64(sealed, newline=False).decode('ascii')}')"
+
+
+def _timeouts(url: URL) -> dict[str, int]:
+    """Bounds on waiting for a host that has vanished; the URL may set its own."""
+    bounds = {"connect_timeout": _CONNECT_SECONDS, "read_timeout": _READ_SECONDS, "write_timeout": _READ_SECONDS}
+    return {name: seconds for name, seconds in bounds.items() if name not in url.query}
+
+
+def _check_packets(connection: Connection, limits: Limits) -> None:
+    allowed = int(connection.exec_driver_sql("SELECT @@max_allowed_packet").scalar_one())
+    needed = limits.max_cell_bytes * 4 // 3 + 2 * _STATEMENT_BYTES
+    if allowed < needed:
+        raise StartError(
+            f"expected the database's max_allowed_packet to be at least {needed:,}, got {allowed:,}: "
+            "raise it, or lower max_cell_bytes"
+        )
+
+
+def _check_durable(connection: Connection) -> None:
+    flush = connection.exec_driver_sql("SHOW VARIABLES LIKE 'innodb_flush_log_at_trx_commit'").first()
+    if flush is not None and flush[1] != "1":
+        _log.warning("innodb_flush_log_at_trx_commit is %s: a crash may lose cells that were acknowledged", flush[1])

@@ -1,0 +1,105 @@
+"""Cells in one SQLite file: the embedded store."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from sqlalchemy import URL, Connection, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from privacyplease.server.cells import Cell
+from privacyplease.server.errors import StartError
+from privacyplease.server.schema import Migration
+from privacyplease.server.sql import SqlStore, error_code
+from privacyplease.server.store import Size
+
+# A rowid table with an index on (tag, cell_id), not WITHOUT ROWID: there, rows would live in the index's own B-tree,
+# inner nodes included, and SQLite advises it only for rows below a twentieth of a page (sqlite.org/withoutrowid.html).
+# A cell is larger than that. New cells also go to the end of the file, whatever their tag. `sealed` comes last,
+# so that measuring never follows a large cell's overflow pages.
+MIGRATIONS = (
+    Migration(
+        1,
+        [
+            "CREATE TABLE IF NOT EXISTS cells ("
+            " tag BLOB NOT NULL,"
+            " cell_id BLOB NOT NULL,"
+            " sealed_bytes INTEGER NOT NULL,"
+            " sealed BLOB NOT NULL,"
+            " PRIMARY KEY (tag, cell_id))"
+        ],
+    ),
+)
+
+_INSERT = (
+    "INSERT INTO cells (tag, cell_id, sealed_bytes, sealed) VALUES (?, ?, ?, ?) ON CONFLICT (tag, cell_id) DO NOTHING"
+)
+_BUSY_SECONDS = 30
+
+# Primary result codes (sqlite.org/rescode.html); the extended ones carry them in their low byte.
+_AWAY = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+    }
+)
+
+
+class SqliteStore(SqlStore):
+    """Cells in an SQLite file in WAL mode: one writer at a time, readers beside it."""
+
+    def __init__(self, url: URL, connections: int) -> None:
+        """Opens the file, and creates it if need be.
+
+        Args:
+            url: `sqlite:///path`.
+            connections: how many to keep open.
+
+        Raises:
+            StartError: the URL names no file.
+            StoreUnavailableError: the file cannot be opened.
+        """
+        if url.database in (None, "", ":memory:"):
+            raise StartError("expected sqlite:///PATH, got a database in memory, which would keep nothing")
+        engine = create_engine(
+            url,
+            pool_size=connections,
+            max_overflow=0,
+            hide_parameters=True,
+            # A transaction takes the write lock as it begins: one that starts by reading cannot wait for it later.
+            connect_args={"timeout": _BUSY_SECONDS, "isolation_level": "IMMEDIATE", "check_same_thread": False},
+        )
+        event.listen(engine, "connect", _configure)
+        super().__init__(engine, MIGRATIONS)
+
+    def _insert(self, connection: Connection, cells: Sequence[Cell]) -> None:
+        if cells:
+            rows = [(cell.tag, cell.cell_id, len(cell.sealed), cell.sealed) for cell in cells]
+            connection.exec_driver_sql(_INSERT, rows)
+
+    def _database(self, connection: Connection) -> str:
+        return f"sqlite {sqlite3.sqlite_version}"
+
+    def _size(self, connection: Connection) -> Size:
+        # The newest rowid counts deleted cells as well: an estimate, but of constant cost, which COUNT(*) is not.
+        cells = connection.exec_driver_sql("SELECT COALESCE(MAX(rowid), 0) FROM cells").scalar_one()
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        page_bytes = connection.exec_driver_sql("PRAGMA page_size").scalar_one()
+        return Size(int(cells), int(pages) * int(page_bytes))
+
+    def _lost_to_another(self, error: DBAPIError) -> bool:
+        return False  # a writer waits for the one before it, or runs into the busy timeout
+
+    def _away(self, error: DBAPIError) -> bool:
+        return (error_code(error) or 0) & 0xFF in _AWAY
+
+
+def _configure(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")  # durable at commit; NORMAL may lose the last ones in a power cut

@@ -1,0 +1,50 @@
+"""Fixtures that tests of several zones share: real databases, started for the run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+# `tests` is a namespace of the repository, not an installed package: importable however pytest was started.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.services import mariadb as mariadb_service
+from tests.services.mariadb import MariaDB
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDB]:
+    """A private MariaDB for the whole run. Whoever kills it restarts it."""
+    if not mariadb_service.installed():
+        missing = "expected mariadbd and mariadb-install-db (apt-get install mariadb-server), got none"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with MariaDB() as database:
+        yield database
+
+
+@pytest.fixture
+def mariadb_url(mariadb: MariaDB) -> Iterator[str]:
+    """The storage URL of an empty MariaDB database."""
+    name = f"cells_{uuid4().hex}"
+    yield mariadb.create_database(name)
+    mariadb.drop_database(name)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The storage URL of an empty SQLite file."""
+    return f"sqlite:///{tmp_path / 'cells.db'}"
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def storage_url(request: pytest.FixtureRequest) -> str:
+    """The storage URL of an empty database, once for each kind of store."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url

@@ -1,0 +1,228 @@
+"""The server as a process: how it begins, how it ends, and what happens when it or its database is killed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc
+import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from privacyplease.storage.v1 import storage_service_pb2 as pb
+from privacyplease.storage.v1.storage_service_pb2_grpc import StorageServiceStub
+from tests.services.cells import any_of, append, ascending, cell, channel_to, refusal, select
+from tests.services.mariadb import MariaDB
+from tests.services.storage import Served, StorageProcess
+
+SERVICE = "privacyplease.storage.v1.StorageService"
+
+
+def health_of(channel: grpc.Channel, service: str) -> int:
+    stub = health_pb2_grpc.HealthStub(channel)
+    return int(stub.Check(health_pb2.HealthCheckRequest(service=service), wait_for_ready=True, timeout=10).status)
+
+
+def run(*flags: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "privacyplease.server", *flags]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_a_stored_cell_outlives_kill_9(storage_url: str) -> None:
+    cells = [cell() for _ in range(500)]
+    with StorageProcess(storage_url) as server:
+        with channel_to(server.address) as channel:
+            append(StorageServiceStub(channel), *cells)
+        server.kill()
+        server.start()
+        with channel_to(server.address) as channel:
+            assert select(StorageServiceStub(channel), *[one.tag for one in cells]) == ascending(cells)
+
+
+def test_a_call_that_kill_9_cuts_off_stores_all_of_its_cells_or_none(storage_url: str) -> None:
+    with StorageProcess(storage_url) as server:
+        for delay in (0.02, 0.1, 0.3):
+            cells = [cell(size=600) for _ in range(8000)]
+            with channel_to(server.address) as channel:
+                call = StorageServiceStub(channel).Append.future(pb.AppendRequest(cells=cells))
+                killer = threading.Timer(delay, server.kill)
+                killer.start()
+                acknowledged = call.exception(timeout=30) is None
+                killer.join()
+            server.start()
+            with channel_to(server.address) as channel:
+                found = select(StorageServiceStub(channel), *[one.tag for one in cells])
+            assert len(found) in ({8000} if acknowledged else {0, 8000})
+
+
+def test_sigterm_ends_it_in_good_order(storage_url: str) -> None:
+    with StorageProcess(storage_url) as server:
+        assert server.address.startswith("127.0.0.1:")
+        assert server.log.count("\n") == 1
+        assert f"serving on {server.address}" in server.log
+        assert server.stop() == 0
+
+
+def test_health_says_serving_and_then_not(sqlite_url: str) -> None:
+    with StorageProcess(sqlite_url) as server, channel_to(server.address) as channel:
+        assert health_of(channel, "") == health_of(channel, SERVICE) == health_pb2.HealthCheckResponse.SERVING
+        watched = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=SERVICE))
+        assert next(watched).status == health_pb2.HealthCheckResponse.SERVING
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        assert next(watched).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        watched.cancel()
+        stopping.join()
+
+
+def test_reflection_tells_the_contract(served: Served) -> None:
+    asked = reflection_pb2.ServerReflectionRequest(file_containing_symbol=SERVICE)
+    answer = next(reflection_pb2_grpc.ServerReflectionStub(served.channel).ServerReflectionInfo(iter([asked])))
+    files = [FileDescriptorProto.FromString(one) for one in answer.file_descriptor_response.file_descriptor_proto]
+    assert "StorageService" in [service.name for file in files for service in file.service]
+
+
+@contextmanager
+def private_database() -> Iterator[tuple[MariaDB, StorageServiceStub]]:
+    """A server over a database that the test may kill."""
+    with (
+        MariaDB() as database,
+        StorageProcess(database.create_database("cells")) as server,
+        channel_to(server.address) as channel,
+    ):
+        yield database, StorageServiceStub(channel)
+
+
+def test_a_database_that_went_away_is_found_again() -> None:
+    with private_database() as (database, stub):
+        cells = [cell() for _ in range(100)]
+        append(stub, *cells)
+        database.kill()
+        for call in (lambda: append(stub, cell()), lambda: select(stub, cells[0].tag)):
+            with pytest.raises(grpc.RpcError) as caught:
+                call()
+            code, info, _ = refusal(caught.value)
+            assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "ERROR_REASON_STORE_UNAVAILABLE")
+        database.restart()
+        assert select(stub, *[one.tag for one in cells]) == ascending(cells)
+        assert append(stub, cell()) == 1
+
+
+def test_a_database_killed_in_the_middle_of_a_stream_makes_the_stream_unavailable() -> None:
+    with private_database() as (database, stub):
+        cells = [cell(size=1 << 20) for _ in range(100)]
+        for start in range(0, 100, 20):
+            append(stub, *cells[start : start + 20])
+        predicate = any_of([one.tag for one in cells])
+        stream = stub.Select(pb.SelectRequest(predicate=predicate))
+        seen = [next(stream)]
+        database.kill()
+        with pytest.raises(grpc.RpcError) as caught:
+            seen.extend(stream)
+        assert refusal(caught.value)[1].reason == "ERROR_REASON_STORE_UNAVAILABLE"
+        database.restart()
+        seen.extend(stub.Select(pb.SelectRequest(predicate=predicate, cursor=seen[-1].cursor)))
+        assert [one for page in seen for one in page.cells] == ascending(cells)
+
+
+def test_the_log_never_holds_a_tag(storage_url: str, mariadb: MariaDB) -> None:
+    stored = cell()
+    with StorageProcess(storage_url) as server, channel_to(server.address) as channel:
+        stub = StorageServiceStub(channel)
+        append(stub, stored)
+        break_table(storage_url, mariadb)
+        for call in (lambda: append(stub, stored), lambda: select(stub, stored.tag)):
+            with pytest.raises(grpc.RpcError) as caught:
+                call()
+            assert caught.value.code() is grpc.StatusCode.INTERNAL
+            assert stored.tag.hex() not in str(caught.value)
+        assert "unexpected" in server.log
+        assert stored.tag.hex() not in server.log
+        assert stored.sealed.hex()[:32] not in server.log
+
+
+def break_table(storage_url: str, mariadb: MariaDB) -> None:
+    if storage_url.startswith("mysql"):
+        mariadb.execute("DROP TABLE cells", storage_url.rsplit("/", 1)[1])
+        return
+    import sqlite3
+
+    with sqlite3.connect(storage_url.removeprefix("sqlite:///")) as connection:
+        connection.execute("DROP TABLE cells")
+
+
+def test_a_socket_is_as_good_as_a_port(mariadb: MariaDB, mariadb_url: str) -> None:
+    url = mariadb.url(mariadb_url.rsplit("/", 1)[1], unix_socket=True)
+    with StorageProcess(url) as server, channel_to(server.address) as channel:
+        stored = cell()
+        append(StorageServiceStub(channel), stored)
+        assert select(StorageServiceStub(channel), stored.tag) == [stored]
+
+
+def test_two_servers_may_start_on_one_new_database_at_once(storage_url: str) -> None:
+    servers = [StorageProcess(storage_url) for _ in range(3)]
+    starting = [threading.Thread(target=server.start) for server in servers]
+    try:
+        for thread in starting:
+            thread.start()
+        for thread in starting:
+            thread.join()
+        assert [server.stop() for server in servers] == [0, 0, 0]
+    finally:
+        for server in servers:
+            server.kill()
+
+
+def test_two_servers_do_not_share_a_port(sqlite_url: str) -> None:
+    with StorageProcess(sqlite_url) as server:
+        second = run("--storage", sqlite_url, "--listen", server.address)
+        assert (second.returncode, second.stdout) == (1, "")
+        assert second.stderr.splitlines()[-1].startswith(f"error: cannot listen on {server.address}")
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("postgresql://host/cells", "got postgresql"),
+        ("nonsense with secret", "expected a storage URL"),
+        ("sqlite://", "expected sqlite:///PATH"),
+        ("sqlite:////no/such/folder/cells.db", "database is away"),
+        ("mysql://root:secret@127.0.0.1:1/cells", "database is away"),
+    ],
+)
+def test_a_store_that_cannot_be_opened_is_said_in_one_line(url: str, message: str) -> None:
+    ended = run("--storage", url, "--listen", "127.0.0.1:0")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: ")
+    assert message in ended.stderr
+    assert "secret" not in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_database_that_is_not_there_is_said_in_one_line(mariadb: MariaDB) -> None:
+    ended = run("--storage", mariadb.url("no_such_database"), "--listen", "127.0.0.1:0")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: the database refuses to be used:")
+    assert "Unknown database" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_wrong_arguments_exit_with_2(sqlite_url: str) -> None:
+    assert run("--storage", sqlite_url, "--workers", "0").returncode == 2
+    assert run("--storage", sqlite_url, "--max-cell-bytes", "many").returncode == 2
+
+
+def test_limits_are_flags(sqlite_url: str) -> None:
+    with StorageProcess(sqlite_url, "--max-cell-bytes=1234") as server, channel_to(server.address) as channel:
+        assert StorageServiceStub(channel).Describe(pb.DescribeRequest()).limits.max_cell_bytes == 1234
+
+
+def test_the_address_file_holds_one_line(sqlite_url: str) -> None:
+    with StorageProcess(sqlite_url) as server:
+        text = server._address_file.read_text(encoding="utf-8")
+        assert text == f"{server.address}\n"

@@ -1,0 +1,1 @@
+"""Real services that tests and benchmarks start for themselves and end again."""

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+from google.rpc import error_details_pb2
+
+from privacyplease.server.cells import Cell
+from privacyplease.server.errors import PredicateTooLargeError, RefusedError
+from privacyplease.server.status import status_of
+from privacyplease.storage.v1 import error_reason_pb2 as reasons
+
+
+def test_every_reason_of_the_contract_has_exactly_one_error() -> None:
+    known = [error.reason for error in RefusedError.__subclasses__()]
+    assert sorted(known) == sorted(set(reasons.ErrorReason.values()) - {reasons.ERROR_REASON_UNSPECIFIED})
+
+
+def test_a_status_carries_the_reason_and_its_numbers() -> None:
+    status = status_of(PredicateTooLargeError(tags=70_000, limit=65_536))
+    info = error_details_pb2.ErrorInfo()
+    status.details[0].Unpack(info)
+    assert (info.reason, info.domain) == ("ERROR_REASON_PREDICATE_TOO_LARGE", "storage.privacyplease")
+    assert dict(info.metadata) == {"tags": "70000", "limit": "65536"}
+
+
+@pytest.mark.parametrize("shown", [repr, str, "{!r}".format])
+def test_a_cell_shows_none_of_its_bytes(shown: object) -> None:
+    cell = Cell(b"t" * 16, b"i" * 16, b"sealed")
+    assert shown(cell) == "Cell(6 sealed bytes)"  # type: ignore[operator]
+    assert shown(cell.ref) == "CellRef(masked)"  # type: ignore[operator]

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import doctest
+import os
+
+import pytest
+
+from privacyplease import server
+from privacyplease.server import cells, mysql, pages, statements
+from privacyplease.server.cells import Cell
+from privacyplease.server.errors import StartError
+from privacyplease.server.limits import Limits
+
+
+@pytest.mark.parametrize("module", [cells, mysql, pages, statements])
+def test_examples_hold(module: object) -> None:
+    failed, attempted = doctest.testmod(module)  # type: ignore[arg-type]
+    assert attempted > 0
+    assert failed == 0
+
+
+def test_the_public_names_are_these() -> None:
+    assert server.__all__ == ["Limits", "StorageServer", "Store", "build_server", "open_store"]
+
+
+def test_statements_stay_below_what_a_database_takes_in_one_packet() -> None:
+    largest = Cell(bytes(16), bytes(16), bytes(8 << 20))
+    small = [Cell(os.urandom(16), bytes(16), bytes(4000)) for _ in range(2000)]
+    written = list(mysql.inserts([*small, largest, *small]))
+    assert max(map(len, written)) < 16 << 20
+    assert len(written) < 50
+
+
+@pytest.mark.parametrize("bounds", [{"max_cell_bytes": 0}, {"max_cell_bytes": 1 << 24}, {"max_message_bytes": 1 << 20}])
+def test_limits_that_cannot_hold_together_are_refused(bounds: dict[str, int]) -> None:
+    with pytest.raises(StartError, match="expected at"):
+        Limits(**bounds)
