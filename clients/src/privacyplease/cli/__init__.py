@@ -1,0 +1,1 @@
+"""The command line: `privacyplease`. See `privacyplease.cli.application` for how commands are found."""

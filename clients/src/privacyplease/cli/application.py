@@ -1,0 +1,120 @@
+"""Puts the command line together: global options, the commands here, and those of other distributions.
+
+A distribution adds commands by entry points of the group `privacyplease.commands`. Each names a `typer.Typer`, which
+becomes a group of commands under the entry point's name, or a function, which becomes a command of that name.
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from privacyplease.cli import exits, screen
+from privacyplease.cli.commands import count, down, occupancy, places, presence, query, status, up
+from privacyplease.cli.failures import failure_of
+from privacyplease.cli.local.home import Home, default_home
+from privacyplease.cli.target import Target
+
+PLUGINS = "privacyplease.commands"
+
+_GLOBAL_OPTIONS = ("--proxy", "--home")
+_EPILOG = (
+    "--proxy and --home may also stand behind the command. Exit codes: 0 done, 1 fault, 2 wrong usage, "
+    "3 refused, 4 nobody answers, 5 the storage server cannot be trusted, 130 interrupted."
+)
+
+
+class _GlobalOptionsAnywhere(TyperGroup):
+    """Takes the global options wherever they stand in the line, so that `up --home DIR` is `--home DIR up`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 (typer's context class is private)
+        return super().parse_args(ctx, hoisted(args))
+
+
+app = typer.Typer(
+    name="privacyplease",
+    cls=_GlobalOptionsAnywhere,
+    rich_markup_mode=None,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    proxy: Annotated[
+        str | None,
+        typer.Option(
+            envvar="PRIVACYPLEASE_PROXY", metavar="HOST:PORT", help="The proxy to ask; else the one started by `up`."
+        ),
+    ] = None,
+    home: Annotated[
+        Path | None,
+        typer.Option(envvar="PRIVACYPLEASE_HOME", metavar="DIR", help="Where `up` keeps keys, store and logs."),
+    ] = None,
+) -> None:
+    """Ask who was where, and how many, of records that lie encrypted on a machine nobody has to trust."""
+    context.obj = Target(proxy, Home((home or default_home()).resolve()))
+
+
+def hoisted(arguments: Sequence[str]) -> list[str]:
+    """Moves the global options to the front.
+
+    >>> hoisted(["up", "--home", "/tmp/h", "--detach"])
+    ['--home', '/tmp/h', 'up', '--detach']
+    """
+    first, rest = [], []
+    left = iter(arguments)
+    for argument in left:
+        value = next(left, None) if argument in _GLOBAL_OPTIONS else None
+        if value is not None:
+            first += [argument, value]
+        elif argument.startswith(tuple(f"{option}=" for option in _GLOBAL_OPTIONS)):
+            first.append(argument)
+        else:
+            rest.append(argument)
+    return first + rest
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs a command line.
+
+    Returns:
+        What to exit with, as `privacyplease.cli.exits` lists it.
+    """
+    try:
+        return int(app(list(arguments) or ["--help"], prog_name="privacyplease", standalone_mode=False) or 0)
+    except typer.Abort:
+        return exits.ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read the answer has enough of it: nothing to tell, and nobody to tell it to
+        return exits.ExitCode.DONE
+    except Exception as error:
+        failure = failure_of(error)
+        if failure is None:
+            raise
+        screen.print_failure(failure.message, failure.hint)
+        return failure.code
+
+
+def _add_plugin(plugin: EntryPoint) -> None:
+    try:
+        command = plugin.load()
+    except ImportError as error:
+        screen.note(f"warning: the command `{plugin.name}` does not load: {error}")
+        return
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=plugin.name)
+    else:
+        app.command(plugin.name)(command)
+
+
+for _command in (presence, count, occupancy, places, query, up, status, down):
+    _command.register(app)
+for _plugin in sorted(entry_points(group=PLUGINS), key=lambda plugin: plugin.name):
+    _add_plugin(_plugin)

@@ -1,0 +1,64 @@
+"""`privacyplease places`: how many distinct devices there were at each place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from privacyplease.cli import screen
+from privacyplease.cli.options import Dataset, From, Json, To, Zone, read_range
+from privacyplease.cli.target import connect
+
+if TYPE_CHECKING:
+    from privacyplease.client import PlaceCounts
+
+_BAR_WIDTH = 40
+
+
+def places(
+    context: typer.Context,
+    start: From,
+    end: To,
+    dataset: Dataset = "wifi",
+    timezone: Zone = "UTC",
+    json: Json = False,
+) -> None:
+    """How many distinct devices there were at each place, the fullest first.
+
+    Example: privacyplease places --from 2024-10-01T08:00Z --to 2024-10-01T18:00Z
+    """
+    span = read_range(start, end, timezone)
+    with connect(context) as client:
+        counts = client.count_by_place(span.start, span.end, dataset=dataset)
+    if json:
+        screen.print_json(document(counts))
+    else:
+        _show(counts)
+
+
+def document(counts: PlaceCounts) -> dict[str, Any]:
+    """The answer as --json prints it."""
+    return {"places": [{"place": count.place, "distinct_devices": count.distinct_devices} for count in counts]}
+
+
+def _show(counts: PlaceCounts) -> None:
+    from rich.bar import Bar
+    from rich.table import Table
+
+    out = screen.out()
+    if not len(counts):
+        out.print("no device was anywhere")
+        return
+    table = Table("place", "", box=None, pad_edge=False)
+    table.add_column("distinct devices", justify="right")
+    top = counts.distinct_devices[0]
+    for count in counts:
+        bar = Bar(top, 0, count.distinct_devices, width=_BAR_WIDTH)
+        table.add_row(count.place, bar, screen.number(count.distinct_devices))
+    out.print(table)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(places)

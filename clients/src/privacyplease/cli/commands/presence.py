@@ -1,0 +1,70 @@
+"""`privacyplease presence`: where a device was, and when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from privacyplease.cli import screen
+from privacyplease.cli.options import Dataset, From, Json, Place, Range, To, Zone, read_range
+from privacyplease.cli.target import connect
+from privacyplease.cli.times import humanised, iso
+
+if TYPE_CHECKING:
+    from privacyplease.client import Presence
+
+
+def presence(
+    context: typer.Context,
+    device: Annotated[str, typer.Argument(metavar="DEVICE", help="A MAC address in any notation.")],
+    start: From,
+    end: To,
+    place: Place = None,
+    purpose: Annotated[str, typer.Option(help="Why you ask; goes with the question.")] = "",
+    dataset: Dataset = "wifi",
+    timezone: Zone = "UTC",
+    json: Json = False,
+) -> None:
+    """Where a device was, and when.
+
+    Example: privacyplease presence e6:f1:d2:28:b9:33 --from 2024-10-01 --to 2024-10-02
+    """
+    span = read_range(start, end, timezone)
+    with connect(context) as client:
+        found = client.presence(device, span.start, span.end, place=place, dataset=dataset, purpose=purpose)
+    if json:
+        screen.print_json(document(found))
+    else:
+        _show(found, span)
+
+
+def document(presence: Presence) -> dict[str, Any]:
+    """The answer as --json prints it."""
+    return {
+        "device": presence.device,
+        "present": presence.present,
+        "sessions": [{"place": s.place, "start": iso(s.start), "end": iso(s.end)} for s in presence.sessions],
+    }
+
+
+def _show(presence: Presence, span: Range) -> None:
+    from rich.table import Table
+
+    out = screen.out()
+    if not presence.present:
+        out.print(f"{presence.device} was not seen from {iso(span.start, span.zone)} to {iso(span.end, span.zone)}")
+        return
+    places = len(set(presence.sessions.places))
+    heading = f"{screen.counted(len(presence.sessions), 'session')} at {screen.counted(places, 'place')}"
+    out.print(f"{presence.device} was seen: {heading}")
+    table = Table("place", "start", "end", "duration", box=None, pad_edge=False)
+    for session in presence.sessions:
+        start, end = iso(session.start, span.zone), iso(session.end, span.zone)
+        table.add_row(session.place, start, end, humanised(session.end - session.start))
+    out.print(table)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(presence)

@@ -1,0 +1,49 @@
+"""`privacyplease query`: whole records of any data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from privacyplease.cli import screen
+from privacyplease.cli.options import From, To, Zone, read_range
+from privacyplease.cli.target import connect
+
+
+def query(
+    context: typer.Context,
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="The data set, as wifi.")],
+    start: From,
+    end: To,
+    index: Annotated[str, typer.Option(help="Find by `subject` (a device) or by `place`.")] = "subject",
+    key: Annotated[str | None, typer.Option(metavar="K", help="Only this device, or this place.")] = None,
+    column: Annotated[list[str] | None, typer.Option(metavar="C", help="A column wanted; may be repeated.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to FILE: .arrow, .csv or .jsonl.")
+    ] = None,
+    timezone: Zone = "UTC",
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON object a record; else CSV.")] = False,
+) -> None:
+    """Whole records of a data set, as CSV, JSON lines or Arrow.
+
+    Example: privacyplease query wifi --from -1d --to now --index place --key ap-29 -o ap-29.arrow
+    """
+    from privacyplease.cli.record_formats import CSV, JSON_LINES, format_of
+
+    wanted = format_of(output) if output else JSON_LINES if json else CSV
+    span = read_range(start, end, timezone)
+    with connect(context) as client:
+        records = client.query(dataset, index, span.start, span.end, key, column)
+        if output is None:
+            wanted.write(records, screen.binary_out())
+            return
+        with output.open("wb") as file:
+            rows = wanted.write(records, file)
+    screen.note(f"{screen.counted(rows, 'record')} in {output}")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(query)

@@ -1,0 +1,134 @@
+"""`privacyplease status`: how the system is doing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from privacyplease.cli import screen
+from privacyplease.cli.exits import ExitCode
+from privacyplease.cli.options import Json
+from privacyplease.cli.target import Target, target
+from privacyplease.cli.times import iso
+
+if TYPE_CHECKING:
+    from privacyplease.cli.local.daemon import Daemon
+    from privacyplease.client import Keyring, Status
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def status(context: typer.Context, json: Json = False) -> None:
+    """Show both servers, their health, the store and the periods that have keys.
+
+    Exits with 4 unless both servers and the store answer.
+
+    Example: privacyplease status
+    """
+    found = document(target(context))
+    if json:
+        screen.print_json(found)
+    else:
+        _show(found)
+    if not found["healthy"]:
+        raise typer.Exit(ExitCode.TRY_AGAIN)
+
+
+def document(asked: Target) -> dict[str, Any]:
+    """The answer as --json prints it; what is unknown is null."""
+    running = None if asked.proxy else asked.home.running()
+    daemons = {daemon.name: _daemon(daemon) for daemon in running.daemons} if running else {}
+    address = asked.proxy or (running.proxy.address if running else None)
+    system = _system(address) if address else None
+    reachable = system is not None and system.storage.reachable
+    return {
+        "home": None if asked.proxy else str(asked.home.path),
+        "healthy": reachable and all(daemon["health"] == "SERVING" for daemon in daemons.values()),
+        "proxy": daemons.get("proxy") or (_remote(address) if address else None),
+        "server": daemons.get("server"),
+        "version": system.version if system else None,
+        "storage": _storage(system) if system else None,
+        "keyrings": [_keyring(keyring) for keyring in system.keyrings] if system else None,
+    }
+
+
+def _system(proxy: str) -> Status | None:
+    from privacyplease.client import Client
+    from privacyplease.client.errors import TryAgainError
+
+    try:
+        with Client(proxy, timeout=5) as client:
+            return client.status()
+    except TryAgainError:
+        return None
+
+
+def _daemon(daemon: Daemon) -> dict[str, Any]:
+    alive = daemon.process() is not None
+    health = _health(daemon.address) if alive else "GONE"
+    return {"address": daemon.address, "health": health, "pid": daemon.pid if alive else None}
+
+
+def _remote(address: str) -> dict[str, Any]:
+    return {"address": address, "health": _health(address), "pid": None}
+
+
+def _health(address: str) -> str:
+    from privacyplease.cli.local.health import check
+
+    return check(address).value
+
+
+def _storage(system: Status) -> dict[str, Any]:
+    storage = system.storage
+    return {
+        "reachable": storage.reachable,
+        "store": storage.store,
+        "cells": storage.cells,
+        "bytes": storage.bytes,
+    }
+
+
+def _keyring(keyring: Keyring) -> dict[str, Any]:
+    """Epochs by the instant at which each begins."""
+    width = timedelta(days=keyring.epoch_days)
+    return {
+        "dataset": keyring.dataset,
+        "epoch_days": keyring.epoch_days,
+        "epochs": [iso(_EPOCH + epoch * width) for epoch in keyring.epochs],
+    }
+
+
+def _show(found: dict[str, Any]) -> None:
+    out = screen.out()
+    if found["proxy"] is None:
+        out.print(f"nothing runs in {found['home']}; start it with: privacyplease up")
+        return
+    for name in ("proxy", "server"):
+        if found[name]:
+            pid = f"  pid {found[name]['pid']}" if found[name]["pid"] else ""
+            out.print(f"{name:8}{found[name]['health']}  {found[name]['address']}{pid}")
+    if found["storage"]:
+        out.print(f"store   {_storage_line(found['storage'])}")
+    for keyring in found["keyrings"] or ():
+        out.print(f"{keyring['dataset']:8}{_keyring_line(keyring)}")
+
+
+def _storage_line(storage: dict[str, Any]) -> str:
+    if not storage["reachable"]:
+        return "away"
+    return f"{storage['store']}, {screen.counted(storage['cells'], 'cell')}, {screen.mebibytes(storage['bytes'])}"
+
+
+def _keyring_line(keyring: dict[str, Any]) -> str:
+    epochs = keyring["epochs"]
+    if not epochs:
+        return "no keys yet: nothing was ingested"
+    return f"keys of {screen.counted(len(epochs), 'epoch')} of {keyring['epoch_days']} days, from {epochs[0]} on"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(status)

@@ -1,0 +1,68 @@
+"""Options that questions share, and how their values are read."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Annotated
+
+import typer
+
+from privacyplease.cli.times import parse_instant, parse_width, parse_zone
+
+From = Annotated[
+    str,
+    typer.Option("--from", metavar="T", help="First instant: 2024-10-01, 2024-10-01T08:00+09:00, -2h, -15m, -3d, now."),
+]
+To = Annotated[
+    str,
+    typer.Option("--to", metavar="T", help="Last instant, itself included. A date alone is its midnight, not its end."),
+]
+Zone = Annotated[
+    str,
+    typer.Option("--timezone", metavar="Z", help="Zone of times without one, and of those shown, as Europe/Berlin."),
+]
+Place = Annotated[str | None, typer.Option("--place", metavar="P", help="Only at this place.")]
+Step = Annotated[str, typer.Option("--step", metavar="WIDTH", help="Width of a step: 30s, 15m, 1h, 1d.")]
+Dataset = Annotated[str, typer.Option("--dataset", metavar="NAME", help="The data set to ask.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON, times in UTC.")]
+
+
+@dataclass(frozen=True)
+class Range:
+    """A closed interval, and the zone to show times in."""
+
+    start: datetime
+    end: datetime
+    zone: tzinfo
+
+
+def read_range(start: str, end: str, timezone: str) -> Range:
+    """Reads --from, --to and --timezone.
+
+    Raises:
+        typer.BadParameter: One of them is not what its help says.
+    """
+    now = datetime.now(UTC)
+    try:
+        zone = parse_zone(timezone)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--timezone") from None
+    return Range(_instant(start, now, zone, "--from"), _instant(end, now, zone, "--to"), zone)
+
+
+def read_step(text: str) -> timedelta:
+    """Reads --step.
+
+    Raises:
+        typer.BadParameter: It is no width of time.
+    """
+    try:
+        return parse_width(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--step") from None
+
+
+def _instant(text: str, now: datetime, zone: tzinfo, option: str) -> datetime:
+    try:
+        return parse_instant(text, now, zone)
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None

@@ -1,0 +1,93 @@
+"""Ways to write whole records: each takes them as they come and never holds all of them."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import typer
+
+from privacyplease.cli.times import iso
+from privacyplease.client import Records
+
+_SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class RecordFormat:
+    """A format: `write` gives the number of records written."""
+
+    suffix: str
+    write: Callable[[Records, BinaryIO], int]
+
+
+def format_of(path: Path) -> RecordFormat:
+    """The format that a file's name asks for.
+
+    Raises:
+        typer.BadParameter: It asks for none that is known.
+    """
+    for known in (ARROW, CSV, JSON_LINES):
+        if path.suffix == known.suffix:
+            return known
+    raise typer.BadParameter(
+        f"expected a name that ends in .arrow, .csv or .jsonl, got {path.name!r}", param_hint="--output"
+    )
+
+
+def _write_arrow(records: Records, file: BinaryIO) -> int:
+    with pa.ipc.new_file(file, records.schema()) as writer:
+        return _each(records, writer.write_batch)
+
+
+def _write_csv(records: Records, file: BinaryIO) -> int:
+    schema = pa.schema([(field.name, pa.string()) for field in records.schema()])
+    with pyarrow.csv.CSVWriter(file, schema) as writer:
+        return _each(records, lambda batch: writer.write_batch(_as_text(batch, schema)))
+
+
+def _write_json_lines(records: Records, file: BinaryIO) -> int:
+    def write(batch: pa.RecordBatch) -> None:
+        lines = (json.dumps(row, default=_as_json, ensure_ascii=False) + "\n" for row in batch.to_pylist())
+        file.writelines(line.encode() for line in lines)
+
+    return _each(records, write)
+
+
+def _each(records: Records, write: Callable[[pa.RecordBatch], None]) -> int:
+    rows = 0
+    for batch in records:
+        write(batch)
+        rows += batch.num_rows
+    return rows
+
+
+def _as_text(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    return pa.record_batch([_text(column) for column in batch.columns], schema=schema)
+
+
+def _text(column: pa.Array) -> pa.Array:
+    """Times in ISO 8601, durations in seconds, everything else as Arrow writes it."""
+    if pa.types.is_timestamp(column.type):
+        return pc.replace_substring(pc.strftime(column, "%Y-%m-%dT%H:%M:%SZ"), ".000Z", "Z")
+    if pa.types.is_duration(column.type):
+        return pa.array([_as_json(width) if width is not None else None for width in column.to_pylist()]).cast("string")
+    return column.cast(pa.string())
+
+
+def _as_json(value: Any) -> Any:  # noqa: ANN401 (whatever Arrow knows and JSON does not)
+    if isinstance(value, datetime):
+        return iso(value)
+    if isinstance(value, timedelta):
+        return int(value / _SECOND) if value % _SECOND == timedelta() else value / _SECOND
+    return str(value)
+
+
+ARROW = RecordFormat(".arrow", _write_arrow)
+CSV = RecordFormat(".csv", _write_csv)
+JSON_LINES = RecordFormat(".jsonl", _write_json_lines)

@@ -1,0 +1,69 @@
+"""What goes to the screen: answers on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_MIB = 1024 * 1024
+
+
+def out() -> Console:
+    """Where answers go. Names of places come from the data: nothing in them is markup."""
+    from rich.console import Console
+
+    return Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """An answer for programs, in one line."""
+    sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+
+
+def print_failure(message: str, hint: str) -> None:
+    """`error:` and, if there is one, `hint:`."""
+    sys.stderr.write(f"error: {message}\n")
+    if hint:
+        sys.stderr.write(f"hint: {hint}\n")
+
+
+def note(text: str) -> None:
+    """Something that is no answer, but worth knowing."""
+    sys.stderr.write(f"{text}\n")
+
+
+def number(count: int) -> str:
+    """With thousands separators.
+
+    >>> number(178570)
+    '178,570'
+    """
+    return f"{count:,}"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "session"), counted(1200, "session")
+    ('1 session', '1,200 sessions')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def mebibytes(size: int) -> str:
+    """Bytes in MiB.
+
+    >>> mebibytes(47_500_000)
+    '45.3 MiB'
+    """
+    return f"{size / _MIB:,.1f} MiB"
+
+
+def binary_out() -> BinaryIO:
+    """Where answers go that are bytes."""
+    return sys.stdout.buffer

@@ -1,0 +1,58 @@
+"""Ask who was where, and how many, of data that lies encrypted on a machine nobody has to trust.
+
+    from datetime import UTC, datetime, timedelta
+    from privacyplease.client import Client
+
+    with Client("127.0.0.1:50050") as client:
+        day = datetime(2024, 10, 1, tzinfo=UTC), datetime(2024, 10, 2, tzinfo=UTC)
+        seen = client.presence("e6:f1:d2:28:b9:33", *day)
+        for session in seen.sessions:
+            print(session.place, session.start, session.end)
+        print(client.count(*day, place="ap-29"), "people")
+        frame = client.occupancy(*day, timedelta(minutes=15)).to_pandas()
+
+Intervals are closed and times have a zone:
+
+    >>> from datetime import datetime
+    >>> with Client("127.0.0.1:50050") as client:
+    ...     client.count(datetime(2024, 10, 1), datetime(2024, 10, 2))
+    Traceback (most recent call last):
+    ValueError: expected a datetime with a time zone, got 2024-10-01T00:00:00 without; add one, as tzinfo=datetime.UTC
+
+`AsyncClient` has the same methods for asyncio. What can go wrong is drawn in `privacyplease.client.errors`.
+"""
+
+from privacyplease.client.aio import AsyncClient
+from privacyplease.client.blocking import Client
+from privacyplease.client.catalogue import Column, Dataset, Index, Keyring, Status, Storage
+from privacyplease.client.errors import PrivacyPleaseError
+from privacyplease.client.ingestion import Ack, IngestSummary, Rejection
+from privacyplease.client.occupancy import Occupancy, Peak, PlaceCount, PlaceCounts, Series, Step
+from privacyplease.client.presence import Presence, Session, Sessions
+from privacyplease.client.records import AsyncRecords, Records
+
+__all__ = [
+    "Ack",
+    "AsyncClient",
+    "AsyncRecords",
+    "Client",
+    "Column",
+    "Dataset",
+    "Index",
+    "IngestSummary",
+    "Keyring",
+    "Occupancy",
+    "Peak",
+    "PlaceCount",
+    "PlaceCounts",
+    "Presence",
+    "PrivacyPleaseError",
+    "Records",
+    "Rejection",
+    "Series",
+    "Session",
+    "Sessions",
+    "Status",
+    "Step",
+    "Storage",
+]

@@ -1,0 +1,1 @@
+"""How the SDK works inside. Nothing here is part of its promise."""

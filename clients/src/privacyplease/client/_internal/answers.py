@@ -1,0 +1,79 @@
+"""Messages of the contract as results: pure functions, shared by the blocking and the async client."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from itertools import chain
+
+from privacyplease.client._internal.times import from_unix_ms, instant
+from privacyplease.client.catalogue import Column, Dataset, Index, Keyring, Status, Storage
+from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts, Series
+from privacyplease.client.presence import Presence, Sessions
+from privacyplease.proxy.v1 import occupancy_service_pb2
+from privacyplease.proxy.v1.admin_service_pb2 import GetStatusResponse
+from privacyplease.proxy.v1.occupancy_service_pb2 import CountByPlaceResponse, SeriesResponse
+from privacyplease.proxy.v1.presence_service_pb2 import FindSessionsResponse
+from privacyplease.proxy.v1.query_service_pb2 import Dataset as DatasetMessage
+from privacyplease.proxy.v1.query_service_pb2 import ListDatasetsResponse
+
+
+def presence(pages: Sequence[FindSessionsResponse]) -> Presence:
+    """Joins the pages of FindSessions; there is at least one."""
+    return Presence(
+        device=pages[0].device,
+        present=pages[0].present,
+        sessions=Sessions(
+            places=tuple(chain.from_iterable(page.sessions.places for page in pages)),
+            starts_ms=tuple(chain.from_iterable(page.sessions.starts_unix_ms for page in pages)),
+            ends_ms=tuple(chain.from_iterable(page.sessions.ends_unix_ms for page in pages)),
+        ),
+    )
+
+
+def place_counts(pages: Sequence[CountByPlaceResponse]) -> PlaceCounts:
+    """Joins the pages of CountByPlace; there may be none."""
+    return PlaceCounts(
+        places=tuple(chain.from_iterable(page.places for page in pages)),
+        distinct_devices=tuple(chain.from_iterable(page.distinct_devices for page in pages)),
+    )
+
+
+def occupancy(pages: Sequence[SeriesResponse], step: timedelta) -> Occupancy:
+    """Joins the pages of Series; there is at least one."""
+    counts = tuple(chain.from_iterable(page.distinct_devices for page in pages))
+    return Occupancy(
+        peak=peak(pages[0].peak),
+        series=Series(start=from_unix_ms(pages[0].start_unix_ms), step=step, distinct_devices=counts),
+    )
+
+
+def peak(message: occupancy_service_pb2.Peak) -> Peak:
+    """The peak of a series."""
+    return Peak(at=instant(message.at), distinct_devices=message.distinct_devices)
+
+
+def datasets(response: ListDatasetsResponse) -> tuple[Dataset, ...]:
+    """All data sets, ascending by name."""
+    return tuple(_dataset(message) for message in response.datasets)
+
+
+def status(response: GetStatusResponse) -> Status:
+    """How the system is doing."""
+    storage = response.storage
+    return Status(
+        version=response.version,
+        keyrings=tuple(Keyring(k.dataset, tuple(k.epochs), k.epoch_days) for k in response.keyrings),
+        storage=Storage(storage.reachable, storage.store, storage.cells, storage.bytes),
+    )
+
+
+def _dataset(message: DatasetMessage) -> Dataset:
+    return Dataset(
+        name=message.name,
+        title=message.title,
+        columns=tuple(Column(column.name, column.type) for column in message.columns),
+        indexes=tuple(Index(i.name, i.key, tuple(i.columns), i.bins) for i in message.indexes),
+        subject=message.subject,
+        place=message.place,
+        start=message.start,
+        duration=message.duration,
+    )

@@ -1,0 +1,53 @@
+"""The one place where channels to the proxy are opened, and where their credentials will come from."""
+
+import json
+from typing import Any
+
+import grpc
+
+_READ_ONLY_SERVICES = (
+    "privacyplease.proxy.v1.PresenceService",
+    "privacyplease.proxy.v1.OccupancyService",
+    "privacyplease.proxy.v1.QueryService",
+    "privacyplease.proxy.v1.AdminService",
+)
+
+# Only questions are sent again by gRPC itself (gRFC A6). Ingest has a stream's worth of state to send again, which
+# `window` keeps.
+_SERVICE_CONFIG = {
+    "methodConfig": [
+        {
+            "name": [{"service": service} for service in _READ_ONLY_SERVICES],
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "2s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ]
+}
+
+# The contract's largest message is 16 MiB of Arrow; twice that leaves room for what stands around it.
+_MESSAGE_LIMIT = 32 * 1024 * 1024
+
+_OPTIONS: tuple[tuple[str, Any], ...] = (
+    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+    ("grpc.max_send_message_length", _MESSAGE_LIMIT),
+    ("grpc.max_receive_message_length", _MESSAGE_LIMIT),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 5_000),
+    # Plaintext travels here: it goes to the address given, and not through whatever $http_proxy names.
+    ("grpc.enable_http_proxy", 0),
+)
+
+
+def open_blocking(address: str) -> grpc.Channel:
+    """A channel to the proxy at `address` (host:port). It connects when first used."""
+    return grpc.insecure_channel(address, options=_OPTIONS)
+
+
+def open_async(address: str) -> grpc.aio.Channel:
+    """As `open_blocking`, for the running event loop."""
+    return grpc.aio.insecure_channel(address, options=_OPTIONS)

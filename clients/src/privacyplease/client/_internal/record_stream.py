@@ -1,0 +1,59 @@
+"""An Arrow IPC stream that is opened when first read: until then neither the network nor pyarrow is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
+from typing import TYPE_CHECKING
+
+from privacyplease.client.errors import FaultError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class RecordStream:
+    """Reads record batches from a file that holds one IPC stream."""
+
+    def __init__(self, file: BufferedReader) -> None:
+        self._file = file
+        self._reader: pa.ipc.RecordBatchStreamReader | None = None
+
+    def schema(self) -> pa.Schema:
+        """Names and types of the columns."""
+        return self._opened().schema
+
+    def next_batch(self) -> pa.RecordBatch | None:
+        """The next batch, or None after the last."""
+        with _complete():
+            try:
+                return self._opened().read_next_batch()
+            except StopIteration:
+                return None
+
+    def read_all(self) -> pa.Table:
+        """All batches that were not read yet."""
+        with _complete():
+            return self._opened().read_all()
+
+    def _opened(self) -> pa.ipc.RecordBatchStreamReader:
+        import pyarrow as pa
+
+        if self._reader is None:
+            with _complete():
+                self._reader = pa.ipc.open_stream(self._file)
+        return self._reader
+
+
+@contextmanager
+def _complete() -> Iterator[None]:
+    """Errors of the call pass; what pyarrow itself says against the stream is the proxy's fault."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise FaultError(
+            f"expected a whole Arrow stream from the proxy, got one that cannot be read: {error}"
+        ) from error

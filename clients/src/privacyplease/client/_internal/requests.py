@@ -1,0 +1,57 @@
+"""Questions as messages of the contract: pure functions, shared by the blocking and the async client."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from privacyplease.client._internal.times import duration, timestamp
+from privacyplease.proxy.v1.occupancy_service_pb2 import CountByPlaceRequest, CountRequest, PeakRequest, SeriesRequest
+from privacyplease.proxy.v1.presence_service_pb2 import FindSessionsRequest
+from privacyplease.proxy.v1.query_service_pb2 import QueryRequest
+from privacyplease.proxy.v1.types_pb2 import Interval
+
+
+def presence(
+    dataset: str, device: str, start: datetime, end: datetime, place: str | None, purpose: str
+) -> FindSessionsRequest:
+    """Asks for the sessions of a device."""
+    return FindSessionsRequest(
+        dataset=dataset, device=device, interval=interval(start, end), place=place or "", purpose=purpose
+    )
+
+
+def count(dataset: str, start: datetime, end: datetime, place: str | None) -> CountRequest:
+    """Asks how many devices there were."""
+    return CountRequest(dataset=dataset, interval=interval(start, end), place=place or "")
+
+
+def count_by_place(dataset: str, start: datetime, end: datetime) -> CountByPlaceRequest:
+    """Asks how many devices there were at each place."""
+    return CountByPlaceRequest(dataset=dataset, interval=interval(start, end))
+
+
+def series(dataset: str, start: datetime, end: datetime, step: timedelta, place: str | None) -> SeriesRequest:
+    """Asks how many devices there were in each step."""
+    return SeriesRequest(dataset=dataset, interval=interval(start, end), step=duration(step), place=place or "")
+
+
+def peak(dataset: str, start: datetime, end: datetime, step: timedelta, place: str | None) -> PeakRequest:
+    """Asks for the step with the most devices."""
+    return PeakRequest(dataset=dataset, interval=interval(start, end), step=duration(step), place=place or "")
+
+
+def query(
+    dataset: str, index: str, start: datetime, end: datetime, key: str | None, columns: Sequence[str] | None
+) -> QueryRequest:
+    """Asks for whole records."""
+    return QueryRequest(
+        dataset=dataset, index=index, key=key or "", interval=interval(start, end), columns=columns or ()
+    )
+
+
+def interval(start: datetime, end: datetime) -> Interval:
+    """The closed interval [start, end].
+
+    Raises:
+        ValueError: `start` or `end` has no time zone.
+    """
+    return Interval(start=timestamp(start), end=timestamp(end))

@@ -1,0 +1,106 @@
+"""From a gRPC status to the exception that says what to do: the one place where library errors are wrapped."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Protocol, TypeVar, cast
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from privacyplease.client import errors
+from privacyplease.proxy.v1.error_reason_pb2 import ErrorReason
+
+_Detail = TypeVar("_Detail", error_details_pb2.ErrorInfo, error_details_pb2.BadRequest)
+
+_DOMAIN = "proxy.privacyplease"
+
+BY_REASON: Mapping[int, type[errors.PrivacyPleaseError]] = MappingProxyType(
+    {
+        ErrorReason.ERROR_REASON_INVALID_REQUEST: errors.InvalidRequestError,
+        ErrorReason.ERROR_REASON_MALFORMED_SUBJECT: errors.MalformedSubjectError,
+        ErrorReason.ERROR_REASON_INVALID_INTERVAL: errors.InvalidIntervalError,
+        ErrorReason.ERROR_REASON_UNKNOWN_DATASET: errors.UnknownDatasetError,
+        ErrorReason.ERROR_REASON_UNKNOWN_COLUMN: errors.UnknownColumnError,
+        ErrorReason.ERROR_REASON_PREDICATE_TOO_LARGE: errors.PredicateTooLargeError,
+        ErrorReason.ERROR_REASON_MALFORMED_BATCH: errors.MalformedBatchError,
+        ErrorReason.ERROR_REASON_CELL_DAMAGED: errors.CellDamagedError,
+        ErrorReason.ERROR_REASON_ANSWER_INCONSISTENT: errors.AnswerInconsistentError,
+        ErrorReason.ERROR_REASON_STORAGE_UNAVAILABLE: errors.StorageUnavailableError,
+        ErrorReason.ERROR_REASON_STORAGE_REFUSED: errors.StorageRefusedError,
+        ErrorReason.ERROR_REASON_KEY_UNAVAILABLE: errors.KeyUnavailableError,
+        ErrorReason.ERROR_REASON_WRONG_PASSPHRASE: errors.WrongPassphraseError,
+        ErrorReason.ERROR_REASON_INTERNAL: errors.InternalError,
+    }
+)
+"""One class for each reason; a test proves the table complete."""
+
+_BY_STATUS: Mapping[grpc.StatusCode, type[errors.PrivacyPleaseError]] = MappingProxyType(
+    {
+        grpc.StatusCode.INVALID_ARGUMENT: errors.RequestError,
+        grpc.StatusCode.NOT_FOUND: errors.RequestError,
+        grpc.StatusCode.UNAVAILABLE: errors.TryAgainError,
+        grpc.StatusCode.DEADLINE_EXCEEDED: errors.DeadlineExceededError,
+        grpc.StatusCode.DATA_LOSS: errors.TrustError,
+    }
+)
+"""For reasons that are newer than this SDK."""
+
+
+class _Failed(Protocol):
+    """What every failure of a call also is, blocking or async; the stubs of grpc do not say so."""
+
+    def code(self) -> grpc.StatusCode: ...
+    def details(self) -> str | None: ...
+    def trailing_metadata(self) -> Iterable[tuple[str, str | bytes]] | None: ...
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raises what `error_of` makes of any gRPC failure inside."""
+    try:
+        yield
+    except grpc.RpcError as failure:
+        raise error_of(failure) from failure
+
+
+def error_of(failure: grpc.RpcError) -> errors.PrivacyPleaseError:
+    """The exception for a failed call, blocking or async."""
+    call = cast(_Failed, failure)
+    details = _details(call)
+    info = _detail(details, error_details_pb2.ErrorInfo())
+    if info is None or info.domain != _DOMAIN:
+        return _without_reason(call)
+    violations = _detail(details, error_details_pb2.BadRequest()) or error_details_pb2.BadRequest()
+    return _class_of(info.reason, call.code())(
+        call.details() or info.reason,
+        reason=info.reason,
+        metadata=info.metadata,
+        violations=tuple(errors.FieldViolation(v.field, v.description) for v in violations.field_violations),
+    )
+
+
+def _details(call: _Failed) -> status_pb2.Status:
+    try:
+        return rpc_status.from_call(cast(grpc.Call, call)) or status_pb2.Status()
+    except (ValueError, DecodeError):  # details that contradict the status itself tell nothing
+        return status_pb2.Status()
+
+
+def _detail(status: status_pb2.Status, empty: _Detail) -> _Detail | None:
+    return next((empty for packed in status.details if packed.Unpack(empty)), None)
+
+
+def _class_of(reason: str, status: grpc.StatusCode) -> type[errors.PrivacyPleaseError]:
+    number = dict(ErrorReason.items()).get(reason, ErrorReason.ERROR_REASON_UNSPECIFIED)
+    return BY_REASON.get(number) or _BY_STATUS.get(status, errors.FaultError)
+
+
+def _without_reason(call: _Failed) -> errors.PrivacyPleaseError:
+    """No reason is given: it was not the proxy that answered, but gRPC on either side of it."""
+    if call.code() is grpc.StatusCode.UNAVAILABLE:
+        return errors.ProxyUnreachableError(f"the proxy does not answer: {call.details()}")
+    raised = _BY_STATUS.get(call.code(), errors.FaultError)
+    return raised(f"expected an answer, got status {call.code().name}: {call.details()}")

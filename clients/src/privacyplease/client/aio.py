@@ -1,0 +1,155 @@
+"""The client for asyncio: the methods of `Client`, awaited."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from privacyplease.client._internal import answers, requests
+from privacyplease.client._internal.channel import open_async, open_blocking
+from privacyplease.client._internal.statuses import translated
+from privacyplease.client._internal.timeouts import QUERY_S, STALL_S
+from privacyplease.client.catalogue import Dataset, Status
+from privacyplease.client.ingestion import Ack
+from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts
+from privacyplease.client.presence import Presence
+from privacyplease.client.records import AsyncRecords
+from privacyplease.proxy.v1.admin_service_pb2 import GetStatusRequest
+from privacyplease.proxy.v1.admin_service_pb2_grpc import AdminServiceStub
+from privacyplease.proxy.v1.ingest_service_pb2_grpc import IngestServiceStub
+from privacyplease.proxy.v1.occupancy_service_pb2_grpc import OccupancyServiceStub
+from privacyplease.proxy.v1.presence_service_pb2_grpc import PresenceServiceStub
+from privacyplease.proxy.v1.query_service_pb2 import ListDatasetsRequest, QueryRequest, QueryResponse
+from privacyplease.proxy.v1.query_service_pb2_grpc import QueryServiceStub
+
+if TYPE_CHECKING:
+    import grpc.aio
+    import pyarrow as pa
+
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response")
+
+
+class AsyncClient:
+    """As `Client`, for one event loop: create, use and close it there.
+
+    Args:
+        address: The proxy's host:port.
+        timeout: Seconds until a question gives up; None means never.
+        stall_timeout: Seconds that an ingest waits for an acknowledgement before it gives up.
+    """
+
+    def __init__(self, address: str, *, timeout: float | None = QUERY_S, stall_timeout: float = STALL_S) -> None:
+        self._address = address
+        self._channel = open_async(address)
+        self._timeout = timeout
+        self._stall_timeout = stall_timeout
+        self._presence = PresenceServiceStub(self._channel)
+        self._occupancy = OccupancyServiceStub(self._channel)
+        self._query = QueryServiceStub(self._channel)
+        self._admin = AdminServiceStub(self._channel)
+
+    async def presence(
+        self,
+        device: str,
+        start: datetime,
+        end: datetime,
+        *,
+        place: str | None = None,
+        dataset: str = "wifi",
+        purpose: str = "",
+    ) -> Presence:
+        """As `Client.presence`."""
+        request = requests.presence(dataset, device, start, end, place, purpose)
+        return answers.presence(await self._pages(self._presence.FindSessions, request))
+
+    async def count(self, start: datetime, end: datetime, *, place: str | None = None, dataset: str = "wifi") -> int:
+        """As `Client.count`."""
+        request = requests.count(dataset, start, end, place)
+        return (await self._answer(self._occupancy.Count, request)).distinct_devices
+
+    async def count_by_place(self, start: datetime, end: datetime, *, dataset: str = "wifi") -> PlaceCounts:
+        """As `Client.count_by_place`."""
+        request = requests.count_by_place(dataset, start, end)
+        return answers.place_counts(await self._pages(self._occupancy.CountByPlace, request))
+
+    async def occupancy(
+        self, start: datetime, end: datetime, step: timedelta, *, place: str | None = None, dataset: str = "wifi"
+    ) -> Occupancy:
+        """As `Client.occupancy`."""
+        request = requests.series(dataset, start, end, step, place)
+        return answers.occupancy(await self._pages(self._occupancy.Series, request), step)
+
+    async def peak(
+        self, start: datetime, end: datetime, step: timedelta, *, place: str | None = None, dataset: str = "wifi"
+    ) -> Peak:
+        """As `Client.peak`."""
+        request = requests.peak(dataset, start, end, step, place)
+        return answers.peak((await self._answer(self._occupancy.Peak, request)).peak)
+
+    def query(
+        self,
+        dataset: str,
+        index: str,
+        start: datetime,
+        end: datetime,
+        key: str | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> AsyncRecords:
+        """As `Client.query`; not itself awaited, but what it returns is read with `async for`."""
+        request = requests.query(dataset, index, start, end, key, columns)
+        return AsyncRecords(self._arrow_pages(self._query.Query(request, timeout=self._timeout)))
+
+    async def ingest(
+        self, dataset: str, batches: Iterable[pa.Table | pa.RecordBatch] | AsyncIterable[pa.Table | pa.RecordBatch]
+    ) -> AsyncIterator[Ack]:
+        """As `Client.ingest`; `batches` may also be an async iterable."""
+        from privacyplease.client._internal.async_upload import acks_of, in_thread
+        from privacyplease.client._internal.upload import Upload
+
+        with open_blocking(self._address) as channel, translated():
+            stream = IngestServiceStub(channel).Ingest
+            async for ack in acks_of(Upload(stream, dataset, in_thread(batches), self._stall_timeout)):
+                yield ack
+
+    async def datasets(self) -> tuple[Dataset, ...]:
+        """As `Client.datasets`."""
+        return answers.datasets(await self._answer(self._query.ListDatasets, ListDatasetsRequest()))
+
+    async def status(self) -> Status:
+        """As `Client.status`."""
+        return answers.status(await self._answer(self._admin.GetStatus, GetStatusRequest()))
+
+    async def close(self) -> None:
+        """Closes the channel; what still runs on it fails."""
+        await self._channel.close(grace=None)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _answer(
+        self, method: grpc.aio.UnaryUnaryMultiCallable[_Request, _Response], request: _Request
+    ) -> _Response:
+        with translated():
+            return await method(request, timeout=self._timeout)
+
+    async def _pages(
+        self, method: grpc.aio.UnaryStreamMultiCallable[_Request, _Response], request: _Request
+    ) -> list[_Response]:
+        with translated():
+            return [page async for page in method(request, timeout=self._timeout)]
+
+    async def _arrow_pages(self, call: grpc.aio.UnaryStreamCall[QueryRequest, QueryResponse]) -> AsyncIterator[bytes]:
+        try:
+            with translated():
+                async for page in call:
+                    yield page.arrow
+        finally:
+            call.cancel()

@@ -1,0 +1,88 @@
+"""Which data sets there are, and how the system is doing."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a data set.
+
+    Attributes:
+        name: Its name.
+        type: "mac", "string", "timestamp", "duration", "int", "float" or "bool".
+    """
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Records ordered for one kind of question.
+
+    Attributes:
+        name: "subject" or "place".
+        key: The column that it finds records by.
+        columns: The columns that it carries.
+        bins: Into how many bins its keys fall.
+    """
+
+    name: str
+    key: str
+    columns: tuple[str, ...]
+    bins: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A data set as its definition describes it; `subject`, `place`, `start` and `duration` name columns."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    indexes: tuple[Index, ...]
+    subject: str
+    place: str
+    start: str
+    duration: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """The keys of one data set.
+
+    Attributes:
+        dataset: The data set's name.
+        epochs: Epochs with a key of their own, ascending, as the number of whole epochs since 1970-01-01T00:00:00Z.
+        epoch_days: The width of an epoch, in days.
+    """
+
+    dataset: str
+    epochs: tuple[int, ...]
+    epoch_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """The storage server as it describes itself.
+
+    Attributes:
+        reachable: Whether it answered.
+        store: Its database and version, as "mariadb 10.11.6".
+        cells: Cells stored, as the database estimates it.
+        bytes: Bytes stored, as the database estimates it.
+    """
+
+    reachable: bool
+    store: str
+    cells: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the system is doing: the proxy's version, its keyrings and the storage server."""
+
+    version: str
+    keyrings: tuple[Keyring, ...]
+    storage: Storage

@@ -1,0 +1,154 @@
+"""What can go wrong, drawn by what the caller can do about it.
+
+    PrivacyPleaseError
+    ├── RequestError                 mend the request: sent again as it is, it fails again
+    │   ├── InvalidRequestError          a field breaks a rule of the contract; `violations` names it
+    │   ├── MalformedSubjectError        the device is not written as devices are
+    │   ├── InvalidIntervalError         the interval ends before it starts
+    │   ├── UnknownDatasetError          no such data set, or it cannot answer this question
+    │   ├── UnknownColumnError           no such index or column
+    │   ├── PredicateTooLargeError       too much at once: ask for a shorter range or for one place
+    │   └── MalformedBatchError          an ingested batch cannot be read at all
+    ├── TryAgainError                try again: nothing is wrong with the request
+    │   ├── ProxyUnreachableError        nobody answers at the proxy's address
+    │   ├── StorageUnavailableError      the storage server or its database is away
+    │   └── DeadlineExceededError        no answer in time
+    ├── FaultError                   tell whoever runs the system: trying again does not help
+    │   ├── KeyUnavailableError          the keyring is damaged or belongs to another master key
+    │   ├── WrongPassphraseError         the proxy runs, but with a passphrase that does not open its keys
+    │   ├── StorageRefusedError          proxy and storage server do not fit together
+    │   └── InternalError                a fault of the proxy; its log has the details
+    └── TrustError                   never use the answer: the storage server tampered with the data, or lost some
+        ├── CellDamagedError             a cell was changed, or moved from where it was stored
+        └── AnswerInconsistentError      a cell came that was not asked for, out of order or twice
+
+A proxy newer than this SDK may give a reason that is not here. The group that its status belongs to is raised then, so
+`except TrustError` also holds for reasons still to be invented.
+
+    >>> try:
+    ...     raise MalformedSubjectError("expected a MAC address", metadata={"field": "device"})
+    ... except RequestError as error:
+    ...     print(error, error.metadata["field"])
+    expected a MAC address device
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """A field of the request that breaks a rule.
+
+    Attributes:
+        field: The field's name in the contract, as "interval.end".
+        description: The rule, as "expected a duration of at least 1 ms".
+    """
+
+    field: str
+    description: str
+
+
+class PrivacyPleaseError(Exception):
+    """Root of all errors that the SDK raises, except `ValueError` for arguments that it cannot even send.
+
+    Attributes:
+        message: What was expected and what came. Never holds a key or a record.
+        reason: The name in `privacyplease.proxy.v1.ErrorReason`; empty if the proxy gave none.
+        metadata: What the proxy adds for programs, as {"field": "device"}.
+        violations: The fields at fault, if the request is.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str = "",
+        metadata: Mapping[str, str] | None = None,
+        violations: tuple[FieldViolation, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.reason = reason
+        self.metadata = dict(metadata or {})
+        self.violations = violations
+
+
+class RequestError(PrivacyPleaseError):
+    """The request is at fault. Mend it: sent again as it is, it fails again."""
+
+
+class InvalidRequestError(RequestError):
+    """A field breaks a rule of the contract; `violations` names it."""
+
+
+class MalformedSubjectError(RequestError):
+    """The device is not written as the data set's devices are, as "aa:bb:cc:dd:ee" is no MAC address."""
+
+
+class InvalidIntervalError(RequestError):
+    """The interval ends before it starts, or lies outside the years 1970 to 9999."""
+
+
+class UnknownDatasetError(RequestError):
+    """No data set of that name is defined, or it cannot answer this question."""
+
+
+class UnknownColumnError(RequestError):
+    """The index or a column asked for does not exist in the data set."""
+
+
+class PredicateTooLargeError(RequestError):
+    """The question touches more than one question may. Ask for a shorter range or for one place."""
+
+
+class MalformedBatchError(RequestError):
+    """An ingested batch cannot be read at all. What was acknowledged before it stays stored."""
+
+
+class TryAgainError(PrivacyPleaseError):
+    """Nothing is wrong with the request. Try again later."""
+
+
+class ProxyUnreachableError(TryAgainError):
+    """Nobody answers at the proxy's address."""
+
+
+class StorageUnavailableError(TryAgainError):
+    """The proxy answers, but the storage server or its database is away."""
+
+
+class DeadlineExceededError(TryAgainError):
+    """No answer came in time."""
+
+
+class FaultError(PrivacyPleaseError):
+    """The system is at fault. Tell whoever runs it: trying again does not help."""
+
+
+class KeyUnavailableError(FaultError):
+    """The key that the question needs does not open: a damaged keyring, or that of another master key."""
+
+
+class WrongPassphraseError(FaultError):
+    """The proxy runs, but its passphrase does not open its keys. It answers nothing until it has the right one."""
+
+
+class StorageRefusedError(FaultError):
+    """The storage server refused what the proxy sent: the two do not fit together."""
+
+
+class InternalError(FaultError):
+    """A fault of the proxy itself. Its log has the details under `metadata["id"]`."""
+
+
+class TrustError(PrivacyPleaseError):
+    """The storage server's answer is not what was stored. No part of it is given, and none may be used."""
+
+
+class CellDamagedError(TrustError):
+    """A cell does not open: it was changed, or moved from where it was stored."""
+
+
+class AnswerInconsistentError(TrustError):
+    """A cell came that was not asked for, out of order or twice."""

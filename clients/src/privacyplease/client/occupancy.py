@@ -1,0 +1,120 @@
+"""How many people were there: distinct devices by step of time, and by place.
+
+>>> from datetime import UTC, datetime, timedelta
+>>> series = Series(datetime(2024, 10, 1, 8, tzinfo=UTC), timedelta(minutes=15), (12, 40))
+>>> [(step.at.strftime("%H:%M"), step.distinct_devices) for step in series]
+[('08:00', 12), ('08:15', 40)]
+>>> [place.place for place in PlaceCounts(("ap-17", "ap-29"), (42, 7))]
+['ap-17', 'ap-29']
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from privacyplease.client._internal.times import unix_ms
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a series: when it begins, in UTC, and the distinct devices in it."""
+
+    at: datetime
+    distinct_devices: int
+
+
+@dataclass(frozen=True, slots=True)
+class Peak(Step):
+    """The step with the most distinct devices; of several, the first."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """Distinct devices of each step. Steps are half open; the last is closed where the interval ends.
+
+    Attributes:
+        start: When the first step begins, in UTC.
+        step: The width of a step.
+        distinct_devices: int64[n], one count a step.
+    """
+
+    start: datetime
+    step: timedelta
+    distinct_devices: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.distinct_devices)
+
+    def __iter__(self) -> Iterator[Step]:
+        for number, count in enumerate(self.distinct_devices):
+            yield Step(self.start + number * self.step, count)
+
+
+@dataclass(frozen=True)
+class Occupancy:
+    """How many people were there over time, and when the most."""
+
+    peak: Peak
+    series: Series
+
+    def to_arrow(self) -> pa.Table:
+        """The series as a table of at: timestamp[ms, UTC] and distinct_devices: int64."""
+        from privacyplease.client._internal.arrow import counts, instants, table
+
+        return table(
+            {
+                "at": instants(unix_ms(step.at) for step in self.series),
+                "distinct_devices": counts(self.series.distinct_devices),
+            }
+        )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """As `to_arrow`, as a pandas frame. Needs the extra `privacyplease[pandas]`."""
+        frame: pd.DataFrame = self.to_arrow().to_pandas()
+        return frame
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceCount:
+    """Distinct devices at one place."""
+
+    place: str
+    distinct_devices: int
+
+
+@dataclass(frozen=True)
+class PlaceCounts:
+    """Distinct devices of each place with at least one, descending by count, then ascending by name.
+
+    Attributes:
+        places: str[n], where.
+        distinct_devices: int64[n], how many there.
+    """
+
+    places: tuple[str, ...]
+    distinct_devices: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __iter__(self) -> Iterator[PlaceCount]:
+        for place, count in zip(self.places, self.distinct_devices, strict=True):
+            yield PlaceCount(place, count)
+
+    def to_arrow(self) -> pa.Table:
+        """The places as a table of place: string and distinct_devices: int64."""
+        from privacyplease.client._internal.arrow import counts, table, texts
+
+        return table({"place": texts(self.places), "distinct_devices": counts(self.distinct_devices)})
+
+    def to_pandas(self) -> pd.DataFrame:
+        """As `to_arrow`, as a pandas frame. Needs the extra `privacyplease[pandas]`."""
+        frame: pd.DataFrame = self.to_arrow().to_pandas()
+        return frame

@@ -1,0 +1,88 @@
+"""Cuts a log into blocks of whole lines."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["LONGEST_LINE", "Lines", "blocks"]
+
+LONGEST_LINE = 1 << 20
+"""Bytes of a line that are kept. A file without newlines is no log; this bounds the memory it takes to find out."""
+
+
+def blocks(chunks: Iterable[bytes], first: int = 1) -> Iterator["Lines"]:
+    """Regroups chunks of bytes into blocks of whole lines.
+
+    Args:
+        chunks: The bytes of the log, cut anywhere.
+        first: The number of the first line.
+    """
+    rest = b""
+    for chunk in chunks:
+        head, newline, tail = chunk.rpartition(b"\n")
+        if newline:
+            yield (lines := Lines.of(rest + head, first))
+            first += len(lines)
+            rest = tail
+        else:
+            rest = (rest + tail)[:LONGEST_LINE]
+    if rest:
+        yield Lines.of(rest, first)
+
+
+@dataclass(frozen=True, eq=False)
+class Lines:
+    """Some lines of one block, each ended by a newline.
+
+    Attributes:
+        block: The whole block's text.
+        starts: int64[n], where each line starts in the block.
+        ends: int64[n], where its newline is.
+        numbers: int64[n], its number in the log, from 1, ascending.
+    """
+
+    block: bytes
+    starts: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
+    numbers: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, text: bytes, first: int) -> Self:
+        """Finds the lines of a text that lacks its last newline; CRLF counts as a newline."""
+        block = text + b"\n"
+        if b"\r" in block:  # ten times as fast as to replace, and most often false
+            block = block.replace(b"\r\n", b"\n")
+        ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
+        starts = np.concatenate(([0], ends[:-1] + 1))
+        return cls(block, starts, ends, np.arange(first, first + len(ends)))
+
+    @property
+    def codes(self) -> npt.NDArray[np.uint8]:
+        """uint8[bytes], the whole block; a view."""
+        return np.frombuffer(self.block, np.uint8)
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def only(self, wanted: npt.NDArray[np.bool_]) -> Self:
+        """Leaves out the lines that are not wanted (bool[n])."""
+        if wanted.all():
+            return self
+        return replace(self, starts=self.starts[wanted], ends=self.ends[wanted], numbers=self.numbers[wanted])
+
+    def pack(self) -> bytes:
+        """Gives these lines, and no others of the block, as one text."""
+        if (self.ends - self.starts + 1).sum() == len(self.block):
+            return self.block
+        edges = np.zeros(len(self.block) + 1, np.int8)
+        edges[self.starts] += 1
+        edges[self.ends + 1] -= 1
+        wanted = np.cumsum(edges[:-1], dtype=np.int8).view(np.bool_)
+        return self.codes[wanted].tobytes()
+
+    def line(self, index: int) -> str:
+        """Gives one line without its newline; bytes that are not UTF-8 become surrogate escapes."""
+        return self.block[self.starts[index] : self.ends[index]].decode(errors="surrogateescape")

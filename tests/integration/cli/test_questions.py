@@ -1,0 +1,151 @@
+"""Records in, answers out, through processes as a user starts them."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.usefixtures("up")
+
+HEADER = "Client MAC Address,AP Name,Association Time,Session Duration"
+LOG = f"""{HEADER}
+02:00:00:00:00:01,ap-1,Tue Oct 01 08:00:00 UTC 2024,30 min 0 sec
+02-00-00-00-00-01,ap-2,Tue Oct 01 08:20:00 UTC 2024,0 sec
+0200.0000.0002,ap-1,Tue Oct 01 08:10:00 UTC 2024,5 min 0 sec
+020000000003,ap-1,last Tuesday,5 min 0 sec
+not a mac,ap-1,Tue Oct 01 08:10:00 UTC 2024,5 min 0 sec
+"""
+DAY = ["--from", "2024-10-01", "--to", "2024-10-02"]
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("logs") / "log.csv"
+    path.write_text(LOG)
+    return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ingested(up: None, run: Any, log: Path) -> dict[str, Any]:
+    result = run("ingest", "wifi", str(log), "--json")
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def _json(run: Any, *arguments: str) -> Any:
+    result = run(*arguments, "--json")
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_ingest_counts_what_reader_and_proxy_reject(ingested: dict[str, Any], log: Path) -> None:
+    rejects = f"{log}.rejects.csv"
+    assert (ingested["accepted"], ingested["rejected"]) == (3, 2)
+    assert ingested["files"] == [{"file": str(log), "accepted": 3, "rejected": 2, "rejects": rejects}]
+    with Path(rejects).open() as file:
+        rows = {row["line"]: row["field"] for row in csv.DictReader(file)}
+    assert rows == {"5": "association_time", "6": "client_mac"}
+
+
+def test_ingesting_again_changes_no_answer_and_no_reject_file(run: Any, log: Path) -> None:
+    before = _json(run, "count", *DAY)
+    again = _json(run, "ingest", "wifi", str(log))
+    assert again["files"][0]["rejects"] == f"{log}.rejects-2.csv"
+    assert _json(run, "count", *DAY) == before == {"distinct_devices": 2}
+
+
+def test_a_log_may_come_by_standard_input(run: Any, tmp_path: Path) -> None:
+    record = "02:00:00:00:00:09,ap-9,2019-01-01T08:00:00Z,60"
+    result = run("ingest", "wifi", "-", "--rejects", str(tmp_path / "rejects.csv"), text=f"{HEADER}\n{record}\n")
+    assert result.returncode == 0, result.stderr
+    assert "1 record accepted, 0 rejected" in result.stdout
+    assert not (tmp_path / "rejects.csv").exists()
+    assert _json(run, "count", "--from", "2019-01-01T08:01Z", "--to", "2019-01-01T08:02Z")["distinct_devices"] == 1
+
+
+def test_presence(run: Any) -> None:
+    found = _json(run, "presence", "02:00:00:00:00:01", "--from", "2024-10-01T08:10Z", "--to", "2024-10-01T08:25Z")
+    assert found == {
+        "device": "02:00:00:00:00:01",
+        "present": True,
+        "sessions": [
+            {"place": "ap-1", "start": "2024-10-01T08:00:00Z", "end": "2024-10-01T08:30:00Z"},
+            {"place": "ap-2", "start": "2024-10-01T08:20:00Z", "end": "2024-10-01T08:20:00Z"},
+        ],
+    }
+
+
+def test_presence_for_people(run: Any) -> None:
+    seen = run("presence", "020000000001", *DAY, "--timezone", "Asia/Tokyo").stdout
+    assert "02:00:00:00:00:01 was seen: 2 sessions at 2 places" in seen
+    assert "2024-10-01T17:00:00+09:00" in seen
+    assert "30 min" in seen
+    assert "was not seen" in run("presence", "020000000001", *DAY, "--place", "ap-9").stdout
+
+
+def test_count(run: Any) -> None:
+    assert _json(run, "count", *DAY, "--place", "ap-2") == {"distinct_devices": 1}
+    assert run("count", *DAY).stdout.startswith("2 distinct devices anywhere from 2024-10-01T00:00:00Z")
+    assert _json(run, "count", "--from", "-2h", "--to", "now") == {"distinct_devices": 0}
+
+
+def test_occupancy(run: Any) -> None:
+    hour = ["--from", "2024-10-01T08:00Z", "--to", "2024-10-01T09:00Z", "--step", "15m"]
+    found = _json(run, "occupancy", *hour)
+    assert found["peak"] == {"at": "2024-10-01T08:00:00Z", "distinct_devices": 2}
+    assert [step["distinct_devices"] for step in found["series"]][:4] == [2, 2, 1, 0]
+    chart = run("occupancy", *hour).stdout
+    assert "▲" in chart
+    assert "peak: 2 distinct devices in the step from 2024-10-01T08:00:00Z" in chart
+
+
+def test_places(run: Any) -> None:
+    first, second = _json(run, "places", *DAY)["places"]
+    assert first == {"place": "ap-1", "distinct_devices": 2}
+    assert second == {"place": "ap-2", "distinct_devices": 1}
+    assert "ap-1" in run("places", *DAY).stdout
+
+
+def test_query(run: Any, tmp_path: Path) -> None:
+    arguments = ["query", "wifi", *DAY, "--index", "place", "--key", "ap-1", "--column", "client_mac"]
+    lines = run(*arguments, "--json").stdout.splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"client_mac": "02:00:00:00:00:01"},
+        {"client_mac": "02:00:00:00:00:02"},
+    ]
+    assert run(*arguments).stdout.splitlines() == ['"client_mac"', '"02:00:00:00:00:01"', '"02:00:00:00:00:02"']
+    result = run(*arguments, "-o", str(tmp_path / "records.arrow"))
+    assert "2 records in" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["presence", "zz", *DAY], 3, "MAC"),
+        (["count", "--from", "2024-10-02", "--to", "2024-10-01"], 3, "--from must not be later"),
+        (["count", *DAY, "--dataset", "nope"], 3, "data set"),
+        (["query", "wifi", *DAY, "--column", "nope"], 3, "nope"),
+        (["ingest", "wifi", "no/such/log.csv"], 1, "No such file"),
+        (["ingest", "wifi", __file__], 3, "header"),
+        (["ingest", "wifi", __file__, "--timezone", "CST"], 2, "time zone"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else None,
+)
+def test_what_is_refused_says_why(run: Any, arguments: list[str], code: int, words: str) -> None:
+    result = run(*arguments)
+    assert result.returncode == code
+    assert result.stderr.startswith("error: ")
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_status_shows_the_store(run: Any) -> None:
+    found = _json(run, "status")
+    assert found["healthy"]
+    assert found["proxy"]["health"] == found["server"]["health"] == "SERVING"
+    assert found["storage"]["cells"] > 0
+    (wifi,) = (keyring for keyring in found["keyrings"] if keyring["dataset"] == "wifi")
+    assert len(wifi["epochs"]) == 2
+    assert "MiB" in run("status").stdout

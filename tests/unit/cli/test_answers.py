@@ -1,0 +1,99 @@
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pytest
+import typer
+
+from privacyplease.cli.commands import occupancy, places, presence
+from privacyplease.cli.record_formats import ARROW, CSV, JSON_LINES, format_of
+from privacyplease.client import Occupancy, Peak, PlaceCounts, Presence, Records, Series, Sessions
+
+EIGHT = datetime(2024, 10, 1, 8, tzinfo=UTC)
+EIGHT_MS = 1_727_769_600_000
+
+
+def test_presence_as_json() -> None:
+    sessions = Sessions(("ap-1", "ap-2"), (EIGHT_MS, EIGHT_MS + 1), (EIGHT_MS, EIGHT_MS + 45_000))
+    assert presence.document(Presence("aa:bb", True, sessions)) == {
+        "device": "aa:bb",
+        "present": True,
+        "sessions": [
+            {"place": "ap-1", "start": "2024-10-01T08:00:00Z", "end": "2024-10-01T08:00:00Z"},
+            {"place": "ap-2", "start": "2024-10-01T08:00:00.001Z", "end": "2024-10-01T08:00:45Z"},
+        ],
+    }
+
+
+def test_presence_of_nobody_as_json() -> None:
+    nobody = Presence("aa:bb", False, Sessions((), (), ()))
+    assert presence.document(nobody) == {"device": "aa:bb", "present": False, "sessions": []}
+
+
+def test_occupancy_as_json() -> None:
+    found = Occupancy(Peak(EIGHT, 40), Series(EIGHT, timedelta(minutes=15), (40, 12)))
+    assert occupancy.document(found) == {
+        "peak": {"at": "2024-10-01T08:00:00Z", "distinct_devices": 40},
+        "series": [
+            {"at": "2024-10-01T08:00:00Z", "distinct_devices": 40},
+            {"at": "2024-10-01T08:15:00Z", "distinct_devices": 12},
+        ],
+    }
+
+
+def test_places_as_json() -> None:
+    assert places.document(PlaceCounts(("ap-1",), (3,))) == {"places": [{"place": "ap-1", "distinct_devices": 3}]}
+
+
+TABLE = pa.table(
+    {
+        "mac": ["aa:bb", None],
+        "at": pa.array([EIGHT, EIGHT + timedelta(milliseconds=5)], pa.timestamp("ms", tz="UTC")),
+        "lasted": pa.array([timedelta(seconds=45), timedelta(milliseconds=1500)], pa.duration("ms")),
+        "vlan": [7, None],
+    }
+)
+
+
+def _written(kind: Any, table: pa.Table = TABLE) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    file = io.BytesIO()
+    assert kind.write(Records(iter([sink.getvalue().to_pybytes()])), file) == table.num_rows
+    return file.getvalue()
+
+
+def test_records_as_json_lines() -> None:
+    first, second = (json.loads(line) for line in _written(JSON_LINES).splitlines())
+    assert first == {"mac": "aa:bb", "at": "2024-10-01T08:00:00Z", "lasted": 45, "vlan": 7}
+    assert second == {"mac": None, "at": "2024-10-01T08:00:00.005Z", "lasted": 1.5, "vlan": None}
+
+
+def test_records_as_csv() -> None:
+    read = pyarrow.csv.read_csv(
+        io.BytesIO(_written(CSV)),
+        convert_options=pyarrow.csv.ConvertOptions(column_types={"at": pa.string()}),
+    )
+    assert read["at"].to_pylist() == ["2024-10-01T08:00:00Z", "2024-10-01T08:00:00.005Z"]
+    assert read["lasted"].to_pylist() == [45, 1.5]
+    assert read["vlan"].to_pylist() == [7, None]
+
+
+def test_records_as_arrow() -> None:
+    assert pa.ipc.open_file(_written(ARROW)).read_all() == TABLE
+
+
+@pytest.mark.parametrize("kind", [ARROW, CSV, JSON_LINES], ids=lambda kind: kind.suffix)
+def test_no_record_is_no_error(kind: Any) -> None:
+    _written(kind, TABLE.slice(0, 0))
+    assert format_of(Path(f"records{kind.suffix}")) is kind
+
+
+def test_a_name_that_asks_for_no_format_is_refused() -> None:
+    with pytest.raises(typer.BadParameter, match="arrow"):
+        format_of(Path("records.parquet"))

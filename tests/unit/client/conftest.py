@@ -1,0 +1,112 @@
+"""A proxy that does as a test tells it: gRPC is real, the answers are scripted."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from privacyplease.client import Client
+from privacyplease.proxy.v1 import (
+    admin_service_pb2_grpc,
+    ingest_service_pb2_grpc,
+    occupancy_service_pb2_grpc,
+    presence_service_pb2_grpc,
+    query_service_pb2_grpc,
+)
+
+Turn = Callable[[Any, grpc.ServicerContext], Any]
+
+
+class ScriptedProxy:
+    """Answers the n-th call of a method with the n-th turn given to `on`, and every further one with the last."""
+
+    address = ""
+
+    def __init__(self) -> None:
+        self._turns: dict[str, list[Turn]] = defaultdict(list)
+        self.requests: dict[str, list[Any]] = defaultdict(list)
+
+    def on(self, method: str, *turns: Turn) -> None:
+        self._turns[method] = list(turns)
+
+    def __getattr__(self, method: str) -> Turn:
+        if method.startswith("_"):
+            raise AttributeError(method)
+
+        def answer(request: Any, context: grpc.ServicerContext) -> Any:
+            number = len(self.requests[method])
+            self.requests[method].append(request)
+            turns = self._turns[method]
+            return turns[min(number, len(turns) - 1)](request, context)
+
+        return answer
+
+
+def refuse(code: grpc.StatusCode, message: str = "no", *details: Any) -> Turn:
+    """A turn that fails as the proxy fails: a status with details."""
+
+    def turn(_: Any, context: grpc.ServicerContext) -> Any:
+        packed = []
+        for detail in details:
+            packed.append(AnyMessage())
+            packed[-1].Pack(detail)
+        status = status_pb2.Status(code=code_pb2.Code.Value(code.name), message=message, details=packed)
+        context.abort_with_status(rpc_status.to_status(status))
+
+    return turn
+
+
+def reason(name: str, **metadata: str) -> error_details_pb2.ErrorInfo:
+    return error_details_pb2.ErrorInfo(reason=name, domain="proxy.privacyplease", metadata=metadata)
+
+
+def violation(field: str, description: str) -> error_details_pb2.BadRequest:
+    fields = [error_details_pb2.BadRequest.FieldViolation(field=field, description=description)]
+    return error_details_pb2.BadRequest(field_violations=fields)
+
+
+def serve(proxy: ScriptedProxy, port: int = 0) -> tuple[grpc.Server, int]:
+    server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.max_receive_message_length", 32 << 20)])
+    admin_service_pb2_grpc.add_AdminServiceServicer_to_server(proxy, server)
+    ingest_service_pb2_grpc.add_IngestServiceServicer_to_server(proxy, server)
+    occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(proxy, server)
+    presence_service_pb2_grpc.add_PresenceServiceServicer_to_server(proxy, server)
+    query_service_pb2_grpc.add_QueryServiceServicer_to_server(proxy, server)
+    port = server.add_insecure_port(f"127.0.0.1:{port}")
+    server.start()
+    return server, port
+
+
+@pytest.fixture
+def proxy() -> Iterator[ScriptedProxy]:
+    proxy = ScriptedProxy()
+    server, port = serve(proxy)
+    proxy.address = f"127.0.0.1:{port}"
+    yield proxy
+    server.stop(None).wait()
+
+
+@pytest.fixture
+def client(proxy: ScriptedProxy) -> Iterator[Client]:
+    with Client(proxy.address, timeout=5, stall_timeout=5) as client:
+        yield client
+
+
+@pytest.fixture
+def scripts() -> Any:
+    """The building blocks of scripts, for tests in other files."""
+    return Scripts()
+
+
+class Scripts:
+    refuse = staticmethod(refuse)
+    reason = staticmethod(reason)
+    violation = staticmethod(violation)
+    serve = staticmethod(serve)
+    proxy = ScriptedProxy

@@ -1,0 +1,82 @@
+import ast
+import doctest
+import importlib
+import inspect
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+import privacyplease.client as sdk
+
+FROZEN = {
+    "Ack",
+    "AsyncClient",
+    "AsyncRecords",
+    "Client",
+    "Column",
+    "Dataset",
+    "Index",
+    "IngestSummary",
+    "Keyring",
+    "Occupancy",
+    "Peak",
+    "PlaceCount",
+    "PlaceCounts",
+    "Presence",
+    "PrivacyPleaseError",
+    "Records",
+    "Rejection",
+    "Series",
+    "Session",
+    "Sessions",
+    "Status",
+    "Step",
+    "Storage",
+}
+PUBLIC_MODULES = {"aio", "blocking", "catalogue", "errors", "ingestion", "occupancy", "presence", "records"}
+
+
+def test_the_public_names_change_only_on_purpose() -> None:
+    assert set(sdk.__all__) == FROZEN
+    assert all(hasattr(sdk, name) for name in FROZEN)
+
+
+def test_the_folder_listing_is_the_public_api() -> None:
+    modules = {module.name for module in pkgutil.iter_modules(sdk.__path__)}
+    assert modules - {"_internal"} == PUBLIC_MODULES
+
+
+def test_the_async_client_has_the_methods_of_the_blocking_one() -> None:
+    assert _signatures(sdk.AsyncClient) == _signatures(sdk.Client)
+
+
+def _signatures(client: type) -> dict[str, list[str]]:
+    methods = inspect.getmembers(client, inspect.isfunction)
+    return {name: list(inspect.signature(f).parameters) for name, f in methods if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("module", ["", *sorted(f".{name}" for name in PUBLIC_MODULES)])
+def test_examples_in_docstrings_are_true(module: str) -> None:
+    assert doctest.testmod(importlib.import_module(f"privacyplease.client{module}")).failed == 0
+
+
+FORBIDDEN = ("privacyplease.proxy", "privacyplease.server", "privacyplease.storage", "cryptography")
+
+
+def test_the_clients_zone_imports_neither_server_nor_keys() -> None:
+    package = Path(sdk.__file__).parents[1]
+    for file in [*package.glob("client/**/*.py"), *package.glob("cli/**/*.py")]:
+        for name in _imports(file):
+            contract = name.startswith("privacyplease.proxy.v1")
+            assert contract or not name.startswith(FORBIDDEN), f"{file.name} imports {name}"
+
+
+def _imports(file: Path) -> list[str]:
+    names = []
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return names
