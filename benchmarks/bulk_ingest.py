@@ -16,11 +16,11 @@ import time
 from pathlib import Path
 
 from benchmarks import plaintext
-from benchmarks.stack import stack
 from privacyplease.ingest import wifi
 from privacyplease.ingest.rejects import RejectFile
 from privacyplease.ingest.upload import upload
 from tests.services.mariadb import MariaDB
+from tests.services.stack import stack
 
 
 def main() -> None:
@@ -39,10 +39,10 @@ def main() -> None:
 
 
 def _encrypted(file: Path, url: str) -> float:
-    with stack(url) as client, tempfile.TemporaryDirectory() as folder, RejectFile(Path(folder, "rejects")) as rejects:
-        client.status()
+    with stack(url) as running, tempfile.TemporaryDirectory() as folder, RejectFile(Path(folder, "rejects")) as rejects:
+        running.client.status()
         began = time.perf_counter()
-        summary = upload(client, wifi.read(file), rejects)
+        summary = upload(running.client, wifi.read(file), rejects)
         return summary.accepted / (time.perf_counter() - began)
 
 

@@ -1,0 +1,95 @@
+"""The main job on real input: a real log goes in, and 80 questions with known answers come back right."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.integration.known_answers import LARGE, ONE_DAY, questions, wrong_answers
+from tests.services.stack import Stack, stack
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture
+def empty(storage_url: str) -> Iterator[Stack]:
+    """Servers over an empty store, once for each kind of store."""
+    questions()
+    with stack(storage_url) as running:
+        yield running
+
+
+def test_every_known_answer_is_right_after_ingesting_once_and_twice(empty: Stack) -> None:
+    empty.command("ingest", "wifi", str(LARGE))
+    assert wrong_answers(empty.client) == []
+    empty.command("ingest", "wifi", str(LARGE))
+    assert wrong_answers(empty.client) == []
+
+
+def test_every_known_answer_is_right_when_the_log_comes_in_three_files_in_any_order(
+    empty: Stack, tmp_path: Path
+) -> None:
+    parts = _thirds(tmp_path)
+    random.Random(str(empty.home)).shuffle(parts)
+    print("order:", [part.name for part in parts])
+    for part in parts:
+        empty.command("ingest", "wifi", str(part))
+    assert wrong_answers(empty.client) == []
+
+
+def test_the_command_line_gives_every_known_answer(sqlite_url: str) -> None:
+    with stack(sqlite_url) as running:
+        running.command("ingest", "wifi", str(LARGE))
+        for question in questions()[::8]:
+            assert _ask(running, question) == _expected(question)
+
+
+def test_a_report_of_one_day_gives_the_same_answers_for_its_day_as_the_whole_log(tmp_path: Path) -> None:
+    questions()
+    with stack(f"sqlite:///{tmp_path}/day.db") as day, stack(f"sqlite:///{tmp_path}/whole.db") as whole:
+        day.command("ingest", "wifi", str(ONE_DAY))
+        whole.command("ingest", "wifi", str(LARGE))
+        start = datetime.fromisoformat("2024-10-01T00:00:00+09:00")
+        end = start + timedelta(days=1) - timedelta(seconds=1)
+        for client in (day.client, whole.client):
+            assert client.count(start, end) > 0
+        assert day.client.count(start, end) == whole.client.count(start, end)
+        ranking = [list(running.client.count_by_place(start, end)) for running in (day, whole)]
+        assert ranking[0] == ranking[1]
+        series = [running.client.occupancy(start, end, timedelta(minutes=15)) for running in (day, whole)]
+        assert series[0].to_arrow() == series[1].to_arrow()
+        devices = {question["device"] for question in questions() if question["query"] == "presence"}
+        for device in devices:
+            found = [running.client.presence(device, start, end) for running in (day, whole)]
+            assert found[0].sessions.to_arrow() == found[1].sessions.to_arrow()
+
+
+def _thirds(folder: Path) -> list[Path]:
+    """The log cut into three files, each with the header."""
+    with gzip.open(LARGE, "rt", newline="") as log:
+        header, *lines = log.readlines()
+    parts = [folder / f"part-{number}.csv" for number in range(3)]
+    for number, part in enumerate(parts):
+        part.write_text(header + "".join(lines[number::3]))
+    return parts
+
+
+def _ask(running: Stack, question: dict[str, object]) -> object:
+    interval = ["--from", str(question["start"]), "--to", str(question["end"]), "--json"]
+    if question["query"] == "count":
+        place = ["--place", str(question["access_point"])] if question["access_point"] else []
+        return json.loads(running.command("count", *interval, *place))
+    found = json.loads(running.command("presence", str(question["device"]), *interval))
+    places = sorted({session["place"] for session in found["sessions"]})
+    return {"present": found["present"], "sessions": len(found["sessions"]), "access_points": places}
+
+
+def _expected(question: dict[str, object]) -> object:
+    names = ("distinct_devices",) if question["query"] == "count" else ("present", "sessions", "access_points")
+    return {name: question[name] for name in names}

@@ -1,0 +1,69 @@
+"""Both servers as processes of their own, started and stopped by the command line as a user does.
+
+Example:
+    with stack("sqlite:///cells.db") as running:
+        running.command("ingest", "wifi", "sessions.csv")
+        running.client.count(start, end)
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from privacyplease.cli.local.home import Home
+from privacyplease.client import Client
+
+
+class Stack(NamedTuple):
+    """Two servers that run, and ways to talk to them.
+
+    Attributes:
+        home: The home that `up` was given.
+        proxy: The proxy's address.
+        client: A client of the proxy.
+    """
+
+    home: Path
+    proxy: str
+    client: Client
+
+    def command(self, *arguments: str) -> str:
+        """Runs `privacyplease` and returns what it printed on standard output."""
+        return _run(self.home, *arguments)
+
+
+@contextmanager
+def stack(storage: str) -> Iterator[Stack]:
+    """Starts both servers over a store, in a home of their own, and stops them."""
+    with tempfile.TemporaryDirectory(prefix="privacyplease-") as folder:
+        home = Path(folder)
+        _run(home, "up", "--detach", "--proxy-port", "0", "--storage", storage)
+        try:
+            proxy = _proxy_address(home)
+            with Client(proxy) as client:
+                yield Stack(home, proxy, client)
+        finally:
+            _run(home, "down")
+
+
+def _run(home: Path, *arguments: str) -> str:
+    command = [sys.executable, "-m", "privacyplease.cli", "--home", str(home), *arguments]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PRIVACYPLEASE_")}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        raise RuntimeError(f"privacyplease {arguments[0]} ended with {done.returncode}:\n{done.stderr}")
+    return done.stdout
+
+
+def _proxy_address(home: Path) -> str:
+    running = Home(home).running()
+    if running is None:
+        raise RuntimeError("the servers did not start")
+    return running.proxy.address
