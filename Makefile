@@ -20,10 +20,10 @@ help: ## list the targets
 
 setup: $(VENV)/.development ## install everything that development needs into .venv
 
-demo: $(VENV)/.runtime ## from nothing to answers: a campus day, sealed, stored and asked (KEEP=1 leaves it running)
+demo: $(VENV)/.runtime ## from nothing to answers: a campus day, sealed and asked (KEEP=1: leave it up)
 	@$(BIN)/python scripts/demo.py
 
-test: $(VENV)/.development lint ## lint, types, boundaries, unit and integration tests (T=path K=pattern narrow it)
+test: $(VENV)/.development lint check-readme ## lint, types, boundaries, unit and integration tests (T=path, K=pattern)
 	@scripts/require.sh mariadb
 	@$(BIN)/pytest $(T) $(if $(K),-k '$(K)')
 
