@@ -56,6 +56,16 @@ def test_ingesting_again_changes_no_answer_and_no_reject_file(run: Any, log: Pat
     assert _json(run, "count", *DAY) == before == {"distinct_devices": 2}
 
 
+def test_several_logs_share_the_reject_file_that_was_named(run: Any, tmp_path: Path) -> None:
+    logs = [tmp_path / "monday.csv", tmp_path / "tuesday.csv"]
+    for log in logs:
+        log.write_text(f"{HEADER}\n,ap-9,2019-01-01T08:00:00Z,60\n")
+    rejects = tmp_path / "rejects.csv"
+    assert _json(run, "ingest", "wifi", *map(str, logs), "--rejects", str(rejects))["rejected"] == 2
+    with rejects.open() as file:
+        assert [row["file"] for row in csv.DictReader(file)] == list(map(str, logs))
+
+
 def test_a_log_may_come_by_standard_input(run: Any, tmp_path: Path) -> None:
     record = "02:00:00:00:00:09,ap-9,2019-01-01T08:00:00Z,60"
     result = run("ingest", "wifi", "-", "--rejects", str(tmp_path / "rejects.csv"), text=f"{HEADER}\n{record}\n")

@@ -11,13 +11,13 @@ REJECT = Reject(7, "ap_name", "expected an access point's name", '02:fb,"a, b",\
 
 
 def test_the_raw_line_is_kept_byte_for_byte(tmp_path: Path) -> None:
-    with RejectFile(tmp_path / "rejects.csv") as file:
+    with RejectFile(tmp_path / "rejects.csv", source="monday.csv") as file:
         file.write([REJECT, REJECT])
     assert file.count == 2
     text = file.path.read_bytes().decode(errors="surrogateescape")
     header, *rows = csv.reader(text.splitlines())
-    assert header == ["line", "field", "reason", "record"]
-    assert rows == [["7", "ap_name", "expected an access point's name", REJECT.record]] * 2
+    assert header == ["file", "line", "field", "reason", "record"]
+    assert rows == [["monday.csv", "7", "ap_name", "expected an access point's name", REJECT.record]] * 2
 
 
 def test_only_its_owner_may_read_it(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from privacyplease.client import Client
+    from privacyplease.ingest.rejects import RejectFile
 
 __all__ = ["app", "simulate"]
 
@@ -65,7 +66,7 @@ def wifi(
     with _explained(), connect(context) as client, _progress() as progress:
         client.status()  # to learn at once, not after a minute of trying, if nobody answers
         zone = _zone(timezone)
-        done = [_ingest(client, file, zone, rejects, progress) for file in files]
+        done = [_ingest(client, file, zone, aside, progress) for file, aside in _asides(files, rejects)]
     summary = _Summary.of(done, time.monotonic() - began)
     if json:
         screen.print_json(asdict(summary))
@@ -107,12 +108,23 @@ class _Summary:
                 screen.note(f"{file.file}: {screen.counted(file.rejected, 'rejected record')} in {file.rejects}")
 
 
-def _ingest(client: Client, file: str, zone: tzinfo | None, rejects: Path | None, progress: Progress) -> _Ingested:
-    from privacyplease.ingest import wifi
+def _asides(files: list[str], rejects: Path | None) -> Iterator[tuple[str, RejectFile]]:
+    """Each file, and where its bad records go: all into one reject file if it was named, else each into its own."""
     from privacyplease.ingest.rejects import RejectFile
+
+    with contextlib.ExitStack() as opened:
+        shared = opened.enter_context(RejectFile(rejects)) if rejects else None
+        for file in files:
+            aside = shared or opened.enter_context(RejectFile(_free(file)))
+            aside.source = file
+            yield file, aside
+
+
+def _ingest(client: Client, file: str, zone: tzinfo | None, aside: RejectFile, progress: Progress) -> _Ingested:
+    from privacyplease.ingest import wifi
     from privacyplease.ingest.upload import upload
 
-    with _bytes_of(file, progress) as stream, RejectFile(rejects or _free(file)) as aside:
+    with _bytes_of(file, progress) as stream:
         log = wifi.read(stream, timezone=zone)
         if log.ignored:
             screen.note(f"{file}: columns not known and left out: {', '.join(log.ignored)}")

@@ -1,7 +1,8 @@
 """Records that could not be taken in, and the file that keeps them.
 
 The file is the user's own and stays where the log is: it holds the raw lines, so that nothing is lost and they can be
-mended and read again. It is a CSV file with the columns `line`, `field`, `reason` and `record`.
+mended and read again. It is CSV with the columns `file`, `line`,
+`field`, `reason` and `record`.
 """
 
 import csv
@@ -35,12 +36,19 @@ class Reject:
 
 
 class RejectFile:
-    """Writes rejects as CSV; the file appears with the first reject and only its owner may read it."""
+    """Writes rejects as CSV; the file appears with the first reject and only its owner may read it.
 
-    def __init__(self, path: Path) -> None:
+    Attributes:
+        path: Where it is.
+        source: The log that rejects are from, for the column `file`. Set it before a log is read.
+        count: How many rejects it holds.
+    """
+
+    def __init__(self, path: Path, source: str = "") -> None:
         if path.exists():
             raise RejectFileError(f"expected a new file for rejects, got one that exists: {path}")
         self.path = path
+        self.source = source
         self.count = 0
         self._file: TextIO | None = None
 
@@ -53,7 +61,7 @@ class RejectFile:
         for reject in rejects:
             if self._file is None:
                 self._file = self._create()
-            csv.writer(self._file).writerow((reject.line, reject.field, reject.reason, reject.record))
+            csv.writer(self._file).writerow((self.source, reject.line, reject.field, reject.reason, reject.record))
             self.count += 1
 
     def close(self) -> None:
@@ -71,7 +79,7 @@ class RejectFile:
             ) from error
         # Surrogate escapes give bytes that were not UTF-8 back as they were.
         file = os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape", newline="")
-        csv.writer(file).writerow(("line", "field", "reason", "record"))
+        csv.writer(file).writerow(("file", "line", "field", "reason", "record"))
         return file
 
     def __enter__(self) -> Self:
