@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import os
 import shlex
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -36,7 +37,7 @@ def main() -> None:
     try:
         _tour(home, log)
     finally:
-        _end(home)
+        _end(folder, home)
 
 
 def _tour(home: Path, log: Path) -> None:
@@ -87,18 +88,19 @@ def _show_store(file: Path) -> None:
         (cells, size), *_ = store.execute("SELECT count(*), sum(length(sealed)) FROM cells")
         rows = store.execute("SELECT tag, cell_id, sealed FROM cells ORDER BY tag LIMIT 4").fetchall()
     _console.print(f"tables: {', '.join(tables)}; in `cells`: {cells:,} rows, {size / 2**20:.1f} MiB")
-    table = Table("tag", "cell_id", "sealed (first bytes)", "length")
+    table = Table("tag", "cell_id", "sealed", "bytes")
     for tag, cell_id, sealed in rows:
-        table.add_row(tag.hex(), cell_id.hex(), sealed[:16].hex() + "…", f"{len(sealed):,}")
+        table.add_row(tag.hex(), cell_id[:4].hex() + "…", sealed[:8].hex() + "…", f"{len(sealed):,}")
     _console.print(table)
 
 
-def _end(home: Path) -> None:
+def _end(folder: Path, home: Path) -> None:
     if os.environ.get("KEEP"):
         _say("The servers stay up.")
         _console.print(f"ask:  export PRIVACYPLEASE_HOME={home}\nstop: privacyplease down", soft_wrap=True)
         return
     _run("down")
+    shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
