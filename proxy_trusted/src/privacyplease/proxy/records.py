@@ -82,6 +82,12 @@ def having(records: pa.Table, column: str, value: pa.Scalar | None) -> pa.Table:
     return records if value is None else records.filter(pc.equal(records[column], value))
 
 
+def starting_in(records: pa.Table, dataset: Dataset, interval: Interval) -> pa.Table:
+    """The records that start in a closed interval."""
+    starts, _ = spans(records, dataset)
+    return records.filter(pa.array((starts >= interval.start) & (starts <= interval.end)))
+
+
 def longest(records: pa.Table, dataset: Dataset) -> pa.Table:
     """One record for each identity (subject, place, start): the longest that was reported.
 
@@ -91,11 +97,25 @@ def longest(records: pa.Table, dataset: Dataset) -> pa.Table:
     Returns:
         The records, ascending by (start, subject, place).
     """
-    identity = (dataset.start, dataset.subject, dataset.place)
-    rest = [name for name in records.column_names if name not in (*identity, dataset.duration)]
-    order = [(name, "ascending") for name in identity] + [(name, "descending") for name in (dataset.duration, *rest)]
+    return _best(records, dataset, same=(dataset.start, dataset.subject, dataset.place))
+
+
+def latest(records: pa.Table, dataset: Dataset) -> pa.Table:
+    """One record for each subject: the one that starts last, in its longest form.
+
+    Returns:
+        The records, ascending by subject.
+    """
+    return _best(records, dataset, same=(dataset.subject,), first=(dataset.start,))
+
+
+def _best(records: pa.Table, dataset: Dataset, same: tuple[str, ...], first: tuple[str, ...] = ()) -> pa.Table:
+    """Of records that are equal in some columns, the greatest by others: `first`, duration, then the rest."""
+    rest = [name for name in records.column_names if name not in (*same, *first, dataset.duration)]
+    order = [(name, "ascending") for name in same]
+    order += [(name, "descending") for name in (*first, dataset.duration, *rest)]
     ranked = records.take(pc.sort_indices(records, sort_keys=order)).combine_chunks()
-    return ranked.filter(pa.array(_first_of_each(ranked.select(identity))))
+    return ranked.filter(pa.array(_first_of_each(ranked.select(same))))
 
 
 def shown(records: pa.Table, dataset: Dataset) -> pa.Table:

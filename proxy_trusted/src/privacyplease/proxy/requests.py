@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pyarrow as pa
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -54,7 +56,7 @@ def interval(given: types_pb2.Interval) -> Interval:
     Raises:
         InvalidIntervalError: An end is missing or out of bounds, or they are reversed.
     """
-    start, end = _instant(given, "start"), _instant(given, "end")
+    start, end = _end(given, "start"), _end(given, "end")
     if start > end:
         raise InvalidIntervalError("expected an interval that ends no earlier than it starts", field="interval")
     return Interval(start, end)
@@ -104,11 +106,19 @@ def purpose(text: str) -> str:
     return text
 
 
-def _instant(given: types_pb2.Interval, end: str) -> int:
-    if not given.HasField(end):  # type: ignore[arg-type]
-        raise InvalidIntervalError(f"expected a time in interval.{end}, got none", field=f"interval.{end}")
-    at: Timestamp = getattr(given, end)
+def instant(at: Timestamp, field: str) -> int:
+    """A time in ms.
+
+    Raises:
+        InvalidIntervalError: It is out of bounds.
+    """
     millis = at.seconds * 1_000 + at.nanos // 1_000_000
     if not (EARLIEST <= millis <= LATEST and 0 <= at.nanos < 1_000_000_000):
-        raise InvalidIntervalError("expected a time from 1970 to 9999", field=f"interval.{end}")
+        raise InvalidIntervalError("expected a time from 1970 to 9999", field=field)
     return millis
+
+
+def _end(given: types_pb2.Interval, end: Literal["start", "end"]) -> int:
+    if not given.HasField(end):
+        raise InvalidIntervalError(f"expected a time in interval.{end}, got none", field=f"interval.{end}")
+    return instant(getattr(given, end), f"interval.{end}")

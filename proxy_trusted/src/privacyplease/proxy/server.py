@@ -18,19 +18,24 @@ from privacyplease.proxy.extents import Extents
 from privacyplease.proxy.home import Home
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
+from privacyplease.proxy.letters import Letters
 from privacyplease.proxy.predicate import MOST_TAGS
 from privacyplease.proxy.rpc import status
 from privacyplease.proxy.sealing import Sealing
 from privacyplease.proxy.search import Search
 from privacyplease.proxy.services.admin import AdminService
 from privacyplease.proxy.services.ingest import IngestService
+from privacyplease.proxy.services.letters import DeadLetterService
 from privacyplease.proxy.services.occupancy import OccupancyService
 from privacyplease.proxy.services.presence import PresenceService
 from privacyplease.proxy.services.query import QueryService
+from privacyplease.proxy.services.stations import StationsService
 from privacyplease.proxy.storage import MOST_MESSAGE_BYTES, Storage
 from privacyplease.proxy.v1 import (
     admin_service_pb2,
     admin_service_pb2_grpc,
+    dead_letter_service_pb2,
+    dead_letter_service_pb2_grpc,
     ingest_service_pb2,
     ingest_service_pb2_grpc,
     occupancy_service_pb2,
@@ -39,14 +44,18 @@ from privacyplease.proxy.v1 import (
     presence_service_pb2_grpc,
     query_service_pb2,
     query_service_pb2_grpc,
+    stations_service_pb2,
+    stations_service_pb2_grpc,
 )
 
 CONTRACTS = (
     admin_service_pb2.DESCRIPTOR,
+    dead_letter_service_pb2.DESCRIPTOR,
     ingest_service_pb2.DESCRIPTOR,
     occupancy_service_pb2.DESCRIPTOR,
     presence_service_pb2.DESCRIPTOR,
     query_service_pb2.DESCRIPTOR,
+    stations_service_pb2.DESCRIPTOR,
 )
 SERVICES = tuple(name for contract in CONTRACTS for name in (s.full_name for s in contract.services_by_name.values()))
 
@@ -139,6 +148,9 @@ class Proxy:
             )
             presence_service_pb2_grpc.add_PresenceServiceServicer_to_server(PresenceService(datasets, search), server)
             query_service_pb2_grpc.add_QueryServiceServicer_to_server(QueryService(datasets, search), server)
+            stations_service_pb2_grpc.add_StationsServiceServicer_to_server(StationsService(datasets, search), server)
+            letters = DeadLetterService(datasets, Letters(keyring))
+            dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(letters, server)
 
         return register
 

@@ -91,6 +91,8 @@ class Storage:
             ("grpc.max_send_message_length", MOST_MESSAGE_BYTES),
             ("grpc.service_config", json.dumps(_RETRY)),
             ("grpc.max_reconnect_backoff_ms", 2_000),
+            # An append is retried only while gRPC still holds it; the default is 256 KiB.
+            ("grpc.per_rpc_retry_buffer_size", 2 * APPEND_BYTES),
         ]
         return cls(grpc.insecure_channel(address, options))
 

@@ -1,0 +1,34 @@
+"""A proxy over a storage server over a store, for a test or for a module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from privacyplease.proxy import masterkey
+from tests.services.proxy import Proxied, proxying
+from tests.services.storage import Served, serving
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cheap_passphrases() -> Iterator[None]:
+    """Argon2id at its least cost: these tests make many keyrings, and what one costs is tested elsewhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(masterkey, "ARGON2", {"iterations": 1, "lanes": 1, "memory_kib": 8})
+        yield
+
+
+@pytest.fixture
+def storage(sqlite_url: str) -> Iterator[Served]:
+    """A storage server in this process over an empty SQLite store."""
+    with serving(sqlite_url) as served:
+        yield served
+
+
+@pytest.fixture
+def proxy(tmp_path: Path, storage: Served) -> Iterator[Proxied]:
+    """A proxy in this process with keys of its own."""
+    with proxying(tmp_path / "home", storage.address) as running:
+        yield running

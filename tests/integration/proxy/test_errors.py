@@ -1,0 +1,528 @@
+"""Every refusal reaches the client as one status with a reason, and nothing of the proxy's inside.
+
+The proxy and the storage server are real and speak gRPC; what the storage server holds is changed behind its back.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import grpc
+import pytest
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message_factory import GetMessageClass
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from privacyplease.proxy import search as search_module
+from privacyplease.proxy.server import CONTRACTS, SERVICES
+from privacyplease.proxy.services.ingest import MOST_BYTES, MOST_RECORDS
+from privacyplease.proxy.v1 import (
+    admin_service_pb2,
+    ingest_service_pb2,
+    occupancy_service_pb2,
+    presence_service_pb2,
+    query_service_pb2,
+    types_pb2,
+)
+from privacyplease.server import Limits
+from tests.services.cells import refusal
+from tests.services.patience import eventually
+from tests.services.proxy import Proxied, arrow_batch, instant, interval, proxying
+from tests.services.storage import Served, StorageProcess, serving
+
+START = 1_727_769_600_000  # 2024-10-01T08:00:00Z
+HOUR = 3_600_000
+DAY = interval(START, START + 24 * HOUR)
+DEVICE = "aa:bb:cc:dd:ee:ff"
+RECORD = {
+    "client_mac": DEVICE,
+    "ap_name": "north door",
+    "association_time": "2024-10-01T08:00:00Z",
+    "session_duration": "45",
+}
+LATER = RECORD | {"association_time": "2024-10-01T12:00:00Z"}
+
+
+class Refusal(NamedTuple):
+    """What a client learns of a failure."""
+
+    status: grpc.StatusCode
+    reason: str
+    metadata: dict[str, str]
+    fields: dict[str, str]
+
+
+@contextmanager
+def refused() -> Iterator[list[Refusal]]:
+    """Expects the block to be refused, and says how."""
+    seen: list[Refusal] = []
+    with pytest.raises(grpc.RpcError) as raised:
+        yield seen
+    status, info, fields = refusal(raised.value)
+    assert info.domain == "proxy.privacyplease"
+    seen.append(Refusal(status, info.reason.removeprefix("ERROR_REASON_"), dict(info.metadata), fields))
+
+
+def sessions(proxy: Proxied, **change: Any) -> list[Any]:
+    asked = {"device": DEVICE, "interval": DAY} | change
+    return list(proxy.presence.FindSessions(presence_service_pb2.FindSessionsRequest(**asked)))
+
+
+def count(proxy: Proxied, **change: Any) -> int:
+    asked = {"interval": DAY} | change
+    return proxy.occupancy.Count(occupancy_service_pb2.CountRequest(**asked), timeout=30).distinct_devices
+
+
+def count_by_place(proxy: Proxied, **change: Any) -> list[Any]:
+    asked = {"interval": DAY} | change
+    return list(proxy.occupancy.CountByPlace(occupancy_service_pb2.CountByPlaceRequest(**asked)))
+
+
+def series(proxy: Proxied, **change: Any) -> list[Any]:
+    asked = {"interval": DAY, "step": Duration(seconds=900)} | change
+    return list(proxy.occupancy.Series(occupancy_service_pb2.SeriesRequest(**asked)))
+
+
+def peak(proxy: Proxied, **change: Any) -> Any:
+    asked = {"interval": DAY, "step": Duration(seconds=900)} | change
+    return proxy.occupancy.Peak(occupancy_service_pb2.PeakRequest(**asked))
+
+
+def query(proxy: Proxied, **change: Any) -> list[Any]:
+    asked = {"dataset": "wifi", "index": "subject", "interval": DAY} | change
+    return list(proxy.queries.Query(query_service_pb2.QueryRequest(**asked)))
+
+
+QUESTIONS = [sessions, count, count_by_place, series, peak, query]
+every_question = pytest.mark.parametrize("ask", QUESTIONS, ids=[ask.__name__ for ask in QUESTIONS])
+
+Ask = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
+    """A proxy without a record, which all questions that are refused may share."""
+    folder = tmp_path_factory.mktemp("empty")
+    with serving(f"sqlite:///{folder}/cells.db") as storage, proxying(folder / "home", storage.address) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
+    """A proxy that holds a record and was started with a wrong passphrase."""
+    folder = tmp_path_factory.mktemp("locked")
+    with serving(f"sqlite:///{folder}/cells.db") as storage:
+        with proxying(folder / "home", storage.address) as proxy:
+            proxy.ingest("wifi", [RECORD])
+        with proxying(folder / "home", storage.address, passphrase="wrong") as proxy:
+            yield proxy
+
+
+class TestQuestions:
+    """What is wrong with a question."""
+
+    @every_question
+    def test_an_unknown_data_set(self, empty: Proxied, ask: Ask) -> None:
+        with refused() as seen:
+            ask(empty, dataset="trains")
+        assert seen[0][:2] == (grpc.StatusCode.NOT_FOUND, "UNKNOWN_DATASET")
+        assert "wifi" in seen[0].metadata["known"]
+        assert list(seen[0].fields) == ["dataset"]
+
+    @every_question
+    @pytest.mark.parametrize(
+        ("given", "field"),
+        [
+            (types_pb2.Interval(), "interval.start"),
+            (types_pb2.Interval(start=instant(START)), "interval.end"),
+            (types_pb2.Interval(end=instant(START)), "interval.start"),
+            (interval(START, START - 1), "interval"),
+            (interval(-1, START), "interval.start"),
+            (interval(START, 253_402_300_800_000), "interval.end"),
+        ],
+        ids=["missing", "no end", "no start", "reversed", "before 1970", "after 9999"],
+    )
+    def test_an_interval_that_is_none(
+        self, empty: Proxied, ask: Ask, given: types_pb2.Interval, field: str
+    ) -> None:  # fmt: skip
+        with refused() as seen:
+            ask(empty, interval=given)
+        assert seen[0][:2] == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_INTERVAL")
+        assert seen[0].metadata == {"field": field}
+        assert list(seen[0].fields) == [field]
+
+    @pytest.mark.parametrize("device", ["", "aa:bb:cc:dd:ee", "aa:bb:cc:dd:ee:fg", "Unknown"])
+    def test_a_malformed_address(self, empty: Proxied, device: str) -> None:
+        with refused() as seen:
+            sessions(empty, device=device)
+        expected = "expected a MAC address of 12 hexadecimal digits"
+        metadata = {"field": "device", "expected": "mac"}
+        invalid = grpc.StatusCode.INVALID_ARGUMENT
+        assert seen == [Refusal(invalid, "MALFORMED_SUBJECT", metadata, {"device": expected})]
+
+    def test_a_malformed_key_of_a_query(self, empty: Proxied) -> None:
+        with refused() as seen:
+            query(empty, key="aa:bb")
+        assert seen[0][:2] == (grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_SUBJECT")
+        assert list(seen[0].fields) == ["key"]
+
+    @pytest.mark.parametrize(
+        ("change", "field"),
+        [
+            ({"index": "vendor"}, "index"),
+            ({"index": ""}, "index"),
+            ({"columns": ["colour"]}, "columns"),
+            ({"index": "place", "columns": ["vendor"]}, "columns"),
+            ({"columns": ["vendor", "vendor"]}, "columns"),
+        ],
+        ids=["unknown index", "no index", "unknown column", "column of the other index", "column twice"],
+    )
+    def test_an_unknown_index_or_column(self, empty: Proxied, change: dict[str, Any], field: str) -> None:
+        with refused() as seen:
+            query(empty, **change)
+        assert seen[0][:2] == (grpc.StatusCode.INVALID_ARGUMENT, "UNKNOWN_COLUMN")
+        assert list(seen[0].fields) == [field]
+
+    @pytest.mark.parametrize("ask", [series, peak])
+    @pytest.mark.parametrize(
+        "step",
+        [Duration(), Duration(nanos=999_999), Duration(seconds=-1), Duration(nanos=1_000_000)],
+        ids=["none", "below 1 ms", "negative", "too many"],
+    )
+    def test_a_bad_step(self, empty: Proxied, ask: Ask, step: Duration) -> None:
+        with refused() as seen:
+            ask(empty, step=step)
+        assert seen[0][:2] == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
+        assert list(seen[0].fields) == ["step"]
+
+    def test_a_step_wider_than_the_interval_is_one_step(self, empty: Proxied) -> None:
+        (page,) = series(empty, step=Duration(seconds=2**62))
+        assert list(page.distinct_devices) == [0]
+
+    def test_a_purpose_that_is_too_long(self, empty: Proxied) -> None:
+        assert not sessions(empty, purpose="x" * 500)[0].present
+        with refused() as seen:
+            sessions(empty, purpose="x" * 501)
+        assert seen[0][:2] == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
+        assert list(seen[0].fields) == ["purpose"]
+
+    def test_too_large_a_predicate(self, tmp_path: Path, storage: Served) -> None:
+        with proxying(tmp_path / "home", storage.address, most_tags=8) as proxy:
+            proxy.ingest("wifi", [RECORD, RECORD | {"association_time": "2024-10-01T20:00:00Z"}])
+            assert count(proxy, interval=interval(START, START)) == 1
+            with refused() as seen:
+                count(proxy)
+            metadata = {"tags": str(13 * 4), "limit": "8"}  # hours from the first to the last, times bins
+            assert seen == [Refusal(grpc.StatusCode.INVALID_ARGUMENT, "PREDICATE_TOO_LARGE", metadata, {})]
+
+    def test_a_data_set_without_the_index_that_a_service_asks(self, tmp_path: Path, storage: Served) -> None:
+        define(tmp_path / "home", "badges", indexes="[indexes.place]\nbins = 1")
+        with proxying(tmp_path / "home", storage.address) as proxy:
+            assert count(proxy, dataset="badges") == 0
+            with refused() as seen:
+                sessions(proxy, dataset="badges", device="b-1")
+        assert seen[0][:2] == (grpc.StatusCode.NOT_FOUND, "UNKNOWN_DATASET")
+        assert seen[0].fields == {"dataset": "data set 'badges' cannot answer this: it has no index by subject"}
+
+
+def define(home: Path, name: str, indexes: str) -> None:
+    (home / "datasets").mkdir(parents=True)
+    (home / "datasets" / f"{name}.toml").write_text(
+        f'name = "{name}"\ntitle = "Badges"\nbase_width = "1h"\nepoch_days = 30\n'
+        'subject = "badge"\nplace = "door"\nstart = "at"\nduration = "stay"\n'
+        f'[columns]\nbadge = "string"\ndoor = "string"\nat = "timestamp"\nstay = "duration"\n{indexes}\n'
+    )
+
+
+class TestBatches:
+    """What is wrong with a batch."""
+
+    @pytest.mark.parametrize(
+        ("batch", "field"),
+        [
+            ({}, "records"),
+            ({"arrow": b"not arrow"}, "arrow"),
+            ({"arrow": b""}, "arrow"),
+            ({"arrow": arrow_batch("wifi", 0, [RECORD]).arrow[:-40]}, "arrow"),
+            ({"arrow": arrow_batch("wifi", 0, [RECORD] * (MOST_RECORDS + 1)).arrow}, "arrow"),
+            ({"arrow": arrow_batch("wifi", 0, [RECORD | {"colour": "red"}]).arrow}, "records"),
+            ({"arrow": arrow_batch("wifi", 0, [{"client_mac": DEVICE}]).arrow}, "records"),
+            ({"arrow": arrow_batch("wifi", 0, [RECORD | {"association_time": 1}]).arrow}, "records"),
+            ({"json_lines": "not json"}, "json_lines"),
+            ({"json_lines": "[1, 2]"}, "json_lines"),
+            ({"json_lines": '{"client_mac": {"a": 1}}'}, "json_lines"),
+            ({"json_lines": '{"client_mac": "x"'}, "json_lines"),
+            ({"json_lines": '{"colour": "red"}'}, "records"),
+            ({"json_lines": " " * (MOST_BYTES + 1)}, "json_lines"),
+        ],
+        ids=[
+            "neither",
+            "no arrow",
+            "empty",
+            "cut off",
+            "too many records",
+            "unknown column",
+            "missing column",
+            "type that cannot be read",
+            "no json",
+            "json that is no object",
+            "nested json",
+            "json cut off",
+            "unknown json column",
+            "too many bytes",
+        ],
+    )  # fmt: skip
+    def test_a_malformed_batch_ends_the_stream_after_the_good_ones(
+        self, proxy: Proxied, batch: dict[str, Any], field: str
+    ) -> None:
+        good = arrow_batch("wifi", 1, [RECORD])
+        bad = ingest_service_pb2.IngestRequest(sequence=7, **batch)
+        acknowledged = []
+        with refused() as seen:
+            for answer in proxy.ingestion.Ingest(iter([good, bad, arrow_batch("wifi", 8, [LATER])])):
+                acknowledged.append(answer.sequence)
+        assert seen[0][:2] == (grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_BATCH")
+        assert list(seen[0].fields) == [field]
+        assert acknowledged == [1]
+        assert len(sessions(proxy)[0].sessions.places) == 1
+
+    def test_a_batch_that_lies_about_its_offsets(self, proxy: Proxied) -> None:
+        told = arrow_batch("wifi", 0, [RECORD | {"ap_name": "#" * 1_000}]).arrow
+        lying = told.replace((1_000).to_bytes(4, "little") + bytes(4), (0x0FFFFFFF).to_bytes(4, "little") + bytes(4))
+        assert lying != told
+        request = ingest_service_pb2.IngestRequest(dataset="wifi", arrow=lying)
+        with refused() as seen:
+            list(proxy.ingestion.Ingest(iter([request])))
+        assert seen[0].reason == "MALFORMED_BATCH"
+
+    @pytest.mark.parametrize("name", ["trains", ""])
+    def test_a_batch_of_an_unknown_data_set(self, proxy: Proxied, name: str) -> None:
+        with refused() as seen:
+            proxy.ingest(name, [RECORD])
+        assert seen[0][:2] == (grpc.StatusCode.NOT_FOUND, "UNKNOWN_DATASET")
+        assert list(seen[0].fields) == ["dataset"]
+
+    def test_single_bad_records_are_listed_and_the_rest_is_stored(self, proxy: Proxied) -> None:
+        bad = RECORD | {"client_mac": "bogus"}
+        (answer,) = proxy.ingest("wifi", [bad, RECORD, bad])
+        rejected = [(rejection.row, rejection.field) for rejection in answer.rejections]
+        assert (answer.accepted, rejected) == (1, [(0, "client_mac"), (2, "client_mac")])
+        assert "bogus" not in str(answer)
+
+    def test_a_batch_without_records_is_acknowledged(self, proxy: Proxied) -> None:
+        request = ingest_service_pb2.IngestRequest(dataset="wifi", sequence=3, json_lines="\n")
+        (answer,) = proxy.ingestion.Ingest(iter([request]))
+        assert (answer.sequence, answer.accepted) == (3, 0)
+
+
+METHODS = [method for file in CONTRACTS for service in file.services_by_name.values() for method in service.methods]
+# A stream of requests may also hold no message at all.
+CALLS = [(m, number) for m in METHODS for number in ((0, 1) if m.client_streaming else (1,))]
+
+
+class TestKeys:
+    """A proxy that was given the wrong passphrase, and keys that are gone."""
+
+    @pytest.mark.parametrize(("method", "messages"), CALLS, ids=[f"{m.full_name}-{number}" for m, number in CALLS])
+    def test_a_locked_proxy_refuses_every_call(
+        self, locked: Proxied, method: MethodDescriptor, messages: int
+    ) -> None:  # fmt: skip
+        path = f"/{method.containing_service.full_name}/{method.name}"
+        request = GetMessageClass(method.input_type)().SerializeToString()
+        with refused() as seen:
+            list(locked.channel.stream_stream(path)(iter([request] * messages), timeout=10))
+        assert seen == [Refusal(grpc.StatusCode.FAILED_PRECONDITION, "WRONG_PASSPHRASE", {}, {})]
+
+    def test_a_locked_proxy_tells_typed_stubs_the_same(self, locked: Proxied) -> None:
+        for ask in (*QUESTIONS, lambda proxy: proxy.ingest("wifi", [RECORD])):
+            with refused() as seen:
+                ask(locked)
+            assert seen[0].reason == "WRONG_PASSPHRASE"
+
+    def test_health_says_whether_the_proxy_is_locked(self, locked: Proxied, empty: Proxied) -> None:
+        assert {health(locked, service) for service in ("", *SERVICES)} == {"NOT_SERVING"}
+        assert {health(empty, service) for service in ("", *SERVICES)} == {"SERVING"}
+
+    def test_a_key_that_is_gone(self, tmp_path: Path, storage: Served) -> None:
+        with proxying(tmp_path / "home", storage.address) as proxy:
+            proxy.ingest("wifi", [RECORD])
+        with closing(sqlite3.connect(tmp_path / "home" / "trusted.db")) as trusted, trusted:
+            trusted.execute("DELETE FROM data_keys")
+        with proxying(tmp_path / "home", storage.address) as proxy, refused() as seen:
+            sessions(proxy)
+        assert seen[0][:2] == (grpc.StatusCode.FAILED_PRECONDITION, "KEY_UNAVAILABLE")
+
+
+def health(proxy: Proxied, service: str) -> str:
+    stub = health_pb2_grpc.HealthStub(proxy.channel)
+    status = stub.Check(health_pb2.HealthCheckRequest(service=service)).status
+    return str(health_pb2.HealthCheckResponse.ServingStatus.Name(status))
+
+
+class TestTampering:
+    """What the storage server returns is not what was stored."""
+
+    @pytest.fixture
+    def filled(self, proxy: Proxied) -> Proxied:
+        proxy.ingest("wifi", [RECORD, LATER])
+        return proxy
+
+    @every_question
+    @pytest.mark.parametrize(
+        "change",
+        [
+            "sealed = CAST(substr(sealed, 1, 40) || x'00' || substr(sealed, 42) AS BLOB)",
+            "sealed = CAST(x'02' || substr(sealed, 2) AS BLOB)",
+            "sealed = substr(sealed, 1, length(sealed) - 1)",
+            "sealed = x'01'",
+            "cell_id = randomblob(16)",
+        ],
+        ids=["changed byte", "changed version", "truncated", "cut to nothing", "changed id"],
+    )
+    def test_a_changed_cell(self, filled: Proxied, sqlite_url: str, ask: Ask, change: str) -> None:
+        ask(filled)
+        rewrite(sqlite_url, f"UPDATE cells SET {change}")
+        with refused() as seen:
+            ask(filled)
+        assert seen == [Refusal(grpc.StatusCode.DATA_LOSS, "CELL_DAMAGED", {"cells": "1"}, {})]
+
+    def test_a_cell_moved_under_another_tag_that_is_asked_for(self, filled: Proxied, sqlite_url: str) -> None:
+        # Both sessions of one device lie in the same bin, and a question about the day asks for both hours.
+        first, second = tags_asked_for(filled, interval(START, START + 24 * HOUR), sqlite_url)
+        rewrite(sqlite_url, "DELETE FROM cells WHERE tag = ?", second)
+        rewrite(sqlite_url, "UPDATE cells SET tag = ? WHERE tag = ?", second, first)
+        with refused() as seen:
+            sessions(filled)
+        assert seen[0][:2] == (grpc.StatusCode.DATA_LOSS, "CELL_DAMAGED")
+
+    def test_a_cell_copied_under_another_tag_that_is_asked_for(self, filled: Proxied, sqlite_url: str) -> None:
+        first, second = tags_asked_for(filled, interval(START, START + 24 * HOUR), sqlite_url)
+        copy = "INSERT INTO cells SELECT ?, cell_id, sealed_bytes, sealed FROM cells WHERE tag = ?"
+        rewrite(sqlite_url, copy, second, first)
+        with refused() as seen:
+            sessions(filled)
+        assert seen[0].reason == "CELL_DAMAGED"
+
+    def test_contents_of_two_cells_exchanged(self, filled: Proxied, sqlite_url: str) -> None:
+        first, second = tags_asked_for(filled, interval(START, START + 24 * HOUR), sqlite_url)
+        with closing(connect(sqlite_url)) as store, store:
+            contents = dict(store.execute("SELECT tag, sealed FROM cells").fetchall())
+            for tag, other in ((first, second), (second, first)):
+                store.execute("UPDATE cells SET sealed = ? WHERE tag = ?", (contents[other], tag))
+        with refused() as seen:
+            sessions(filled)
+        assert seen[0].reason == "CELL_DAMAGED"
+
+    def test_a_cell_repeated_under_another_id(self, filled: Proxied, sqlite_url: str) -> None:
+        rewrite(sqlite_url, "INSERT INTO cells SELECT tag, randomblob(16), sealed_bytes, sealed FROM cells")
+        with refused() as seen:
+            sessions(filled)
+        assert seen[0].reason == "CELL_DAMAGED"
+
+    def test_what_is_not_asked_for_is_not_touched(self, filled: Proxied, sqlite_url: str) -> None:
+        rewrite(sqlite_url, "UPDATE cells SET sealed = x'00'")
+        assert not sessions(filled, interval=interval(0, START - 24 * HOUR))[0].present
+
+
+def connect(storage_url: str) -> sqlite3.Connection:
+    return sqlite3.connect(storage_url.removeprefix("sqlite:///"))
+
+
+def rewrite(storage_url: str, statement: str, *values: bytes) -> None:
+    with closing(connect(storage_url)) as store, store:
+        assert store.execute(statement, values).rowcount > 0
+
+
+def tags_asked_for(proxy: Proxied, when: types_pb2.Interval, storage_url: str) -> list[bytes]:
+    """The tags in the store that a question about the device asks for: those whose cells alone are missed."""
+    with closing(connect(storage_url)) as store:
+        everything = store.execute("SELECT tag, cell_id, sealed_bytes, sealed FROM cells").fetchall()
+    found = []
+    whole = len(sessions(proxy, interval=when)[0].sessions.places)
+    for row in everything:
+        rewrite(storage_url, "DELETE FROM cells WHERE tag = ?", row[0])
+        if len(sessions(proxy, interval=when)[0].sessions.places) < whole:
+            found.append(row[0])
+        rewrite(storage_url, "INSERT INTO cells VALUES (?, ?, ?, ?)", *row)
+    assert len(found) == whole == 2
+    return found
+
+
+class TestStorage:
+    """The storage server is away, or does not fit."""
+
+    def test_a_server_that_is_away(self, tmp_path: Path) -> None:
+        with proxying(tmp_path / "home", "127.0.0.1:1") as proxy:
+            with refused() as seen:
+                proxy.ingest("wifi", [RECORD])
+            assert seen[0][:2] == (grpc.StatusCode.UNAVAILABLE, "STORAGE_UNAVAILABLE")
+            status = proxy.admin.GetStatus(admin_service_pb2.GetStatusRequest())
+            assert not status.storage.reachable
+            assert {keyring.dataset for keyring in status.keyrings} >= {"wifi"}
+
+    def test_a_server_that_restarts(self, tmp_path: Path, sqlite_url: str) -> None:
+        with StorageProcess(sqlite_url) as first:
+            address = first.address
+            with proxying(tmp_path / "home", address) as proxy:
+                proxy.ingest("wifi", [RECORD])
+                first.stop()
+                for ask in (count, lambda proxy: proxy.ingest("wifi", [LATER])):
+                    with refused() as seen:
+                        ask(proxy)
+                    assert seen[0][:2] == (grpc.StatusCode.UNAVAILABLE, "STORAGE_UNAVAILABLE")
+                with StorageProcess(sqlite_url, listen=address):
+                    assert eventually(lambda: answers(proxy))
+                    proxy.ingest("wifi", [LATER])
+                    assert len(sessions(proxy)[0].sessions.places) == 2
+
+    def test_a_server_that_takes_less_than_the_proxy_sends(self, tmp_path: Path, sqlite_url: str) -> None:
+        small = Limits(max_cell_bytes=100)
+        home = tmp_path / "home"
+        with serving(sqlite_url, small) as storage, proxying(home, storage.address) as proxy, refused() as seen:
+            proxy.ingest("wifi", [RECORD])
+        metadata = {"storage_reason": "ERROR_REASON_CELL_TOO_LARGE"}
+        assert seen == [Refusal(grpc.StatusCode.INTERNAL, "STORAGE_REFUSED", metadata, {})]
+
+    def test_a_server_with_narrow_limits_is_asked_in_parts(self, tmp_path: Path, sqlite_url: str) -> None:
+        narrow = Limits(max_tags_per_predicate=3, max_cells_per_append=1)
+        with serving(sqlite_url, narrow) as storage, proxying(tmp_path / "home", storage.address) as proxy:
+            proxy.ingest("wifi", [RECORD, LATER])
+            assert len(sessions(proxy)[0].sessions.places) == 2
+            assert count(proxy) == 1
+
+
+def answers(proxy: Proxied) -> bool:
+    try:
+        return count(proxy) == 1
+    except grpc.RpcError:
+        return False
+
+
+class TestFaults:
+    """A fault that nobody foresaw."""
+
+    @every_question
+    def test_neither_client_nor_log_learns_a_value(
+        self, proxy: Proxied, ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def fail(*_: object) -> None:
+            raise LookupError(f"{DEVICE} at the north door")
+
+        proxy.ingest("wifi", [RECORD])
+        monkeypatch.setattr(search_module, "overlapping", fail)
+        with caplog.at_level(logging.DEBUG), pytest.raises(grpc.RpcError) as raised:
+            ask(proxy)
+        status, info, fields = refusal(raised.value)
+        assert (status, info.reason, fields) == (grpc.StatusCode.INTERNAL, "ERROR_REASON_INTERNAL", {})
+        assert raised.value.details() == "internal fault; the proxy's log has the details"
+        assert info.metadata["id"] in caplog.text
+        assert "LookupError" in caplog.text
+        for value in (DEVICE, "north door"):
+            assert value not in caplog.text
+            assert value not in str(raised.value)

@@ -1,0 +1,119 @@
+"""The trusted proxy inside the test's process: real gRPC in front of it, a real storage server behind it.
+
+Example:
+    with serving(f"sqlite:///{folder}/cells.db") as storage, proxying(folder / "home", storage.address) as proxy:
+        proxy.ingest("wifi", [{"client_mac": "aa:bb:cc:dd:ee:ff", ...}])
+        proxy.presence.FindSessions(...)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import grpc
+import pyarrow as pa
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from privacyplease.proxy.home import Home
+from privacyplease.proxy.server import Proxy, Settings
+from privacyplease.proxy.v1 import (
+    admin_service_pb2_grpc,
+    dead_letter_service_pb2_grpc,
+    ingest_service_pb2,
+    ingest_service_pb2_grpc,
+    occupancy_service_pb2_grpc,
+    presence_service_pb2_grpc,
+    query_service_pb2,
+    query_service_pb2_grpc,
+    stations_service_pb2_grpc,
+    types_pb2,
+)
+from tests.services.cells import channel_to
+
+PASSPHRASE = "correct horse battery staple"
+
+
+class Proxied(NamedTuple):
+    """A proxy that runs in this process, and stubs of its services."""
+
+    address: str
+    channel: grpc.Channel
+    home: Home
+    admin: admin_service_pb2_grpc.AdminServiceStub
+    ingestion: ingest_service_pb2_grpc.IngestServiceStub
+    occupancy: occupancy_service_pb2_grpc.OccupancyServiceStub
+    presence: presence_service_pb2_grpc.PresenceServiceStub
+    queries: query_service_pb2_grpc.QueryServiceStub
+    stations: stations_service_pb2_grpc.StationsServiceStub
+    letters: dead_letter_service_pb2_grpc.DeadLetterServiceStub
+
+    def ingest(
+        self, dataset: str, *batches: pa.Table | Sequence[dict[str, Any]]
+    ) -> list[ingest_service_pb2.IngestResponse]:
+        """Sends batches and returns their acknowledgements, in order."""
+        requests = [arrow_batch(dataset, number, batch) for number, batch in enumerate(batches)]
+        return list(self.ingestion.Ingest(iter(requests)))
+
+    def records(self, dataset: str, index: str, start: int, end: int, **more: Any) -> pa.Table:
+        """The answer of `Query` as a table."""
+        request = query_service_pb2.QueryRequest(dataset=dataset, index=index, interval=interval(start, end), **more)
+        stream = b"".join(page.arrow for page in self.queries.Query(request))
+        return pa.ipc.open_stream(stream).read_all()
+
+
+@contextmanager
+def proxying(
+    home: Path, storage: str, *, passphrase: str = PASSPHRASE, most_tags: int | None = None
+) -> Iterator[Proxied]:
+    """Serves a proxy from this process, for as long as the block lasts.
+
+    Args:
+        home: its home; keys are made on first use.
+        storage: the storage server's address.
+        passphrase: of the master key.
+        most_tags: how many tags a question may touch.
+    """
+    limit = {} if most_tags is None else {"most_tags": most_tags}
+    proxy = Proxy(Settings(Home(home), storage, passphrase, **limit))
+    address = f"127.0.0.1:{proxy.bind('127.0.0.1:0')}"
+    proxy.start()
+    try:
+        with channel_to(address) as channel:
+            yield Proxied(
+                address,
+                channel,
+                Home(home),
+                admin_service_pb2_grpc.AdminServiceStub(channel),
+                ingest_service_pb2_grpc.IngestServiceStub(channel),
+                occupancy_service_pb2_grpc.OccupancyServiceStub(channel),
+                presence_service_pb2_grpc.PresenceServiceStub(channel),
+                query_service_pb2_grpc.QueryServiceStub(channel),
+                stations_service_pb2_grpc.StationsServiceStub(channel),
+                dead_letter_service_pb2_grpc.DeadLetterServiceStub(channel),
+            )
+    finally:
+        proxy.stop(0)
+
+
+def arrow_batch(
+    dataset: str, sequence: int, records: pa.Table | Sequence[dict[str, Any]]
+) -> ingest_service_pb2.IngestRequest:
+    """A batch as it goes over the wire."""
+    table = records if isinstance(records, pa.Table) else pa.Table.from_pylist(list(records))
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return ingest_service_pb2.IngestRequest(dataset=dataset, sequence=sequence, arrow=sink.getvalue().to_pybytes())
+
+
+def instant(millis: int) -> Timestamp:
+    """An instant, from milliseconds since the epoch."""
+    return Timestamp(seconds=millis // 1_000, nanos=millis % 1_000 * 1_000_000)
+
+
+def interval(start: int, end: int) -> types_pb2.Interval:
+    """A closed interval, from milliseconds since the epoch."""
+    return types_pb2.Interval(start=instant(start), end=instant(end))

@@ -1,0 +1,40 @@
+"""A trusted store and what stands on it, for tests of single modules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from privacyplease.proxy import dataset, trusted_store
+from privacyplease.proxy.dataset import Dataset
+from privacyplease.proxy.extents import Extents
+from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.keys import Key
+from privacyplease.proxy.layouts import Layouts
+from privacyplease.proxy.masterkey import LocalMasterKey
+from privacyplease.proxy.sealing import Sealing
+
+
+@pytest.fixture
+def wifi() -> Dataset:
+    """The data set that ships."""
+    return dataset.load()["wifi"]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Engine:
+    """An empty trusted store."""
+    return trusted_store.open_store(tmp_path / "trusted.db")
+
+
+@pytest.fixture
+def keyring(store: Engine) -> Keyring:
+    """An empty keyring under a fixed master key."""
+    return Keyring(store, LocalMasterKey(Key(bytes(32))))
+
+
+@pytest.fixture
+def sealing(store: Engine, keyring: Keyring) -> Sealing:
+    return Sealing(keyring, Layouts(store), Extents(store))
