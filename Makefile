@@ -13,7 +13,7 @@ DISTRIBUTIONS := protos server_untrusted proxy_trusted clients ingest
 PINS := constraints.txt pyproject.toml $(DISTRIBUTIONS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint protos protos-check bench check-readme clean
+.PHONY: help setup demo test lint protos protos-check services bench check-readme clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -24,7 +24,7 @@ demo: $(VENV)/.runtime ## from nothing to answers: a campus day, sealed and aske
 	@$(BIN)/python scripts/demo.py
 
 test: $(VENV)/.development lint check-readme ## lint, types, boundaries, unit and integration tests (T=path, K=pattern)
-	@scripts/require.sh mariadb
+	@scripts/require.sh mariadb kafka
 	@$(BIN)/pytest $(T) $(if $(K),-k '$(K)')
 
 lint: $(VENV)/.development protos-check ## style, types, import rules and contracts
@@ -39,6 +39,10 @@ protos: $(VENV)/.development ## generate the stubs of the contracts
 
 protos-check: $(VENV)/.development ## fail if the stubs are not those of the contracts
 	@scripts/protos_check.sh
+
+services: $(VENV)/.development ## run a private MariaDB and a private Kafka until Ctrl-C, and say where they are
+	@scripts/require.sh mariadb kafka
+	@$(BIN)/python scripts/services.py
 
 bench: $(VENV)/.development ## measure against the same job in plaintext
 	@scripts/require.sh mariadb

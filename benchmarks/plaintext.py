@@ -7,6 +7,8 @@ and the two indexes that its questions need.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
 from urllib.parse import urlsplit
 
 import pyarrow as pa
@@ -41,20 +43,39 @@ def write(blocks: Iterable[Block], url: str) -> int:
     Returns:
         How many.
     """
-    written = 0
-    address = urlsplit(url)
-    connection = pymysql.connect(
-        host=address.hostname, port=address.port, user=address.username, database=address.path.strip("/")
-    )
-    with connection, connection.cursor() as cursor:
-        cursor.execute(_CREATE)
-        for block in blocks:
-            for begin in range(0, len(block.table), ROWS_AT_ONCE):
-                rows = _rows(block.table.slice(begin, ROWS_AT_ONCE))
-                cursor.executemany(_INSERT, rows)
-                connection.commit()
-                written += len(rows)
-    return written
+    with Sessions(url) as sessions:
+        return sum(sessions.write(block.table) for block in blocks)
+
+
+class Sessions:
+    """The table, made anew.
+
+    Args:
+        url: Of the database.
+    """
+
+    def __init__(self, url: str) -> None:
+        address = urlsplit(url)
+        self._connection = pymysql.connect(
+            host=address.hostname, port=address.port, user=address.username, database=address.path.strip("/")
+        )
+        self._cursor = self._connection.cursor()
+        self._cursor.execute(_CREATE)
+
+    def write(self, table: pa.Table) -> int:
+        """Writes sessions, a commit every 10,000; returns how many."""
+        for begin in range(0, len(table), ROWS_AT_ONCE):
+            self._cursor.executemany(_INSERT, _rows(table.slice(begin, ROWS_AT_ONCE)))
+            self._connection.commit()
+        return len(table)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
 
 
 def _rows(table: pa.Table) -> list[tuple[object, ...]]:

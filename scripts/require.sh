@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Makes sure that what is named is on this machine: installs it as root on Debian, says what is missing elsewhere.
 #
-#     scripts/require.sh python mariadb
+#     scripts/require.sh python mariadb kafka
 set -euo pipefail
 
 # mariadb-server-core is mariadb-server without the system service: nothing is started on the machine.
 declare -A packages=(
     [python]="python3 python3-venv"
     [mariadb]="mariadb-server-core mariadb-client-core"
+    [kafka]="default-jre-headless maven"
 )
 
 on_path() { PATH="$PATH:/usr/sbin" command -v "$1" >/dev/null; }
@@ -16,6 +17,7 @@ has() {
     case $1 in
         python) "${PYTHON:-python3}" -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ;;
         mariadb) on_path mariadbd && on_path mariadb-install-db ;;
+        kafka) on_path java && on_path mvn ;; # Kafka itself comes as jars, by Maven
     esac
 }
 

@@ -14,6 +14,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.services import mariadb as mariadb_service
+from tests.services.existing_database import fresh_database
+from tests.services.fixtures_kafka import kafka, kafka_topic, topics  # noqa: F401 (fixtures)
 from tests.services.mariadb import MariaDB
 
 
@@ -30,9 +32,14 @@ def mariadb() -> Iterator[MariaDB]:
 
 
 @pytest.fixture
-def mariadb_url(mariadb: MariaDB) -> Iterator[str]:
-    """The storage URL of an empty MariaDB database."""
+def mariadb_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The storage URL of an empty MariaDB database, on the server that `STORAGE_URL` names or on the private one."""
     name = f"cells_{uuid4().hex}"
+    if server := os.environ.get("STORAGE_URL"):
+        with fresh_database(server, name) as url:
+            yield url
+        return
+    mariadb: MariaDB = request.getfixturevalue("mariadb")
     yield mariadb.create_database(name)
     mariadb.drop_database(name)
 

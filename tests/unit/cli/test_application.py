@@ -13,6 +13,7 @@ from privacyplease.client import errors
 from privacyplease.client._internal.statuses import BY_REASON
 
 COMMANDS = ["presence", "count", "occupancy", "places", "query", "up", "status", "down"]
+COMMANDS += ["stations history", "stations now", "stations availability"]
 RANGE = ["--from", "-2h", "--to", "now"]
 
 
@@ -24,7 +25,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run([command, "--help"]) == ExitCode.DONE
+    assert run([*command.split(), "--help"]) == ExitCode.DONE
     assert f"Example: privacyplease {command}" in " ".join(capsys.readouterr().out.split())
 
 
@@ -50,6 +51,8 @@ def test_help_imports_nothing_heavy() -> None:
         ["count", "--from", "-2x", "--to", "now"],
         ["count", *RANGE, "--timezone", "Mars"],
         ["occupancy", *RANGE, "--step", "fast"],
+        ["stations", "now", "lund", "--at", "later"],
+        ["stations", "availability", "lund", *RANGE, "--step", "fast"],
         ["query", "wifi", *RANGE, "-o", "records.txt"],
         ["count", *RANGE, "--home"],
     ],

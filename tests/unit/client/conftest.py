@@ -14,10 +14,12 @@ from grpc_status import rpc_status
 from privacyplease.client import Client
 from privacyplease.proxy.v1 import (
     admin_service_pb2_grpc,
+    dead_letter_service_pb2_grpc,
     ingest_service_pb2_grpc,
     occupancy_service_pb2_grpc,
     presence_service_pb2_grpc,
     query_service_pb2_grpc,
+    stations_service_pb2_grpc,
 )
 
 Turn = Callable[[Any, grpc.ServicerContext], Any]
@@ -74,10 +76,12 @@ def violation(field: str, description: str) -> error_details_pb2.BadRequest:
 def serve(proxy: ScriptedProxy, port: int = 0) -> tuple[grpc.Server, int]:
     server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.max_receive_message_length", 32 << 20)])
     admin_service_pb2_grpc.add_AdminServiceServicer_to_server(proxy, server)
+    dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(proxy, server)
     ingest_service_pb2_grpc.add_IngestServiceServicer_to_server(proxy, server)
     occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(proxy, server)
     presence_service_pb2_grpc.add_PresenceServiceServicer_to_server(proxy, server)
     query_service_pb2_grpc.add_QueryServiceServicer_to_server(proxy, server)
+    stations_service_pb2_grpc.add_StationsServiceServicer_to_server(proxy, server)
     port = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     return server, port

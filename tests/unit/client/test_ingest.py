@@ -139,6 +139,35 @@ def test_a_proxy_that_never_acknowledges_is_given_up(send: Send, proxy: Any) -> 
         send([_table(0)])
 
 
+def test_whoever_knows_better_decides_how_long_to_try(proxy: Any, store: Store, scripts: Any) -> None:
+    fault = scripts.refuse(grpc.StatusCode.INTERNAL, "fault", scripts.reason("ERROR_REASON_INTERNAL"))
+    proxy.on("Ingest", fault, fault, store.stream(break_after=1), store.stream())
+    asked: list[tuple[type[Exception], int]] = []
+
+    def patient(error: errors.PrivacyPleaseError, failures: int) -> float | None:
+        asked.append((type(error), failures))
+        return 0.0
+
+    with Client(proxy.address) as client:
+        assert len(list(client.ingest("wifi", [_table(0), _table(1)], retry=patient))) == 2
+    assert asked == [(errors.InternalError, 0), (errors.InternalError, 1), (errors.ProxyUnreachableError, 0)]
+
+
+def test_a_hung_stream_is_left_for_a_new_one_if_so_decided(proxy: Any, store: Store) -> None:
+    left = []
+
+    def silent(requests: Any, context: grpc.ServicerContext) -> Iterator[IngestResponse]:
+        context.add_callback(lambda: left.append(True))
+        while context.is_active():
+            time.sleep(0.05)
+        yield IngestResponse()
+
+    proxy.on("Ingest", silent, store.stream())
+    with Client(proxy.address, stall_timeout=0.5) as client:
+        assert len(list(client.ingest("wifi", [_table(0)], retry=lambda error, failures: 0.0))) == 1
+        assert left
+
+
 def test_a_slow_source_is_not_a_stall(send: Send, proxy: Any, store: Store) -> None:
     proxy.on("Ingest", store.stream())
 

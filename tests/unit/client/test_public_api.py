@@ -13,6 +13,8 @@ FROZEN = {
     "Ack",
     "AsyncClient",
     "AsyncRecords",
+    "Availability",
+    "AvailabilityStep",
     "Client",
     "Column",
     "Dataset",
@@ -30,11 +32,15 @@ FROZEN = {
     "Series",
     "Session",
     "Sessions",
+    "Spread",
+    "StationState",
+    "StationStates",
+    "Statistics",
     "Status",
     "Step",
     "Storage",
 }
-PUBLIC_MODULES = {"aio", "blocking", "catalogue", "errors", "ingestion", "occupancy", "presence", "records"}
+PUBLIC_MODULES = {"aio", "blocking", "catalogue", "errors", "ingestion", "occupancy", "presence", "records", "stations"}
 
 
 def test_the_public_names_change_only_on_purpose() -> None:

@@ -41,12 +41,29 @@ def read_range(start: str, end: str, timezone: str) -> Range:
     Raises:
         typer.BadParameter: One of them is not what its help says.
     """
-    now = datetime.now(UTC)
+    now, zone = datetime.now(UTC), read_zone(timezone)
+    return Range(_instant(start, now, zone, "--from"), _instant(end, now, zone, "--to"), zone)
+
+
+def read_zone(timezone: str) -> tzinfo:
+    """Reads --timezone.
+
+    Raises:
+        typer.BadParameter: There is no such zone.
+    """
     try:
-        zone = parse_zone(timezone)
+        return parse_zone(timezone)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--timezone") from None
-    return Range(_instant(start, now, zone, "--from"), _instant(end, now, zone, "--to"), zone)
+
+
+def read_instant(text: str, zone: tzinfo, option: str) -> datetime:
+    """Reads one instant, as --from takes it.
+
+    Raises:
+        typer.BadParameter: It is none; `option` says whose value it was.
+    """
+    return _instant(text, datetime.now(UTC), zone, option)
 
 
 def read_step(text: str) -> timedelta:

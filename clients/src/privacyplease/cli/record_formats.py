@@ -12,10 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import typer
 
-from privacyplease.cli.times import iso
+from privacyplease.cli.times import iso, seconds
 from privacyplease.client import Records
-
-_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -83,9 +81,7 @@ def _text(column: pa.Array) -> pa.Array:
 def _as_json(value: Any) -> Any:  # noqa: ANN401 (whatever Arrow knows and JSON does not)
     if isinstance(value, datetime):
         return iso(value)
-    if isinstance(value, timedelta):
-        return int(value / _SECOND) if value % _SECOND == timedelta() else value / _SECOND
-    return str(value)
+    return seconds(value) if isinstance(value, timedelta) else str(value)
 
 
 ARROW = RecordFormat(".arrow", _write_arrow)

@@ -46,6 +46,15 @@ def number(count: int) -> str:
     return f"{count:,}"
 
 
+def printable(text: str) -> str:
+    r"""Text from outside, which could otherwise move the cursor or clear the screen.
+
+    >>> printable("MÅRTENS\x1b[2J\nTORGET")
+    'MÅRTENS�[2J�TORGET'
+    """
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
 def counted(count: int, noun: str) -> str:
     """A number of things.
 

@@ -78,6 +78,16 @@ def humanised(width: timedelta) -> str:
     return " ".join([f"{number:,} {unit}" for number, unit in parts if number][:2]) or "0 s"
 
 
+def seconds(width: timedelta) -> float:
+    """Seconds as JSON has them: whole where they are.
+
+    >>> seconds(timedelta(minutes=1)), seconds(timedelta(milliseconds=1500))
+    (60, 1.5)
+    """
+    whole, rest = divmod(width, timedelta(seconds=1))
+    return width.total_seconds() if rest else whole
+
+
 def _local(wall: datetime, zone: tzinfo) -> datetime:
     first, second = (wall.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
     if first.utcoffset() != second.utcoffset():

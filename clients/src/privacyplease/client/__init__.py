@@ -30,11 +30,21 @@ from privacyplease.client.ingestion import Ack, IngestSummary, Rejection
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCount, PlaceCounts, Series, Step
 from privacyplease.client.presence import Presence, Session, Sessions
 from privacyplease.client.records import AsyncRecords, Records
+from privacyplease.client.stations import (
+    Availability,
+    AvailabilityStep,
+    Spread,
+    StationState,
+    StationStates,
+    Statistics,
+)
 
 __all__ = [
     "Ack",
     "AsyncClient",
     "AsyncRecords",
+    "Availability",
+    "AvailabilityStep",
     "Client",
     "Column",
     "Dataset",
@@ -52,6 +62,10 @@ __all__ = [
     "Series",
     "Session",
     "Sessions",
+    "Spread",
+    "StationState",
+    "StationStates",
+    "Statistics",
     "Status",
     "Step",
     "Storage",

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from privacyplease.client._internal import answers, requests
+from privacyplease.client._internal import answers, letters, requests
 from privacyplease.client._internal.channel import open_async, open_blocking
+from privacyplease.client._internal.patience import Retry, for_a_minute
 from privacyplease.client._internal.statuses import translated
 from privacyplease.client._internal.timeouts import QUERY_S, STALL_S
 from privacyplease.client.catalogue import Dataset, Status
@@ -16,13 +17,16 @@ from privacyplease.client.ingestion import Ack
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts
 from privacyplease.client.presence import Presence
 from privacyplease.client.records import AsyncRecords
+from privacyplease.client.stations import Availability, StationStates
 from privacyplease.proxy.v1.admin_service_pb2 import GetStatusRequest
 from privacyplease.proxy.v1.admin_service_pb2_grpc import AdminServiceStub
+from privacyplease.proxy.v1.dead_letter_service_pb2_grpc import DeadLetterServiceStub
 from privacyplease.proxy.v1.ingest_service_pb2_grpc import IngestServiceStub
 from privacyplease.proxy.v1.occupancy_service_pb2_grpc import OccupancyServiceStub
 from privacyplease.proxy.v1.presence_service_pb2_grpc import PresenceServiceStub
 from privacyplease.proxy.v1.query_service_pb2 import ListDatasetsRequest, QueryRequest, QueryResponse
 from privacyplease.proxy.v1.query_service_pb2_grpc import QueryServiceStub
+from privacyplease.proxy.v1.stations_service_pb2_grpc import StationsServiceStub
 
 if TYPE_CHECKING:
     import grpc.aio
@@ -49,6 +53,8 @@ class AsyncClient:
         self._presence = PresenceServiceStub(self._channel)
         self._occupancy = OccupancyServiceStub(self._channel)
         self._query = QueryServiceStub(self._channel)
+        self._stations = StationsServiceStub(self._channel)
+        self._letters = DeadLetterServiceStub(self._channel)
         self._admin = AdminServiceStub(self._channel)
 
     async def presence(
@@ -89,6 +95,25 @@ class AsyncClient:
         request = requests.peak(dataset, start, end, step, place)
         return answers.peak((await self._answer(self._occupancy.Peak, request)).peak)
 
+    async def station_history(
+        self, station: str, start: datetime, end: datetime, *, dataset: str = "bikes"
+    ) -> StationStates:
+        """As `Client.station_history`."""
+        request = requests.station_history(dataset, station, start, end)
+        return answers.station_states(await self._pages(self._stations.ListHistory, request))
+
+    async def stations_now(self, contract: str, at: datetime | None = None, *, dataset: str = "bikes") -> StationStates:
+        """As `Client.stations_now`."""
+        request = requests.stations_now(dataset, contract, at)
+        return answers.station_states(await self._pages(self._stations.ListLatest, request))
+
+    async def availability(
+        self, contract: str, start: datetime, end: datetime, step: timedelta, *, dataset: str = "bikes"
+    ) -> Availability:
+        """As `Client.availability`."""
+        request = requests.availability(dataset, contract, start, end, step)
+        return answers.availability(await self._pages(self._stations.Availability, request), step)
+
     def query(
         self,
         dataset: str,
@@ -103,7 +128,11 @@ class AsyncClient:
         return AsyncRecords(self._arrow_pages(self._query.Query(request, timeout=self._timeout)))
 
     async def ingest(
-        self, dataset: str, batches: Iterable[pa.Table | pa.RecordBatch] | AsyncIterable[pa.Table | pa.RecordBatch]
+        self,
+        dataset: str,
+        batches: Iterable[pa.Table | pa.RecordBatch] | AsyncIterable[pa.Table | pa.RecordBatch],
+        *,
+        retry: Retry = for_a_minute,
     ) -> AsyncIterator[Ack]:
         """As `Client.ingest`; `batches` may also be an async iterable."""
         from privacyplease.client._internal.async_upload import acks_of, in_thread
@@ -111,8 +140,19 @@ class AsyncClient:
 
         with open_blocking(self._address) as channel, translated():
             stream = IngestServiceStub(channel).Ingest
-            async for ack in acks_of(Upload(stream, dataset, in_thread(batches), self._stall_timeout)):
+            async for ack in acks_of(Upload(stream, dataset, in_thread(batches), self._stall_timeout, retry)):
                 yield ack
+
+    async def seal_letters(self, dataset: str, payloads: Sequence[bytes]) -> list[bytes]:
+        """As `Client.seal_letters`."""
+        sealing = letters.seal_requests(dataset, payloads)
+        return [letter for request in sealing for letter in (await self._answer(self._letters.Seal, request)).letters]
+
+    async def open_letters(self, dataset: str, sealed: Sequence[bytes]) -> list[bytes | None]:
+        """As `Client.open_letters`."""
+        opening = letters.open_requests(dataset, sealed)
+        answered = [await self._answer(self._letters.Open, request) for request in opening]
+        return [payload for response in answered for payload in letters.payloads_of(response)]
 
     async def datasets(self) -> tuple[Dataset, ...]:
         """As `Client.datasets`."""

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from privacyplease.client._internal import answers, requests
+from privacyplease.client._internal import answers, letters, requests
 from privacyplease.client._internal.channel import open_blocking
+from privacyplease.client._internal.patience import Retry, for_a_minute
 from privacyplease.client._internal.statuses import translated
 from privacyplease.client._internal.timeouts import QUERY_S, STALL_S
 from privacyplease.client.catalogue import Dataset, Status
@@ -16,13 +17,16 @@ from privacyplease.client.ingestion import Ack
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts
 from privacyplease.client.presence import Presence
 from privacyplease.client.records import Records
+from privacyplease.client.stations import Availability, StationStates
 from privacyplease.proxy.v1.admin_service_pb2 import GetStatusRequest
 from privacyplease.proxy.v1.admin_service_pb2_grpc import AdminServiceStub
+from privacyplease.proxy.v1.dead_letter_service_pb2_grpc import DeadLetterServiceStub
 from privacyplease.proxy.v1.ingest_service_pb2_grpc import IngestServiceStub
 from privacyplease.proxy.v1.occupancy_service_pb2_grpc import OccupancyServiceStub
 from privacyplease.proxy.v1.presence_service_pb2_grpc import PresenceServiceStub
 from privacyplease.proxy.v1.query_service_pb2 import ListDatasetsRequest, QueryResponse
 from privacyplease.proxy.v1.query_service_pb2_grpc import QueryServiceStub
+from privacyplease.proxy.v1.stations_service_pb2_grpc import StationsServiceStub
 
 if TYPE_CHECKING:
     import grpc
@@ -52,7 +56,9 @@ class Client:
         self._presence = PresenceServiceStub(self._channel)
         self._occupancy = OccupancyServiceStub(self._channel)
         self._query = QueryServiceStub(self._channel)
+        self._stations = StationsServiceStub(self._channel)
         self._ingest = IngestServiceStub(self._channel)
+        self._letters = DeadLetterServiceStub(self._channel)
         self._admin = AdminServiceStub(self._channel)
 
     def presence(
@@ -102,6 +108,36 @@ class Client:
         request = requests.peak(dataset, start, end, step, place)
         return answers.peak(self._answer(self._occupancy.Peak, request).peak)
 
+    def station_history(self, station: str, start: datetime, end: datetime, *, dataset: str = "bikes") -> StationStates:
+        """What a bike-share station reported during the interval, ascending in time.
+
+        Args:
+            station: As "CONTRACT/NUMBER"; the contract in upper or lower case.
+            start: The first instant.
+            end: The last instant.
+            dataset: The data set to ask.
+        """
+        request = requests.station_history(dataset, station, start, end)
+        return answers.station_states(self._pages(self._stations.ListHistory, request))
+
+    def stations_now(self, contract: str, at: datetime | None = None, *, dataset: str = "bikes") -> StationStates:
+        """The last state of each station of a contract, ascending by station as text.
+
+        Args:
+            contract: In upper or lower case.
+            at: Reports after this time do not count; every report counts if None.
+            dataset: The data set to ask.
+        """
+        request = requests.stations_now(dataset, contract, at)
+        return answers.station_states(self._pages(self._stations.ListLatest, request))
+
+    def availability(
+        self, contract: str, start: datetime, end: datetime, step: timedelta, *, dataset: str = "bikes"
+    ) -> Availability:
+        """Bikes and free stands of a contract in each step of the interval, summed over its stations."""
+        request = requests.availability(dataset, contract, start, end, step)
+        return answers.availability(self._pages(self._stations.Availability, request), step)
+
     def query(
         self,
         dataset: str,
@@ -124,7 +160,9 @@ class Client:
         request = requests.query(dataset, index, start, end, key, columns)
         return Records(self._arrow_pages(self._query.Query(request, timeout=self._timeout)))
 
-    def ingest(self, dataset: str, batches: Iterable[pa.Table | pa.RecordBatch]) -> Iterator[Ack]:
+    def ingest(
+        self, dataset: str, batches: Iterable[pa.Table | pa.RecordBatch], *, retry: Retry = for_a_minute
+    ) -> Iterator[Ack]:
         """Sends batches of records; yields an acknowledgement when a batch is durable.
 
         Nothing is sent before the first acknowledgement is asked for. `batches` is read in a thread of its own, at most
@@ -134,11 +172,37 @@ class Client:
         Args:
             dataset: The data set that the records belong to.
             batches: Tables or record batches of any size; columns are named as in the data set's definition.
+            retry: Decides otherwise. Given the error and how many came before it since the last acknowledgement, it
+                returns for how many seconds to wait before the next attempt, or None if the error is to be raised.
         """
         from privacyplease.client._internal.upload import Upload
 
         with translated():
-            yield from Upload(self._ingest.Ingest, dataset, batches, self._stall_timeout).acks()
+            yield from Upload(self._ingest.Ingest, dataset, batches, self._stall_timeout, retry).acks()
+
+    def seal_letters(self, dataset: str, payloads: Sequence[bytes]) -> list[bytes]:
+        """Has messages that could not be ingested sealed, to wait on a bus that nobody has to trust.
+
+        Args:
+            dataset: The data set that they were meant for.
+            payloads: The messages, byte for byte; any number, each of up to 16 MiB.
+
+        Returns:
+            A letter for each, in the same order.
+        """
+        sealing = letters.seal_requests(dataset, payloads)
+        return [letter for request in sealing for letter in self._answer(self._letters.Seal, request).letters]
+
+    def open_letters(self, dataset: str, sealed: Sequence[bytes]) -> list[bytes | None]:
+        """Has letters of `seal_letters` opened.
+
+        Returns:
+            The payload of each, in the same order; None for a letter that was changed, was sealed for another data
+            set, or whose epoch was erased.
+        """
+        opening = letters.open_requests(dataset, sealed)
+        answered = (self._answer(self._letters.Open, request) for request in opening)
+        return [payload for response in answered for payload in letters.payloads_of(response)]
 
     def datasets(self) -> tuple[Dataset, ...]:
         """All data sets, ascending by name."""

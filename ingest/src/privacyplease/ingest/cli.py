@@ -22,6 +22,7 @@ from privacyplease.cli.exits import ExitCode
 from privacyplease.cli.failures import CommandError
 from privacyplease.cli.options import Json
 from privacyplease.cli.target import connect
+from privacyplease.ingest import commands
 from privacyplease.ingest.errors import IngestError, LayoutError, ZoneError
 
 if TYPE_CHECKING:
@@ -176,6 +177,9 @@ def _explained() -> Iterator[None]:
         yield
     except IngestError as error:
         raise CommandError(str(error), code=codes.get(type(error), ExitCode.FAULT)) from error
+
+
+commands.register(app)
 
 
 def simulate(

@@ -1,6 +1,7 @@
 """Messages of the contract as results: pure functions, shared by the blocking and the async client."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from itertools import chain
 
@@ -8,12 +9,14 @@ from privacyplease.client._internal.times import from_unix_ms, instant
 from privacyplease.client.catalogue import Column, Dataset, Index, Keyring, Status, Storage
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts, Series
 from privacyplease.client.presence import Presence, Sessions
-from privacyplease.proxy.v1 import occupancy_service_pb2
+from privacyplease.client.stations import Availability, StationStates, Statistics
+from privacyplease.proxy.v1 import occupancy_service_pb2, stations_service_pb2
 from privacyplease.proxy.v1.admin_service_pb2 import GetStatusResponse
 from privacyplease.proxy.v1.occupancy_service_pb2 import CountByPlaceResponse, SeriesResponse
 from privacyplease.proxy.v1.presence_service_pb2 import FindSessionsResponse
 from privacyplease.proxy.v1.query_service_pb2 import Dataset as DatasetMessage
 from privacyplease.proxy.v1.query_service_pb2 import ListDatasetsResponse
+from privacyplease.proxy.v1.stations_service_pb2 import AvailabilityResponse, ListHistoryResponse, ListLatestResponse
 
 
 def presence(pages: Sequence[FindSessionsResponse]) -> Presence:
@@ -51,6 +54,23 @@ def peak(message: occupancy_service_pb2.Peak) -> Peak:
     return Peak(at=instant(message.at), distinct_devices=message.distinct_devices)
 
 
+def station_states(pages: Sequence[ListHistoryResponse] | Sequence[ListLatestResponse]) -> StationStates:
+    """Joins the pages of ListHistory or ListLatest; there may be none."""
+    from privacyplease.client._internal.station_rows import joined
+
+    return StationStates(joined([page.arrow for page in pages]))
+
+
+def availability(pages: Sequence[AvailabilityResponse], step: timedelta) -> Availability:
+    """Joins the pages of Availability; there is at least one."""
+    return Availability(
+        start=from_unix_ms(pages[0].start_unix_ms),
+        step=step,
+        bikes=_statistics([page.bikes for page in pages]),
+        stands=_statistics([page.stands for page in pages]),
+    )
+
+
 def datasets(response: ListDatasetsResponse) -> tuple[Dataset, ...]:
     """All data sets, ascending by name."""
     return tuple(_dataset(message) for message in response.datasets)
@@ -64,6 +84,23 @@ def status(response: GetStatusResponse) -> Status:
         keyrings=tuple(Keyring(k.dataset, tuple(k.epochs), k.epoch_days) for k in response.keyrings),
         storage=Storage(storage.reachable, storage.store, storage.cells, storage.bytes),
     )
+
+
+def _statistics(pages: Sequence[stations_service_pb2.Statistics]) -> Statistics:
+    return Statistics(
+        means=tuple(_known(chain.from_iterable(page.means for page in pages))),
+        minima=tuple(_whole(chain.from_iterable(page.minima for page in pages))),
+        maxima=tuple(_whole(chain.from_iterable(page.maxima for page in pages))),
+    )
+
+
+def _known(values: Iterable[float]) -> Iterable[float | None]:
+    """The contract's "not a number" is None here: it equals itself, and JSON has it."""
+    return (None if math.isnan(value) else value for value in values)
+
+
+def _whole(values: Iterable[float]) -> Iterable[int | None]:
+    return (None if value is None else int(value) for value in _known(values))
 
 
 def _dataset(message: DatasetMessage) -> Dataset:

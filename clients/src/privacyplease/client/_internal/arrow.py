@@ -20,9 +20,14 @@ def instants(values_ms: Iterable[int]) -> pa.Array[Any]:
     return pa.array(values_ms, pa.int64()).cast(_INSTANT)
 
 
-def counts(values: Iterable[int]) -> pa.Array[Any]:
+def counts(values: Iterable[int | None]) -> pa.Array[Any]:
     """int64[n]."""
     return pa.array(values, pa.int64())
+
+
+def numbers(values: Iterable[float | None]) -> pa.Array[Any]:
+    """float64[n]."""
+    return pa.array(values, pa.float64())
 
 
 def table(columns: Mapping[str, pa.Array[Any]]) -> pa.Table:

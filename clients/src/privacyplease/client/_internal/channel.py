@@ -5,19 +5,21 @@ from typing import Any
 
 import grpc
 
-_READ_ONLY_SERVICES = (
+_STATELESS_SERVICES = (
     "privacyplease.proxy.v1.PresenceService",
     "privacyplease.proxy.v1.OccupancyService",
     "privacyplease.proxy.v1.QueryService",
+    "privacyplease.proxy.v1.StationsService",
     "privacyplease.proxy.v1.AdminService",
+    "privacyplease.proxy.v1.DeadLetterService",
 )
 
-# Only questions are sent again by gRPC itself (gRFC A6). Ingest has a stream's worth of state to send again, which
-# `window` keeps.
+# Only what leaves nothing behind is sent again by gRPC itself (gRFC A6): questions, and letters to seal or open. Ingest
+# has a stream's worth of state to send again, which `window` keeps.
 _SERVICE_CONFIG = {
     "methodConfig": [
         {
-            "name": [{"service": service} for service in _READ_ONLY_SERVICES],
+            "name": [{"service": service} for service in _STATELESS_SERVICES],
             "retryPolicy": {
                 "maxAttempts": 4,
                 "initialBackoff": "0.1s",

@@ -26,7 +26,7 @@ class RecordStream:
 
     def next_batch(self) -> pa.RecordBatch | None:
         """The next batch, or None after the last."""
-        with _complete():
+        with complete():
             try:
                 return self._opened().read_next_batch()
             except StopIteration:
@@ -34,20 +34,20 @@ class RecordStream:
 
     def read_all(self) -> pa.Table:
         """All batches that were not read yet."""
-        with _complete():
+        with complete():
             return self._opened().read_all()
 
     def _opened(self) -> pa.ipc.RecordBatchStreamReader:
         import pyarrow as pa
 
         if self._reader is None:
-            with _complete():
+            with complete():
                 self._reader = pa.ipc.open_stream(self._file)
         return self._reader
 
 
 @contextmanager
-def _complete() -> Iterator[None]:
+def complete() -> Iterator[None]:
     """Errors of the call pass; what pyarrow itself says against the stream is the proxy's fault."""
     import pyarrow as pa
 

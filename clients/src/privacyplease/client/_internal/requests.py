@@ -7,6 +7,7 @@ from privacyplease.client._internal.times import duration, timestamp
 from privacyplease.proxy.v1.occupancy_service_pb2 import CountByPlaceRequest, CountRequest, PeakRequest, SeriesRequest
 from privacyplease.proxy.v1.presence_service_pb2 import FindSessionsRequest
 from privacyplease.proxy.v1.query_service_pb2 import QueryRequest
+from privacyplease.proxy.v1.stations_service_pb2 import AvailabilityRequest, ListHistoryRequest, ListLatestRequest
 from privacyplease.proxy.v1.types_pb2 import Interval
 
 
@@ -46,6 +47,21 @@ def query(
     return QueryRequest(
         dataset=dataset, index=index, key=key or "", interval=interval(start, end), columns=columns or ()
     )
+
+
+def station_history(dataset: str, station: str, start: datetime, end: datetime) -> ListHistoryRequest:
+    """Asks what a station reported."""
+    return ListHistoryRequest(dataset=dataset, station=station, interval=interval(start, end))
+
+
+def stations_now(dataset: str, contract: str, at: datetime | None) -> ListLatestRequest:
+    """Asks for the last state of each station."""
+    return ListLatestRequest(dataset=dataset, contract=contract, at=None if at is None else timestamp(at))
+
+
+def availability(dataset: str, contract: str, start: datetime, end: datetime, step: timedelta) -> AvailabilityRequest:
+    """Asks what was available in each step."""
+    return AvailabilityRequest(dataset=dataset, contract=contract, interval=interval(start, end), step=duration(step))
 
 
 def interval(start: datetime, end: datetime) -> Interval:

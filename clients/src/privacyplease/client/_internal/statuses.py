@@ -42,6 +42,7 @@ _BY_STATUS: Mapping[grpc.StatusCode, type[errors.PrivacyPleaseError]] = MappingP
         grpc.StatusCode.INVALID_ARGUMENT: errors.RequestError,
         grpc.StatusCode.NOT_FOUND: errors.RequestError,
         grpc.StatusCode.UNAVAILABLE: errors.TryAgainError,
+        grpc.StatusCode.CANCELLED: errors.TryAgainError,  # what a stream ends with when the proxy is stopped
         grpc.StatusCode.DEADLINE_EXCEEDED: errors.DeadlineExceededError,
         grpc.StatusCode.DATA_LOSS: errors.TrustError,
     }

@@ -18,8 +18,9 @@ import grpc
 import pyarrow as pa
 
 from privacyplease.client._internal.parts import Part, parts_of
-from privacyplease.client._internal.patience import Patience, ended_early, stalled
+from privacyplease.client._internal.patience import Patience, Retry, ended_early, for_a_minute, stalled
 from privacyplease.client._internal.window import Window
+from privacyplease.client.errors import PrivacyPleaseError
 from privacyplease.client.ingestion import Ack
 from privacyplease.proxy.v1.ingest_service_pb2 import IngestRequest, IngestResponse
 
@@ -35,10 +36,12 @@ class Upload:
         dataset: str,
         batches: Iterable[pa.Table | pa.RecordBatch],
         stall_s: float,
+        retry: Retry = for_a_minute,
     ) -> None:
         self._open_stream = open_stream
         self._batches = batches
         self._stall_s = stall_s
+        self._patience = Patience(retry)
         self._window = Window(dataset)
         self._changed = Condition()  # guards the window, `_abandoned` and `_call`
         self._abandoned = False
@@ -67,15 +70,14 @@ class Upload:
                 self._call.cancel()  # type: ignore[no-untyped-call]
 
     def _streams(self) -> Iterator[Ack]:
-        patience = Patience()
         while not self._window.drained and not self._abandoned:
             try:
                 for ack in self._stream():
-                    patience.progress()
+                    self._patience.progress()
                     yield ack
-            except grpc.RpcError as failure:
+            except (grpc.RpcError, PrivacyPleaseError) as failure:
                 if not self._abandoned:
-                    self._pause(patience.delay_after(failure))
+                    self._pause(self._patience.delay_after(failure))
 
     def _stream(self) -> Iterator[Ack]:
         responses = self._begin()
@@ -86,6 +88,8 @@ class Upload:
 
     def _begin(self) -> _Responses:
         with self._changed:
+            if self._call is not None:
+                self._call.cancel()  # type: ignore[no-untyped-call]
             self._call = self._open_stream(self._requests(self._window.begin()))
         responses: _Responses = queue.SimpleQueue()
         Thread(target=_pump, args=(self._call, responses), name="ingest-pump", daemon=True).start()

@@ -1,0 +1,45 @@
+r"""Text in columns, as wide as a terminal: one column gives way where there is no room.
+
+>>> rows = [("2", "Lund C", "13"), ("10", "Mårtenstorget", "5")]
+>>> print("\n".join(aligned(("number", "name", "bikes"), rows, width=24, right={"bikes"}, elastic="name")))
+number  name       bikes
+2       Lund C        13
+10      Mårtenst…      5
+"""
+
+from collections.abc import Collection, Sequence
+
+_GAP = "  "
+
+
+def aligned(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    width: int,
+    right: Collection[str] = (),
+    elastic: str = "",
+) -> list[str]:
+    """Aligns rows under their headings.
+
+    Args:
+        headings: One word a column.
+        rows: A text for each column.
+        width: Characters that a line may have; lines are longer only if all but the elastic column need more.
+        right: Headings of columns that are aligned at the right.
+        elastic: The heading of the column that is cut, down to its heading.
+    """
+    from rich.cells import cell_len, set_cell_size
+
+    widths = [max(map(cell_len, column)) for column in zip(headings, *rows, strict=True)]
+    if elastic in headings:
+        at = headings.index(elastic)
+        excess = sum(widths) + len(_GAP) * (len(widths) - 1) - width
+        widths[at] = max(widths[at] - max(excess, 0), cell_len(elastic))
+
+    def cell(text: str, size: int, heading: str) -> str:
+        if cell_len(text) > size:
+            return set_cell_size(text, size - 1) + "…"
+        return " " * (size - cell_len(text)) + text if heading in right else set_cell_size(text, size)
+
+    lines = [map(cell, row, widths, headings) for row in (headings, *rows)]
+    return [_GAP.join(line).rstrip() for line in lines]

@@ -1,0 +1,59 @@
+"""The consumer as a user starts it, and how far a group has come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from confluent_kafka import Consumer, TopicPartition
+
+from tests.services.daemon import Daemon
+
+_SECONDS = 30
+
+
+class ConsumerProcess(Daemon):
+    """`privacyplease ingest consume`.
+
+    Args:
+        folder: where its log goes.
+        proxy: the proxy's address.
+        bootstrap: Kafka's.
+        topic: what to consume.
+        flags: further flags, as `("--dataset", "bikes")`; by default it is `wifi`, in the group `building`.
+        name: what its log is called.
+    """
+
+    def __init__(
+        self, folder: Path, proxy: str, bootstrap: str, topic: str, *flags: str, name: str = "consumer"
+    ) -> None:
+        given = [] if "--dataset" in flags else ["--dataset", "wifi"]
+        given += [] if "--group" in flags else ["--group", GROUP]
+        command = ["-m", "privacyplease.cli", "--proxy", proxy, "ingest", "consume"]
+        super().__init__(name, [*command, "--bootstrap", bootstrap, "--topic", topic, *given, *flags], folder)
+
+
+GROUP = "building"
+
+
+class Progress:
+    """How far a group has come with a topic."""
+
+    def __init__(self, bootstrap: str, topic: str, group: str = GROUP) -> None:
+        self._topic = topic
+        self._settings = {"bootstrap.servers": bootstrap, "group.id": group, "log_level": 0}
+
+    def behind(self) -> int:
+        """How many messages of the topic the group has not committed."""
+        consumer = Consumer(self._settings)
+        try:
+            partitions = consumer.list_topics(self._topic, timeout=_SECONDS).topics[self._topic].partitions
+            places = [TopicPartition(self._topic, partition) for partition in partitions]
+            done = {each.partition: max(each.offset, 0) for each in consumer.committed(places, timeout=_SECONDS)}
+            ends = {each.partition: consumer.get_watermark_offsets(each, timeout=_SECONDS)[1] for each in places}
+        finally:
+            consumer.close()
+        return sum(ends[partition] - done[partition] for partition in ends)
+
+    def caught_up(self) -> bool:
+        """Whether it has committed all."""
+        return self.behind() == 0

@@ -1,0 +1,69 @@
+"""Topics of a Kafka: a private one, or the one that `KAFKA_BOOTSTRAP` names."""
+
+from __future__ import annotations
+
+import time
+from uuid import uuid4
+
+from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+_SECONDS = 30
+
+
+class Topics:
+    """Makes topics on a broker, and reads them whole.
+
+    Args:
+        bootstrap: where the broker listens, as "host:port".
+    """
+
+    def __init__(self, bootstrap: str) -> None:
+        self.bootstrap = bootstrap
+
+    def admin(self) -> AdminClient:
+        """A fresh client."""
+        return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+
+    def create_topic(self, name: str | None = None, *, partitions: int = 4, **settings: str) -> str:
+        """Creates a topic that keeps everything and returns its name: a new one if none is given.
+
+        Args:
+            name: its name.
+            partitions: how many it has.
+            settings: further settings of it, with _ for . in their names.
+        """
+        topic = name or f"test-{uuid4().hex}"
+        config = {"retention.ms": "-1"} | {key.replace("_", "."): value for key, value in settings.items()}
+        new = NewTopic(topic, num_partitions=partitions, replication_factor=1, config=config)
+        admin = self.admin()  # held until the answer is there
+        admin.create_topics([new], operation_timeout=_SECONDS)[topic].result(_SECONDS)
+        return topic
+
+    def delete_topic(self, topic: str) -> None:
+        """Deletes a topic."""
+        admin = self.admin()
+        admin.delete_topics([topic])[topic].result(_SECONDS)
+
+    def messages(self, topic: str) -> list[Message]:
+        """All messages that a topic holds now: partition by partition, each in order."""
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": f"reader-{uuid4().hex}", "log_level": 0})
+        try:
+            return sorted(_all(consumer, topic), key=lambda each: (each.partition() or 0, each.offset() or 0))
+        finally:
+            consumer.close()
+
+
+def _all(consumer: Consumer, topic: str) -> list[Message]:
+    partitions = consumer.list_topics(topic, timeout=_SECONDS).topics[topic].partitions
+    marks = {each: consumer.get_watermark_offsets(TopicPartition(topic, each), timeout=_SECONDS) for each in partitions}
+    consumer.assign([TopicPartition(topic, each, first) for each, (first, _) in marks.items()])
+    expected, found = sum(after - first for first, after in marks.values()), list[Message]()
+    deadline = time.monotonic() + _SECONDS
+    while len(found) < expected:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"expected {expected:,} messages, got {len(found):,}")
+        # An error comes as a message without a value of its own; what is transient passes, the deadline stands.
+        batch = consumer.consume(min(10_000, expected - len(found)), timeout=0.2)
+        found += [message for message in batch if message.error() is None]
+    return found
