@@ -28,7 +28,7 @@ class ConsumerProcess(Daemon):
     ) -> None:
         given = [] if "--dataset" in flags else ["--dataset", "wifi"]
         given += [] if "--group" in flags else ["--group", GROUP]
-        command = ["-m", "privacyplease.cli", "--proxy", proxy, "ingest", "consume"]
+        command = ["-m", "privacyplease.cli", "--proxy", proxy, "--insecure", "ingest", "consume"]
         super().__init__(name, [*command, "--bootstrap", bootstrap, "--topic", topic, *given, *flags], folder)
 
 

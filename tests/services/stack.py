@@ -47,7 +47,7 @@ def stack(storage: str) -> Iterator[Stack]:
         _run(home, "up", "--detach", "--proxy-port", "0", "--storage", storage)
         try:
             proxy = _proxy_address(home)
-            with Client(proxy) as client:
+            with Client(proxy, certificates=Home(home).operator_certificate) as client:
                 yield Stack(home, proxy, client)
         finally:
             _run(home, "down")
