@@ -7,7 +7,7 @@
     ├── tls.key     its private key
     └── ca.crt      whom it trusts at the other end
 
-The names are those of Kubernetes and cert-manager. Both ends of a connection show a certificate: TLS 1.3, mutual.
+The names are those of Kubernetes and cert-manager. Both ends of a connection show a certificate (mutual TLS).
 """
 
 from __future__ import annotations
