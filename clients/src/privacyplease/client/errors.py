@@ -15,6 +15,7 @@
     │   └── DeadlineExceededError        no answer in time
     ├── FaultError                   tell whoever runs the system: trying again does not help
     │   ├── KeyUnavailableError          the keyring is damaged or belongs to another master key
+    │   ├── CertificateError             the certificate is missing, expired or a stranger's: ours, or the proxy's
     │   ├── WrongPassphraseError         the proxy runs, but with a passphrase that does not open its keys
     │   ├── StorageRefusedError          proxy and storage server do not fit together
     │   └── InternalError                a fault of the proxy; its log has the details
@@ -128,6 +129,14 @@ class FaultError(PrivacyPleaseError):
 
 class KeyUnavailableError(FaultError):
     """The key that the question needs does not open: a damaged keyring, or that of another master key."""
+
+
+class CertificateError(FaultError):
+    """The two ends do not accept each other's certificates, or the files of ours cannot be used.
+
+    A proxy that does not accept a certificate closes the connection and does not say why: there is none, it has
+    expired, or another CA made it.
+    """
 
 
 class WrongPassphraseError(FaultError):

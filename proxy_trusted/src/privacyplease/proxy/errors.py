@@ -17,6 +17,7 @@
     ├── StorageError            see to the storage server
     │   ├── StorageUnavailableError
     │   └── StorageRefusedError
+    ├── UnknownIdentityError    come with a certificate that names a client
     ├── UntrustedAnswerError    what the server returned is not what was stored
     │   ├── CellDamagedError
     │   └── AnswerInconsistentError
@@ -116,6 +117,13 @@ class WrongPassphraseError(KeyringError):
 
 class KeyUnavailableError(KeyringError):
     """A data key does not open under the master key."""
+
+
+class UnknownIdentityError(ProxyError):
+    """The caller's certificate is genuine, but names no client."""
+
+    reason = reasons.ERROR_REASON_UNKNOWN_IDENTITY
+    status = grpc.StatusCode.UNAUTHENTICATED
 
 
 class StorageError(ProxyError):

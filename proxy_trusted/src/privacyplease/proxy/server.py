@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -13,9 +14,11 @@ from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
 from privacyplease.proxy import dataset, trusted_store
+from privacyplease.proxy.credentials import require_loopback, server_credentials
 from privacyplease.proxy.errors import KeyringError
 from privacyplease.proxy.extents import Extents
 from privacyplease.proxy.home import Home
+from privacyplease.proxy.identity import Identified
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.letters import Letters
@@ -63,6 +66,9 @@ _OPTIONS = [
     ("grpc.max_receive_message_length", MOST_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MOST_MESSAGE_BYTES),
     ("grpc.so_reuseport", 0),  # two proxies on one port would split the clients between them
+    # Certificates are looked at when a connection begins: one that has expired since is good for an hour at most.
+    # Calls that run are not cut off.
+    ("grpc.max_connection_age_ms", 3_600_000),
 ]
 
 
@@ -76,6 +82,8 @@ class Settings:
         passphrase: What opens the master key; None for the home's own.
         workers: Calls answered at once.
         most_tags: Tags that one question may touch.
+        certificates: Folder of its certificate for clients (`credentials.py`); None for plaintext, on loopback alone.
+        storage_certificates: Folder of its certificate for the storage server; None likewise.
     """
 
     home: Home
@@ -83,6 +91,8 @@ class Settings:
     passphrase: str | None = None
     workers: int = 16
     most_tags: int = MOST_TAGS
+    certificates: Path | None = None
+    storage_certificates: Path | None = None
 
 
 class Proxy:
@@ -103,7 +113,10 @@ class Proxy:
             register = self._services(settings)
         except KeyringError as error:
             self.locked = error
-        interceptors: list[grpc.ServerInterceptor[Any, Any]] = [_Locked(self.locked)] if self.locked else []
+        self._certificates = settings.certificates
+        interceptors: list[grpc.ServerInterceptor[Any, Any]] = [Identified()] if self._certificates else []
+        if self.locked:
+            interceptors.append(_Locked(self.locked))
         self.grpc = grpc.server(ThreadPoolExecutor(settings.workers), interceptors=interceptors, options=_OPTIONS)
         if not self.locked:
             register(self.grpc)
@@ -111,12 +124,18 @@ class Proxy:
         reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self.grpc)
 
     def bind(self, address: str) -> int:
-        """Binds to an address, as "127.0.0.1:0", in plaintext. Transport security has its place here.
+        """Binds to an address, as "127.0.0.1:0".
 
         Returns:
             The port.
+
+        Raises:
+            ConfigurationError: The certificates cannot be used, or plaintext would leave this machine.
         """
-        return self.grpc.add_insecure_port(address)
+        if self._certificates is None:
+            require_loopback(address)
+            return self.grpc.add_insecure_port(address)
+        return self.grpc.add_secure_port(address, server_credentials(self._certificates))
 
     def start(self) -> None:
         """Starts serving; the health service says so."""
@@ -136,7 +155,7 @@ class Proxy:
         store = trusted_store.open_store(settings.home.trusted_store)
         keyring, layouts, extents = Keyring(store, master), Layouts(store), Extents(store)
         layouts.check(datasets)
-        storage = Storage.connect(settings.storage)
+        storage = Storage.connect(settings.storage, settings.storage_certificates)
         search = Search(storage, keyring, layouts, extents, settings.most_tags)
         ingest = IngestService(datasets, Sealing(keyring, layouts, extents), layouts, storage)
 

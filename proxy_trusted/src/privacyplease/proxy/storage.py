@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple, NoReturn, TypeVar
 
 import grpc
@@ -15,6 +16,7 @@ from google.protobuf import any_pb2
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from privacyplease.proxy.credentials import Link, require_loopback
 from privacyplease.proxy.errors import AnswerInconsistentError, StorageRefusedError, StorageUnavailableError
 from privacyplease.proxy.sealing import Cell
 from privacyplease.storage.v1 import storage_service_pb2 as pb
@@ -28,6 +30,7 @@ PAGE_BYTES = 1024 * 1024
 APPENDS_AT_ONCE = 2
 
 _DEADLINE_SECONDS = 60.0
+_UNTRUSTING = "the storage server did not accept the proxy's certificate, or is not one that the proxy trusts"
 _UNAVAILABLE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 # Reading is safe to repeat, and so is appending: a cell that is there already is left as it is.
@@ -78,14 +81,23 @@ class Append:
 class Storage:
     """A connection to the storage server. Safe to use from many threads."""
 
-    def __init__(self, channel: grpc.Channel) -> None:
-        self._stub = pb_grpc.StorageServiceStub(channel)
+    def __init__(self, channel: Callable[[], grpc.Channel]) -> None:
+        """Takes what gives the channel for the next call, which is another one once the certificates are renewed."""
+        self._channel = channel
         self._limits: pb.Limits | None = None
         self._appends = ThreadPoolExecutor(max_workers=APPENDS_AT_ONCE, thread_name_prefix="append")
 
     @classmethod
-    def connect(cls, address: str) -> Storage:
-        """Connects without waiting; the first call finds out whether the server is there."""
+    def connect(cls, address: str, certificates: Path | None = None) -> Storage:
+        """Connects without waiting; the first call finds out whether the server is there.
+
+        Args:
+            address: The server's host:port.
+            certificates: Folder of the proxy's certificate (`credentials.py`); None for plaintext, on loopback alone.
+
+        Raises:
+            ConfigurationError: The certificates cannot be used, or plaintext would leave this machine.
+        """
         options = [
             ("grpc.max_receive_message_length", MOST_MESSAGE_BYTES),
             ("grpc.max_send_message_length", MOST_MESSAGE_BYTES),
@@ -94,7 +106,16 @@ class Storage:
             # An append is retried only while gRPC still holds it; the default is 256 KiB.
             ("grpc.per_rpc_retry_buffer_size", 2 * APPEND_BYTES),
         ]
-        return cls(grpc.insecure_channel(address, options))
+        if certificates is None:
+            require_loopback(address)
+            plain = grpc.insecure_channel(address, options)
+            return cls(lambda: plain)
+        return cls(Link(certificates, lambda trusted: grpc.secure_channel(address, trusted, options)).channel)
+
+    @property
+    def _stub(self) -> pb_grpc.StorageServiceStub:
+        """For one call: making it takes a few microseconds."""
+        return pb_grpc.StorageServiceStub(self._channel())
 
     def append(self, cells: Iterable[Cell]) -> Append:
         """Sends cells to be stored, in several calls; each is atomic, and on its way while the next is being filled.
@@ -186,10 +207,21 @@ def _raise(error: grpc.RpcError) -> NoReturn:
     code = error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN
     reason = _reason(error)
     if code in _UNAVAILABLE:
-        raise StorageUnavailableError("the storage server cannot be reached", storage_reason=reason) from error
+        why = _UNTRUSTING if _is_untrusting(error) else "the storage server cannot be reached"
+        raise StorageUnavailableError(why, storage_reason=reason) from error
     raise StorageRefusedError(
         f"the storage server refused the call: {reason or code.name}", storage_reason=reason
     ) from error
+
+
+def _is_untrusting(error: grpc.RpcError) -> bool:
+    """Whether TLS failed, as far as can be told.
+
+    gRPC says it in words alone, and all of it as UNAVAILABLE: "Tls handshake failed" if it is we who do not trust.
+    Under TLS 1.3 the other end checks our certificate last, and closes without a word if it does not accept it.
+    """
+    words = (error.details() if isinstance(error, grpc.Call) else None) or ""
+    return "Tls handshake failed" in words or ("failed to connect" in words and words.endswith("Socket closed"))
 
 
 def _reason(error: grpc.RpcError) -> str:

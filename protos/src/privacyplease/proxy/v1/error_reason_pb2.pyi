@@ -130,6 +130,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Status: INTERNAL.
     """
+    ERROR_REASON_UNKNOWN_IDENTITY: _ErrorReason.ValueType  # 15
+    """The caller's certificate is genuine, but names no client: it has no identity `privacyplease://client/NAME`. (A
+    certificate that is not genuine, or none, never gets as far as a status: the connection is closed.)
+
+        { "reason": "ERROR_REASON_UNKNOWN_IDENTITY", "domain": "proxy.privacyplease" }
+
+    Status: UNAUTHENTICATED.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why the proxy refused a call. The reason's name is the `reason` of the `google.rpc.ErrorInfo` in the status details;
@@ -243,5 +251,13 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 14
     { "reason": "ERROR_REASON_INTERNAL", "domain": "proxy.privacyplease", "metadata": { "id": "5f2c9a" } }
 
 Status: INTERNAL.
+"""
+ERROR_REASON_UNKNOWN_IDENTITY: ErrorReason.ValueType  # 15
+"""The caller's certificate is genuine, but names no client: it has no identity `privacyplease://client/NAME`. (A
+certificate that is not genuine, or none, never gets as far as a status: the connection is closed.)
+
+    { "reason": "ERROR_REASON_UNKNOWN_IDENTITY", "domain": "proxy.privacyplease" }
+
+Status: UNAUTHENTICATED.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
