@@ -130,6 +130,22 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Status: INTERNAL.
     """
+    ERROR_REASON_CELLS_MISSING: _ErrorReason.ValueType  # 15
+    """The storage server withheld cells: fewer came under a tag than the proxy's ledger says are stored. No part of the
+    answer is given.
+
+        { "reason": "ERROR_REASON_CELLS_MISSING", "domain": "proxy.privacyplease", "metadata": { "tags": "1" } }
+
+    Status: DATA_LOSS.
+    """
+    ERROR_REASON_CELLS_UNEXPECTED: _ErrorReason.ValueType  # 16
+    """The storage server returned cells that, by the proxy's ledger, are not or no longer part of the store, whether or not
+    others were withheld for them. No part of the answer is given.
+
+        { "reason": "ERROR_REASON_CELLS_UNEXPECTED", "domain": "proxy.privacyplease", "metadata": { "tags": "1" } }
+
+    Status: DATA_LOSS.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why the proxy refused a call. The reason's name is the `reason` of the `google.rpc.ErrorInfo` in the status details;
@@ -243,5 +259,21 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 14
     { "reason": "ERROR_REASON_INTERNAL", "domain": "proxy.privacyplease", "metadata": { "id": "5f2c9a" } }
 
 Status: INTERNAL.
+"""
+ERROR_REASON_CELLS_MISSING: ErrorReason.ValueType  # 15
+"""The storage server withheld cells: fewer came under a tag than the proxy's ledger says are stored. No part of the
+answer is given.
+
+    { "reason": "ERROR_REASON_CELLS_MISSING", "domain": "proxy.privacyplease", "metadata": { "tags": "1" } }
+
+Status: DATA_LOSS.
+"""
+ERROR_REASON_CELLS_UNEXPECTED: ErrorReason.ValueType  # 16
+"""The storage server returned cells that, by the proxy's ledger, are not or no longer part of the store, whether or not
+others were withheld for them. No part of the answer is given.
+
+    { "reason": "ERROR_REASON_CELLS_UNEXPECTED", "domain": "proxy.privacyplease", "metadata": { "tags": "1" } }
+
+Status: DATA_LOSS.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
