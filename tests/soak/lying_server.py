@@ -46,9 +46,12 @@ def main() -> int:
 
 
 def _round(seed: int, number: int, *, ingesting: bool) -> Outcome:
-    with tempfile.TemporaryDirectory() as folder, deception(Path(folder), seed) as deceived:
-        with deceived.ingesting() if ingesting else nullcontext():
-            return deceived.ask(lies=number, honest=number)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        deception(Path(folder), seed) as deceived,
+        deceived.ingesting() if ingesting else nullcontext(),
+    ):
+        return deceived.ask(lies=number, honest=number)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -18,10 +18,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Select, delete, insert, select, update
 
 from privacyplease.proxy.prf import Bytes
 from privacyplease.proxy.sethash import Numbers
@@ -95,25 +95,32 @@ def write(connection: Connection, dataset: str, epoch: int, cells: Bytes, state:
     return int(number)
 
 
-def numbers(connection: Connection) -> dict[int, State]:
-    """Every entry and its state. Cost: an index alone is read, never a cell."""
-    return {number: State(state) for number, state in connection.execute(select(journal.c.entry, journal.c.state))}
+def unfolded(connection: Connection) -> dict[int, State]:
+    """The entries that are not in the ledger, and their states. Cost: an index alone is read, never a cell."""
+    rows = connection.exec_driver_sql(f"SELECT entry, state FROM journal WHERE state < {State.FOLDED:d}")  # noqa: S608
+    return {entry: State(state) for entry, state in rows}
+
+
+def last(connection: Connection) -> int:
+    """The number of the newest entry.
+
+    Entries are numbered in the order in which they are committed, since SQLite has one writer at a time. A store with
+    several would have to see to that.
+    """
+    return int(connection.exec_driver_sql("SELECT MAX(entry) FROM journal").scalar() or 0)
+
+
+def since(connection: Connection, number: int) -> list[Entry]:
+    """The entries that were written after the one of a number."""
+    if last(connection) <= number:
+        return []
+    return _entries(connection, select(journal).where(journal.c.entry > number))
 
 
 def read(connection: Connection, wanted: Iterable[int]) -> list[Entry]:
     """The entries of these numbers that are still there."""
-    return [
-        Entry(
-            row.entry,
-            row.dataset,
-            row.epoch,
-            State(row.state),
-            row.sent_at_ms / 1_000,
-            np.frombuffer(row.cells, np.uint8).reshape(-1, _RECORDED),
-        )
-        for part in _parts(sorted(wanted))
-        for row in connection.execute(select(journal).where(journal.c.entry.in_(part)))
-    ]
+    parts = (select(journal).where(journal.c.entry.in_(part)) for part in _parts(sorted(wanted)))
+    return [entry for part in parts for entry in _entries(connection, part)]
 
 
 def advance(connection: Connection, wanted: Sequence[int], before: State, after: State) -> bool:
@@ -139,6 +146,20 @@ def drop(connection: Connection) -> None:
 def forget(connection: Connection, dataset: str, epoch: int) -> None:
     """Removes every entry of an epoch."""
     connection.execute(delete(journal).where(journal.c.dataset == dataset, journal.c.epoch == epoch))
+
+
+def _entries(connection: Connection, query: Select[Any]) -> list[Entry]:
+    return [
+        Entry(
+            row.entry,
+            row.dataset,
+            row.epoch,
+            State(row.state),
+            row.sent_at_ms / 1_000,
+            np.frombuffer(row.cells, np.uint8).reshape(-1, _RECORDED),
+        )
+        for row in connection.execute(query)
+    ]
 
 
 def _parts(wanted: Sequence[int]) -> Iterable[Sequence[int]]:

@@ -62,13 +62,13 @@ class Look(NamedTuple):
     Attributes:
         at: When, in seconds.
         expected: int64[m, 5], count and set hash of what must come under each tag.
-        known: The numbers of all entries.
+        last: The number of the newest entry of the journal.
         sent: Entries whose cells may come or not.
     """
 
     at: float
     expected: Numbers
-    known: frozenset[int]
+    last: int
     sent: list[Entry]
 
 
@@ -134,14 +134,14 @@ class Ledger:
         """What is stored, and what may be, before the server is asked."""
         at = time.time()
         with self._store.connect() as connection:  # one transaction, hence one state
-            states = journal.numbers(connection)
+            states, last = journal.unfolded(connection), journal.last(connection)
             entries = self._entries(connection, states)
             expected = _totals(connection, asked.tags)
         for entry in entries:
             if states[entry.number] is State.STORED:
                 expected = sethash.added(expected, _under(asked.tags, entry.cells))
         sent = [entry for entry in entries if states[entry.number] is State.SENT]
-        return Look(at, expected, frozenset(states), sent)
+        return Look(at, expected, last, sent)
 
     def judge(self, asked: Asked, look: Look, names: Bytes) -> Verdict:
         """Compares what came with what was known before, and with what has been sent since.
@@ -175,7 +175,7 @@ class Ledger:
         """Adds what is stored to the ledger, and drops from the journal what nobody needs any more."""
         with self._folding:
             with self._store.connect() as connection:
-                stored = [number for number, state in journal.numbers(connection).items() if state is State.STORED]
+                stored = [number for number, state in journal.unfolded(connection).items() if state is State.STORED]
                 entries = journal.read(connection, stored)
             rows = [row for of in _by_epoch(entries) for row in _rows(of)]
             with self._store.connect() as connection, connection.begin() as transaction:
@@ -210,10 +210,10 @@ class Ledger:
 
     def _entries(self, connection: Connection, states: dict[int, State]) -> list[Entry]:
         """The entries that are not in the ledger. Their cells never change, so each is read once."""
-        wanted = {number for number, state in states.items() if state is not State.FOLDED}
         with self._lock:
-            known = {number: entry for number, entry in self._read.items() if number in wanted}
-        known |= {entry.number: entry for entry in journal.read(connection, wanted - known.keys())}
+            known = {number: entry for number, entry in self._read.items() if number in states}
+        if lacking := states.keys() - known.keys():
+            known |= {entry.number: entry for entry in journal.read(connection, lacking)}
         with self._lock:
             self._read = known
         return list(known.values())
@@ -222,7 +222,7 @@ class Ledger:
         if time.time() - look.at > LONGEST_QUESTION_SECONDS:
             raise StorageUnavailableError("the storage server took too long to answer")
         with self._store.connect() as connection:
-            return journal.read(connection, journal.numbers(connection).keys() - look.known)
+            return journal.since(connection, look.last)
 
     def _fold_if_due(self) -> None:
         with self._lock:
