@@ -13,7 +13,7 @@ DISTRIBUTIONS := protos server_untrusted proxy_trusted clients ingest
 PINS := constraints.txt pyproject.toml $(DISTRIBUTIONS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint protos protos-check services crashtest bench check-readme clean
+.PHONY: help setup demo test lint protos protos-check services crashtest bench soak check-readme clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -53,6 +53,10 @@ bench: $(VENV)/.development ## measure against the same job in plaintext, and fr
 	@$(BIN)/python -m benchmarks.bulk_ingest
 	@$(BIN)/python -m benchmarks.stream_ingest
 	@$(BIN)/python -m benchmarks.latency
+	@$(BIN)/python -m benchmarks.verification
+
+soak: $(VENV)/.development ## let the storage server lie and count what is found (N=10000)
+	@$(BIN)/python -m tests.soak.lying_server $(or $(N),10000)
 
 check-readme: $(VENV)/.development ## fail if the README's help text is not that of the commands
 	@$(BIN)/python scripts/check_readme.py

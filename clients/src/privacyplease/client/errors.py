@@ -21,7 +21,9 @@
     │   └── InternalError                a fault of the proxy; its log has the details
     └── TrustError                   never use the answer: the storage server tampered with the data, or lost some
         ├── CellDamagedError             a cell was changed, or moved from where it was stored
-        └── AnswerInconsistentError      a cell came that was not asked for, out of order or twice
+        ├── AnswerInconsistentError      a cell came that was not asked for, out of order or twice
+        ├── CellsMissingError            cells that were stored were withheld
+        └── CellsUnexpectedError         cells came that are not, or no longer, part of the store
 
 A proxy newer than this SDK may give a reason that is not here. The group that its status belongs to is raised then, so
 `except TrustError` also holds for reasons still to be invented.
@@ -161,3 +163,11 @@ class CellDamagedError(TrustError):
 
 class AnswerInconsistentError(TrustError):
     """A cell came that was not asked for, out of order or twice."""
+
+
+class CellsMissingError(TrustError):
+    """Cells that were stored were withheld."""
+
+
+class CellsUnexpectedError(TrustError):
+    """Cells came that are not, or no longer, part of the store."""

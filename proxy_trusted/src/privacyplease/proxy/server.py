@@ -21,6 +21,7 @@ from privacyplease.proxy.home import Home
 from privacyplease.proxy.identity import Identified
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
+from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.letters import Letters
 from privacyplease.proxy.predicate import MOST_TAGS
 from privacyplease.proxy.rpc import status
@@ -50,6 +51,7 @@ from privacyplease.proxy.v1 import (
     stations_service_pb2,
     stations_service_pb2_grpc,
 )
+from privacyplease.proxy.verified import VerifiedStorage
 
 CONTRACTS = (
     admin_service_pb2.DESCRIPTOR,
@@ -156,8 +158,9 @@ class Proxy:
         keyring, layouts, extents = Keyring(store, master), Layouts(store), Extents(store)
         layouts.check(datasets)
         storage = Storage.connect(settings.storage, settings.storage_certificates)
-        search = Search(storage, keyring, layouts, extents, settings.most_tags)
-        ingest = IngestService(datasets, Sealing(keyring, layouts, extents), layouts, storage)
+        verified = VerifiedStorage(storage, Ledger(store, keyring))
+        search = Search(verified, keyring, layouts, extents, settings.most_tags)
+        ingest = IngestService(datasets, Sealing(keyring, layouts, extents), layouts, verified)
 
         def register(server: grpc.Server) -> None:
             admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminService(datasets, keyring, storage), server)

@@ -9,13 +9,14 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple, NoReturn, TypeVar
+from typing import NamedTuple, NoReturn, Protocol, TypeVar
 
 import grpc
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from privacyplease.proxy.cells import CELL_ID_BYTES
 from privacyplease.proxy.credentials import Link, require_loopback
 from privacyplease.proxy.errors import AnswerInconsistentError, StorageRefusedError, StorageUnavailableError
 from privacyplease.proxy.sealing import Cell
@@ -29,7 +30,8 @@ PAGE_BYTES = 1024 * 1024
 # Measured on MariaDB 10.11 with its defaults: two callers append faster than one, and four slower than two.
 APPENDS_AT_ONCE = 2
 
-_DEADLINE_SECONDS = 60.0
+# After this a call has failed, whatever gRPC tried in between.
+DEADLINE_SECONDS = 60.0
 _UNTRUSTING = "the storage server did not accept the proxy's certificate, or is not one that the proxy trusts"
 _UNAVAILABLE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED}
 
@@ -60,6 +62,16 @@ class Size(NamedTuple):
 
     cells: int
     bytes: int
+
+
+class Journal(Protocol):
+    """Is told of every call that stores cells, before and after; what it is told is durable when it returns."""
+
+    def sent(self, cells: Sequence[Cell]) -> list[int]:
+        """Writes down that these cells may be stored from now on. Returns the entries' numbers."""
+
+    def stored(self, entries: Sequence[int]) -> None:
+        """Writes down that the cells of these entries are stored."""
 
 
 class Append:
@@ -117,13 +129,13 @@ class Storage:
         """For one call: making it takes a few microseconds."""
         return pb_grpc.StorageServiceStub(self._channel())
 
-    def append(self, cells: Iterable[Cell]) -> Append:
+    def append(self, cells: Iterable[Cell], journal: Journal) -> Append:
         """Sends cells to be stored, in several calls; each is atomic, and on its way while the next is being filled.
 
         Returns:
-            What to wait for. Until then the cells may be stored in part; sending them again completes them.
+            What to wait for. Until then the cells may be stored in part, and the journal says which may.
         """
-        return Append([self._appends.submit(self._append, chunk) for chunk in self._chunks(cells)])
+        return Append([self._appends.submit(self._append, chunk, journal) for chunk in self._chunks(cells)])
 
     def select(self, tags: Iterable[bytes]) -> Iterator[Sequence[pb.Cell]]:
         """The cells under any of the tags, page by page.
@@ -139,7 +151,7 @@ class Storage:
 
     def describe(self) -> pb.DescribeResponse:
         """The server's own description of its store. Believed for display and limits alone."""
-        return _call(lambda: self._stub.Describe(pb.DescribeRequest(), timeout=_DEADLINE_SECONDS))
+        return _call(lambda: self._stub.Describe(pb.DescribeRequest(), timeout=DEADLINE_SECONDS))
 
     def limits(self) -> pb.Limits:
         """What the server takes in one call, asked for once."""
@@ -150,18 +162,23 @@ class Storage:
             self._limits = limits
         return self._limits
 
-    def _append(self, cells: list[pb.Cell]) -> None:
-        _call(lambda: self._stub.Append(pb.AppendRequest(cells=cells), timeout=_DEADLINE_SECONDS))
+    def _append(self, cells: list[Cell], journal: Journal) -> None:
+        request = pb.AppendRequest(
+            cells=[pb.Cell(tag=cell.tag, cell_id=cell.cell_id, sealed=cell.sealed) for cell in cells]
+        )
+        entries = journal.sent(cells)
+        _call(lambda: self._stub.Append(request, timeout=DEADLINE_SECONDS))
+        journal.stored(entries)
 
-    def _chunks(self, cells: Iterable[Cell]) -> Iterator[list[pb.Cell]]:
+    def _chunks(self, cells: Iterable[Cell]) -> Iterator[list[Cell]]:
         most = self.limits().max_cells_per_append
-        chunk: list[pb.Cell] = []
+        chunk: list[Cell] = []
         size = 0
         for cell in cells:
             if chunk and (len(chunk) == most or size + len(cell.sealed) > APPEND_BYTES):
                 yield chunk
                 chunk, size = [], 0
-            chunk.append(pb.Cell(tag=cell.tag, cell_id=cell.cell_id, sealed=cell.sealed))
+            chunk.append(cell)
             size += len(cell.sealed)
         if chunk:
             yield chunk
@@ -170,7 +187,7 @@ class Storage:
         asked = frozenset(tags)
         predicate = pb.Predicate(any_of_tags=pb.AnyOfTags(tags=tags))
         stream = self._stub.Select(
-            pb.SelectRequest(predicate=predicate, page_bytes=PAGE_BYTES), timeout=_DEADLINE_SECONDS
+            pb.SelectRequest(predicate=predicate, page_bytes=PAGE_BYTES), timeout=DEADLINE_SECONDS
         )
         last = (b"", b"")
         try:
@@ -187,6 +204,8 @@ def _check_page(cells: Sequence[pb.Cell], asked: frozenset[bytes], last: tuple[b
     """Every cell was asked for and follows the one before; so none comes twice."""
     for cell in cells:
         place = (cell.tag, cell.cell_id)
+        if len(cell.cell_id) != CELL_ID_BYTES:
+            raise AnswerInconsistentError(f"expected a cell id of {CELL_ID_BYTES} bytes, got {len(cell.cell_id):,}")
         if cell.tag not in asked:
             raise AnswerInconsistentError("the storage server sent a cell that was not asked for")
         if place <= last:

@@ -34,6 +34,8 @@ BY_REASON: Mapping[int, type[errors.PrivacyPleaseError]] = MappingProxyType(
         ErrorReason.ERROR_REASON_WRONG_PASSPHRASE: errors.WrongPassphraseError,
         ErrorReason.ERROR_REASON_UNKNOWN_IDENTITY: errors.CertificateError,
         ErrorReason.ERROR_REASON_INTERNAL: errors.InternalError,
+        ErrorReason.ERROR_REASON_CELLS_MISSING: errors.CellsMissingError,
+        ErrorReason.ERROR_REASON_CELLS_UNEXPECTED: errors.CellsUnexpectedError,
     }
 )
 """One class for each reason; a test proves the table complete."""

@@ -138,6 +138,22 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Status: UNAUTHENTICATED.
     """
+    ERROR_REASON_CELLS_MISSING: _ErrorReason.ValueType  # 16
+    """The storage server withheld cells: fewer came under a tag than the proxy's ledger says are stored. No part of the
+    answer is given.
+
+        { "reason": "ERROR_REASON_CELLS_MISSING", "domain": "proxy.privacyplease", "metadata": { "tags": "1" } }
+
+    Status: DATA_LOSS.
+    """
+    ERROR_REASON_CELLS_UNEXPECTED: _ErrorReason.ValueType  # 17
+    """The storage server returned cells that, by the proxy's ledger, are not or no longer part of the store, whether or not
+    others were withheld for them. No part of the answer is given.
+
+        { "reason": "ERROR_REASON_CELLS_UNEXPECTED", "domain": "proxy.privacyplease", "metadata": { "tags": "1" } }
+
+    Status: DATA_LOSS.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why the proxy refused a call. The reason's name is the `reason` of the `google.rpc.ErrorInfo` in the status details;
@@ -259,5 +275,21 @@ certificate that is not genuine, or none, never gets as far as a status: the con
     { "reason": "ERROR_REASON_UNKNOWN_IDENTITY", "domain": "proxy.privacyplease" }
 
 Status: UNAUTHENTICATED.
+"""
+ERROR_REASON_CELLS_MISSING: ErrorReason.ValueType  # 16
+"""The storage server withheld cells: fewer came under a tag than the proxy's ledger says are stored. No part of the
+answer is given.
+
+    { "reason": "ERROR_REASON_CELLS_MISSING", "domain": "proxy.privacyplease", "metadata": { "tags": "1" } }
+
+Status: DATA_LOSS.
+"""
+ERROR_REASON_CELLS_UNEXPECTED: ErrorReason.ValueType  # 17
+"""The storage server returned cells that, by the proxy's ledger, are not or no longer part of the store, whether or not
+others were withheld for them. No part of the answer is given.
+
+    { "reason": "ERROR_REASON_CELLS_UNEXPECTED", "domain": "proxy.privacyplease", "metadata": { "tags": "1" } }
+
+Status: DATA_LOSS.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
