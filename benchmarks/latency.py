@@ -25,7 +25,7 @@ from tests.services.consumer import ConsumerProcess
 from tests.services.kafka import Kafka
 from tests.services.mariadb import MariaDB
 from tests.services.patience import eventually
-from tests.services.stack import stack
+from tests.services.stack import Stack, stack
 
 _PROBERS = 4
 _TICK_S = 0.01
@@ -47,10 +47,11 @@ def main() -> None:
         stack(database.create_database("latency")) as running,
     ):
         topic = kafka.create_topic()
-        with ConsumerProcess(Path(folder), running.proxy, kafka.bootstrap, topic) as consumer:
+        place = Path(folder), running.proxy, kafka.bootstrap, topic
+        with ConsumerProcess(*place, certificates=running.certificates) as consumer:
             if not eventually(lambda: "partitions taken" in consumer.log, 60):
                 raise RuntimeError(f"the consumer did not start:\n{consumer.log}")
-            latencies, sent, took = _measured(kafka.bootstrap, topic, running.proxy, flags.rate, flags.seconds)
+            latencies, sent, took = _measured(kafka.bootstrap, topic, running, flags.rate, flags.seconds)
             consumer.stop()
     cuts = statistics.quantiles(latencies, n=100, method="inclusive")
     shown = ", ".join(f"p{percent} {cuts[percent - 1]:.3f} s" for percent in (50, 95, 99))
@@ -58,7 +59,7 @@ def main() -> None:
     print(f"event to answer: {shown}, most {max(latencies):.3f} s")
 
 
-def _measured(bootstrap: str, topic: str, proxy: str, rate: int, seconds: float) -> tuple[list[float], int, float]:
+def _measured(bootstrap: str, topic: str, running: Stack, rate: int, seconds: float) -> tuple[list[float], int, float]:
     """Latencies in seconds; how many sessions were sent, and in how many seconds."""
     stream = _Stream(bootstrap, topic, rate)
     began = time.monotonic()
@@ -66,7 +67,7 @@ def _measured(bootstrap: str, topic: str, proxy: str, rate: int, seconds: float)
     sender.start()
     time.sleep(_WARM_UP_S)
     latencies: list[float] = []
-    probers = [threading.Thread(target=_probe, args=(stream, proxy, latencies)) for _ in range(_PROBERS)]
+    probers = [threading.Thread(target=_probe, args=(stream, running, latencies)) for _ in range(_PROBERS)]
     for each in probers:
         each.start()
     sender.join()
@@ -108,9 +109,9 @@ class _Stream:
             self.sent += 1
 
 
-def _probe(stream: _Stream, proxy: str, latencies: list[float]) -> None:
+def _probe(stream: _Stream, running: Stack, latencies: list[float]) -> None:
     chance = random.Random(threading.get_ident())
-    with Client(proxy) as client:
+    with Client(running.proxy, certificates=running.certificates) as client:
         while not stream.over:
             time.sleep(chance.uniform(0, 0.2))  # not in step with the consumer's batches
             device = "06:" + ":".join(f"{chance.randrange(256):02x}" for _ in range(5))

@@ -90,19 +90,19 @@ class Pipeline:
         storage, self.proxy = (f"127.0.0.1:{port}" for port in _free_ports(2))
         server = enter(self._server(storage, mariadb.create_database("crashes")))
         proxy = enter(self._proxy(storage))
-        self.client = enter(Client(self.proxy))
+        self.client = enter(Client(self.proxy, insecure=True))
         if not eventually(self._serves, 60):
             raise RuntimeError(f"the proxy did not start:\n{proxy.log}")
         self.consumers = [enter(self._consumer(name)) for name in ("consumer-1", "consumer-2")]
         self._parts: dict[str, Part] = {"proxy": proxy, "server": server, "mariadb": mariadb, "kafka": kafka}
 
     def _server(self, address: str, url: str) -> Daemon:
-        arguments = ["-m", "privacyplease.server", "--listen", address]
+        arguments = ["-m", "privacyplease.server", "--insecure", "--listen", address]
         return Daemon("server", arguments, self._folder, PRIVACYPLEASE_STORAGE=url)
 
     def _proxy(self, storage: str) -> Daemon:
         home = ["--home", str(self._folder / "home"), "--storage-server", storage]
-        return Daemon("proxy", ["-m", "privacyplease.proxy", "--listen", self.proxy, *home], self._folder)
+        return Daemon("proxy", ["-m", "privacyplease.proxy", "--insecure", "--listen", self.proxy, *home], self._folder)
 
     def _consumer(self, name: str) -> ConsumerProcess:
         return ConsumerProcess(self._folder, self.proxy, self.bootstrap, self.topic, name=name)

@@ -65,7 +65,8 @@ class Site(NamedTuple):
 
     def ingest(self, *arguments: str) -> Any:
         """Runs `privacyplease ingest dlq …` and gives what it prints as JSON."""
-        command = ["-m", "privacyplease.cli", "--proxy", self.servers.proxy, "ingest", *arguments, "--json"]
+        target = ["--proxy", self.servers.proxy, "--certificates", str(self.servers.certificates)]
+        command = ["-m", "privacyplease.cli", *target, "ingest", *arguments, "--json"]
         place = ["--bootstrap", self.kafka.bootstrap, "--topic", self.topic]
         done = subprocess.run([sys.executable, *command, *place], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
@@ -97,7 +98,13 @@ def start(site: Site) -> Iterator[Start]:
 
         def one(*flags: str, name: str = "consumer") -> ConsumerProcess:
             process = ConsumerProcess(
-                site.folder, site.servers.proxy, site.kafka.bootstrap, site.topic, *flags, name=name
+                site.folder,
+                site.servers.proxy,
+                site.kafka.bootstrap,
+                site.topic,
+                *flags,
+                name=name,
+                certificates=site.servers.certificates,
             )
             return running.enter_context(process)
 
