@@ -46,7 +46,7 @@ def home(tmp_path: Path, storage: Served) -> Path:
 def killed(request: pytest.FixtureRequest, home: Path, storage: Served, tmp_path: Path) -> Iterator[int]:
     """How many batches were acknowledged by a proxy before it was killed."""
     address = tmp_path / "address"
-    where = ["--listen=127.0.0.1:0", f"--home={home}", f"--storage-server={storage.address}"]
+    where = ["--insecure", "--listen=127.0.0.1:0", f"--home={home}", f"--storage-server={storage.address}"]
     command = ["-m", "tests.services.faulty_proxy", request.param, *where, f"--address-file={address}"]
     with Daemon("proxy", command, tmp_path, PRIVACYPLEASE_PASSPHRASE=PASSPHRASE) as daemon:
         assert eventually(address.exists), daemon.log
@@ -56,7 +56,7 @@ def killed(request: pytest.FixtureRequest, home: Path, storage: Served, tmp_path
 def acknowledged(address: str) -> int:
     """Ingests until the proxy is gone."""
     seen = 0
-    with Client(address) as client:
+    with Client(address, insecure=True) as client:
         try:
             for _ in client.ingest("wifi", map(batch, range(1, BATCHES)), retry=lambda *_: None):
                 seen += 1
