@@ -58,7 +58,6 @@ def up(
     if detach:
         screen.out().print("stop with: privacyplease down")
     else:
-        screen.out().print("stop with Ctrl-C")
         _watch(home, running)
 
 
@@ -93,6 +92,7 @@ def _watch(home: Home, running: Running) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
+        screen.out().print("stop with Ctrl-C")
         while all(daemon.process() for daemon in running.daemons):
             time.sleep(_GLANCE_S)
     except KeyboardInterrupt:
