@@ -12,10 +12,12 @@
     ├── TryAgainError                try again: nothing is wrong with the request
     │   ├── ProxyUnreachableError        nobody answers at the proxy's address
     │   ├── StorageUnavailableError      the storage server or its database is away
+    │   ├── MasterKeyUnavailableError    the HSM, vault or KMS that holds the master key is away
     │   └── DeadlineExceededError        no answer in time
     ├── FaultError                   tell whoever runs the system: trying again does not help
     │   ├── KeyUnavailableError          the keyring is damaged or belongs to another master key
     │   ├── WrongPassphraseError         the proxy runs, but with a passphrase that does not open its keys
+    │   ├── MasterKeyRefusedError        the HSM, vault or KMS refuses to use the master key
     │   ├── StorageRefusedError          proxy and storage server do not fit together
     │   └── InternalError                a fault of the proxy; its log has the details
     └── TrustError                   never use the answer: the storage server tampered with the data, or lost some
@@ -118,6 +120,10 @@ class StorageUnavailableError(TryAgainError):
     """The proxy answers, but the storage server or its database is away."""
 
 
+class MasterKeyUnavailableError(TryAgainError):
+    """The proxy runs, but the HSM, vault or KMS that holds its master key cannot be reached or is sealed."""
+
+
 class DeadlineExceededError(TryAgainError):
     """No answer came in time."""
 
@@ -132,6 +138,10 @@ class KeyUnavailableError(FaultError):
 
 class WrongPassphraseError(FaultError):
     """The proxy runs, but its passphrase does not open its keys. It answers nothing until it has the right one."""
+
+
+class MasterKeyRefusedError(FaultError):
+    """The HSM, vault or KMS refuses to use the master key: it was disabled, deleted, or the permission revoked."""
 
 
 class StorageRefusedError(FaultError):

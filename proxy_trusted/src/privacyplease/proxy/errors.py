@@ -13,7 +13,9 @@
     │   └── MalformedBatchError
     ├── KeyringError            see to the keys
     │   ├── WrongPassphraseError
-    │   └── KeyUnavailableError
+    │   ├── KeyUnavailableError
+    │   ├── MasterKeyUnavailableError
+    │   └── MasterKeyRefusedError
     ├── StorageError            see to the storage server
     │   ├── StorageUnavailableError
     │   └── StorageRefusedError
@@ -116,6 +118,19 @@ class WrongPassphraseError(KeyringError):
 
 class KeyUnavailableError(KeyringError):
     """A data key does not open under the master key."""
+
+
+class MasterKeyUnavailableError(KeyringError):
+    """Whoever holds the master key (HSM, vault, KMS) does not answer now."""
+
+    reason = reasons.ERROR_REASON_MASTER_KEY_UNAVAILABLE
+    status = grpc.StatusCode.UNAVAILABLE
+
+
+class MasterKeyRefusedError(KeyringError):
+    """Whoever holds the master key answers, and refuses: it was revoked, disabled or deleted."""
+
+    reason = reasons.ERROR_REASON_MASTER_KEY_REFUSED
 
 
 class StorageError(ProxyError):

@@ -33,6 +33,8 @@ BY_REASON: Mapping[int, type[errors.PrivacyPleaseError]] = MappingProxyType(
         ErrorReason.ERROR_REASON_KEY_UNAVAILABLE: errors.KeyUnavailableError,
         ErrorReason.ERROR_REASON_WRONG_PASSPHRASE: errors.WrongPassphraseError,
         ErrorReason.ERROR_REASON_INTERNAL: errors.InternalError,
+        ErrorReason.ERROR_REASON_MASTER_KEY_UNAVAILABLE: errors.MasterKeyUnavailableError,
+        ErrorReason.ERROR_REASON_MASTER_KEY_REFUSED: errors.MasterKeyRefusedError,
     }
 )
 """One class for each reason; a test proves the table complete."""

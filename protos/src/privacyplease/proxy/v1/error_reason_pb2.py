@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)privacyplease/proxy/v1/error_reason.proto\x12\x16privacyplease.proxy.v1*\x8c\x04\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12 \n\x1c\x45RROR_REASON_INVALID_REQUEST\x10\x01\x12\"\n\x1e\x45RROR_REASON_MALFORMED_SUBJECT\x10\x02\x12!\n\x1d\x45RROR_REASON_INVALID_INTERVAL\x10\x03\x12 \n\x1c\x45RROR_REASON_UNKNOWN_DATASET\x10\x04\x12\x1f\n\x1b\x45RROR_REASON_UNKNOWN_COLUMN\x10\x05\x12$\n ERROR_REASON_PREDICATE_TOO_LARGE\x10\x06\x12 \n\x1c\x45RROR_REASON_MALFORMED_BATCH\x10\x07\x12\x1d\n\x19\x45RROR_REASON_CELL_DAMAGED\x10\x08\x12$\n ERROR_REASON_ANSWER_INCONSISTENT\x10\t\x12$\n ERROR_REASON_STORAGE_UNAVAILABLE\x10\n\x12 \n\x1c\x45RROR_REASON_STORAGE_REFUSED\x10\x0b\x12 \n\x1c\x45RROR_REASON_KEY_UNAVAILABLE\x10\x0c\x12!\n\x1d\x45RROR_REASON_WRONG_PASSPHRASE\x10\r\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x0e\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)privacyplease/proxy/v1/error_reason.proto\x12\x16privacyplease.proxy.v1*\xda\x04\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12 \n\x1c\x45RROR_REASON_INVALID_REQUEST\x10\x01\x12\"\n\x1e\x45RROR_REASON_MALFORMED_SUBJECT\x10\x02\x12!\n\x1d\x45RROR_REASON_INVALID_INTERVAL\x10\x03\x12 \n\x1c\x45RROR_REASON_UNKNOWN_DATASET\x10\x04\x12\x1f\n\x1b\x45RROR_REASON_UNKNOWN_COLUMN\x10\x05\x12$\n ERROR_REASON_PREDICATE_TOO_LARGE\x10\x06\x12 \n\x1c\x45RROR_REASON_MALFORMED_BATCH\x10\x07\x12\x1d\n\x19\x45RROR_REASON_CELL_DAMAGED\x10\x08\x12$\n ERROR_REASON_ANSWER_INCONSISTENT\x10\t\x12$\n ERROR_REASON_STORAGE_UNAVAILABLE\x10\n\x12 \n\x1c\x45RROR_REASON_STORAGE_REFUSED\x10\x0b\x12 \n\x1c\x45RROR_REASON_KEY_UNAVAILABLE\x10\x0c\x12!\n\x1d\x45RROR_REASON_WRONG_PASSPHRASE\x10\r\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x0e\x12\'\n#ERROR_REASON_MASTER_KEY_UNAVAILABLE\x10\x14\x12#\n\x1f\x45RROR_REASON_MASTER_KEY_REFUSED\x10\x15\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'privacyplease.proxy.v1.erro
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=70
-  _globals['_ERRORREASON']._serialized_end=594
+  _globals['_ERRORREASON']._serialized_end=672
 # @@protoc_insertion_point(module_scope)

@@ -130,6 +130,24 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Status: INTERNAL.
     """
+    ERROR_REASON_MASTER_KEY_UNAVAILABLE: _ErrorReason.ValueType  # 20
+    """Whoever holds the master key (an HSM, a vault, a KMS) cannot be reached, or is sealed. A proxy that met this when it
+    started answers nothing until it is started again; one that met it later needs only to be asked again.
+
+        { "reason": "ERROR_REASON_MASTER_KEY_UNAVAILABLE", "domain": "proxy.privacyplease",
+          "metadata": { "provider": "vault" } }
+
+    Status: UNAVAILABLE.
+    """
+    ERROR_REASON_MASTER_KEY_REFUSED: _ErrorReason.ValueType  # 21
+    """Whoever holds the master key refuses to use it: it was disabled or deleted, or the proxy's permission was revoked. The
+    message says which.
+
+        { "reason": "ERROR_REASON_MASTER_KEY_REFUSED", "domain": "proxy.privacyplease",
+          "metadata": { "provider": "aws-kms", "code": "DisabledException" } }
+
+    Status: FAILED_PRECONDITION.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why the proxy refused a call. The reason's name is the `reason` of the `google.rpc.ErrorInfo` in the status details;
@@ -243,5 +261,23 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 14
     { "reason": "ERROR_REASON_INTERNAL", "domain": "proxy.privacyplease", "metadata": { "id": "5f2c9a" } }
 
 Status: INTERNAL.
+"""
+ERROR_REASON_MASTER_KEY_UNAVAILABLE: ErrorReason.ValueType  # 20
+"""Whoever holds the master key (an HSM, a vault, a KMS) cannot be reached, or is sealed. A proxy that met this when it
+started answers nothing until it is started again; one that met it later needs only to be asked again.
+
+    { "reason": "ERROR_REASON_MASTER_KEY_UNAVAILABLE", "domain": "proxy.privacyplease",
+      "metadata": { "provider": "vault" } }
+
+Status: UNAVAILABLE.
+"""
+ERROR_REASON_MASTER_KEY_REFUSED: ErrorReason.ValueType  # 21
+"""Whoever holds the master key refuses to use it: it was disabled or deleted, or the proxy's permission was revoked. The
+message says which.
+
+    { "reason": "ERROR_REASON_MASTER_KEY_REFUSED", "domain": "proxy.privacyplease",
+      "metadata": { "provider": "aws-kms", "code": "DisabledException" } }
+
+Status: FAILED_PRECONDITION.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
