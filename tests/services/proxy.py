@@ -24,6 +24,7 @@ from privacyplease.proxy.v1 import (
     dead_letter_service_pb2_grpc,
     ingest_service_pb2,
     ingest_service_pb2_grpc,
+    keys_service_pb2_grpc,
     occupancy_service_pb2_grpc,
     presence_service_pb2_grpc,
     query_service_pb2,
@@ -49,6 +50,7 @@ class Proxied(NamedTuple):
     queries: query_service_pb2_grpc.QueryServiceStub
     stations: stations_service_pb2_grpc.StationsServiceStub
     letters: dead_letter_service_pb2_grpc.DeadLetterServiceStub
+    keys: keys_service_pb2_grpc.KeysServiceStub
 
     def ingest(
         self, dataset: str, *batches: pa.Table | Sequence[dict[str, Any]]
@@ -93,6 +95,7 @@ def proxying(
                 query_service_pb2_grpc.QueryServiceStub(channel),
                 stations_service_pb2_grpc.StationsServiceStub(channel),
                 dead_letter_service_pb2_grpc.DeadLetterServiceStub(channel),
+                keys_service_pb2_grpc.KeysServiceStub(channel),
             )
     finally:
         proxy.stop(0)

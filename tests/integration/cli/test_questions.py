@@ -151,6 +151,24 @@ def test_what_is_refused_says_why(run: Any, arguments: list[str], code: int, wor
     assert "Traceback" not in result.stderr
 
 
+def test_keys_are_listed(run: Any) -> None:
+    found = _json(run, "keys", "list", "--dataset", "wifi")
+    assert found["master_key"] == "passphrase"
+    (wifi,) = found["datasets"]
+    assert {epoch["state"] for epoch in wifi["epochs"]} == {"in use"}
+    assert (wifi["epochs"][0]["destroyed_at"], wifi["retain"]) == (None, None)
+    assert "in use, made 20" in run("keys", "list").stdout
+
+
+def test_destroying_asks_first_and_needs_one_choice(run: Any) -> None:
+    refused = run("keys", "destroy", "wifi", "--before", "2020-01-01", "--epoch", "2020-01-01")
+    assert (refused.returncode, "either --before or --epoch" in refused.stderr) == (2, True)
+    assert run("keys", "destroy", "wifi", "--before", "2020-01-01").stdout == "nothing to destroy\n"
+    unsaid = run("keys", "destroy", "wifi", "--before", "now", text="n\n")
+    assert (unsaid.returncode, unsaid.stdout.strip()) == (130, "")
+    assert "This erases all records of wifi that start in:" in unsaid.stderr
+
+
 def test_status_shows_the_store(run: Any) -> None:
     found = _json(run, "status")
     assert found["healthy"]
@@ -159,3 +177,12 @@ def test_status_shows_the_store(run: Any) -> None:
     (wifi,) = (keyring for keyring in found["keyrings"] if keyring["dataset"] == "wifi")
     assert len(wifi["epochs"]) == 2
     assert "MiB" in run("status").stdout
+
+
+def test_what_is_destroyed_is_gone(run: Any) -> None:
+    """The last test of this file."""
+    done = _json(run, "keys", "destroy", "wifi", "--before", "now", "--yes")
+    assert {epoch["state"] for epoch in done["epochs"]} == {"destroyed"}
+    assert done["cells"] > 0
+    assert _json(run, "count", *DAY) == {"distinct_devices": 0}
+    assert "destroyed 20" in run("keys", "list").stdout

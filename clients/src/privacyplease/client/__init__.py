@@ -27,6 +27,7 @@ from privacyplease.client.blocking import Client
 from privacyplease.client.catalogue import Column, Dataset, Index, Keyring, Status, Storage
 from privacyplease.client.errors import PrivacyPleaseError
 from privacyplease.client.ingestion import Ack, IngestSummary, Rejection
+from privacyplease.client.keys import DatasetKeys, Destroyed, Epoch, EpochState, Keys
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCount, PlaceCounts, Series, Step
 from privacyplease.client.presence import Presence, Session, Sessions
 from privacyplease.client.records import AsyncRecords, Records
@@ -48,9 +49,14 @@ __all__ = [
     "Client",
     "Column",
     "Dataset",
+    "DatasetKeys",
+    "Destroyed",
+    "Epoch",
+    "EpochState",
     "Index",
     "IngestSummary",
     "Keyring",
+    "Keys",
     "Occupancy",
     "Peak",
     "PlaceCount",

@@ -8,12 +8,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from privacyplease.client._internal import answers, letters, requests
+from privacyplease.client._internal import keys as life_of_keys
 from privacyplease.client._internal.channel import open_async, open_blocking
 from privacyplease.client._internal.patience import Retry, for_a_minute
 from privacyplease.client._internal.statuses import translated
 from privacyplease.client._internal.timeouts import QUERY_S, STALL_S
 from privacyplease.client.catalogue import Dataset, Status
 from privacyplease.client.ingestion import Ack
+from privacyplease.client.keys import Destroyed, Keys
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts
 from privacyplease.client.presence import Presence
 from privacyplease.client.records import AsyncRecords
@@ -22,6 +24,8 @@ from privacyplease.proxy.v1.admin_service_pb2 import GetStatusRequest
 from privacyplease.proxy.v1.admin_service_pb2_grpc import AdminServiceStub
 from privacyplease.proxy.v1.dead_letter_service_pb2_grpc import DeadLetterServiceStub
 from privacyplease.proxy.v1.ingest_service_pb2_grpc import IngestServiceStub
+from privacyplease.proxy.v1.keys_service_pb2 import ListKeysRequest
+from privacyplease.proxy.v1.keys_service_pb2_grpc import KeysServiceStub
 from privacyplease.proxy.v1.occupancy_service_pb2_grpc import OccupancyServiceStub
 from privacyplease.proxy.v1.presence_service_pb2_grpc import PresenceServiceStub
 from privacyplease.proxy.v1.query_service_pb2 import ListDatasetsRequest, QueryRequest, QueryResponse
@@ -56,6 +60,7 @@ class AsyncClient:
         self._stations = StationsServiceStub(self._channel)
         self._letters = DeadLetterServiceStub(self._channel)
         self._admin = AdminServiceStub(self._channel)
+        self._keys = KeysServiceStub(self._channel)
 
     async def presence(
         self,
@@ -161,6 +166,22 @@ class AsyncClient:
     async def status(self) -> Status:
         """As `Client.status`."""
         return answers.status(await self._answer(self._admin.GetStatus, GetStatusRequest()))
+
+    async def keys(self, dataset: str | None = None) -> Keys:
+        """As `Client.keys`."""
+        return life_of_keys.keys(await self._answer(self._keys.ListKeys, ListKeysRequest(dataset=dataset or "")))
+
+    async def destroy_epochs(
+        self,
+        dataset: str,
+        *,
+        before: datetime | None = None,
+        containing: datetime | None = None,
+        dry_run: bool = False,
+    ) -> Destroyed:
+        """As `Client.destroy_epochs`."""
+        request = life_of_keys.destroy(dataset, before, containing, dry_run)
+        return life_of_keys.destroyed(await self._answer(self._keys.DestroyEpochs, request))
 
     async def close(self) -> None:
         """Closes the channel; what still runs on it fails."""

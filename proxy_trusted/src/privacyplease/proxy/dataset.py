@@ -65,6 +65,7 @@ class Dataset:
         duration: The column that says for how long.
         timeline: How it divides time.
         indexes: Its indexes by name.
+        retain: For how long its records are kept, in ms; None for ever.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Dataset:
     duration: str
     timeline: Timeline
     indexes: dict[str, Index]
+    retain: int | None = None
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -173,8 +175,9 @@ def _dataset(entries: dict[str, Any]) -> Dataset:
         name=_name("name", _take(entries, "name", str)),
         title=_take(entries, "title", str),
         columns=columns,
-        timeline=Timeline(base=_width(entries), epoch=_epoch(entries)),
+        timeline=Timeline(base=_width(entries, "base_width"), epoch=_epoch(entries)),
         indexes=_indexes(_take(entries, "indexes", dict), columns, roles),
+        retain=_width(entries, "retain") if "retain" in entries else None,
         **roles,
     )
     if entries:
@@ -214,11 +217,11 @@ def _role(entries: dict[str, Any], role: str, columns: dict[str, ColumnType]) ->
     return column
 
 
-def _width(entries: dict[str, Any]) -> int:
-    text = _take(entries, "base_width", str)
+def _width(entries: dict[str, Any], name: str) -> int:
+    text = _take(entries, name, str)
     match = _WIDTH.fullmatch(text)
     if not match:
-        raise ConfigurationError(f'base_width: expected a width such as "1h", got {text!r}')
+        raise ConfigurationError(f'{name}: expected a width such as "1h", got {text!r}')
     return int(match[1]) * (_UNITS[match[2]] // timedelta(milliseconds=1))
 
 

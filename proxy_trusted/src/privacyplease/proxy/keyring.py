@@ -7,6 +7,7 @@ whose data key is destroyed is erased.
 from __future__ import annotations
 
 import threading
+import time
 
 from sqlalchemy import Engine, select
 from sqlalchemy.dialects.sqlite import insert
@@ -35,12 +36,26 @@ class Keyring:
         with self._store.connect() as connection:
             return list(connection.scalars(query))
 
+    def made(self, dataset: str) -> dict[int, int | None]:
+        """When the key of each epoch was made, in ms since 1970; None where that is not known."""
+        query = select(data_keys.c.epoch, data_keys.c.made_at).where(data_keys.c.dataset == dataset)
+        with self._store.connect() as connection:
+            return {row.epoch: row.made_at for row in connection.execute(query)}
+
+    def forget(self, dataset: str, epoch: int) -> None:
+        """Drops what is in memory of an epoch whose key was destroyed."""
+        with self._lock:
+            self._opened.pop((dataset, epoch), None)
+            for name in [name for name in self._derived if name[:2] == (dataset, epoch)]:
+                del self._derived[name]
+
     def ensure(self, dataset: str, epoch: int) -> None:
         """Makes the epoch's data key durable unless there is one. Of two proxies that try at once, one wins."""
         if (dataset, epoch) in self._opened:
             return
         wrapped = self._master.wrap(Key.generate(), _associated(dataset, epoch))
-        row = insert(data_keys).values(dataset=dataset, epoch=epoch, wrapped=wrapped).on_conflict_do_nothing()
+        new = {"dataset": dataset, "epoch": epoch, "wrapped": wrapped, "made_at": int(time.time() * 1_000)}
+        row = insert(data_keys).values(new).on_conflict_do_nothing()
         with self._store.begin() as connection:
             connection.execute(row)
         self._open(dataset, epoch)

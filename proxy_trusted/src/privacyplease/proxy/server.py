@@ -13,6 +13,8 @@ from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
 from privacyplease.proxy import dataset, trusted_store
+from privacyplease.proxy.erasing import Erasing, Retention
+from privacyplease.proxy.erasures import Erasures
 from privacyplease.proxy.errors import KeyringError
 from privacyplease.proxy.extents import Extents
 from privacyplease.proxy.home import Home
@@ -25,6 +27,7 @@ from privacyplease.proxy.sealing import Sealing
 from privacyplease.proxy.search import Search
 from privacyplease.proxy.services.admin import AdminService
 from privacyplease.proxy.services.ingest import IngestService
+from privacyplease.proxy.services.keys import KeysService
 from privacyplease.proxy.services.letters import DeadLetterService
 from privacyplease.proxy.services.occupancy import OccupancyService
 from privacyplease.proxy.services.presence import PresenceService
@@ -38,6 +41,8 @@ from privacyplease.proxy.v1 import (
     dead_letter_service_pb2_grpc,
     ingest_service_pb2,
     ingest_service_pb2_grpc,
+    keys_service_pb2,
+    keys_service_pb2_grpc,
     occupancy_service_pb2,
     occupancy_service_pb2_grpc,
     presence_service_pb2,
@@ -52,6 +57,7 @@ CONTRACTS = (
     admin_service_pb2.DESCRIPTOR,
     dead_letter_service_pb2.DESCRIPTOR,
     ingest_service_pb2.DESCRIPTOR,
+    keys_service_pb2.DESCRIPTOR,
     occupancy_service_pb2.DESCRIPTOR,
     presence_service_pb2.DESCRIPTOR,
     query_service_pb2.DESCRIPTOR,
@@ -99,6 +105,7 @@ class Proxy:
         """
         self._health = health.HealthServicer()
         self.locked: KeyringError | None = None
+        self._retention: Retention | None = None
         try:
             register = self._services(settings)
         except KeyringError as error:
@@ -124,10 +131,14 @@ class Proxy:
         state = health_pb2.HealthCheckResponse.NOT_SERVING if self.locked else health_pb2.HealthCheckResponse.SERVING
         for service in ("", *SERVICES):
             self._health.set(service, state)
+        if self._retention:
+            self._retention.start()
 
     def stop(self, grace: float) -> None:
         """Says NOT_SERVING, lets running calls finish for `grace` seconds, and ends."""
         self._health.enter_graceful_shutdown()
+        if self._retention:
+            self._retention.stop()
         self.grpc.stop(grace).wait()
 
     def _services(self, settings: Settings) -> Callable[[grpc.Server], None]:
@@ -138,11 +149,16 @@ class Proxy:
         layouts.check(datasets)
         storage = Storage.connect(settings.storage)
         search = Search(storage, keyring, layouts, extents, settings.most_tags)
-        ingest = IngestService(datasets, Sealing(keyring, layouts, extents), layouts, storage)
+        erasures = Erasures(store)
+        erasing = Erasing(datasets, keyring, extents, storage, erasures)
+        self._retention = Retention(datasets, erasing)
+        ingest = IngestService(datasets, Sealing(keyring, layouts, extents), layouts, storage, erasures)
+        keys = KeysService(datasets, keyring, erasures, erasing, settings.home.master_key_choice)
 
         def register(server: grpc.Server) -> None:
             admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminService(datasets, keyring, storage), server)
             ingest_service_pb2_grpc.add_IngestServiceServicer_to_server(ingest, server)
+            keys_service_pb2_grpc.add_KeysServiceServicer_to_server(keys, server)
             occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(
                 OccupancyService(datasets, search), server
             )

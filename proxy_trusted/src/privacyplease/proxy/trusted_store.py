@@ -9,7 +9,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import BigInteger, Column, Engine, Integer, LargeBinary, MetaData, String, Table, create_engine, event
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Engine,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+    inspect,
+    text,
+)
 from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
@@ -22,6 +35,17 @@ data_keys = Table(
     Column("dataset", String(64), primary_key=True),
     Column("epoch", Integer, primary_key=True),
     Column("wrapped", LargeBinary, nullable=False),
+    # When it was made, in ms since 1970; null where a version of the proxy made it that did not note that.
+    Column("made_at", BigInteger),
+)
+
+# Epochs that are erased, with the time in ms since 1970, or about to be, without. Rows are never removed.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("dataset", String(64), primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("erased_at", BigInteger),
 )
 
 # For each epoch and level the buckets that hold data, first to last: what lies outside need not be asked for.
@@ -61,7 +85,15 @@ def open_store(path: Path) -> Engine:
     engine = create_engine(URL.create("sqlite", database=str(path)))
     event.listen(engine, "connect", _make_durable)
     metadata.create_all(engine)
+    _bring_up_to_date(engine)
     return engine
+
+
+def _bring_up_to_date(engine: Engine) -> None:
+    """Adds what a store lacks that an earlier version made."""
+    if "made_at" not in {column["name"] for column in inspect(engine).get_columns("data_keys")}:
+        with engine.begin() as connection:
+            connection.execute(text("ALTER TABLE data_keys ADD COLUMN made_at BIGINT"))
 
 
 def _make_durable(connection: DBAPIConnection, _record: object) -> None:
@@ -69,4 +101,5 @@ def _make_durable(connection: DBAPIConnection, _record: object) -> None:
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA busy_timeout = 10000")
+    cursor.execute("PRAGMA secure_delete = ON")  # the bytes of a destroyed key are overwritten
     cursor.close()

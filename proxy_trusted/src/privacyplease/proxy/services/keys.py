@@ -1,0 +1,100 @@
+"""KeysService: the life of keys, for whoever answers for them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from privacyplease.proxy import requests
+from privacyplease.proxy.dataset import Dataset
+from privacyplease.proxy.erasing import Erasing
+from privacyplease.proxy.erasures import Erasures
+from privacyplease.proxy.errors import InvalidRequestError
+from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.rpc import answering
+from privacyplease.proxy.v1 import keys_service_pb2 as pb
+from privacyplease.proxy.v1 import keys_service_pb2_grpc as pb_grpc
+
+
+class KeysService(pb_grpc.KeysServiceServicer):
+    """Lists and destroys."""
+
+    def __init__(
+        self, datasets: Mapping[str, Dataset], keyring: Keyring, erasures: Erasures, erasing: Erasing, master: str
+    ) -> None:
+        """Takes the parts.
+
+        Args:
+            datasets: The data sets.
+            keyring: Their keys.
+            erasures: What is erased.
+            erasing: What erases.
+            master: Who holds the master key, as it may be shown.
+        """
+        self._datasets = dict(datasets)
+        self._keyring = keyring
+        self._erasures = erasures
+        self._erasing = erasing
+        self._master = master
+
+    @answering
+    def ListKeys(  # noqa: N802
+        self, request: pb.ListKeysRequest, _context: grpc.ServicerContext
+    ) -> pb.ListKeysResponse:
+        """See the contract."""
+        names = [requests.dataset(request.dataset, self._datasets).name] if request.dataset else sorted(self._datasets)
+        listed = [self._list(self._datasets[name]) for name in names]
+        return pb.ListKeysResponse(master_key=self._master, datasets=listed)
+
+    @answering
+    def DestroyEpochs(  # noqa: N802
+        self, request: pb.DestroyEpochsRequest, _context: grpc.ServicerContext
+    ) -> pb.DestroyEpochsResponse:
+        """See the contract."""
+        dataset = requests.dataset(request.dataset, self._datasets)
+        epochs = self._chosen(request, dataset)
+        cells = 0 if request.dry_run else self._erasing.erase(dataset, epochs)
+        listed = self._list(dataset).epochs
+        chosen = {epoch * dataset.timeline.epoch for epoch in epochs}
+        found = [epoch for epoch in listed if epoch.start.ToMilliseconds() in chosen]
+        return pb.DestroyEpochsResponse(epochs=found, cells=cells)
+
+    def _chosen(self, request: pb.DestroyEpochsRequest, dataset: Dataset) -> list[int]:
+        now = int(time.time() * 1_000)
+        which = request.WhichOneof("which")
+        if which is None:
+            raise InvalidRequestError("expected before or containing, got neither", field="which")
+        at = requests.instant(getattr(request, which), which)
+        if which == "before":
+            return self._erasing.ended(dataset, min(at, now))
+        epoch = at // dataset.timeline.epoch
+        if (epoch + 1) * dataset.timeline.epoch > now:
+            raise InvalidRequestError("expected a period that has ended", field=which)
+        return [known for known in self._erasing.ended(dataset, now) if known == epoch]
+
+    def _list(self, dataset: Dataset) -> pb.DatasetKeys:
+        width = dataset.timeline.epoch
+        made = self._keyring.made(dataset.name)
+        erased = {erasure.epoch: erasure for erasure in self._erasures.of(dataset.name)}
+        listed = []
+        for epoch in sorted({*made, *erased}):
+            entry = pb.Epoch(start=_stamp(epoch * width), end=_stamp((epoch + 1) * width))
+            entry.state = pb.EPOCH_STATE_BEING_DESTROYED if epoch in erased else pb.EPOCH_STATE_IN_USE
+            if at := made.get(epoch):
+                entry.made_at.CopyFrom(_stamp(at))
+            if epoch in erased and (at := erased[epoch].erased_at):
+                entry.state = pb.EPOCH_STATE_DESTROYED
+                entry.destroyed_at.CopyFrom(_stamp(at))
+            listed.append(entry)
+        retain = None if dataset.retain is None else Duration(seconds=dataset.retain // 1_000)
+        return pb.DatasetKeys(dataset=dataset.name, retain=retain, epochs=listed)
+
+
+def _stamp(millis: int) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromMilliseconds(millis)
+    return stamp
