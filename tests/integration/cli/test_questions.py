@@ -179,6 +179,15 @@ def test_status_shows_the_store(run: Any) -> None:
     assert "MiB" in run("status").stdout
 
 
+def test_a_rotated_master_key_changes_no_answer(run: Any) -> None:
+    counted = _json(run, "count", *DAY)
+    refused = run("keys", "rotate-master", "--to", "nobody:x", "--yes")
+    assert (refused.returncode, "expected one of passphrase, pkcs11:…" in refused.stderr) == (3, True)
+    found = _json(run, "keys", "rotate-master", "--yes", PRIVACYPLEASE_NEW_PASSPHRASE="new and long")
+    assert (found["master_key"], found["keys"] > 0) == ("passphrase", True)
+    assert _json(run, "count", *DAY) == counted
+
+
 def test_what_is_destroyed_is_gone(run: Any) -> None:
     """The last test of this file."""
     done = _json(run, "keys", "destroy", "wifi", "--before", "now", "--yes")

@@ -24,7 +24,7 @@ from privacyplease.proxy.v1.admin_service_pb2 import GetStatusRequest
 from privacyplease.proxy.v1.admin_service_pb2_grpc import AdminServiceStub
 from privacyplease.proxy.v1.dead_letter_service_pb2_grpc import DeadLetterServiceStub
 from privacyplease.proxy.v1.ingest_service_pb2_grpc import IngestServiceStub
-from privacyplease.proxy.v1.keys_service_pb2 import ListKeysRequest
+from privacyplease.proxy.v1.keys_service_pb2 import ListKeysRequest, RotateMasterRequest
 from privacyplease.proxy.v1.keys_service_pb2_grpc import KeysServiceStub
 from privacyplease.proxy.v1.occupancy_service_pb2_grpc import OccupancyServiceStub
 from privacyplease.proxy.v1.presence_service_pb2_grpc import PresenceServiceStub
@@ -170,6 +170,11 @@ class AsyncClient:
     async def keys(self, dataset: str | None = None) -> Keys:
         """As `Client.keys`."""
         return life_of_keys.keys(await self._answer(self._keys.ListKeys, ListKeysRequest(dataset=dataset or "")))
+
+    async def rotate_master(self, master_key: str = "passphrase", *, passphrase: str = "") -> int:
+        """As `Client.rotate_master`."""
+        request = RotateMasterRequest(master_key=master_key, passphrase=passphrase)
+        return (await self._answer(self._keys.RotateMaster, request)).keys
 
     async def destroy_epochs(
         self,

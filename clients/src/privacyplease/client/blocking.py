@@ -24,7 +24,7 @@ from privacyplease.proxy.v1.admin_service_pb2 import GetStatusRequest
 from privacyplease.proxy.v1.admin_service_pb2_grpc import AdminServiceStub
 from privacyplease.proxy.v1.dead_letter_service_pb2_grpc import DeadLetterServiceStub
 from privacyplease.proxy.v1.ingest_service_pb2_grpc import IngestServiceStub
-from privacyplease.proxy.v1.keys_service_pb2 import ListKeysRequest
+from privacyplease.proxy.v1.keys_service_pb2 import ListKeysRequest, RotateMasterRequest
 from privacyplease.proxy.v1.keys_service_pb2_grpc import KeysServiceStub
 from privacyplease.proxy.v1.occupancy_service_pb2_grpc import OccupancyServiceStub
 from privacyplease.proxy.v1.presence_service_pb2_grpc import PresenceServiceStub
@@ -224,6 +224,19 @@ class Client:
             dataset: Only this data set.
         """
         return life_of_keys.keys(self._answer(self._keys.ListKeys, ListKeysRequest(dataset=dataset or "")))
+
+    def rotate_master(self, master_key: str = "passphrase", *, passphrase: str = "") -> int:
+        """Puts a new master key in force: every data key is wrapped anew, and no cell is touched.
+
+        Args:
+            master_key: Who holds it: "passphrase", "pkcs11:…", "vault:…" or "aws-kms:…".
+            passphrase: Its passphrase, if it is one; without, the proxy makes one up and keeps it in its home.
+
+        Returns:
+            How many data keys were wrapped anew.
+        """
+        request = RotateMasterRequest(master_key=master_key, passphrase=passphrase)
+        return (self._answer(self._keys.RotateMaster, request)).keys
 
     def destroy_epochs(
         self,

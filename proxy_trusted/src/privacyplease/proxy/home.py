@@ -6,6 +6,7 @@
     ├── master.toml     only where somebody else holds the master key: who (`master_key = "vault:…"`)
     ├── master.key      the master key, opened by the passphrase
     ├── passphrase      only where nobody gave one: made on first use, for its owner's eyes alone
+    ├── master-…/       after a rotation: the three above, of the master key in force (`rotation.py`)
     ├── trusted.db      wrapped data keys and what else must outlive the process
     └── datasets/       definitions of data sets, besides those that ship
 """
@@ -21,6 +22,9 @@ from pathlib import Path
 from privacyplease.proxy import masterkey, masterkeys
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.masterkey import MasterKey
+
+# What describes a master key.
+MASTER_FILES = ("master.toml", "master.key", "passphrase")
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.letters import Letters
 from privacyplease.proxy.predicate import MOST_TAGS
+from privacyplease.proxy.rotation import Rotation, described_by, folder_in_force
 from privacyplease.proxy.rpc import status
 from privacyplease.proxy.sealing import Sealing
 from privacyplease.proxy.search import Search
@@ -143,9 +144,11 @@ class Proxy:
 
     def _services(self, settings: Settings) -> Callable[[grpc.Server], None]:
         datasets = dataset.load(settings.home.datasets)
-        master = settings.home.master_key(settings.passphrase)
-        store = trusted_store.open_store(settings.home.trusted_store)
-        keyring, layouts, extents = Keyring(store, master), Layouts(store), Extents(store)
+        home = settings.home
+        folder = _folder_in_force(home)
+        master = described_by(home, folder).master_key(settings.passphrase)
+        store = trusted_store.open_store(home.trusted_store)
+        keyring, layouts, extents = Keyring(store, master, folder), Layouts(store), Extents(store)
         layouts.check(datasets)
         storage = Storage.connect(settings.storage)
         search = Search(storage, keyring, layouts, extents, settings.most_tags)
@@ -153,7 +156,7 @@ class Proxy:
         erasing = Erasing(datasets, keyring, extents, storage, erasures)
         self._retention = Retention(datasets, erasing)
         ingest = IngestService(datasets, Sealing(keyring, layouts, extents), layouts, storage, erasures)
-        keys = KeysService(datasets, keyring, erasures, erasing, settings.home.master_key_choice)
+        keys = KeysService(datasets, keyring, erasures, erasing, Rotation(home, store, keyring))
 
         def register(server: grpc.Server) -> None:
             admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminService(datasets, keyring, storage), server)
@@ -169,6 +172,11 @@ class Proxy:
             dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(letters, server)
 
         return register
+
+
+def _folder_in_force(home: Home) -> str:
+    """Makes no store: by an old one without a master key a home is known that has lost it."""
+    return folder_in_force(trusted_store.open_store(home.trusted_store)) if home.trusted_store.exists() else ""
 
 
 class _Locked(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone

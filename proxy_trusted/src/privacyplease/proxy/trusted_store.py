@@ -39,6 +39,14 @@ data_keys = Table(
     Column("made_at", BigInteger),
 )
 
+# The folder of the home that describes the master key by which all data keys are wrapped; no row: the home itself.
+master_keys = Table(
+    "master_keys",
+    metadata,
+    Column("one", Integer, primary_key=True, autoincrement=False),
+    Column("folder", String(64), nullable=False),
+)
+
 # Epochs that are erased, with the time in ms since 1970, or about to be, without. Rows are never removed.
 erasures = Table(
     "erasures",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -48,6 +50,39 @@ def list_(
             out.print(f"  {_line(epoch)}")
 
 
+@app.command("rotate-master")
+def rotate_master(
+    context: typer.Context,
+    to: Annotated[
+        str, typer.Option("--to", metavar="CHOICE", help="Who holds it: passphrase, pkcs11:…, vault:… or aws-kms:….")
+    ] = "passphrase",
+    new_passphrase_file: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, metavar="F", help="Holds the new passphrase.")
+    ] = None,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Put a new master key in force. It wraps all keys anew and touches no record.
+
+    The new passphrase comes from --new-passphrase-file or PRIVACYPLEASE_NEW_PASSPHRASE. Without either, the proxy makes
+    one up and keeps it in its home. PINs and tokens come from the proxy's own environment.
+
+    --json prints {"master_key", "keys"}.
+
+    Example: privacyplease keys rotate-master --new-passphrase-file new.txt
+    """
+    passphrase = _new_passphrase(new_passphrase_file) if to == "passphrase" else ""
+    if not yes:
+        screen.note("From then on the proxy starts with the new master key alone, and backups need the old one.")
+        typer.confirm("Rotate the master key?", abort=True, err=True)
+    with connect(context) as client:
+        keys = client.rotate_master(to, passphrase=passphrase)
+    if json:
+        screen.print_json({"master_key": to, "keys": keys})
+    else:
+        screen.out().print(f"master key  {screen.printable(to)}, {screen.counted(keys, 'key')} wrapped anew")
+
+
 @app.command()
 def destroy(
     context: typer.Context,
@@ -86,6 +121,13 @@ def destroy(
     else:
         what = f"{screen.counted(len(done.epochs), 'period')} of {dataset}, {screen.counted(done.cells, 'cell')}"
         screen.out().print(f"destroyed: {what}" if done.epochs else "nothing to destroy")
+
+
+def _new_passphrase(file: Path | None) -> str:
+    given = file.read_text().strip() if file else os.environ.get("PRIVACYPLEASE_NEW_PASSPHRASE")
+    if given == "":
+        raise typer.BadParameter("the new passphrase is empty")
+    return given or ""
 
 
 def _ask(dataset: str, doomed: tuple[Epoch, ...]) -> None:

@@ -180,6 +180,62 @@ class Epoch(_message.Message):
 Global___Epoch: _TypeAlias = Epoch  # noqa: Y015
 
 @_typing.final
+class RotateMasterRequest(_message.Message):
+    """The new master key."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MASTER_KEY_FIELD_NUMBER: _builtins.int
+    PASSPHRASE_FIELD_NUMBER: _builtins.int
+    master_key: _builtins.str
+    """Who holds it: "passphrase", which is meant where it is empty, "pkcs11:…", "vault:…" or "aws-kms:…", with the same
+    text as in the home's `master.toml`. The PIN or token comes from the proxy's own environment.
+    """
+    passphrase: _builtins.str
+    """Its passphrase, if it is one. Empty: one is made up and kept in the proxy's home. Without a new passphrase the proxy does
+    not start again.
+    """
+    def __init__(
+        self,
+        *,
+        master_key: _builtins.str = ...,
+        passphrase: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["master_key", b"master_key", "passphrase", b"passphrase"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateMasterRequest: _TypeAlias = RotateMasterRequest  # noqa: Y015
+
+@_typing.final
+class RotateMasterResponse(_message.Message):
+    """The new master key is in force."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MASTER_KEY_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    master_key: _builtins.str
+    """Who holds it."""
+    keys: _builtins.int
+    """How many data keys were wrapped anew."""
+    def __init__(
+        self,
+        *,
+        master_key: _builtins.str = ...,
+        keys: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "master_key", b"master_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateMasterResponse: _TypeAlias = RotateMasterResponse  # noqa: Y015
+
+@_typing.final
 class DestroyEpochsRequest(_message.Message):
     """What to destroy. Periods that have not ended cannot be: records of right now could not be stored."""
 

@@ -40,6 +40,11 @@ class KeysServiceStub:
                 request_serializer=privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.ListKeysRequest.SerializeToString,
                 response_deserializer=privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.ListKeysResponse.FromString,
                 _registered_method=True)
+        self.RotateMaster = channel.unary_unary(
+                '/privacyplease.proxy.v1.KeysService/RotateMaster',
+                request_serializer=privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.RotateMasterRequest.SerializeToString,
+                response_deserializer=privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.RotateMasterResponse.FromString,
+                _registered_method=True)
         self.DestroyEpochs = channel.unary_unary(
                 '/privacyplease.proxy.v1.KeysService/DestroyEpochs',
                 request_serializer=privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.DestroyEpochsRequest.SerializeToString,
@@ -54,6 +59,16 @@ class KeysServiceServicer:
     def ListKeys(self, request, context):
         """ListKeys tells of every data set which periods have a key and which were destroyed. No key and nothing derived from
         one has a field here. Cost: constant.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateMaster(self, request, context):
+        """RotateMaster puts a new master key in force: every data key is wrapped anew, and no cell is touched. Atomic: until it
+        is done the old master key opens everything, from then on the new one does, a crash in between included. What described
+        the old one in the proxy's home is deleted; a backup from before needs the old one. Cost: one unwrapping and one wrapping
+        for each period that has a key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -79,6 +94,11 @@ def add_KeysServiceServicer_to_server(servicer, server):
                     servicer.ListKeys,
                     request_deserializer=privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.ListKeysRequest.FromString,
                     response_serializer=privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.ListKeysResponse.SerializeToString,
+            ),
+            'RotateMaster': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateMaster,
+                    request_deserializer=privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.RotateMasterRequest.FromString,
+                    response_serializer=privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.RotateMasterResponse.SerializeToString,
             ),
             'DestroyEpochs': grpc.unary_unary_rpc_method_handler(
                     servicer.DestroyEpochs,
@@ -114,6 +134,33 @@ class KeysService:
             '/privacyplease.proxy.v1.KeysService/ListKeys',
             privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.ListKeysRequest.SerializeToString,
             privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.ListKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateMaster(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyplease.proxy.v1.KeysService/RotateMaster',
+            privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.RotateMasterRequest.SerializeToString,
+            privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.RotateMasterResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,12 @@ class KeysServiceStub:
     """ListKeys tells of every data set which periods have a key and which were destroyed. No key and nothing derived from
     one has a field here. Cost: constant.
     """
+    RotateMaster: _grpc.UnaryUnaryMultiCallable[_keys_service_pb2.RotateMasterRequest, _keys_service_pb2.RotateMasterResponse]
+    """RotateMaster puts a new master key in force: every data key is wrapped anew, and no cell is touched. Atomic: until it
+    is done the old master key opens everything, from then on the new one does, a crash in between included. What described
+    the old one in the proxy's home is deleted; a backup from before needs the old one. Cost: one unwrapping and one wrapping
+    for each period that has a key.
+    """
     DestroyEpochs: _grpc.UnaryUnaryMultiCallable[_keys_service_pb2.DestroyEpochsRequest, _keys_service_pb2.DestroyEpochsResponse]
     """DestroyEpochs erases periods for good: their keys are destroyed, so that no copy of the store, however old, can ever
     be opened for them, and their cells are deleted from the storage server. From the moment it begins, questions find nothing
@@ -55,6 +61,12 @@ class KeysServiceAsyncStub(KeysServiceStub):
     ListKeys: _aio.UnaryUnaryMultiCallable[_keys_service_pb2.ListKeysRequest, _keys_service_pb2.ListKeysResponse]  # type: ignore[assignment]
     """ListKeys tells of every data set which periods have a key and which were destroyed. No key and nothing derived from
     one has a field here. Cost: constant.
+    """
+    RotateMaster: _aio.UnaryUnaryMultiCallable[_keys_service_pb2.RotateMasterRequest, _keys_service_pb2.RotateMasterResponse]  # type: ignore[assignment]
+    """RotateMaster puts a new master key in force: every data key is wrapped anew, and no cell is touched. Atomic: until it
+    is done the old master key opens everything, from then on the new one does, a crash in between included. What described
+    the old one in the proxy's home is deleted; a backup from before needs the old one. Cost: one unwrapping and one wrapping
+    for each period that has a key.
     """
     DestroyEpochs: _aio.UnaryUnaryMultiCallable[_keys_service_pb2.DestroyEpochsRequest, _keys_service_pb2.DestroyEpochsResponse]  # type: ignore[assignment]
     """DestroyEpochs erases periods for good: their keys are destroyed, so that no copy of the store, however old, can ever
@@ -77,6 +89,18 @@ class KeysServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_keys_service_pb2.ListKeysResponse, _abc.Awaitable[_keys_service_pb2.ListKeysResponse]]:
         """ListKeys tells of every data set which periods have a key and which were destroyed. No key and nothing derived from
         one has a field here. Cost: constant.
+        """
+
+    @_abc_1.abstractmethod
+    def RotateMaster(
+        self,
+        request: _keys_service_pb2.RotateMasterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_keys_service_pb2.RotateMasterResponse, _abc.Awaitable[_keys_service_pb2.RotateMasterResponse]]:
+        """RotateMaster puts a new master key in force: every data key is wrapped anew, and no cell is touched. Atomic: until it
+        is done the old master key opens everything, from then on the new one does, a crash in between included. What described
+        the old one in the proxy's home is deleted; a backup from before needs the old one. Cost: one unwrapping and one wrapping
+        for each period that has a key.
         """
 
     @_abc_1.abstractmethod

@@ -15,16 +15,23 @@ from privacyplease.proxy.erasing import Erasing
 from privacyplease.proxy.erasures import Erasures
 from privacyplease.proxy.errors import InvalidRequestError
 from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.masterkeys import PASSPHRASE
+from privacyplease.proxy.rotation import Rotation
 from privacyplease.proxy.rpc import answering
 from privacyplease.proxy.v1 import keys_service_pb2 as pb
 from privacyplease.proxy.v1 import keys_service_pb2_grpc as pb_grpc
 
 
 class KeysService(pb_grpc.KeysServiceServicer):
-    """Lists and destroys."""
+    """Lists, rotates and destroys."""
 
     def __init__(
-        self, datasets: Mapping[str, Dataset], keyring: Keyring, erasures: Erasures, erasing: Erasing, master: str
+        self,
+        datasets: Mapping[str, Dataset],
+        keyring: Keyring,
+        erasures: Erasures,
+        erasing: Erasing,
+        rotation: Rotation,
     ) -> None:
         """Takes the parts.
 
@@ -33,13 +40,13 @@ class KeysService(pb_grpc.KeysServiceServicer):
             keyring: Their keys.
             erasures: What is erased.
             erasing: What erases.
-            master: Who holds the master key, as it may be shown.
+            rotation: What rotates the master key.
         """
         self._datasets = dict(datasets)
         self._keyring = keyring
         self._erasures = erasures
         self._erasing = erasing
-        self._master = master
+        self._rotation = rotation
 
     @answering
     def ListKeys(  # noqa: N802
@@ -48,7 +55,7 @@ class KeysService(pb_grpc.KeysServiceServicer):
         """See the contract."""
         names = [requests.dataset(request.dataset, self._datasets).name] if request.dataset else sorted(self._datasets)
         listed = [self._list(self._datasets[name]) for name in names]
-        return pb.ListKeysResponse(master_key=self._master, datasets=listed)
+        return pb.ListKeysResponse(master_key=self._rotation.choice, datasets=listed)
 
     @answering
     def DestroyEpochs(  # noqa: N802
@@ -62,6 +69,17 @@ class KeysService(pb_grpc.KeysServiceServicer):
         chosen = {epoch * dataset.timeline.epoch for epoch in epochs}
         found = [epoch for epoch in listed if epoch.start.ToMilliseconds() in chosen]
         return pb.DestroyEpochsResponse(epochs=found, cells=cells)
+
+    @answering
+    def RotateMaster(  # noqa: N802
+        self, request: pb.RotateMasterRequest, _context: grpc.ServicerContext
+    ) -> pb.RotateMasterResponse:
+        """See the contract."""
+        choice = request.master_key or PASSPHRASE
+        if request.passphrase and choice != PASSPHRASE:
+            raise InvalidRequestError("expected no passphrase for a master key of another kind", field="passphrase")
+        keys = self._rotation.rotate(choice, request.passphrase or None)
+        return pb.RotateMasterResponse(master_key=self._rotation.choice, keys=keys)
 
     def _chosen(self, request: pb.DestroyEpochsRequest, dataset: Dataset) -> list[int]:
         now = int(time.time() * 1_000)
