@@ -13,7 +13,7 @@ DISTRIBUTIONS := protos server_untrusted proxy_trusted clients ingest
 PINS := constraints.txt pyproject.toml $(DISTRIBUTIONS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint protos protos-check services bench check-readme clean
+.PHONY: help setup demo test lint protos protos-check services crashtest bench soak check-readme clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -44,9 +44,19 @@ services: $(VENV)/.development ## run a private MariaDB and a private Kafka unti
 	@scripts/require.sh mariadb kafka
 	@$(BIN)/python scripts/services.py
 
-bench: $(VENV)/.development ## measure against the same job in plaintext
-	@scripts/require.sh mariadb
+crashtest: $(VENV)/.development ## kill every part again and again while a log streams in (KILLS=100, SEED=n)
+	@scripts/require.sh mariadb kafka
+	@$(BIN)/python scripts/crashtest.py --kills $(or $(KILLS),100) $(if $(SEED),--seed $(SEED))
+
+bench: $(VENV)/.development ## measure against the same job in plaintext, and from event to answer
+	@scripts/require.sh mariadb kafka
 	@$(BIN)/python -m benchmarks.bulk_ingest
+	@$(BIN)/python -m benchmarks.stream_ingest
+	@$(BIN)/python -m benchmarks.latency
+	@$(BIN)/python -m benchmarks.verification
+
+soak: $(VENV)/.development ## let the storage server lie and count what is found (N=10000)
+	@$(BIN)/python -m tests.soak.lying_server $(or $(N),10000)
 
 check-readme: $(VENV)/.development ## fail if the README's help text is not that of the commands
 	@$(BIN)/python scripts/check_readme.py

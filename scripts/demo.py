@@ -31,7 +31,10 @@ def main() -> None:
     """Runs the demo in a folder of its own."""
     folder = Path(tempfile.mkdtemp(prefix="privacyplease-demo-"))
     home, log = folder / "home", folder / "campus.csv"
-    _say("Two servers start: the trusted proxy with fresh keys, the untrusted server with an empty SQLite store.")
+    _say(
+        "Two servers start, which know each other by certificates: the trusted proxy with fresh keys, "
+        "the untrusted server with an empty SQLite store."
+    )
     _run("up", "--home", home, "--proxy-port", "0", "--detach")
     os.environ["PRIVACYPLEASE_HOME"] = str(home)
     try:

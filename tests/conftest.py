@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 
 # `tests` is a namespace of the repository, not an installed package: importable however pytest was started.
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -17,6 +18,10 @@ from tests.services import mariadb as mariadb_service
 from tests.services.existing_database import fresh_database
 from tests.services.fixtures_kafka import kafka, kafka_topic, topics  # noqa: F401 (fixtures)
 from tests.services.mariadb import MariaDB
+
+# A busy machine is slow, and that is no fault of what is tested: performance lives in benchmarks.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

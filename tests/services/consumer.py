@@ -21,14 +21,23 @@ class ConsumerProcess(Daemon):
         topic: what to consume.
         flags: further flags, as `("--dataset", "bikes")`; by default it is `wifi`, in the group `building`.
         name: what its log is called.
+        certificates: folder of what it shows the proxy; without, it speaks plaintext.
     """
 
     def __init__(
-        self, folder: Path, proxy: str, bootstrap: str, topic: str, *flags: str, name: str = "consumer"
+        self,
+        folder: Path,
+        proxy: str,
+        bootstrap: str,
+        topic: str,
+        *flags: str,
+        name: str = "consumer",
+        certificates: Path | None = None,
     ) -> None:
         given = [] if "--dataset" in flags else ["--dataset", "wifi"]
         given += [] if "--group" in flags else ["--group", GROUP]
-        command = ["-m", "privacyplease.cli", "--proxy", proxy, "ingest", "consume"]
+        security = ["--certificates", str(certificates)] if certificates else ["--insecure"]
+        command = ["-m", "privacyplease.cli", "--proxy", proxy, *security, "ingest", "consume"]
         super().__init__(name, [*command, "--bootstrap", bootstrap, "--topic", topic, *given, *flags], folder)
 
 

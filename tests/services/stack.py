@@ -27,11 +27,13 @@ class Stack(NamedTuple):
     Attributes:
         home: The home that `up` was given.
         proxy: The proxy's address.
+        certificates: Folder of the certificate to show it.
         client: A client of the proxy.
     """
 
     home: Path
     proxy: str
+    certificates: Path
     client: Client
 
     def command(self, *arguments: str) -> str:
@@ -47,8 +49,9 @@ def stack(storage: str) -> Iterator[Stack]:
         _run(home, "up", "--detach", "--proxy-port", "0", "--storage", storage)
         try:
             proxy = _proxy_address(home)
-            with Client(proxy) as client:
-                yield Stack(home, proxy, client)
+            certificates = Home(home).operator_certificate
+            with Client(proxy, certificates=certificates) as client:
+                yield Stack(home, proxy, certificates, client)
         finally:
             _run(home, "down")
 

@@ -37,13 +37,17 @@ class StorageProcess:
         storage_url: the store behind it.
         flags: further flags, as `("--max-cell-bytes=1000",)`.
         listen: where it listens; a free port by default.
+        certificates: folder of its certificate; without, it speaks plaintext.
     """
 
-    def __init__(self, storage_url: str, *flags: str, listen: str = "127.0.0.1:0") -> None:
+    def __init__(
+        self, storage_url: str, *flags: str, listen: str = "127.0.0.1:0", certificates: Path | None = None
+    ) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="storage-"))
         self._address_file = self._folder / "address"
         self._log = self._folder / "log"
         command = [sys.executable, "-m", "privacyplease.server", "--storage", storage_url, "--listen", listen]
+        command += ["--certificates", str(certificates)] if certificates else ["--insecure"]
         self._command = [*command, "--address-file", str(self._address_file), *flags]
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -90,7 +90,7 @@ def keys() -> Vectors:
     for dataset, index in (("wifi", "subject"), ("wifi", "place"), ("badges", "subject")):
         data_key = named(f"data key of {dataset}")
         vector = {"data_key": data_key.hex(), "dataset": dataset, "index": index}
-        for purpose in ("tag", "bin", "cell"):
+        for purpose in ("tag", "bin", "cell", "ledger"):
             info = context(f"privacyplease/v1/{purpose}".encode(), dataset.encode(), index.encode())
             vector[f"{purpose}_info"] = info.hex()
             vector[f"{purpose}_key"] = hmac.digest(data_key, info + b"\x01", "sha256").hex()
@@ -107,6 +107,22 @@ def tags() -> Vectors:
         block = bytes([level, 0, 0, 0]) + bin_.to_bytes(4, "big") + bucket.to_bytes(8, "big")
         place = {"level": level, "bucket": bucket, "bin": bin_}
         found.append({"key": key.hex(), **place, "block": block.hex(), "tag": aes(key, block).hex()})
+    return found
+
+
+def set_hashes() -> Vectors:
+    """CBC-MAC of (tag, cell id) for each cell, as four numbers of 32 bits; each of the four summed modulo 2^32."""
+    key = named("ledger key")
+    found = []
+    for count in (0, 1, 2, 20):
+        cells = [(named(f"tag {number % 3}")[:16], named(f"cell id {number}")[:16]) for number in range(count)]
+        total = [0, 0, 0, 0]
+        for tag, cell_id in cells:
+            value = aes(key, bytes(a ^ b for a, b in zip(aes(key, tag), cell_id, strict=True)))
+            parts = [int.from_bytes(value[at : at + 4], "big") for at in range(0, 16, 4)]
+            total = [(kept + part) % 2**32 for kept, part in zip(total, parts, strict=True)]
+        shown = [{"tag": tag.hex(), "cell_id": cell_id.hex()} for tag, cell_id in cells]
+        found.append({"key": key.hex(), "set": shown, "cells": count, "hash": total})
     return found
 
 
@@ -324,7 +340,8 @@ def flipped(data: bytes, at: int) -> bytes:
 
 
 FILES: dict[str, Callable[[], Vectors]] = {
-    made.__name__: made for made in (cmac, keys, tags, bins, padme, wrapped_keys, hsm_keys, master_keys, cells, letters)
+    made.__name__: made
+    for made in (cmac, keys, tags, bins, padme, wrapped_keys, hsm_keys, master_keys, cells, letters, set_hashes)
 }
 
 

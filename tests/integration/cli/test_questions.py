@@ -137,7 +137,7 @@ def test_query(run: Any, tmp_path: Path) -> None:
         (["count", "--from", "2024-10-02", "--to", "2024-10-01"], 3, "--from must not be later"),
         (["count", *DAY, "--dataset", "nope"], 3, "data set"),
         (["query", "wifi", *DAY, "--column", "nope"], 3, "nope"),
-        (["ingest", "wifi", "no/such/log.csv"], 1, "No such file"),
+        (["ingest", "wifi", "no/such/log.csv"], 2, "No such file"),
         (["ingest", "wifi", __file__], 3, "header"),
         (["ingest", "wifi", __file__, "--timezone", "CST"], 2, "time zone"),
     ],

@@ -30,7 +30,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def client(address: str) -> Iterator[Client]:
-    with Client(address) as client:
+    with Client(address, insecure=True) as client:
         yield client
 
 
@@ -40,7 +40,7 @@ def ask(address: str, capsys: pytest.CaptureFixture[str]) -> Any:
 
     def ask(*arguments: str) -> Any:
         capsys.readouterr()
-        assert run(["--proxy", address, "stations", *arguments, "--json"]) == 0
+        assert run(["--proxy", address, "--insecure", "stations", *arguments, "--json"]) == 0
         return json.loads(capsys.readouterr().out)
 
     return ask
@@ -161,7 +161,7 @@ def test_people_get_tables(client: Client, address: str, capsys: pytest.CaptureF
     ingest(client, records, 1_451_296_000_000)
     day = ["--from", "2015-12-28", "--to", "2015-12-29"]
     for arguments in (["now", "lund"], ["history", "lund/5", *day], ["availability", "lund", *day, "--step", "1h"]):
-        assert run(["--proxy", address, "stations", *arguments]) == 0
+        assert run(["--proxy", address, "--insecure", "stations", *arguments]) == 0
     out = capsys.readouterr().out
     bikes_now = sum(record["available_bikes"] for record in records)
     assert f"lund: {bikes_now} bikes and " in out
@@ -181,5 +181,5 @@ def test_people_get_tables(client: Client, address: str, capsys: pytest.CaptureF
 def test_what_is_refused_says_why(
     address: str, arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["--proxy", address, "stations", *arguments]) == 3
+    assert run(["--proxy", address, "--insecure", "stations", *arguments]) == 3
     assert words in capsys.readouterr().err

@@ -34,7 +34,7 @@ def client(tmp_path: Path) -> Iterator[Client]:
     with (
         serving(f"sqlite:///{tmp_path / 'cells.db'}") as storage,
         proxying(tmp_path / "home", storage.address) as proxy,
-        Client(proxy.address) as client,
+        Client(proxy.address, insecure=True) as client,
     ):
         yield client
 

@@ -29,7 +29,7 @@ def health_of(channel: grpc.Channel, service: str) -> int:
 
 
 def run(*flags: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "privacyplease.server", *flags]
+    command = [sys.executable, "-m", "privacyplease.server", "--insecure", *flags]
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 

@@ -98,7 +98,7 @@ def proxy() -> Iterator[ScriptedProxy]:
 
 @pytest.fixture
 def client(proxy: ScriptedProxy) -> Iterator[Client]:
-    with Client(proxy.address, timeout=5, stall_timeout=5) as client:
+    with Client(proxy.address, insecure=True, timeout=5, stall_timeout=5) as client:
         yield client
 
 

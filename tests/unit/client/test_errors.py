@@ -77,13 +77,13 @@ def test_a_foreign_domain_is_no_reason(proxy: Any, client: Client, scripts: Any)
 def test_no_proxy_at_the_address_is_unreachable(scripts: Any) -> None:
     server, port = scripts.serve(scripts.proxy())
     server.stop(None).wait()
-    with Client(f"127.0.0.1:{port}", timeout=5) as client, pytest.raises(errors.ProxyUnreachableError):
+    with Client(f"127.0.0.1:{port}", insecure=True, timeout=5) as client, pytest.raises(errors.ProxyUnreachableError):
         client.count(*DAY)
 
 
 def test_no_answer_in_time_is_a_deadline(proxy: Any, scripts: Any) -> None:
     proxy.on("Count", scripts.refuse(grpc.StatusCode.DEADLINE_EXCEEDED))
-    with Client(proxy.address, timeout=0.2) as client, pytest.raises(errors.DeadlineExceededError):
+    with Client(proxy.address, insecure=True, timeout=0.2) as client, pytest.raises(errors.DeadlineExceededError):
         client.count(*DAY)
 
 

@@ -53,11 +53,11 @@ def send(request: pytest.FixtureRequest, proxy: Any) -> Send:
     """Both clients must pass every test of this file."""
 
     def blocking(batches: Iterable[pa.Table]) -> list[Ack]:
-        with Client(proxy.address, stall_timeout=1) as client:
+        with Client(proxy.address, insecure=True, stall_timeout=1) as client:
             return list(client.ingest("wifi", batches))
 
     async def gathered(batches: Iterable[pa.Table]) -> list[Ack]:
-        async with AsyncClient(proxy.address, stall_timeout=1) as client:
+        async with AsyncClient(proxy.address, insecure=True, stall_timeout=1) as client:
             return [ack async for ack in client.ingest("wifi", batches)]
 
     return blocking if request.param == "blocking" else lambda batches: asyncio.run(gathered(batches))
@@ -96,7 +96,7 @@ def test_a_proxy_that_comes_back_gets_the_rest(scripts: Any, store: Store) -> No
     proxy = scripts.proxy()
     proxy.on("Ingest", store.stream())
     server, port = scripts.serve(proxy)
-    with Client(f"127.0.0.1:{port}") as client:
+    with Client(f"127.0.0.1:{port}", insecure=True) as client:
         acks = client.ingest("wifi", [_table(number) for number in range(12)])
         first = [next(acks) for _ in range(3)]
         server.stop(None).wait()
@@ -148,7 +148,7 @@ def test_whoever_knows_better_decides_how_long_to_try(proxy: Any, store: Store, 
         asked.append((type(error), failures))
         return 0.0
 
-    with Client(proxy.address) as client:
+    with Client(proxy.address, insecure=True) as client:
         assert len(list(client.ingest("wifi", [_table(0), _table(1)], retry=patient))) == 2
     assert asked == [(errors.InternalError, 0), (errors.InternalError, 1), (errors.ProxyUnreachableError, 0)]
 
@@ -163,7 +163,7 @@ def test_a_hung_stream_is_left_for_a_new_one_if_so_decided(proxy: Any, store: St
         yield IngestResponse()
 
     proxy.on("Ingest", silent, store.stream())
-    with Client(proxy.address, stall_timeout=0.5) as client:
+    with Client(proxy.address, insecure=True, stall_timeout=0.5) as client:
         assert len(list(client.ingest("wifi", [_table(0)], retry=lambda error, failures: 0.0))) == 1
         assert left
 
@@ -201,7 +201,7 @@ def test_the_source_is_read_only_a_few_batches_ahead(proxy: Any, store: Store) -
             given.append(number)
             yield _table(number)
 
-    with Client(proxy.address) as client:
+    with Client(proxy.address, insecure=True) as client:
         acks = client.ingest("wifi", counted())
         next(acks)
         time.sleep(0.3)
@@ -219,7 +219,7 @@ def test_acknowledgements_do_not_wait_for_the_source(proxy: Any, store: Store) -
         time.sleep(2)
         yield _table(1)
 
-    with Client(proxy.address) as client:
+    with Client(proxy.address, insecure=True) as client:
         begun = time.monotonic()
         next(client.ingest("wifi", slow()))
         assert time.monotonic() - begun < 1.5
@@ -234,7 +234,7 @@ def test_an_async_source_may_be_given(proxy: Any, store: Store) -> None:
             yield _table(number)
 
     async def send() -> list[Ack]:
-        async with AsyncClient(proxy.address) as client:
+        async with AsyncClient(proxy.address, insecure=True) as client:
             return [ack async for ack in client.ingest("wifi", source())]
 
     assert len(asyncio.run(send())) == 3

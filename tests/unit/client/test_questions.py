@@ -188,7 +188,7 @@ def test_the_async_client_gives_the_same_answers(proxy: Any, client: Client) -> 
     hour = timedelta(hours=1)
 
     async def ask() -> list[Any]:
-        async with AsyncClient(proxy.address, timeout=5) as client:
+        async with AsyncClient(proxy.address, insecure=True, timeout=5) as client:
             return [
                 await client.presence("aa", *DAY),
                 await client.count(*DAY),
@@ -216,7 +216,7 @@ def test_the_async_client_raises_the_same_errors(proxy: Any, scripts: Any) -> No
     proxy.on("Query", refuse)
 
     async def ask() -> None:
-        async with AsyncClient(proxy.address, timeout=5) as client:
+        async with AsyncClient(proxy.address, insecure=True, timeout=5) as client:
             with pytest.raises(errors.CellDamagedError):
                 await client.count(*DAY)
             with pytest.raises(errors.CellDamagedError):

@@ -131,7 +131,7 @@ def test_the_async_client_gives_the_same_answers(proxy: Any, client: Client) -> 
     proxy.on("Availability", lambda request, context: iter([_availability(NOON_MS, (1.0, 1.0, 1.0))]))
 
     async def ask() -> list[Any]:
-        async with AsyncClient(proxy.address, timeout=5) as client:
+        async with AsyncClient(proxy.address, insecure=True, timeout=5) as client:
             return [
                 await client.station_history("lund/5", *DAY),
                 await client.stations_now("lund", NOON),

@@ -25,7 +25,7 @@ def test_a_key_is_masked(show) -> None:  # noqa: ANN001
 
 def test_derived_keys_are_masked() -> None:
     keys = IndexKeys.derive(Key(SECRET), "wifi", "subject")
-    assert repr(keys) == "IndexKeys(tag=Key(***), bin=Key(***), cell=Key(***))"
+    assert repr(keys) == "IndexKeys(tag=Key(***), bin=Key(***), cell=Key(***), ledger=Key(***))"
 
 
 @pytest.mark.parametrize("take", [pickle.dumps, copy.copy, copy.deepcopy])
@@ -53,8 +53,8 @@ def test_generated_keys_differ() -> None:
 
 def test_every_purpose_index_and_data_set_has_keys_of_its_own() -> None:
     derived = [IndexKeys.derive(Key(SECRET), *place) for place in (("a", "bc"), ("ab", "c"), ("a", "b"))]
-    secrets = {key.reveal() for keys in derived for key in (keys.tag, keys.bin, keys.cell)}
-    assert len(secrets) == 9
+    secrets = {key.reveal() for keys in derived for key in (keys.tag, keys.bin, keys.cell, keys.ledger)}
+    assert len(secrets) == 12
 
 
 @given(st.lists(st.binary(max_size=6), max_size=4), st.lists(st.binary(max_size=6), max_size=4))

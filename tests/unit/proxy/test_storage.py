@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -10,12 +10,13 @@ import grpc
 import pytest
 
 from privacyplease.proxy.errors import AnswerInconsistentError, StorageRefusedError, StorageUnavailableError
-from privacyplease.proxy.sealing import Cell
+from privacyplease.proxy.sealing import Cell, Owner
 from privacyplease.proxy.storage import APPEND_BYTES, Storage
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 from privacyplease.storage.v1 import storage_service_pb2_grpc as pb_grpc
 
 TAGS = [bytes([number]) * 16 for number in range(1, 6)]
+OWNER = Owner("wifi", 666, "subject")
 LIMITS = pb.Limits(max_tags_per_predicate=2, max_cells_per_append=3, max_cell_bytes=1 << 20, max_message_bytes=1 << 25)
 
 
@@ -38,6 +39,20 @@ class Scripted(pb_grpc.StorageServiceServicer):
     def Append(self, request: pb.AppendRequest, _context: grpc.ServicerContext) -> pb.AppendResponse:  # noqa: N802
         self.appended.append(request)
         return pb.AppendResponse(cells=len(request.cells))
+
+
+class Told:
+    """A journal that keeps in memory what it is told; entries are numbered from 0."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def sent(self, cells: Sequence[Cell]) -> list[int]:
+        self.events.append(f"sent {len(cells)}")
+        return [len(self.events) - 1]
+
+    def stored(self, entries: Sequence[int]) -> None:
+        self.events.append(f"stored {entries[0]}")
 
 
 @contextmanager
@@ -72,8 +87,16 @@ def test_a_predicate_beyond_the_servers_limit_is_asked_in_parts() -> None:
         ([[cell(TAGS[0], 1)], [cell(TAGS[0], 1)]], "twice or out of order"),
         ([[cell(TAGS[1]), cell(TAGS[0])]], "twice or out of order"),
         ([[cell(TAGS[0], 2)], [cell(TAGS[0], 1)]], "twice or out of order"),
+        ([[pb.Cell(tag=TAGS[0], cell_id=bytes(15) + b"\x01\x01", sealed=b"x")]], "id"),
     ],
-    ids=["not asked for", "twice in a page", "twice in two pages", "tags out of order", "ids out of order"],
+    ids=[
+        "not asked for",
+        "twice in a page",
+        "twice in two pages",
+        "tags out of order",
+        "ids out of order",
+        "id too long",
+    ],
 )
 def test_an_answer_that_does_not_fit_the_question_is_refused(pages: list[list[pb.Cell]], message: str) -> None:
     with connected(Scripted(lambda _: pages)) as storage, pytest.raises(AnswerInconsistentError, match=message):
@@ -82,18 +105,41 @@ def test_an_answer_that_does_not_fit_the_question_is_refused(pages: list[list[pb
 
 def test_cells_are_sent_in_calls_that_the_server_takes() -> None:
     service = Scripted(lambda _: [])
-    small = [Cell(tag, bytes(16), b"x") for tag in TAGS]
-    large = [Cell(tag, bytes(16), bytes(APPEND_BYTES - 1)) for tag in TAGS[:2]]
+    small = [Cell(tag, bytes(16), b"x", OWNER) for tag in TAGS]
+    large = [Cell(tag, bytes(16), bytes(APPEND_BYTES - 1), OWNER) for tag in TAGS[:2]]
     with connected(service) as storage:
-        storage.append([*small, *large]).wait()
+        storage.append([*small, *large], Told()).wait()
     assert sorted(len(request.cells) for request in service.appended) == [1, 1, 2, 3]
     assert max(request.ByteSize() for request in service.appended) < APPEND_BYTES + 1_000
+
+
+def test_the_journal_is_told_before_a_call_and_after_it() -> None:
+    journal = Told()
+    service = Scripted(lambda _: [])
+    answer = service.Append
+    service.Append = lambda *call: (journal.events.append("called"), answer(*call))[1]  # type: ignore[method-assign]
+    with connected(service) as storage:
+        storage.append([Cell(TAGS[0], bytes(16), b"x", OWNER)], journal).wait()
+    assert journal.events == ["sent 1", "called", "stored 0"]
+
+
+def test_the_journal_is_not_told_of_a_call_that_failed() -> None:
+    journal = Told()
+    service = Scripted(lambda _: [])
+
+    def fail(_request: pb.AppendRequest, context: grpc.ServicerContext) -> None:
+        context.abort(grpc.StatusCode.INTERNAL, "no")
+
+    service.Append = fail  # type: ignore[method-assign, assignment]
+    with connected(service) as storage, pytest.raises(StorageRefusedError):
+        storage.append([Cell(TAGS[0], bytes(16), b"x", OWNER)], journal).wait()
+    assert journal.events == ["sent 1"]
 
 
 def test_nothing_to_append_is_no_call() -> None:
     service = Scripted(lambda _: [])
     with connected(service) as storage:
-        storage.append([]).wait()
+        storage.append([], Told()).wait()
     assert service.appended == []
 
 

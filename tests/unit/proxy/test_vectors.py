@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Engine, insert
 
-from privacyplease.proxy import cells, keyring, keys, masterkey, prf, tags, trusted_store
+from privacyplease.proxy import cells, keyring, keys, masterkey, prf, sethash, tags, trusted_store
 from privacyplease.proxy.cells import Opener, Sealer, padme
 from privacyplease.proxy.columns import ColumnType, read
 from privacyplease.proxy.errors import (
@@ -68,7 +68,8 @@ def test_cmac() -> None:
 def test_derived_keys() -> None:
     for vector in vectors("keys"):
         derived = IndexKeys.derive(key(vector["data_key"]), vector["dataset"], vector["index"])
-        for purpose, label in (("tag", keys.TAG_LABEL), ("bin", keys.BIN_LABEL), ("cell", keys.CELL_LABEL)):
+        labels = {"tag": keys.TAG_LABEL, "bin": keys.BIN_LABEL, "cell": keys.CELL_LABEL, "ledger": keys.LEDGER_LABEL}
+        for purpose, label in labels.items():
             assert context(label, vector["dataset"], vector["index"]).hex() == vector[f"{purpose}_info"]
             assert getattr(derived, purpose) == key(vector[f"{purpose}_key"])
 
@@ -77,6 +78,15 @@ def test_tags() -> None:
     for vector in vectors("tags"):
         place = [np.array([vector[part]]) for part in ("level", "bucket", "bin")]
         assert tags.tags(key(vector["key"]), *place).tobytes().hex() == vector["tag"]
+
+
+def test_set_hashes() -> None:
+    for vector in vectors("set_hashes"):
+        octets = "".join(cell["tag"] + cell["cell_id"] for cell in vector["set"])
+        names = np.frombuffer(bytes.fromhex(octets), np.uint8).reshape(-1, 32)
+        members = sethash.entries(key(vector["key"]), names[:, :16], names[:, 16:])
+        (total,) = sethash.sums(members, np.zeros(len(names), np.int64), 1).tolist()
+        assert total == [vector["cells"], *vector["hash"]]
 
 
 def test_bins() -> None:

@@ -14,16 +14,29 @@ import typer
 from typer.core import TyperGroup
 
 from privacyplease.cli import exits, screen
-from privacyplease.cli.commands import count, down, keys, occupancy, places, presence, query, stations, status, up
+from privacyplease.cli.commands import (
+    certs,
+    count,
+    down,
+    keys,
+    occupancy,
+    places,
+    presence,
+    query,
+    stations,
+    status,
+    up,
+)
 from privacyplease.cli.failures import failure_of
 from privacyplease.cli.local.home import Home, default_home
 from privacyplease.cli.target import Target
 
 PLUGINS = "privacyplease.commands"
 
-_GLOBAL_OPTIONS = ("--proxy", "--home")
+_GLOBAL_OPTIONS = ("--proxy", "--home", "--certificates")
+_GLOBAL_FLAGS = ("--insecure",)
 _EPILOG = (
-    "--proxy and --home may also stand behind the command. Exit codes: 0 done, 1 fault, 2 wrong usage, "
+    "These options may also stand behind the command. Exit codes: 0 done, 1 fault, 2 wrong usage, "
     "3 refused, 4 nobody answers, 5 the storage server cannot be trusted, 130 interrupted."
 )
 
@@ -57,9 +70,18 @@ def options(
         Path | None,
         typer.Option(envvar="PRIVACYPLEASE_HOME", metavar="DIR", help="Where `up` keeps keys, store and logs."),
     ] = None,
+    certificates: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="PRIVACYPLEASE_CERTIFICATES",
+            metavar="DIR",
+            help="Holds tls.crt, tls.key and ca.crt to show the proxy; else those of the home's operator.",
+        ),
+    ] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Plaintext, on this machine alone.")] = False,
 ) -> None:
     """Ask who was where, and how many, of records that lie encrypted on a machine nobody has to trust."""
-    context.obj = Target(proxy, Home((home or default_home()).resolve()))
+    context.obj = Target(proxy, Home((home or default_home()).resolve()), certificates, insecure)
 
 
 def hoisted(arguments: Sequence[str]) -> list[str]:
@@ -74,7 +96,7 @@ def hoisted(arguments: Sequence[str]) -> list[str]:
         value = next(left, None) if argument in _GLOBAL_OPTIONS else None
         if value is not None:
             first += [argument, value]
-        elif argument.startswith(tuple(f"{option}=" for option in _GLOBAL_OPTIONS)):
+        elif argument in _GLOBAL_FLAGS or argument.startswith(tuple(f"{option}=" for option in _GLOBAL_OPTIONS)):
             first.append(argument)
         else:
             rest.append(argument)
@@ -114,7 +136,7 @@ def _add_plugin(plugin: EntryPoint) -> None:
         app.command(plugin.name)(command)
 
 
-for _command in (presence, count, occupancy, places, stations, query, up, status, keys, down):
+for _command in (presence, count, occupancy, places, stations, query, up, status, keys, down, certs):
     _command.register(app)
 for _plugin in sorted(entry_points(group=PLUGINS), key=lambda plugin: plugin.name):
     _add_plugin(_plugin)

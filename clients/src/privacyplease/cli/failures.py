@@ -73,6 +73,8 @@ def _hint(error: Exception) -> str:
         errors.ProxyUnreachableError: "start it with `privacyplease up`, or give its address with --proxy HOST:PORT",
         errors.StorageUnavailableError: "`privacyplease status` shows how the storage server is doing",
         errors.DeadlineExceededError: "ask for a shorter range, or see `privacyplease status`",
+        errors.CertificateError: "`privacyplease certs show` tells which there are and when they expire; "
+        "give the folder of another with --certificates DIR",
         errors.WrongPassphraseError: "start the proxy with the passphrase that its home was made with",
         errors.FaultError: "the proxy's log has the details: run/proxy.log in the home that `up` was given",
         errors.TrustError: "use no part of the answer; keep the store as it is and tell whoever answers for it",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -22,10 +23,14 @@ class Target:
     Attributes:
         proxy: The address given, if any.
         home: Where `up` keeps what it starts.
+        certificates: The folder of the certificate given, if any.
+        insecure: Whether plaintext was asked for.
     """
 
     proxy: str | None
     home: Home
+    certificates: Path | None = None
+    insecure: bool = False
 
     def address(self) -> str:
         """The proxy's host:port.
@@ -44,6 +49,31 @@ class Target:
             )
         return running.proxy.address
 
+    def plaintext(self) -> bool:
+        """Whether the proxy is spoken to in plaintext: asked for, or because `up --insecure` started it."""
+        running = None if self.proxy else self.home.running()
+        return self.insecure or (running is not None and running.insecure)
+
+    def certificate(self) -> Path | None:
+        """The folder of the certificate to show the proxy; None for plaintext.
+
+        Raises:
+            CommandError: None is given, and the home has none.
+        """
+        if self.plaintext():
+            return None
+        folder = self.certificates or self.home.operator_certificate
+        if not folder.is_dir():
+            raise CommandError(
+                f"no certificate to show the proxy: expected one in {folder}",
+                "give the folder of one with --certificates DIR; `privacyplease certs issue NAME` makes one",
+            )
+        return folder
+
+    def server_certificate(self) -> Path | None:
+        """The folder of the certificate that the home's storage server accepts; None for plaintext."""
+        return None if self.plaintext() else self.home.proxy_to_storage_certificate
+
 
 def target(context: typer.Context) -> Target:
     """The global options of the command that runs."""
@@ -57,4 +87,5 @@ def connect(context: typer.Context) -> Client:
     """A client of the proxy that the command is to ask. It closes as a context manager."""
     from privacyplease.client import Client
 
-    return Client(target(context).address())
+    asked = target(context)
+    return Client(asked.address(), certificates=asked.certificate(), insecure=asked.plaintext())

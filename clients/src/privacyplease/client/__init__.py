@@ -3,7 +3,7 @@
     from datetime import UTC, datetime, timedelta
     from privacyplease.client import Client
 
-    with Client("127.0.0.1:50050") as client:
+    with Client("127.0.0.1:50050", certificates="certificates/clients/alice") as client:
         day = datetime(2024, 10, 1, tzinfo=UTC), datetime(2024, 10, 2, tzinfo=UTC)
         seen = client.presence("e6:f1:d2:28:b9:33", *day)
         for session in seen.sessions:
@@ -14,7 +14,7 @@
 Intervals are closed and times have a zone:
 
     >>> from datetime import datetime
-    >>> with Client("127.0.0.1:50050") as client:
+    >>> with Client("127.0.0.1:50050", insecure=True) as client:
     ...     client.count(datetime(2024, 10, 1), datetime(2024, 10, 2))
     Traceback (most recent call last):
     ValueError: expected a datetime with a time zone, got 2024-10-01T00:00:00 without; add one, as tzinfo=datetime.UTC

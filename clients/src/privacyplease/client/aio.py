@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from privacyplease.client._internal import answers, letters, requests
 from privacyplease.client._internal import keys as life_of_keys
-from privacyplease.client._internal.channel import open_async, open_blocking
+from privacyplease.client._internal.link import link_async, link_blocking
 from privacyplease.client._internal.patience import Retry, for_a_minute
 from privacyplease.client._internal.statuses import translated
 from privacyplease.client._internal.timeouts import QUERY_S, STALL_S
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
+_Stub = TypeVar("_Stub")
 
 
 class AsyncClient:
@@ -45,22 +48,27 @@ class AsyncClient:
 
     Args:
         address: The proxy's host:port.
+        certificates: The folder with the client's `tls.crt` and `tls.key`, and `ca.crt`, the CA of the proxy. They are
+            read again when they change.
+        insecure: Instead: plaintext, to a proxy on this machine alone.
         timeout: Seconds until a question gives up; None means never.
         stall_timeout: Seconds that an ingest waits for an acknowledgement before it gives up.
     """
 
-    def __init__(self, address: str, *, timeout: float | None = QUERY_S, stall_timeout: float = STALL_S) -> None:
-        self._address = address
-        self._channel = open_async(address)
+    def __init__(
+        self,
+        address: str,
+        *,
+        certificates: Path | str | None = None,
+        insecure: bool = False,
+        timeout: float | None = QUERY_S,
+        stall_timeout: float = STALL_S,
+    ) -> None:
+        self._link = link_async(address, certificates, insecure)
+        # For ingests, which run in threads.
+        self._link_blocking = partial(link_blocking, address, certificates, insecure)
         self._timeout = timeout
         self._stall_timeout = stall_timeout
-        self._presence = PresenceServiceStub(self._channel)
-        self._occupancy = OccupancyServiceStub(self._channel)
-        self._query = QueryServiceStub(self._channel)
-        self._stations = StationsServiceStub(self._channel)
-        self._letters = DeadLetterServiceStub(self._channel)
-        self._admin = AdminServiceStub(self._channel)
-        self._keys = KeysServiceStub(self._channel)
 
     async def presence(
         self,
@@ -74,50 +82,50 @@ class AsyncClient:
     ) -> Presence:
         """As `Client.presence`."""
         request = requests.presence(dataset, device, start, end, place, purpose)
-        return answers.presence(await self._pages(self._presence.FindSessions, request))
+        return answers.presence(await self._pages(self._on(PresenceServiceStub).FindSessions, request))
 
     async def count(self, start: datetime, end: datetime, *, place: str | None = None, dataset: str = "wifi") -> int:
         """As `Client.count`."""
         request = requests.count(dataset, start, end, place)
-        return (await self._answer(self._occupancy.Count, request)).distinct_devices
+        return (await self._answer(self._on(OccupancyServiceStub).Count, request)).distinct_devices
 
     async def count_by_place(self, start: datetime, end: datetime, *, dataset: str = "wifi") -> PlaceCounts:
         """As `Client.count_by_place`."""
         request = requests.count_by_place(dataset, start, end)
-        return answers.place_counts(await self._pages(self._occupancy.CountByPlace, request))
+        return answers.place_counts(await self._pages(self._on(OccupancyServiceStub).CountByPlace, request))
 
     async def occupancy(
         self, start: datetime, end: datetime, step: timedelta, *, place: str | None = None, dataset: str = "wifi"
     ) -> Occupancy:
         """As `Client.occupancy`."""
         request = requests.series(dataset, start, end, step, place)
-        return answers.occupancy(await self._pages(self._occupancy.Series, request), step)
+        return answers.occupancy(await self._pages(self._on(OccupancyServiceStub).Series, request), step)
 
     async def peak(
         self, start: datetime, end: datetime, step: timedelta, *, place: str | None = None, dataset: str = "wifi"
     ) -> Peak:
         """As `Client.peak`."""
         request = requests.peak(dataset, start, end, step, place)
-        return answers.peak((await self._answer(self._occupancy.Peak, request)).peak)
+        return answers.peak((await self._answer(self._on(OccupancyServiceStub).Peak, request)).peak)
 
     async def station_history(
         self, station: str, start: datetime, end: datetime, *, dataset: str = "bikes"
     ) -> StationStates:
         """As `Client.station_history`."""
         request = requests.station_history(dataset, station, start, end)
-        return answers.station_states(await self._pages(self._stations.ListHistory, request))
+        return answers.station_states(await self._pages(self._on(StationsServiceStub).ListHistory, request))
 
     async def stations_now(self, contract: str, at: datetime | None = None, *, dataset: str = "bikes") -> StationStates:
         """As `Client.stations_now`."""
         request = requests.stations_now(dataset, contract, at)
-        return answers.station_states(await self._pages(self._stations.ListLatest, request))
+        return answers.station_states(await self._pages(self._on(StationsServiceStub).ListLatest, request))
 
     async def availability(
         self, contract: str, start: datetime, end: datetime, step: timedelta, *, dataset: str = "bikes"
     ) -> Availability:
         """As `Client.availability`."""
         request = requests.availability(dataset, contract, start, end, step)
-        return answers.availability(await self._pages(self._stations.Availability, request), step)
+        return answers.availability(await self._pages(self._on(StationsServiceStub).Availability, request), step)
 
     def query(
         self,
@@ -130,7 +138,7 @@ class AsyncClient:
     ) -> AsyncRecords:
         """As `Client.query`; not itself awaited, but what it returns is read with `async for`."""
         request = requests.query(dataset, index, start, end, key, columns)
-        return AsyncRecords(self._arrow_pages(self._query.Query(request, timeout=self._timeout)))
+        return AsyncRecords(self._arrow_pages(self._on(QueryServiceStub).Query(request, timeout=self._timeout)))
 
     async def ingest(
         self,
@@ -143,38 +151,52 @@ class AsyncClient:
         from privacyplease.client._internal.async_upload import acks_of, in_thread
         from privacyplease.client._internal.upload import Upload
 
-        with open_blocking(self._address) as channel, translated():
-            stream = IngestServiceStub(channel).Ingest
-            async for ack in acks_of(Upload(stream, dataset, in_thread(batches), self._stall_timeout, retry)):
-                yield ack
+        link = self._link_blocking()
+        upload = Upload(
+            lambda requests: IngestServiceStub(link.channel()).Ingest(requests),
+            dataset,
+            in_thread(batches),
+            self._stall_timeout,
+            retry,
+        )
+        try:
+            with translated():
+                async for ack in acks_of(upload):
+                    yield ack
+        finally:
+            for channel in link.channels():
+                channel.close()
 
     async def seal_letters(self, dataset: str, payloads: Sequence[bytes]) -> list[bytes]:
         """As `Client.seal_letters`."""
         sealing = letters.seal_requests(dataset, payloads)
-        return [letter for request in sealing for letter in (await self._answer(self._letters.Seal, request)).letters]
+        answered = [await self._answer(self._on(DeadLetterServiceStub).Seal, request) for request in sealing]
+        return [letter for response in answered for letter in response.letters]
 
     async def open_letters(self, dataset: str, sealed: Sequence[bytes]) -> list[bytes | None]:
         """As `Client.open_letters`."""
         opening = letters.open_requests(dataset, sealed)
-        answered = [await self._answer(self._letters.Open, request) for request in opening]
+        answered = [await self._answer(self._on(DeadLetterServiceStub).Open, request) for request in opening]
         return [payload for response in answered for payload in letters.payloads_of(response)]
 
     async def datasets(self) -> tuple[Dataset, ...]:
         """As `Client.datasets`."""
-        return answers.datasets(await self._answer(self._query.ListDatasets, ListDatasetsRequest()))
+        return answers.datasets(await self._answer(self._on(QueryServiceStub).ListDatasets, ListDatasetsRequest()))
 
     async def status(self) -> Status:
         """As `Client.status`."""
-        return answers.status(await self._answer(self._admin.GetStatus, GetStatusRequest()))
+        return answers.status(await self._answer(self._on(AdminServiceStub).GetStatus, GetStatusRequest()))
 
     async def keys(self, dataset: str | None = None) -> Keys:
         """As `Client.keys`."""
-        return life_of_keys.keys(await self._answer(self._keys.ListKeys, ListKeysRequest(dataset=dataset or "")))
+        return life_of_keys.keys(
+            await self._answer(self._on(KeysServiceStub).ListKeys, ListKeysRequest(dataset=dataset or ""))
+        )
 
     async def rotate_master(self, master_key: str = "passphrase", *, passphrase: str = "") -> int:
         """As `Client.rotate_master`."""
         request = RotateMasterRequest(master_key=master_key, passphrase=passphrase)
-        return (await self._answer(self._keys.RotateMaster, request)).keys
+        return (await self._answer(self._on(KeysServiceStub).RotateMaster, request)).keys
 
     async def destroy_epochs(
         self,
@@ -186,11 +208,12 @@ class AsyncClient:
     ) -> Destroyed:
         """As `Client.destroy_epochs`."""
         request = life_of_keys.destroy(dataset, before, containing, dry_run)
-        return life_of_keys.destroyed(await self._answer(self._keys.DestroyEpochs, request))
+        return life_of_keys.destroyed(await self._answer(self._on(KeysServiceStub).DestroyEpochs, request))
 
     async def close(self) -> None:
         """Closes the channel; what still runs on it fails."""
-        await self._channel.close(grace=None)
+        for channel in self._link.channels():
+            await channel.close(grace=None)
 
     async def __aenter__(self) -> Self:
         return self
@@ -199,6 +222,9 @@ class AsyncClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    def _on(self, stub: Callable[[grpc.aio.Channel], _Stub]) -> _Stub:
+        return stub(self._link.channel())
 
     async def _answer(
         self, method: grpc.aio.UnaryUnaryMultiCallable[_Request, _Response], request: _Request

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from privacyplease.client._internal import answers, letters, requests
 from privacyplease.client._internal import keys as life_of_keys
-from privacyplease.client._internal.channel import open_blocking
+from privacyplease.client._internal.link import link_blocking
 from privacyplease.client._internal.patience import Retry, for_a_minute
 from privacyplease.client._internal.statuses import translated
 from privacyplease.client._internal.timeouts import QUERY_S, STALL_S
@@ -38,10 +39,13 @@ if TYPE_CHECKING:
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
+_Stub = TypeVar("_Stub")
 
 
 class Client:
     """Asks a proxy, and sends records to it.
+
+    Both sides show a certificate. One that is not accepted raises `CertificateError`.
 
     Intervals are closed: a session [s, e] is in [start, end] when s <= end and e >= start. Times are datetimes with a
     time zone, kept to the millisecond; those without raise `ValueError`. Everything else that goes wrong raises a
@@ -49,22 +53,25 @@ class Client:
 
     Args:
         address: The proxy's host:port.
+        certificates: The folder with the client's `tls.crt` and `tls.key`, and `ca.crt`, the CA of the proxy. They are
+            read again when they change.
+        insecure: Instead: plaintext, to a proxy on this machine alone.
         timeout: Seconds until a question gives up; None means never.
         stall_timeout: Seconds that an ingest waits for an acknowledgement before it gives up.
     """
 
-    def __init__(self, address: str, *, timeout: float | None = QUERY_S, stall_timeout: float = STALL_S) -> None:
-        self._channel = open_blocking(address)
+    def __init__(
+        self,
+        address: str,
+        *,
+        certificates: Path | str | None = None,
+        insecure: bool = False,
+        timeout: float | None = QUERY_S,
+        stall_timeout: float = STALL_S,
+    ) -> None:
+        self._link = link_blocking(address, certificates, insecure)
         self._timeout = timeout
         self._stall_timeout = stall_timeout
-        self._presence = PresenceServiceStub(self._channel)
-        self._occupancy = OccupancyServiceStub(self._channel)
-        self._query = QueryServiceStub(self._channel)
-        self._stations = StationsServiceStub(self._channel)
-        self._ingest = IngestServiceStub(self._channel)
-        self._letters = DeadLetterServiceStub(self._channel)
-        self._admin = AdminServiceStub(self._channel)
-        self._keys = KeysServiceStub(self._channel)
 
     def presence(
         self,
@@ -87,31 +94,31 @@ class Client:
             purpose: Why the question is asked, for the audit log; up to 500 characters.
         """
         request = requests.presence(dataset, device, start, end, place, purpose)
-        return answers.presence(self._pages(self._presence.FindSessions, request))
+        return answers.presence(self._pages(self._on(PresenceServiceStub).FindSessions, request))
 
     def count(self, start: datetime, end: datetime, *, place: str | None = None, dataset: str = "wifi") -> int:
         """How many distinct devices there were, at a place or anywhere."""
         request = requests.count(dataset, start, end, place)
-        return self._answer(self._occupancy.Count, request).distinct_devices
+        return self._answer(self._on(OccupancyServiceStub).Count, request).distinct_devices
 
     def count_by_place(self, start: datetime, end: datetime, *, dataset: str = "wifi") -> PlaceCounts:
         """How many distinct devices there were at each place."""
         request = requests.count_by_place(dataset, start, end)
-        return answers.place_counts(self._pages(self._occupancy.CountByPlace, request))
+        return answers.place_counts(self._pages(self._on(OccupancyServiceStub).CountByPlace, request))
 
     def occupancy(
         self, start: datetime, end: datetime, step: timedelta, *, place: str | None = None, dataset: str = "wifi"
     ) -> Occupancy:
         """How many distinct devices there were in each step of the interval, and when the most."""
         request = requests.series(dataset, start, end, step, place)
-        return answers.occupancy(self._pages(self._occupancy.Series, request), step)
+        return answers.occupancy(self._pages(self._on(OccupancyServiceStub).Series, request), step)
 
     def peak(
         self, start: datetime, end: datetime, step: timedelta, *, place: str | None = None, dataset: str = "wifi"
     ) -> Peak:
         """The step with the most distinct devices, as `occupancy` finds it, without the series."""
         request = requests.peak(dataset, start, end, step, place)
-        return answers.peak(self._answer(self._occupancy.Peak, request).peak)
+        return answers.peak(self._answer(self._on(OccupancyServiceStub).Peak, request).peak)
 
     def station_history(self, station: str, start: datetime, end: datetime, *, dataset: str = "bikes") -> StationStates:
         """What a bike-share station reported during the interval, ascending in time.
@@ -123,7 +130,7 @@ class Client:
             dataset: The data set to ask.
         """
         request = requests.station_history(dataset, station, start, end)
-        return answers.station_states(self._pages(self._stations.ListHistory, request))
+        return answers.station_states(self._pages(self._on(StationsServiceStub).ListHistory, request))
 
     def stations_now(self, contract: str, at: datetime | None = None, *, dataset: str = "bikes") -> StationStates:
         """The last state of each station of a contract, ascending by station as text.
@@ -134,14 +141,14 @@ class Client:
             dataset: The data set to ask.
         """
         request = requests.stations_now(dataset, contract, at)
-        return answers.station_states(self._pages(self._stations.ListLatest, request))
+        return answers.station_states(self._pages(self._on(StationsServiceStub).ListLatest, request))
 
     def availability(
         self, contract: str, start: datetime, end: datetime, step: timedelta, *, dataset: str = "bikes"
     ) -> Availability:
         """Bikes and free stands of a contract in each step of the interval, summed over its stations."""
         request = requests.availability(dataset, contract, start, end, step)
-        return answers.availability(self._pages(self._stations.Availability, request), step)
+        return answers.availability(self._pages(self._on(StationsServiceStub).Availability, request), step)
 
     def query(
         self,
@@ -163,7 +170,7 @@ class Client:
             columns: The columns wanted, in this order; all that the index carries if None.
         """
         request = requests.query(dataset, index, start, end, key, columns)
-        return Records(self._arrow_pages(self._query.Query(request, timeout=self._timeout)))
+        return Records(self._arrow_pages(self._on(QueryServiceStub).Query(request, timeout=self._timeout)))
 
     def ingest(
         self, dataset: str, batches: Iterable[pa.Table | pa.RecordBatch], *, retry: Retry = for_a_minute
@@ -183,7 +190,13 @@ class Client:
         from privacyplease.client._internal.upload import Upload
 
         with translated():
-            yield from Upload(self._ingest.Ingest, dataset, batches, self._stall_timeout, retry).acks()
+            yield from Upload(
+                lambda requests: self._on(IngestServiceStub).Ingest(requests),
+                dataset,
+                batches,
+                self._stall_timeout,
+                retry,
+            ).acks()
 
     def seal_letters(self, dataset: str, payloads: Sequence[bytes]) -> list[bytes]:
         """Has messages that could not be ingested sealed, to wait on a bus that nobody has to trust.
@@ -196,7 +209,8 @@ class Client:
             A letter for each, in the same order.
         """
         sealing = letters.seal_requests(dataset, payloads)
-        return [letter for request in sealing for letter in self._answer(self._letters.Seal, request).letters]
+        answered = (self._answer(self._on(DeadLetterServiceStub).Seal, request) for request in sealing)
+        return [letter for response in answered for letter in response.letters]
 
     def open_letters(self, dataset: str, sealed: Sequence[bytes]) -> list[bytes | None]:
         """Has letters of `seal_letters` opened.
@@ -206,16 +220,16 @@ class Client:
             set, or whose epoch was erased.
         """
         opening = letters.open_requests(dataset, sealed)
-        answered = (self._answer(self._letters.Open, request) for request in opening)
+        answered = (self._answer(self._on(DeadLetterServiceStub).Open, request) for request in opening)
         return [payload for response in answered for payload in letters.payloads_of(response)]
 
     def datasets(self) -> tuple[Dataset, ...]:
         """All data sets, ascending by name."""
-        return answers.datasets(self._answer(self._query.ListDatasets, ListDatasetsRequest()))
+        return answers.datasets(self._answer(self._on(QueryServiceStub).ListDatasets, ListDatasetsRequest()))
 
     def status(self) -> Status:
         """How the system is doing. Answers even if the storage server is away, and says so."""
-        return answers.status(self._answer(self._admin.GetStatus, GetStatusRequest()))
+        return answers.status(self._answer(self._on(AdminServiceStub).GetStatus, GetStatusRequest()))
 
     def keys(self, dataset: str | None = None) -> Keys:
         """Which periods have a key, and which were destroyed.
@@ -223,7 +237,9 @@ class Client:
         Args:
             dataset: Only this data set.
         """
-        return life_of_keys.keys(self._answer(self._keys.ListKeys, ListKeysRequest(dataset=dataset or "")))
+        return life_of_keys.keys(
+            self._answer(self._on(KeysServiceStub).ListKeys, ListKeysRequest(dataset=dataset or ""))
+        )
 
     def rotate_master(self, master_key: str = "passphrase", *, passphrase: str = "") -> int:
         """Puts a new master key in force: every data key is wrapped anew, and no cell is touched.
@@ -236,7 +252,7 @@ class Client:
             How many data keys were wrapped anew.
         """
         request = RotateMasterRequest(master_key=master_key, passphrase=passphrase)
-        return (self._answer(self._keys.RotateMaster, request)).keys
+        return (self._answer(self._on(KeysServiceStub).RotateMaster, request)).keys
 
     def destroy_epochs(
         self,
@@ -258,11 +274,12 @@ class Client:
             StorageUnavailableError: The periods are out of reach; their cells are deleted when the server is back.
         """
         request = life_of_keys.destroy(dataset, before, containing, dry_run)
-        return life_of_keys.destroyed(self._answer(self._keys.DestroyEpochs, request))
+        return life_of_keys.destroyed(self._answer(self._on(KeysServiceStub).DestroyEpochs, request))
 
     def close(self) -> None:
         """Closes the channel; what still runs on it fails."""
-        self._channel.close()
+        for channel in self._link.channels():
+            channel.close()
 
     def __enter__(self) -> Self:
         return self
@@ -271,6 +288,10 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _on(self, stub: Callable[[grpc.Channel], _Stub]) -> _Stub:
+        """For one call: making a stub takes a few microseconds, and its channel may be a new one."""
+        return stub(self._link.channel())
 
     def _answer(self, method: grpc.UnaryUnaryMultiCallable[_Request, _Response], request: _Request) -> _Response:
         with translated():

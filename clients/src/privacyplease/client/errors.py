@@ -16,13 +16,16 @@
     │   └── DeadlineExceededError        no answer in time
     ├── FaultError                   tell whoever runs the system: trying again does not help
     │   ├── KeyUnavailableError          the keyring is damaged or belongs to another master key
+    │   ├── CertificateError             the certificate is missing, expired or a stranger's: ours, or the proxy's
     │   ├── WrongPassphraseError         the proxy runs, but with a passphrase that does not open its keys
     │   ├── MasterKeyRefusedError        the HSM, vault or KMS refuses to use the master key
     │   ├── StorageRefusedError          proxy and storage server do not fit together
     │   └── InternalError                a fault of the proxy; its log has the details
     └── TrustError                   never use the answer: the storage server tampered with the data, or lost some
         ├── CellDamagedError             a cell was changed, or moved from where it was stored
-        └── AnswerInconsistentError      a cell came that was not asked for, out of order or twice
+        ├── AnswerInconsistentError      a cell came that was not asked for, out of order or twice
+        ├── CellsMissingError            cells that were stored were withheld
+        └── CellsUnexpectedError         cells came that are not, or no longer, part of the store
 
 A proxy newer than this SDK may give a reason that is not here. The group that its status belongs to is raised then, so
 `except TrustError` also holds for reasons still to be invented.
@@ -136,6 +139,14 @@ class KeyUnavailableError(FaultError):
     """The key that the question needs does not open: a damaged keyring, or that of another master key."""
 
 
+class CertificateError(FaultError):
+    """The two ends do not accept each other's certificates, or the files of ours cannot be used.
+
+    A proxy that does not accept a certificate closes the connection and does not say why: there is none, it has
+    expired, or another CA made it.
+    """
+
+
 class WrongPassphraseError(FaultError):
     """The proxy runs, but its passphrase does not open its keys. It answers nothing until it has the right one."""
 
@@ -162,3 +173,11 @@ class CellDamagedError(TrustError):
 
 class AnswerInconsistentError(TrustError):
     """A cell came that was not asked for, out of order or twice."""
+
+
+class CellsMissingError(TrustError):
+    """Cells that were stored were withheld."""
+
+
+class CellsUnexpectedError(TrustError):
+    """Cells came that are not, or no longer, part of the store."""

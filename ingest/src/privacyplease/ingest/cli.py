@@ -140,7 +140,11 @@ def _bytes_of(file: str, progress: Progress) -> Iterator[BinaryIO]:
         progress.add_task("stdin", total=None)
         yield sys.stdin.buffer
         return
-    with progress.open(file, "rb", description=Path(file).name) as stream:
+    try:
+        opened = progress.open(file, "rb", description=Path(file).name)
+    except OSError as error:
+        raise CommandError(f"{file}: cannot be read: {error.strerror}", code=ExitCode.USAGE) from error
+    with opened as stream:
         yield stream
 
 

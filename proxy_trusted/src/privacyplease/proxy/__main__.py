@@ -1,4 +1,7 @@
-"""Runs the trusted proxy: `python -m privacyplease.proxy --home DIR --storage-server HOST:PORT`."""
+"""Runs the trusted proxy.
+
+`python -m privacyplease.proxy --home DIR --storage-server HOST:PORT --certificates DIR --storage-certificates DIR`
+"""
 
 from __future__ import annotations
 
@@ -50,6 +53,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--listen", default="127.0.0.1:50050", help="address to serve on; port 0 chooses one")
     parser.add_argument("--storage-server", required=True, metavar="HOST:PORT", help="the untrusted storage server")
     parser.add_argument("--home", required=True, type=Path, help="folder of keys and trusted state, made on first use")
+    security = parser.add_mutually_exclusive_group(required=True)
+    security.add_argument(
+        "--certificates",
+        type=Path,
+        metavar="DIR",
+        help="folder of tls.crt, tls.key, ca.crt: the proxy as clients see it",
+    )
+    security.add_argument("--insecure", action="store_true", help="plaintext on both sides; on loopback alone")
+    parser.add_argument(
+        "--storage-certificates",
+        type=Path,
+        metavar="DIR",
+        help="such a folder: the proxy as the storage server sees it",
+    )
     parser.add_argument("--passphrase-file", type=Path, help="file with the passphrase of the master key")
     parser.add_argument("--address-file", type=Path, help="file to write the address to, once serving")
     parser.add_argument("--workers", type=int, default=16, help="calls answered at once")
@@ -58,12 +75,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _settings(flags: argparse.Namespace) -> Settings:
+    if bool(flags.certificates) != bool(flags.storage_certificates):
+        raise ConfigurationError("expected --storage-certificates beside --certificates, and neither with --insecure")
     return Settings(
         home=Home(flags.home),
         storage=flags.storage_server,
         passphrase=_passphrase(flags.passphrase_file),
         workers=flags.workers,
         most_tags=flags.most_tags,
+        certificates=flags.certificates,
+        storage_certificates=flags.storage_certificates,
     )
 
 

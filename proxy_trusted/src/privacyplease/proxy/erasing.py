@@ -5,9 +5,10 @@ In this order, each step durable before the next, so that whatever is cut short 
 1. the erasure is resolved: nothing finds the epoch any more, nothing is added to it;
 2. what was on its way to the server has arrived;
 3. the epoch's cells are deleted from the server, by their tags, for which the keys are still needed;
-4. the keys are destroyed.
+4. the ledger forgets the cells;
+5. the keys are destroyed.
 
-What makes it an erasure is step 4. The server may keep what it was told to delete, and every backup of it does; without
+What makes it an erasure is step 5. The server may keep what it was told to delete, and every backup of it does; without
 the keys none of that can be opened, by anybody.
 """
 
@@ -23,6 +24,7 @@ from privacyplease.proxy.erasures import Erasures
 from privacyplease.proxy.errors import KeyUnavailableError, ProxyError
 from privacyplease.proxy.extents import Extents
 from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.letters import letters_of
 from privacyplease.proxy.predicate import predicate
 from privacyplease.proxy.storage import Storage
@@ -43,12 +45,14 @@ class Erasing:
         keyring: Keyring,
         extents: Extents,
         storage: Storage,
+        ledger: Ledger,
         erasures: Erasures,
     ) -> None:
         self._datasets = datasets
         self._keyring = keyring
         self._extents = extents
         self._storage = storage
+        self._ledger = ledger
         self._erasures = erasures
         self._lock = threading.Lock()
 
@@ -88,6 +92,7 @@ class Erasing:
         with self._lock:
             self._storage.drain()
             cells = self._delete_cells(dataset, epoch)
+            self._ledger.forget(dataset.name, epoch)
             self._erasures.shred(dataset.name, epoch, int(time.time() * 1_000))
             for owner in (dataset.name, letters_of(dataset.name)):
                 self._keyring.forget(owner, epoch)

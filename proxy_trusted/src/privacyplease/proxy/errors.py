@@ -19,9 +19,12 @@
     ├── StorageError            see to the storage server
     │   ├── StorageUnavailableError
     │   └── StorageRefusedError
+    ├── UnknownIdentityError    come with a certificate that names a client
     ├── UntrustedAnswerError    what the server returned is not what was stored
     │   ├── CellDamagedError
-    │   └── AnswerInconsistentError
+    │   ├── AnswerInconsistentError
+    │   ├── CellsMissingError
+    │   └── CellsUnexpectedError
     └── ConfigurationError      see to the proxy's files and flags; never sent over gRPC
 
 A message says what was expected and what came; it never holds a key, a tag or a value of a record.
@@ -133,6 +136,13 @@ class MasterKeyRefusedError(KeyringError):
     reason = reasons.ERROR_REASON_MASTER_KEY_REFUSED
 
 
+class UnknownIdentityError(ProxyError):
+    """The caller's certificate is genuine, but names no client."""
+
+    reason = reasons.ERROR_REASON_UNKNOWN_IDENTITY
+    status = grpc.StatusCode.UNAUTHENTICATED
+
+
 class StorageError(ProxyError):
     """The storage server did not do what was asked."""
 
@@ -166,6 +176,18 @@ class AnswerInconsistentError(UntrustedAnswerError):
     """A cell came that was not asked for, twice or out of order."""
 
     reason = reasons.ERROR_REASON_ANSWER_INCONSISTENT
+
+
+class CellsMissingError(UntrustedAnswerError):
+    """Cells that were stored did not come."""
+
+    reason = reasons.ERROR_REASON_CELLS_MISSING
+
+
+class CellsUnexpectedError(UntrustedAnswerError):
+    """Cells came that are not, or no longer, part of the store."""
+
+    reason = reasons.ERROR_REASON_CELLS_UNEXPECTED
 
 
 class ConfigurationError(Exception):

@@ -6,7 +6,8 @@
                                 │  HKDF-Expand (RFC 5869), one label per purpose
                                 ├── tag key   per index    AES-256, names buckets and bins
                                 ├── bin key   per index    AES-256-CMAC, spreads subjects over bins
-                                └── cell key  per index    AES-256-GCM, seals cells
+                                ├── cell key  per index    AES-256-GCM, seals cells
+                                └── ledger key per index   AES-256, hashes sets of cells
 
 >>> Key(bytes(32))
 Key(***)
@@ -28,6 +29,7 @@ KEY_BYTES = 32
 TAG_LABEL = b"privacyplease/v1/tag"
 BIN_LABEL = b"privacyplease/v1/bin"
 CELL_LABEL = b"privacyplease/v1/cell"
+LEDGER_LABEL = b"privacyplease/v1/ledger"
 
 
 class Key:
@@ -61,11 +63,12 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class IndexKeys:
-    """The three keys of one index in one epoch."""
+    """The four keys of one index in one epoch."""
 
     tag: Key
     bin: Key
     cell: Key
+    ledger: Key
 
     @classmethod
     def derive(cls, data_key: Key, dataset: str, index: str) -> IndexKeys:
@@ -73,7 +76,8 @@ class IndexKeys:
 
         HKDF-Expand alone is enough: a data key is uniformly random, so there is nothing to extract (RFC 5869 §3.3).
         """
-        return cls(*(_expand(data_key, label, dataset, index) for label in (TAG_LABEL, BIN_LABEL, CELL_LABEL)))
+        labels = (TAG_LABEL, BIN_LABEL, CELL_LABEL, LEDGER_LABEL)
+        return cls(*(_expand(data_key, label, dataset, index) for label in labels))
 
 
 def context(label: bytes, *parts: str | bytes) -> bytes:

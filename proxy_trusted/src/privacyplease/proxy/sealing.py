@@ -33,12 +33,21 @@ MOST_OPENED_BYTES = 64 * 1024 * 1024
 Numbers = npt.NDArray[np.int64]
 
 
+class Owner(NamedTuple):
+    """Whose keys a cell is sealed under: an index in an epoch."""
+
+    dataset: str
+    epoch: int
+    index_name: str
+
+
 class Cell(NamedTuple):
-    """A sealed page of records and what the server finds it by."""
+    """A sealed page of records, what the server finds it by, and, for the proxy alone, whose it is."""
 
     tag: bytes
     cell_id: bytes
     sealed: bytes
+    owner: Owner
 
 
 class Coordinates(NamedTuple):
@@ -87,7 +96,8 @@ class Sealing:
         ordered = records.select(index.columns).take(pa.array(rows[order])).combine_chunks()
         sealer = Sealer(keys.cell, self._layouts.current(dataset, index), dataset.name, index.name)
         batch = pa.RecordBatch.from_arrays([column.chunk(0) for column in ordered.columns], schema=ordered.schema)
-        yield from _seal_groups(sealer, batch, bounds.tolist(), names)
+        owner = Owner(dataset.name, epoch, index.name)
+        yield from _seal_groups(sealer, batch, bounds.tolist(), names, owner)
 
 
 def _coordinates(records: pa.Table, dataset: Dataset) -> Coordinates:
@@ -116,23 +126,27 @@ def _bounds(*columns: Numbers) -> Numbers:
     return np.append(np.flatnonzero(changed), len(changed))
 
 
-def _seal_groups(sealer: Sealer, batch: pa.RecordBatch, bounds: list[int], names: bytes) -> Iterator[Cell]:
+def _seal_groups(
+    sealer: Sealer, batch: pa.RecordBatch, bounds: list[int], names: bytes, owner: Owner
+) -> Iterator[Cell]:
     # Asked once: to measure the slice of every cell took a third of the time of sealing it.
     fits = batch.nbytes <= MOST_OPENED_BYTES
     for group, (begin, end) in enumerate(pairwise(bounds)):
         tag = names[group * TAG_BYTES : (group + 1) * TAG_BYTES]
-        yield from _seal_page(sealer, batch.slice(begin, end - begin), tag, fits=fits)
+        yield from _seal_page(sealer, batch.slice(begin, end - begin), tag, owner, fits=fits)
 
 
-def _seal_page(sealer: Sealer, batch: pa.RecordBatch, tag: bytes, *, fits: bool = False) -> Iterator[Cell]:
+def _seal_page(
+    sealer: Sealer, batch: pa.RecordBatch, tag: bytes, owner: Owner, *, fits: bool = False
+) -> Iterator[Cell]:
     """Seals a page as one cell, or as several if it is too large; `fits` spares the question what it opens into."""
     if fits or batch.nbytes <= MOST_OPENED_BYTES or len(batch) == 1:
         random = secrets.token_bytes(CELL_ID_BYTES + NONCE_BYTES)
         cell_id, nonce = random[:CELL_ID_BYTES], random[CELL_ID_BYTES:]
         sealed = sealer.seal(batch, tag, cell_id, nonce)
         if len(sealed) <= MOST_SEALED_BYTES or len(batch) == 1:
-            yield Cell(tag, cell_id, sealed)
+            yield Cell(tag, cell_id, sealed, owner)
             return
     half = len(batch) // 2
-    yield from _seal_page(sealer, batch.slice(0, half), tag, fits=fits)
-    yield from _seal_page(sealer, batch.slice(half), tag, fits=fits)
+    yield from _seal_page(sealer, batch.slice(0, half), tag, owner, fits=fits)
+    yield from _seal_page(sealer, batch.slice(half), tag, owner, fits=fits)

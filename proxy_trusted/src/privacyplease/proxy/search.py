@@ -17,8 +17,8 @@ from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.predicate import MOST_TAGS, Predicate, predicate
 from privacyplease.proxy.records import having, overlapping
-from privacyplease.proxy.storage import Storage
 from privacyplease.proxy.timeline import Interval
+from privacyplease.proxy.verified import VerifiedStorage
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 
 
@@ -26,7 +26,7 @@ class Search:
     """Finds records through an index."""
 
     def __init__(
-        self, storage: Storage, keyring: Keyring, layouts: Layouts, extents: Extents, most_tags: int = MOST_TAGS
+        self, storage: VerifiedStorage, keyring: Keyring, layouts: Layouts, extents: Extents, most_tags: int = MOST_TAGS
     ) -> None:
         self._storage = storage
         self._keyring = keyring
@@ -38,6 +38,8 @@ class Search:
         self, dataset: Dataset, index: Index, interval: Interval, key: pa.Scalar | None, columns: Sequence[str]
     ) -> Iterator[pa.Table]:
         """The records of a key that overlap an interval, in no order, page by page; a record may come more than once.
+
+        Whether cells were withheld is known at the end: no answer may leave the proxy before the last page was taken.
 
         Args:
             dataset: The data set.
@@ -54,7 +56,7 @@ class Search:
         wanted = list(dict.fromkeys((*columns, dataset.start, dataset.duration, index.key)))
         asked = self._predicate(dataset, index, interval, key)
         openers: dict[int, Opener] = {}
-        for page in self._storage.select(asked) if asked else ():
+        for page in self._storage.select(asked, dataset.name, index.name):
             records = self._open(page, asked, openers, dataset, index).select(wanted)
             yield having(overlapping(records, dataset, interval), index.key, key)
 

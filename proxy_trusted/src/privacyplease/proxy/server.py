@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -13,13 +14,16 @@ from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
 from privacyplease.proxy import dataset, trusted_store
+from privacyplease.proxy.credentials import require_loopback, server_credentials
 from privacyplease.proxy.erasing import Erasing, Retention
 from privacyplease.proxy.erasures import Erasures
 from privacyplease.proxy.errors import KeyringError
 from privacyplease.proxy.extents import Extents
 from privacyplease.proxy.home import Home
+from privacyplease.proxy.identity import Identified
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
+from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.letters import Letters
 from privacyplease.proxy.predicate import MOST_TAGS
 from privacyplease.proxy.rotation import Rotation, described_by, folder_in_force
@@ -53,6 +57,7 @@ from privacyplease.proxy.v1 import (
     stations_service_pb2,
     stations_service_pb2_grpc,
 )
+from privacyplease.proxy.verified import VerifiedStorage
 
 CONTRACTS = (
     admin_service_pb2.DESCRIPTOR,
@@ -70,6 +75,9 @@ _OPTIONS = [
     ("grpc.max_receive_message_length", MOST_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MOST_MESSAGE_BYTES),
     ("grpc.so_reuseport", 0),  # two proxies on one port would split the clients between them
+    # Certificates are looked at when a connection begins: one that has expired since is good for an hour at most.
+    # Calls that run are not cut off.
+    ("grpc.max_connection_age_ms", 3_600_000),
 ]
 
 
@@ -83,6 +91,8 @@ class Settings:
         passphrase: What opens the master key; None for the home's own.
         workers: Calls answered at once.
         most_tags: Tags that one question may touch.
+        certificates: Folder of its certificate for clients (`credentials.py`); None for plaintext, on loopback alone.
+        storage_certificates: Folder of its certificate for the storage server; None likewise.
     """
 
     home: Home
@@ -90,6 +100,8 @@ class Settings:
     passphrase: str | None = None
     workers: int = 16
     most_tags: int = MOST_TAGS
+    certificates: Path | None = None
+    storage_certificates: Path | None = None
 
 
 class Proxy:
@@ -111,7 +123,10 @@ class Proxy:
             register = self._services(settings)
         except KeyringError as error:
             self.locked = error
-        interceptors: list[grpc.ServerInterceptor[Any, Any]] = [_Locked(self.locked)] if self.locked else []
+        self._certificates = settings.certificates
+        interceptors: list[grpc.ServerInterceptor[Any, Any]] = [Identified()] if self._certificates else []
+        if self.locked:
+            interceptors.append(_Locked(self.locked))
         self.grpc = grpc.server(ThreadPoolExecutor(settings.workers), interceptors=interceptors, options=_OPTIONS)
         if not self.locked:
             register(self.grpc)
@@ -119,12 +134,18 @@ class Proxy:
         reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self.grpc)
 
     def bind(self, address: str) -> int:
-        """Binds to an address, as "127.0.0.1:0", in plaintext. Transport security has its place here.
+        """Binds to an address, as "127.0.0.1:0".
 
         Returns:
             The port.
+
+        Raises:
+            ConfigurationError: The certificates cannot be used, or plaintext would leave this machine.
         """
-        return self.grpc.add_insecure_port(address)
+        if self._certificates is None:
+            require_loopback(address)
+            return self.grpc.add_insecure_port(address)
+        return self.grpc.add_secure_port(address, server_credentials(self._certificates))
 
     def start(self) -> None:
         """Starts serving; the health service says so."""
@@ -150,12 +171,14 @@ class Proxy:
         store = trusted_store.open_store(home.trusted_store)
         keyring, layouts, extents = Keyring(store, master, folder), Layouts(store), Extents(store)
         layouts.check(datasets)
-        storage = Storage.connect(settings.storage)
-        search = Search(storage, keyring, layouts, extents, settings.most_tags)
+        storage = Storage.connect(settings.storage, settings.storage_certificates)
+        ledger = Ledger(store, keyring)
+        verified = VerifiedStorage(storage, ledger)
+        search = Search(verified, keyring, layouts, extents, settings.most_tags)
         erasures = Erasures(store)
-        erasing = Erasing(datasets, keyring, extents, storage, erasures)
+        erasing = Erasing(datasets, keyring, extents, storage, ledger, erasures)
         self._retention = Retention(datasets, erasing)
-        ingest = IngestService(datasets, Sealing(keyring, layouts, extents), layouts, storage, erasures)
+        ingest = IngestService(datasets, Sealing(keyring, layouts, extents), layouts, verified, erasures)
         keys = KeysService(datasets, keyring, erasures, erasing, Rotation(home, store, keyring))
 
         def register(server: grpc.Server) -> None:

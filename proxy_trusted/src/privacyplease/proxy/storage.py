@@ -9,13 +9,16 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import NamedTuple, NoReturn, TypeVar
+from pathlib import Path
+from typing import NamedTuple, NoReturn, Protocol, TypeVar
 
 import grpc
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from privacyplease.proxy.cells import CELL_ID_BYTES
+from privacyplease.proxy.credentials import Link, require_loopback
 from privacyplease.proxy.errors import AnswerInconsistentError, StorageRefusedError, StorageUnavailableError
 from privacyplease.proxy.sealing import Cell
 from privacyplease.storage.v1 import storage_service_pb2 as pb
@@ -28,7 +31,9 @@ PAGE_BYTES = 1024 * 1024
 # Measured on MariaDB 10.11 with its defaults: two callers append faster than one, and four slower than two.
 APPENDS_AT_ONCE = 2
 
-_DEADLINE_SECONDS = 60.0
+# After this a call has failed, whatever gRPC tried in between.
+DEADLINE_SECONDS = 60.0
+_UNTRUSTING = "the storage server did not accept the proxy's certificate, or is not one that the proxy trusts"
 _UNAVAILABLE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 # Reading is safe to repeat, and so are appending and deleting: what is there already, or gone already, is left so.
@@ -60,6 +65,16 @@ class Size(NamedTuple):
     bytes: int
 
 
+class Journal(Protocol):
+    """Is told of every call that stores cells, before and after; what it is told is durable when it returns."""
+
+    def sent(self, cells: Sequence[Cell]) -> list[int]:
+        """Writes down that these cells may be stored from now on. Returns the entries' numbers."""
+
+    def stored(self, entries: Sequence[int]) -> None:
+        """Writes down that the cells of these entries are stored."""
+
+
 class Append:
     """Cells on their way to the server."""
 
@@ -79,16 +94,25 @@ class Append:
 class Storage:
     """A connection to the storage server. Safe to use from many threads."""
 
-    def __init__(self, channel: grpc.Channel) -> None:
-        self._stub = pb_grpc.StorageServiceStub(channel)
+    def __init__(self, channel: Callable[[], grpc.Channel]) -> None:
+        """Takes what gives the channel for the next call, which is another one once the certificates are renewed."""
+        self._channel = channel
         self._limits: pb.Limits | None = None
         self._begun: set[Future[None]] = set()
         self._lock = threading.Lock()
         self._appends = ThreadPoolExecutor(max_workers=APPENDS_AT_ONCE, thread_name_prefix="append")
 
     @classmethod
-    def connect(cls, address: str) -> Storage:
-        """Connects without waiting; the first call finds out whether the server is there."""
+    def connect(cls, address: str, certificates: Path | None = None) -> Storage:
+        """Connects without waiting; the first call finds out whether the server is there.
+
+        Args:
+            address: The server's host:port.
+            certificates: Folder of the proxy's certificate (`credentials.py`); None for plaintext, on loopback alone.
+
+        Raises:
+            ConfigurationError: The certificates cannot be used, or plaintext would leave this machine.
+        """
         options = [
             ("grpc.max_receive_message_length", MOST_MESSAGE_BYTES),
             ("grpc.max_send_message_length", MOST_MESSAGE_BYTES),
@@ -97,15 +121,24 @@ class Storage:
             # An append is retried only while gRPC still holds it; the default is 256 KiB.
             ("grpc.per_rpc_retry_buffer_size", 2 * APPEND_BYTES),
         ]
-        return cls(grpc.insecure_channel(address, options))
+        if certificates is None:
+            require_loopback(address)
+            plain = grpc.insecure_channel(address, options)
+            return cls(lambda: plain)
+        return cls(Link(certificates, lambda trusted: grpc.secure_channel(address, trusted, options)).channel)
 
-    def append(self, cells: Iterable[Cell]) -> Append:
+    @property
+    def _stub(self) -> pb_grpc.StorageServiceStub:
+        """For one call: making it takes a few microseconds."""
+        return pb_grpc.StorageServiceStub(self._channel())
+
+    def append(self, cells: Iterable[Cell], journal: Journal) -> Append:
         """Sends cells to be stored, in several calls; each is atomic, and on its way while the next is being filled.
 
         Returns:
-            What to wait for. Until then the cells may be stored in part; sending them again completes them.
+            What to wait for. Until then the cells may be stored in part, and the journal says which may.
         """
-        return Append([self._send(chunk) for chunk in self._chunks(cells)])
+        return Append([self._send(chunk, journal) for chunk in self._chunks(cells)])
 
     def drain(self) -> None:
         """Returns when every append that was begun before has ended, well or not."""
@@ -140,7 +173,7 @@ class Storage:
 
     def describe(self) -> pb.DescribeResponse:
         """The server's own description of its store. Believed for display and limits alone."""
-        return _call(lambda: self._stub.Describe(pb.DescribeRequest(), timeout=_DEADLINE_SECONDS))
+        return _call(lambda: self._stub.Describe(pb.DescribeRequest(), timeout=DEADLINE_SECONDS))
 
     def limits(self) -> pb.Limits:
         """What the server takes in one call, asked for once."""
@@ -151,29 +184,34 @@ class Storage:
             self._limits = limits
         return self._limits
 
-    def _send(self, chunk: list[pb.Cell]) -> Future[None]:
-        call = self._appends.submit(self._append, chunk)
+    def _send(self, chunk: list[Cell], journal: Journal) -> Future[None]:
+        call = self._appends.submit(self._append, chunk, journal)
         with self._lock:
             self._begun = {call, *(earlier for earlier in self._begun if not earlier.done())}
         return call
 
     def _delete(self, tags: list[bytes]) -> int:
         request = pb.DeleteRequest(predicate=pb.Predicate(any_of_tags=pb.AnyOfTags(tags=tags)))
-        deleted: pb.DeleteResponse = _call(lambda: self._stub.Delete(request, timeout=_DEADLINE_SECONDS))
+        deleted: pb.DeleteResponse = _call(lambda: self._stub.Delete(request, timeout=DEADLINE_SECONDS))
         return deleted.cells
 
-    def _append(self, cells: list[pb.Cell]) -> None:
-        _call(lambda: self._stub.Append(pb.AppendRequest(cells=cells), timeout=_DEADLINE_SECONDS))
+    def _append(self, cells: list[Cell], journal: Journal) -> None:
+        request = pb.AppendRequest(
+            cells=[pb.Cell(tag=cell.tag, cell_id=cell.cell_id, sealed=cell.sealed) for cell in cells]
+        )
+        entries = journal.sent(cells)
+        _call(lambda: self._stub.Append(request, timeout=DEADLINE_SECONDS))
+        journal.stored(entries)
 
-    def _chunks(self, cells: Iterable[Cell]) -> Iterator[list[pb.Cell]]:
+    def _chunks(self, cells: Iterable[Cell]) -> Iterator[list[Cell]]:
         most = self.limits().max_cells_per_append
-        chunk: list[pb.Cell] = []
+        chunk: list[Cell] = []
         size = 0
         for cell in cells:
             if chunk and (len(chunk) == most or size + len(cell.sealed) > APPEND_BYTES):
                 yield chunk
                 chunk, size = [], 0
-            chunk.append(pb.Cell(tag=cell.tag, cell_id=cell.cell_id, sealed=cell.sealed))
+            chunk.append(cell)
             size += len(cell.sealed)
         if chunk:
             yield chunk
@@ -182,7 +220,7 @@ class Storage:
         asked = frozenset(tags)
         predicate = pb.Predicate(any_of_tags=pb.AnyOfTags(tags=tags))
         stream = self._stub.Select(
-            pb.SelectRequest(predicate=predicate, page_bytes=PAGE_BYTES), timeout=_DEADLINE_SECONDS
+            pb.SelectRequest(predicate=predicate, page_bytes=PAGE_BYTES), timeout=DEADLINE_SECONDS
         )
         last = (b"", b"")
         try:
@@ -199,6 +237,8 @@ def _check_page(cells: Sequence[pb.Cell], asked: frozenset[bytes], last: tuple[b
     """Every cell was asked for and follows the one before; so none comes twice."""
     for cell in cells:
         place = (cell.tag, cell.cell_id)
+        if len(cell.cell_id) != CELL_ID_BYTES:
+            raise AnswerInconsistentError(f"expected a cell id of {CELL_ID_BYTES} bytes, got {len(cell.cell_id):,}")
         if cell.tag not in asked:
             raise AnswerInconsistentError("the storage server sent a cell that was not asked for")
         if place <= last:
@@ -219,10 +259,21 @@ def _raise(error: grpc.RpcError) -> NoReturn:
     code = error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN
     reason = _reason(error)
     if code in _UNAVAILABLE:
-        raise StorageUnavailableError("the storage server cannot be reached", storage_reason=reason) from error
+        why = _UNTRUSTING if _is_untrusting(error) else "the storage server cannot be reached"
+        raise StorageUnavailableError(why, storage_reason=reason) from error
     raise StorageRefusedError(
         f"the storage server refused the call: {reason or code.name}", storage_reason=reason
     ) from error
+
+
+def _is_untrusting(error: grpc.RpcError) -> bool:
+    """Whether TLS failed, as far as can be told.
+
+    gRPC says it in words alone, and all of it as UNAVAILABLE: "Tls handshake failed" if it is we who do not trust.
+    Under TLS 1.3 the other end checks our certificate last, and closes without a word if it does not accept it.
+    """
+    words = (error.details() if isinstance(error, grpc.Call) else None) or ""
+    return "Tls handshake failed" in words or ("failed to connect" in words and words.endswith("Socket closed"))
 
 
 def _reason(error: grpc.RpcError) -> str:

@@ -1,6 +1,7 @@
 """The proxy's own store: what it must remember and the untrusted server must not know.
 
-Wrapped data keys, which part of time holds data, and how each index lays its records out in a cell. SQLite by default;
+Wrapped data keys, which part of time holds data, how each index lays its records out in a cell, and which cells the
+server must have. SQLite by default;
 any database that SQLAlchemy speaks will do, so that several proxies can share one. Nothing in it is secret without the
 master key except names of data sets and columns; it belongs to the trusted domain all the same.
 """
@@ -12,10 +13,13 @@ from pathlib import Path
 from sqlalchemy import (
     BigInteger,
     Column,
+    Connection,
     Engine,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     String,
     Table,
     create_engine,
@@ -23,6 +27,7 @@ from sqlalchemy import (
     inspect,
     text,
 )
+from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
@@ -86,12 +91,39 @@ shapes = Table(
     Column("shape", String(4000), nullable=False),
 )
 
+# Cells that were sent and are not, or not for long, in the ledger: an entry for each call and epoch (`journal.py`).
+journal = Table(
+    "journal",
+    metadata,
+    Column("entry", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("dataset", String(64), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("sent_at_ms", BigInteger, nullable=False),
+    Column("cells", LargeBinary((1 << 24) - 1), nullable=False),
+    Index("journal_state", "state"),
+    sqlite_autoincrement=True,  # a number is never given twice: readers tell entries apart by it
+)
+
+# For each tag how many cells are stored under it, and their set hash in four numbers (`sethash.py`).
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("tag", LargeBinary(16).with_variant(mysql.BINARY(16), "mysql", "mariadb"), primary_key=True),
+    Column("dataset", String(64), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("cells", BigInteger, nullable=False),
+    *(Column(f"hash{part}", BigInteger, nullable=False) for part in range(4)),
+    sqlite_with_rowid=False,
+)
+
 
 def open_store(path: Path) -> Engine:
     """Opens the store in a SQLite file, made on first use. What is committed survives a loss of power."""
     path.parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(URL.create("sqlite", database=str(path)))
     event.listen(engine, "connect", _make_durable)
+    event.listen(engine, "begin", _begin)
     metadata.create_all(engine)
     _bring_up_to_date(engine)
     return engine
@@ -105,9 +137,15 @@ def _bring_up_to_date(engine: Engine) -> None:
 
 
 def _make_durable(connection: DBAPIConnection, _record: object) -> None:
+    # Python's driver would begin a transaction at the first write alone, and two reads could see two states.
+    connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA busy_timeout = 10000")
     cursor.execute("PRAGMA secure_delete = ON")  # the bytes of a destroyed key are overwritten
     cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")

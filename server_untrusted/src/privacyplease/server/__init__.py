@@ -3,7 +3,7 @@
 Nothing here can open a cell. The package imports no cryptography, knows no key, no column and no data set, and handles
 two kinds of values only: 16 bytes to find something by, and bytes that somebody else sealed.
 
-    $ python -m privacyplease.server --storage sqlite:///cells.db --listen 127.0.0.1:7070
+    $ python -m privacyplease.server --storage sqlite:///cells.db --listen 127.0.0.1:7070 --insecure
 """
 
 from privacyplease.server.limits import Limits

@@ -1,4 +1,4 @@
-"""The command line: `python -m privacyplease.server --storage URL --listen HOST:PORT`.
+"""The command line: `python -m privacyplease.server --storage URL --listen HOST:PORT --certificates DIR`.
 
 Exit codes: 0 stopped by SIGTERM or SIGINT, 1 could not start, 2 wrong arguments.
 """
@@ -42,7 +42,7 @@ def _serve(options: argparse.Namespace, stop: threading.Event) -> None:
     # One connection for each call that can run at the same time: none ever waits for another one's.
     store = open_store(options.storage, limits, connections=options.workers)
     try:
-        server = build_server(store, limits, workers=options.workers)
+        server = build_server(store, limits, workers=options.workers, certificates=options.certificates)
         address = server.bind(options.listen)
         server.start()
         _announce(address, store.describe().database, options.address_file)
@@ -84,6 +84,11 @@ def _parser() -> argparse.ArgumentParser:
         help=f"mysql://user:password@host:port/database or sqlite:///path; also from {_STORAGE_VARIABLE}",
     )
     parser.add_argument("--listen", metavar="HOST:PORT", default="127.0.0.1:7070", help="port 0 lets the system choose")
+    security = parser.add_mutually_exclusive_group(required=True)
+    security.add_argument(
+        "--certificates", metavar="DIR", type=Path, help="folder of tls.crt, tls.key and ca.crt: the proxy's CA"
+    )
+    security.add_argument("--insecure", action="store_true", help="plaintext; on loopback alone")
     parser.add_argument("--address-file", metavar="PATH", type=Path, help="write HOST:PORT here once serving")
     parser.add_argument("--workers", metavar="N", type=_positive, default=16, help="calls served at the same time")
     for field in fields(Limits):

@@ -10,6 +10,7 @@
         ├── CellTooLargeError           seal fewer records into a cell
         ├── ReplaceConflictError        read the tag again
         ├── StoreUnavailableError       send it again later
+        ├── UnknownIdentityError        come with the proxy's certificate
         └── InternalError               a fault of this server
 
 A message says what was expected and what came. It holds numbers and names of fields, never a byte of a tag or a cell.
@@ -116,6 +117,16 @@ class StoreUnavailableError(RefusedError):
 
     code = grpc.StatusCode.UNAVAILABLE
     reason = reasons.ERROR_REASON_STORE_UNAVAILABLE
+
+
+class UnknownIdentityError(RefusedError):
+    """The caller's certificate is genuine, but is not the proxy's."""
+
+    code = grpc.StatusCode.UNAUTHENTICATED
+    reason = reasons.ERROR_REASON_UNKNOWN_IDENTITY
+
+    def __init__(self) -> None:
+        super().__init__("expected the proxy's certificate, got one with another identity or without")
 
 
 class InternalError(RefusedError):

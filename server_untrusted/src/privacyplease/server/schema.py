@@ -7,9 +7,11 @@ applied; a database with a newer one than this server knows is refused rather th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from privacyplease.server.errors import SchemaTooNewError
 
@@ -49,8 +51,6 @@ def migrate(connection: Connection, migrations: Sequence[Migration]) -> int:
 def _apply(connection: Connection, migration: Migration) -> None:
     for statement in migration.statements:
         connection.exec_driver_sql(statement)
-    # A server that started at the same time may have got here first: hence only if it is not there yet.
-    connection.exec_driver_sql(
-        f"INSERT INTO schema_version (version) SELECT {migration.version} FROM (SELECT 1 AS one) AS here"  # noqa: S608
-        f" WHERE NOT EXISTS (SELECT 1 FROM schema_version WHERE version = {migration.version})"
-    )
+    # A server that started at the same time may have got here first.
+    with suppress(IntegrityError):
+        connection.exec_driver_sql(f"INSERT INTO schema_version (version) VALUES ({migration.version})")  # noqa: S608

@@ -21,7 +21,9 @@ def test_only_its_owner_may_look_into_a_home(home: Home) -> None:
 
 
 def test_what_runs_is_remembered_until_forgotten(home: Home) -> None:
-    running = Running(Daemon("privacyplease.server", 1, 2.5, "a:1"), Daemon("privacyplease.proxy", 2, 3.5, "a:2"))
+    running = Running(
+        Daemon("privacyplease.server", 1, 2.5, "a:1"), Daemon("privacyplease.proxy", 2, 3.5, "a:2"), insecure=True
+    )
     assert home.running() is None
     home.remember(running)
     assert home.running() == running

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privacyplease.ingest import wifi
@@ -205,6 +205,7 @@ JUNK = st.one_of(
 ).map(lambda line: line.replace(b"\n", b""))
 
 
+@settings(deadline=None)
 @given(st.lists(JUNK), st.integers(1, 300))
 def test_every_line_becomes_a_session_or_a_reject_and_no_line_spoils_another(
     lines: list[bytes], block_bytes: int

@@ -14,6 +14,8 @@ from privacyplease.cli.target import Target, target
 from privacyplease.cli.times import iso
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from privacyplease.cli.local.daemon import Daemon
     from privacyplease.client import Keyring, Status
 
@@ -39,14 +41,14 @@ def status(context: typer.Context, json: Json = False) -> None:
 def document(asked: Target) -> dict[str, Any]:
     """The answer as --json prints it; what is unknown is null."""
     running = None if asked.proxy else asked.home.running()
-    daemons = {daemon.name: _daemon(daemon) for daemon in running.daemons} if running else {}
+    daemons = {daemon.name: _daemon(asked, daemon) for daemon in running.daemons} if running else {}
     address = asked.proxy or (running.proxy.address if running else None)
-    system = _system(address) if address else None
+    system = _system(asked, address) if address else None
     reachable = system is not None and system.storage.reachable
     return {
         "home": None if asked.proxy else str(asked.home.path),
         "healthy": reachable and all(daemon["health"] == "SERVING" for daemon in daemons.values()),
-        "proxy": daemons.get("proxy") or (_remote(address) if address else None),
+        "proxy": daemons.get("proxy") or (_remote(asked, address) if address else None),
         "server": daemons.get("server"),
         "version": system.version if system else None,
         "storage": _storage(system) if system else None,
@@ -54,31 +56,32 @@ def document(asked: Target) -> dict[str, Any]:
     }
 
 
-def _system(proxy: str) -> Status | None:
+def _system(asked: Target, proxy: str) -> Status | None:
     from privacyplease.client import Client
     from privacyplease.client.errors import TryAgainError
 
     try:
-        with Client(proxy, timeout=5) as client:
+        with Client(proxy, certificates=asked.certificate(), insecure=asked.plaintext(), timeout=5) as client:
             return client.status()
     except TryAgainError:
         return None
 
 
-def _daemon(daemon: Daemon) -> dict[str, Any]:
+def _daemon(asked: Target, daemon: Daemon) -> dict[str, Any]:
     alive = daemon.process() is not None
-    health = _health(daemon.address) if alive else "GONE"
+    certificate = asked.certificate() if daemon.name == "proxy" else asked.server_certificate()
+    health = _health(daemon.address, certificate) if alive else "GONE"
     return {"address": daemon.address, "health": health, "pid": daemon.pid if alive else None}
 
 
-def _remote(address: str) -> dict[str, Any]:
-    return {"address": address, "health": _health(address), "pid": None}
+def _remote(asked: Target, address: str) -> dict[str, Any]:
+    return {"address": address, "health": _health(address, asked.certificate()), "pid": None}
 
 
-def _health(address: str) -> str:
+def _health(address: str, certificate: Path | None) -> str:
     from privacyplease.cli.local.health import check
 
-    return check(address).value
+    return check(address, certificate).value
 
 
 def _storage(system: Status) -> dict[str, Any]:

@@ -37,29 +37,44 @@ def up(
         int, typer.Option(min=0, max=65535, metavar="N", help="Where the proxy serves; 0: the system chooses.")
     ] = _DEFAULT_PORT,
 ) -> None:
-    """Start both servers on this machine, on loopback; keys are made on first use.
+    """Start both servers on this machine, on loopback; keys and certificates are made on first use.
 
     All of it lies in one folder, which --home DIR chooses.
 
     The passphrase that protects the keys comes from --passphrase-file or PRIVACYPLEASE_PASSPHRASE. Without either, one
     is made up and kept in the home.
 
+    The two servers and their clients know each other by certificates (`privacyplease certs`). With --insecure they
+    speak plaintext, and whoever can reach the ports may ask.
+
     Example: privacyplease up --detach
     """
     from privacyplease.cli.local.launch import Plan
 
-    home = target(context).home
+    asked = target(context)
+    home, passphrase = asked.home, passphrase_file and passphrase_file.resolve()
     home.make()
-    plan = Plan(home, storage or home.default_storage, proxy_port, passphrase_file and passphrase_file.resolve())
+    plan = Plan(home, storage or home.default_storage, proxy_port, passphrase, asked.insecure)
     with home.locked():
         _require_down(home)
+        if not plan.insecure:
+            _certify(home)
         running = _launch(plan)
         home.remember(running)
     if detach:
         screen.out().print("stop with: privacyplease down")
     else:
-        screen.out().print("stop with Ctrl-C")
         _watch(home, running)
+
+
+def _certify(home: Home) -> None:
+    """Makes the certificates that are missing, and renews those that are due."""
+    from privacyplease.cli.local.certificates import certs
+
+    done = certs(home.certificates, "prepare")
+    for word, names in (("made", done["made"]), ("renewed", done["renewed"])):
+        if names:
+            screen.out().print(f"certificates {word}: {home.certificates}; see `privacyplease certs show`")
 
 
 def _launch(plan: Plan) -> Running:
@@ -93,6 +108,7 @@ def _watch(home: Home, running: Running) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
+        screen.out().print("stop with Ctrl-C")
         while all(daemon.process() for daemon in running.daemons):
             time.sleep(_GLANCE_S)
     except KeyboardInterrupt:

@@ -1,9 +1,13 @@
 """The gRPC health check, which both servers answer."""
 
 from enum import Enum
+from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from privacyplease.client._internal.channel import open_blocking
+from privacyplease.client._internal.credentials import load
 
 _TIMEOUT_S = 2.0
 
@@ -16,9 +20,9 @@ class Health(Enum):
     UNREACHABLE = "UNREACHABLE"
 
 
-def check(address: str) -> Health:
-    """Asks the server at `address` once."""
-    with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
+def check(address: str, certificates: Path | None) -> Health:
+    """Asks the server at `address` once, with the certificate in a folder or, without one, in plaintext."""
+    with open_blocking(address, load(certificates) if certificates else None) as channel:
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=_TIMEOUT_S)
         except grpc.RpcError:

@@ -1,6 +1,7 @@
 """The folder in which `up` keeps what it starts.
 
 HOME/
+├── certificates/   trusted: who may talk to whom (`privacyplease certs`)
 ├── proxy/          trusted: keys, and the passphrase if none was given
 ├── server/         untrusted: the store, if no other is given
 └── run/            what runs now, and the logs
@@ -21,10 +22,11 @@ from privacyplease.cli.local.daemon import Daemon
 
 @dataclass(frozen=True)
 class Running:
-    """What `up` started."""
+    """What `up` started; `insecure` if it speaks plaintext."""
 
     server: Daemon
     proxy: Daemon
+    insecure: bool = False
 
     @property
     def daemons(self) -> tuple[Daemon, Daemon]:
@@ -42,6 +44,31 @@ class Home:
     def proxy(self) -> Path:
         """The proxy's own home."""
         return self.path / "proxy"
+
+    @property
+    def certificates(self) -> Path:
+        """The certificates of the installation."""
+        return self.path / "certificates"
+
+    @property
+    def operator_certificate(self) -> Path:
+        """Whoever ran `up`, as the proxy knows them."""
+        return self.certificates / "clients" / "operator"
+
+    @property
+    def proxy_certificate(self) -> Path:
+        """The proxy, as clients see it."""
+        return self.certificates / "proxy"
+
+    @property
+    def storage_certificate(self) -> Path:
+        """The storage server."""
+        return self.certificates / "storage"
+
+    @property
+    def proxy_to_storage_certificate(self) -> Path:
+        """The proxy, as the storage server sees it."""
+        return self.certificates / "proxy-to-storage"
 
     @property
     def passphrase(self) -> Path:
@@ -70,7 +97,8 @@ class Home:
         """What `up` started and `down` did not stop; it may have died since."""
         try:
             state = json.loads(self._state.read_text())
-            return Running(server=Daemon(**state["server"]), proxy=Daemon(**state["proxy"]))
+            server, proxy = Daemon(**state["server"]), Daemon(**state["proxy"])
+            return Running(server, proxy, bool(state["insecure"]))
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:

@@ -31,12 +31,29 @@ class Plan:
         storage: URL of the server's store.
         proxy_port: Where the proxy serves; 0 lets the system choose.
         passphrase_file: What opens the proxy's keys; else the environment's, or one that the proxy makes.
+        insecure: Plaintext instead of the home's certificates.
     """
 
     home: Home
     storage: str
     proxy_port: int
     passphrase_file: Path | None = None
+    insecure: bool = False
+
+    @property
+    def server_arguments(self) -> list[str]:
+        """What the server is started with."""
+        security = ["--insecure"] if self.insecure else ["--certificates", str(self.home.storage_certificate)]
+        return ["--listen", f"{_LOOPBACK}:0", *security]
+
+    def proxy_arguments(self, storage_server: str) -> list[str]:
+        """What the proxy is started with."""
+        passphrase = ["--passphrase-file", str(self.passphrase_file)] if self.passphrase_file else []
+        certificates = ["--certificates", str(self.home.proxy_certificate)]
+        certificates += ["--storage-certificates", str(self.home.proxy_to_storage_certificate)]
+        security = ["--insecure"] if self.insecure else certificates
+        serving = ["--listen", f"{_LOOPBACK}:{self.proxy_port}", "--storage-server", storage_server]
+        return [*serving, "--home", str(self.home.proxy), *security, *passphrase]
 
 
 def launch(plan: Plan) -> Running:
@@ -47,34 +64,32 @@ def launch(plan: Plan) -> Running:
     """
     _require_installed()
     _require_free(plan.proxy_port)
-    server = _start(
-        SERVER,
-        plan.home,
-        ["--listen", f"{_LOOPBACK}:0"],
-        # Not an argument: the URL may hold a password, and arguments are everybody's to read.
-        {"PRIVACYPLEASE_STORAGE": plan.storage},
+    home = plan.home
+    # Not an argument: the URL may hold a password, and arguments are everybody's to read.
+    storage = {"PRIVACYPLEASE_STORAGE": plan.storage}
+    as_proxy, as_operator = (
+        None if plan.insecure else folder for folder in (home.proxy_to_storage_certificate, home.operator_certificate)
     )
+    server = _start(SERVER, home, plan.server_arguments, storage, as_proxy)
     try:
-        return Running(server, _start(PROXY, plan.home, _proxy_arguments(plan, server.address), {}))
+        proxy = _start(PROXY, home, plan.proxy_arguments(server.address), {}, as_operator)
+        return Running(server, proxy, plan.insecure)
     except BaseException:
         server.stop()
         raise
 
 
-def _proxy_arguments(plan: Plan, storage_server: str) -> list[str]:
-    passphrase = ["--passphrase-file", str(plan.passphrase_file)] if plan.passphrase_file else []
-    listen = f"{_LOOPBACK}:{plan.proxy_port}"
-    return ["--listen", listen, "--storage-server", storage_server, "--home", str(plan.home.proxy), *passphrase]
-
-
-def _start(module: str, home: Home, arguments: list[str], environment: dict[str, str]) -> Daemon:
+def _start(
+    module: str, home: Home, arguments: list[str], environment: dict[str, str], certificates: Path | None
+) -> Daemon:
+    """Starts a server; `certificates` is the folder to ask it with whether it serves."""
     name = module.rpartition(".")[2]
     file, log = home.address_file(name), home.log(name)
     file.unlink(missing_ok=True)
     process = spawn(module, [*arguments, "--address-file", str(file)], environment, log)
     try:
         address = _await_address(process, name, file, log)
-        _await_serving(process, name, address, log)
+        _await_serving(process, name, address, log, certificates)
     except BaseException:
         process.kill()
         process.wait()
@@ -91,21 +106,23 @@ def _await_address(process: subprocess.Popen[bytes], name: str, file: Path, log:
     return file.read_text().strip()
 
 
-def _await_serving(process: subprocess.Popen[bytes], name: str, address: str, log: Path) -> None:
+def _await_serving(
+    process: subprocess.Popen[bytes], name: str, address: str, log: Path, certificates: Path | None
+) -> None:
     deadline = time.monotonic() + _START_PATIENCE_S
-    while (health := check(address)) is not Health.SERVING:
+    while (health := check(address, certificates)) is not Health.SERVING:
         _require_alive(process, name, log)
         if health is Health.NOT_SERVING and name == "proxy":
-            _ask_why(address)
+            _ask_why(address, certificates)
         _require_time(deadline, name, log)
         time.sleep(_GLANCE_S)
 
 
-def _ask_why(proxy: str) -> None:
+def _ask_why(proxy: str, certificates: Path | None) -> None:
     """A proxy that runs but does not serve refuses every question with the reason, as that of a wrong passphrase."""
     from privacyplease.client import Client
 
-    with Client(proxy) as client:
+    with Client(proxy, certificates=certificates, insecure=certificates is None) as client:
         client.status()
 
 

@@ -1,4 +1,4 @@
-"""The one place where channels to the proxy are opened, and where their credentials will come from."""
+"""The one place where channels to the proxy are opened."""
 
 import json
 from typing import Any
@@ -40,16 +40,20 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.max_receive_message_length", _MESSAGE_LIMIT),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 5_000),
-    # Plaintext travels here: it goes to the address given, and not through whatever $http_proxy names.
+    # What is asked goes to the address given, and not through whatever $http_proxy names.
     ("grpc.enable_http_proxy", 0),
 )
 
 
-def open_blocking(address: str) -> grpc.Channel:
-    """A channel to the proxy at `address` (host:port). It connects when first used."""
-    return grpc.insecure_channel(address, options=_OPTIONS)
+def open_blocking(address: str, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
+    """A channel to the proxy at `address` (host:port), plaintext without credentials. It connects when first used."""
+    if credentials is None:
+        return grpc.insecure_channel(address, options=_OPTIONS)
+    return grpc.secure_channel(address, credentials, options=_OPTIONS)
 
 
-def open_async(address: str) -> grpc.aio.Channel:
+def open_async(address: str, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
     """As `open_blocking`, for the running event loop."""
-    return grpc.aio.insecure_channel(address, options=_OPTIONS)
+    if credentials is None:
+        return grpc.aio.insecure_channel(address, options=_OPTIONS)
+    return grpc.aio.secure_channel(address, credentials, options=_OPTIONS)

@@ -7,7 +7,13 @@ from typing import TypeAlias
 import grpc
 
 from privacyplease.client._internal.statuses import error_of
-from privacyplease.client.errors import DeadlineExceededError, FaultError, PrivacyPleaseError, TryAgainError
+from privacyplease.client.errors import (
+    CertificateError,
+    DeadlineExceededError,
+    FaultError,
+    PrivacyPleaseError,
+    TryAgainError,
+)
 
 Retry: TypeAlias = Callable[[PrivacyPleaseError, int], float | None]
 """From an error, and how many came before it since the last acknowledgement, to seconds to wait; None: give up."""
@@ -15,6 +21,7 @@ Retry: TypeAlias = Callable[[PrivacyPleaseError, int], float | None]
 _FIRST_S = 0.1
 _LONGEST_S = 5.0
 _TOTAL_S = 60.0
+_DOUBTS = 5
 
 
 def _delay(failures: int) -> float:
@@ -28,6 +35,8 @@ def for_a_minute(error: PrivacyPleaseError, failures: int) -> float | None:
     """Waits longer from attempt to attempt and gives up after a minute in which nothing was acknowledged."""
     # A stream that hangs has had its time already.
     lost = isinstance(error, TryAgainError) and not isinstance(error, DeadlineExceededError)
+    # A proxy that is killed while we connect looks like one that does not accept the certificate, but not for long.
+    lost = lost or (isinstance(error, CertificateError) and failures < _DOUBTS)
     return _delay(failures) if lost and failures < _ATTEMPTS else None
 
 

@@ -32,7 +32,10 @@ BY_REASON: Mapping[int, type[errors.PrivacyPleaseError]] = MappingProxyType(
         ErrorReason.ERROR_REASON_STORAGE_REFUSED: errors.StorageRefusedError,
         ErrorReason.ERROR_REASON_KEY_UNAVAILABLE: errors.KeyUnavailableError,
         ErrorReason.ERROR_REASON_WRONG_PASSPHRASE: errors.WrongPassphraseError,
+        ErrorReason.ERROR_REASON_UNKNOWN_IDENTITY: errors.CertificateError,
         ErrorReason.ERROR_REASON_INTERNAL: errors.InternalError,
+        ErrorReason.ERROR_REASON_CELLS_MISSING: errors.CellsMissingError,
+        ErrorReason.ERROR_REASON_CELLS_UNEXPECTED: errors.CellsUnexpectedError,
         ErrorReason.ERROR_REASON_MASTER_KEY_UNAVAILABLE: errors.MasterKeyUnavailableError,
         ErrorReason.ERROR_REASON_MASTER_KEY_REFUSED: errors.MasterKeyRefusedError,
     }
@@ -46,6 +49,7 @@ _BY_STATUS: Mapping[grpc.StatusCode, type[errors.PrivacyPleaseError]] = MappingP
         grpc.StatusCode.UNAVAILABLE: errors.TryAgainError,
         grpc.StatusCode.CANCELLED: errors.TryAgainError,  # what a stream ends with when the proxy is stopped
         grpc.StatusCode.DEADLINE_EXCEEDED: errors.DeadlineExceededError,
+        grpc.StatusCode.UNAUTHENTICATED: errors.CertificateError,
         grpc.StatusCode.DATA_LOSS: errors.TrustError,
     }
 )
@@ -104,6 +108,28 @@ def _class_of(reason: str, status: grpc.StatusCode) -> type[errors.PrivacyPlease
 def _without_reason(call: _Failed) -> errors.PrivacyPleaseError:
     """No reason is given: it was not the proxy that answered, but gRPC on either side of it."""
     if call.code() is grpc.StatusCode.UNAVAILABLE:
+        if distrust := _distrust(call.details() or ""):
+            return errors.CertificateError(distrust)
         return errors.ProxyUnreachableError(f"the proxy does not answer: {call.details()}")
     raised = _BY_STATUS.get(call.code(), errors.FaultError)
     return raised(f"expected an answer, got status {call.code().name}: {call.details()}")
+
+
+def _distrust(words: str) -> str:
+    """What went wrong with the certificates, or "" if it was something else.
+
+    gRPC tells it in words alone. Under TLS 1.3 a server checks the client's certificate last, and gRPC's closes without
+    a word if it does not accept it. So does one that expects TLS and gets plaintext.
+    """
+    if "WRONG_VERSION_NUMBER" in words:
+        return "the proxy does not speak TLS: it was started with --insecure, or is something else"
+    if "Tls handshake failed" in words:
+        return f"the proxy's certificate is not one that we trust: {_why_not(words)}"
+    if "failed to connect" in words and words.endswith("Socket closed"):
+        return "the proxy did not accept the certificate: there is none, it has expired, or another CA made it"
+    return ""
+
+
+def _why_not(words: str) -> str:
+    """OpenSSL's own words, as "certificate has expired"."""
+    return words.rpartition("CERTIFICATE_VERIFY_FAILED: ")[2].removesuffix(": OK")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from privacyplease.client import Client
+from privacyplease.ingest.broker import Settings
 from privacyplease.ingest.consumer.courier import Courier
 from privacyplease.ingest.consumer.flight import Flight
 from privacyplease.ingest.consumer.intake import Intake
@@ -61,7 +62,7 @@ class Consumption:
         IngestError: The settings do not go together, or nobody can read the data set's messages.
     """
 
-    def __init__(self, client: Client, settings: Mapping[str, str | int], task: Task) -> None:
+    def __init__(self, client: Client, settings: Settings, task: Task) -> None:
         self._client = client
         self._task = task
         self._abandoned = threading.Event()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from privacyplease.ingest.broker import Settings
 from privacyplease.ingest.consumer.batch import Batch, ends_of
 from privacyplease.ingest.consumer.claims import Claims
 from privacyplease.ingest.consumer.flight import Flight
@@ -66,7 +67,7 @@ class Intake:
     def __init__(
         self,
         topic: str,
-        settings: Mapping[str, str | int],
+        settings: Settings,
         flight: Flight,
         kafka: Link,
         given_up: Callable[[], bool],
@@ -76,7 +77,7 @@ class Intake:
         self._kafka = kafka
         self._given_up = given_up
         self._claims = Claims()
-        self._held: list[Message] = []
+        self._read: list[Message] = []  # for the next batch
         self._paused = False
         calls = {"error_cb": self._heard, "on_commit": self._committed}
         try:
@@ -89,17 +90,16 @@ class Intake:
         """Reads the next batch: up to so many messages, or what comes within a time; None if nothing does."""
         self._resume()
         deadline = time.monotonic() + seconds
-        messages, self._held = self._held, []
-        size = sum(map(len, messages))
-        while (missing := most - len(messages)) > 0 and size < _MOST_BYTES:
+        size = sum(map(len, self._read))
+        while (missing := most - len(self._read)) > 0 and size < _MOST_BYTES:
             if (left := deadline - time.monotonic()) <= 0:
                 break
             taken = self._take(min(missing, _AT_ONCE), min(left, _PAUSE_S))
-            messages += taken
+            self._read += taken
             size += sum(map(len, taken))
         if self._kafka.away:
             self._probe()
-        return self._batch(messages)
+        return self._batch()
 
     def hold(self) -> None:
         """Waits for room among the batches under way, for a while, and answers to the group meanwhile."""
@@ -108,7 +108,7 @@ class Intake:
         # Again each time: partitions that came since are to wait too. What comes all the same is kept.
         self._consumer.pause(self._consumer.assignment())
         self._paused = True
-        self._held += self._take(_AT_ONCE, 0)
+        self._read += self._take(_AT_ONCE, 0)
 
     def commit(self, *, wait: bool = False) -> None:
         """Commits what is done; with `wait`, returns when Kafka has answered."""
@@ -136,13 +136,10 @@ class Intake:
                 self._heard(error)
         return good
 
-    def _batch(self, messages: list[Message]) -> Batch | None:
+    def _batch(self) -> Batch | None:
+        messages, self._read = self._read, []
         ends = ends_of(messages)
-        claims = self._claims.of(ends)
-        if len(claims) < len(ends):  # taken away while the batch was gathered
-            messages = [message for message in messages if message.partition() in claims]
-            ends = {partition: ends[partition] for partition in claims}
-        return Batch(messages, ends, claims) if messages else None
+        return Batch(messages, ends, self._claims.of(ends)) if messages else None
 
     def _commit(self, offsets: Mapping[int, int], *, wait: bool) -> None:
         positions = [TopicPartition(self._topic, partition, offset) for partition, offset in offsets.items()]
@@ -173,7 +170,11 @@ class Intake:
         self._on_lost(consumer, partitions)
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._claims.revoked(each.partition for each in partitions)
+        gone = {each.partition for each in partitions}
+        self._claims.revoked(gone)
+        # Should one come back, it is read again from its committed offset. (What the call under way returns comes after
+        # that: librdkafka takes outdated messages out of it.)
+        self._read = [message for message in self._read if message.partition() not in gone]
         _log.info("partitions left: %s", _listed(partitions))
 
     def _heard(self, error: KafkaError) -> None:

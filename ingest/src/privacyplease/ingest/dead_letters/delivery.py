@@ -2,14 +2,15 @@
 
 import functools
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from privacyplease.ingest.broker import Settings
 from privacyplease.ingest.stream_errors import BrokerError, SettingsError
 
-__all__ = ["LARGEST", "Delivery", "Parcel"]
+__all__ = ["LARGEST", "Delivery", "Parcel", "is_too_large"]
 
 LARGEST = 17 << 20
 """Bytes of a message: 16 MiB is the most that the proxy seals, and the rest is for what stands around it."""
@@ -18,6 +19,7 @@ _SETTINGS = {
     "enable.idempotence": True,
     "acks": "all",
     "linger.ms": 5,
+    "compression.type": "lz4",  # what came compressed may not fit otherwise when it goes back
     "partitioner": "murmur2_random",
     "message.max.bytes": LARGEST,
     "log_level": 2,
@@ -45,7 +47,7 @@ class Delivery:
         SettingsError: If the settings do not go together.
     """
 
-    def __init__(self, settings: Mapping[str, str | int]) -> None:
+    def __init__(self, settings: Settings) -> None:
         try:
             self._client = Producer({**_SETTINGS, **settings})
         except KafkaException as error:
@@ -64,12 +66,11 @@ class Delivery:
         Raises:
             BrokerError: If the producer cannot go on at all.
         """
-        outcome: list[KafkaError | None] = [KafkaError(KafkaError._MSG_TIMED_OUT)] * len(parcels)
-        for number, parcel in enumerate(parcels):
-            self._hand_over(parcel, functools.partial(_note, outcome, number), stop)
-        grace = _GRACE_S
-        while self._client.flush(_SLICE_S) and grace > 0:
-            grace -= _SLICE_S if stop.is_set() else 0
+        outcome = self._sent(parcels, stop)
+        # Kafka refuses a batch as a whole: those who were with one that is too large are not at fault.
+        for number in range(len(parcels)) if len(parcels) > 1 else ():
+            if is_too_large(outcome[number]):
+                outcome[number : number + 1] = self._sent(parcels[number : number + 1], stop)
         return outcome
 
     def partitions(self, topic: str) -> int:
@@ -86,6 +87,15 @@ class Delivery:
             raise BrokerError(f"expected the topic {topic!r} on the broker, got: {found.error.str()}")
         return len(found.partitions)
 
+    def _sent(self, parcels: Sequence[Parcel], stop: threading.Event) -> list[KafkaError | None]:
+        outcome: list[KafkaError | None] = [KafkaError(KafkaError._MSG_TIMED_OUT)] * len(parcels)
+        for number, parcel in enumerate(parcels):
+            self._hand_over(parcel, functools.partial(_note, outcome, number), stop)
+        grace = _GRACE_S
+        while self._client.flush(_SLICE_S) and grace > 0:
+            grace -= _SLICE_S if stop.is_set() else 0
+        return outcome
+
     def _hand_over(self, parcel: Parcel, report: functools.partial[None], stop: threading.Event) -> None:
         while not stop.is_set():
             try:
@@ -100,12 +110,17 @@ class Delivery:
             except BufferError:
                 self._client.poll(_SLICE_S)
             except KafkaException as error:
-                if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
+                if not is_too_large(error.args[0]):
                     raise BrokerError(f"Kafka's client cannot go on: {error.args[0].str()}") from error
                 report(error.args[0], None)
                 return
             else:
                 return
+
+
+def is_too_large(error: KafkaError | None) -> bool:
+    """Whether a message did not arrive because it is larger than its topic takes."""
+    return error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE
 
 
 def _note(outcome: list[KafkaError | None], number: int, error: KafkaError | None, _message: object) -> None:

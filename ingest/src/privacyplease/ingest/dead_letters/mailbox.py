@@ -6,6 +6,7 @@ from typing import NamedTuple, Self
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from privacyplease.ingest.broker import Settings
 from privacyplease.ingest.dead_letters.letter import Letter, dead_letter_topic
 from privacyplease.ingest.stream_errors import BrokerError, SettingsError
 
@@ -45,7 +46,7 @@ class Mailbox:
         BrokerError: If no broker answers.
     """
 
-    def __init__(self, topic: str, settings: Mapping[str, str | int]) -> None:
+    def __init__(self, topic: str, settings: Settings) -> None:
         self._topic = dead_letter_topic(topic)
         own = {"group.id": f"{self._topic}.replay", "enable.auto.commit": False, "log_level": 2}
         bounds = {"queued.max.messages.kbytes": 32_768, "fetch.queue.backoff.ms": 10}

@@ -2,16 +2,17 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka import KafkaException, Message
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from privacyplease.client import Client
 from privacyplease.client.errors import PrivacyPleaseError, RequestError
-from privacyplease.ingest.dead_letters.delivery import LARGEST, Delivery, Parcel
+from privacyplease.ingest.broker import Settings
+from privacyplease.ingest.dead_letters.delivery import LARGEST, Delivery, Parcel, is_too_large
 from privacyplease.ingest.dead_letters.letter import Letter, Origin, dead_letter_topic
 from privacyplease.ingest.link import Link
 from privacyplease.ingest.parsed import Misfit
@@ -45,7 +46,7 @@ class Post:
         client: Client,
         dataset: str,
         topic: str,
-        settings: Mapping[str, str | int],
+        settings: Settings,
         proxy: Link,
         kafka: Link,
         stop: threading.Event,
@@ -97,11 +98,11 @@ class Post:
         parcels = [Parcel(self._topic, letter.sealed, letter.key, headers=letter.headers) for letter in letters]
         outcome = zip(letters, self._delivery.send(parcels, self._stop), strict=True)
         failed = [(letter, error) for letter, error in outcome if error is not None]
-        if waits := [error for _, error in failed if not _is_too_large(error)]:
+        if waits := [error for _, error in failed if not is_too_large(error)]:
             self._stop.wait(self._kafka.failed(waits[0].name()))
         elif not failed:
             self._kafka.answered()
-        return [_without_message(letter) if _is_too_large(error) else letter for letter, error in failed]
+        return [_without_message(letter) if is_too_large(error) else letter for letter, error in failed]
 
     def _until_stopped(self, link: Link, make: Callable[[], _Made]) -> _Made | None:
         while not self._stop.is_set():
@@ -125,10 +126,6 @@ class Post:
             _log.info("topic %s made for dead letters", self._topic)
         except (KafkaException, TimeoutError):
             return  # it is there already; or it cannot be made, which sending will tell
-
-
-def _is_too_large(error: KafkaError) -> bool:
-    return error.code() == KafkaError.MSG_SIZE_TOO_LARGE
 
 
 def _fitting(letter: Letter, size: int) -> Letter:

@@ -1,12 +1,15 @@
 """Brings dead letters back to the topic that they came from, once each."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from confluent_kafka import KafkaError
+
 from privacyplease.client import Client
-from privacyplease.ingest.dead_letters.delivery import Delivery, Parcel
+from privacyplease.ingest.broker import Settings
+from privacyplease.ingest.dead_letters.delivery import Delivery, Parcel, is_too_large
 from privacyplease.ingest.dead_letters.letter import Letter
 from privacyplease.ingest.dead_letters.mailbox import Mailbox
 from privacyplease.ingest.stream_errors import DeliveryError
@@ -22,16 +25,18 @@ class Redriven:
         redriven: Are in their topic again.
         unopened: Do not open: changed, or their epoch was erased.
         omitted: Came without their message, which is still in its topic.
+        oversized: Are larger than their topic takes by now.
         foreign: Are no dead letters of this topic.
     """
 
     redriven: int = 0
     unopened: int = 0
     omitted: int = 0
+    oversized: int = 0
     foreign: int = 0
 
 
-def redrive(client: Client, topic: str, settings: Mapping[str, str | int], stop: threading.Event) -> Redriven:
+def redrive(client: Client, topic: str, settings: Settings, stop: threading.Event) -> Redriven:
     """Brings all letters back that no replay has been past.
 
     A message goes to its partition, with its key, and only to the topic named here: a header that somebody changed on
@@ -57,7 +62,8 @@ def redrive(client: Client, topic: str, settings: Mapping[str, str | int], stop:
             if stop.is_set():
                 break
             partitions = delivery.partitions(topic) if partitions < 0 else partitions
-            _send(_parcels(client, topic, partitions, [each.letter for each in received], total), delivery, stop)
+            parcels = _parcels(client, topic, partitions, [each.letter for each in received], total)
+            _check(delivery.send(parcels, stop), total)
             mailbox.passed(received)
     return total
 
@@ -87,7 +93,6 @@ def _parcels(
     total.foreign += len(letters) - len(own)
     total.omitted += len(own) - len(whole)
     total.unopened += len(whole) - len(parcels)
-    total.redriven += len(parcels)
     return parcels
 
 
@@ -96,9 +101,12 @@ def _partition(letter: Letter, partitions: int) -> int:
     return letter.origin.partition if 0 <= letter.origin.partition < partitions else -1
 
 
-def _send(parcels: Sequence[Parcel], delivery: Delivery, stop: threading.Event) -> None:
-    failed = [error for error in delivery.send(parcels, stop) if error is not None]
+def _check(outcome: Sequence[KafkaError | None], total: Redriven) -> None:
+    oversized = sum(map(is_too_large, outcome))
+    failed = [error for error in outcome if error is not None and not is_too_large(error)]
     if failed:
-        arrived = len(parcels) - len(failed)
-        reason = f"expected {len(parcels):,} messages to be delivered, got {arrived:,}: {failed[0].str()}"
+        arrived = len(outcome) - len(failed)
+        reason = f"expected {len(outcome):,} messages to be delivered, got {arrived:,}: {failed[0].str()}"
         raise DeliveryError(reason, len(failed))
+    total.redriven += len(outcome) - oversized
+    total.oversized += oversized

@@ -130,6 +130,30 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Status: INTERNAL.
     """
+    ERROR_REASON_UNKNOWN_IDENTITY: _ErrorReason.ValueType  # 15
+    """The caller's certificate is genuine, but names no client: it has no identity `privacyplease://client/NAME`. (A
+    certificate that is not genuine, or none, never gets as far as a status: the connection is closed.)
+
+        { "reason": "ERROR_REASON_UNKNOWN_IDENTITY", "domain": "proxy.privacyplease" }
+
+    Status: UNAUTHENTICATED.
+    """
+    ERROR_REASON_CELLS_MISSING: _ErrorReason.ValueType  # 16
+    """The storage server withheld cells: fewer came under a tag than the proxy's ledger says are stored. No part of the
+    answer is given.
+
+        { "reason": "ERROR_REASON_CELLS_MISSING", "domain": "proxy.privacyplease", "metadata": { "tags": "1" } }
+
+    Status: DATA_LOSS.
+    """
+    ERROR_REASON_CELLS_UNEXPECTED: _ErrorReason.ValueType  # 17
+    """The storage server returned cells that, by the proxy's ledger, are not or no longer part of the store, whether or not
+    others were withheld for them. No part of the answer is given.
+
+        { "reason": "ERROR_REASON_CELLS_UNEXPECTED", "domain": "proxy.privacyplease", "metadata": { "tags": "1" } }
+
+    Status: DATA_LOSS.
+    """
     ERROR_REASON_MASTER_KEY_UNAVAILABLE: _ErrorReason.ValueType  # 20
     """Whoever holds the master key (an HSM, a vault, a KMS) cannot be reached, or is sealed. A proxy that met this when it
     started answers nothing until it is started again; one that met it later needs only to be asked again.
@@ -261,6 +285,30 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 14
     { "reason": "ERROR_REASON_INTERNAL", "domain": "proxy.privacyplease", "metadata": { "id": "5f2c9a" } }
 
 Status: INTERNAL.
+"""
+ERROR_REASON_UNKNOWN_IDENTITY: ErrorReason.ValueType  # 15
+"""The caller's certificate is genuine, but names no client: it has no identity `privacyplease://client/NAME`. (A
+certificate that is not genuine, or none, never gets as far as a status: the connection is closed.)
+
+    { "reason": "ERROR_REASON_UNKNOWN_IDENTITY", "domain": "proxy.privacyplease" }
+
+Status: UNAUTHENTICATED.
+"""
+ERROR_REASON_CELLS_MISSING: ErrorReason.ValueType  # 16
+"""The storage server withheld cells: fewer came under a tag than the proxy's ledger says are stored. No part of the
+answer is given.
+
+    { "reason": "ERROR_REASON_CELLS_MISSING", "domain": "proxy.privacyplease", "metadata": { "tags": "1" } }
+
+Status: DATA_LOSS.
+"""
+ERROR_REASON_CELLS_UNEXPECTED: ErrorReason.ValueType  # 17
+"""The storage server returned cells that, by the proxy's ledger, are not or no longer part of the store, whether or not
+others were withheld for them. No part of the answer is given.
+
+    { "reason": "ERROR_REASON_CELLS_UNEXPECTED", "domain": "proxy.privacyplease", "metadata": { "tags": "1" } }
+
+Status: DATA_LOSS.
 """
 ERROR_REASON_MASTER_KEY_UNAVAILABLE: ErrorReason.ValueType  # 20
 """Whoever holds the master key (an HSM, a vault, a KMS) cannot be reached, or is sealed. A proxy that met this when it

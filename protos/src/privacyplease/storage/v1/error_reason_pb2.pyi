@@ -78,6 +78,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Status: INTERNAL.
     """
+    ERROR_REASON_UNKNOWN_IDENTITY: _ErrorReason.ValueType  # 8
+    """The caller's certificate is genuine, but is not the proxy's: its identity is not `privacyplease://proxy`. (A
+    certificate that is not genuine, or none, never gets as far as a status: the connection is closed.)
+
+        { "reason": "ERROR_REASON_UNKNOWN_IDENTITY", "domain": "storage.privacyplease" }
+
+    Status: UNAUTHENTICATED.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why the storage server refused a call. The reason's name is the `reason` of the `google.rpc.ErrorInfo` in the
@@ -140,5 +148,13 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 7
     { "reason": "ERROR_REASON_INTERNAL", "domain": "storage.privacyplease" }
 
 Status: INTERNAL.
+"""
+ERROR_REASON_UNKNOWN_IDENTITY: ErrorReason.ValueType  # 8
+"""The caller's certificate is genuine, but is not the proxy's: its identity is not `privacyplease://proxy`. (A
+certificate that is not genuine, or none, never gets as far as a status: the connection is closed.)
+
+    { "reason": "ERROR_REASON_UNKNOWN_IDENTITY", "domain": "storage.privacyplease" }
+
+Status: UNAUTHENTICATED.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -20,9 +20,10 @@ from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.records import check
 from privacyplease.proxy.rpc import streaming
 from privacyplease.proxy.sealing import Sealing
-from privacyplease.proxy.storage import Append, Storage
+from privacyplease.proxy.storage import Append
 from privacyplease.proxy.v1 import ingest_service_pb2 as pb
 from privacyplease.proxy.v1 import ingest_service_pb2_grpc as pb_grpc
+from privacyplease.proxy.verified import VerifiedStorage
 
 MOST_RECORDS = 65_536
 MOST_BYTES = 16 * 1024 * 1024
@@ -40,7 +41,7 @@ class IngestService(pb_grpc.IngestServiceServicer):
         datasets: dict[str, Dataset],
         sealing: Sealing,
         layouts: Layouts,
-        storage: Storage,
+        storage: VerifiedStorage,
         erasures: Erasures,
     ) -> None:
         self._datasets = datasets

@@ -1,0 +1,297 @@
+"""The ledger: what the untrusted server must have, so that it cannot withhold, repeat or roll back unnoticed.
+
+For each tag it knows how many cells are stored and the set hash of their ids. A cell is in the journal before it is
+sent (`journal.py`) and is folded into the ledger some time after the server has acknowledged it.
+
+An answer is checked between two looks at that: one before the server is asked, one after it has answered. What was
+stored at the first look must come, each cell once. What was on its way at the first look, or has been written down
+since, may come or not. Nothing else may.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from itertools import groupby, repeat
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection, Engine, Row, delete, literal_column
+from sqlalchemy.dialects.sqlite import Insert, insert
+
+from privacyplease.proxy import journal, sethash
+from privacyplease.proxy.errors import CellsMissingError, CellsUnexpectedError, StorageUnavailableError
+from privacyplease.proxy.journal import LONGEST_QUESTION_SECONDS, Entry, State
+from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.prf import BLOCK, Bytes
+from privacyplease.proxy.sealing import Cell, Owner
+from privacyplease.proxy.sethash import Numbers
+from privacyplease.proxy.trusted_store import ledger
+
+# Folding many entries at once is cheaper, for those of one hour share tags; until then every question reads them.
+FOLDED_FROM_CELLS = 32_768
+FOLDED_FROM_ENTRIES = 64
+
+_TAGS_PER_STATEMENT = 500
+_PARTS = [f"hash{part}" for part in range(sethash.WIDTH - 1)]
+
+Names = npt.NDArray[np.bytes_]
+
+
+class Asked(NamedTuple):
+    """What the server is asked for, in one call.
+
+    Attributes:
+        dataset: The data set.
+        index_name: The index.
+        tags: S16[m], ascending.
+        epochs: int64[m], the epoch of each.
+    """
+
+    dataset: str
+    index_name: str
+    tags: Names
+    epochs: Numbers
+
+
+class Look(NamedTuple):
+    """What is known before the server is asked.
+
+    Attributes:
+        at: When, in seconds.
+        expected: int64[m, 5], count and set hash of what must come under each tag.
+        last: The number of the newest entry of the journal.
+        sent: Entries whose cells may come or not.
+    """
+
+    at: float
+    expected: Numbers
+    last: int
+    sent: list[Entry]
+
+
+class Waiting(NamedTuple):
+    """What this proxy has written into the journal since it folded for the last time."""
+
+    entries: int
+    cells: int
+
+
+class Verdict(NamedTuple):
+    """How an answer differs from what is stored, at least: wrong tags, cells that lack, and cells too many."""
+
+    tags: int
+    missing: int
+    unexpected: int
+
+    def check(self) -> None:
+        """Passes if nothing differs.
+
+        Raises:
+            CellsMissingError: Fewer cells came under some tag than are stored.
+            CellsUnexpectedError: Others came than are stored.
+        """
+        if self.missing > self.unexpected:
+            raise CellsMissingError("the storage server withheld cells that it has acknowledged", tags=self.tags)
+        if self.tags:
+            raise CellsUnexpectedError("the storage server sent cells that are not stored", tags=self.tags)
+
+
+class Ledger:
+    """The ledger and its journal. Safe to use from many threads, and from several proxies over one store."""
+
+    def __init__(self, store: Engine, keyring: Keyring) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._read: dict[int, Entry] = {}
+        self._lock = threading.Lock()
+        self._folding = threading.Lock()
+        self._waiting = Waiting(0, 0)
+
+    def sent(self, cells: Sequence[Cell]) -> list[int]:
+        """See `storage.Journal`."""
+        recorded = [(owner, self._recorded(owner, list(group))) for owner, group in groupby(cells, lambda c: c.owner)]
+        with self._store.begin() as connection:
+            entries = [journal.write(connection, owner.dataset, owner.epoch, of) for owner, of in recorded]
+        with self._lock:
+            self._waiting = Waiting(self._waiting.entries + len(entries), self._waiting.cells + len(cells))
+        return entries
+
+    def stored(self, entries: Sequence[int]) -> None:
+        """See `storage.Journal`.
+
+        Raises:
+            StorageUnavailableError: The call took so long that it was given up for lost.
+        """
+        with self._store.begin() as connection:
+            if not journal.advance(connection, entries, State.SENT, State.STORED):
+                raise StorageUnavailableError("storing cells took too long; send them again")
+        self._fold_if_due()
+
+    def look(self, asked: Asked) -> Look:
+        """What is stored, and what may be, before the server is asked."""
+        at = time.time()
+        with self._store.connect() as connection:  # one transaction, hence one state
+            states, last = journal.unfolded(connection), journal.last(connection)
+            entries = self._entries(connection, states)
+            expected = _totals(connection, asked.tags)
+        for entry in entries:
+            if states[entry.number] is State.STORED:
+                expected = sethash.added(expected, _under(asked.tags, entry.cells))
+        sent = [entry for entry in entries if states[entry.number] is State.SENT]
+        return Look(at, expected, last, sent)
+
+    def judge(self, asked: Asked, look: Look, names: Bytes) -> Verdict:
+        """Compares what came with what was known before, and with what has been sent since.
+
+        Args:
+            asked: What was asked for.
+            look: What was known before.
+            names: uint8[n, 32], tag and cell id of every cell that came; each was asked for and none came twice.
+
+        Raises:
+            StorageUnavailableError: The answer took too long for that to be known.
+        """
+        came = names[~_among(names, [*look.sent, *self._written_since(look, asked)], asked.tags)]
+        rows = np.searchsorted(asked.tags, _fixed(came[:, :BLOCK]))
+        found = sethash.sums(self._members(asked, came, rows), rows, len(asked.tags))
+        wrong = np.flatnonzero((found != look.expected).any(axis=1))
+        more = found[wrong, 0] - look.expected[wrong, 0]
+        exchanged = int((more == 0).sum())
+        return Verdict(len(wrong), int(-more[more < 0].sum()) + exchanged, int(more[more > 0].sum()) + exchanged)
+
+    def settle(self, entry: Entry, present: npt.NDArray[np.bool_]) -> None:
+        """Closes an entry that nobody finished: its cells that are present (bool[n]) are stored, the others are not.
+
+        The cells stand in an entry of their own, so that whoever has read the old one keeps what it read.
+        """
+        with self._store.begin() as connection:
+            if journal.remove(connection, entry.number, State.SENT) and present.any():
+                journal.write(connection, entry.dataset, entry.epoch, entry.cells[present], State.STORED)
+
+    def fold(self) -> None:
+        """Adds what is stored to the ledger, and drops from the journal what nobody needs any more."""
+        with self._folding:
+            with self._store.connect() as connection:
+                stored = [number for number, state in journal.unfolded(connection).items() if state is State.STORED]
+                entries = journal.read(connection, stored)
+            rows = [row for of in _by_epoch(entries) for row in _rows(of)]
+            with self._store.connect() as connection, connection.begin() as transaction:
+                if not journal.advance(connection, stored, State.STORED, State.FOLDED):
+                    transaction.rollback()  # another proxy is folding them
+                    return
+                if rows:
+                    # Past SQLAlchemy's handling of each value, which took most of the time.
+                    connection.exec_driver_sql(str(_ADD.compile(dialect=connection.dialect)), rows)
+                journal.drop(connection)
+
+    def forget(self, dataset: str, epoch: int) -> None:
+        """Removes all that is known of an epoch, whose cells are no more."""
+        with self._store.begin() as connection:
+            journal.forget(connection, dataset, epoch)
+            connection.execute(delete(ledger).where(ledger.c.dataset == dataset, ledger.c.epoch == epoch))
+
+    def _recorded(self, owner: Owner, cells: list[Cell]) -> Bytes:
+        octets = b"".join(cell.tag + cell.cell_id for cell in cells)
+        names = np.frombuffer(octets, np.uint8).reshape(-1, 2 * BLOCK)
+        key = self._keyring.keys(*owner).ledger
+        return journal.recorded(names, sethash.entries(key, names[:, :BLOCK], names[:, BLOCK:]))
+
+    def _members(self, asked: Asked, names: Bytes, rows: Numbers) -> Numbers:
+        """What each cell adds to the hash of its tag; `rows` says which tag that is."""
+        members = np.zeros((len(names), sethash.WIDTH), np.int64)
+        epochs = asked.epochs[rows]
+        for epoch in np.unique(epochs).tolist():
+            of = np.flatnonzero(epochs == epoch)
+            key = self._keyring.keys(asked.dataset, epoch, asked.index_name).ledger
+            members[of] = sethash.entries(key, names[of, :BLOCK], names[of, BLOCK:])
+        return members
+
+    def _entries(self, connection: Connection, states: dict[int, State]) -> list[Entry]:
+        """The entries that are not in the ledger. Their cells never change, so each is read once."""
+        with self._lock:
+            known = {number: entry for number, entry in self._read.items() if number in states}
+        if lacking := states.keys() - known.keys():
+            known |= {entry.number: entry for entry in journal.read(connection, lacking)}
+        with self._lock:
+            self._read = known
+        return list(known.values())
+
+    def _written_since(self, look: Look, asked: Asked) -> list[Entry]:
+        if time.time() - look.at > LONGEST_QUESTION_SECONDS:
+            raise StorageUnavailableError("the storage server took too long to answer")
+        with self._store.connect() as connection:
+            return journal.since(connection, look.last)
+
+    def _fold_if_due(self) -> None:
+        with self._lock:
+            entries, cells = self._waiting
+            if entries < FOLDED_FROM_ENTRIES and cells < FOLDED_FROM_CELLS:
+                return
+            self._waiting = Waiting(0, 0)
+        self.fold()
+
+
+def _totals(connection: Connection, tags: Names) -> Numbers:
+    """Count and hash of what the ledger has under each of the tags: int64[m, 5]."""
+    found: list[Row[Any]] = []
+    literals = [f"X'{octets.hex()}'" for octets in tags.view("V16").tolist()]
+    for begin in range(0, len(literals), _TAGS_PER_STATEMENT):
+        chosen = ",".join(literals[begin : begin + _TAGS_PER_STATEMENT])
+        # Every value in the text is a hexadecimal literal, which every database reads alike.
+        query = f"SELECT tag, cells, {', '.join(_PARTS)} FROM ledger WHERE tag IN ({chosen})"  # noqa: S608
+        found += connection.exec_driver_sql(query).all()
+    totals = np.zeros((len(tags), sethash.WIDTH), np.int64)
+    if found:
+        octets = np.frombuffer(b"".join(bytes(row[0]) for row in found), np.uint8).reshape(-1, BLOCK)
+        totals[np.searchsorted(tags, _fixed(octets))] = np.array([row[1:] for row in found], np.int64)
+    return totals
+
+
+def _under(tags: Names, cells: Bytes) -> Numbers:
+    """Count and hash of the cells of an entry that lie under each of the tags: int64[m, 5]."""
+    of = _fixed(cells[:, :BLOCK])
+    rows = np.minimum(np.searchsorted(tags, of), len(tags) - 1)
+    hit = np.flatnonzero(tags[rows] == of)
+    return sethash.sums(journal.members(cells[hit]), rows[hit], len(tags))
+
+
+def _among(names: Bytes, entries: list[Entry], tags: Names) -> npt.NDArray[np.bool_]:
+    """Which of the cells (uint8[n, 32]) are in any of the entries: bool[n]."""
+    if not entries or not len(names):
+        return np.zeros(len(names), bool)
+    listed = _fixed(np.concatenate([journal.names(entry.cells) for entry in entries]))
+    return np.isin(_fixed(names), listed)
+
+
+def _fixed(octets: Bytes) -> Names:
+    """Rows of bytes as values that sort and compare: S of their width."""
+    return np.ascontiguousarray(octets).view(f"S{octets.shape[1]}").ravel()
+
+
+def _by_epoch(entries: list[Entry]) -> Iterator[list[Entry]]:
+    ordered = sorted(entries, key=lambda entry: (entry.dataset, entry.epoch))
+    for _, group in groupby(ordered, key=lambda entry: (entry.dataset, entry.epoch)):
+        yield list(group)
+
+
+def _rows(entries: list[Entry]) -> Iterator[tuple[object, ...]]:
+    """What entries of one epoch add to the ledger: a row for each tag, in the order of the table's columns."""
+    cells = np.concatenate([entry.cells for entry in entries])
+    tags, sets = np.unique(_fixed(cells[:, :BLOCK]), return_inverse=True)
+    totals = sethash.sums(journal.members(cells), sets, len(tags)).T.tolist()
+    owner = repeat(entries[0].dataset), repeat(entries[0].epoch)
+    return zip(tags.view("V16").tolist(), *owner, *totals)  # noqa: B905  # `repeat` has no end
+
+
+def _add() -> Insert:
+    """Adds to a tag's row. The database adds by itself, so that two proxies that fold at once lose nothing."""
+    row = insert(ledger)
+    given, kept = row.excluded, ledger.c
+    parts = {name: (kept[name] + given[name]).op("&")(literal_column(str(0xFFFFFFFF))) for name in _PARTS}
+    return row.on_conflict_do_update(index_elements=[kept.tag], set_={"cells": kept.cells + given.cells, **parts})
+
+
+_ADD = _add()

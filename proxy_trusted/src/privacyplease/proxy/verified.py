@@ -1,0 +1,120 @@
+"""The untrusted server, held to its word: what goes in is written down, what comes out is compared with that."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from privacyplease.proxy.errors import UntrustedAnswerError
+from privacyplease.proxy.journal import Entry, names
+from privacyplease.proxy.ledger import Asked, Ledger, Look, Verdict
+from privacyplease.proxy.predicate import Predicate
+from privacyplease.proxy.prf import BLOCK, Bytes
+from privacyplease.proxy.sealing import Cell
+from privacyplease.proxy.storage import Append, Storage
+from privacyplease.storage.v1 import storage_service_pb2 as pb
+
+_NAME = 2 * BLOCK
+
+
+class Answers(NamedTuple):
+    """How many answers of the server were found to be whole, and how many were refused."""
+
+    whole: int
+    refused: int
+
+
+class VerifiedStorage:
+    """A storage server and the ledger of what it has. Safe to use from many threads."""
+
+    def __init__(self, storage: Storage, ledger: Ledger) -> None:
+        self._storage = storage
+        self._ledger = ledger
+        self._answers = Answers(0, 0)
+        self._lock = threading.Lock()
+
+    @property
+    def answers(self) -> Answers:
+        """What came of the answers since the proxy started."""
+        return self._answers
+
+    def append(self, cells: Iterable[Cell]) -> Append:
+        """Sends cells to be stored, as `Storage.append`."""
+        return self._storage.append(cells, self._ledger)
+
+    def select(self, asked: Predicate, dataset: str, index: str) -> Iterator[Sequence[pb.Cell]]:
+        """The cells under any of the tags, page by page. Whether they are all is known after the last page.
+
+        Raises:
+            UntrustedAnswerError: The answer is not what is stored.
+            StorageError: The answer broke off.
+        """
+        for part in self._parts(asked, dataset, index):
+            look, came = self.look(part), bytearray()
+            try:
+                for page in self._storage.select(asked_tags(part)):
+                    came += names_of(page)
+                    yield page
+                self.judge(part, look, came).check()
+            except UntrustedAnswerError:
+                self._count(Answers(0, 1))
+                raise
+            self._count(Answers(1, 0))
+
+    def look(self, asked: Asked) -> Look:
+        """What is known before the server is asked. Entries that nobody will finish are settled first."""
+        look = self._ledger.look(asked)
+        overdue = [entry for entry in look.sent if entry.overdue]
+        for entry in overdue:
+            self._settle(entry)
+        return self._ledger.look(asked) if overdue else look
+
+    def judge(self, asked: Asked, look: Look, came: bytearray) -> Verdict:
+        """How the names that came differ from what is known to be stored."""
+        return self._ledger.judge(asked, look, np.frombuffer(came, np.uint8).reshape(-1, _NAME))
+
+    def _parts(self, asked: Predicate, dataset: str, index: str) -> Iterator[Asked]:
+        """The question in calls that the server takes."""
+        if not asked:
+            return
+        tags = np.frombuffer(b"".join(asked), f"S{BLOCK}")
+        order = np.argsort(tags)
+        tags, epochs = tags[order], np.fromiter(asked.values(), np.int64, len(asked))[order]
+        size = self._storage.limits().max_tags_per_predicate
+        for begin in range(0, len(tags), size):
+            yield Asked(dataset, index, tags[begin : begin + size], epochs[begin : begin + size])
+
+    def _settle(self, entry: Entry) -> None:
+        """Asks the server what became of a call that was cut off by a crash, or that failed."""
+        sent = _rows(names(entry.cells))
+        tags = {name[:BLOCK] for name in sent}
+        there = {name for page in self._storage.select(tags) for name in _rows(names_array(page))}
+        self._ledger.settle(entry, np.array([name in there for name in sent]))
+
+    def _count(self, more: Answers) -> None:
+        with self._lock:
+            self._answers = Answers(self._answers.whole + more.whole, self._answers.refused + more.refused)
+
+
+def asked_tags(asked: Asked) -> list[bytes]:
+    """The tags as bytes, all of their length."""
+    tags: list[bytes] = asked.tags.view(f"V{BLOCK}").tolist()
+    return tags
+
+
+def names_of(page: Sequence[pb.Cell]) -> bytes:
+    """Tag and cell id of each cell, one after the other."""
+    return b"".join(cell.tag + cell.cell_id for cell in page)
+
+
+def names_array(page: Sequence[pb.Cell]) -> Bytes:
+    """Tag and cell id of each cell: uint8[n, 32]."""
+    return np.frombuffer(names_of(page), np.uint8).reshape(-1, _NAME)
+
+
+def _rows(array: Bytes) -> list[bytes]:
+    octets = array.tobytes()
+    return [octets[at : at + _NAME] for at in range(0, len(octets), _NAME)]

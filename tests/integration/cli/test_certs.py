@@ -1,0 +1,79 @@
+"""Certificates on the command line: made, shown, renewed, and what is said of those that do not do."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.usefixtures("up")
+
+COUNT = ["count", "--from", "2024-10-01", "--to", "2024-10-02"]
+
+
+def test_up_made_certificates_and_show_lists_them(run: Any, home: Path) -> None:
+    shown = json.loads(run("certs", "show", "--json").stdout)
+    assert shown["folder"] == str(home / "certificates")
+    assert {row["name"] for row in shown["certificates"]} >= {
+        "clients/operator",
+        "proxy",
+        "proxy-to-storage",
+        "storage",
+    }
+    assert {row["state"] for row in shown["certificates"]} == {"valid"}
+    table = run("certs", "show").stdout
+    assert "clients/operator" in table
+    assert "days left" in table
+
+
+def test_an_issued_certificate_is_good_at_once_and_after_its_renewal(run: Any, home: Path) -> None:
+    assert run("certs", "issue", "alice").returncode == 0
+    alice = home / "certificates" / "clients" / "alice"
+    assert run(*COUNT, "--certificates", str(alice)).returncode == 0
+    assert run("certs", "renew").returncode == 0
+    assert run(*COUNT, PRIVACYPLEASE_CERTIFICATES=str(alice)).returncode == 0
+    assert run("status").returncode == 0
+    assert "nothing to do" in run("certs", "renew", "--due").stderr
+
+
+@pytest.mark.parametrize(
+    ("folder", "words"),
+    [
+        ("proxy", "did not accept the certificate"),
+        ("proxy-to-storage", "not one that we trust"),
+        ("authorities", "expected tls.crt"),
+        ("nowhere", "no certificate to show the proxy"),
+    ],
+)
+def test_a_certificate_that_does_not_do_is_said_so(folder: str, words: str, run: Any, home: Path) -> None:
+    result = run(*COUNT, "--certificates", str(home / "certificates" / folder))
+    assert result.returncode == 1
+    error, hint = result.stderr.splitlines()
+    assert error.startswith("error: ")
+    assert words in error
+    assert "privacyplease certs" in hint
+
+
+def test_plaintext_is_not_understood(run: Any) -> None:
+    result = run(*COUNT, "--insecure")
+    assert result.returncode == 1
+    assert "certificate" in result.stderr
+
+
+def test_what_cannot_be_issued_is_said_in_a_line(run: Any) -> None:
+    for arguments in (["issue", "../alice"], ["issue", "operator"], ["init"], ["renew", "nobody"]):
+        result = run("certs", *arguments)
+        assert result.returncode == 1
+        assert result.stderr.startswith("error: ")
+        assert "Traceback" not in result.stderr
+
+
+def test_up_insecure_speaks_plaintext_and_its_commands_follow(run: Any, tmp_path: Path) -> None:
+    elsewhere = ["--home", str(tmp_path / "home")]
+    assert run("up", "--insecure", "--detach", "--proxy-port", "0", *elsewhere).returncode == 0
+    try:
+        assert not (tmp_path / "home" / "certificates").exists()
+        assert run("status", *elsewhere).returncode == 0
+        assert run(*COUNT, *elsewhere).returncode == 0
+    finally:
+        run("down", *elsewhere)
