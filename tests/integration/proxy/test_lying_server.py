@@ -55,6 +55,7 @@ QUESTIONS: dict[str, dict[str, Any]] = {
 WITHOUT_CELLS = {"AdminService.GetStatus", "QueryService.ListDatasets", "IngestService.Ingest"}
 WITHOUT_CELLS |= {"DeadLetterService.Seal", "DeadLetterService.Open"}
 WITHOUT_CELLS |= {"KeysService.ListKeys", "KeysService.RotateMaster", "KeysService.DestroyEpochs"}
+WITHOUT_CELLS |= {"KeysService.ExportKeyring"}
 METHODS = {
     f"{service.name}.{method.name}": method
     for contract in CONTRACTS

@@ -22,6 +22,7 @@ FROZEN = {
     "Destroyed",
     "Epoch",
     "EpochState",
+    "ExportedKeyring",
     "Index",
     "IngestSummary",
     "Keyring",

@@ -27,7 +27,7 @@ from privacyplease.client.blocking import Client
 from privacyplease.client.catalogue import Column, Dataset, Index, Keyring, Status, Storage
 from privacyplease.client.errors import PrivacyPleaseError
 from privacyplease.client.ingestion import Ack, IngestSummary, Rejection
-from privacyplease.client.keys import DatasetKeys, Destroyed, Epoch, EpochState, Keys
+from privacyplease.client.keys import DatasetKeys, Destroyed, Epoch, EpochState, ExportedKeyring, Keys
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCount, PlaceCounts, Series, Step
 from privacyplease.client.presence import Presence, Session, Sessions
 from privacyplease.client.records import AsyncRecords, Records
@@ -53,6 +53,7 @@ __all__ = [
     "Destroyed",
     "Epoch",
     "EpochState",
+    "ExportedKeyring",
     "Index",
     "IngestSummary",
     "Keyring",

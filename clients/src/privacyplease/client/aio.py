@@ -17,7 +17,7 @@ from privacyplease.client._internal.statuses import translated
 from privacyplease.client._internal.timeouts import QUERY_S, STALL_S
 from privacyplease.client.catalogue import Dataset, Status
 from privacyplease.client.ingestion import Ack
-from privacyplease.client.keys import Destroyed, Keys
+from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts
 from privacyplease.client.presence import Presence
 from privacyplease.client.records import AsyncRecords
@@ -197,6 +197,13 @@ class AsyncClient:
         """As `Client.rotate_master`."""
         request = RotateMasterRequest(master_key=master_key, passphrase=passphrase)
         return (await self._answer(self._on(KeysServiceStub).RotateMaster, request)).keys
+
+    async def export_keyring(
+        self, start: datetime, end: datetime, *, passphrase: str, dataset: str = "wifi", index: str = "place"
+    ) -> ExportedKeyring:
+        """As `Client.export_keyring`."""
+        request = life_of_keys.export(dataset, start, end, index, passphrase)
+        return life_of_keys.exported(await self._pages(self._on(KeysServiceStub).ExportKeyring, request))
 
     async def destroy_epochs(
         self,

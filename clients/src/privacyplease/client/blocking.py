@@ -16,7 +16,7 @@ from privacyplease.client._internal.statuses import translated
 from privacyplease.client._internal.timeouts import QUERY_S, STALL_S
 from privacyplease.client.catalogue import Dataset, Status
 from privacyplease.client.ingestion import Ack
-from privacyplease.client.keys import Destroyed, Keys
+from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts
 from privacyplease.client.presence import Presence
 from privacyplease.client.records import Records
@@ -253,6 +253,27 @@ class Client:
         """
         request = RotateMasterRequest(master_key=master_key, passphrase=passphrase)
         return (self._answer(self._on(KeysServiceStub).RotateMaster, request)).keys
+
+    def export_keyring(
+        self, start: datetime, end: datetime, *, passphrase: str, dataset: str = "wifi", index: str = "place"
+    ) -> ExportedKeyring:
+        """Makes a keyring for somebody who may count people in an interval, as of now, and no more.
+
+        It opens one index for every period that the interval touches, whole periods: read its `epochs` before you
+        hand it over. `python -m privacyplease.proxy --keyring FILE` counts with it.
+
+        Args:
+            start: The first instant.
+            end: The last instant, itself included.
+            passphrase: What opens the keyring.
+            dataset: The data set.
+            index: Whose keys are handed over: "place".
+
+        Raises:
+            StorageUnavailableError: Records of the interval are on their way to the storage server.
+        """
+        request = life_of_keys.export(dataset, start, end, index, passphrase)
+        return life_of_keys.exported(self._pages(self._on(KeysServiceStub).ExportKeyring, request))
 
     def destroy_epochs(
         self,

@@ -18,6 +18,7 @@
     │   ├── KeyUnavailableError          the keyring is damaged or belongs to another master key
     │   ├── CertificateError             the certificate is missing, expired or a stranger's: ours, or the proxy's
     │   ├── WrongPassphraseError         the proxy runs, but with a passphrase that does not open its keys
+    │   ├── NotExportedError             the proxy runs on an exported keyring, which was not made for this
     │   ├── MasterKeyRefusedError        the HSM, vault or KMS refuses to use the master key
     │   ├── StorageRefusedError          proxy and storage server do not fit together
     │   └── InternalError                a fault of the proxy; its log has the details
@@ -149,6 +150,10 @@ class CertificateError(FaultError):
 
 class WrongPassphraseError(FaultError):
     """The proxy runs, but its passphrase does not open its keys. It answers nothing until it has the right one."""
+
+
+class NotExportedError(FaultError):
+    """The proxy runs on an exported keyring: it counts people in the interval that was exported, and no more."""
 
 
 class MasterKeyRefusedError(FaultError):

@@ -1,8 +1,10 @@
 """The life of keys: which periods of each data set have a key, and which were destroyed."""
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
+from pathlib import Path
 
 
 class EpochState(Enum):
@@ -66,3 +68,25 @@ class Destroyed:
 
     epochs: tuple[Epoch, ...]
     cells: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedKeyring:
+    """A keyring that counts people in an interval and does no more. Its passphrase opens it.
+
+    Attributes:
+        content: The file's bytes.
+        epochs: The periods whose cells of the index it opens, ascending.
+    """
+
+    content: bytes = field(repr=False)
+    epochs: tuple[Epoch, ...]
+
+    def save(self, path: Path | str) -> None:
+        """Writes a new file that its owner alone may read.
+
+        Raises:
+            FileExistsError: There is a file already; it is never overwritten.
+        """
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(self.content)

@@ -3,7 +3,7 @@
 In this order, each step durable before the next, so that whatever is cut short is finished by doing it again:
 
 1. the erasure is resolved: nothing finds the epoch any more, nothing is added to it;
-2. what was on its way to the server has arrived;
+2. what was on its way to the server has arrived, and questions that asked for it are answered;
 3. the epoch's cells are deleted from the server, by their tags, for which the keys are still needed;
 4. the ledger forgets the cells;
 5. the keys are destroyed.
@@ -29,6 +29,7 @@ from privacyplease.proxy.letters import letters_of
 from privacyplease.proxy.predicate import predicate
 from privacyplease.proxy.storage import Storage
 from privacyplease.proxy.timeline import EARLIEST, LATEST, Extent, Interval
+from privacyplease.proxy.turnstile import Turnstile
 
 # How many buckets' tags are worked out at once.
 BUCKETS_AT_ONCE = 1_024
@@ -47,6 +48,7 @@ class Erasing:
         storage: Storage,
         ledger: Ledger,
         erasures: Erasures,
+        questions: Turnstile,
     ) -> None:
         self._datasets = datasets
         self._keyring = keyring
@@ -54,6 +56,7 @@ class Erasing:
         self._storage = storage
         self._ledger = ledger
         self._erasures = erasures
+        self._questions = questions
         self._lock = threading.Lock()
 
     def ended(self, dataset: Dataset, before: int) -> list[int]:
@@ -91,6 +94,7 @@ class Erasing:
     def _carry_out(self, dataset: Dataset, epoch: int) -> int:
         with self._lock:
             self._storage.drain()
+            self._questions.clear()
             cells = self._delete_cells(dataset, epoch)
             self._ledger.forget(dataset.name, epoch)
             self._erasures.shred(dataset.name, epoch, int(time.time() * 1_000))

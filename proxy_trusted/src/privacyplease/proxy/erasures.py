@@ -7,8 +7,7 @@ reach. Nothing here can be taken back.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +19,7 @@ from privacyplease.proxy import trusted_store
 from privacyplease.proxy.dataset import Dataset
 from privacyplease.proxy.letters import letters_of
 from privacyplease.proxy.records import Checked, Rejection, spans
+from privacyplease.proxy.turnstile import Turnstile
 
 ERASED = "expected a time in a period that was not erased"
 
@@ -43,18 +43,18 @@ class Erasures:
 
     def __init__(self, store: Engine) -> None:
         self._store = store
-        self._changed = threading.Condition()
-        self._writers: set[object] = set()
+        self._lock = threading.Lock()
+        self._batches = Turnstile()
         self._known = {(erasure.dataset, erasure.epoch): erasure for erasure in self._load()}
 
     def of(self, dataset: str) -> list[Erasure]:
         """Those of a data set, ascending by epoch."""
-        with self._changed:
+        with self._lock:
             return sorted(erasure for erasure in self._known.values() if erasure.dataset == dataset)
 
     def unfinished(self) -> list[Erasure]:
         """Those that were resolved and not carried out."""
-        with self._changed:
+        with self._lock:
             return [erasure for erasure in self._known.values() if erasure.erased_at is None]
 
     def resolve(self, dataset: str, epoch: int) -> None:
@@ -62,10 +62,9 @@ class Erasures:
         row = insert(trusted_store.erasures).values(dataset=dataset, epoch=epoch).on_conflict_do_nothing()
         with self._store.begin() as connection:
             connection.execute(row)
-        with self._changed:
+        with self._lock:
             self._known.setdefault((dataset, epoch), Erasure(dataset, epoch, None))
-            before = set(self._writers)
-            self._changed.wait_for(lambda: before.isdisjoint(self._writers))
+        self._batches.clear()
 
     def shred(self, dataset: str, epoch: int, now: int) -> None:
         """Destroys the keys of a resolved epoch, those of its dead letters among them, so that nothing of them is left.
@@ -82,21 +81,12 @@ class Erasures:
             connection.execute(done.values(erased_at=now))
         with self._store.connect() as connection:
             connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
-        with self._changed:
+        with self._lock:
             self._known[dataset, epoch] = Erasure(dataset, epoch, now)
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> AbstractContextManager[None]:
         """Stands around letting a batch in and sending it off: an erasure begins before that, or after."""
-        token = object()
-        with self._changed:
-            self._writers.add(token)
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._writers.discard(token)
-                self._changed.notify_all()
+        return self._batches.passing()
 
     def turn_away(self, checked: Checked, dataset: Dataset) -> Checked:
         """Rejects the records of erased epochs."""

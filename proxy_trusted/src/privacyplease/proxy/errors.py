@@ -19,6 +19,7 @@
     ├── StorageError            see to the storage server
     │   ├── StorageUnavailableError
     │   └── StorageRefusedError
+    ├── NotExportedError        ask for a keyring that was exported for this
     ├── UnknownIdentityError    come with a certificate that names a client
     ├── UntrustedAnswerError    what the server returned is not what was stored
     │   ├── CellDamagedError
@@ -134,6 +135,13 @@ class MasterKeyRefusedError(KeyringError):
     """Whoever holds the master key answers, and refuses: it was revoked, disabled or deleted."""
 
     reason = reasons.ERROR_REASON_MASTER_KEY_REFUSED
+
+
+class NotExportedError(ProxyError):
+    """The proxy runs on an exported keyring, which was not made for this."""
+
+    reason = reasons.ERROR_REASON_NOT_EXPORTED
+    status = grpc.StatusCode.PERMISSION_DENIED
 
 
 class UnknownIdentityError(ProxyError):

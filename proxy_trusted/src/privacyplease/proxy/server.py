@@ -13,11 +13,12 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
-from privacyplease.proxy import dataset, trusted_store
+from privacyplease.proxy import counting_only, dataset, trusted_store
 from privacyplease.proxy.credentials import require_loopback, server_credentials
 from privacyplease.proxy.erasing import Erasing, Retention
 from privacyplease.proxy.erasures import Erasures
-from privacyplease.proxy.errors import KeyringError
+from privacyplease.proxy.errors import KeyringError, NotExportedError, ProxyError
+from privacyplease.proxy.exporting import Exporting
 from privacyplease.proxy.extents import Extents
 from privacyplease.proxy.home import Home
 from privacyplease.proxy.identity import Identified
@@ -71,6 +72,10 @@ CONTRACTS = (
 )
 SERVICES = tuple(name for contract in CONTRACTS for name in (s.full_name for s in contract.services_by_name.values()))
 
+# What is left of them to a proxy on an exported keyring.
+COUNTING = frozenset(s.full_name for s in occupancy_service_pb2.DESCRIPTOR.services_by_name.values())
+COUNTS_ALONE = "this proxy runs on an exported keyring: it counts people and does nothing else"
+
 _OPTIONS = [
     ("grpc.max_receive_message_length", MOST_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MOST_MESSAGE_BYTES),
@@ -93,6 +98,8 @@ class Settings:
         most_tags: Tags that one question may touch.
         certificates: Folder of its certificate for clients (`credentials.py`); None for plaintext, on loopback alone.
         storage_certificates: Folder of its certificate for the storage server; None likewise.
+        keyring: An exported keyring to count people with, and do nothing else; the home then holds no keys, and the
+            passphrase opens this file.
     """
 
     home: Home
@@ -102,6 +109,7 @@ class Settings:
     most_tags: int = MOST_TAGS
     certificates: Path | None = None
     storage_certificates: Path | None = None
+    keyring: Path | None = None
 
 
 class Proxy:
@@ -120,13 +128,15 @@ class Proxy:
         self.locked: KeyringError | None = None
         self._retention: Retention | None = None
         try:
-            register = self._services(settings)
+            register = self._counting(settings, settings.keyring) if settings.keyring else self._services(settings)
         except KeyringError as error:
             self.locked = error
         self._certificates = settings.certificates
         interceptors: list[grpc.ServerInterceptor[Any, Any]] = [Identified()] if self._certificates else []
         if self.locked:
             interceptors.append(_Locked(self.locked))
+        elif settings.keyring:
+            interceptors.append(_Locked(NotExportedError(COUNTS_ALONE), besides=COUNTING))
         self.grpc = grpc.server(ThreadPoolExecutor(settings.workers), interceptors=interceptors, options=_OPTIONS)
         if not self.locked:
             register(self.grpc)
@@ -176,10 +186,11 @@ class Proxy:
         verified = VerifiedStorage(storage, ledger)
         search = Search(verified, keyring, layouts, extents, settings.most_tags)
         erasures = Erasures(store)
-        erasing = Erasing(datasets, keyring, extents, storage, ledger, erasures)
+        erasing = Erasing(datasets, keyring, extents, storage, ledger, erasures, search.questions)
         self._retention = Retention(datasets, erasing)
         ingest = IngestService(datasets, Sealing(keyring, layouts, extents), layouts, verified, erasures)
-        keys = KeysService(datasets, keyring, erasures, erasing, Rotation(home, store, keyring))
+        exporting = Exporting(keyring, layouts, extents, verified)
+        keys = KeysService(datasets, keyring, erasures, erasing, Rotation(home, store, keyring), exporting)
 
         def register(server: grpc.Server) -> None:
             admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminService(datasets, keyring, storage), server)
@@ -196,6 +207,18 @@ class Proxy:
 
         return register
 
+    @staticmethod
+    def _counting(settings: Settings, keyring: Path) -> Callable[[grpc.Server], None]:
+        """The one service that an exported keyring is good for."""
+        storage = Storage.connect(settings.storage, settings.storage_certificates)
+        search = counting_only.over(keyring, settings.passphrase, settings.home, storage, settings.most_tags)
+        occupancy = OccupancyService({search.dataset.name: search.dataset}, search)
+
+        def register(server: grpc.Server) -> None:
+            occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(occupancy, server)
+
+        return register
+
 
 def _folder_in_force(home: Home) -> str:
     """Makes no store: by an old one without a master key a home is known that has lost it."""
@@ -203,13 +226,14 @@ def _folder_in_force(home: Home) -> str:
 
 
 class _Locked(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
-    """Refuses every call of the proxy's own services; health and reflection answer."""
+    """Refuses calls of the proxy's own services, but of those named; health and reflection answer."""
 
-    def __init__(self, error: KeyringError) -> None:
+    def __init__(self, error: ProxyError, besides: frozenset[str] = frozenset()) -> None:
         def refuse(_requests: object, context: grpc.ServicerContext) -> Iterator[object]:
             context.abort_with_status(rpc_status.to_status(status(error)))
             raise AssertionError("abort_with_status returned")
 
+        self._refused = frozenset(SERVICES) - besides
         # Streams on both sides, whatever the call's own shape: it is refused before a message is read or sent.
         self._refusal = grpc.stream_stream_rpc_method_handler(refuse)
 
@@ -218,5 +242,5 @@ class _Locked(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in t
         continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None],
         details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        own = details.method.lstrip("/").split("/")[0] in SERVICES
-        return self._refusal if own else continuation(details)
+        refused = details.method.lstrip("/").split("/")[0] in self._refused
+        return self._refusal if refused else continuation(details)

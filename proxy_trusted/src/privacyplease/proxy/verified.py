@@ -8,12 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from privacyplease.proxy.errors import UntrustedAnswerError
+from privacyplease.proxy import sethash
+from privacyplease.proxy.errors import StorageUnavailableError, UntrustedAnswerError
 from privacyplease.proxy.journal import Entry, names
-from privacyplease.proxy.ledger import Asked, Ledger, Look, Verdict
+from privacyplease.proxy.ledger import Asked, Ledger, Look, Names, Verdict
 from privacyplease.proxy.predicate import Predicate
 from privacyplease.proxy.prf import BLOCK, Bytes
 from privacyplease.proxy.sealing import Cell
+from privacyplease.proxy.sethash import Numbers
 from privacyplease.proxy.storage import Append, Storage
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 
@@ -72,6 +74,21 @@ class VerifiedStorage:
             self._settle(entry)
         return self._ledger.look(asked) if overdue else look
 
+    def totals(self, asked: Predicate, dataset: str, index: str) -> tuple[list[bytes], Numbers]:
+        """Tags, ascending, and int64[m, 5], count and set hash of what is stored under each, as of now.
+
+        Raises:
+            StorageUnavailableError: Cells under some of them are on their way.
+        """
+        if not asked:
+            return [], np.zeros((0, sethash.WIDTH), np.int64)
+        self._storage.drain()
+        tags, epochs = _in_order(asked)
+        look = self.look(Asked(dataset, index, tags, epochs))
+        if any(np.isin(cells_tags(entry), tags).any() for entry in look.sent):
+            raise StorageUnavailableError("records of this time are on their way to the storage server; ask again")
+        return tags.view(f"V{BLOCK}").tolist(), look.expected
+
     def judge(self, asked: Asked, look: Look, came: bytearray) -> Verdict:
         """How the names that came differ from what is known to be stored."""
         return self._ledger.judge(asked, look, np.frombuffer(came, np.uint8).reshape(-1, _NAME))
@@ -80,9 +97,7 @@ class VerifiedStorage:
         """The question in calls that the server takes."""
         if not asked:
             return
-        tags = np.frombuffer(b"".join(asked), f"S{BLOCK}")
-        order = np.argsort(tags)
-        tags, epochs = tags[order], np.fromiter(asked.values(), np.int64, len(asked))[order]
+        tags, epochs = _in_order(asked)
         size = self._storage.limits().max_tags_per_predicate
         for begin in range(0, len(tags), size):
             yield Asked(dataset, index, tags[begin : begin + size], epochs[begin : begin + size])
@@ -99,6 +114,11 @@ class VerifiedStorage:
             self._answers = Answers(self._answers.whole + more.whole, self._answers.refused + more.refused)
 
 
+def cells_tags(entry: Entry) -> Names:
+    """The tag of each cell of an entry: S16[n]."""
+    return np.ascontiguousarray(entry.cells[:, :BLOCK]).view(f"S{BLOCK}").ravel()
+
+
 def asked_tags(asked: Asked) -> list[bytes]:
     """The tags as bytes, all of their length."""
     tags: list[bytes] = asked.tags.view(f"V{BLOCK}").tolist()
@@ -113,6 +133,13 @@ def names_of(page: Sequence[pb.Cell]) -> bytes:
 def names_array(page: Sequence[pb.Cell]) -> Bytes:
     """Tag and cell id of each cell: uint8[n, 32]."""
     return np.frombuffer(names_of(page), np.uint8).reshape(-1, _NAME)
+
+
+def _in_order(asked: Predicate) -> tuple[Names, Numbers]:
+    """Tags, ascending, and their epochs."""
+    tags = np.frombuffer(b"".join(asked), f"S{BLOCK}")
+    order = np.argsort(tags)
+    return tags[order], np.fromiter(asked.values(), np.int64, len(asked))[order]
 
 
 def _rows(array: Bytes) -> list[bytes]:

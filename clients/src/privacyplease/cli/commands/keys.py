@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from privacyplease.cli import screen
-from privacyplease.cli.options import Json, Zone, read_instant, read_zone
+from privacyplease.cli.options import Dataset, From, Json, To, Zone, read_instant, read_range, read_zone
 from privacyplease.cli.target import connect
 from privacyplease.cli.times import humanised, iso, seconds
 
@@ -71,16 +71,57 @@ def rotate_master(
 
     Example: privacyplease keys rotate-master --new-passphrase-file new.txt
     """
-    passphrase = _new_passphrase(new_passphrase_file) if to == "passphrase" else ""
+    given = _passphrase(new_passphrase_file, "PRIVACYPLEASE_NEW_PASSPHRASE") if to == "passphrase" else None
     if not yes:
         screen.note("From then on the proxy starts with the new master key alone, and backups need the old one.")
         typer.confirm("Rotate the master key?", abort=True, err=True)
     with connect(context) as client:
-        keys = client.rotate_master(to, passphrase=passphrase)
+        keys = client.rotate_master(to, passphrase=given or "")
     if json:
         screen.print_json({"master_key": to, "keys": keys})
     else:
         screen.out().print(f"master key  {screen.printable(to)}, {screen.counted(keys, 'key')} wrapped anew")
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    start: From,
+    end: To,
+    out: Annotated[Path, typer.Option("--output", "-o", dir_okay=False, metavar="FILE", help="Where to write it.")],
+    index: Annotated[str, typer.Option("--index", metavar="I", help="Whose keys: place answers counts.")] = "place",
+    dataset: Dataset = "wifi",
+    export_passphrase_file: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, metavar="F", help="Holds the passphrase of the new file."),
+    ] = None,
+    timezone: Zone = "UTC",
+    json: Json = False,
+) -> None:
+    """Make a keyring for somebody who may count people in an interval, as of now, and no more.
+
+    Its passphrase comes from --export-passphrase-file or PRIVACYPLEASE_EXPORT_PASSPHRASE. A proxy counts with it:
+    `python -m privacyplease.proxy --keyring FILE …` (docs/OPERATIONS.md). It opens whole periods: those it names.
+
+    --json prints {"file", "epochs": [{"start", "end", "state", "made_at", "destroyed_at"}]}.
+
+    Example: privacyplease keys export --from 2024-07-01 --to 2024-08-01 --index place -o july.keyring
+    """
+    span = read_range(start, end, timezone)
+    passphrase = _passphrase(export_passphrase_file, "PRIVACYPLEASE_EXPORT_PASSPHRASE")
+    if passphrase is None:
+        raise typer.BadParameter("expected --export-passphrase-file or PRIVACYPLEASE_EXPORT_PASSPHRASE")
+    if out.exists():
+        raise typer.BadParameter(f"{out} exists already and is not overwritten")
+    with connect(context) as client:
+        made = client.export_keyring(span.start, span.end, passphrase=passphrase, dataset=dataset, index=index)
+    made.save(out)
+    if json:
+        screen.print_json({"file": str(out), "epochs": [_epoch(epoch) for epoch in made.epochs]})
+        return
+    screen.out().print(f"{screen.printable(str(out))} opens index {index} of {dataset} in {_periods(made.epochs)}")
+    for epoch in made.epochs:
+        screen.out().print(f"  {iso(epoch.start)} … {iso(epoch.end)}")
 
 
 @app.command()
@@ -123,11 +164,15 @@ def destroy(
         screen.out().print(f"destroyed: {what}" if done.epochs else "nothing to destroy")
 
 
-def _new_passphrase(file: Path | None) -> str:
-    given = file.read_text().strip() if file else os.environ.get("PRIVACYPLEASE_NEW_PASSPHRASE")
+def _passphrase(file: Path | None, variable: str) -> str | None:
+    given = file.read_text().strip() if file else os.environ.get(variable)
     if given == "":
         raise typer.BadParameter("the new passphrase is empty")
-    return given or ""
+    return given
+
+
+def _periods(epochs: tuple[Epoch, ...]) -> str:
+    return screen.counted(len(epochs), "period")
 
 
 def _ask(dataset: str, doomed: tuple[Epoch, ...]) -> None:

@@ -1,9 +1,11 @@
 """The life of keys between the contract and the SDK: pure functions, shared by the blocking and the async client."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
+from privacyplease.client._internal.requests import interval
 from privacyplease.client._internal.times import instant, timestamp
-from privacyplease.client.keys import DatasetKeys, Destroyed, Epoch, EpochState, Keys
+from privacyplease.client.keys import DatasetKeys, Destroyed, Epoch, EpochState, ExportedKeyring, Keys
 from privacyplease.proxy.v1 import keys_service_pb2 as pb
 
 _STATES = {
@@ -34,6 +36,18 @@ def destroy(
 def keys(response: pb.ListKeysResponse) -> Keys:
     """All keys."""
     return Keys(response.master_key, tuple(_dataset(message) for message in response.datasets))
+
+
+def export(dataset: str, start: datetime, end: datetime, index: str, passphrase: str) -> pb.ExportKeyringRequest:
+    """What to export."""
+    return pb.ExportKeyringRequest(dataset=dataset, interval=interval(start, end), index=index, passphrase=passphrase)
+
+
+def exported(parts: Iterable[pb.ExportKeyringResponse]) -> ExportedKeyring:
+    """The file, put together."""
+    messages = list(parts)
+    epochs = tuple(_epoch(epoch) for message in messages for epoch in message.epochs)
+    return ExportedKeyring(b"".join(message.keyring for message in messages), epochs)
 
 
 def destroyed(response: pb.DestroyEpochsResponse) -> Destroyed:

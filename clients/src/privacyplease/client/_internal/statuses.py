@@ -38,6 +38,7 @@ BY_REASON: Mapping[int, type[errors.PrivacyPleaseError]] = MappingProxyType(
         ErrorReason.ERROR_REASON_CELLS_UNEXPECTED: errors.CellsUnexpectedError,
         ErrorReason.ERROR_REASON_MASTER_KEY_UNAVAILABLE: errors.MasterKeyUnavailableError,
         ErrorReason.ERROR_REASON_MASTER_KEY_REFUSED: errors.MasterKeyRefusedError,
+        ErrorReason.ERROR_REASON_NOT_EXPORTED: errors.NotExportedError,
     }
 )
 """One class for each reason; a test proves the table complete."""

@@ -172,6 +172,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Status: FAILED_PRECONDITION.
     """
+    ERROR_REASON_NOT_EXPORTED: _ErrorReason.ValueType  # 22
+    """The proxy runs on an exported keyring, which was not made for this: it counts people in the interval that was
+    exported, and does nothing else. The message says what may be asked.
+
+        { "reason": "ERROR_REASON_NOT_EXPORTED", "domain": "proxy.privacyplease" }
+
+    Status: PERMISSION_DENIED.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why the proxy refused a call. The reason's name is the `reason` of the `google.rpc.ErrorInfo` in the status details;
@@ -327,5 +335,13 @@ message says which.
       "metadata": { "provider": "aws-kms", "code": "DisabledException" } }
 
 Status: FAILED_PRECONDITION.
+"""
+ERROR_REASON_NOT_EXPORTED: ErrorReason.ValueType  # 22
+"""The proxy runs on an exported keyring, which was not made for this: it counts people in the interval that was
+exported, and does nothing else. The message says what may be asked.
+
+    { "reason": "ERROR_REASON_NOT_EXPORTED", "domain": "proxy.privacyplease" }
+
+Status: PERMISSION_DENIED.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

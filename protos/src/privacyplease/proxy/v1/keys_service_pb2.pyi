@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from privacyplease.proxy.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -234,6 +235,70 @@ class RotateMasterResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RotateMasterResponse: _TypeAlias = RotateMasterResponse  # noqa: Y015
+
+@_typing.final
+class ExportKeyringRequest(_message.Message):
+    """What to hand over, and how it is protected."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_FIELD_NUMBER: _builtins.int
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    PASSPHRASE_FIELD_NUMBER: _builtins.int
+    dataset: _builtins.str
+    """The data set. Empty means "wifi"."""
+    index: _builtins.str
+    """The index whose keys are handed over. Empty means "place", and so far no other answers counts."""
+    passphrase: _builtins.str
+    """What opens the file. Required."""
+    @_builtins.property
+    def interval(self) -> _types_pb2.Interval:
+        """What may be asked about, both ends included. Required."""
+
+    def __init__(
+        self,
+        *,
+        dataset: _builtins.str = ...,
+        interval: _types_pb2.Interval | None = ...,
+        index: _builtins.str = ...,
+        passphrase: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "index", b"index", "interval", b"interval", "passphrase", b"passphrase"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportKeyringRequest: _TypeAlias = ExportKeyringRequest  # noqa: Y015
+
+@_typing.final
+class ExportKeyringResponse(_message.Message):
+    """A part of the file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYRING_FIELD_NUMBER: _builtins.int
+    EPOCHS_FIELD_NUMBER: _builtins.int
+    keyring: _builtins.bytes
+    """The next bytes of the file, at most 1 MiB."""
+    @_builtins.property
+    def epochs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Epoch]:
+        """The periods that it opens, ascending; in the first message alone."""
+
+    def __init__(
+        self,
+        *,
+        keyring: _builtins.bytes = ...,
+        epochs: _abc.Iterable[Global___Epoch] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epochs", b"epochs", "keyring", b"keyring"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportKeyringResponse: _TypeAlias = ExportKeyringResponse  # noqa: Y015
 
 @_typing.final
 class DestroyEpochsRequest(_message.Message):

@@ -45,6 +45,11 @@ class KeysServiceStub:
                 request_serializer=privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.RotateMasterRequest.SerializeToString,
                 response_deserializer=privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.RotateMasterResponse.FromString,
                 _registered_method=True)
+        self.ExportKeyring = channel.unary_stream(
+                '/privacyplease.proxy.v1.KeysService/ExportKeyring',
+                request_serializer=privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.ExportKeyringRequest.SerializeToString,
+                response_deserializer=privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.ExportKeyringResponse.FromString,
+                _registered_method=True)
         self.DestroyEpochs = channel.unary_unary(
                 '/privacyplease.proxy.v1.KeysService/DestroyEpochs',
                 request_serializer=privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.DestroyEpochsRequest.SerializeToString,
@@ -69,6 +74,21 @@ class KeysServiceServicer:
         is done the old master key opens everything, from then on the new one does, a crash in between included. What described
         the old one in the proxy's home is deleted; a backup from before needs the old one. Cost: one unwrapping and one wrapping
         for each period that has a key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportKeyring(self, request, context):
+        """ExportKeyring makes a keyring file for somebody who may count people in an interval and no more: a proxy that is
+        started on it answers OccupancyService for that interval, as of now, and refuses everything else with
+        ERROR_REASON_NOT_EXPORTED. The file holds derived keys of one index for the periods that the interval touches, and never
+        a data key: it opens no other period and no other index. Whoever holds it, its passphrase and the cells can open what
+        that index carries for the whole of those periods, devices among it.
+
+        What comes in later, even late records of the interval, is not part of it: questions that meet such cells fail, and a
+        new export is due. Fails with ERROR_REASON_STORAGE_UNAVAILABLE while records of the interval are on their way. Cost: no
+        cell is read; one row of the ledger for each tag of the interval, of which there may be as many as one question may have.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -99,6 +119,11 @@ def add_KeysServiceServicer_to_server(servicer, server):
                     servicer.RotateMaster,
                     request_deserializer=privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.RotateMasterRequest.FromString,
                     response_serializer=privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.RotateMasterResponse.SerializeToString,
+            ),
+            'ExportKeyring': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportKeyring,
+                    request_deserializer=privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.ExportKeyringRequest.FromString,
+                    response_serializer=privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.ExportKeyringResponse.SerializeToString,
             ),
             'DestroyEpochs': grpc.unary_unary_rpc_method_handler(
                     servicer.DestroyEpochs,
@@ -161,6 +186,33 @@ class KeysService:
             '/privacyplease.proxy.v1.KeysService/RotateMaster',
             privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.RotateMasterRequest.SerializeToString,
             privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.RotateMasterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportKeyring(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/privacyplease.proxy.v1.KeysService/ExportKeyring',
+            privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.ExportKeyringRequest.SerializeToString,
+            privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.ExportKeyringResponse.FromString,
             options,
             channel_credentials,
             insecure,

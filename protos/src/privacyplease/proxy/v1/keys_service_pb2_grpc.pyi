@@ -43,6 +43,17 @@ class KeysServiceStub:
     the old one in the proxy's home is deleted; a backup from before needs the old one. Cost: one unwrapping and one wrapping
     for each period that has a key.
     """
+    ExportKeyring: _grpc.UnaryStreamMultiCallable[_keys_service_pb2.ExportKeyringRequest, _keys_service_pb2.ExportKeyringResponse]
+    """ExportKeyring makes a keyring file for somebody who may count people in an interval and no more: a proxy that is
+    started on it answers OccupancyService for that interval, as of now, and refuses everything else with
+    ERROR_REASON_NOT_EXPORTED. The file holds derived keys of one index for the periods that the interval touches, and never
+    a data key: it opens no other period and no other index. Whoever holds it, its passphrase and the cells can open what
+    that index carries for the whole of those periods, devices among it.
+
+    What comes in later, even late records of the interval, is not part of it: questions that meet such cells fail, and a
+    new export is due. Fails with ERROR_REASON_STORAGE_UNAVAILABLE while records of the interval are on their way. Cost: no
+    cell is read; one row of the ledger for each tag of the interval, of which there may be as many as one question may have.
+    """
     DestroyEpochs: _grpc.UnaryUnaryMultiCallable[_keys_service_pb2.DestroyEpochsRequest, _keys_service_pb2.DestroyEpochsResponse]
     """DestroyEpochs erases periods for good: their keys are destroyed, so that no copy of the store, however old, can ever
     be opened for them, and their cells are deleted from the storage server. From the moment it begins, questions find nothing
@@ -67,6 +78,17 @@ class KeysServiceAsyncStub(KeysServiceStub):
     is done the old master key opens everything, from then on the new one does, a crash in between included. What described
     the old one in the proxy's home is deleted; a backup from before needs the old one. Cost: one unwrapping and one wrapping
     for each period that has a key.
+    """
+    ExportKeyring: _aio.UnaryStreamMultiCallable[_keys_service_pb2.ExportKeyringRequest, _keys_service_pb2.ExportKeyringResponse]  # type: ignore[assignment]
+    """ExportKeyring makes a keyring file for somebody who may count people in an interval and no more: a proxy that is
+    started on it answers OccupancyService for that interval, as of now, and refuses everything else with
+    ERROR_REASON_NOT_EXPORTED. The file holds derived keys of one index for the periods that the interval touches, and never
+    a data key: it opens no other period and no other index. Whoever holds it, its passphrase and the cells can open what
+    that index carries for the whole of those periods, devices among it.
+
+    What comes in later, even late records of the interval, is not part of it: questions that meet such cells fail, and a
+    new export is due. Fails with ERROR_REASON_STORAGE_UNAVAILABLE while records of the interval are on their way. Cost: no
+    cell is read; one row of the ledger for each tag of the interval, of which there may be as many as one question may have.
     """
     DestroyEpochs: _aio.UnaryUnaryMultiCallable[_keys_service_pb2.DestroyEpochsRequest, _keys_service_pb2.DestroyEpochsResponse]  # type: ignore[assignment]
     """DestroyEpochs erases periods for good: their keys are destroyed, so that no copy of the store, however old, can ever
@@ -101,6 +123,23 @@ class KeysServiceServicer(metaclass=_abc_1.ABCMeta):
         is done the old master key opens everything, from then on the new one does, a crash in between included. What described
         the old one in the proxy's home is deleted; a backup from before needs the old one. Cost: one unwrapping and one wrapping
         for each period that has a key.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportKeyring(
+        self,
+        request: _keys_service_pb2.ExportKeyringRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_keys_service_pb2.ExportKeyringResponse], _abc.AsyncIterator[_keys_service_pb2.ExportKeyringResponse]]:
+        """ExportKeyring makes a keyring file for somebody who may count people in an interval and no more: a proxy that is
+        started on it answers OccupancyService for that interval, as of now, and refuses everything else with
+        ERROR_REASON_NOT_EXPORTED. The file holds derived keys of one index for the periods that the interval touches, and never
+        a data key: it opens no other period and no other index. Whoever holds it, its passphrase and the cells can open what
+        that index carries for the whole of those periods, devices among it.
+
+        What comes in later, even late records of the interval, is not part of it: questions that meet such cells fail, and a
+        new export is due. Fails with ERROR_REASON_STORAGE_UNAVAILABLE while records of the interval are on their way. Cost: no
+        cell is read; one row of the ledger for each tag of the interval, of which there may be as many as one question may have.
         """
 
     @_abc_1.abstractmethod

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from privacyplease.proxy import requests
-from privacyplease.proxy.dataset import Dataset
+from privacyplease.proxy.dataset import PLACE, Dataset
 from privacyplease.proxy.erasing import Erasing
 from privacyplease.proxy.erasures import Erasures
 from privacyplease.proxy.errors import InvalidRequestError
+from privacyplease.proxy.exporting import Exporting
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.masterkeys import PASSPHRASE
 from privacyplease.proxy.rotation import Rotation
-from privacyplease.proxy.rpc import answering
+from privacyplease.proxy.rpc import answering, streaming
 from privacyplease.proxy.v1 import keys_service_pb2 as pb
 from privacyplease.proxy.v1 import keys_service_pb2_grpc as pb_grpc
 
+PART_BYTES = 1024 * 1024
+
 
 class KeysService(pb_grpc.KeysServiceServicer):
-    """Lists, rotates and destroys."""
+    """Lists, rotates, exports and destroys."""
 
     def __init__(
         self,
@@ -32,6 +35,7 @@ class KeysService(pb_grpc.KeysServiceServicer):
         erasures: Erasures,
         erasing: Erasing,
         rotation: Rotation,
+        exporting: Exporting,
     ) -> None:
         """Takes the parts.
 
@@ -41,12 +45,14 @@ class KeysService(pb_grpc.KeysServiceServicer):
             erasures: What is erased.
             erasing: What erases.
             rotation: What rotates the master key.
+            exporting: What exports.
         """
         self._datasets = dict(datasets)
         self._keyring = keyring
         self._erasures = erasures
         self._erasing = erasing
         self._rotation = rotation
+        self._exporting = exporting
 
     @answering
     def ListKeys(  # noqa: N802
@@ -65,9 +71,7 @@ class KeysService(pb_grpc.KeysServiceServicer):
         dataset = requests.dataset(request.dataset, self._datasets)
         epochs = self._chosen(request, dataset)
         cells = 0 if request.dry_run else self._erasing.erase(dataset, epochs)
-        listed = self._list(dataset).epochs
-        chosen = {epoch * dataset.timeline.epoch for epoch in epochs}
-        found = [epoch for epoch in listed if epoch.start.ToMilliseconds() in chosen]
+        found = [epoch for epoch in self._list(dataset).epochs if _number(epoch, dataset) in epochs]
         return pb.DestroyEpochsResponse(epochs=found, cells=cells)
 
     @answering
@@ -80,6 +84,23 @@ class KeysService(pb_grpc.KeysServiceServicer):
             raise InvalidRequestError("expected no passphrase for a master key of another kind", field="passphrase")
         keys = self._rotation.rotate(choice, request.passphrase or None)
         return pb.RotateMasterResponse(master_key=self._rotation.choice, keys=keys)
+
+    @streaming
+    def ExportKeyring(  # noqa: N802
+        self, request: pb.ExportKeyringRequest, _context: grpc.ServicerContext
+    ) -> Iterator[pb.ExportKeyringResponse]:
+        """See the contract."""
+        dataset = requests.dataset(request.dataset or requests.DEFAULT_DATASET, self._datasets)
+        if request.index not in ("", PLACE):
+            raise InvalidRequestError("expected place: no other index answers counts", field="index")
+        if not request.passphrase:
+            raise InvalidRequestError("expected a passphrase for the exported keyring", field="passphrase")
+        interval = requests.interval(request.interval)
+        file, epochs = self._exporting.export(dataset, requests.index(PLACE, dataset), interval, request.passphrase)
+        opened = [epoch for epoch in self._list(dataset).epochs if _number(epoch, dataset) in epochs]
+        for begin in range(0, len(file), PART_BYTES):
+            part = file[begin : begin + PART_BYTES]
+            yield pb.ExportKeyringResponse(keyring=part, epochs=() if begin else opened)
 
     def _chosen(self, request: pb.DestroyEpochsRequest, dataset: Dataset) -> list[int]:
         now = int(time.time() * 1_000)
@@ -110,6 +131,10 @@ class KeysService(pb_grpc.KeysServiceServicer):
             listed.append(entry)
         retain = None if dataset.retain is None else Duration(seconds=dataset.retain // 1_000)
         return pb.DatasetKeys(dataset=dataset.name, retain=retain, epochs=listed)
+
+
+def _number(epoch: pb.Epoch, dataset: Dataset) -> int:
+    return epoch.start.ToMilliseconds() // dataset.timeline.epoch
 
 
 def _stamp(millis: int) -> Timestamp:
