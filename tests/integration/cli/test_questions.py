@@ -2,6 +2,12 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +184,43 @@ def test_status_shows_the_store(run: Any) -> None:
     (wifi,) = (keyring for keyring in found["keyrings"] if keyring["dataset"] == "wifi")
     assert len(wifi["epochs"]) == 2
     assert "MiB" in run("status").stdout
+
+
+def test_an_exported_keyring_counts_and_does_no_more(run: Any, home: Path, tmp_path: Path) -> None:
+    secret, file = {"PRIVACYPLEASE_EXPORT_PASSPHRASE": "for the partner"}, tmp_path / "day.keyring"
+    without = run("keys", "export", *DAY, "-o", str(file))
+    assert (without.returncode, "PRIVACYPLEASE_EXPORT_PASSPHRASE" in without.stderr) == (2, True)
+    made = run("keys", "export", *DAY, "--index", "place", "-o", str(file), "--json", **secret)
+    assert [epoch["state"] for epoch in json.loads(made.stdout)["epochs"]] == ["in use"]
+    assert file.stat().st_mode & 0o777 == 0o600
+    again = run("keys", "export", *DAY, "-o", str(file), **secret)
+    assert (again.returncode, "not overwritten" in again.stderr) == (2, True)
+    with _counting(home, file, "for the partner") as address:
+        assert _json(run, "--proxy", address, "count", *DAY) == _json(run, "count", *DAY) != {"distinct_devices": 0}
+        refused = run("--proxy", address, "presence", "02:00:00:00:00:01", *DAY)
+        assert (refused.returncode, "counts people and does nothing else" in refused.stderr) == (1, True)
+        refused = run("--proxy", address, "count", "--from", "2024-10-01", "--to", "2024-10-03")
+        assert "2024-10-01T00:00:00Z … 2024-10-02T00:00:00Z" in refused.stderr
+
+
+@contextmanager
+def _counting(home: Path, file: Path, passphrase: str) -> Iterator[str]:
+    """A proxy on an exported keyring, as a partner starts it: the address."""
+    certificates, address = home / "certificates", file.with_suffix(".address")
+    command = [sys.executable, "-m", "privacyplease.proxy", "--keyring", str(file), "--listen", "127.0.0.1:0"]
+    command += ["--storage-server", (home / "run" / "server.address").read_text().strip()]
+    command += ["--certificates", str(certificates / "proxy"), "--address-file", str(address)]
+    command += ["--storage-certificates", str(certificates / "proxy-to-storage")]
+    with subprocess.Popen(command, env=os.environ | {"PRIVACYPLEASE_PASSPHRASE": passphrase}) as process:
+        try:
+            deadline = time.monotonic() + 60
+            while not address.exists():
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            yield address.read_text().strip()
+        finally:
+            process.terminate()
 
 
 def test_a_rotated_master_key_changes_no_answer(run: Any) -> None:
