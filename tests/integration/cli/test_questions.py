@@ -98,6 +98,15 @@ def test_presence_for_people(run: Any) -> None:
     assert "was not seen" in run("presence", "020000000001", *DAY, *WHY, "--place", "ap-9").stdout
 
 
+def test_a_question_about_a_person_is_asked_for_a_purpose(run: Any) -> None:
+    for arguments in (["presence", "020000000001", *DAY], ["query", "wifi", *DAY]):
+        refused = run(*arguments)
+        assert refused.returncode == 3
+        assert refused.stdout == ""
+        assert "hint: state why you ask with --purpose TEXT" in refused.stderr
+        assert run(*arguments, PRIVACYPLEASE_PURPOSE="test").returncode == 0
+
+
 def test_count(run: Any) -> None:
     assert _json(run, "count", *DAY, "--place", "ap-2") == {"distinct_devices": 1}
     assert run("count", *DAY).stdout.startswith("2 distinct devices anywhere from 2024-10-01T00:00:00Z")

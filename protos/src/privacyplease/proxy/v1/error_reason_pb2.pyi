@@ -173,7 +173,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The caller has made as many calls as the policy allows for now; details also hold a `google.rpc.RetryInfo` that says when
     the next one is allowed.
 
-        { "reason": "ERROR_REASON_RATE_LIMITED", "domain": "proxy.privacyplease", 
+        { "reason": "ERROR_REASON_RATE_LIMITED", "domain": "proxy.privacyplease",
           "metadata": { "calls_per_minute": "60", "retry_seconds": "0.750" } }
 
     Status: RESOURCE_EXHAUSTED.
@@ -344,7 +344,7 @@ ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 42
 """The caller has made as many calls as the policy allows for now; details also hold a `google.rpc.RetryInfo` that says when
 the next one is allowed.
 
-    { "reason": "ERROR_REASON_RATE_LIMITED", "domain": "proxy.privacyplease", 
+    { "reason": "ERROR_REASON_RATE_LIMITED", "domain": "proxy.privacyplease",
       "metadata": { "calls_per_minute": "60", "retry_seconds": "0.750" } }
 
 Status: RESOURCE_EXHAUSTED.
