@@ -40,7 +40,7 @@ def ingest(proxy: Proxied, *starts: int) -> ingest_pb.IngestResponse:
 
 
 def seen(proxy: Proxied) -> list[int]:
-    request = presence_service_pb2.FindSessionsRequest(device=DEVICE, interval=EVER)
+    request = presence_service_pb2.FindSessionsRequest(device=DEVICE, interval=EVER, purpose="test")
     return [start for page in proxy.presence.FindSessions(request) for start in page.sessions.starts_unix_ms]
 
 

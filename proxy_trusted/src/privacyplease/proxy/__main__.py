@@ -32,6 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     flags = _parser().parse_args(arguments)
+    if not flags.home and not flags.keyring:
+        _parser().error("expected --home or --keyring")
     with TemporaryDirectory(prefix="privacyplease-proxy-") as scratch:
         return _serve(flags, Home(flags.home or Path(scratch)))
 
@@ -58,10 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="privacyplease-proxy", description="The trusted proxy of Privacy Please.")
     parser.add_argument("--listen", default="127.0.0.1:50050", help="address to serve on; port 0 chooses one")
     parser.add_argument("--storage-server", required=True, metavar="HOST:PORT", help="the untrusted storage server")
-    state = parser.add_mutually_exclusive_group(required=True)
-    state.add_argument("--home", type=Path, help="folder of keys and trusted state, made on first use")
-    state.add_argument(
-        "--keyring", type=Path, metavar="FILE", help="exported keyring, instead of a home: counts people, no more"
+    parser.add_argument("--home", type=Path, help="folder of keys, trusted state and policy, made on first use")
+    parser.add_argument(
+        "--keyring",
+        type=Path,
+        metavar="FILE",
+        help="exported keyring: counts people, no more; a home is for its policy",
     )
     security = parser.add_mutually_exclusive_group(required=True)
     security.add_argument(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 
@@ -13,7 +14,6 @@ from privacyplease.proxy.dataset import Dataset, Index
 from privacyplease.proxy.errors import CellsMissingError, CellsUnexpectedError, ConfigurationError, NotExportedError
 from privacyplease.proxy.exported import Export, ExportedKeyring
 from privacyplease.proxy.extents import Extents
-from privacyplease.proxy.home import Home
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.search import Search
@@ -24,13 +24,12 @@ from privacyplease.proxy.verified import VerifiedStorage
 CHANGED = "; if the period has changed since the keyring was exported, ask for a new one"
 
 
-def over(file: Path, passphrase: str | None, home: Home, storage: Storage, most_tags: int) -> ExportedSearch:
+def over(file: Path, passphrase: str | None, storage: Storage, most_tags: int) -> ExportedSearch:
     """What a proxy on an exported keyring asks.
 
     Args:
         file: The keyring.
         passphrase: What opens it.
-        home: Holds what the keyring says of the trusted store, and nothing before. No key is written there.
         storage: The storage server.
         most_tags: Tags that one question may touch.
 
@@ -40,23 +39,30 @@ def over(file: Path, passphrase: str | None, home: Home, storage: Storage, most_
     """
     if passphrase is None:
         raise ConfigurationError("expected the exported keyring's passphrase; give it by PRIVACYPLEASE_PASSPHRASE")
-    if home.trusted_store.exists():
-        raise ConfigurationError(f"{home.path}: expected an empty folder beside an exported keyring")
     export = exported.load(file, passphrase)
-    store = trusted_store.open_store(home.trusted_store)
+    scratch = TemporaryDirectory(prefix="privacyplease-keyring-")
+    store = trusted_store.open_store(Path(scratch.name) / "trusted.db")
     exported.fill(store, export)
     verified = VerifiedStorage(storage, Ledger(store, ExportedKeyring(export)))
-    return ExportedSearch(export, verified, Layouts(store), Extents(store), most_tags)
+    return ExportedSearch(export, verified, Layouts(store), Extents(store), most_tags, scratch)
 
 
 class ExportedSearch(Search):
     """Finds records of the exported interval."""
 
     def __init__(
-        self, export: Export, storage: VerifiedStorage, layouts: Layouts, extents: Extents, most_tags: int
+        self,
+        export: Export,
+        storage: VerifiedStorage,
+        layouts: Layouts,
+        extents: Extents,
+        most_tags: int,
+        scratch: TemporaryDirectory[str],
     ) -> None:
+        """Takes the parts; `scratch` holds what the keyring says of the trusted store, no key among it."""
         super().__init__(storage, ExportedKeyring(export), layouts, extents, most_tags)
         self._export = export
+        self._scratch = scratch
 
     @property
     def dataset(self) -> Dataset:

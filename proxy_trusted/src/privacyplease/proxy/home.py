@@ -8,6 +8,7 @@
     ├── passphrase      only where nobody gave one: made on first use, for its owner's eyes alone
     ├── master-…/       after a rotation: the three above, of the master key in force (`rotation.py`)
     ├── trusted.db      wrapped data keys and what else must outlive the process
+    ├── policy.toml     who may ask what, made on first use
     └── datasets/       definitions of data sets, besides those that ship
 """
 
@@ -37,6 +38,11 @@ class Home:
     def trusted_store(self) -> Path:
         """The proxy's own store."""
         return self.path / "trusted.db"
+
+    @property
+    def policy(self) -> Path:
+        """Who may ask what."""
+        return self.path / "policy.toml"
 
     @property
     def datasets(self) -> Path:

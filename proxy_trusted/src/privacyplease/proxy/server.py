@@ -14,6 +14,9 @@ from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
 from privacyplease.proxy import counting_only, dataset, trusted_store
+from privacyplease.proxy.access.guard import Access, Guard
+from privacyplease.proxy.access.policy_file import PolicyFile
+from privacyplease.proxy.access.rates import Rates
 from privacyplease.proxy.credentials import require_loopback, server_credentials
 from privacyplease.proxy.erasing import Erasing, Retention
 from privacyplease.proxy.erasures import Erasures
@@ -31,6 +34,7 @@ from privacyplease.proxy.rotation import Rotation, described_by, folder_in_force
 from privacyplease.proxy.rpc import status
 from privacyplease.proxy.sealing import Sealing
 from privacyplease.proxy.search import Search
+from privacyplease.proxy.services.access import AccessService
 from privacyplease.proxy.services.admin import AdminService
 from privacyplease.proxy.services.ingest import IngestService
 from privacyplease.proxy.services.keys import KeysService
@@ -41,6 +45,8 @@ from privacyplease.proxy.services.query import QueryService
 from privacyplease.proxy.services.stations import StationsService
 from privacyplease.proxy.storage import MOST_MESSAGE_BYTES, Storage
 from privacyplease.proxy.v1 import (
+    access_service_pb2,
+    access_service_pb2_grpc,
     admin_service_pb2,
     admin_service_pb2_grpc,
     dead_letter_service_pb2,
@@ -61,6 +67,7 @@ from privacyplease.proxy.v1 import (
 from privacyplease.proxy.verified import VerifiedStorage
 
 CONTRACTS = (
+    access_service_pb2.DESCRIPTOR,
     admin_service_pb2.DESCRIPTOR,
     dead_letter_service_pb2.DESCRIPTOR,
     ingest_service_pb2.DESCRIPTOR,
@@ -98,8 +105,8 @@ class Settings:
         most_tags: Tags that one question may touch.
         certificates: Folder of its certificate for clients (`credentials.py`); None for plaintext, on loopback alone.
         storage_certificates: Folder of its certificate for the storage server; None likewise.
-        keyring: An exported keyring to count people with, and do nothing else; the home then holds no keys, and the
-            passphrase opens this file.
+        keyring: An exported keyring to count people with, and do nothing else; of the home the policy alone is used,
+            and the passphrase opens this file.
     """
 
     home: Home
@@ -126,17 +133,25 @@ class Proxy:
         """
         self._health = health.HealthServicer()
         self.locked: KeyringError | None = None
+        self._certificates = settings.certificates
         self._retention: Retention | None = None
+        datasets = dataset.load(settings.home.datasets)
+        policies = PolicyFile(settings.home.policy, datasets)
+        access = Access(policies, datasets, Rates(), plaintext=self._certificates is None)
         try:
-            register = self._counting(settings, settings.keyring) if settings.keyring else self._services(settings)
+            if settings.keyring:
+                register = self._counting(settings, settings.keyring)
+            else:
+                register = self._services(settings, datasets, policies, access)
         except KeyringError as error:
             self.locked = error
-        self._certificates = settings.certificates
         interceptors: list[grpc.ServerInterceptor[Any, Any]] = [Identified()] if self._certificates else []
         if self.locked:
             interceptors.append(_Locked(self.locked))
-        elif settings.keyring:
-            interceptors.append(_Locked(NotExportedError(COUNTS_ALONE), besides=COUNTING))
+        else:
+            if settings.keyring:
+                interceptors.append(_Locked(NotExportedError(COUNTS_ALONE), besides=COUNTING))
+            interceptors.append(Guard(access))
         self.grpc = grpc.server(ThreadPoolExecutor(settings.workers), interceptors=interceptors, options=_OPTIONS)
         if not self.locked:
             register(self.grpc)
@@ -173,8 +188,9 @@ class Proxy:
             self._retention.stop()
         self.grpc.stop(grace).wait()
 
-    def _services(self, settings: Settings) -> Callable[[grpc.Server], None]:
-        datasets = dataset.load(settings.home.datasets)
+    def _services(
+        self, settings: Settings, datasets: dict[str, dataset.Dataset], policies: PolicyFile, access: Access
+    ) -> Callable[[grpc.Server], None]:
         home = settings.home
         folder = _folder_in_force(home)
         master = described_by(home, folder).master_key(settings.passphrase)
@@ -193,7 +209,9 @@ class Proxy:
         keys = KeysService(datasets, keyring, erasures, erasing, Rotation(home, store, keyring), exporting)
 
         def register(server: grpc.Server) -> None:
-            admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminService(datasets, keyring, storage), server)
+            access_service_pb2_grpc.add_AccessServiceServicer_to_server(AccessService(access), server)
+            admin = AdminService(datasets, keyring, storage, policies)
+            admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
             ingest_service_pb2_grpc.add_IngestServiceServicer_to_server(ingest, server)
             keys_service_pb2_grpc.add_KeysServiceServicer_to_server(keys, server)
             occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(
@@ -211,7 +229,7 @@ class Proxy:
     def _counting(settings: Settings, keyring: Path) -> Callable[[grpc.Server], None]:
         """The one service that an exported keyring is good for."""
         storage = Storage.connect(settings.storage, settings.storage_certificates)
-        search = counting_only.over(keyring, settings.passphrase, settings.home, storage, settings.most_tags)
+        search = counting_only.over(keyring, settings.passphrase, storage, settings.most_tags)
         occupancy = OccupancyService({search.dataset.name: search.dataset}, search)
 
         def register(server: grpc.Server) -> None:

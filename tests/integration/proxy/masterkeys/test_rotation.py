@@ -34,7 +34,9 @@ SESSION = {
 
 
 def seen(proxy: Proxied) -> bool:
-    request = presence_service_pb2.FindSessionsRequest(device="020000000001", interval=interval(0, 2_000_000_000_000))
+    request = presence_service_pb2.FindSessionsRequest(
+        device="020000000001", interval=interval(0, 2_000_000_000_000), purpose="test"
+    )
     return any(page.present for page in proxy.presence.FindSessions(request))
 
 
