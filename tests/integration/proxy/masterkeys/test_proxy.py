@@ -20,7 +20,7 @@ SESSION = {
     "session_duration": 60.0,
 }
 QUESTION = presence_service_pb2.FindSessionsRequest(
-    device="02:00:00:00:00:01", interval=interval(1_727_740_800_000, 1_727_827_200_000)
+    device="02:00:00:00:00:01", interval=interval(1_727_740_800_000, 1_727_827_200_000), purpose="test"
 )
 
 
