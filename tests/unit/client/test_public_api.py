@@ -11,6 +11,7 @@ import privacyplease.client as sdk
 
 FROZEN = {
     "Ack",
+    "Answers",
     "AsyncClient",
     "AsyncRecords",
     "Availability",
@@ -18,6 +19,7 @@ FROZEN = {
     "Client",
     "Column",
     "Dataset",
+    "Finding",
     "Index",
     "IngestSummary",
     "Keyring",
@@ -39,8 +41,11 @@ FROZEN = {
     "Status",
     "Step",
     "Storage",
+    "Verification",
+    "VerificationProgress",
 }
 PUBLIC_MODULES = {"aio", "blocking", "catalogue", "errors", "ingestion", "occupancy", "presence", "records", "stations"}
+PUBLIC_MODULES |= {"verification"}
 
 
 def test_the_public_names_change_only_on_purpose() -> None:

@@ -24,7 +24,7 @@ Intervals are closed and times have a zone:
 
 from privacyplease.client.aio import AsyncClient
 from privacyplease.client.blocking import Client
-from privacyplease.client.catalogue import Column, Dataset, Index, Keyring, Status, Storage
+from privacyplease.client.catalogue import Answers, Column, Dataset, Index, Keyring, Status, Storage
 from privacyplease.client.errors import PrivacyPleaseError
 from privacyplease.client.ingestion import Ack, IngestSummary, Rejection
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCount, PlaceCounts, Series, Step
@@ -38,9 +38,11 @@ from privacyplease.client.stations import (
     StationStates,
     Statistics,
 )
+from privacyplease.client.verification import Finding, Verification, VerificationProgress
 
 __all__ = [
     "Ack",
+    "Answers",
     "AsyncClient",
     "AsyncRecords",
     "Availability",
@@ -48,6 +50,7 @@ __all__ = [
     "Client",
     "Column",
     "Dataset",
+    "Finding",
     "Index",
     "IngestSummary",
     "Keyring",
@@ -69,4 +72,6 @@ __all__ = [
     "Status",
     "Step",
     "Storage",
+    "Verification",
+    "VerificationProgress",
 ]

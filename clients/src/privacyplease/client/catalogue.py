@@ -1,5 +1,6 @@
 """Which data sets there are, and how the system is doing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -80,9 +81,23 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True)
+class Answers:
+    """What became of the storage server's answers since the proxy started.
+
+    Attributes:
+        whole: Those that held what they must, and nothing else.
+        refused: Those that were refused as `TrustError`, by reason, as {"CELLS_MISSING": 2}.
+    """
+
+    whole: int
+    refused: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
-    """How the system is doing: the proxy's version, its keyrings and the storage server."""
+    """How the system is doing: the proxy's version, its keyrings, the storage server and its answers."""
 
     version: str
     keyrings: tuple[Keyring, ...]
     storage: Storage
+    answers: Answers

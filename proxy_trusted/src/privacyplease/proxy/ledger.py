@@ -144,6 +144,12 @@ class Ledger:
         return Look(at, expected, last, sent)
 
     def judge(self, asked: Asked, look: Look, names: Bytes) -> Verdict:
+        """How an answer differs from what is stored, in all. See `compare`."""
+        wrong = self.compare(asked, look, names)
+        missing, unexpected = wrong.sum(axis=0).tolist()
+        return Verdict(int(wrong.any(axis=1).sum()), missing, unexpected)
+
+    def compare(self, asked: Asked, look: Look, names: Bytes) -> Numbers:
         """Compares what came with what was known before, and with what has been sent since.
 
         Args:
@@ -151,16 +157,18 @@ class Ledger:
             look: What was known before.
             names: uint8[n, 32], tag and cell id of every cell that came; each was asked for and none came twice.
 
+        Returns:
+            int64[m, 2]: how many cells are missing and how many unexpected under each tag, at least.
+
         Raises:
             StorageUnavailableError: The answer took too long for that to be known.
         """
         came = names[~_among(names, [*look.sent, *self._written_since(look, asked)], asked.tags)]
         rows = np.searchsorted(asked.tags, _fixed(came[:, :BLOCK]))
         found = sethash.sums(self._members(asked, came, rows), rows, len(asked.tags))
-        wrong = np.flatnonzero((found != look.expected).any(axis=1))
-        more = found[wrong, 0] - look.expected[wrong, 0]
-        exchanged = int((more == 0).sum())
-        return Verdict(len(wrong), int(-more[more < 0].sum()) + exchanged, int(more[more > 0].sum()) + exchanged)
+        more = found[:, 0] - look.expected[:, 0]
+        exchanged = (more == 0) & (found != look.expected).any(axis=1)
+        return np.column_stack([np.maximum(-more, 0) + exchanged, np.maximum(more, 0) + exchanged])
 
     def settle(self, entry: Entry, present: npt.NDArray[np.bool_]) -> None:
         """Closes an entry that nobody finished: its cells that are present (bool[n]) are stored, the others are not.

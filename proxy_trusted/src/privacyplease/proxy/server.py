@@ -34,6 +34,7 @@ from privacyplease.proxy.services.occupancy import OccupancyService
 from privacyplease.proxy.services.presence import PresenceService
 from privacyplease.proxy.services.query import QueryService
 from privacyplease.proxy.services.stations import StationsService
+from privacyplease.proxy.services.verification import VerificationService
 from privacyplease.proxy.storage import MOST_MESSAGE_BYTES, Storage
 from privacyplease.proxy.v1 import (
     admin_service_pb2,
@@ -50,7 +51,10 @@ from privacyplease.proxy.v1 import (
     query_service_pb2_grpc,
     stations_service_pb2,
     stations_service_pb2_grpc,
+    verification_service_pb2,
+    verification_service_pb2_grpc,
 )
+from privacyplease.proxy.verification import Verification
 from privacyplease.proxy.verified import VerifiedStorage
 
 CONTRACTS = (
@@ -61,6 +65,7 @@ CONTRACTS = (
     presence_service_pb2.DESCRIPTOR,
     query_service_pb2.DESCRIPTOR,
     stations_service_pb2.DESCRIPTOR,
+    verification_service_pb2.DESCRIPTOR,
 )
 SERVICES = tuple(name for contract in CONTRACTS for name in (s.full_name for s in contract.services_by_name.values()))
 
@@ -163,7 +168,8 @@ class Proxy:
         ingest = IngestService(datasets, Sealing(keyring, layouts, extents), layouts, verified)
 
         def register(server: grpc.Server) -> None:
-            admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminService(datasets, keyring, storage), server)
+            admin = AdminService(datasets, keyring, storage, verified.answers)
+            admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
             ingest_service_pb2_grpc.add_IngestServiceServicer_to_server(ingest, server)
             occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(
                 OccupancyService(datasets, search), server
@@ -173,6 +179,8 @@ class Proxy:
             stations_service_pb2_grpc.add_StationsServiceServicer_to_server(StationsService(datasets, search), server)
             letters = DeadLetterService(datasets, Letters(keyring))
             dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(letters, server)
+            verification = VerificationService(datasets, Verification(verified, keyring, layouts, extents))
+            verification_service_pb2_grpc.add_VerificationServiceServicer_to_server(verification, server)
 
         return register
 

@@ -6,12 +6,13 @@ from datetime import timedelta
 from itertools import chain
 
 from privacyplease.client._internal.times import from_unix_ms, instant
-from privacyplease.client.catalogue import Column, Dataset, Index, Keyring, Status, Storage
+from privacyplease.client.catalogue import Answers, Column, Dataset, Index, Keyring, Status, Storage
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts, Series
 from privacyplease.client.presence import Presence, Sessions
 from privacyplease.client.stations import Availability, StationStates, Statistics
 from privacyplease.proxy.v1 import occupancy_service_pb2, stations_service_pb2
-from privacyplease.proxy.v1.admin_service_pb2 import GetStatusResponse
+from privacyplease.proxy.v1.admin_service_pb2 import GetStatusResponse, Refusals
+from privacyplease.proxy.v1.error_reason_pb2 import ErrorReason
 from privacyplease.proxy.v1.occupancy_service_pb2 import CountByPlaceResponse, SeriesResponse
 from privacyplease.proxy.v1.presence_service_pb2 import FindSessionsResponse
 from privacyplease.proxy.v1.query_service_pb2 import Dataset as DatasetMessage
@@ -83,7 +84,14 @@ def status(response: GetStatusResponse) -> Status:
         version=response.version,
         keyrings=tuple(Keyring(k.dataset, tuple(k.epochs), k.epoch_days) for k in response.keyrings),
         storage=Storage(storage.reachable, storage.store, storage.cells, storage.bytes),
+        answers=Answers(response.answers.whole, {_reason(each): each.answers for each in response.answers.refused}),
     )
+
+
+def _reason(refusals: Refusals) -> str:
+    """The reason's name; its number if it is newer than this SDK."""
+    name = ErrorReason.Name(refusals.reason) if refusals.reason in ErrorReason.values() else str(refusals.reason)
+    return name.removeprefix("ERROR_REASON_")
 
 
 def _statistics(pages: Sequence[stations_service_pb2.Statistics]) -> Statistics:
