@@ -5,7 +5,9 @@ from __future__ import annotations
 from importlib.metadata import version
 
 import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
 
+from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.dataset import Dataset
 from privacyplease.proxy.errors import StorageError
 from privacyplease.proxy.keyring import Keyring
@@ -19,13 +21,21 @@ _DAY_MILLIS = 86_400_000
 
 
 class AdminService(pb_grpc.AdminServiceServicer):
-    """Describes keyring, storage and what became of its answers."""
+    """Describes keyring, storage, what became of its answers, and policy."""
 
-    def __init__(self, datasets: dict[str, Dataset], keyring: Keyring, storage: Storage, answers: Answers) -> None:
+    def __init__(
+        self,
+        datasets: dict[str, Dataset],
+        keyring: Keyring,
+        storage: Storage,
+        answers: Answers,
+        policies: PolicyFile,
+    ) -> None:
         self._datasets = datasets
         self._keyring = keyring
         self._storage = storage
         self._answers = answers
+        self._policies = policies
 
     @answering
     def GetStatus(  # noqa: N802
@@ -37,6 +47,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
             version=version("privacyplease-proxy"),
             keyrings=keyrings,
             storage=self._describe_storage(),
+            policy=self._describe_policy(),
             answers=self._describe_answers(),
         )
 
@@ -57,3 +68,8 @@ class AdminService(pb_grpc.AdminServiceServicer):
             whole=self._answers.whole,
             refused=[pb.Refusals(reason=reason, answers=answers) for reason, answers in refused],
         )
+
+    def _describe_policy(self) -> pb.Policy:
+        loaded_at = Timestamp()
+        loaded_at.FromMilliseconds(int(self._policies.loaded_at * 1_000))
+        return pb.Policy(loaded_at=loaded_at, problem=self._policies.problem)
