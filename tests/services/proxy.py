@@ -31,6 +31,7 @@ from privacyplease.proxy.v1 import (
     query_service_pb2_grpc,
     stations_service_pb2_grpc,
     types_pb2,
+    verification_service_pb2_grpc,
 )
 from tests.services.cells import channel_to
 
@@ -51,6 +52,7 @@ class Proxied(NamedTuple):
     stations: stations_service_pb2_grpc.StationsServiceStub
     letters: dead_letter_service_pb2_grpc.DeadLetterServiceStub
     keys: keys_service_pb2_grpc.KeysServiceStub
+    verification: verification_service_pb2_grpc.VerificationServiceStub
 
     def ingest(
         self, dataset: str, *batches: pa.Table | Sequence[dict[str, Any]]
@@ -99,6 +101,7 @@ def proxying(
                 stations_service_pb2_grpc.StationsServiceStub(channel),
                 dead_letter_service_pb2_grpc.DeadLetterServiceStub(channel),
                 keys_service_pb2_grpc.KeysServiceStub(channel),
+                verification_service_pb2_grpc.VerificationServiceStub(channel),
             )
     finally:
         proxy.stop(0)
