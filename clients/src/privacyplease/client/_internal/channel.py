@@ -7,6 +7,7 @@ import grpc
 from grpc.experimental import ChannelOptions
 
 _STATELESS_SERVICES = (
+    "privacyplease.proxy.v1.AccessService",
     "privacyplease.proxy.v1.PresenceService",
     "privacyplease.proxy.v1.OccupancyService",
     "privacyplease.proxy.v1.QueryService",
