@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import grpc
 from google.protobuf.duration_pb2 import Duration
 
-from privacyplease.proxy.v1 import occupancy_service_pb2, presence_service_pb2, query_service_pb2
+from privacyplease.proxy.v1 import admin_service_pb2, occupancy_service_pb2, presence_service_pb2, query_service_pb2
 from tests.services.cells import refusal
 from tests.services.lying_server import LIES, LyingServer, lying
 from tests.services.proxy import Proxied, interval, proxying
@@ -83,6 +83,10 @@ class Deception:
                 given += 1
         return outcome._replace(honest=given)
 
+    def status(self) -> admin_service_pb2.GetStatusResponse:
+        """What the proxy says of itself."""
+        return self._proxy.admin.GetStatus(admin_service_pb2.GetStatusRequest())
+
     @contextmanager
     def ingesting(self) -> Iterator[None]:
         """Ingests for as long as the block lasts."""
@@ -119,12 +123,14 @@ class Deception:
         list(self._proxy.occupancy.Series(occupancy_service_pb2.SeriesRequest(interval=self._interval(), step=step)))
 
     def _presence(self) -> None:
-        request = presence_service_pb2.FindSessionsRequest(device=_device(self._random), interval=self._interval())
+        request = presence_service_pb2.FindSessionsRequest(
+            device=_device(self._random), interval=self._interval(), purpose="test"
+        )
         list(self._proxy.presence.FindSessions(request))
 
     def _query(self) -> None:
         index = self._random.choice(["subject", "place"])
-        request = query_service_pb2.QueryRequest(dataset="wifi", index=index, interval=self._interval())
+        request = query_service_pb2.QueryRequest(dataset="wifi", index=index, interval=self._interval(), purpose="test")
         list(self._proxy.queries.Query(request))
 
     def _interval(self) -> Any:

@@ -10,7 +10,9 @@ import pytest
 import privacyplease.client as sdk
 
 FROZEN = {
+    "Access",
     "Ack",
+    "Answers",
     "AsyncClient",
     "AsyncRecords",
     "Availability",
@@ -18,13 +20,21 @@ FROZEN = {
     "Client",
     "Column",
     "Dataset",
+    "DatasetKeys",
+    "Destroyed",
+    "Epoch",
+    "EpochState",
+    "ExportedKeyring",
+    "Finding",
     "Index",
     "IngestSummary",
     "Keyring",
+    "Keys",
     "Occupancy",
     "Peak",
     "PlaceCount",
     "PlaceCounts",
+    "Policy",
     "Presence",
     "PrivacyPleaseError",
     "Records",
@@ -39,8 +49,11 @@ FROZEN = {
     "Status",
     "Step",
     "Storage",
+    "Verification",
+    "VerificationProgress",
 }
-PUBLIC_MODULES = {"aio", "blocking", "catalogue", "errors", "ingestion", "occupancy", "presence", "records", "stations"}
+PUBLIC_MODULES = {"aio", "blocking", "catalogue", "errors", "ingestion", "keys", "occupancy", "presence", "records"}
+PUBLIC_MODULES |= {"stations", "verification"}
 
 
 def test_the_public_names_change_only_on_purpose() -> None:

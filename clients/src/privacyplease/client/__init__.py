@@ -5,7 +5,7 @@
 
     with Client("127.0.0.1:50050", certificates="certificates/clients/alice") as client:
         day = datetime(2024, 10, 1, tzinfo=UTC), datetime(2024, 10, 2, tzinfo=UTC)
-        seen = client.presence("e6:f1:d2:28:b9:33", *day)
+        seen = client.presence("e6:f1:d2:28:b9:33", *day, purpose="lost property")
         for session in seen.sessions:
             print(session.place, session.start, session.end)
         print(client.count(*day, place="ap-29"), "people")
@@ -24,9 +24,10 @@ Intervals are closed and times have a zone:
 
 from privacyplease.client.aio import AsyncClient
 from privacyplease.client.blocking import Client
-from privacyplease.client.catalogue import Column, Dataset, Index, Keyring, Status, Storage
+from privacyplease.client.catalogue import Access, Answers, Column, Dataset, Index, Keyring, Policy, Status, Storage
 from privacyplease.client.errors import PrivacyPleaseError
 from privacyplease.client.ingestion import Ack, IngestSummary, Rejection
+from privacyplease.client.keys import DatasetKeys, Destroyed, Epoch, EpochState, ExportedKeyring, Keys
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCount, PlaceCounts, Series, Step
 from privacyplease.client.presence import Presence, Session, Sessions
 from privacyplease.client.records import AsyncRecords, Records
@@ -38,9 +39,12 @@ from privacyplease.client.stations import (
     StationStates,
     Statistics,
 )
+from privacyplease.client.verification import Finding, Verification, VerificationProgress
 
 __all__ = [
+    "Access",
     "Ack",
+    "Answers",
     "AsyncClient",
     "AsyncRecords",
     "Availability",
@@ -48,13 +52,21 @@ __all__ = [
     "Client",
     "Column",
     "Dataset",
+    "DatasetKeys",
+    "Destroyed",
+    "Epoch",
+    "EpochState",
+    "ExportedKeyring",
+    "Finding",
     "Index",
     "IngestSummary",
     "Keyring",
+    "Keys",
     "Occupancy",
     "Peak",
     "PlaceCount",
     "PlaceCounts",
+    "Policy",
     "Presence",
     "PrivacyPleaseError",
     "Records",
@@ -69,4 +81,6 @@ __all__ = [
     "Status",
     "Step",
     "Storage",
+    "Verification",
+    "VerificationProgress",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from copy import copy
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -10,25 +11,34 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from privacyplease.client._internal import answers, letters, requests
+from privacyplease.client._internal import keys as life_of_keys
+from privacyplease.client._internal.behalf import Metadata, on_behalf_of
 from privacyplease.client._internal.link import link_async, link_blocking
 from privacyplease.client._internal.patience import Retry, for_a_minute
 from privacyplease.client._internal.statuses import translated
 from privacyplease.client._internal.timeouts import QUERY_S, STALL_S
-from privacyplease.client.catalogue import Dataset, Status
+from privacyplease.client.catalogue import Access, Dataset, Status
 from privacyplease.client.ingestion import Ack
+from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts
 from privacyplease.client.presence import Presence
 from privacyplease.client.records import AsyncRecords
 from privacyplease.client.stations import Availability, StationStates
+from privacyplease.client.verification import Verification, VerificationProgress
+from privacyplease.proxy.v1.access_service_pb2 import WhoAmIRequest
+from privacyplease.proxy.v1.access_service_pb2_grpc import AccessServiceStub
 from privacyplease.proxy.v1.admin_service_pb2 import GetStatusRequest
 from privacyplease.proxy.v1.admin_service_pb2_grpc import AdminServiceStub
 from privacyplease.proxy.v1.dead_letter_service_pb2_grpc import DeadLetterServiceStub
 from privacyplease.proxy.v1.ingest_service_pb2_grpc import IngestServiceStub
+from privacyplease.proxy.v1.keys_service_pb2 import ListKeysRequest, RotateMasterRequest
+from privacyplease.proxy.v1.keys_service_pb2_grpc import KeysServiceStub
 from privacyplease.proxy.v1.occupancy_service_pb2_grpc import OccupancyServiceStub
 from privacyplease.proxy.v1.presence_service_pb2_grpc import PresenceServiceStub
 from privacyplease.proxy.v1.query_service_pb2 import ListDatasetsRequest, QueryRequest, QueryResponse
 from privacyplease.proxy.v1.query_service_pb2_grpc import QueryServiceStub
 from privacyplease.proxy.v1.stations_service_pb2_grpc import StationsServiceStub
+from privacyplease.proxy.v1.verification_service_pb2_grpc import VerificationServiceStub
 
 if TYPE_CHECKING:
     import grpc.aio
@@ -65,6 +75,13 @@ class AsyncClient:
         self._link_blocking = partial(link_blocking, address, certificates, insecure)
         self._timeout = timeout
         self._stall_timeout = stall_timeout
+        self._metadata: Metadata = ()
+
+    def on_behalf_of(self, person: str) -> AsyncClient:
+        """As `Client.on_behalf_of`."""
+        client = copy(self)
+        client._metadata = on_behalf_of(person)
+        return client
 
     async def presence(
         self,
@@ -131,10 +148,14 @@ class AsyncClient:
         end: datetime,
         key: str | None = None,
         columns: Sequence[str] | None = None,
+        *,
+        purpose: str = "",
     ) -> AsyncRecords:
         """As `Client.query`; not itself awaited, but what it returns is read with `async for`."""
-        request = requests.query(dataset, index, start, end, key, columns)
-        return AsyncRecords(self._arrow_pages(self._on(QueryServiceStub).Query(request, timeout=self._timeout)))
+        request = requests.query(dataset, index, start, end, key, columns, purpose)
+        return AsyncRecords(
+            self._arrow_pages(self._on(QueryServiceStub).Query(request, timeout=self._timeout, metadata=self._metadata))
+        )
 
     async def ingest(
         self,
@@ -149,7 +170,7 @@ class AsyncClient:
 
         link = self._link_blocking()
         upload = Upload(
-            lambda requests: IngestServiceStub(link.channel()).Ingest(requests),
+            lambda requests: IngestServiceStub(link.channel()).Ingest(requests, metadata=self._metadata),
             dataset,
             in_thread(batches),
             self._stall_timeout,
@@ -183,6 +204,58 @@ class AsyncClient:
         """As `Client.status`."""
         return answers.status(await self._answer(self._on(AdminServiceStub).GetStatus, GetStatusRequest()))
 
+    async def keys(self, dataset: str | None = None) -> Keys:
+        """As `Client.keys`."""
+        return life_of_keys.keys(
+            await self._answer(self._on(KeysServiceStub).ListKeys, ListKeysRequest(dataset=dataset or ""))
+        )
+
+    async def rotate_master(self, master_key: str = "passphrase", *, passphrase: str = "") -> int:
+        """As `Client.rotate_master`."""
+        request = RotateMasterRequest(master_key=master_key, passphrase=passphrase)
+        return (await self._answer(self._on(KeysServiceStub).RotateMaster, request)).keys
+
+    async def export_keyring(
+        self, start: datetime, end: datetime, *, passphrase: str, dataset: str = "wifi", index: str = "place"
+    ) -> ExportedKeyring:
+        """As `Client.export_keyring`."""
+        request = life_of_keys.export(dataset, start, end, index, passphrase)
+        return life_of_keys.exported(await self._pages(self._on(KeysServiceStub).ExportKeyring, request))
+
+    async def destroy_epochs(
+        self,
+        dataset: str,
+        *,
+        before: datetime | None = None,
+        containing: datetime | None = None,
+        dry_run: bool = False,
+    ) -> Destroyed:
+        """As `Client.destroy_epochs`."""
+        request = life_of_keys.destroy(dataset, before, containing, dry_run)
+        return life_of_keys.destroyed(await self._answer(self._on(KeysServiceStub).DestroyEpochs, request))
+
+    async def whoami(self) -> Access:
+        """As `Client.whoami`."""
+        return answers.access(await self._answer(self._on(AccessServiceStub).WhoAmI, WhoAmIRequest()))
+
+    async def verify(
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        *,
+        dataset: str | None = None,
+        told: Callable[[VerificationProgress], object] | None = None,
+    ) -> Verification:
+        """As `Client.verify`."""
+        from privacyplease.client._internal.verifying import Verifying
+
+        verifying = Verifying(told)
+        request = requests.verify(dataset, start, end)
+        with translated():
+            async for event in self._on(VerificationServiceStub).Verify(request, metadata=self._metadata):
+                verifying.take(event)
+        return verifying.result()
+
     async def close(self) -> None:
         """Closes the channel; what still runs on it fails."""
         for channel in self._link.channels():
@@ -203,13 +276,13 @@ class AsyncClient:
         self, method: grpc.aio.UnaryUnaryMultiCallable[_Request, _Response], request: _Request
     ) -> _Response:
         with translated():
-            return await method(request, timeout=self._timeout)
+            return await method(request, timeout=self._timeout, metadata=self._metadata)
 
     async def _pages(
         self, method: grpc.aio.UnaryStreamMultiCallable[_Request, _Response], request: _Request
     ) -> list[_Response]:
         with translated():
-            return [page async for page in method(request, timeout=self._timeout)]
+            return [page async for page in method(request, timeout=self._timeout, metadata=self._metadata)]
 
     async def _arrow_pages(self, call: grpc.aio.UnaryStreamCall[QueryRequest, QueryResponse]) -> AsyncIterator[bytes]:
         try:

@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from privacyplease.client._internal import answers, letters, requests
+from privacyplease.client._internal import keys as life_of_keys
+from privacyplease.client._internal.behalf import Metadata, on_behalf_of
 from privacyplease.client._internal.link import link_blocking
 from privacyplease.client._internal.patience import Retry, for_a_minute
 from privacyplease.client._internal.statuses import translated
 from privacyplease.client._internal.timeouts import QUERY_S, STALL_S
-from privacyplease.client.catalogue import Dataset, Status
+from privacyplease.client.catalogue import Access, Dataset, Status
 from privacyplease.client.ingestion import Ack
+from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts
 from privacyplease.client.presence import Presence
 from privacyplease.client.records import Records
 from privacyplease.client.stations import Availability, StationStates
+from privacyplease.client.verification import Verification, VerificationProgress
+from privacyplease.proxy.v1.access_service_pb2 import WhoAmIRequest
+from privacyplease.proxy.v1.access_service_pb2_grpc import AccessServiceStub
 from privacyplease.proxy.v1.admin_service_pb2 import GetStatusRequest
 from privacyplease.proxy.v1.admin_service_pb2_grpc import AdminServiceStub
 from privacyplease.proxy.v1.dead_letter_service_pb2_grpc import DeadLetterServiceStub
 from privacyplease.proxy.v1.ingest_service_pb2_grpc import IngestServiceStub
+from privacyplease.proxy.v1.keys_service_pb2 import ListKeysRequest, RotateMasterRequest
+from privacyplease.proxy.v1.keys_service_pb2_grpc import KeysServiceStub
 from privacyplease.proxy.v1.occupancy_service_pb2_grpc import OccupancyServiceStub
 from privacyplease.proxy.v1.presence_service_pb2_grpc import PresenceServiceStub
 from privacyplease.proxy.v1.query_service_pb2 import ListDatasetsRequest, QueryResponse
 from privacyplease.proxy.v1.query_service_pb2_grpc import QueryServiceStub
 from privacyplease.proxy.v1.stations_service_pb2_grpc import StationsServiceStub
+from privacyplease.proxy.v1.verification_service_pb2_grpc import VerificationServiceStub
 
 if TYPE_CHECKING:
     import grpc
@@ -68,6 +78,16 @@ class Client:
         self._link = link_blocking(address, certificates, insecure)
         self._timeout = timeout
         self._stall_timeout = stall_timeout
+        self._metadata: Metadata = ()
+
+    def on_behalf_of(self, person: str) -> Client:
+        """A client that asks for a person, by the same connection: for services that others log in to.
+
+        The policy must allow it, and allows what both may. The audit log names both.
+        """
+        client = copy(self)
+        client._metadata = on_behalf_of(person)
+        return client
 
     def presence(
         self,
@@ -87,7 +107,8 @@ class Client:
             end: The last instant.
             place: Only sessions at this place.
             dataset: The data set to ask.
-            purpose: Why the question is asked, for the audit log; up to 500 characters.
+            purpose: Why the question is asked, for the audit log; up to 500 characters. It must be stated, except for
+                devices that the policy says are our own.
         """
         request = requests.presence(dataset, device, start, end, place, purpose)
         return answers.presence(self._pages(self._on(PresenceServiceStub).FindSessions, request))
@@ -154,6 +175,8 @@ class Client:
         end: datetime,
         key: str | None = None,
         columns: Sequence[str] | None = None,
+        *,
+        purpose: str = "",
     ) -> Records:
         """Whole records of any data set. The question is sent now; its errors come with reading.
 
@@ -164,9 +187,12 @@ class Client:
             end: The last instant.
             key: Only records of this subject, or at this place, as the index says.
             columns: The columns wanted, in this order; all that the index carries if None.
+            purpose: As for `presence`; not needed where the data set is about no persons.
         """
-        request = requests.query(dataset, index, start, end, key, columns)
-        return Records(self._arrow_pages(self._on(QueryServiceStub).Query(request, timeout=self._timeout)))
+        request = requests.query(dataset, index, start, end, key, columns, purpose)
+        return Records(
+            self._arrow_pages(self._on(QueryServiceStub).Query(request, timeout=self._timeout, metadata=self._metadata))
+        )
 
     def ingest(
         self, dataset: str, batches: Iterable[pa.Table | pa.RecordBatch], *, retry: Retry = for_a_minute
@@ -187,7 +213,7 @@ class Client:
 
         with translated():
             yield from Upload(
-                lambda requests: self._on(IngestServiceStub).Ingest(requests),
+                lambda requests: self._on(IngestServiceStub).Ingest(requests, metadata=self._metadata),
                 dataset,
                 batches,
                 self._stall_timeout,
@@ -227,6 +253,103 @@ class Client:
         """How the system is doing. Answers even if the storage server is away, and says so."""
         return answers.status(self._answer(self._on(AdminServiceStub).GetStatus, GetStatusRequest()))
 
+    def keys(self, dataset: str | None = None) -> Keys:
+        """Which periods have a key, and which were destroyed.
+
+        Args:
+            dataset: Only this data set.
+        """
+        return life_of_keys.keys(
+            self._answer(self._on(KeysServiceStub).ListKeys, ListKeysRequest(dataset=dataset or ""))
+        )
+
+    def rotate_master(self, master_key: str = "passphrase", *, passphrase: str = "") -> int:
+        """Puts a new master key in force: every data key is wrapped anew, and no cell is touched.
+
+        Args:
+            master_key: Who holds it: "passphrase", "pkcs11:…", "vault:…" or "aws-kms:…".
+            passphrase: Its passphrase, if it is one; without, the proxy makes one up and keeps it in its home.
+
+        Returns:
+            How many data keys were wrapped anew.
+        """
+        request = RotateMasterRequest(master_key=master_key, passphrase=passphrase)
+        return (self._answer(self._on(KeysServiceStub).RotateMaster, request)).keys
+
+    def export_keyring(
+        self, start: datetime, end: datetime, *, passphrase: str, dataset: str = "wifi", index: str = "place"
+    ) -> ExportedKeyring:
+        """Makes a keyring for somebody who may count people in an interval, as of now, and no more.
+
+        It opens one index for every period that the interval touches, whole periods: read its `epochs` before you
+        hand it over. `python -m privacyplease.proxy --keyring FILE` counts with it.
+
+        Args:
+            start: The first instant.
+            end: The last instant, itself included.
+            passphrase: What opens the keyring.
+            dataset: The data set.
+            index: Whose keys are handed over: "place".
+
+        Raises:
+            StorageUnavailableError: Records of the interval are on their way to the storage server.
+        """
+        request = life_of_keys.export(dataset, start, end, index, passphrase)
+        return life_of_keys.exported(self._pages(self._on(KeysServiceStub).ExportKeyring, request))
+
+    def destroy_epochs(
+        self,
+        dataset: str,
+        *,
+        before: datetime | None = None,
+        containing: datetime | None = None,
+        dry_run: bool = False,
+    ) -> Destroyed:
+        """Erases periods for good: their keys are destroyed and their cells deleted. Nobody can take that back.
+
+        Args:
+            dataset: The data set.
+            before: Every period that has ended by then.
+            containing: Or the period that this instant lies in.
+            dry_run: Only tell what would be destroyed.
+
+        Raises:
+            StorageUnavailableError: The periods are out of reach; their cells are deleted when the server is back.
+        """
+        request = life_of_keys.destroy(dataset, before, containing, dry_run)
+        return life_of_keys.destroyed(self._answer(self._on(KeysServiceStub).DestroyEpochs, request))
+
+    def whoami(self) -> Access:
+        """Whom the proxy takes us for, and what we may ask."""
+        return answers.access(self._answer(self._on(AccessServiceStub).WhoAmI, WhoAmIRequest()))
+
+    def verify(
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        *,
+        dataset: str | None = None,
+        told: Callable[[VerificationProgress], object] | None = None,
+    ) -> Verification:
+        """Compares what the storage server has with the proxy's ledger of what it must have.
+
+        It takes as long as it takes to read the store, whatever `timeout` says. Records may come in meanwhile.
+
+        Args:
+            start: Only cells that can hold a record that overlaps [start, end]; from the earliest time if None.
+            end: To the latest time if None.
+            dataset: Only this data set.
+            told: Called with each progress.
+        """
+        from privacyplease.client._internal.verifying import Verifying
+
+        verifying = Verifying(told)
+        request = requests.verify(dataset, start, end)
+        with translated():
+            for event in self._on(VerificationServiceStub).Verify(request, metadata=self._metadata):
+                verifying.take(event)
+        return verifying.result()
+
     def close(self) -> None:
         """Closes the channel; what still runs on it fails."""
         for channel in self._link.channels():
@@ -246,11 +369,11 @@ class Client:
 
     def _answer(self, method: grpc.UnaryUnaryMultiCallable[_Request, _Response], request: _Request) -> _Response:
         with translated():
-            return method(request, timeout=self._timeout)
+            return method(request, timeout=self._timeout, metadata=self._metadata)
 
     def _pages(self, method: grpc.UnaryStreamMultiCallable[_Request, _Response], request: _Request) -> list[_Response]:
         with translated():
-            return list(method(request, timeout=self._timeout))
+            return list(method(request, timeout=self._timeout, metadata=self._metadata))
 
     def _arrow_pages(self, call: grpc.CallIterator[QueryResponse]) -> Iterator[bytes]:
         try:

@@ -9,14 +9,22 @@
     │   ├── UnknownColumnError           no such index or column
     │   ├── PredicateTooLargeError       too much at once: ask for a shorter range or for one place
     │   └── MalformedBatchError          an ingested batch cannot be read at all
+    ├── RefusedError                 ask whoever answers for the policy: it does not allow this
+    │   ├── PermissionDeniedError        the role is missing, or does not extend to what was asked
+    │   ├── PurposeRequiredError         no purpose was stated, or none that may be
+    │   ├── LimitExceededError           the question is larger than ours may be; `violations` names the field
+    │   └── NotExportedError             the proxy runs on an exported keyring, which was not made for this
     ├── TryAgainError                try again: nothing is wrong with the request
     │   ├── ProxyUnreachableError        nobody answers at the proxy's address
     │   ├── StorageUnavailableError      the storage server or its database is away
-    │   └── DeadlineExceededError        no answer in time
+    │   ├── MasterKeyUnavailableError    the HSM, vault or KMS that holds the master key is away
+    │   ├── DeadlineExceededError        no answer in time
+    │   └── RateLimitedError             as many calls as are allowed for now; `metadata` has retry_seconds
     ├── FaultError                   tell whoever runs the system: trying again does not help
     │   ├── KeyUnavailableError          the keyring is damaged or belongs to another master key
     │   ├── CertificateError             the certificate is missing, expired or a stranger's: ours, or the proxy's
     │   ├── WrongPassphraseError         the proxy runs, but with a passphrase that does not open its keys
+    │   ├── MasterKeyRefusedError        the HSM, vault or KMS refuses to use the master key
     │   ├── StorageRefusedError          proxy and storage server do not fit together
     │   └── InternalError                a fault of the proxy; its log has the details
     └── TrustError                   never use the answer: the storage server tampered with the data, or lost some
@@ -109,6 +117,22 @@ class MalformedBatchError(RequestError):
     """An ingested batch cannot be read at all. What was acknowledged before it stays stored."""
 
 
+class RefusedError(PrivacyPleaseError):
+    """The policy does not allow the caller this. Whoever answers for it can change it."""
+
+
+class PermissionDeniedError(RefusedError):
+    """The caller lacks `metadata["role"]`, or it does not extend to what `metadata["field"]` names."""
+
+
+class PurposeRequiredError(RefusedError):
+    """A question about a person was asked without a purpose, or for one that the caller may not state."""
+
+
+class LimitExceededError(RefusedError):
+    """The question is larger than the caller's may be; `violations` names the field."""
+
+
 class TryAgainError(PrivacyPleaseError):
     """Nothing is wrong with the request. Try again later."""
 
@@ -121,8 +145,19 @@ class StorageUnavailableError(TryAgainError):
     """The proxy answers, but the storage server or its database is away."""
 
 
+class MasterKeyUnavailableError(TryAgainError):
+    """The proxy runs, but the HSM, vault or KMS that holds its master key cannot be reached or is sealed."""
+
+
 class DeadlineExceededError(TryAgainError):
     """No answer came in time."""
+
+
+class RateLimitedError(TryAgainError):
+    """The caller has made as many calls as the policy allows for now.
+
+    `metadata["retry_seconds"]` tells how long to wait.
+    """
 
 
 class FaultError(PrivacyPleaseError):
@@ -143,6 +178,14 @@ class CertificateError(FaultError):
 
 class WrongPassphraseError(FaultError):
     """The proxy runs, but its passphrase does not open its keys. It answers nothing until it has the right one."""
+
+
+class NotExportedError(RefusedError):
+    """The proxy runs on an exported keyring: it counts people in the interval that was exported, and no more."""
+
+
+class MasterKeyRefusedError(FaultError):
+    """The HSM, vault or KMS refuses to use the master key: it was disabled, deleted, or the permission revoked."""
 
 
 class StorageRefusedError(FaultError):

@@ -13,11 +13,19 @@
     │   └── MalformedBatchError
     ├── KeyringError            see to the keys
     │   ├── WrongPassphraseError
-    │   └── KeyUnavailableError
+    │   ├── KeyUnavailableError
+    │   ├── MasterKeyUnavailableError
+    │   └── MasterKeyRefusedError
     ├── StorageError            see to the storage server
     │   ├── StorageUnavailableError
     │   └── StorageRefusedError
+    ├── NotExportedError        ask for a keyring that was exported for this
     ├── UnknownIdentityError    come with a certificate that names a client
+    ├── AccessError             ask whoever answers for the policy
+    │   ├── PermissionDeniedError
+    │   ├── PurposeRequiredError
+    │   ├── RateLimitedError
+    │   └── LimitExceededError
     ├── UntrustedAnswerError    what the server returned is not what was stored
     │   ├── CellDamagedError
     │   ├── AnswerInconsistentError
@@ -45,10 +53,13 @@ class ProxyError(Exception):
         status: The gRPC status sent to the client.
         field: The request's field at fault, or "".
         metadata: What else a client may want to know, as text.
+        retry_seconds: After how long it is worth trying again, where that is known.
     """
 
     reason: ClassVar[reasons.ErrorReason.ValueType] = reasons.ERROR_REASON_INTERNAL
     status: ClassVar[grpc.StatusCode] = grpc.StatusCode.INTERNAL
+
+    retry_seconds: float | None = None
 
     def __init__(self, message: str, *, field: str = "", **metadata: object) -> None:
         super().__init__(message)
@@ -121,11 +132,65 @@ class KeyUnavailableError(KeyringError):
     """A data key does not open under the master key."""
 
 
+class MasterKeyUnavailableError(KeyringError):
+    """Whoever holds the master key (HSM, vault, KMS) does not answer now."""
+
+    reason = reasons.ERROR_REASON_MASTER_KEY_UNAVAILABLE
+    status = grpc.StatusCode.UNAVAILABLE
+
+
+class MasterKeyRefusedError(KeyringError):
+    """Whoever holds the master key answers, and refuses: it was revoked, disabled or deleted."""
+
+    reason = reasons.ERROR_REASON_MASTER_KEY_REFUSED
+
+
+class NotExportedError(ProxyError):
+    """The proxy runs on an exported keyring, which was not made for this."""
+
+    reason = reasons.ERROR_REASON_NOT_EXPORTED
+    status = grpc.StatusCode.PERMISSION_DENIED
+
+
 class UnknownIdentityError(ProxyError):
     """The caller's certificate is genuine, but names no client."""
 
     reason = reasons.ERROR_REASON_UNKNOWN_IDENTITY
     status = grpc.StatusCode.UNAUTHENTICATED
+
+
+class AccessError(ProxyError):
+    """The policy does not allow the caller what they ask."""
+
+    reason = reasons.ERROR_REASON_PERMISSION_DENIED
+    status = grpc.StatusCode.PERMISSION_DENIED
+
+
+class PermissionDeniedError(AccessError):
+    """The caller lacks the role, or it does not extend to what they ask."""
+
+
+class PurposeRequiredError(AccessError):
+    """No purpose was stated, or none that the caller may state."""
+
+    reason = reasons.ERROR_REASON_PURPOSE_REQUIRED
+
+
+class LimitExceededError(AccessError):
+    """The question is larger than the caller's may be."""
+
+    reason = reasons.ERROR_REASON_LIMIT_EXCEEDED
+
+
+class RateLimitedError(AccessError):
+    """The caller has made as many calls as they may for now."""
+
+    reason = reasons.ERROR_REASON_RATE_LIMITED
+    status = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+    def __init__(self, message: str, retry_seconds: float, *, field: str = "", **metadata: object) -> None:
+        super().__init__(message, field=field, retry_seconds=f"{retry_seconds:.3f}", **metadata)
+        self.retry_seconds = retry_seconds
 
 
 class StorageError(ProxyError):

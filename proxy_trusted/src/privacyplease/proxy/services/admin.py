@@ -5,7 +5,9 @@ from __future__ import annotations
 from importlib.metadata import version
 
 import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
 
+from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.dataset import Dataset
 from privacyplease.proxy.errors import StorageError
 from privacyplease.proxy.keyring import Keyring
@@ -13,17 +15,27 @@ from privacyplease.proxy.rpc import answering
 from privacyplease.proxy.storage import Storage
 from privacyplease.proxy.v1 import admin_service_pb2 as pb
 from privacyplease.proxy.v1 import admin_service_pb2_grpc as pb_grpc
+from privacyplease.proxy.verified import Answers
 
 _DAY_MILLIS = 86_400_000
 
 
 class AdminService(pb_grpc.AdminServiceServicer):
-    """Describes keyring and storage."""
+    """Describes keyring, storage, what became of its answers, and policy."""
 
-    def __init__(self, datasets: dict[str, Dataset], keyring: Keyring, storage: Storage) -> None:
+    def __init__(
+        self,
+        datasets: dict[str, Dataset],
+        keyring: Keyring,
+        storage: Storage,
+        answers: Answers,
+        policies: PolicyFile,
+    ) -> None:
         self._datasets = datasets
         self._keyring = keyring
         self._storage = storage
+        self._answers = answers
+        self._policies = policies
 
     @answering
     def GetStatus(  # noqa: N802
@@ -32,7 +44,11 @@ class AdminService(pb_grpc.AdminServiceServicer):
         """See the contract."""
         keyrings = [self._describe_keys(self._datasets[name]) for name in sorted(self._datasets)]
         return pb.GetStatusResponse(
-            version=version("privacyplease-proxy"), keyrings=keyrings, storage=self._describe_storage()
+            version=version("privacyplease-proxy"),
+            keyrings=keyrings,
+            storage=self._describe_storage(),
+            policy=self._describe_policy(),
+            answers=self._describe_answers(),
         )
 
     def _describe_keys(self, dataset: Dataset) -> pb.Keyring:
@@ -45,3 +61,15 @@ class AdminService(pb_grpc.AdminServiceServicer):
         except StorageError:
             return pb.Storage(reachable=False)
         return pb.Storage(reachable=True, store=described.store, cells=described.cells, bytes=described.bytes)
+
+    def _describe_answers(self) -> pb.Answers:
+        refused = sorted(self._answers.refused.items())
+        return pb.Answers(
+            whole=self._answers.whole,
+            refused=[pb.Refusals(reason=reason, answers=answers) for reason, answers in refused],
+        )
+
+    def _describe_policy(self) -> pb.Policy:
+        loaded_at = Timestamp()
+        loaded_at.FromMilliseconds(int(self._policies.loaded_at * 1_000))
+        return pb.Policy(loaded_at=loaded_at, problem=self._policies.problem)
