@@ -70,7 +70,12 @@ class Proxied(NamedTuple):
 
 @contextmanager
 def proxying(
-    home: Path, storage: str, *, passphrase: str = PASSPHRASE, most_tags: int | None = None
+    home: Path,
+    storage: str,
+    *,
+    passphrase: str = PASSPHRASE,
+    most_tags: int | None = None,
+    trusted_store: str | None = None,
 ) -> Iterator[Proxied]:
     """Serves a proxy from this process, for as long as the block lasts.
 
@@ -79,9 +84,10 @@ def proxying(
         storage: the storage server's address.
         passphrase: of the master key.
         most_tags: how many tags a question may touch.
+        trusted_store: URL of a trusted store that it shares.
     """
     limit = {} if most_tags is None else {"most_tags": most_tags}
-    proxy = Proxy(Settings(Home(home), storage, passphrase, **limit))
+    proxy = Proxy(Settings(Home(home), storage, passphrase, trusted_store=trusted_store, **limit))
     address = f"127.0.0.1:{proxy.bind('127.0.0.1:0')}"
     proxy.start()
     try:

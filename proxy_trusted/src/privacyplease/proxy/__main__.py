@@ -52,6 +52,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="privacyplease-proxy", description="The trusted proxy of Privacy Please.")
     parser.add_argument("--listen", default="127.0.0.1:50050", help="address to serve on; port 0 chooses one")
     parser.add_argument("--storage-server", required=True, metavar="HOST:PORT", help="the untrusted storage server")
+    parser.add_argument(
+        "--trusted-store",
+        default=os.environ.pop("PRIVACYPLEASE_TRUSTED_STORE", None),
+        metavar="URL",
+        help="database for keys and ledger that proxies share, as mysql://user@host/database; "
+        "else a file in the home [env: PRIVACYPLEASE_TRUSTED_STORE]",
+    )
     parser.add_argument("--home", required=True, type=Path, help="folder of keys and trusted state, made on first use")
     security = parser.add_mutually_exclusive_group(required=True)
     security.add_argument(
@@ -85,6 +92,7 @@ def _settings(flags: argparse.Namespace) -> Settings:
         most_tags=flags.most_tags,
         certificates=flags.certificates,
         storage_certificates=flags.storage_certificates,
+        trusted_store=flags.trusted_store,
     )
 
 

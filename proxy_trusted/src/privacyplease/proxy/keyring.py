@@ -9,12 +9,12 @@ from __future__ import annotations
 import threading
 
 from sqlalchemy import Engine, select
-from sqlalchemy.dialects.sqlite import insert
 
 from privacyplease.proxy.errors import KeyUnavailableError
 from privacyplease.proxy.keys import IndexKeys, Key, context
 from privacyplease.proxy.masterkey import MasterKey
-from privacyplease.proxy.trusted_store import data_keys
+from privacyplease.proxy.trusted_store import data_keys, writing
+from privacyplease.proxy.upsert import inserted_once
 
 DATA_KEY_LABEL = b"privacyplease/v1/data"
 
@@ -40,9 +40,9 @@ class Keyring:
         if (dataset, epoch) in self._opened:
             return
         wrapped = self._master.wrap(Key.generate(), _associated(dataset, epoch))
-        row = insert(data_keys).values(dataset=dataset, epoch=epoch, wrapped=wrapped).on_conflict_do_nothing()
-        with self._store.begin() as connection:
-            connection.execute(row)
+        row = {"dataset": dataset, "epoch": epoch, "wrapped": wrapped}
+        with writing(self._store) as connection:
+            connection.execute(inserted_once(self._store.dialect, data_keys), row)
         self._open(dataset, epoch)
 
     def keys(self, dataset: str, epoch: int, index: str) -> IndexKeys:

@@ -12,6 +12,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
+from sqlalchemy import Engine, select
 
 from privacyplease.proxy import dataset, trusted_store
 from privacyplease.proxy.access.guard import Access, Guard
@@ -26,6 +27,7 @@ from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.letters import Letters
+from privacyplease.proxy.masterkey import MasterKey
 from privacyplease.proxy.predicate import MOST_TAGS
 from privacyplease.proxy.rpc import status
 from privacyplease.proxy.sealing import Sealing
@@ -98,6 +100,7 @@ class Settings:
         most_tags: Tags that one question may touch.
         certificates: Folder of its certificate for clients (`credentials.py`); None for plaintext, on loopback alone.
         storage_certificates: Folder of its certificate for the storage server; None likewise.
+        trusted_store: URL of a trusted store that proxies share (`trusted_store.open_url`); None for the home's own.
     """
 
     home: Home
@@ -107,6 +110,7 @@ class Settings:
     most_tags: int = MOST_TAGS
     certificates: Path | None = None
     storage_certificates: Path | None = None
+    trusted_store: str | None = None
 
 
 class Proxy:
@@ -168,8 +172,7 @@ class Proxy:
     def _services(
         self, settings: Settings, datasets: dict[str, dataset.Dataset], policies: PolicyFile, access: Access
     ) -> Callable[[grpc.Server], None]:
-        master = settings.home.master_key(settings.passphrase)
-        store = trusted_store.open_store(settings.home.trusted_store)
+        master, store = _trusted(settings)
         keyring, layouts, extents = Keyring(store, master), Layouts(store), Extents(store)
         layouts.check(datasets)
         storage = Storage.connect(settings.storage, settings.storage_certificates)
@@ -194,6 +197,17 @@ class Proxy:
             verification_service_pb2_grpc.add_VerificationServiceServicer_to_server(verification, server)
 
         return register
+
+
+def _trusted(settings: Settings) -> tuple[MasterKey, Engine]:
+    """Master key and trusted store: in the home, or the store where the URL says."""
+    if settings.trusted_store is None:
+        master = settings.home.master_key(settings.passphrase)
+        return master, trusted_store.open_store(settings.home.trusted_store)
+    store = trusted_store.open_url(settings.trusted_store)
+    with store.connect() as connection:
+        wraps = connection.execute(select(trusted_store.data_keys.c.epoch).limit(1)).first() is not None
+    return settings.home.master_key(settings.passphrase, wraps=wraps), store
 
 
 class _Locked(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
