@@ -15,7 +15,8 @@ import pytest
 
 from privacyplease.client import Client, PrivacyPleaseError
 from privacyplease.proxy import journal, trusted_store
-from privacyplease.proxy.errors import ConfigurationError
+from privacyplease.proxy.erasures import Erasures
+from privacyplease.proxy.errors import ConfigurationError, InvalidRequestError
 from privacyplease.proxy.v1 import verification_service_pb2 as pb
 from tests.services import faulty_proxy
 from tests.services.daemon import Daemon
@@ -154,6 +155,14 @@ def test_a_proxy_without_the_master_key_does_not_start(pair: Pair, tmp_path: Pat
         proxying(tmp_path / "stranger", storage.address, trusted_store=pair.url),
     ):
         pass
+
+
+def test_no_epoch_is_erased_while_another_proxy_may_hold_its_key(pair: Pair) -> None:
+    pair.one.ingest("wifi", batch(1))
+    erasures = Erasures(trusted_store.open_url(pair.url), alone=False)
+    with pytest.raises(InvalidRequestError, match="proxy alone"):
+        erasures.resolve("wifi", START // EPOCH)
+    assert devices(pair.one) == devices(pair.other) == {1}
 
 
 @pytest.mark.parametrize(
