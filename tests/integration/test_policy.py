@@ -46,6 +46,8 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "IngestService/Ingest": {"dataset": "wifi", "json_lines": ""},
     "OccupancyService/Count": WHEN,
     "OccupancyService/CountByPlace": WHEN,
+    "OccupancyService/Dwell": WHEN,
+    "OccupancyService/ListPlaces": WHEN,
     "OccupancyService/Peak": WHEN | STEP,
     "OccupancyService/Series": WHEN | STEP,
     "PresenceService/FindSessions of another": {"device": OTHER, **SESSIONS},

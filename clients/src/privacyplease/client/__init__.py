@@ -27,7 +27,7 @@ from privacyplease.client.blocking import Client
 from privacyplease.client.catalogue import Access, Answers, Column, Dataset, Index, Keyring, Policy, Status, Storage
 from privacyplease.client.errors import PrivacyPleaseError
 from privacyplease.client.ingestion import Ack, IngestSummary, Rejection
-from privacyplease.client.occupancy import Occupancy, Peak, PlaceCount, PlaceCounts, Series, Step
+from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCount, PlaceCounts, Series, Step
 from privacyplease.client.presence import Presence, Session, Sessions
 from privacyplease.client.records import AsyncRecords, Records
 from privacyplease.client.stations import (
@@ -51,12 +51,14 @@ __all__ = [
     "Client",
     "Column",
     "Dataset",
+    "Dwell",
     "Finding",
     "Index",
     "IngestSummary",
     "Keyring",
     "Occupancy",
     "Peak",
+    "Place",
     "PlaceCount",
     "PlaceCounts",
     "Policy",
