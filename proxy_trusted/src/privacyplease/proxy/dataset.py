@@ -66,6 +66,7 @@ class Dataset:
         location: The column that says where its place lies, as "campus > building > floor"; None if there is none.
         timeline: How it divides time.
         indexes: Its indexes by name.
+        retain: For how long its records are kept, in ms; None for ever.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Dataset:
     timeline: Timeline
     indexes: dict[str, Index]
     location: str | None = None
+    retain: int | None = None
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -190,6 +192,7 @@ def _dataset(entries: dict[str, Any]) -> Dataset:
         timeline=Timeline(base=width("base_width", _take(entries, "base_width", str)), epoch=_epoch(entries)),
         indexes=_indexes(_take(entries, "indexes", dict), columns, roles),
         location=_location(entries, columns),
+        retain=width("retain", _take(entries, "retain", str)) if "retain" in entries else None,
         **roles,
     )
     if entries:
