@@ -13,7 +13,9 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
-from privacyplease.proxy import dataset, trusted_store
+from privacyplease.proxy import dataset, logs, trusted_store
+from privacyplease.proxy.activity import Activity
+from privacyplease.proxy.calls import Observed, methods
 from privacyplease.proxy.credentials import require_loopback, server_credentials
 from privacyplease.proxy.errors import KeyringError
 from privacyplease.proxy.extents import Extents
@@ -23,6 +25,7 @@ from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.letters import Letters
+from privacyplease.proxy.metrics import Metrics, answers_of, ledger_of
 from privacyplease.proxy.predicate import MOST_TAGS
 from privacyplease.proxy.rpc import status
 from privacyplease.proxy.sealing import Sealing
@@ -63,6 +66,7 @@ CONTRACTS = (
     stations_service_pb2.DESCRIPTOR,
 )
 SERVICES = tuple(name for contract in CONTRACTS for name in (s.full_name for s in contract.services_by_name.values()))
+METHODS = methods(CONTRACTS)
 
 _OPTIONS = [
     ("grpc.max_receive_message_length", MOST_MESSAGE_BYTES),
@@ -111,12 +115,17 @@ class Proxy:
         """
         self._health = health.HealthServicer()
         self.locked: KeyringError | None = None
+        self.metrics, self._activity = Metrics(METHODS.values()), Activity()
         try:
             register = self._services(settings)
         except KeyringError as error:
             self.locked = error
         self._certificates = settings.certificates
-        interceptors: list[grpc.ServerInterceptor[Any, Any]] = [Identified()] if self._certificates else []
+        observed = Observed(METHODS, self.metrics.called, self._activity.called, logs.refused)
+        interceptors: list[grpc.ServerInterceptor[Any, Any]] = [observed]
+        if self._certificates:
+            interceptors.append(Identified())
+        self.metrics.locked.set(self.locked is not None)
         if self.locked:
             interceptors.append(_Locked(self.locked))
         self.grpc = grpc.server(ThreadPoolExecutor(settings.workers), interceptors=interceptors, options=_OPTIONS)
@@ -157,13 +166,18 @@ class Proxy:
         store = trusted_store.open_store(settings.home.trusted_store)
         keyring, layouts, extents = Keyring(store, master), Layouts(store), Extents(store)
         layouts.check(datasets)
-        storage = Storage.connect(settings.storage, settings.storage_certificates)
-        verified = VerifiedStorage(storage, Ledger(store, keyring))
+        storage = Storage.connect(settings.storage, settings.storage_certificates, self.metrics)
+        ledger = Ledger(store, keyring)
+        verified = VerifiedStorage(storage, ledger)
+        self.metrics.watch(lambda: ledger_of(ledger))
+        self.metrics.watch(lambda: answers_of(verified))
         search = Search(verified, keyring, layouts, extents, settings.most_tags)
-        ingest = IngestService(datasets, Sealing(keyring, layouts, extents), layouts, verified)
+        batches = self.metrics.ingested, self._activity.ingested
+        ingest = IngestService(datasets, Sealing(keyring, layouts, extents), layouts, verified, *batches)
 
         def register(server: grpc.Server) -> None:
-            admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminService(datasets, keyring, storage), server)
+            admin = AdminService(datasets, keyring, storage, ledger, self._activity)
+            admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
             ingest_service_pb2_grpc.add_IngestServiceServicer_to_server(ingest, server)
             occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(
                 OccupancyService(datasets, search), server

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from importlib.metadata import version
 
 import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
 
+from privacyplease.proxy.activity import Activity, RecentCalls
 from privacyplease.proxy.dataset import Dataset
 from privacyplease.proxy.errors import StorageError
 from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.rpc import answering
 from privacyplease.proxy.storage import Storage
 from privacyplease.proxy.v1 import admin_service_pb2 as pb
@@ -18,12 +22,16 @@ _DAY_MILLIS = 86_400_000
 
 
 class AdminService(pb_grpc.AdminServiceServicer):
-    """Describes keyring and storage."""
+    """Describes keyring, storage and what the proxy has been doing."""
 
-    def __init__(self, datasets: dict[str, Dataset], keyring: Keyring, storage: Storage) -> None:
+    def __init__(
+        self, datasets: dict[str, Dataset], keyring: Keyring, storage: Storage, ledger: Ledger, activity: Activity
+    ) -> None:
         self._datasets = datasets
         self._keyring = keyring
         self._storage = storage
+        self._ledger = ledger
+        self._activity = activity
 
     @answering
     def GetStatus(  # noqa: N802
@@ -32,7 +40,10 @@ class AdminService(pb_grpc.AdminServiceServicer):
         """See the contract."""
         keyrings = [self._describe_keys(self._datasets[name]) for name in sorted(self._datasets)]
         return pb.GetStatusResponse(
-            version=version("privacyplease-proxy"), keyrings=keyrings, storage=self._describe_storage()
+            version=version("privacyplease-proxy"),
+            keyrings=keyrings,
+            storage=self._describe_storage(),
+            activity=self._describe_activity(),
         )
 
     def _describe_keys(self, dataset: Dataset) -> pb.Keyring:
@@ -45,3 +56,19 @@ class AdminService(pb_grpc.AdminServiceServicer):
         except StorageError:
             return pb.Storage(reachable=False)
         return pb.Storage(reachable=True, store=described.store, cells=described.cells, bytes=described.bytes)
+
+    def _describe_activity(self) -> pb.Activity:
+        started_at = Timestamp()
+        started_at.FromMilliseconds(int(self._activity.started_at * 1_000))
+        return pb.Activity(
+            started_at=started_at,
+            calls=[_recent(calls) for calls in self._activity.calls()],
+            ingestion=pb.Ingestion(**self._activity.ingestion()._asdict()),
+            journal_entries=self._ledger.waiting(),
+        )
+
+
+def _recent(calls: RecentCalls) -> pb.RecentCalls:
+    durations = {"median": calls.median, "percentile_95": calls.percentile_95}
+    spans = {name: timedelta(seconds=seconds) for name, seconds in durations.items()}
+    return pb.RecentCalls(**(calls._asdict() | spans))
