@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import grpc
 from google.protobuf.message import Message
@@ -22,13 +22,8 @@ class StorageObserver(Protocol):
         """Cells were stored; `size` is in bytes of ciphertext."""
 
 
-class _Call(Protocol):
-    """What every call is, with one response or with many; the stubs of grpc do not say so."""
-
-    def code(self) -> grpc.StatusCode: ...
-    def add_done_callback(self, callback: Callable[[object], None]) -> None: ...
-
-
+# At once a `grpc.Call` and a `grpc.Future`, which the stubs have no name for.
+_Call: TypeAlias = Any
 _Continuation: TypeAlias = Callable[[grpc.ClientCallDetails, Message], _Call]
 
 
