@@ -11,6 +11,7 @@ import privacyplease.client as sdk
 
 FROZEN = {
     "Ack",
+    "Activity",
     "AsyncClient",
     "AsyncRecords",
     "Availability",
@@ -20,6 +21,7 @@ FROZEN = {
     "Dataset",
     "Index",
     "IngestSummary",
+    "Ingestion",
     "Keyring",
     "Occupancy",
     "Peak",
@@ -27,6 +29,7 @@ FROZEN = {
     "PlaceCounts",
     "Presence",
     "PrivacyPleaseError",
+    "RecentCalls",
     "Records",
     "Rejection",
     "Series",

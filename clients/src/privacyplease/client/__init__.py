@@ -24,7 +24,17 @@ Intervals are closed and times have a zone:
 
 from privacyplease.client.aio import AsyncClient
 from privacyplease.client.blocking import Client
-from privacyplease.client.catalogue import Column, Dataset, Index, Keyring, Status, Storage
+from privacyplease.client.catalogue import (
+    Activity,
+    Column,
+    Dataset,
+    Index,
+    Ingestion,
+    Keyring,
+    RecentCalls,
+    Status,
+    Storage,
+)
 from privacyplease.client.errors import PrivacyPleaseError
 from privacyplease.client.ingestion import Ack, IngestSummary, Rejection
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCount, PlaceCounts, Series, Step
@@ -41,6 +51,7 @@ from privacyplease.client.stations import (
 
 __all__ = [
     "Ack",
+    "Activity",
     "AsyncClient",
     "AsyncRecords",
     "Availability",
@@ -50,6 +61,7 @@ __all__ = [
     "Dataset",
     "Index",
     "IngestSummary",
+    "Ingestion",
     "Keyring",
     "Occupancy",
     "Peak",
@@ -57,6 +69,7 @@ __all__ = [
     "PlaceCounts",
     "Presence",
     "PrivacyPleaseError",
+    "RecentCalls",
     "Records",
     "Rejection",
     "Series",

@@ -2,15 +2,26 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import UTC, timedelta
 from itertools import chain
 
 from privacyplease.client._internal.times import from_unix_ms, instant
-from privacyplease.client.catalogue import Column, Dataset, Index, Keyring, Status, Storage
+from privacyplease.client.catalogue import (
+    Activity,
+    Column,
+    Dataset,
+    Index,
+    Ingestion,
+    Keyring,
+    RecentCalls,
+    Status,
+    Storage,
+)
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts, Series
 from privacyplease.client.presence import Presence, Sessions
 from privacyplease.client.stations import Availability, StationStates, Statistics
 from privacyplease.proxy.v1 import occupancy_service_pb2, stations_service_pb2
+from privacyplease.proxy.v1.admin_service_pb2 import Activity as ActivityMessage
 from privacyplease.proxy.v1.admin_service_pb2 import GetStatusResponse
 from privacyplease.proxy.v1.occupancy_service_pb2 import CountByPlaceResponse, SeriesResponse
 from privacyplease.proxy.v1.presence_service_pb2 import FindSessionsResponse
@@ -83,6 +94,29 @@ def status(response: GetStatusResponse) -> Status:
         version=response.version,
         keyrings=tuple(Keyring(k.dataset, tuple(k.epochs), k.epoch_days) for k in response.keyrings),
         storage=Storage(storage.reachable, storage.store, storage.cells, storage.bytes),
+        activity=_activity(response.activity),
+    )
+
+
+def _activity(message: ActivityMessage) -> Activity:
+    ingestion = message.ingestion
+    return Activity(
+        started_at=message.started_at.ToDatetime(UTC),
+        calls=tuple(
+            RecentCalls(
+                method=recent.method,
+                calls=recent.calls,
+                failed=recent.failed,
+                per_second=recent.per_second,
+                median=recent.median.ToTimedelta(),
+                percentile_95=recent.percentile_95.ToTimedelta(),
+                mean_cells=recent.mean_cells,
+                mean_bytes=recent.mean_bytes,
+            )
+            for recent in message.calls
+        ),
+        ingestion=Ingestion(ingestion.batches, ingestion.accepted, ingestion.rejected, ingestion.accepted_per_second),
+        journal_entries=message.journal_entries,
     )
 
 
