@@ -23,9 +23,9 @@ setup: $(VENV)/.development ## install everything that development needs into .v
 demo: $(VENV)/.runtime ## from nothing to answers: a campus day, sealed and asked (KEEP=1: leave it up)
 	@$(BIN)/python scripts/demo.py
 
-test: $(VENV)/.development lint check-readme ## lint, types, boundaries, unit and integration tests (T=path, K=pattern)
+test: $(VENV)/.development lint check-readme ## lint, types, boundaries, unit and integration tests (T=path, K=pattern, JOBS=n)
 	@scripts/require.sh mariadb kafka
-	@$(BIN)/pytest $(T) $(if $(K),-k '$(K)')
+	@$(BIN)/pytest --numprocesses $(or $(JOBS),auto) --dist loadfile $(T) $(if $(K),-k '$(K)')
 
 lint: $(VENV)/.development protos-check ## style, types, import rules and contracts
 	@$(BIN)/ruff check --quiet .
