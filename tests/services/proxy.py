@@ -18,6 +18,7 @@ import pyarrow as pa
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from privacyplease.proxy.home import Home
+from privacyplease.proxy.metrics import Metrics
 from privacyplease.proxy.server import Proxy, Settings
 from privacyplease.proxy.v1 import (
     admin_service_pb2_grpc,
@@ -49,6 +50,7 @@ class Proxied(NamedTuple):
     queries: query_service_pb2_grpc.QueryServiceStub
     stations: stations_service_pb2_grpc.StationsServiceStub
     letters: dead_letter_service_pb2_grpc.DeadLetterServiceStub
+    metrics: Metrics
 
     def ingest(
         self, dataset: str, *batches: pa.Table | Sequence[dict[str, Any]]
@@ -93,6 +95,7 @@ def proxying(
                 query_service_pb2_grpc.QueryServiceStub(channel),
                 stations_service_pb2_grpc.StationsServiceStub(channel),
                 dead_letter_service_pb2_grpc.DeadLetterServiceStub(channel),
+                proxy.metrics,
             )
     finally:
         proxy.stop(0)

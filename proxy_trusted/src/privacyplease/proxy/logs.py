@@ -21,6 +21,7 @@ import traceback
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import TracebackType
+from typing import TextIO
 
 from privacyplease.proxy.calls import Call, running
 
@@ -40,10 +41,15 @@ class LogFormat(StrEnum):
 
 def configure(log_format: LogFormat) -> None:
     """Sends every logger of this process to stderr, from INFO on."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(_during)
-    handler.setFormatter(JsonFormatter() if log_format is LogFormat.JSON else TextFormatter())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.basicConfig(level=logging.INFO, handlers=[handler(sys.stderr, log_format)], force=True)
+
+
+def handler(stream: TextIO, log_format: LogFormat) -> logging.Handler:
+    """What writes lines to a stream."""
+    made = logging.StreamHandler(stream)
+    made.addFilter(_during)
+    made.setFormatter(JsonFormatter() if log_format is LogFormat.JSON else TextFormatter())
+    return made
 
 
 def refused(call: Call) -> None:
