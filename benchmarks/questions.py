@@ -55,7 +55,7 @@ class Question:
         """The answer, which compares equal to the other side's."""
         match self.kind:
             case Kind.PRESENCE:
-                found = client.presence(self.key or "", self.start, self.end).sessions
+                found = client.presence(self.key or "", self.start, self.end, purpose="benchmark").sessions
                 return found.places, found.starts_ms, found.ends_ms
             case Kind.COUNT:
                 return client.count(self.start, self.end, place=self.key)

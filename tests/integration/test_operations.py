@@ -41,7 +41,7 @@ from tests.services.storage import StorageProcess, serving
 REPOSITORY = Path(__file__).parents[2]
 START, HOUR = 1_727_769_600_000, 3_600_000  # 2024-10-01T08:00:00Z
 DAY = interval(START, START + 24 * HOUR)
-DEVICE, PLACE, CONTRACT = "aa:bb:cc:dd:ee:ff", "north door", "trondheim"
+DEVICE, PLACE, CONTRACT, PURPOSE = "aa:bb:cc:dd:ee:ff", "north door", "trondheim", "a theft"
 SESSION = {
     "client_mac": DEVICE,
     "ap_name": PLACE,
@@ -100,7 +100,11 @@ def _run(proxy: Proxied, store: Path) -> list[bytes]:
     assert answer.accepted == 1, answer.rejections
     _ask(proxy)
     with pytest.raises(grpc.RpcError):
-        list(proxy.presence.FindSessions(presence_service_pb2.FindSessionsRequest(device="nobody", interval=DAY)))
+        list(
+            proxy.presence.FindSessions(
+                presence_service_pb2.FindSessionsRequest(device="nobody", interval=DAY, purpose="a theft")
+            )
+        )
     with closing(sqlite3.connect(store)) as connection, connection:
         tags = [tag for (tag,) in connection.execute("SELECT tag FROM cells")]
         connection.execute("DELETE FROM cells")
@@ -112,18 +116,24 @@ def _run(proxy: Proxied, store: Path) -> list[bytes]:
 
 def _ask(proxy: Proxied) -> None:
     hour = Duration(seconds=3_600)
-    found = list(proxy.presence.FindSessions(presence_service_pb2.FindSessionsRequest(device=DEVICE, interval=DAY)))
-    assert found[0].sessions.places == [PLACE, "south door"]
+    assert _present(proxy, DEVICE) == [PLACE, "south door"]
     proxy.occupancy.Count(occupancy_service_pb2.CountRequest(interval=DAY, place=PLACE))
     list(proxy.occupancy.CountByPlace(occupancy_service_pb2.CountByPlaceRequest(interval=DAY)))
     list(proxy.occupancy.Series(occupancy_service_pb2.SeriesRequest(interval=DAY, step=hour)))
     proxy.occupancy.Peak(occupancy_service_pb2.PeakRequest(interval=DAY, step=hour))
-    list(proxy.queries.Query(query_service_pb2.QueryRequest(dataset="wifi", index="subject", interval=DAY)))
+    everybody = query_service_pb2.QueryRequest(dataset="wifi", index="subject", interval=DAY, purpose=PURPOSE)
+    list(proxy.queries.Query(everybody))
     station = stations_service_pb2.ListHistoryRequest(station=f"{CONTRACT}/17", interval=DAY)
     list(proxy.stations.ListHistory(station))
     list(proxy.stations.ListLatest(stations_service_pb2.ListLatestRequest(contract=CONTRACT)))
     availability = stations_service_pb2.AvailabilityRequest(contract=CONTRACT, interval=DAY, step=hour)
     list(proxy.stations.Availability(availability))
+
+
+def _present(proxy: Proxied, device: str) -> list[str]:
+    """Where a device was."""
+    asked = presence_service_pb2.FindSessionsRequest(device=device, interval=DAY, purpose=PURPOSE)
+    return [place for page in proxy.presence.FindSessions(asked) for place in page.sessions.places]
 
 
 def _text(registry: CollectorRegistry) -> str:
@@ -189,7 +199,7 @@ def test_labels_come_from_closed_sets(ran: Ran) -> None:
 def test_neither_metrics_nor_logs_hold_what_was_stored_or_asked(ran: Ran) -> None:
     text = "\n".join([ran.proxy, ran.server, *map(json.dumps, ran.log)]).lower()
     device = DEVICE.replace(":", "")
-    needles = [DEVICE, device, str(int(device, 16)), "north", "south", CONTRACT, "nobody", "nonsense", "wifi", "bikes"]
+    needles = [DEVICE, device, str(int(device, 16)), "north", "south", CONTRACT, PURPOSE, "nobody", "wifi", "bikes"]
     assert len(ran.tags) >= 6
     for tag in ran.tags:
         needles += [tag.hex(), base64.b64encode(tag).decode().rstrip("=").lower(), repr(tag)[2:-1].lower()]
@@ -209,6 +219,7 @@ def test_the_proxy_counts_what_was_done(ran: Ran) -> None:
     assert _value(ran.proxy, 'privacyplease_proxy_records_total{outcome="accepted"}') == 3
     assert _value(ran.proxy, 'privacyplease_proxy_records_total{outcome="rejected"}') == 1
     assert _value(ran.proxy, 'privacyplease_proxy_journal_entries{state="stored"}') > 0
+    assert _value(ran.proxy, "privacyplease_proxy_verification_failures_total") == 1
     missing = 'privacyplease_proxy_refusals_total{reason="ERROR_REASON_CELLS_MISSING"}'
     assert _value(ran.proxy, missing) == 1
     for question in QUESTIONS:

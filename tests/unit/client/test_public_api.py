@@ -10,6 +10,7 @@ import pytest
 import privacyplease.client as sdk
 
 FROZEN = {
+    "Access",
     "Ack",
     "Activity",
     "AsyncClient",
@@ -27,6 +28,7 @@ FROZEN = {
     "Peak",
     "PlaceCount",
     "PlaceCounts",
+    "Policy",
     "Presence",
     "PrivacyPleaseError",
     "RecentCalls",

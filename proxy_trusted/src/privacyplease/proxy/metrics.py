@@ -134,14 +134,10 @@ class _Watched(Collector):
 
 def answers_of(storage: VerifiedStorage) -> Iterable[Metric]:
     """What became of the storage server's answers."""
-    failures = CounterMetricFamily(
-        "privacyplease_proxy_verification_failures",
-        "Answers of the storage server that were refused, by reason.",
-        labels=["reason"],
-    )
-    whole = CounterMetricFamily("privacyplease_proxy_verified_answers", "Answers of the storage server found whole.")
-    whole.add_metric([], storage.answers.whole)
-    return whole, failures
+    found = "Answers of the storage server that were found"
+    whole, refused = storage.answers
+    yield CounterMetricFamily("privacyplease_proxy_verified_answers", f"{found} whole.", value=whole)
+    yield CounterMetricFamily("privacyplease_proxy_verification_failures", f"{found} not to be.", value=refused)
 
 
 def ledger_of(ledger: Ledger) -> Iterable[Metric]:
@@ -150,8 +146,8 @@ def ledger_of(ledger: Ledger) -> Iterable[Metric]:
     journal = GaugeMetricFamily("privacyplease_proxy_journal_entries", "Entries of the journal.", labels=["state"])
     for state in State:
         journal.add_metric([state.name.lower()], size.entries.get(state, 0))
-    tags = GaugeMetricFamily("privacyplease_proxy_ledger_tags", "Tags in the ledger.", value=size.tags)
-    return journal, tags
+    yield journal
+    yield GaugeMetricFamily("privacyplease_proxy_ledger_tags", "Tags in the ledger.", value=size.tags)
 
 
 def publish(metrics: Metrics, listen: str) -> str:

@@ -14,6 +14,9 @@ from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
 from privacyplease.proxy import dataset, logs, trusted_store
+from privacyplease.proxy.access.guard import Access, Guard
+from privacyplease.proxy.access.policy_file import PolicyFile
+from privacyplease.proxy.access.rates import Rates
 from privacyplease.proxy.activity import Activity
 from privacyplease.proxy.calls import Observed, methods
 from privacyplease.proxy.credentials import require_loopback, server_credentials
@@ -30,6 +33,7 @@ from privacyplease.proxy.predicate import MOST_TAGS
 from privacyplease.proxy.rpc import status
 from privacyplease.proxy.sealing import Sealing
 from privacyplease.proxy.search import Search
+from privacyplease.proxy.services.access import AccessService
 from privacyplease.proxy.services.admin import AdminService
 from privacyplease.proxy.services.ingest import IngestService
 from privacyplease.proxy.services.letters import DeadLetterService
@@ -39,6 +43,8 @@ from privacyplease.proxy.services.query import QueryService
 from privacyplease.proxy.services.stations import StationsService
 from privacyplease.proxy.storage import MOST_MESSAGE_BYTES, Storage
 from privacyplease.proxy.v1 import (
+    access_service_pb2,
+    access_service_pb2_grpc,
     admin_service_pb2,
     admin_service_pb2_grpc,
     dead_letter_service_pb2,
@@ -57,6 +63,7 @@ from privacyplease.proxy.v1 import (
 from privacyplease.proxy.verified import VerifiedStorage
 
 CONTRACTS = (
+    access_service_pb2.DESCRIPTOR,
     admin_service_pb2.DESCRIPTOR,
     dead_letter_service_pb2.DESCRIPTOR,
     ingest_service_pb2.DESCRIPTOR,
@@ -116,18 +123,20 @@ class Proxy:
         self._health = health.HealthServicer()
         self.locked: KeyringError | None = None
         self.metrics, self._activity = Metrics(METHODS.values()), Activity()
+        self._certificates = settings.certificates
+        datasets = dataset.load(settings.home.datasets)
+        policies = PolicyFile(settings.home.policy, datasets)
+        access = Access(policies, datasets, Rates(), plaintext=self._certificates is None)
         try:
-            register = self._services(settings)
+            register = self._services(settings, datasets, policies, access)
         except KeyringError as error:
             self.locked = error
-        self._certificates = settings.certificates
         observed = Observed(METHODS, self.metrics.called, self._activity.called, logs.refused)
         interceptors: list[grpc.ServerInterceptor[Any, Any]] = [observed]
         if self._certificates:
             interceptors.append(Identified())
+        interceptors.append(_Locked(self.locked) if self.locked else Guard(access))
         self.metrics.locked.set(self.locked is not None)
-        if self.locked:
-            interceptors.append(_Locked(self.locked))
         self.grpc = grpc.server(ThreadPoolExecutor(settings.workers), interceptors=interceptors, options=_OPTIONS)
         if not self.locked:
             register(self.grpc)
@@ -160,8 +169,9 @@ class Proxy:
         self._health.enter_graceful_shutdown()
         self.grpc.stop(grace).wait()
 
-    def _services(self, settings: Settings) -> Callable[[grpc.Server], None]:
-        datasets = dataset.load(settings.home.datasets)
+    def _services(
+        self, settings: Settings, datasets: dict[str, dataset.Dataset], policies: PolicyFile, access: Access
+    ) -> Callable[[grpc.Server], None]:
         master = settings.home.master_key(settings.passphrase)
         store = trusted_store.open_store(settings.home.trusted_store)
         keyring, layouts, extents = Keyring(store, master), Layouts(store), Extents(store)
@@ -176,7 +186,8 @@ class Proxy:
         ingest = IngestService(datasets, Sealing(keyring, layouts, extents), layouts, verified, *batches)
 
         def register(server: grpc.Server) -> None:
-            admin = AdminService(datasets, keyring, storage, ledger, self._activity)
+            access_service_pb2_grpc.add_AccessServiceServicer_to_server(AccessService(access), server)
+            admin = AdminService(datasets, keyring, storage, policies, ledger, self._activity)
             admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
             ingest_service_pb2_grpc.add_IngestServiceServicer_to_server(ingest, server)
             occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(

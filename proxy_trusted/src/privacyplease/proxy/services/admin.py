@@ -8,6 +8,7 @@ from importlib.metadata import version
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.activity import Activity, RecentCalls
 from privacyplease.proxy.dataset import Dataset
 from privacyplease.proxy.errors import StorageError
@@ -22,14 +23,21 @@ _DAY_MILLIS = 86_400_000
 
 
 class AdminService(pb_grpc.AdminServiceServicer):
-    """Describes keyring, storage and what the proxy has been doing."""
+    """Describes keyring, storage, policy and what the proxy has been doing."""
 
     def __init__(
-        self, datasets: dict[str, Dataset], keyring: Keyring, storage: Storage, ledger: Ledger, activity: Activity
+        self,
+        datasets: dict[str, Dataset],
+        keyring: Keyring,
+        storage: Storage,
+        policies: PolicyFile,
+        ledger: Ledger,
+        activity: Activity,
     ) -> None:
         self._datasets = datasets
         self._keyring = keyring
         self._storage = storage
+        self._policies = policies
         self._ledger = ledger
         self._activity = activity
 
@@ -43,6 +51,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
             version=version("privacyplease-proxy"),
             keyrings=keyrings,
             storage=self._describe_storage(),
+            policy=self._describe_policy(),
             activity=self._describe_activity(),
         )
 
@@ -56,6 +65,11 @@ class AdminService(pb_grpc.AdminServiceServicer):
         except StorageError:
             return pb.Storage(reachable=False)
         return pb.Storage(reachable=True, store=described.store, cells=described.cells, bytes=described.bytes)
+
+    def _describe_policy(self) -> pb.Policy:
+        loaded_at = Timestamp()
+        loaded_at.FromMilliseconds(int(self._policies.loaded_at * 1_000))
+        return pb.Policy(loaded_at=loaded_at, problem=self._policies.problem)
 
     def _describe_activity(self) -> pb.Activity:
         started_at = Timestamp()
