@@ -219,7 +219,9 @@ def test_the_proxy_counts_what_was_done(ran: Ran) -> None:
     assert _value(ran.proxy, 'privacyplease_proxy_records_total{outcome="accepted"}') == 3
     assert _value(ran.proxy, 'privacyplease_proxy_records_total{outcome="rejected"}') == 1
     assert _value(ran.proxy, 'privacyplease_proxy_journal_entries{state="stored"}') > 0
-    assert _value(ran.proxy, "privacyplease_proxy_verification_failures_total") == 1
+    assert (
+        _value(ran.proxy, 'privacyplease_proxy_verification_failures_total{reason="ERROR_REASON_CELLS_MISSING"}') == 1
+    )
     missing = 'privacyplease_proxy_refusals_total{reason="ERROR_REASON_CELLS_MISSING"}'
     assert _value(ran.proxy, missing) == 1
     for question in QUESTIONS:

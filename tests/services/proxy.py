@@ -31,6 +31,7 @@ from privacyplease.proxy.v1 import (
     query_service_pb2_grpc,
     stations_service_pb2_grpc,
     types_pb2,
+    verification_service_pb2_grpc,
 )
 from tests.services.cells import channel_to
 
@@ -50,6 +51,7 @@ class Proxied(NamedTuple):
     queries: query_service_pb2_grpc.QueryServiceStub
     stations: stations_service_pb2_grpc.StationsServiceStub
     letters: dead_letter_service_pb2_grpc.DeadLetterServiceStub
+    verification: verification_service_pb2_grpc.VerificationServiceStub
     metrics: Metrics
 
     def ingest(
@@ -97,6 +99,7 @@ def proxying(
                 query_service_pb2_grpc.QueryServiceStub(channel),
                 stations_service_pb2_grpc.StationsServiceStub(channel),
                 dead_letter_service_pb2_grpc.DeadLetterServiceStub(channel),
+                verification_service_pb2_grpc.VerificationServiceStub(channel),
                 proxy.metrics,
             )
     finally:

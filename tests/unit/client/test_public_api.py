@@ -13,6 +13,7 @@ FROZEN = {
     "Access",
     "Ack",
     "Activity",
+    "Answers",
     "AsyncClient",
     "AsyncRecords",
     "Availability",
@@ -20,6 +21,7 @@ FROZEN = {
     "Client",
     "Column",
     "Dataset",
+    "Finding",
     "Index",
     "IngestSummary",
     "Ingestion",
@@ -44,8 +46,11 @@ FROZEN = {
     "Status",
     "Step",
     "Storage",
+    "Verification",
+    "VerificationProgress",
 }
 PUBLIC_MODULES = {"aio", "blocking", "catalogue", "errors", "ingestion", "occupancy", "presence", "records", "stations"}
+PUBLIC_MODULES |= {"verification"}
 
 
 def test_the_public_names_change_only_on_purpose() -> None:

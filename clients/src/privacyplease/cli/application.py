@@ -25,6 +25,7 @@ from privacyplease.cli.commands import (
     stations,
     status,
     up,
+    verify,
     whoami,
 )
 from privacyplease.cli.failures import failure_of
@@ -136,7 +137,7 @@ def _add_plugin(plugin: EntryPoint) -> None:
         app.command(plugin.name)(command)
 
 
-for _command in (presence, count, occupancy, places, stations, query, up, status, down, certs, whoami):
+for _command in (presence, count, occupancy, places, stations, query, up, status, verify, down, certs, whoami):
     _command.register(app)
 for _plugin in sorted(entry_points(group=PLUGINS), key=lambda plugin: plugin.name):
     _add_plugin(_plugin)

@@ -27,6 +27,7 @@ from privacyplease.client.blocking import Client
 from privacyplease.client.catalogue import (
     Access,
     Activity,
+    Answers,
     Column,
     Dataset,
     Index,
@@ -50,11 +51,13 @@ from privacyplease.client.stations import (
     StationStates,
     Statistics,
 )
+from privacyplease.client.verification import Finding, Verification, VerificationProgress
 
 __all__ = [
     "Access",
     "Ack",
     "Activity",
+    "Answers",
     "AsyncClient",
     "AsyncRecords",
     "Availability",
@@ -62,6 +65,7 @@ __all__ = [
     "Client",
     "Column",
     "Dataset",
+    "Finding",
     "Index",
     "IngestSummary",
     "Ingestion",
@@ -86,4 +90,6 @@ __all__ = [
     "Status",
     "Step",
     "Storage",
+    "Verification",
+    "VerificationProgress",
 ]

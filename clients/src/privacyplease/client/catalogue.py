@@ -1,5 +1,6 @@
 """Which data sets there are, and how the system is doing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -81,6 +82,19 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True)
+class Answers:
+    """What became of the storage server's answers since the proxy started.
+
+    Attributes:
+        whole: Those that held what they must, and nothing else.
+        refused: Those that were refused as `TrustError`, by reason, as {"CELLS_MISSING": 2}.
+    """
+
+    whole: int
+    refused: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """The policy that says who may ask what.
 
@@ -148,11 +162,12 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How the system is doing: the proxy, its keyrings, the storage server, the policy, and what it has been doing."""
+    """How the system is doing: the proxy, keyrings, the storage server and its answers, the policy, recent activity."""
 
     version: str
     keyrings: tuple[Keyring, ...]
     storage: Storage
+    answers: Answers
     policy: Policy
     activity: Activity
 

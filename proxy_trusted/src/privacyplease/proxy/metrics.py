@@ -17,11 +17,11 @@ from prometheus_client.registry import Collector
 
 from privacyplease.proxy.calls import Call
 from privacyplease.proxy.credentials import is_loopback
-from privacyplease.proxy.errors import ConfigurationError
+from privacyplease.proxy.errors import ConfigurationError, UntrustedAnswerError
 from privacyplease.proxy.journal import State
 from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
-from privacyplease.proxy.verified import VerifiedStorage
+from privacyplease.proxy.verified import Answers
 
 QUESTIONS = frozenset(
     {
@@ -132,12 +132,15 @@ class _Watched(Collector):
         return self._state()
 
 
-def answers_of(storage: VerifiedStorage) -> Iterable[Metric]:
+def answers_of(answers: Answers) -> Iterable[Metric]:
     """What became of the storage server's answers."""
-    found = "Answers of the storage server that were found"
-    whole, refused = storage.answers
-    yield CounterMetricFamily("privacyplease_proxy_verified_answers", f"{found} whole.", value=whole)
-    yield CounterMetricFamily("privacyplease_proxy_verification_failures", f"{found} not to be.", value=refused)
+    found = "Answers of the storage server that were"
+    yield CounterMetricFamily("privacyplease_proxy_verified_answers", f"{found} whole.", value=answers.whole)
+    failures = CounterMetricFamily("privacyplease_proxy_verification_failures", f"{found} refused.", labels=["reason"])
+    refused = answers.refused
+    for error in UntrustedAnswerError.__subclasses__():
+        failures.add_metric([reasons.ErrorReason.Name(error.reason)], refused[error.reason])
+    yield failures
 
 
 def ledger_of(ledger: Ledger) -> Iterable[Metric]:
