@@ -20,6 +20,7 @@ from privacyplease.cli.commands import (
     down,
     occupancy,
     places,
+    plan,
     presence,
     query,
     stations,
@@ -137,7 +138,7 @@ def _add_plugin(plugin: EntryPoint) -> None:
         app.command(plugin.name)(command)
 
 
-for _command in (presence, count, occupancy, places, stations, query, up, status, verify, down, certs, whoami):
+for _command in (presence, count, occupancy, places, stations, query, up, status, verify, down, certs, whoami, plan):
     _command.register(app)
 for _plugin in sorted(entry_points(group=PLUGINS), key=lambda plugin: plugin.name):
     _add_plugin(_plugin)

@@ -15,6 +15,7 @@ from typing import NamedTuple, NoReturn, Protocol, TypeVar
 import grpc
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2
+from grpc.experimental import ChannelOptions
 from grpc_status import rpc_status
 
 from privacyplease.proxy.cells import CELL_ID_BYTES
@@ -122,6 +123,8 @@ class Storage:
             ("grpc.max_reconnect_backoff_ms", 2_000),
             # An append is retried only while gRPC still holds it; the default is 256 KiB.
             ("grpc.per_rpc_retry_buffer_size", 2 * APPEND_BYTES),
+            # Answers are read by the thread that asks. By default each call starts one: a tenth of a short question.
+            (ChannelOptions.SingleThreadedUnaryStream, 1),
         ]
         if certificates is None:
             require_loopback(address)
