@@ -40,6 +40,7 @@ from privacyplease.client.catalogue import (
 )
 from privacyplease.client.errors import PrivacyPleaseError
 from privacyplease.client.ingestion import Ack, IngestSummary, Rejection
+from privacyplease.client.keys import DatasetKeys, Destroyed, Epoch, EpochState, ExportedKeyring, Keys
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCount, PlaceCounts, Series, Step
 from privacyplease.client.presence import Presence, Session, Sessions
 from privacyplease.client.records import AsyncRecords, Records
@@ -65,11 +66,17 @@ __all__ = [
     "Client",
     "Column",
     "Dataset",
+    "DatasetKeys",
+    "Destroyed",
+    "Epoch",
+    "EpochState",
+    "ExportedKeyring",
     "Finding",
     "Index",
     "IngestSummary",
     "Ingestion",
     "Keyring",
+    "Keys",
     "Occupancy",
     "Peak",
     "PlaceCount",

@@ -14,6 +14,7 @@ from privacyplease.proxy import requests
 from privacyplease.proxy.ahead import ahead
 from privacyplease.proxy.columns import ColumnType
 from privacyplease.proxy.dataset import Dataset
+from privacyplease.proxy.erasures import Erasures
 from privacyplease.proxy.errors import MalformedBatchError
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.records import check
@@ -44,12 +45,14 @@ class IngestService(pb_grpc.IngestServiceServicer):
         sealing: Sealing,
         layouts: Layouts,
         storage: VerifiedStorage,
+        erasures: Erasures,
         *observers: BatchObserver,
     ) -> None:
         self._datasets = datasets
         self._sealing = sealing
         self._layouts = layouts
         self._storage = storage
+        self._erasures = erasures
         self._observers = observers
 
     @streaming
@@ -72,14 +75,16 @@ class IngestService(pb_grpc.IngestServiceServicer):
             yield self._take(request, dataset)
 
     def _take(self, request: pb.IngestRequest, dataset: Dataset) -> _Taken:
-        records, rejections = check(_read(request, dataset), dataset)
-        cells = self._sealing.seal(records, dataset) if len(records) else ()
+        checked = check(_read(request, dataset), dataset)
+        with self._erasures.writing():
+            records, rejections = self._erasures.turn_away(checked, dataset)
+            append = self._storage.append(self._sealing.seal(records, dataset) if len(records) else ())
         acknowledgement = pb.IngestResponse(
             sequence=request.sequence,
             accepted=len(records),
             rejections=[pb.Rejection(row=row, field=field, reason=reason) for row, field, reason in rejections],
         )
-        return _Taken(acknowledgement, self._storage.append(cells))
+        return _Taken(acknowledgement, append)
 
 
 class _Taken(NamedTuple):
