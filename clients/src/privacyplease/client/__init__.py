@@ -41,7 +41,7 @@ from privacyplease.client.catalogue import (
 from privacyplease.client.errors import PrivacyPleaseError
 from privacyplease.client.ingestion import Ack, IngestSummary, Rejection
 from privacyplease.client.keys import DatasetKeys, Destroyed, Epoch, EpochState, ExportedKeyring, Keys
-from privacyplease.client.occupancy import Occupancy, Peak, PlaceCount, PlaceCounts, Series, Step
+from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCount, PlaceCounts, Series, Step
 from privacyplease.client.presence import Presence, Session, Sessions
 from privacyplease.client.records import AsyncRecords, Records
 from privacyplease.client.stations import (
@@ -68,6 +68,7 @@ __all__ = [
     "Dataset",
     "DatasetKeys",
     "Destroyed",
+    "Dwell",
     "Epoch",
     "EpochState",
     "ExportedKeyring",
@@ -79,6 +80,7 @@ __all__ = [
     "Keys",
     "Occupancy",
     "Peak",
+    "Place",
     "PlaceCount",
     "PlaceCounts",
     "Policy",

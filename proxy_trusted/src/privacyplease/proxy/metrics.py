@@ -15,27 +15,30 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from privacyplease.proxy.calls import Call
+from privacyplease.proxy.calls import Call, methods
 from privacyplease.proxy.credentials import is_loopback
 from privacyplease.proxy.errors import ConfigurationError, UntrustedAnswerError
 from privacyplease.proxy.journal import State
 from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
+from privacyplease.proxy.v1 import (
+    occupancy_service_pb2,
+    presence_service_pb2,
+    query_service_pb2,
+    stations_service_pb2,
+)
 from privacyplease.proxy.verified import Answers
 
 QUESTIONS = frozenset(
-    {
-        "OccupancyService/Count",
-        "OccupancyService/CountByPlace",
-        "OccupancyService/Peak",
-        "OccupancyService/Series",
-        "PresenceService/FindSessions",
-        "QueryService/Query",
-        "StationsService/Availability",
-        "StationsService/ListHistory",
-        "StationsService/ListLatest",
-    }
-)
+    methods(
+        (
+            occupancy_service_pb2.DESCRIPTOR,
+            presence_service_pb2.DESCRIPTOR,
+            query_service_pb2.DESCRIPTOR,
+            stations_service_pb2.DESCRIPTOR,
+        )
+    ).values()
+) - {"QueryService/ListDatasets"}
 """The rpcs that open cells to answer."""
 
 _REASONS = tuple(name for name, number in reasons.ErrorReason.items() if number)
@@ -47,7 +50,7 @@ _BYTES = tuple(4**power * 256 for power in range(13))
 class Metrics:
     """The metrics of one proxy. Safe to use from many threads."""
 
-    def __init__(self, methods: Iterable[str]) -> None:
+    def __init__(self, known: Iterable[str]) -> None:
         """Takes the names of the rpcs, which are labels."""
         self.registry = CollectorRegistry()
         counter, gauge = partial(Counter, registry=self.registry), partial(Gauge, registry=self.registry)
@@ -77,7 +80,7 @@ class Metrics:
             buckets=_SECONDS,
         )
         ProcessCollector(registry=self.registry)
-        self._begin_at_nought(methods)
+        self._begin_at_nought(known)
 
     def called(self, call: Call) -> None:
         """Counts a call that has ended."""
@@ -108,9 +111,9 @@ class Metrics:
         """Takes what tells, whenever it is asked, what somebody else counts or holds."""
         self.registry.register(_Watched(state))
 
-    def _begin_at_nought(self, methods: Iterable[str]) -> None:
+    def _begin_at_nought(self, known: Iterable[str]) -> None:
         """A rate over a series that appears with its first event would miss that event."""
-        for method in methods:
+        for method in known:
             self._calls.labels(method, grpc.StatusCode.OK.name)
             self._seconds.labels(method)
         for reason in _REASONS:

@@ -20,7 +20,7 @@ from privacyplease.client.catalogue import (
     Status,
     Storage,
 )
-from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts, Series
+from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCounts, Series
 from privacyplease.client.presence import Presence, Sessions
 from privacyplease.client.stations import Availability, StationStates, Statistics
 from privacyplease.proxy.v1 import occupancy_service_pb2, stations_service_pb2
@@ -28,7 +28,12 @@ from privacyplease.proxy.v1.access_service_pb2 import Role, WhoAmIResponse
 from privacyplease.proxy.v1.admin_service_pb2 import Activity as ActivityMessage
 from privacyplease.proxy.v1.admin_service_pb2 import GetStatusResponse, Refusals
 from privacyplease.proxy.v1.error_reason_pb2 import ErrorReason
-from privacyplease.proxy.v1.occupancy_service_pb2 import CountByPlaceResponse, SeriesResponse
+from privacyplease.proxy.v1.occupancy_service_pb2 import (
+    CountByPlaceResponse,
+    DwellResponse,
+    ListPlacesResponse,
+    SeriesResponse,
+)
 from privacyplease.proxy.v1.presence_service_pb2 import FindSessionsResponse
 from privacyplease.proxy.v1.query_service_pb2 import Dataset as DatasetMessage
 from privacyplease.proxy.v1.query_service_pb2 import ListDatasetsResponse
@@ -53,6 +58,24 @@ def place_counts(pages: Sequence[CountByPlaceResponse]) -> PlaceCounts:
     return PlaceCounts(
         places=tuple(chain.from_iterable(page.places for page in pages)),
         distinct_devices=tuple(chain.from_iterable(page.distinct_devices for page in pages)),
+    )
+
+
+def places(pages: Sequence[ListPlacesResponse]) -> tuple[Place, ...]:
+    """Joins the pages of ListPlaces; there may be none."""
+    return tuple(
+        Place(name, location) for page in pages for name, location in zip(page.places, page.locations, strict=True)
+    )
+
+
+def dwell(response: DwellResponse, bounds: tuple[timedelta, ...]) -> Dwell:
+    """How long sessions last."""
+    return Dwell(
+        bounds=bounds,
+        sessions=tuple(response.sessions),
+        median=response.median.ToTimedelta() if response.HasField("median") else None,
+        returning_devices=response.returning_devices,
+        new_devices=response.new_devices,
     )
 
 
