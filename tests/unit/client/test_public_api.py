@@ -12,6 +12,7 @@ import privacyplease.client as sdk
 FROZEN = {
     "Access",
     "Ack",
+    "Activity",
     "Answers",
     "AsyncClient",
     "AsyncRecords",
@@ -29,6 +30,7 @@ FROZEN = {
     "Finding",
     "Index",
     "IngestSummary",
+    "Ingestion",
     "Keyring",
     "Keys",
     "Occupancy",
@@ -39,6 +41,7 @@ FROZEN = {
     "Policy",
     "Presence",
     "PrivacyPleaseError",
+    "RecentCalls",
     "Records",
     "Rejection",
     "Series",

@@ -2,16 +2,30 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import UTC, timedelta
 from itertools import chain
 
 from privacyplease.client._internal.times import from_unix_ms, instant
-from privacyplease.client.catalogue import Access, Answers, Column, Dataset, Index, Keyring, Policy, Status, Storage
+from privacyplease.client.catalogue import (
+    Access,
+    Activity,
+    Answers,
+    Column,
+    Dataset,
+    Index,
+    Ingestion,
+    Keyring,
+    Policy,
+    RecentCalls,
+    Status,
+    Storage,
+)
 from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCounts, Series
 from privacyplease.client.presence import Presence, Sessions
 from privacyplease.client.stations import Availability, StationStates, Statistics
 from privacyplease.proxy.v1 import occupancy_service_pb2, stations_service_pb2
 from privacyplease.proxy.v1.access_service_pb2 import Role, WhoAmIResponse
+from privacyplease.proxy.v1.admin_service_pb2 import Activity as ActivityMessage
 from privacyplease.proxy.v1.admin_service_pb2 import GetStatusResponse, Refusals
 from privacyplease.proxy.v1.error_reason_pb2 import ErrorReason
 from privacyplease.proxy.v1.occupancy_service_pb2 import (
@@ -110,6 +124,29 @@ def status(response: GetStatusResponse) -> Status:
         storage=Storage(storage.reachable, storage.store, storage.cells, storage.bytes),
         policy=Policy(instant(response.policy.loaded_at), response.policy.problem),
         answers=Answers(response.answers.whole, {_reason(each): each.answers for each in response.answers.refused}),
+        activity=_activity(response.activity),
+    )
+
+
+def _activity(message: ActivityMessage) -> Activity:
+    ingestion = message.ingestion
+    return Activity(
+        started_at=message.started_at.ToDatetime(UTC),
+        calls=tuple(
+            RecentCalls(
+                method=recent.method,
+                calls=recent.calls,
+                failed=recent.failed,
+                per_second=recent.per_second,
+                median=recent.median.ToTimedelta(),
+                percentile_95=recent.percentile_95.ToTimedelta(),
+                mean_cells=recent.mean_cells,
+                mean_bytes=recent.mean_bytes,
+            )
+            for recent in message.calls
+        ),
+        ingestion=Ingestion(ingestion.batches, ingestion.accepted, ingestion.rejected, ingestion.accepted_per_second),
+        journal_entries=message.journal_entries,
     )
 
 
