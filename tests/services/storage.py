@@ -22,7 +22,7 @@ from typing import NamedTuple, Self
 
 import grpc
 
-from privacyplease.server import Limits, build_server, open_store
+from privacyplease.server import Limits, Load, build_server, open_store
 from privacyplease.server.sql import SqlStore
 from privacyplease.storage.v1 import storage_service_pb2_grpc as rpc
 from tests.services.cells import channel_to
@@ -107,12 +107,13 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def serving(storage_url: str, limits: Limits | None = None) -> Iterator[Served]:
+def serving(storage_url: str, limits: Limits | None = None, load: Load | None = None) -> Iterator[Served]:
     """Serves a store from this process, for as long as the block lasts."""
     limits = limits or Limits()
-    store = open_store(storage_url, limits, connections=8)
+    load = load or Load()
+    store = open_store(storage_url, limits, connections=load.connections)
     assert isinstance(store, SqlStore)
-    server = build_server(store, limits, workers=8)
+    server = build_server(store, limits, load=load)
     address = server.bind("127.0.0.1:0")
     server.start()
     try:

@@ -17,6 +17,11 @@
     ├── StorageError            see to the storage server
     │   ├── StorageUnavailableError
     │   └── StorageRefusedError
+    ├── TryLaterError           nothing is wrong with the request: send it again, or ask for less
+    │   ├── OverloadedError
+    │   ├── DeadlineExceededError
+    │   ├── StoppingError
+    │   └── StreamIdleError
     ├── UnknownIdentityError    come with a certificate that names a client
     ├── UntrustedAnswerError    what the server returned is not what was stored
     │   ├── CellDamagedError
@@ -45,10 +50,12 @@ class ProxyError(Exception):
         status: The gRPC status sent to the client.
         field: The request's field at fault, or "".
         metadata: What else a client may want to know, as text.
+        retry_seconds: After how long the client should try again; None if it is not told.
     """
 
     reason: ClassVar[reasons.ErrorReason.ValueType] = reasons.ERROR_REASON_INTERNAL
     status: ClassVar[grpc.StatusCode] = grpc.StatusCode.INTERNAL
+    retry_seconds: ClassVar[float | None] = None
 
     def __init__(self, message: str, *, field: str = "", **metadata: object) -> None:
         super().__init__(message)
@@ -143,6 +150,39 @@ class StorageRefusedError(StorageError):
     """The storage server refused the call; the two do not fit together."""
 
     reason = reasons.ERROR_REASON_STORAGE_REFUSED
+
+
+class TryLaterError(ProxyError):
+    """Nothing is wrong with the request. Nothing was done, or what was done may be done again."""
+
+
+class OverloadedError(TryLaterError):
+    """As many calls of this kind run as may."""
+
+    reason = reasons.ERROR_REASON_OVERLOADED
+    status = grpc.StatusCode.RESOURCE_EXHAUSTED
+    retry_seconds = 1.0
+
+
+class DeadlineExceededError(TryLaterError):
+    """The answer takes longer than a call may, or than its caller waits."""
+
+    reason = reasons.ERROR_REASON_DEADLINE_EXCEEDED
+    status = grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+class StoppingError(TryLaterError):
+    """The proxy is being stopped."""
+
+    reason = reasons.ERROR_REASON_STOPPING
+    status = grpc.StatusCode.UNAVAILABLE
+
+
+class StreamIdleError(TryLaterError):
+    """Nothing came on a stream for too long."""
+
+    reason = reasons.ERROR_REASON_STREAM_IDLE
+    status = grpc.StatusCode.UNAVAILABLE
 
 
 class UntrustedAnswerError(ProxyError):

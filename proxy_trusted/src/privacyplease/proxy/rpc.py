@@ -14,6 +14,8 @@ from typing import NoReturn, TypeVar
 
 import grpc
 from google.protobuf import any_pb2
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
@@ -39,7 +41,7 @@ def answering(
         try:
             return method(service, request, context)
         except Exception as error:  # the boundary: nothing passes it unmapped
-            _fail(error, context)
+            fail(error, context)
 
     return answer
 
@@ -54,7 +56,7 @@ def streaming(
         try:
             yield from method(service, request, context)
         except Exception as error:  # the boundary: nothing passes it unmapped
-            _fail(error, context)
+            fail(error, context)
 
     return answer
 
@@ -63,22 +65,33 @@ def status(error: ProxyError) -> status_pb2.Status:
     """The status that tells a client of an error, in full."""
     metadata = {**({"field": error.field} if error.field else {}), **error.metadata}
     info = error_details_pb2.ErrorInfo(reason=reasons.ErrorReason.Name(error.reason), domain=DOMAIN, metadata=metadata)
-    details: list[error_details_pb2.ErrorInfo | error_details_pb2.BadRequest] = [info]
+    details: list[Message] = [info]
     if error.field:
         violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=str(error))
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    if error.retry_seconds is not None:
+        delay = Duration(
+            nanos=int(error.retry_seconds * 1_000_000_000) % 1_000_000_000, seconds=int(error.retry_seconds)
+        )
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     packed = [any_pb2.Any() for _ in details]
     for envelope, detail in zip(packed, details, strict=True):
         envelope.Pack(detail)
     return status_pb2.Status(code=error.status.value[0], message=str(error), details=packed)
 
 
-def _fail(error: Exception, context: grpc.ServicerContext) -> NoReturn:
+def fail(error: Exception, context: grpc.ServicerContext) -> NoReturn:
+    """Ends a call with the status that tells of an error."""
     if isinstance(error, grpc.RpcError) and not context.is_active():
         raise error  # the client left while it was sending
     if not isinstance(error, ProxyError):
         error = _internal(error)
-    context.abort_with_status(rpc_status.to_status(status(error)))
+    ended = rpc_status.to_status(status(error))
+    if error.retry_seconds is not None:  # as gRPC's own retries read it (gRFC A6)
+        pushback = ("grpc-retry-pushback-ms", str(int(error.retry_seconds * 1_000)))
+        context.set_trailing_metadata((*ended.trailing_metadata, pushback))
+        context.abort(ended.code, ended.details)
+    context.abort_with_status(ended)
     raise AssertionError("abort_with_status returned")
 
 

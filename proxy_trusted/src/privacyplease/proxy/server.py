@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
 from privacyplease.proxy import dataset, trusted_store
+from privacyplease.proxy.admission import Admission, Kind
 from privacyplease.proxy.credentials import require_loopback, server_credentials
 from privacyplease.proxy.errors import KeyringError
 from privacyplease.proxy.extents import Extents
@@ -64,6 +66,14 @@ CONTRACTS = (
 )
 SERVICES = tuple(name for contract in CONTRACTS for name in (s.full_name for s in contract.services_by_name.values()))
 
+# A caller that keeps the proxy waiting for so long, for the message of its call or for taking the answer, is cut off.
+STALL_SECONDS = 60.0
+
+_STATUS = "/privacyplease.proxy.v1.AdminService/GetStatus"
+_INGEST = ingest_service_pb2.DESCRIPTOR.services_by_name["IngestService"].full_name
+_WATCHES, _STATUSES, _REFLECTIONS = 256, 8, 4
+_STATUS_SECONDS = 10.0
+
 _OPTIONS = [
     ("grpc.max_receive_message_length", MOST_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MOST_MESSAGE_BYTES),
@@ -82,7 +92,10 @@ class Settings:
         home: Its home.
         storage: The storage server's address.
         passphrase: What opens the master key; None for the home's own.
-        workers: Calls answered at once.
+        questions: Questions answered at once.
+        streams: Ingest streams open at once.
+        question_seconds: How long an answer may take.
+        idle_seconds: How long an ingest stream may be idle.
         most_tags: Tags that one question may touch.
         certificates: Folder of its certificate for clients (`credentials.py`); None for plaintext, on loopback alone.
         storage_certificates: Folder of its certificate for the storage server; None likewise.
@@ -91,7 +104,10 @@ class Settings:
     home: Home
     storage: str
     passphrase: str | None = None
-    workers: int = 16
+    questions: int = 16
+    streams: int = 32
+    question_seconds: float = 120.0
+    idle_seconds: float = 600.0
     most_tags: int = MOST_TAGS
     certificates: Path | None = None
     storage_certificates: Path | None = None
@@ -110,6 +126,7 @@ class Proxy:
             ConfigurationError: A file of the home is wrong.
         """
         self._health = health.HealthServicer()
+        self._admission = Admission(_kinds(settings), STALL_SECONDS)
         self.locked: KeyringError | None = None
         try:
             register = self._services(settings)
@@ -117,9 +134,14 @@ class Proxy:
             self.locked = error
         self._certificates = settings.certificates
         interceptors: list[grpc.ServerInterceptor[Any, Any]] = [Identified()] if self._certificates else []
+        interceptors.append(self._admission)
         if self.locked:
             interceptors.append(_Locked(self.locked))
-        self.grpc = grpc.server(ThreadPoolExecutor(settings.workers), interceptors=interceptors, options=_OPTIONS)
+        self.grpc = grpc.server(
+            ThreadPoolExecutor(self._admission.threads, thread_name_prefix="call"),
+            interceptors=interceptors,
+            options=_OPTIONS,
+        )
         if not self.locked:
             register(self.grpc)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
@@ -141,15 +163,23 @@ class Proxy:
 
     def start(self) -> None:
         """Starts serving; the health service says so."""
+        self._admission.start()
         self.grpc.start()
         state = health_pb2.HealthCheckResponse.NOT_SERVING if self.locked else health_pb2.HealthCheckResponse.SERVING
         for service in ("", *SERVICES):
             self._health.set(service, state)
 
-    def stop(self, grace: float) -> None:
-        """Says NOT_SERVING, lets running calls finish for `grace` seconds, and ends."""
+    def stop(self, grace: float, lame_duck: float = 0.0) -> None:
+        """Ends in good order.
+
+        Says NOT_SERVING; refuses new calls after `lame_duck` seconds; lets running questions finish, and ingest streams
+        acknowledge what was read, for `grace` seconds; ends.
+        """
         self._health.enter_graceful_shutdown()
+        time.sleep(lame_duck)
+        self._admission.stop()
         self.grpc.stop(grace).wait()
+        self._admission.end()
 
     def _services(self, settings: Settings) -> Callable[[grpc.Server], None]:
         datasets = dataset.load(settings.home.datasets)
@@ -160,7 +190,8 @@ class Proxy:
         storage = Storage.connect(settings.storage, settings.storage_certificates)
         verified = VerifiedStorage(storage, Ledger(store, keyring))
         search = Search(verified, keyring, layouts, extents, settings.most_tags)
-        ingest = IngestService(datasets, Sealing(keyring, layouts, extents), layouts, verified)
+        sealing = Sealing(keyring, layouts, extents)
+        ingest = IngestService(datasets, sealing, layouts, verified, self._admission.stopping, settings.idle_seconds)
 
         def register(server: grpc.Server) -> None:
             admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminService(datasets, keyring, storage), server)
@@ -175,6 +206,17 @@ class Proxy:
             dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(letters, server)
 
         return register
+
+
+def _kinds(settings: Settings) -> tuple[Kind, ...]:
+    """Whatever is no health check, no look at the contract and no ingest is a question."""
+    return (
+        Kind("watch", (f"/{health.SERVICE_NAME}/Watch",), _WATCHES, None, last=True),
+        Kind("status", (f"/{health.SERVICE_NAME}/", _STATUS), _STATUSES, _STATUS_SECONDS, last=True),
+        Kind("reflection", ("/grpc.reflection.",), _REFLECTIONS, _STATUS_SECONDS),
+        Kind("ingest", (f"/{_INGEST}/",), settings.streams, None),
+        Kind("question", ("/",), settings.questions, settings.question_seconds),
+    )
 
 
 class _Locked(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone

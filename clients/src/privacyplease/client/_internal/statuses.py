@@ -13,7 +13,7 @@ from grpc_status import rpc_status
 from privacyplease.client import errors
 from privacyplease.proxy.v1.error_reason_pb2 import ErrorReason
 
-_Detail = TypeVar("_Detail", error_details_pb2.ErrorInfo, error_details_pb2.BadRequest)
+_Detail = TypeVar("_Detail", error_details_pb2.ErrorInfo, error_details_pb2.BadRequest, error_details_pb2.RetryInfo)
 
 _DOMAIN = "proxy.privacyplease"
 
@@ -36,6 +36,10 @@ BY_REASON: Mapping[int, type[errors.PrivacyPleaseError]] = MappingProxyType(
         ErrorReason.ERROR_REASON_INTERNAL: errors.InternalError,
         ErrorReason.ERROR_REASON_CELLS_MISSING: errors.CellsMissingError,
         ErrorReason.ERROR_REASON_CELLS_UNEXPECTED: errors.CellsUnexpectedError,
+        ErrorReason.ERROR_REASON_OVERLOADED: errors.OverloadedError,
+        ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED: errors.DeadlineExceededError,
+        ErrorReason.ERROR_REASON_STOPPING: errors.ProxyStoppingError,
+        ErrorReason.ERROR_REASON_STREAM_IDLE: errors.StreamIdleError,
     }
 )
 """One class for each reason; a test proves the table complete."""
@@ -46,6 +50,7 @@ _BY_STATUS: Mapping[grpc.StatusCode, type[errors.PrivacyPleaseError]] = MappingP
         grpc.StatusCode.NOT_FOUND: errors.RequestError,
         grpc.StatusCode.UNAVAILABLE: errors.TryAgainError,
         grpc.StatusCode.CANCELLED: errors.TryAgainError,  # what a stream ends with when the proxy is stopped
+        grpc.StatusCode.RESOURCE_EXHAUSTED: errors.TryAgainError,
         grpc.StatusCode.DEADLINE_EXCEEDED: errors.DeadlineExceededError,
         grpc.StatusCode.UNAUTHENTICATED: errors.CertificateError,
         grpc.StatusCode.DATA_LOSS: errors.TrustError,
@@ -79,11 +84,13 @@ def error_of(failure: grpc.RpcError) -> errors.PrivacyPleaseError:
     if info is None or info.domain != _DOMAIN:
         return _without_reason(call)
     violations = _detail(details, error_details_pb2.BadRequest()) or error_details_pb2.BadRequest()
+    retry = _detail(details, error_details_pb2.RetryInfo())
     return _class_of(info.reason, call.code())(
         call.details() or info.reason,
         reason=info.reason,
         metadata=info.metadata,
         violations=tuple(errors.FieldViolation(v.field, v.description) for v in violations.field_violations),
+        retry_after_s=retry.retry_delay.ToTimedelta().total_seconds() if retry else None,
     )
 
 
