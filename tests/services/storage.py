@@ -66,6 +66,13 @@ class StorageProcess:
         return self._address_file.read_text(encoding="utf-8").strip()
 
     @property
+    def pid(self) -> int:
+        """The pid of the running process."""
+        if self._process is None:
+            raise RuntimeError("expected a running storage server, got a stopped one")
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         """What it has written to stderr."""
         return self._log.read_text(encoding="utf-8", errors="replace")

@@ -97,11 +97,7 @@ class Admission(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in
             handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream,
         )
         made: _Handler
-        if getattr(behaviour, "experimental_non_blocking", False):
-            made = grpc.stream_stream_rpc_method_handler(
-                self._in_background(handler, behaviour, gate), None, handler.response_serializer
-            )
-        elif handler.response_streaming:
+        if handler.response_streaming:
             made = grpc.stream_stream_rpc_method_handler(
                 self._streaming(handler, behaviour, gate), None, handler.response_serializer
             )
@@ -125,22 +121,6 @@ class Admission(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in
                     with call.waiting():
                         yield response
 
-        return answer
-
-    def _in_background(self, handler: _Handler, behaviour: _Behaviour, gate: _Gate) -> _Behaviour:
-        """For a stream that holds no thread (`Watch` of the health service): it is admitted until it is over."""
-
-        def answer(
-            messages: Iterator[bytes], context: grpc.ServicerContext, send_response_callback: Callable[..., object]
-        ) -> None:
-            with self._refusing(context):
-                gate.enter()
-            if not context.add_callback(gate.leave):
-                gate.leave()
-            with self._watched(context, gate) as call:
-                behaviour(call.request(messages, handler), context, send_response_callback)
-
-        answer.experimental_non_blocking = True  # type: ignore[attr-defined]  # how gRPC tells such streams
         return answer
 
     @contextmanager
@@ -177,9 +157,10 @@ class Admission(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in
         try:
             yield
         except Exception as error:  # the boundary: nothing passes it unmapped
-            if context.code() is not None:  # type: ignore[attr-defined]  # the stubs lack it
-                raise  # it has its status
-            fail(error, context)
+            if context.code() is None:  # type: ignore[attr-defined]  # the stubs lack it
+                fail(error, context)
+            # It has its status. Saying so again keeps gRPC from logging the error as one that nobody foresaw.
+            context.abort(context.code(), context.details())  # type: ignore[attr-defined]
 
     def _watch(self) -> None:
         while not self._over.wait(_LOOK_EVERY_SECONDS):

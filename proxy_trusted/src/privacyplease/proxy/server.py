@@ -71,7 +71,7 @@ STALL_SECONDS = 60.0
 
 _STATUS = "/privacyplease.proxy.v1.AdminService/GetStatus"
 _INGEST = ingest_service_pb2.DESCRIPTOR.services_by_name["IngestService"].full_name
-_WATCHES, _STATUSES, _REFLECTIONS = 256, 8, 4
+_WATCHES, _STATUSES, _REFLECTIONS = 16, 8, 4
 _STATUS_SECONDS = 10.0
 
 _OPTIONS = [
@@ -125,7 +125,9 @@ class Proxy:
         Raises:
             ConfigurationError: A file of the home is wrong.
         """
-        self._health = health.HealthServicer()
+        # Blocking: its other way lets a watcher that leaves while another comes stop the whole server, for one holds
+        # the lock that the other needs in gRPC's only thread (grpcio-health-checking 1.8x, `HealthServicer.Watch`).
+        self._health = health.HealthServicer(experimental_non_blocking=False)
         self._admission = Admission(_kinds(settings), STALL_SECONDS)
         self.locked: KeyringError | None = None
         try:

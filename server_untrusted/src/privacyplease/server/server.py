@@ -24,7 +24,7 @@ from privacyplease.storage.v1 import storage_service_pb2_grpc as rpc
 # A caller that keeps the server waiting for so long, for the message of its call or for taking the answer, is cut off.
 STALL_SECONDS = 60.0
 
-_WATCHES, _CHECKS, _DESCRIPTIONS, _REFLECTIONS = 256, 8, 4, 4
+_WATCHES, _CHECKS, _DESCRIPTIONS, _REFLECTIONS = 16, 8, 4, 4
 _BRIEF_SECONDS = 10.0
 
 SERVICE = pb.DESCRIPTOR.services_by_name["StorageService"].full_name
@@ -112,7 +112,9 @@ class StorageServer:
         self._server = server
         self._admission = admission
         self._certificates = certificates
-        self._health = health.HealthServicer()
+        # Blocking: its other way lets a watcher that leaves while another comes stop the whole server, for one holds
+        # the lock that the other needs in gRPC's only thread (grpcio-health-checking 1.8x, `HealthServicer.Watch`).
+        self._health = health.HealthServicer(experimental_non_blocking=False)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
 
