@@ -120,7 +120,7 @@ def targets(folder: Path) -> Iterator[Targets]:
             if select(StorageServiceStub(channel), *[one.tag for one in cells]) != ascending(cells):
                 wrong.append("the storage server's cells are not those that were stored")
             presence = client.presence(_HONEST, datetime.fromtimestamp(AT, UTC), datetime.fromtimestamp(AT + 900, UTC))
-            if [session.place for session in presence] != ["north door"]:
+            if list(presence.sessions.places) != ["north door"]:
                 wrong.append("the proxy's answer is not that of the records")
             return wrong
 
