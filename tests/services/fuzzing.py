@@ -119,7 +119,9 @@ def targets(folder: Path) -> Iterator[Targets]:
             wrong = []
             if select(StorageServiceStub(channel), *[one.tag for one in cells]) != ascending(cells):
                 wrong.append("the storage server's cells are not those that were stored")
-            presence = client.presence(_HONEST, datetime.fromtimestamp(AT, UTC), datetime.fromtimestamp(AT + 900, UTC))
+            presence = client.presence(
+                _HONEST, datetime.fromtimestamp(AT, UTC), datetime.fromtimestamp(AT + 900, UTC), purpose="fuzzing"
+            )
             if list(presence.sessions.places) != ["north door"]:
                 wrong.append("the proxy's answer is not that of the records")
             return wrong

@@ -6,6 +6,7 @@ Every rpc of every service runs inside `answering` or `streaming`.
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import traceback
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from privacyplease.proxy.errors import ProxyError
+from privacyplease.proxy.errors import OverloadedError, ProxyError
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 
 DOMAIN = "proxy.privacyplease"
@@ -70,9 +71,8 @@ def status(error: ProxyError) -> status_pb2.Status:
         violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=str(error))
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     if error.retry_seconds is not None:
-        delay = Duration(
-            nanos=int(error.retry_seconds * 1_000_000_000) % 1_000_000_000, seconds=int(error.retry_seconds)
-        )
+        delay = Duration()
+        delay.FromMilliseconds(math.ceil(error.retry_seconds * 1_000))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     packed = [any_pb2.Any() for _ in details]
     for envelope, detail in zip(packed, details, strict=True):
@@ -81,14 +81,15 @@ def status(error: ProxyError) -> status_pb2.Status:
 
 
 def fail(error: Exception, context: grpc.ServicerContext) -> NoReturn:
-    """Ends a call with the status that tells of an error."""
+    """Ends the call with the error's status; with `INTERNAL` and an id if it is none of ours."""
     if isinstance(error, grpc.RpcError) and not context.is_active():
         raise error  # the client left while it was sending
     if not isinstance(error, ProxyError):
         error = _internal(error)
     ended = rpc_status.to_status(status(error))
-    if error.retry_seconds is not None:  # as gRPC's own retries read it (gRFC A6)
-        pushback = ("grpc-retry-pushback-ms", str(int(error.retry_seconds * 1_000)))
+    if error.retry_seconds is not None:  # as gRPC's own retries read it (gRFC A6): -1 is to leave it to the caller
+        milliseconds = int(error.retry_seconds * 1_000) if isinstance(error, OverloadedError) else -1
+        pushback = ("grpc-retry-pushback-ms", str(milliseconds))
         context.set_trailing_metadata((*ended.trailing_metadata, pushback))
         context.abort(ended.code, ended.details)
     context.abort_with_status(ended)

@@ -15,6 +15,9 @@ from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
 from privacyplease.proxy import dataset, trusted_store
+from privacyplease.proxy.access.guard import Access, Guard
+from privacyplease.proxy.access.policy_file import PolicyFile
+from privacyplease.proxy.access.rates import Rates
 from privacyplease.proxy.admission import Admission, Kind
 from privacyplease.proxy.credentials import require_loopback, server_credentials
 from privacyplease.proxy.errors import KeyringError
@@ -29,6 +32,7 @@ from privacyplease.proxy.predicate import MOST_TAGS
 from privacyplease.proxy.rpc import status
 from privacyplease.proxy.sealing import Sealing
 from privacyplease.proxy.search import Search
+from privacyplease.proxy.services.access import AccessService
 from privacyplease.proxy.services.admin import AdminService
 from privacyplease.proxy.services.ingest import IngestService
 from privacyplease.proxy.services.letters import DeadLetterService
@@ -38,6 +42,8 @@ from privacyplease.proxy.services.query import QueryService
 from privacyplease.proxy.services.stations import StationsService
 from privacyplease.proxy.storage import MOST_MESSAGE_BYTES, Storage
 from privacyplease.proxy.v1 import (
+    access_service_pb2,
+    access_service_pb2_grpc,
     admin_service_pb2,
     admin_service_pb2_grpc,
     dead_letter_service_pb2,
@@ -56,6 +62,7 @@ from privacyplease.proxy.v1 import (
 from privacyplease.proxy.verified import VerifiedStorage
 
 CONTRACTS = (
+    access_service_pb2.DESCRIPTOR,
     admin_service_pb2.DESCRIPTOR,
     dead_letter_service_pb2.DESCRIPTOR,
     ingest_service_pb2.DESCRIPTOR,
@@ -130,15 +137,17 @@ class Proxy:
         self._health = health.HealthServicer(experimental_non_blocking=False)
         self._admission = Admission(_kinds(settings), STALL_SECONDS)
         self.locked: KeyringError | None = None
+        self._certificates = settings.certificates
+        datasets = dataset.load(settings.home.datasets)
+        policies = PolicyFile(settings.home.policy, datasets)
+        access = Access(policies, datasets, Rates(), plaintext=self._certificates is None)
         try:
-            register = self._services(settings)
+            register = self._services(settings, datasets, policies, access)
         except KeyringError as error:
             self.locked = error
-        self._certificates = settings.certificates
         interceptors: list[grpc.ServerInterceptor[Any, Any]] = [Identified()] if self._certificates else []
         interceptors.append(self._admission)
-        if self.locked:
-            interceptors.append(_Locked(self.locked))
+        interceptors.append(_Locked(self.locked) if self.locked else Guard(access))
         self.grpc = grpc.server(
             ThreadPoolExecutor(self._admission.threads, thread_name_prefix="call"),
             interceptors=interceptors,
@@ -183,8 +192,9 @@ class Proxy:
         self.grpc.stop(grace).wait()
         self._admission.end()
 
-    def _services(self, settings: Settings) -> Callable[[grpc.Server], None]:
-        datasets = dataset.load(settings.home.datasets)
+    def _services(
+        self, settings: Settings, datasets: dict[str, dataset.Dataset], policies: PolicyFile, access: Access
+    ) -> Callable[[grpc.Server], None]:
         master = settings.home.master_key(settings.passphrase)
         store = trusted_store.open_store(settings.home.trusted_store)
         keyring, layouts, extents = Keyring(store, master), Layouts(store), Extents(store)
@@ -196,7 +206,9 @@ class Proxy:
         ingest = IngestService(datasets, sealing, layouts, verified, self._admission.stopping, settings.idle_seconds)
 
         def register(server: grpc.Server) -> None:
-            admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminService(datasets, keyring, storage), server)
+            access_service_pb2_grpc.add_AccessServiceServicer_to_server(AccessService(access), server)
+            admin = AdminService(datasets, keyring, storage, policies)
+            admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
             ingest_service_pb2_grpc.add_IngestServiceServicer_to_server(ingest, server)
             occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(
                 OccupancyService(datasets, search), server

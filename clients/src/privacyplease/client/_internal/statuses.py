@@ -40,6 +40,10 @@ BY_REASON: Mapping[int, type[errors.PrivacyPleaseError]] = MappingProxyType(
         ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED: errors.DeadlineExceededError,
         ErrorReason.ERROR_REASON_STOPPING: errors.ProxyStoppingError,
         ErrorReason.ERROR_REASON_STREAM_IDLE: errors.StreamIdleError,
+        ErrorReason.ERROR_REASON_PERMISSION_DENIED: errors.PermissionDeniedError,
+        ErrorReason.ERROR_REASON_PURPOSE_REQUIRED: errors.PurposeRequiredError,
+        ErrorReason.ERROR_REASON_RATE_LIMITED: errors.RateLimitedError,
+        ErrorReason.ERROR_REASON_LIMIT_EXCEEDED: errors.LimitExceededError,
     }
 )
 """One class for each reason; a test proves the table complete."""
@@ -48,9 +52,10 @@ _BY_STATUS: Mapping[grpc.StatusCode, type[errors.PrivacyPleaseError]] = MappingP
     {
         grpc.StatusCode.INVALID_ARGUMENT: errors.RequestError,
         grpc.StatusCode.NOT_FOUND: errors.RequestError,
+        grpc.StatusCode.PERMISSION_DENIED: errors.RefusedError,
+        grpc.StatusCode.RESOURCE_EXHAUSTED: errors.TryAgainError,
         grpc.StatusCode.UNAVAILABLE: errors.TryAgainError,
         grpc.StatusCode.CANCELLED: errors.TryAgainError,  # what a stream ends with when the proxy is stopped
-        grpc.StatusCode.RESOURCE_EXHAUSTED: errors.TryAgainError,
         grpc.StatusCode.DEADLINE_EXCEEDED: errors.DeadlineExceededError,
         grpc.StatusCode.UNAUTHENTICATED: errors.CertificateError,
         grpc.StatusCode.DATA_LOSS: errors.TrustError,
