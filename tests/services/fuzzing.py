@@ -126,6 +126,7 @@ def targets(folder: Path) -> Iterator[Targets]:
                 wrong.append("the proxy's answer is not that of the records")
             return wrong
 
+        running.push(lambda kind, *_: kind and print(thrown_away.log[-3000:], proxy.log[-3000:], secret.log[-3000:], guarded.log[-3000:]) and None)
         yield Targets(
             [
                 Target("storage", thrown_away.address, thrown_away.pid, storage_services, tls=False),
@@ -265,6 +266,8 @@ class Footprint(NamedTuple):
     def of(cls, pid: int) -> Footprint:
         """That of a process of ours."""
         status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        if "VmRSS" not in status:
+            raise RuntimeError("a server has crashed")
         return cls(
             int(status["VmRSS"].split()[0]) >> 10, int(status["Threads"]), len(list(Path(f"/proc/{pid}/fd").iterdir()))
         )
@@ -291,7 +294,8 @@ def _call(
                 return grpc.StatusCode.OK, "", ""
         return grpc.StatusCode.OK, "", ""
     except grpc.RpcError:
-        trailers = " ".join(str(value) for _, value in call.trailing_metadata() or ())
+        values = [value for _, value in call.trailing_metadata() or ()]
+        trailers = " ".join(value if isinstance(value, str) else value.decode("latin-1") for value in values)
         return call.code(), call.details() or "", trailers
     finally:
         call.cancel()
