@@ -126,13 +126,6 @@ def targets(folder: Path) -> Iterator[Targets]:
                 wrong.append("the proxy's answer is not that of the records")
             return wrong
 
-        running.push(
-            lambda kind, *_: (
-                kind
-                and print(thrown_away.log[-3000:], proxy.log[-3000:], secret.log[-3000:], guarded.log[-3000:])
-                and None
-            )
-        )
         yield Targets(
             [
                 Target("storage", thrown_away.address, thrown_away.pid, storage_services, tls=False),

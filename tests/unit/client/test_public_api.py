@@ -12,6 +12,7 @@ import privacyplease.client as sdk
 FROZEN = {
     "Access",
     "Ack",
+    "Answers",
     "AsyncClient",
     "AsyncRecords",
     "Availability",
@@ -19,6 +20,7 @@ FROZEN = {
     "Client",
     "Column",
     "Dataset",
+    "Finding",
     "Index",
     "IngestSummary",
     "Keyring",
@@ -41,8 +43,11 @@ FROZEN = {
     "Status",
     "Step",
     "Storage",
+    "Verification",
+    "VerificationProgress",
 }
 PUBLIC_MODULES = {"aio", "blocking", "catalogue", "errors", "ingestion", "occupancy", "presence", "records", "stations"}
+PUBLIC_MODULES |= {"verification"}
 
 
 def test_the_public_names_change_only_on_purpose() -> None:

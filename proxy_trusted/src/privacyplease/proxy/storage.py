@@ -6,14 +6,16 @@ The one place where the contract with the storage server is spoken and its error
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple, NoReturn, Protocol, TypeVar
 
 import grpc
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2
+from grpc.experimental import ChannelOptions
 from grpc_status import rpc_status
 
 from privacyplease.proxy import deadline
@@ -118,6 +120,8 @@ class Storage:
             ("grpc.max_reconnect_backoff_ms", 2_000),
             # An append is retried only while gRPC still holds it; the default is 256 KiB.
             ("grpc.per_rpc_retry_buffer_size", 2 * APPEND_BYTES),
+            # Answers are read by the thread that asks. By default each call starts one: a tenth of a short question.
+            (ChannelOptions.SingleThreadedUnaryStream, 1),
         ]
         if certificates is None:
             require_loopback(address)
@@ -148,7 +152,34 @@ class Storage:
         wanted = sorted(tags)
         size = self.limits().max_tags_per_predicate
         for begin in range(0, len(wanted), size):
-            yield from self._pages(wanted[begin : begin + size])
+            part, last = wanted[begin : begin + size], (b"", b"")
+            asked = frozenset(part)
+            with closing(self.as_sent(part)) as pages:
+                for page in pages:
+                    last = _check_page(page, asked, last)
+                    yield page
+
+    def as_sent(self, tags: Sequence[bytes]) -> Generator[Sequence[pb.Cell]]:
+        """What the server sends when it is asked for these tags in one call. Nothing of it is checked.
+
+        Raises:
+            StorageError: The answer broke off.
+        """
+        predicate = pb.Predicate(any_of_tags=pb.AnyOfTags(tags=tags))
+        stream = self._stub.Select(
+            pb.SelectRequest(predicate=predicate, page_bytes=PAGE_BYTES), timeout=deadline.within(DEADLINE_SECONDS)
+        )
+        if asking := deadline.current():
+            asking.when_over(lambda: stream.cancel() and None)  # type: ignore[no-untyped-call]
+        try:
+            for page in stream:
+                yield page.cells
+                deadline.within(DEADLINE_SECONDS)
+        except grpc.RpcError as error:
+            deadline.within(DEADLINE_SECONDS)  # it may be the question's own time that is over
+            _raise(error)
+        finally:
+            stream.cancel()  # type: ignore[no-untyped-call]
 
     def describe(self, timeout: float = DEADLINE_SECONDS) -> pb.DescribeResponse:
         """The server's own description of its store, within seconds. Believed for display and limits alone."""
@@ -183,26 +214,6 @@ class Storage:
             size += len(cell.sealed)
         if chunk:
             yield chunk
-
-    def _pages(self, tags: list[bytes]) -> Iterator[Sequence[pb.Cell]]:
-        asked = frozenset(tags)
-        predicate = pb.Predicate(any_of_tags=pb.AnyOfTags(tags=tags))
-        stream = self._stub.Select(
-            pb.SelectRequest(predicate=predicate, page_bytes=PAGE_BYTES), timeout=deadline.within(DEADLINE_SECONDS)
-        )
-        if asking := deadline.current():
-            asking.when_over(lambda: stream.cancel() and None)  # type: ignore[no-untyped-call]
-        last = (b"", b"")
-        try:
-            for page in stream:
-                last = _check_page(page.cells, asked, last)
-                yield page.cells
-                deadline.within(DEADLINE_SECONDS)
-        except grpc.RpcError as error:
-            deadline.within(DEADLINE_SECONDS)  # it may be the question's own time that is over
-            _raise(error)
-        finally:
-            stream.cancel()  # type: ignore[no-untyped-call]
 
 
 def _check_page(cells: Sequence[pb.Cell], asked: frozenset[bytes], last: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
