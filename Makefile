@@ -52,8 +52,9 @@ bench: $(VENV)/.benchmarks ## measure beside the same job in plaintext (SCALE=1M
 	@scripts/require.sh mariadb kafka
 	@$(BIN)/python -m benchmarks $(if $(SCALE),--scale $(SCALE)) $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
-soak: $(VENV)/.development ## let the storage server lie and count what is found (N=10000)
+soak: $(VENV)/.development ## lies of the storage server (N=10000), and requests that nobody would send (CALLS=100000)
 	@$(BIN)/python -m tests.soak.lying_server $(or $(N),10000)
+	@$(BIN)/python -m tests.soak.fuzz $(or $(CALLS),100000)
 
 check-readme: $(VENV)/.development ## fail if the README's help text is not that of the commands
 	@$(BIN)/python scripts/check_readme.py
