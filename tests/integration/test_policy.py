@@ -44,6 +44,10 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "DeadLetterService/Open": {"dataset": "wifi", "letters": [b"none"]},
     "DeadLetterService/Seal": {"dataset": "wifi", "payloads": [b"message"]},
     "IngestService/Ingest": {"dataset": "wifi", "json_lines": ""},
+    "KeysService/DestroyEpochs": {"dataset": "wifi", "before": {"seconds": 0}, "dry_run": True},
+    "KeysService/ExportKeyring": {"passphrase": "partner", **WHEN},
+    "KeysService/ListKeys": {},
+    "KeysService/RotateMaster": {"passphrase": "another"},
     "OccupancyService/Count": WHEN,
     "OccupancyService/CountByPlace": WHEN,
     "OccupancyService/Peak": WHEN | STEP,
@@ -74,7 +78,8 @@ ALLOWED: dict[str, set[str]] = {
     "self": {*ANY_ROLE, "PresenceService/FindSessions of one's own", "QueryService/Query of one's own"},
     "stations": {*ANY_ROLE, "QueryService/Query of stations"}
     | {rpc for rpc in REQUESTS if rpc.startswith("StationsService")},
-    "admin": {*ANY_ROLE, "AdminService/GetStatus", "DeadLetterService/Open", "VerificationService/Verify"},
+    "admin": {*ANY_ROLE, "AdminService/GetStatus", "DeadLetterService/Open", "VerificationService/Verify"}
+    | {rpc for rpc in REQUESTS if rpc.startswith("KeysService")},
     "operator": set(REQUESTS),
     "dashboard": EVERYBODY,  # asks nothing in its own name
 }

@@ -43,7 +43,7 @@ THREADS = 4
 CHUNK = 1_000
 _HONEST = "aa:bb:cc:dd:ee:ff"
 _CALL_SECONDS = 30.0
-_HEALTH_SECONDS = 10.0
+_HEALTH_SECONDS = 15.0
 
 # What no status may hold: a stack, a path, a repr, a word of a library.
 _INSIDES = re.compile(
@@ -99,7 +99,9 @@ def targets(folder: Path) -> Iterator[Targets]:
     reflection = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"]
     standard = [health_pb2.DESCRIPTOR.services_by_name["Health"], reflection]
     storage_services = [storage_service_pb2.DESCRIPTOR.services_by_name["StorageService"], *standard]
-    proxy_services = [service for file in CONTRACTS for service in file.services_by_name.values()]
+    services = [service for file in CONTRACTS for service in file.services_by_name.values()]
+    destroying = [service for service in services if service.name == "KeysService"]
+    proxy_services = [service for service in services if service not in destroying]
     made = Made(folder)
     with ExitStack() as running:
         enter = running.enter_context
@@ -107,6 +109,7 @@ def targets(folder: Path) -> Iterator[Targets]:
         behind = enter(StorageProcess(f"sqlite:///{folder}/behind.db"))
         secret = enter(StorageProcess(f"sqlite:///{folder}/tls.db", certificates=made["storage"]))
         proxy, address = _proxy(running, folder, "proxy", "--storage-server", behind.address, "--insecure")
+        lost, lost_at = _proxy(running, folder, "lost-proxy", "--storage-server", thrown_away.address, "--insecure")
         shown = ["--certificates", str(made["proxy"]), "--storage-certificates", str(made["proxy-to-storage"])]
         guarded, guarded_at = _proxy(running, folder, "tls-proxy", "--storage-server", secret.address, *shown)
         cells = [cell() for _ in range(50)]
@@ -130,11 +133,12 @@ def targets(folder: Path) -> Iterator[Targets]:
             [
                 Target("storage", thrown_away.address, thrown_away.pid, storage_services, tls=False),
                 Target("proxy", address, proxy.pid, proxy_services, tls=False),
+                Target("proxy without records", lost_at, lost.pid, destroying, tls=False),
                 Target("storage over TLS", secret.address, secret.pid, [], tls=True),
                 Target("proxy over TLS", guarded_at, guarded.pid, [], tls=True),
             ],
             answers,
-            lambda: "\n".join([thrown_away.log, behind.log, secret.log, proxy.log, guarded.log]),
+            lambda: "\n".join([thrown_away.log, behind.log, secret.log, proxy.log, lost.log, guarded.log]),
         )
 
 

@@ -141,7 +141,7 @@ class Admission(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in
 
     @contextmanager
     def _watched(self, context: grpc.ServicerContext, gate: _Gate) -> Iterator[_Call]:
-        call = _Call(context, brief=gate.kind.seconds is not None)
+        call = _Call(context, gate.kind.seconds)
         with self._lock:
             self._running.add(call)
         try:
@@ -164,11 +164,10 @@ class Admission(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in
 
     def _watch(self) -> None:
         while not self._over.wait(_LOOK_EVERY_SECONDS):
-            before = time.monotonic() - self._stall_seconds
             with self._lock:
                 running = list(self._running)
             for call in running:
-                call.cancel_if_waiting_since(before)
+                call.cancel_if_stalled(self._stall_seconds)
 
 
 class _Gate:
@@ -192,17 +191,17 @@ class _Gate:
 class _Call:
     """A call that runs, and since when it waits for its caller."""
 
-    def __init__(self, context: grpc.ServicerContext, *, brief: bool) -> None:
-        """Takes the call's context, and whether its caller may not be idle."""
+    def __init__(self, context: grpc.ServicerContext, seconds: float | None) -> None:
+        """Takes the call's context, and how long it may take; None if its caller may be idle."""
         self._context = context
-        self._brief = brief
+        self._seconds = seconds
         self._since: float | None = None
 
     def request(self, messages: Iterator[bytes], handler: _Handler) -> object:
         """What the behaviour takes: the message of the call, or the stream of them."""
         parsed = _parsed(messages, cast(Callable[[bytes], object], handler.request_deserializer))
         if handler.request_streaming:
-            return self._in_time(parsed) if self._brief else parsed
+            return self._in_time(parsed) if self._seconds is not None else parsed
         for request in self._in_time(parsed):
             return request
         raise InvalidRequestError("expected one message, got none", field="message")
@@ -224,10 +223,10 @@ class _Call:
         finally:
             self._since = None
 
-    def cancel_if_waiting_since(self, before: float) -> None:
-        """Ends a call whose caller does not get on."""
-        since = self._since
-        if since is not None and since < before:
+    def cancel_if_stalled(self, most_seconds: float) -> None:
+        """Ends a call whose caller does not get on for so long, or for as long as the whole call may take."""
+        since, most = self._since, most_seconds if self._seconds is None else min(self._seconds, most_seconds)
+        if since is not None and time.monotonic() - since > most:
             self._context.cancel()  # type: ignore[no-untyped-call]
 
 

@@ -25,7 +25,7 @@ from privacyplease.storage.v1 import storage_service_pb2_grpc as rpc
 STALL_SECONDS = 60.0
 
 _WATCHES, _CHECKS, _DESCRIPTIONS, _REFLECTIONS = 16, 8, 4, 4
-_BRIEF_SECONDS = 10.0
+_BRIEF_SECONDS = 5.0
 
 SERVICE = pb.DESCRIPTOR.services_by_name["StorageService"].full_name
 

@@ -16,6 +16,7 @@ from privacyplease.proxy import requests
 from privacyplease.proxy.ahead import ahead
 from privacyplease.proxy.columns import ColumnType
 from privacyplease.proxy.dataset import Dataset
+from privacyplease.proxy.erasures import Erasures
 from privacyplease.proxy.errors import MalformedBatchError, StoppingError, StreamIdleError, TryLaterError
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.records import check
@@ -34,6 +35,18 @@ MOST_BYTES = 16 * 1024 * 1024
 BATCHES_AHEAD = 2
 
 
+class Streams(NamedTuple):
+    """When the proxy ends a stream.
+
+    Attributes:
+        stopping: Once it is set, streams end as soon as every batch that was read is acknowledged.
+        idle_seconds: So do streams on which nothing comes for so long.
+    """
+
+    stopping: threading.Event
+    idle_seconds: float
+
+
 class IngestService(pb_grpc.IngestServiceServicer):
     """Checks, seals and stores batches. While one is being stored the next is sealed."""
 
@@ -43,8 +56,8 @@ class IngestService(pb_grpc.IngestServiceServicer):
         sealing: Sealing,
         layouts: Layouts,
         storage: VerifiedStorage,
-        stopping: threading.Event,
-        idle_seconds: float,
+        erasures: Erasures,
+        streams: Streams,
     ) -> None:
         """Takes what it works with.
 
@@ -53,15 +66,15 @@ class IngestService(pb_grpc.IngestServiceServicer):
             sealing: Seals.
             layouts: Layouts of cells.
             storage: Stores.
-            stopping: Once it is set, streams end as soon as every batch that was read is acknowledged.
-            idle_seconds: So do streams on which nothing comes for so long.
+            erasures: Knows what was erased.
+            streams: When they end.
         """
         self._datasets = datasets
         self._sealing = sealing
         self._layouts = layouts
         self._storage = storage
-        self._stopping = stopping
-        self._idle_seconds = idle_seconds
+        self._erasures = erasures
+        self._stopping, self._idle_seconds = streams
 
     @streaming
     def Ingest(  # noqa: N802
@@ -93,14 +106,16 @@ class IngestService(pb_grpc.IngestServiceServicer):
             yield self._take(request, dataset)
 
     def _take(self, request: pb.IngestRequest, dataset: Dataset) -> _Taken:
-        records, rejections = check(_read(request, dataset), dataset)
-        cells = self._sealing.seal(records, dataset) if len(records) else ()
+        checked = check(_read(request, dataset), dataset)
+        with self._erasures.writing():
+            records, rejections = self._erasures.turn_away(checked, dataset)
+            append = self._storage.append(self._sealing.seal(records, dataset) if len(records) else ())
         acknowledgement = pb.IngestResponse(
             sequence=request.sequence,
             accepted=len(records),
             rejections=[pb.Rejection(row=row, field=field, reason=reason) for row, field, reason in rejections],
         )
-        return _Taken(acknowledgement, self._storage.append(cells))
+        return _Taken(acknowledgement, append)
 
 
 class _Batches:
