@@ -15,8 +15,11 @@ import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from privacyplease.proxy import logs
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.home import Home
+from privacyplease.proxy.logs import LogFormat
+from privacyplease.proxy.metrics import publish
 from privacyplease.proxy.predicate import MOST_TAGS
 from privacyplease.proxy.server import Proxy, Settings
 
@@ -31,8 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         0 after a graceful stop; 2 if a file or flag is wrong.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     flags = _parser().parse_args(arguments)
+    logs.configure(flags.log_format)
     if not flags.home and not flags.keyring:
         _parser().error("expected --home or --keyring")
     with TemporaryDirectory(prefix="privacyplease-proxy-") as scratch:
@@ -43,6 +46,7 @@ def _serve(flags: argparse.Namespace, home: Home) -> int:
     try:
         proxy = Proxy(_settings(flags, home))
         port = proxy.bind(flags.listen)
+        metrics = publish(proxy.metrics, flags.metrics) if flags.metrics else None
     except (ConfigurationError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -50,6 +54,8 @@ def _serve(flags: argparse.Namespace, home: Home) -> int:
     proxy.start()
     address = f"{flags.listen.rpartition(':')[0]}:{port}"
     _log.info("%s on %s", f"locked ({proxy.locked})" if proxy.locked else "serving", address)
+    if metrics and flags.metrics_address_file:
+        _announce(flags.metrics_address_file, metrics)
     if flags.address_file:
         _announce(flags.address_file, address)
     stopped.wait()
@@ -104,6 +110,11 @@ def _parser() -> argparse.ArgumentParser:
         default=0.0,
         metavar="S",
         help="for load balancers to see NOT_SERVING before calls are refused, when stopped",
+    )
+    parser.add_argument("--metrics", metavar="HOST:PORT", help="serve Prometheus metrics here, on loopback alone")
+    parser.add_argument("--metrics-address-file", type=Path, help="file to write the metrics' address to")
+    parser.add_argument(
+        "--log-format", type=LogFormat, choices=[*LogFormat], default=LogFormat.TEXT, help="how the log's lines look"
     )
     parser.add_argument("--most-tags", type=int, default=MOST_TAGS, help="tags that one question may touch")
     return parser

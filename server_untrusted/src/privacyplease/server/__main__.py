@@ -15,8 +15,11 @@ import threading
 from dataclasses import fields
 from pathlib import Path
 
+from privacyplease.server import logs
 from privacyplease.server.errors import ServerError
 from privacyplease.server.limits import Limits
+from privacyplease.server.logs import LogFormat
+from privacyplease.server.metrics import Metrics, publish
 from privacyplease.server.server import Load, build_server
 from privacyplease.server.storage_url import open_store
 
@@ -34,7 +37,7 @@ _log = logging.getLogger("privacyplease.server")
 def main(arguments: list[str] | None = None) -> int:
     """Runs the server until it is told to stop, and returns the exit code."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    logs.configure(options.log_format)
     try:
         _serve(options, _stop_signal())
     except ServerError as error:
@@ -48,10 +51,15 @@ def _serve(options: argparse.Namespace, stop: threading.Event) -> None:
     load = Load(**{field.name: getattr(options, field.name) for field in fields(Load)})
     store = open_store(options.storage, limits, connections=load.connections)
     try:
-        server = build_server(store, limits, load=load, certificates=options.certificates)
+        metrics = Metrics()
+        metrics.watch(store.connections)
+        server = build_server(store, limits, load=load, certificates=options.certificates, metrics=metrics)
         address = server.bind(options.listen)
+        if options.metrics:
+            _tell(publish(metrics, options.metrics), options.metrics_address_file)
         server.start()
-        _announce(address, store.describe().database, options.address_file)
+        _log.info("serving on %s, cells in %s", address, store.describe().database)
+        _tell(address, options.address_file)
         stop.wait()
         _log.info("stopping")
         server.stop(options.grace_seconds, options.lame_duck_seconds)
@@ -73,13 +81,12 @@ def _stop_signal() -> threading.Event:
     return stopped
 
 
-def _announce(address: str, database: str, address_file: Path | None) -> None:
-    _log.info("serving on %s, cells in %s", address, database)
-    if address_file is not None:
+def _tell(address: str, file: Path | None) -> None:
+    if file is not None:
         # Renamed into place: whoever waits for the file finds it whole or not at all.
-        partial = address_file.with_name(f"{address_file.name}.{os.getpid()}")
+        partial = file.with_name(f"{file.name}.{os.getpid()}")
         partial.write_text(f"{address}\n", encoding="utf-8")
-        partial.replace(address_file)
+        partial.replace(file)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -114,6 +121,11 @@ def _parser() -> argparse.ArgumentParser:
         type=_seconds,
         default=0.0,
         help="for load balancers to see NOT_SERVING before calls are refused, when stopped",
+    )
+    parser.add_argument("--metrics", metavar="HOST:PORT", help="serve Prometheus metrics here, on loopback alone")
+    parser.add_argument("--metrics-address-file", metavar="PATH", type=Path, help="write the metrics' HOST:PORT here")
+    parser.add_argument(
+        "--log-format", type=LogFormat, choices=[*LogFormat], default=LogFormat.TEXT, help="how the log's lines look"
     )
     for field in fields(Limits):
         flag = "--" + field.name.replace("_", "-")

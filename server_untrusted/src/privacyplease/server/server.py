@@ -11,11 +11,15 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from privacyplease.server import logs
 from privacyplease.server.admission import Admission, Kind
+from privacyplease.server.calls import Observed
 from privacyplease.server.credentials import is_loopback, server_credentials
 from privacyplease.server.errors import StartError
 from privacyplease.server.identity import ProxyAlone
 from privacyplease.server.limits import Limits
+from privacyplease.server.metered import MeteredStore
+from privacyplease.server.metrics import Metrics
 from privacyplease.server.service import StorageService
 from privacyplease.server.store import Store
 from privacyplease.storage.v1 import storage_service_pb2 as pb
@@ -57,7 +61,12 @@ class Load:
 
 
 def build_server(
-    store: Store, limits: Limits, *, load: Load | None = None, certificates: Path | None = None
+    store: Store,
+    limits: Limits,
+    *,
+    load: Load | None = None,
+    certificates: Path | None = None,
+    metrics: Metrics | None = None,
 ) -> StorageServer:
     """A server over a store, not yet bound to a port.
 
@@ -67,8 +76,11 @@ def build_server(
         limits: bounds of one call.
         load: how many calls run at the same time, and for how long.
         certificates: folder of its certificate (`credentials.py`); None for plaintext, on loopback alone.
+        metrics: what counts the calls and the cells; None if nobody asks.
     """
     admission = Admission(_kinds(load or Load()), STALL_SECONDS)
+    metrics = metrics or Metrics()
+    observed = Observed(metrics.called, logs.refused)
     server = grpc.server(
         ThreadPoolExecutor(max_workers=admission.threads, thread_name_prefix="call"),
         options=[
@@ -79,9 +91,9 @@ def build_server(
             # most. Calls that run are not cut off.
             ("grpc.max_connection_age_ms", 3_600_000),
         ],
-        interceptors=[ProxyAlone(), admission] if certificates else [admission],
+        interceptors=[observed, ProxyAlone(), admission] if certificates else [observed, admission],
     )
-    rpc.add_StorageServiceServicer_to_server(StorageService(store, limits), server)
+    rpc.add_StorageServiceServicer_to_server(StorageService(MeteredStore(store, metrics), limits), server)
     return StorageServer(server, admission, certificates)
 
 

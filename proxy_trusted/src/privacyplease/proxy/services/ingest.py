@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeAlias
 
 import grpc
 import pyarrow as pa
@@ -34,6 +34,9 @@ MOST_BYTES = 16 * 1024 * 1024
 # sender that waits for acknowledgements before it goes on is not held up.
 BATCHES_AHEAD = 2
 
+# Is told how many records of a batch that is now durable were accepted, and how many rejected.
+BatchObserver: TypeAlias = Callable[[int, int], None]
+
 
 class Streams(NamedTuple):
     """When the proxy ends a stream.
@@ -58,6 +61,7 @@ class IngestService(pb_grpc.IngestServiceServicer):
         storage: VerifiedStorage,
         erasures: Erasures,
         streams: Streams,
+        *observers: BatchObserver,
     ) -> None:
         """Takes what it works with.
 
@@ -68,6 +72,7 @@ class IngestService(pb_grpc.IngestServiceServicer):
             storage: Stores.
             erasures: Knows what was erased.
             streams: When they end.
+            observers: Are told of each batch.
         """
         self._datasets = datasets
         self._sealing = sealing
@@ -75,6 +80,7 @@ class IngestService(pb_grpc.IngestServiceServicer):
         self._storage = storage
         self._erasures = erasures
         self._stopping, self._idle_seconds = streams
+        self._observers = observers
 
     @streaming
     def Ingest(  # noqa: N802
@@ -84,6 +90,8 @@ class IngestService(pb_grpc.IngestServiceServicer):
         batches = _Batches(request_iterator)
         for taken in ahead(self._take_all(batches), BATCHES_AHEAD, lambda: self._end(batches)):
             taken.append.wait()
+            for observer in self._observers:
+                observer(taken.acknowledgement.accepted, len(taken.acknowledgement.rejections))
             yield taken.acknowledgement
 
     def _end(self, batches: _Batches) -> TryLaterError | None:
