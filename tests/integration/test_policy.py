@@ -47,6 +47,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "KeysService/DestroyEpochs": {"dataset": "wifi", "before": {"seconds": 0}, "dry_run": True},
     "KeysService/ExportKeyring": {"passphrase": "partner", **WHEN},
     "KeysService/ListKeys": {},
+    "KeysService/RotateEpoch": {"dataset": "wifi", "containing": WHEN["interval"].start},
     "KeysService/RotateMaster": {"passphrase": "another"},
     "OccupancyService/Count": WHEN,
     "OccupancyService/CountByPlace": WHEN,

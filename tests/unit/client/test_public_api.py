@@ -39,6 +39,7 @@ FROZEN = {
     "PrivacyPleaseError",
     "Records",
     "Rejection",
+    "Renewed",
     "Series",
     "Session",
     "Sessions",

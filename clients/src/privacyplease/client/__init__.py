@@ -27,7 +27,7 @@ from privacyplease.client.blocking import Client
 from privacyplease.client.catalogue import Access, Answers, Column, Dataset, Index, Keyring, Policy, Status, Storage
 from privacyplease.client.errors import PrivacyPleaseError
 from privacyplease.client.ingestion import Ack, IngestSummary, Rejection
-from privacyplease.client.keys import DatasetKeys, Destroyed, Epoch, EpochState, ExportedKeyring, Keys
+from privacyplease.client.keys import DatasetKeys, Destroyed, Epoch, EpochState, ExportedKeyring, Keys, Renewed
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCount, PlaceCounts, Series, Step
 from privacyplease.client.presence import Presence, Session, Sessions
 from privacyplease.client.records import AsyncRecords, Records
@@ -71,6 +71,7 @@ __all__ = [
     "PrivacyPleaseError",
     "Records",
     "Rejection",
+    "Renewed",
     "Series",
     "Session",
     "Sessions",

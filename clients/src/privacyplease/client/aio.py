@@ -19,7 +19,7 @@ from privacyplease.client._internal.statuses import translated
 from privacyplease.client._internal.timeouts import QUERY_S, STALL_S
 from privacyplease.client.catalogue import Access, Dataset, Status
 from privacyplease.client.ingestion import Ack
-from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys
+from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys, Renewed
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts
 from privacyplease.client.presence import Presence
 from privacyplease.client.records import AsyncRecords
@@ -214,6 +214,11 @@ class AsyncClient:
         """As `Client.rotate_master`."""
         request = RotateMasterRequest(master_key=master_key, passphrase=passphrase)
         return (await self._answer(self._on(KeysServiceStub).RotateMaster, request)).keys
+
+    async def rotate_epoch(self, dataset: str, containing: datetime) -> Renewed:
+        """As `Client.rotate_epoch`."""
+        request = life_of_keys.rotate_epoch(dataset, containing)
+        return life_of_keys.renewed(await self._answer(self._on(KeysServiceStub).RotateEpoch, request))
 
     async def export_keyring(
         self, start: datetime, end: datetime, *, passphrase: str, dataset: str = "wifi", index: str = "place"

@@ -18,7 +18,7 @@ from privacyplease.client._internal.statuses import translated
 from privacyplease.client._internal.timeouts import QUERY_S, STALL_S
 from privacyplease.client.catalogue import Access, Dataset, Status
 from privacyplease.client.ingestion import Ack
-from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys
+from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys, Renewed
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts
 from privacyplease.client.presence import Presence
 from privacyplease.client.records import Records
@@ -275,6 +275,18 @@ class Client:
         """
         request = RotateMasterRequest(master_key=master_key, passphrase=passphrase)
         return (self._answer(self._on(KeysServiceStub).RotateMaster, request)).keys
+
+    def rotate_epoch(self, dataset: str, containing: datetime) -> Renewed:
+        """Renews the key of one period: its records are sealed again, and the old key is destroyed.
+
+        Answers stay right meanwhile. If it is cut short, by a crash or a timeout, the proxy finishes it.
+
+        Args:
+            dataset: The data set.
+            containing: An instant in the period.
+        """
+        request = life_of_keys.rotate_epoch(dataset, containing)
+        return life_of_keys.renewed(self._answer(self._on(KeysServiceStub).RotateEpoch, request))
 
     def export_keyring(
         self, start: datetime, end: datetime, *, passphrase: str, dataset: str = "wifi", index: str = "place"

@@ -30,6 +30,7 @@ from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.letters import Letters
 from privacyplease.proxy.predicate import MOST_TAGS
+from privacyplease.proxy.renewing import Renewing
 from privacyplease.proxy.rotation import Rotation, described_by, folder_in_force
 from privacyplease.proxy.rpc import status
 from privacyplease.proxy.sealing import Sealing
@@ -208,10 +209,12 @@ class Proxy:
         search = Search(verified, keyring, layouts, extents, settings.most_tags)
         erasures = Erasures(store)
         erasing = Erasing(datasets, keyring, extents, storage, ledger, erasures, search.questions)
-        self._retention = Retention(datasets, erasing)
+        renewing = Renewing(datasets, keyring, layouts, extents, verified, erasing)
+        self._retention = Retention(datasets, erasing, renewing.finish)
         ingest = IngestService(datasets, Sealing(keyring, layouts, extents), layouts, verified, erasures)
         exporting = Exporting(keyring, layouts, extents, verified)
-        keys = KeysService(datasets, keyring, erasures, erasing, Rotation(home, store, keyring), exporting)
+        rotation = Rotation(home, store, keyring)
+        keys = KeysService(datasets, keyring, erasures, erasing, rotation, exporting, renewing)
 
         def register(server: grpc.Server) -> None:
             access_service_pb2_grpc.add_AccessServiceServicer_to_server(AccessService(access), server)
