@@ -31,6 +31,7 @@ EPOCH = 665
 FIRST = EPOCH * WIDTH  # 2024-08-14
 SECOND = FIRST + WIDTH
 WIFI = load()["wifi"]
+STEP = 53 * 3_600_000
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def filled(proxy: Proxied) -> Proxied:
 
 
 def ingest(proxy: Proxied, offset: int) -> None:
-    starts = range(FIRST + offset, SECOND + WIDTH, 17 * 3_600_000)
+    starts = range(FIRST + offset, SECOND + WIDTH, STEP)
     proxy.ingest("wifi", [visit(at, n % 40, f"ap-{n % 3}", hours=1 + 30 * (n % 9 == 0)) for n, at in enumerate(starts)])
 
 
@@ -86,12 +87,9 @@ def test_a_renewed_key_changes_no_answer_and_leaves_nothing_of_the_old_one(fille
             )
         ]
     done = renew(filled)
-    assert (done.epoch.start.ToMilliseconds(), done.epoch.state, done.epoch.renewals) == (
-        FIRST,
-        pb.EPOCH_STATE_IN_USE,
-        1,
-    )
-    assert done.records == 2 * sum(FIRST <= at < SECOND for at in range(FIRST, SECOND + WIDTH, 17 * 3_600_000))
+    renewed = done.epoch
+    assert (renewed.start.ToMilliseconds(), renewed.state, renewed.renewals) == (FIRST, pb.EPOCH_STATE_IN_USE, 1)
+    assert done.records == 2 * sum(FIRST <= at < SECOND for at in range(FIRST, SECOND + WIDTH, STEP))
     assert everything(filled) == before
     assert list(Storage.connect(storage.address).select(old_tags)) == []
     assert cells(storage) == number

@@ -20,8 +20,8 @@ import numpy.typing as npt
 
 Millis = npt.NDArray[np.int64]
 
-# The keys of an epoch may be renewed. The n-th generation of them goes by the number epoch + n · 2^24 wherever an epoch's
-# number says whose key something is under: epochs of a day, until 9999, are fewer.
+# The keys of an epoch may be renewed. The n-th generation of them goes by the number epoch + n · 2^24 wherever an
+# epoch's number says whose key something is under: epochs of a day, until 9999, are fewer.
 GENERATION = 1 << 24
 
 GROWTH = 8  # each level's buckets are eight times as wide as those below

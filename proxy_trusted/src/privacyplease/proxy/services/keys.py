@@ -133,10 +133,8 @@ class KeysService(pb_grpc.KeysServiceServicer):
 
     def _list(self, dataset: Dataset) -> pb.DatasetKeys:
         width = dataset.timeline.epoch
-        made = {
-            number % GENERATION: (number // GENERATION, at)
-            for number, at in sorted(self._keyring.made(dataset.name).items())
-        }
+        numbers = sorted(self._keyring.made(dataset.name).items())  # of several keys of an epoch, the newest stays
+        made = {number % GENERATION: (number // GENERATION, at) for number, at in numbers}
         erased = {erasure.epoch: erasure for erasure in self._erasures.of(dataset.name)}
         listed = []
         for epoch in sorted({*made, *erased}):
