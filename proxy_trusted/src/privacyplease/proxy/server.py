@@ -13,10 +13,12 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
-from privacyplease.proxy import counting_only, dataset, trusted_store
+from privacyplease.proxy import counting_only, dataset, logs, trusted_store
 from privacyplease.proxy.access.guard import Access, Guard
 from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.access.rates import Rates
+from privacyplease.proxy.activity import Activity
+from privacyplease.proxy.calls import Observed, methods
 from privacyplease.proxy.credentials import require_loopback, server_credentials
 from privacyplease.proxy.erasing import Erasing, Retention
 from privacyplease.proxy.erasures import Erasures
@@ -29,6 +31,7 @@ from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.letters import Letters
+from privacyplease.proxy.metrics import Metrics, answers_of, ledger_of
 from privacyplease.proxy.predicate import MOST_TAGS
 from privacyplease.proxy.renewing import Renewing
 from privacyplease.proxy.rotation import Rotation, described_by, folder_in_force
@@ -84,6 +87,7 @@ CONTRACTS = (
     verification_service_pb2.DESCRIPTOR,
 )
 SERVICES = tuple(name for contract in CONTRACTS for name in (s.full_name for s in contract.services_by_name.values()))
+METHODS = methods(CONTRACTS)
 
 # What is left of them to a proxy on an exported keyring.
 COUNTING = frozenset(s.full_name for s in occupancy_service_pb2.DESCRIPTOR.services_by_name.values())
@@ -139,6 +143,7 @@ class Proxy:
         """
         self._health = health.HealthServicer()
         self.locked: KeyringError | None = None
+        self.metrics, self._activity = Metrics(METHODS.values()), Activity()
         self._certificates = settings.certificates
         self._retention: Retention | None = None
         datasets = dataset.load(settings.home.datasets)
@@ -151,13 +156,17 @@ class Proxy:
                 register = self._services(settings, datasets, policies, access)
         except KeyringError as error:
             self.locked = error
-        interceptors: list[grpc.ServerInterceptor[Any, Any]] = [Identified()] if self._certificates else []
+        observed = Observed(METHODS, self.metrics.called, self._activity.called, logs.refused)
+        interceptors: list[grpc.ServerInterceptor[Any, Any]] = [observed]
+        if self._certificates:
+            interceptors.append(Identified())
         if self.locked:
             interceptors.append(_Locked(self.locked))
         else:
             if settings.keyring:
                 interceptors.append(_Locked(NotExportedError(COUNTS_ALONE), besides=COUNTING))
             interceptors.append(Guard(access))
+        self.metrics.locked.set(self.locked is not None)
         self.grpc = grpc.server(ThreadPoolExecutor(settings.workers), interceptors=interceptors, options=_OPTIONS)
         if not self.locked:
             register(self.grpc)
@@ -203,22 +212,25 @@ class Proxy:
         store = trusted_store.open_store(home.trusted_store)
         keyring, layouts, extents = Keyring(store, master, folder), Layouts(store), Extents(store)
         layouts.check(datasets)
-        storage = Storage.connect(settings.storage, settings.storage_certificates)
+        storage = Storage.connect(settings.storage, settings.storage_certificates, self.metrics)
         ledger = Ledger(store, keyring)
         verified = VerifiedStorage(storage, ledger)
+        self.metrics.watch(lambda: ledger_of(ledger))
+        self.metrics.watch(lambda: answers_of(verified.answers))
         search = Search(verified, keyring, layouts, extents, settings.most_tags)
         erasures = Erasures(store)
         erasing = Erasing(datasets, keyring, extents, storage, ledger, erasures, search.questions)
         renewing = Renewing(datasets, keyring, layouts, extents, verified, erasing)
         self._retention = Retention(datasets, erasing, renewing.finish)
-        ingest = IngestService(datasets, Sealing(keyring, layouts, extents), layouts, verified, erasures)
+        sealing, batches = Sealing(keyring, layouts, extents), (self.metrics.ingested, self._activity.ingested)
+        ingest = IngestService(datasets, sealing, layouts, verified, erasures, *batches)
         exporting = Exporting(keyring, layouts, extents, verified)
         rotation = Rotation(home, store, keyring)
         keys = KeysService(datasets, keyring, erasures, erasing, rotation, exporting, renewing)
 
         def register(server: grpc.Server) -> None:
             access_service_pb2_grpc.add_AccessServiceServicer_to_server(AccessService(access), server)
-            admin = AdminService(datasets, keyring, storage, verified.answers, policies)
+            admin = AdminService(datasets, keyring, storage, verified.answers, policies, ledger, self._activity)
             admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
             ingest_service_pb2_grpc.add_IngestServiceServicer_to_server(ingest, server)
             keys_service_pb2_grpc.add_KeysServiceServicer_to_server(keys, server)
@@ -235,10 +247,9 @@ class Proxy:
 
         return register
 
-    @staticmethod
-    def _counting(settings: Settings, keyring: Path) -> Callable[[grpc.Server], None]:
+    def _counting(self, settings: Settings, keyring: Path) -> Callable[[grpc.Server], None]:
         """The one service that an exported keyring is good for."""
-        storage = Storage.connect(settings.storage, settings.storage_certificates)
+        storage = Storage.connect(settings.storage, settings.storage_certificates, self.metrics)
         search = counting_only.over(keyring, settings.passphrase, storage, settings.most_tags)
         occupancy = OccupancyService({search.dataset.name: search.dataset}, search)
 
