@@ -18,9 +18,12 @@ from grpc_status import rpc_status
 
 from privacyplease.client import Client, errors
 from privacyplease.proxy import identity
+from privacyplease.proxy import trusted_store
 from privacyplease.proxy.access.rules import OPEN, RULES
 from privacyplease.proxy.authority import Subject
+from privacyplease.proxy.dataset import load
 from privacyplease.proxy.home import Home
+from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.server import CONTRACTS, Proxy, Settings
 from privacyplease.proxy.v1.ingest_service_pb2 import IngestRequest
 from privacyplease.proxy.v1.ingest_service_pb2_grpc import IngestServiceStub
@@ -118,6 +121,9 @@ def home(made: Made) -> Home:
     home = Home(made.folder / "home")
     home.path.mkdir()
     home.policy.write_text(POLICY)
+    master = home.master_key(None)
+    keyring = Keyring(trusted_store.open_store(home.trusted_store), master)
+    keyring.ensure("wifi", START // load()["wifi"].timeline.epoch)  # for RotateEpoch
     return home
 
 
