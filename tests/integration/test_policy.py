@@ -17,8 +17,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from privacyplease.client import Client, errors
-from privacyplease.proxy import identity
-from privacyplease.proxy import trusted_store
+from privacyplease.proxy import identity, trusted_store
 from privacyplease.proxy.access.rules import OPEN, RULES
 from privacyplease.proxy.authority import Subject
 from privacyplease.proxy.dataset import load

@@ -91,6 +91,10 @@ class Erasing:
         """The numbers of an epoch's keys that are not erased nor about to be, ascending."""
         return [number for number in self._erasures.live(dataset.name) if number % GENERATION == epoch]
 
+    def require_alone(self) -> None:
+        """As `Erasures.require_alone`."""
+        self._erasures.require_alone()
+
     def settle(self) -> None:
         """Returns when what was let in before is on the server."""
         self._erasures.settle()

@@ -13,14 +13,15 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 from sqlalchemy import Engine, delete, select, text, update
-from sqlalchemy.dialects.sqlite import insert
 
 from privacyplease.proxy import trusted_store
 from privacyplease.proxy.dataset import Dataset
+from privacyplease.proxy.errors import InvalidRequestError
 from privacyplease.proxy.letters import letters_of
 from privacyplease.proxy.records import Checked, Rejection, spans
 from privacyplease.proxy.timeline import GENERATION
 from privacyplease.proxy.turnstile import Turnstile
+from privacyplease.proxy.upsert import inserted_once
 
 ERASED = "expected a time in a period that was not erased"
 
@@ -46,8 +47,10 @@ class Erasures:
     was erased after its records went under a new one is not erased.
     """
 
-    def __init__(self, store: Engine) -> None:
+    def __init__(self, store: Engine, *, alone: bool = True) -> None:
+        """Stands on a store; `alone` says that no other proxy does, which may hold keys and batches of an epoch."""
         self._store = store
+        self._alone = alone
         self._lock = threading.Lock()
         self._batches = Turnstile()
         self._known = {(erasure.dataset, erasure.epoch): erasure for erasure in self._load()}
@@ -70,6 +73,17 @@ class Erasures:
         with self._lock:
             return sorted(number for number in stored if (dataset, number) not in self._known)
 
+    def require_alone(self) -> None:
+        """Passes if no other proxy stands on the store.
+
+        Raises:
+            InvalidRequestError: Others may share it.
+        """
+        if not self._alone:
+            raise InvalidRequestError(
+                "expected a trusted store of this proxy alone: others would not know of an erasure"
+            )
+
     def settle(self) -> None:
         """Returns when no batch is being written that was let in before."""
         self._batches.clear()
@@ -80,10 +94,15 @@ class Erasures:
             return [erasure for erasure in self._known.values() if erasure.erased_at is None]
 
     def resolve(self, dataset: str, epoch: int) -> None:
-        """Puts an epoch out of reach, durably. Returns when no batch is being written that was let in before."""
-        row = insert(trusted_store.erasures).values(dataset=dataset, epoch=epoch).on_conflict_do_nothing()
-        with self._store.begin() as connection:
-            connection.execute(row)
+        """Puts an epoch out of reach, durably. Returns when no batch is being written that was let in before.
+
+        Raises:
+            InvalidRequestError: Other proxies may share the store. Nothing has changed.
+        """
+        self.require_alone()
+        row = {"dataset": dataset, "epoch": epoch}
+        with trusted_store.writing(self._store) as connection:
+            connection.execute(inserted_once(self._store.dialect, trusted_store.erasures), row)
         with self._lock:
             self._known.setdefault((dataset, epoch), Erasure(dataset, epoch, None))
         self._batches.clear()

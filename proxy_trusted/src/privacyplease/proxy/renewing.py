@@ -64,11 +64,12 @@ class Renewing:
             How many records were sealed again, counted once for each index.
 
         Raises:
-            InvalidRequestError: The epoch has no key, or was destroyed.
+            InvalidRequestError: The epoch has no key, or was destroyed; or other proxies may share the trusted store.
             KeyringError: The old key does not open.
             UntrustedAnswerError: The server withholds or changed what is to be sealed again. Both keys stay.
             StorageError: The server is away. Both keys stay; `finish` does the rest.
         """
+        self._erasing.require_alone()
         with self._lock:
             live = self._erasing.live(dataset, epoch)
             if not live:
