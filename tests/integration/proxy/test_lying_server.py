@@ -53,7 +53,13 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "StationsService.Availability": {"contract": "lund", **WHEN, **STEP},
 }
 WITHOUT_CELLS = {"AdminService.GetStatus", "QueryService.ListDatasets", "IngestService.Ingest"}
-WITHOUT_CELLS |= {"AccessService.WhoAmI", "DeadLetterService.Seal", "DeadLetterService.Open"}
+WITHOUT_CELLS |= {
+    "AccessService.WhoAmI",
+    "AuditService.ListEntries",
+    "AuditService.VerifyLog",
+    "DeadLetterService.Seal",
+    "DeadLetterService.Open",
+}
 METHODS = {
     f"{service.name}.{method.name}": method
     for contract in CONTRACTS

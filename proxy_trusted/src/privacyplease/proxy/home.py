@@ -7,6 +7,7 @@
     ├── passphrase      only where nobody gave one: made on first use, for its owner's eyes alone
     ├── trusted.db      wrapped data keys and what else must outlive the process
     ├── policy.toml     who may ask what, made on first use
+    ├── audit/          who asked what (`audit/`)
     └── datasets/       definitions of data sets, besides those that ship
 """
 
@@ -35,6 +36,11 @@ class Home:
     def policy(self) -> Path:
         """Who may ask what."""
         return self.path / "policy.toml"
+
+    @property
+    def audit(self) -> Path:
+        """The audit log's folder."""
+        return self.path / "audit"
 
     @property
     def datasets(self) -> Path:

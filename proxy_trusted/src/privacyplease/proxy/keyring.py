@@ -12,7 +12,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.dialects.sqlite import insert
 
 from privacyplease.proxy.errors import KeyUnavailableError
-from privacyplease.proxy.keys import IndexKeys, Key, context
+from privacyplease.proxy.keys import IndexKeys, Key, context, expand
 from privacyplease.proxy.masterkey import MasterKey
 from privacyplease.proxy.trusted_store import data_keys
 
@@ -56,6 +56,15 @@ class Keyring:
             if name not in self._derived:
                 self._derived[name] = IndexKeys.derive(self._open(dataset, epoch), dataset, index)
             return self._derived[name]
+
+    def derived(self, owner: str, epoch: int, label: bytes) -> Key:
+        """A key for one purpose, of an owner that is no index.
+
+        Raises:
+            KeyUnavailableError: As `keys`.
+        """
+        with self._lock:
+            return expand(self._open(owner, epoch), label, owner)
 
     def _open(self, dataset: str, epoch: int) -> Key:
         if (dataset, epoch) not in self._opened:

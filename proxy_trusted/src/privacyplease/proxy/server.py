@@ -17,6 +17,8 @@ from privacyplease.proxy import dataset, trusted_store
 from privacyplease.proxy.access.guard import Access, Guard
 from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.access.rates import Rates
+from privacyplease.proxy.access.recorder import Recorder
+from privacyplease.proxy.audit.log import AuditLog
 from privacyplease.proxy.credentials import require_loopback, server_credentials
 from privacyplease.proxy.errors import KeyringError
 from privacyplease.proxy.extents import Extents
@@ -32,6 +34,7 @@ from privacyplease.proxy.sealing import Sealing
 from privacyplease.proxy.search import Search
 from privacyplease.proxy.services.access import AccessService
 from privacyplease.proxy.services.admin import AdminService
+from privacyplease.proxy.services.audit import AuditService
 from privacyplease.proxy.services.ingest import IngestService
 from privacyplease.proxy.services.letters import DeadLetterService
 from privacyplease.proxy.services.occupancy import OccupancyService
@@ -44,6 +47,8 @@ from privacyplease.proxy.v1 import (
     access_service_pb2_grpc,
     admin_service_pb2,
     admin_service_pb2_grpc,
+    audit_service_pb2,
+    audit_service_pb2_grpc,
     dead_letter_service_pb2,
     dead_letter_service_pb2_grpc,
     ingest_service_pb2,
@@ -62,6 +67,7 @@ from privacyplease.proxy.verified import VerifiedStorage
 CONTRACTS = (
     access_service_pb2.DESCRIPTOR,
     admin_service_pb2.DESCRIPTOR,
+    audit_service_pb2.DESCRIPTOR,
     dead_letter_service_pb2.DESCRIPTOR,
     ingest_service_pb2.DESCRIPTOR,
     occupancy_service_pb2.DESCRIPTOR,
@@ -121,13 +127,11 @@ class Proxy:
         self._certificates = settings.certificates
         datasets = dataset.load(settings.home.datasets)
         policies = PolicyFile(settings.home.policy, datasets)
-        access = Access(policies, datasets, Rates(), plaintext=self._certificates is None)
         try:
-            register = self._services(settings, datasets, policies, access)
+            register, guards = self._services(settings, datasets, policies)
         except KeyringError as error:
-            self.locked = error
-        interceptors: list[grpc.ServerInterceptor[Any, Any]] = [Identified()] if self._certificates else []
-        interceptors.append(_Locked(self.locked) if self.locked else Guard(access))
+            self.locked, guards = error, [Identified(), _Locked(error)]
+        interceptors = guards if self._certificates else guards[1:]  # plaintext shows no identity
         self.grpc = grpc.server(ThreadPoolExecutor(settings.workers), interceptors=interceptors, options=_OPTIONS)
         if not self.locked:
             register(self.grpc)
@@ -161,12 +165,18 @@ class Proxy:
         self.grpc.stop(grace).wait()
 
     def _services(
-        self, settings: Settings, datasets: dict[str, dataset.Dataset], policies: PolicyFile, access: Access
-    ) -> Callable[[grpc.Server], None]:
+        self, settings: Settings, datasets: dict[str, dataset.Dataset], policies: PolicyFile
+    ) -> tuple[Callable[[grpc.Server], None], list[grpc.ServerInterceptor[Any, Any]]]:
+        """What registers all services, and what stands before them: who calls, and whether they may."""
         master = settings.home.master_key(settings.passphrase)
         store = trusted_store.open_store(settings.home.trusted_store)
         keyring, layouts, extents = Keyring(store, master), Layouts(store), Extents(store)
         layouts.check(datasets)
+        access = Access(policies, datasets, Rates(), plaintext=self._certificates is None)
+        # The anchor may lag behind the log after a loss of power, so its commits need not wait for the disk.
+        anchors = trusted_store.open_store(settings.home.trusted_store, durable=False)
+        log = AuditLog(settings.home.audit, anchors, keyring)
+        recorder = Recorder(log)
         storage = Storage.connect(settings.storage, settings.storage_certificates)
         verified = VerifiedStorage(storage, Ledger(store, keyring))
         search = Search(verified, keyring, layouts, extents, settings.most_tags)
@@ -176,6 +186,7 @@ class Proxy:
             access_service_pb2_grpc.add_AccessServiceServicer_to_server(AccessService(access), server)
             admin = AdminService(datasets, keyring, storage, policies)
             admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
+            audit_service_pb2_grpc.add_AuditServiceServicer_to_server(AuditService(log), server)
             ingest_service_pb2_grpc.add_IngestServiceServicer_to_server(ingest, server)
             occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(
                 OccupancyService(datasets, search), server
@@ -186,7 +197,7 @@ class Proxy:
             letters = DeadLetterService(datasets, Letters(keyring))
             dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(letters, server)
 
-        return register
+        return register, [Identified(recorder.unknown), Guard(access, recorder)]
 
 
 class _Locked(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
