@@ -62,6 +62,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "StationsService/Availability": {"contract": "lund", **WHEN, **STEP},
     "StationsService/ListHistory": {"station": "lund/1", **WHEN},
     "StationsService/ListLatest": {"contract": "lund"},
+    "VerificationService/Verify": {},
 }
 EVERYBODY = {"AccessService/WhoAmI"}
 ANY_ROLE = {*EVERYBODY, "QueryService/ListDatasets"}
@@ -81,6 +82,7 @@ ALLOWED: dict[str, set[str]] = {
         "AuditService/ListEntries",
         "AuditService/VerifyLog",
         "DeadLetterService/Open",
+        "VerificationService/Verify",
     },
     "operator": set(REQUESTS),
     "dashboard": EVERYBODY,  # asks nothing in its own name

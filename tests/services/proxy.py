@@ -30,6 +30,7 @@ from privacyplease.proxy.v1 import (
     query_service_pb2_grpc,
     stations_service_pb2_grpc,
     types_pb2,
+    verification_service_pb2_grpc,
 )
 from tests.services.cells import channel_to
 
@@ -49,6 +50,7 @@ class Proxied(NamedTuple):
     queries: query_service_pb2_grpc.QueryServiceStub
     stations: stations_service_pb2_grpc.StationsServiceStub
     letters: dead_letter_service_pb2_grpc.DeadLetterServiceStub
+    verification: verification_service_pb2_grpc.VerificationServiceStub
 
     def ingest(
         self, dataset: str, *batches: pa.Table | Sequence[dict[str, Any]]
@@ -95,6 +97,7 @@ def proxying(
                 query_service_pb2_grpc.QueryServiceStub(channel),
                 stations_service_pb2_grpc.StationsServiceStub(channel),
                 dead_letter_service_pb2_grpc.DeadLetterServiceStub(channel),
+                verification_service_pb2_grpc.VerificationServiceStub(channel),
             )
     finally:
         proxy.stop(0)

@@ -12,13 +12,17 @@ import privacyplease.client as sdk
 FROZEN = {
     "Access",
     "Ack",
+    "Answers",
     "AsyncClient",
     "AsyncRecords",
+    "AuditEntry",
+    "AuditVerdict",
     "Availability",
     "AvailabilityStep",
     "Client",
     "Column",
     "Dataset",
+    "Finding",
     "Index",
     "IngestSummary",
     "Keyring",
@@ -41,8 +45,22 @@ FROZEN = {
     "Status",
     "Step",
     "Storage",
+    "Verification",
+    "VerificationProgress",
 }
-PUBLIC_MODULES = {"aio", "blocking", "catalogue", "errors", "ingestion", "occupancy", "presence", "records", "stations"}
+PUBLIC_MODULES = {
+    "aio",
+    "audit",
+    "blocking",
+    "catalogue",
+    "errors",
+    "ingestion",
+    "occupancy",
+    "presence",
+    "records",
+    "stations",
+}
+PUBLIC_MODULES |= {"verification"}
 
 
 def test_the_public_names_change_only_on_purpose() -> None:

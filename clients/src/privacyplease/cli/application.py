@@ -15,16 +15,19 @@ from typer.core import TyperGroup
 
 from privacyplease.cli import exits, screen
 from privacyplease.cli.commands import (
+    audit,
     certs,
     count,
     down,
     occupancy,
     places,
+    plan,
     presence,
     query,
     stations,
     status,
     up,
+    verify,
     whoami,
 )
 from privacyplease.cli.failures import failure_of
@@ -136,7 +139,22 @@ def _add_plugin(plugin: EntryPoint) -> None:
         app.command(plugin.name)(command)
 
 
-for _command in (presence, count, occupancy, places, stations, query, up, status, down, certs, whoami):
+for _command in (
+    presence,
+    count,
+    occupancy,
+    places,
+    stations,
+    query,
+    up,
+    status,
+    verify,
+    down,
+    certs,
+    whoami,
+    audit,
+    plan,
+):
     _command.register(app)
 for _plugin in sorted(entry_points(group=PLUGINS), key=lambda plugin: plugin.name):
     _add_plugin(_plugin)

@@ -23,8 +23,9 @@ Intervals are closed and times have a zone:
 """
 
 from privacyplease.client.aio import AsyncClient
+from privacyplease.client.audit import AuditEntry, AuditVerdict
 from privacyplease.client.blocking import Client
-from privacyplease.client.catalogue import Access, Column, Dataset, Index, Keyring, Policy, Status, Storage
+from privacyplease.client.catalogue import Access, Answers, Column, Dataset, Index, Keyring, Policy, Status, Storage
 from privacyplease.client.errors import PrivacyPleaseError
 from privacyplease.client.ingestion import Ack, IngestSummary, Rejection
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCount, PlaceCounts, Series, Step
@@ -38,17 +39,22 @@ from privacyplease.client.stations import (
     StationStates,
     Statistics,
 )
+from privacyplease.client.verification import Finding, Verification, VerificationProgress
 
 __all__ = [
     "Access",
     "Ack",
+    "Answers",
     "AsyncClient",
     "AsyncRecords",
+    "AuditEntry",
+    "AuditVerdict",
     "Availability",
     "AvailabilityStep",
     "Client",
     "Column",
     "Dataset",
+    "Finding",
     "Index",
     "IngestSummary",
     "Keyring",
@@ -71,4 +77,6 @@ __all__ = [
     "Status",
     "Step",
     "Storage",
+    "Verification",
+    "VerificationProgress",
 ]

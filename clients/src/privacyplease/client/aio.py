@@ -16,16 +16,20 @@ from privacyplease.client._internal.link import link_async, link_blocking
 from privacyplease.client._internal.patience import Retry, for_a_minute
 from privacyplease.client._internal.statuses import translated
 from privacyplease.client._internal.timeouts import QUERY_S, STALL_S
+from privacyplease.client.audit import AuditEntry, AuditVerdict
 from privacyplease.client.catalogue import Access, Dataset, Status
 from privacyplease.client.ingestion import Ack
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts
 from privacyplease.client.presence import Presence
 from privacyplease.client.records import AsyncRecords
 from privacyplease.client.stations import Availability, StationStates
+from privacyplease.client.verification import Verification, VerificationProgress
 from privacyplease.proxy.v1.access_service_pb2 import WhoAmIRequest
 from privacyplease.proxy.v1.access_service_pb2_grpc import AccessServiceStub
 from privacyplease.proxy.v1.admin_service_pb2 import GetStatusRequest
 from privacyplease.proxy.v1.admin_service_pb2_grpc import AdminServiceStub
+from privacyplease.proxy.v1.audit_service_pb2 import VerifyLogRequest
+from privacyplease.proxy.v1.audit_service_pb2_grpc import AuditServiceStub
 from privacyplease.proxy.v1.dead_letter_service_pb2_grpc import DeadLetterServiceStub
 from privacyplease.proxy.v1.ingest_service_pb2_grpc import IngestServiceStub
 from privacyplease.proxy.v1.occupancy_service_pb2_grpc import OccupancyServiceStub
@@ -33,6 +37,7 @@ from privacyplease.proxy.v1.presence_service_pb2_grpc import PresenceServiceStub
 from privacyplease.proxy.v1.query_service_pb2 import ListDatasetsRequest, QueryRequest, QueryResponse
 from privacyplease.proxy.v1.query_service_pb2_grpc import QueryServiceStub
 from privacyplease.proxy.v1.stations_service_pb2_grpc import StationsServiceStub
+from privacyplease.proxy.v1.verification_service_pb2_grpc import VerificationServiceStub
 
 if TYPE_CHECKING:
     import grpc.aio
@@ -201,6 +206,41 @@ class AsyncClient:
     async def whoami(self) -> Access:
         """As `Client.whoami`."""
         return answers.access(await self._answer(self._on(AccessServiceStub).WhoAmI, WhoAmIRequest()))
+
+    async def verify(
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        *,
+        dataset: str | None = None,
+        told: Callable[[VerificationProgress], object] | None = None,
+    ) -> Verification:
+        """As `Client.verify`."""
+        from privacyplease.client._internal.verifying import Verifying
+
+        verifying = Verifying(told)
+        request = requests.verify(dataset, start, end)
+        with translated():
+            async for event in self._on(VerificationServiceStub).Verify(request, metadata=self._metadata):
+                verifying.take(event)
+        return verifying.result()
+
+    async def audit_entries(
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        *,
+        who: str | None = None,
+        rpc: str | None = None,
+        device: str | None = None,
+    ) -> tuple[AuditEntry, ...]:
+        """As `Client.audit_entries`."""
+        request = requests.audit_entries(start, end, who, rpc, device)
+        return answers.audit_entries(await self._pages(self._on(AuditServiceStub).ListEntries, request))
+
+    async def verify_audit(self) -> AuditVerdict:
+        """As `Client.verify_audit`."""
+        return answers.audit_verdict(await self._answer(self._on(AuditServiceStub).VerifyLog, VerifyLogRequest()))
 
     async def close(self) -> None:
         """Closes the channel; what still runs on it fails."""

@@ -15,16 +15,20 @@ from privacyplease.client._internal.link import link_blocking
 from privacyplease.client._internal.patience import Retry, for_a_minute
 from privacyplease.client._internal.statuses import translated
 from privacyplease.client._internal.timeouts import QUERY_S, STALL_S
+from privacyplease.client.audit import AuditEntry, AuditVerdict
 from privacyplease.client.catalogue import Access, Dataset, Status
 from privacyplease.client.ingestion import Ack
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts
 from privacyplease.client.presence import Presence
 from privacyplease.client.records import Records
 from privacyplease.client.stations import Availability, StationStates
+from privacyplease.client.verification import Verification, VerificationProgress
 from privacyplease.proxy.v1.access_service_pb2 import WhoAmIRequest
 from privacyplease.proxy.v1.access_service_pb2_grpc import AccessServiceStub
 from privacyplease.proxy.v1.admin_service_pb2 import GetStatusRequest
 from privacyplease.proxy.v1.admin_service_pb2_grpc import AdminServiceStub
+from privacyplease.proxy.v1.audit_service_pb2 import VerifyLogRequest
+from privacyplease.proxy.v1.audit_service_pb2_grpc import AuditServiceStub
 from privacyplease.proxy.v1.dead_letter_service_pb2_grpc import DeadLetterServiceStub
 from privacyplease.proxy.v1.ingest_service_pb2_grpc import IngestServiceStub
 from privacyplease.proxy.v1.occupancy_service_pb2_grpc import OccupancyServiceStub
@@ -32,6 +36,7 @@ from privacyplease.proxy.v1.presence_service_pb2_grpc import PresenceServiceStub
 from privacyplease.proxy.v1.query_service_pb2 import ListDatasetsRequest, QueryResponse
 from privacyplease.proxy.v1.query_service_pb2_grpc import QueryServiceStub
 from privacyplease.proxy.v1.stations_service_pb2_grpc import StationsServiceStub
+from privacyplease.proxy.v1.verification_service_pb2_grpc import VerificationServiceStub
 
 if TYPE_CHECKING:
     import grpc
@@ -250,6 +255,58 @@ class Client:
     def whoami(self) -> Access:
         """Whom the proxy takes us for, and what we may ask."""
         return answers.access(self._answer(self._on(AccessServiceStub).WhoAmI, WhoAmIRequest()))
+
+    def verify(
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        *,
+        dataset: str | None = None,
+        told: Callable[[VerificationProgress], object] | None = None,
+    ) -> Verification:
+        """Compares what the storage server has with the proxy's ledger of what it must have.
+
+        It takes as long as it takes to read the store, whatever `timeout` says. Records may come in meanwhile.
+
+        Args:
+            start: Only cells that can hold a record that overlaps [start, end]; from the earliest time if None.
+            end: To the latest time if None.
+            dataset: Only this data set.
+            told: Called with each progress.
+        """
+        from privacyplease.client._internal.verifying import Verifying
+
+        verifying = Verifying(told)
+        request = requests.verify(dataset, start, end)
+        with translated():
+            for event in self._on(VerificationServiceStub).Verify(request, metadata=self._metadata):
+                verifying.take(event)
+        return verifying.result()
+
+    def audit_entries(
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        *,
+        who: str | None = None,
+        rpc: str | None = None,
+        device: str | None = None,
+    ) -> tuple[AuditEntry, ...]:
+        """The proxy's audit log, oldest entries first, unverified.
+
+        Args:
+            start: Not before this time.
+            end: Not after this time.
+            who: Only by this caller, or for this person.
+            rpc: Only of this rpc, as "PresenceService/FindSessions", or of this service.
+            device: Only about this subject.
+        """
+        request = requests.audit_entries(start, end, who, rpc, device)
+        return answers.audit_entries(self._pages(self._on(AuditServiceStub).ListEntries, request))
+
+    def verify_audit(self) -> AuditVerdict:
+        """Whether anybody has been at the audit log."""
+        return answers.audit_verdict(self._answer(self._on(AuditServiceStub).VerifyLog, VerifyLogRequest()))
 
     def close(self) -> None:
         """Closes the channel; what still runs on it fails."""

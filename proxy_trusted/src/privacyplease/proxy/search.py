@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from privacyplease.proxy.cells import Opener
 from privacyplease.proxy.dataset import Dataset, Index
+from privacyplease.proxy.errors import UntrustedAnswerError
 from privacyplease.proxy.extents import Extents
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
@@ -56,9 +57,13 @@ class Search:
         wanted = list(dict.fromkeys((*columns, dataset.start, dataset.duration, index.key)))
         asked = self._predicate(dataset, index, interval, key)
         openers: dict[int, Opener] = {}
-        for page in self._storage.select(asked, dataset.name, index.name):
-            records = self._open(page, asked, openers, dataset, index).select(wanted)
-            yield having(overlapping(records, dataset, interval), index.key, key)
+        try:
+            for page in self._storage.select(asked, dataset.name, index.name):
+                records = self._open(page, asked, openers, dataset, index).select(wanted)
+                yield having(overlapping(records, dataset, interval), index.key, key)
+        except UntrustedAnswerError as error:
+            self._storage.answers.refuse(error)
+            raise
 
     def _predicate(self, dataset: Dataset, index: Index, interval: Interval, key: pa.Scalar | None) -> Predicate:
         value = None if key is None else pa.array([key.as_py()], key.type)

@@ -41,6 +41,7 @@ from privacyplease.proxy.services.occupancy import OccupancyService
 from privacyplease.proxy.services.presence import PresenceService
 from privacyplease.proxy.services.query import QueryService
 from privacyplease.proxy.services.stations import StationsService
+from privacyplease.proxy.services.verification import VerificationService
 from privacyplease.proxy.storage import MOST_MESSAGE_BYTES, Storage
 from privacyplease.proxy.v1 import (
     access_service_pb2,
@@ -61,7 +62,10 @@ from privacyplease.proxy.v1 import (
     query_service_pb2_grpc,
     stations_service_pb2,
     stations_service_pb2_grpc,
+    verification_service_pb2,
+    verification_service_pb2_grpc,
 )
+from privacyplease.proxy.verification import Verification
 from privacyplease.proxy.verified import VerifiedStorage
 
 CONTRACTS = (
@@ -74,6 +78,7 @@ CONTRACTS = (
     presence_service_pb2.DESCRIPTOR,
     query_service_pb2.DESCRIPTOR,
     stations_service_pb2.DESCRIPTOR,
+    verification_service_pb2.DESCRIPTOR,
 )
 SERVICES = tuple(name for contract in CONTRACTS for name in (s.full_name for s in contract.services_by_name.values()))
 
@@ -184,7 +189,7 @@ class Proxy:
 
         def register(server: grpc.Server) -> None:
             access_service_pb2_grpc.add_AccessServiceServicer_to_server(AccessService(access), server)
-            admin = AdminService(datasets, keyring, storage, policies)
+            admin = AdminService(datasets, keyring, storage, verified.answers, policies)
             admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
             audit_service_pb2_grpc.add_AuditServiceServicer_to_server(AuditService(log), server)
             ingest_service_pb2_grpc.add_IngestServiceServicer_to_server(ingest, server)
@@ -196,6 +201,8 @@ class Proxy:
             stations_service_pb2_grpc.add_StationsServiceServicer_to_server(StationsService(datasets, search), server)
             letters = DeadLetterService(datasets, Letters(keyring))
             dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(letters, server)
+            verification = VerificationService(datasets, Verification(verified, keyring, layouts, extents))
+            verification_service_pb2_grpc.add_VerificationServiceServicer_to_server(verification, server)
 
         return register, [Identified(recorder.unknown), Guard(access, recorder)]
 

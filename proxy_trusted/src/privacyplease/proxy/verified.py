@@ -3,43 +3,67 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Sequence
 
 import numpy as np
 
 from privacyplease.proxy.errors import UntrustedAnswerError
 from privacyplease.proxy.journal import Entry, names
-from privacyplease.proxy.ledger import Asked, Ledger, Look, Verdict
+from privacyplease.proxy.ledger import Asked, Ledger, Look
 from privacyplease.proxy.predicate import Predicate
 from privacyplease.proxy.prf import BLOCK, Bytes
 from privacyplease.proxy.sealing import Cell
+from privacyplease.proxy.sethash import Numbers
 from privacyplease.proxy.storage import Append, Storage
+from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 
 _NAME = 2 * BLOCK
 
 
-class Answers(NamedTuple):
-    """How many answers of the server were found to be whole, and how many were refused."""
+class Answers:
+    """How many answers of the server were whole, and why others were refused. Safe to use from many threads."""
 
-    whole: int
-    refused: int
+    def __init__(self) -> None:
+        self._whole = 0
+        self._refused: Counter[reasons.ErrorReason.ValueType] = Counter()
+        self._lock = threading.Lock()
+
+    @property
+    def whole(self) -> int:
+        """Those that held what they must, and nothing else."""
+        return self._whole
+
+    @property
+    def refused(self) -> Counter[reasons.ErrorReason.ValueType]:
+        """Those that were refused, by reason."""
+        with self._lock:
+            return Counter(self._refused)
+
+    def accept(self) -> None:
+        """Counts one that is whole."""
+        with self._lock:
+            self._whole += 1
+
+    def refuse(self, error: UntrustedAnswerError) -> None:
+        """Counts one that is not."""
+        with self._lock:
+            self._refused[error.reason] += 1
 
 
 class VerifiedStorage:
-    """A storage server and the ledger of what it has. Safe to use from many threads."""
+    """A storage server and the ledger of what it has. Safe to use from many threads.
+
+    Attributes:
+        answers: What came of the server's answers since the proxy started. Whoever opens the cells of an answer and
+            refuses one counts that here.
+    """
 
     def __init__(self, storage: Storage, ledger: Ledger) -> None:
         self._storage = storage
         self._ledger = ledger
-        self._answers = Answers(0, 0)
-        self._lock = threading.Lock()
-
-    @property
-    def answers(self) -> Answers:
-        """What came of the answers since the proxy started."""
-        return self._answers
+        self.answers = Answers()
 
     def append(self, cells: Iterable[Cell]) -> Append:
         """Sends cells to be stored, as `Storage.append`."""
@@ -52,17 +76,17 @@ class VerifiedStorage:
             UntrustedAnswerError: The answer is not what is stored.
             StorageError: The answer broke off.
         """
-        for part in self._parts(asked, dataset, index):
+        for part in self.parts(asked, dataset, index):
             look, came = self.look(part), bytearray()
-            try:
-                for page in self._storage.select(asked_tags(part)):
-                    came += names_of(page)
-                    yield page
-                self.judge(part, look, came).check()
-            except UntrustedAnswerError:
-                self._count(Answers(0, 1))
-                raise
-            self._count(Answers(1, 0))
+            for page in self._storage.select(asked_tags(part)):
+                came += names_of(page)
+                yield page
+            self._ledger.judge(part, look, _names(came)).check()
+            self.answers.accept()
+
+    def as_sent(self, asked: Asked) -> Generator[Sequence[pb.Cell]]:
+        """What the server sends when it is asked, as `Storage.as_sent`."""
+        return self._storage.as_sent(asked_tags(asked))
 
     def look(self, asked: Asked) -> Look:
         """What is known before the server is asked. Entries that nobody will finish are settled first."""
@@ -72,11 +96,11 @@ class VerifiedStorage:
             self._settle(entry)
         return self._ledger.look(asked) if overdue else look
 
-    def judge(self, asked: Asked, look: Look, came: bytearray) -> Verdict:
-        """How the names that came differ from what is known to be stored."""
-        return self._ledger.judge(asked, look, np.frombuffer(came, np.uint8).reshape(-1, _NAME))
+    def compare(self, asked: Asked, look: Look, came: bytearray) -> Numbers:
+        """How the names that came differ from what is known to be stored, as `Ledger.compare`."""
+        return self._ledger.compare(asked, look, _names(came))
 
-    def _parts(self, asked: Predicate, dataset: str, index: str) -> Iterator[Asked]:
+    def parts(self, asked: Predicate, dataset: str, index: str) -> Iterator[Asked]:
         """The question in calls that the server takes."""
         if not asked:
             return
@@ -91,12 +115,8 @@ class VerifiedStorage:
         """Asks the server what became of a call that was cut off by a crash, or that failed."""
         sent = _rows(names(entry.cells))
         tags = {name[:BLOCK] for name in sent}
-        there = {name for page in self._storage.select(tags) for name in _rows(names_array(page))}
+        there = {name for page in self._storage.select(tags) for name in _rows(_names(names_of(page)))}
         self._ledger.settle(entry, np.array([name in there for name in sent]))
-
-    def _count(self, more: Answers) -> None:
-        with self._lock:
-            self._answers = Answers(self._answers.whole + more.whole, self._answers.refused + more.refused)
 
 
 def asked_tags(asked: Asked) -> list[bytes]:
@@ -110,9 +130,9 @@ def names_of(page: Sequence[pb.Cell]) -> bytes:
     return b"".join(cell.tag + cell.cell_id for cell in page)
 
 
-def names_array(page: Sequence[pb.Cell]) -> Bytes:
+def _names(octets: bytes | bytearray) -> Bytes:
     """Tag and cell id of each cell: uint8[n, 32]."""
-    return np.frombuffer(names_of(page), np.uint8).reshape(-1, _NAME)
+    return np.frombuffer(octets, np.uint8).reshape(-1, _NAME)
 
 
 def _rows(array: Bytes) -> list[bytes]:

@@ -6,13 +6,17 @@ from datetime import timedelta
 from itertools import chain
 
 from privacyplease.client._internal.times import from_unix_ms, instant
-from privacyplease.client.catalogue import Access, Column, Dataset, Index, Keyring, Policy, Status, Storage
+from privacyplease.client.audit import AuditEntry, AuditVerdict
+from privacyplease.client.catalogue import Access, Answers, Column, Dataset, Index, Keyring, Policy, Status, Storage
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts, Series
 from privacyplease.client.presence import Presence, Sessions
 from privacyplease.client.stations import Availability, StationStates, Statistics
 from privacyplease.proxy.v1 import occupancy_service_pb2, stations_service_pb2
 from privacyplease.proxy.v1.access_service_pb2 import Role, WhoAmIResponse
-from privacyplease.proxy.v1.admin_service_pb2 import GetStatusResponse
+from privacyplease.proxy.v1.admin_service_pb2 import GetStatusResponse, Refusals
+from privacyplease.proxy.v1.audit_service_pb2 import AuditEntry as AuditEntryMessage
+from privacyplease.proxy.v1.audit_service_pb2 import ListEntriesResponse, VerifyLogResponse
+from privacyplease.proxy.v1.error_reason_pb2 import ErrorReason
 from privacyplease.proxy.v1.occupancy_service_pb2 import CountByPlaceResponse, SeriesResponse
 from privacyplease.proxy.v1.presence_service_pb2 import FindSessionsResponse
 from privacyplease.proxy.v1.query_service_pb2 import Dataset as DatasetMessage
@@ -85,6 +89,7 @@ def status(response: GetStatusResponse) -> Status:
         keyrings=tuple(Keyring(k.dataset, tuple(k.epochs), k.epoch_days) for k in response.keyrings),
         storage=Storage(storage.reachable, storage.store, storage.cells, storage.bytes),
         policy=Policy(instant(response.policy.loaded_at), response.policy.problem),
+        answers=Answers(response.answers.whole, {_reason(each): each.answers for each in response.answers.refused}),
     )
 
 
@@ -104,6 +109,12 @@ def access(response: WhoAmIResponse) -> Access:
     )
 
 
+def _reason(refusals: Refusals) -> str:
+    """The reason's name; its number if it is newer than this SDK."""
+    name = ErrorReason.Name(refusals.reason) if refusals.reason in ErrorReason.values() else str(refusals.reason)
+    return name.removeprefix("ERROR_REASON_")
+
+
 def _statistics(pages: Sequence[stations_service_pb2.Statistics]) -> Statistics:
     return Statistics(
         means=tuple(_known(chain.from_iterable(page.means for page in pages))),
@@ -119,6 +130,37 @@ def _known(values: Iterable[float]) -> Iterable[float | None]:
 
 def _whole(values: Iterable[float]) -> Iterable[int | None]:
     return (None if value is None else int(value) for value in _known(values))
+
+
+def audit_entries(pages: Iterable[ListEntriesResponse]) -> tuple[AuditEntry, ...]:
+    """Joins the pages of ListEntries."""
+    return tuple(_audit_entry(entry) for page in pages for entry in page.entries)
+
+
+def audit_verdict(response: VerifyLogResponse) -> AuditVerdict:
+    """What the log is worth."""
+    return AuditVerdict(response.lines, response.remembered, tuple(response.findings))
+
+
+def _audit_entry(message: AuditEntryMessage) -> AuditEntry:
+    asked = message.HasField("interval")
+    return AuditEntry(
+        number=message.number,
+        at=instant(message.at),
+        event=message.event,
+        who=message.who,
+        on_behalf_of=message.on_behalf_of,
+        rpc=message.rpc,
+        call=message.call,
+        dataset=message.dataset,
+        subject=message.subject,
+        start=instant(message.interval.start) if asked else None,
+        end=instant(message.interval.end) if asked else None,
+        purpose=message.purpose,
+        reason=message.reason,
+        records=message.records if message.HasField("records") else None,
+        bytes=message.bytes if message.HasField("bytes") else None,
+    )
 
 
 def _role(role: Role.ValueType) -> str:

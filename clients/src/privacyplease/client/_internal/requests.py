@@ -1,14 +1,19 @@
 """Questions as messages of the contract: pure functions, shared by the blocking and the async client."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from privacyplease.client._internal.times import duration, timestamp
+from privacyplease.proxy.v1.audit_service_pb2 import ListEntriesRequest
 from privacyplease.proxy.v1.occupancy_service_pb2 import CountByPlaceRequest, CountRequest, PeakRequest, SeriesRequest
 from privacyplease.proxy.v1.presence_service_pb2 import FindSessionsRequest
 from privacyplease.proxy.v1.query_service_pb2 import QueryRequest
 from privacyplease.proxy.v1.stations_service_pb2 import AvailabilityRequest, ListHistoryRequest, ListLatestRequest
 from privacyplease.proxy.v1.types_pb2 import Interval
+from privacyplease.proxy.v1.verification_service_pb2 import VerifyRequest
+
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
 
 
 def presence(
@@ -73,6 +78,22 @@ def stations_now(dataset: str, contract: str, at: datetime | None) -> ListLatest
 def availability(dataset: str, contract: str, start: datetime, end: datetime, step: timedelta) -> AvailabilityRequest:
     """Asks what was available in each step."""
     return AvailabilityRequest(dataset=dataset, contract=contract, interval=interval(start, end), step=duration(step))
+
+
+def verify(dataset: str | None, start: datetime | None, end: datetime | None) -> VerifyRequest:
+    """Asks for the store to be compared with the ledger."""
+    everything = start is None and end is None
+    asked = None if everything else interval(start or _EARLIEST, end or _LATEST)
+    return VerifyRequest(dataset=dataset or "", interval=asked)
+
+
+def audit_entries(
+    start: datetime | None, end: datetime | None, who: str | None, rpc: str | None, device: str | None
+) -> ListEntriesRequest:
+    """Asks for entries of the audit log."""
+    ends = {"from": start, "to": end}
+    given = {name: timestamp(at) for name, at in ends.items() if at is not None}
+    return ListEntriesRequest(who=who or "", rpc=rpc or "", device=device or "", **given)
 
 
 def interval(start: datetime, end: datetime) -> Interval:
