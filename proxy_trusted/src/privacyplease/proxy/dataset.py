@@ -65,6 +65,7 @@ class Dataset:
         duration: The column that says for how long.
         timeline: How it divides time.
         indexes: Its indexes by name.
+        retain: For how long its records are kept, in ms; None for ever.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Dataset:
     duration: str
     timeline: Timeline
     indexes: dict[str, Index]
+    retain: int | None = None
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -187,6 +189,7 @@ def _dataset(entries: dict[str, Any]) -> Dataset:
         columns=columns,
         timeline=Timeline(base=width("base_width", _take(entries, "base_width", str)), epoch=_epoch(entries)),
         indexes=_indexes(_take(entries, "indexes", dict), columns, roles),
+        retain=width("retain", _take(entries, "retain", str)) if "retain" in entries else None,
         **roles,
     )
     if entries:

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, case, select
 from sqlalchemy.dialects.sqlite import Insert, insert
 
 from privacyplease.proxy.timeline import Extent
-from privacyplease.proxy.trusted_store import extents
+from privacyplease.proxy.trusted_store import erasures, extents
 
 
 class Extents:
@@ -24,11 +24,25 @@ class Extents:
         self._lock = threading.Lock()
 
     def extents(self, dataset: str) -> list[Extent]:
-        """Every (epoch, level) of a data set that may hold data, ascending."""
+        """Every (epoch, level) of a data set that may hold data, ascending. Erased epochs hold none."""
         columns = (extents.c.epoch, extents.c.level, extents.c.first_bucket, extents.c.last_bucket)
-        query = select(*columns).where(extents.c.dataset == dataset).order_by(extents.c.epoch, extents.c.level)
+        erased = select(erasures.c.epoch).where(erasures.c.dataset == dataset)
+        query = select(*columns).where(extents.c.dataset == dataset, extents.c.epoch.not_in(erased))
         with self._store.connect() as connection:
-            return [Extent(*row) for row in connection.execute(query)]
+            return [Extent(*row) for row in connection.execute(query.order_by(extents.c.epoch, extents.c.level))]
+
+    def of_epoch(self, dataset: str, epoch: int) -> list[Extent]:
+        """Every level of an epoch that may hold data, whether it is to be erased or not."""
+        columns = (extents.c.epoch, extents.c.level, extents.c.first_bucket, extents.c.last_bucket)
+        query = select(*columns).where(extents.c.dataset == dataset, extents.c.epoch == epoch)
+        with self._store.connect() as connection:
+            return [Extent(*row) for row in connection.execute(query.order_by(extents.c.level))]
+
+    def forget(self, dataset: str, epoch: int) -> None:
+        """Drops what is in memory of an epoch that was erased."""
+        with self._lock:
+            for name in [name for name in self._known if name[:2] == (dataset, epoch)]:
+                del self._known[name]
 
     def widen(self, dataset: str, found: list[Extent]) -> None:
         """Makes the extents durable, joined with what was known."""

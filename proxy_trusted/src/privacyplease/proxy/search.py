@@ -19,6 +19,7 @@ from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.predicate import MOST_TAGS, Predicate, predicate
 from privacyplease.proxy.records import having, overlapping
 from privacyplease.proxy.timeline import Interval
+from privacyplease.proxy.turnstile import Turnstile
 from privacyplease.proxy.verified import VerifiedStorage
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 
@@ -29,6 +30,7 @@ class Search:
     def __init__(
         self, storage: VerifiedStorage, keyring: Keyring, layouts: Layouts, extents: Extents, most_tags: int = MOST_TAGS
     ) -> None:
+        self.questions = Turnstile()  # whoever takes cells away waits here for the questions that asked for them
         self._storage = storage
         self._keyring = keyring
         self._layouts = layouts
@@ -55,12 +57,13 @@ class Search:
             StorageError: The server did not answer.
         """
         wanted = list(dict.fromkeys((*columns, dataset.start, dataset.duration, index.key)))
-        asked = self._predicate(dataset, index, interval, key)
         openers: dict[int, Opener] = {}
         try:
-            for page in self._storage.select(asked, dataset.name, index.name):
-                records = self._open(page, asked, openers, dataset, index).select(wanted)
-                yield having(overlapping(records, dataset, interval), index.key, key)
+            with self.questions.passing():
+                asked = self._predicate(dataset, index, interval, key)
+                for page in self._storage.select(asked, dataset.name, index.name):
+                    records = self._open(page, asked, openers, dataset, index).select(wanted)
+                    yield having(overlapping(records, dataset, interval), index.key, key)
         except UntrustedAnswerError as error:
             self._storage.answers.refuse(error)
             raise

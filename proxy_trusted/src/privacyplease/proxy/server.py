@@ -6,21 +6,24 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
-from privacyplease.proxy import dataset, trusted_store
+from privacyplease.proxy import counting_only, dataset, trusted_store
 from privacyplease.proxy.access.guard import Access, Guard
 from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.access.rates import Rates
 from privacyplease.proxy.access.recorder import Recorder
 from privacyplease.proxy.audit.log import AuditLog
 from privacyplease.proxy.credentials import require_loopback, server_credentials
-from privacyplease.proxy.errors import KeyringError
+from privacyplease.proxy.erasing import Erasing, Retention
+from privacyplease.proxy.erasures import Erasures
+from privacyplease.proxy.errors import KeyringError, NotExportedError, ProxyError
+from privacyplease.proxy.exporting import Exporting
 from privacyplease.proxy.extents import Extents
 from privacyplease.proxy.home import Home
 from privacyplease.proxy.identity import Identified
@@ -29,6 +32,7 @@ from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.letters import Letters
 from privacyplease.proxy.predicate import MOST_TAGS
+from privacyplease.proxy.rotation import Rotation, described_by, folder_in_force
 from privacyplease.proxy.rpc import status
 from privacyplease.proxy.sealing import Sealing
 from privacyplease.proxy.search import Search
@@ -36,6 +40,7 @@ from privacyplease.proxy.services.access import AccessService
 from privacyplease.proxy.services.admin import AdminService
 from privacyplease.proxy.services.audit import AuditService
 from privacyplease.proxy.services.ingest import IngestService
+from privacyplease.proxy.services.keys import KeysService
 from privacyplease.proxy.services.letters import DeadLetterService
 from privacyplease.proxy.services.occupancy import OccupancyService
 from privacyplease.proxy.services.presence import PresenceService
@@ -54,6 +59,8 @@ from privacyplease.proxy.v1 import (
     dead_letter_service_pb2_grpc,
     ingest_service_pb2,
     ingest_service_pb2_grpc,
+    keys_service_pb2,
+    keys_service_pb2_grpc,
     occupancy_service_pb2,
     occupancy_service_pb2_grpc,
     presence_service_pb2,
@@ -74,6 +81,7 @@ CONTRACTS = (
     audit_service_pb2.DESCRIPTOR,
     dead_letter_service_pb2.DESCRIPTOR,
     ingest_service_pb2.DESCRIPTOR,
+    keys_service_pb2.DESCRIPTOR,
     occupancy_service_pb2.DESCRIPTOR,
     presence_service_pb2.DESCRIPTOR,
     query_service_pb2.DESCRIPTOR,
@@ -81,6 +89,10 @@ CONTRACTS = (
     verification_service_pb2.DESCRIPTOR,
 )
 SERVICES = tuple(name for contract in CONTRACTS for name in (s.full_name for s in contract.services_by_name.values()))
+
+# What is left of them to a proxy on an exported keyring.
+COUNTING = frozenset(s.full_name for s in occupancy_service_pb2.DESCRIPTOR.services_by_name.values())
+COUNTS_ALONE = "this proxy runs on an exported keyring: it counts people and does nothing else"
 
 _OPTIONS = [
     ("grpc.max_receive_message_length", MOST_MESSAGE_BYTES),
@@ -104,6 +116,8 @@ class Settings:
         most_tags: Tags that one question may touch.
         certificates: Folder of its certificate for clients (`credentials.py`); None for plaintext, on loopback alone.
         storage_certificates: Folder of its certificate for the storage server; None likewise.
+        keyring: An exported keyring to count people with, and do nothing else; of the home the policy alone is used,
+            and the passphrase opens this file.
     """
 
     home: Home
@@ -113,6 +127,11 @@ class Settings:
     most_tags: int = MOST_TAGS
     certificates: Path | None = None
     storage_certificates: Path | None = None
+    keyring: Path | None = None
+
+
+Register: TypeAlias = Callable[[grpc.Server], None]
+Guards: TypeAlias = "list[grpc.ServerInterceptor[Any, Any]]"
 
 
 class Proxy:
@@ -130,10 +149,15 @@ class Proxy:
         self._health = health.HealthServicer()
         self.locked: KeyringError | None = None
         self._certificates = settings.certificates
+        self._retention: Retention | None = None
         datasets = dataset.load(settings.home.datasets)
         policies = PolicyFile(settings.home.policy, datasets)
+        access = Access(policies, datasets, Rates(), plaintext=self._certificates is None)
         try:
-            register, guards = self._services(settings, datasets, policies)
+            if settings.keyring:
+                register, guards = self._counting(settings, settings.keyring, access)
+            else:
+                register, guards = self._services(settings, datasets, policies, access)
         except KeyringError as error:
             self.locked, guards = error, [Identified(), _Locked(error)]
         interceptors = guards if self._certificates else guards[1:]  # plaintext shows no identity
@@ -163,29 +187,39 @@ class Proxy:
         state = health_pb2.HealthCheckResponse.NOT_SERVING if self.locked else health_pb2.HealthCheckResponse.SERVING
         for service in ("", *SERVICES):
             self._health.set(service, state)
+        if self._retention:
+            self._retention.start()
 
     def stop(self, grace: float) -> None:
         """Says NOT_SERVING, lets running calls finish for `grace` seconds, and ends."""
         self._health.enter_graceful_shutdown()
+        if self._retention:
+            self._retention.stop()
         self.grpc.stop(grace).wait()
 
     def _services(
-        self, settings: Settings, datasets: dict[str, dataset.Dataset], policies: PolicyFile
-    ) -> tuple[Callable[[grpc.Server], None], list[grpc.ServerInterceptor[Any, Any]]]:
-        """What registers all services, and what stands before them: who calls, and whether they may."""
-        master = settings.home.master_key(settings.passphrase)
-        store = trusted_store.open_store(settings.home.trusted_store)
-        keyring, layouts, extents = Keyring(store, master), Layouts(store), Extents(store)
+        self, settings: Settings, datasets: dict[str, dataset.Dataset], policies: PolicyFile, access: Access
+    ) -> tuple[Register, Guards]:
+        """Every service, and what stands before them: who calls, and whether they may."""
+        home = settings.home
+        folder = _folder_in_force(home)
+        master = described_by(home, folder).master_key(settings.passphrase)
+        store = trusted_store.open_store(home.trusted_store)
+        keyring, layouts, extents = Keyring(store, master, folder), Layouts(store), Extents(store)
         layouts.check(datasets)
-        access = Access(policies, datasets, Rates(), plaintext=self._certificates is None)
         # The anchor may lag behind the log after a loss of power, so its commits need not wait for the disk.
-        anchors = trusted_store.open_store(settings.home.trusted_store, durable=False)
-        log = AuditLog(settings.home.audit, anchors, keyring)
+        log = AuditLog(home.audit, trusted_store.open_store(home.trusted_store, durable=False), keyring)
         recorder = Recorder(log)
         storage = Storage.connect(settings.storage, settings.storage_certificates)
-        verified = VerifiedStorage(storage, Ledger(store, keyring))
+        ledger = Ledger(store, keyring)
+        verified = VerifiedStorage(storage, ledger)
         search = Search(verified, keyring, layouts, extents, settings.most_tags)
-        ingest = IngestService(datasets, Sealing(keyring, layouts, extents), layouts, verified)
+        erasures = Erasures(store)
+        erasing = Erasing(datasets, keyring, extents, storage, ledger, erasures, search.questions)
+        self._retention = Retention(datasets, erasing)
+        ingest = IngestService(datasets, Sealing(keyring, layouts, extents), layouts, verified, erasures)
+        exporting = Exporting(keyring, layouts, extents, verified)
+        keys = KeysService(datasets, keyring, erasures, erasing, Rotation(home, store, keyring), exporting)
 
         def register(server: grpc.Server) -> None:
             access_service_pb2_grpc.add_AccessServiceServicer_to_server(AccessService(access), server)
@@ -193,6 +227,7 @@ class Proxy:
             admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
             audit_service_pb2_grpc.add_AuditServiceServicer_to_server(AuditService(log), server)
             ingest_service_pb2_grpc.add_IngestServiceServicer_to_server(ingest, server)
+            keys_service_pb2_grpc.add_KeysServiceServicer_to_server(keys, server)
             occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(
                 OccupancyService(datasets, search), server
             )
@@ -206,15 +241,33 @@ class Proxy:
 
         return register, [Identified(recorder.unknown), Guard(access, recorder)]
 
+    @staticmethod
+    def _counting(settings: Settings, keyring: Path, access: Access) -> tuple[Register, Guards]:
+        """The one service that an exported keyring is good for. It has no key to chain an audit log by."""
+        storage = Storage.connect(settings.storage, settings.storage_certificates)
+        search = counting_only.over(keyring, settings.passphrase, storage, settings.most_tags)
+        occupancy = OccupancyService({search.dataset.name: search.dataset}, search)
+
+        def register(server: grpc.Server) -> None:
+            occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(occupancy, server)
+
+        return register, [Identified(), _Locked(NotExportedError(COUNTS_ALONE), besides=COUNTING), Guard(access, None)]
+
+
+def _folder_in_force(home: Home) -> str:
+    """Makes no store: by an old one without a master key a home is known that has lost it."""
+    return folder_in_force(trusted_store.open_store(home.trusted_store)) if home.trusted_store.exists() else ""
+
 
 class _Locked(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
-    """Refuses every call of the proxy's own services; health and reflection answer."""
+    """Refuses calls of the proxy's own services, but of those named; health and reflection answer."""
 
-    def __init__(self, error: KeyringError) -> None:
+    def __init__(self, error: ProxyError, besides: frozenset[str] = frozenset()) -> None:
         def refuse(_requests: object, context: grpc.ServicerContext) -> Iterator[object]:
             context.abort_with_status(rpc_status.to_status(status(error)))
             raise AssertionError("abort_with_status returned")
 
+        self._refused = frozenset(SERVICES) - besides
         # Streams on both sides, whatever the call's own shape: it is refused before a message is read or sent.
         self._refusal = grpc.stream_stream_rpc_method_handler(refuse)
 
@@ -223,5 +276,5 @@ class _Locked(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in t
         continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None],
         details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        own = details.method.lstrip("/").split("/")[0] in SERVICES
-        return self._refusal if own else continuation(details)
+        refused = details.method.lstrip("/").split("/")[0] in self._refused
+        return self._refusal if refused else continuation(details)

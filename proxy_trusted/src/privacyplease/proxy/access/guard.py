@@ -124,9 +124,9 @@ class Access:
 
 
 class Guard(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
-    """Refuses what the policy does not allow, and records what the audit log is to have."""
+    """Refuses what the policy does not allow, and records what the audit log is to have, if there is one."""
 
-    def __init__(self, access: Access, recorder: Recorder) -> None:
+    def __init__(self, access: Access, recorder: Recorder | None) -> None:
         self._access = access
         self._recorder = recorder
 
@@ -182,7 +182,7 @@ class Guard(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the
             if asked is not None:
                 self._access.check(caller, asked)
         admitted = self._batches(rpc, request, context, rule) if streams else request
-        if not self._access.recorded(rule, asked):
+        if not self._recorder or not self._access.recorded(rule, asked):
             yield admitted, Answer()
             return
         with self._recorder.answering(rpc, caller, asked, context) as answer:
@@ -207,7 +207,8 @@ class Guard(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the
         try:
             yield
         except AccessError as error:
-            self._recorder.refused(rpc, Caller.of(context), asked, error)
+            if self._recorder:
+                self._recorder.refused(rpc, Caller.of(context), asked, error)
             raise
 
 
