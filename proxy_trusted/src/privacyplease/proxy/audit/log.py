@@ -32,6 +32,11 @@ MOST_FILE_BYTES = 64 * 1024 * 1024
 # The log's data key is one of the keyring's. No data set has such a name, so it is erased with none.
 _OWNER, _EPOCH = "/audit", 0
 
+_NEW = insert(audit_anchor)
+_PUT_ANCHOR = _NEW.on_conflict_do_update(
+    index_elements=[audit_anchor.c.one], set_={"number": _NEW.excluded.number, "mac": _NEW.excluded.mac}
+)
+
 _log = logging.getLogger(__name__)
 
 
@@ -165,10 +170,8 @@ class AuditLog(AuditReader):
 
     def _anchor(self) -> None:
         mac = chain.anchor(self._anchor_key, self._number, self._chain)
-        values = {"number": self._number, "mac": mac}
-        row = insert(audit_anchor).values(one=1, **values)
         with self._store.begin() as connection:
-            connection.execute(row.on_conflict_do_update(index_elements=[audit_anchor.c.one], set_=values))
+            connection.execute(_PUT_ANCHOR, {"one": 1, "number": self._number, "mac": mac})
 
 
 def _cut_torn_line(path: Path) -> int:
