@@ -18,6 +18,7 @@ import pyarrow as pa
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from privacyplease.proxy.home import Home
+from privacyplease.proxy.metrics import Metrics
 from privacyplease.proxy.server import Proxy, Settings
 from privacyplease.proxy.v1 import (
     admin_service_pb2_grpc,
@@ -53,6 +54,7 @@ class Proxied(NamedTuple):
     letters: dead_letter_service_pb2_grpc.DeadLetterServiceStub
     keys: keys_service_pb2_grpc.KeysServiceStub
     verification: verification_service_pb2_grpc.VerificationServiceStub
+    metrics: Metrics
 
     def ingest(
         self, dataset: str, *batches: pa.Table | Sequence[dict[str, Any]]
@@ -102,6 +104,7 @@ def proxying(
                 dead_letter_service_pb2_grpc.DeadLetterServiceStub(channel),
                 keys_service_pb2_grpc.KeysServiceStub(channel),
                 verification_service_pb2_grpc.VerificationServiceStub(channel),
+                proxy.metrics,
             )
     finally:
         proxy.stop(0)

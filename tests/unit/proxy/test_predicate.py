@@ -67,3 +67,11 @@ def test_an_epoch_that_is_not_asked_about_needs_no_key(wifi: Dataset, filled: Ke
     assert predicate(wifi, index, Interval(0, HOUR), DEVICE, EXTENTS, fresh)
     with pytest.raises(KeyUnavailableError):
         predicate(wifi, index, Interval(0, EPOCH + HOUR), DEVICE, EXTENTS, fresh)
+
+
+def test_several_keys_ask_for_their_bins_once_each(wifi: Dataset, filled: Keyring) -> None:
+    index, when = wifi.index("subject"), Interval(100 * HOUR, 100 * HOUR)
+    one = predicate(wifi, index, when, DEVICE, EXTENTS, filled)
+    assert predicate(wifi, index, when, pa.concat_arrays([DEVICE, DEVICE]), EXTENTS, filled) == one
+    many = predicate(wifi, index, when, pa.array(range(1_000)), EXTENTS, filled)
+    assert many == predicate(wifi, index, when, None, EXTENTS, filled)

@@ -102,6 +102,12 @@ def unfolded(cursor: DBAPICursor) -> dict[int, State]:
     return {entry: State(state) for entry, state in cursor.fetchall()}
 
 
+def sizes(cursor: DBAPICursor) -> dict[State, int]:
+    """How many entries are in each state. Cost: as `unfolded`."""
+    cursor.execute("SELECT state, COUNT(*) FROM journal GROUP BY state")
+    return {State(state): int(entries) for state, entries in cursor.fetchall()}
+
+
 def last(cursor: DBAPICursor) -> int:
     """The number of the newest entry.
 

@@ -35,7 +35,7 @@ def predicate(
         dataset: The data set.
         index: The index to ask.
         interval: When.
-        key: One stored value of the index's key; None for every key, and so for every bin.
+        key: Stored values of the index's key; None for every key, and so for every bin.
         extents: Where the data set holds data.
         keyring: The keys.
         most_tags: How many tags a question may have.
@@ -45,7 +45,7 @@ def predicate(
     """
     overlaps = ((extent, dataset.timeline.overlapping(interval, extent)) for extent in extents)
     ranges = [(extent, buckets) for extent, buckets in overlaps if buckets]  # no epoch's key is opened in vain
-    asked = sum(len(buckets) for _, buckets in ranges) * (index.bins if key is None else 1)
+    asked = sum(len(buckets) for _, buckets in ranges) * (index.bins if key is None else min(index.bins, len(key)))
     if asked > most_tags:
         message = f"the question touches {asked:,} tags of index {index.name!r}; at most {most_tags:,} may be asked for"
         raise PredicateTooLargeError(message, tags=asked, limit=most_tags)
@@ -53,7 +53,9 @@ def predicate(
     for epoch, group in groupby(ranges, key=lambda item: item[0].epoch):
         keys = keyring.keys(dataset.name, epoch, index.name)
         bin_range = (
-            np.arange(index.bins) if key is None else bins(keys.bin, key, dataset.columns[index.key], index.bins)
+            np.arange(index.bins)
+            if key is None
+            else np.unique(bins(keys.bin, key, dataset.columns[index.key], index.bins))
         )
         levels, buckets = _buckets(list(group))
         names = tags(keys.tag, *_cross(levels, buckets, bin_range)).tobytes()

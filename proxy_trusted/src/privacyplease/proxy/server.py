@@ -13,12 +13,14 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
-from privacyplease.proxy import counting_only, dataset, trusted_store
+from privacyplease.proxy import counting_only, dataset, logs, trusted_store
 from privacyplease.proxy.access.guard import Access, Guard
 from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.access.rates import Rates
 from privacyplease.proxy.access.recorder import Recorder
+from privacyplease.proxy.activity import Activity
 from privacyplease.proxy.audit.log import AuditLog
+from privacyplease.proxy.calls import Observed, methods
 from privacyplease.proxy.credentials import require_loopback, server_credentials
 from privacyplease.proxy.erasing import Erasing, Retention
 from privacyplease.proxy.erasures import Erasures
@@ -31,6 +33,7 @@ from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.letters import Letters
+from privacyplease.proxy.metrics import Metrics, answers_of, ledger_of
 from privacyplease.proxy.predicate import MOST_TAGS
 from privacyplease.proxy.rotation import Rotation, described_by, folder_in_force
 from privacyplease.proxy.rpc import status
@@ -89,6 +92,7 @@ CONTRACTS = (
     verification_service_pb2.DESCRIPTOR,
 )
 SERVICES = tuple(name for contract in CONTRACTS for name in (s.full_name for s in contract.services_by_name.values()))
+METHODS = methods(CONTRACTS)
 
 # What is left of them to a proxy on an exported keyring.
 COUNTING = frozenset(s.full_name for s in occupancy_service_pb2.DESCRIPTOR.services_by_name.values())
@@ -148,6 +152,7 @@ class Proxy:
         """
         self._health = health.HealthServicer()
         self.locked: KeyringError | None = None
+        self.metrics, self._activity = Metrics(METHODS.values()), Activity()
         self._certificates = settings.certificates
         self._retention: Retention | None = None
         datasets = dataset.load(settings.home.datasets)
@@ -160,7 +165,11 @@ class Proxy:
                 register, guards = self._services(settings, datasets, policies, access)
         except KeyringError as error:
             self.locked, guards = error, [Identified(), _Locked(error)]
-        interceptors = guards if self._certificates else guards[1:]  # plaintext shows no identity
+        if self._certificates is None:
+            guards = guards[1:]  # plaintext shows no identity
+        observed = Observed(METHODS, self.metrics.called, self._activity.called, logs.refused)
+        interceptors: Guards = [observed, *guards]
+        self.metrics.locked.set(self.locked is not None)
         self.grpc = grpc.server(ThreadPoolExecutor(settings.workers), interceptors=interceptors, options=_OPTIONS)
         if not self.locked:
             register(self.grpc)
@@ -210,20 +219,23 @@ class Proxy:
         # The anchor may lag behind the log after a loss of power, so its commits need not wait for the disk.
         log = AuditLog(home.audit, trusted_store.open_store(home.trusted_store, durable=False), keyring)
         recorder = Recorder(log)
-        storage = Storage.connect(settings.storage, settings.storage_certificates)
+        storage = Storage.connect(settings.storage, settings.storage_certificates, self.metrics)
         ledger = Ledger(store, keyring)
         verified = VerifiedStorage(storage, ledger)
+        self.metrics.watch(lambda: ledger_of(ledger))
+        self.metrics.watch(lambda: answers_of(verified.answers))
         search = Search(verified, keyring, layouts, extents, settings.most_tags)
         erasures = Erasures(store)
         erasing = Erasing(datasets, keyring, extents, storage, ledger, erasures, search.questions)
         self._retention = Retention(datasets, erasing)
-        ingest = IngestService(datasets, Sealing(keyring, layouts, extents), layouts, verified, erasures)
+        sealing, batches = Sealing(keyring, layouts, extents), (self.metrics.ingested, self._activity.ingested)
+        ingest = IngestService(datasets, sealing, layouts, verified, erasures, *batches)
         exporting = Exporting(keyring, layouts, extents, verified)
         keys = KeysService(datasets, keyring, erasures, erasing, Rotation(home, store, keyring), exporting)
 
         def register(server: grpc.Server) -> None:
             access_service_pb2_grpc.add_AccessServiceServicer_to_server(AccessService(access), server)
-            admin = AdminService(datasets, keyring, storage, verified.answers, policies)
+            admin = AdminService(datasets, keyring, storage, verified.answers, policies, ledger, self._activity)
             admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
             audit_service_pb2_grpc.add_AuditServiceServicer_to_server(AuditService(log), server)
             ingest_service_pb2_grpc.add_IngestServiceServicer_to_server(ingest, server)
@@ -241,10 +253,9 @@ class Proxy:
 
         return register, [Identified(recorder.unknown), Guard(access, recorder)]
 
-    @staticmethod
-    def _counting(settings: Settings, keyring: Path, access: Access) -> tuple[Register, Guards]:
+    def _counting(self, settings: Settings, keyring: Path, access: Access) -> tuple[Register, Guards]:
         """The one service that an exported keyring is good for. It has no key to chain an audit log by."""
-        storage = Storage.connect(settings.storage, settings.storage_certificates)
+        storage = Storage.connect(settings.storage, settings.storage_certificates, self.metrics)
         search = counting_only.over(keyring, settings.passphrase, storage, settings.most_tags)
         occupancy = OccupancyService({search.dataset.name: search.dataset}, search)
 

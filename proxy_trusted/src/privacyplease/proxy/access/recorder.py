@@ -18,6 +18,8 @@ from privacyplease.proxy.errors import AuditUnavailableError, ProxyError
 from privacyplease.proxy.requests import MOST_PURPOSE_CHARACTERS
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 from privacyplease.proxy.v1 import types_pb2
+from privacyplease.proxy.v1.dead_letter_service_pb2 import OpenResponse
+from privacyplease.proxy.v1.presence_service_pb2 import FindSessionsResponse
 
 Entry = dict[str, object]
 
@@ -130,6 +132,6 @@ def _instant(seconds: int, nanos: int) -> str:
 
 
 def _records(message: Any) -> int | None:  # noqa: ANN401  # any message
-    if hasattr(message, "sessions"):
+    if isinstance(message, FindSessionsResponse):
         return len(message.sessions.places)
-    return len(message.payloads) if hasattr(message, "payloads") else None
+    return len(message.payloads) if isinstance(message, OpenResponse) else None
