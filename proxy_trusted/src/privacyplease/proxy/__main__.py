@@ -66,6 +66,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="privacyplease-proxy", description="The trusted proxy of Privacy Please.")
     parser.add_argument("--listen", default="127.0.0.1:50050", help="address to serve on; port 0 chooses one")
     parser.add_argument("--storage-server", required=True, metavar="HOST:PORT", help="the untrusted storage server")
+    parser.add_argument(
+        "--trusted-store",
+        default=os.environ.pop("PRIVACYPLEASE_TRUSTED_STORE", None),
+        metavar="URL",
+        help="database for keys and ledger that proxies share, as mysql://user@host/database; "
+        "else a file in the home [env: PRIVACYPLEASE_TRUSTED_STORE]",
+    )
     parser.add_argument("--home", type=Path, help="folder of keys, trusted state and policy, made on first use")
     parser.add_argument(
         "--keyring",
@@ -112,6 +119,7 @@ def _settings(flags: argparse.Namespace, home: Home) -> Settings:
         most_tags=flags.most_tags,
         certificates=flags.certificates,
         storage_certificates=flags.storage_certificates,
+        trusted_store=flags.trusted_store,
         keyring=flags.keyring,
     )
 

@@ -111,8 +111,8 @@ def sizes(cursor: DBAPICursor) -> dict[State, int]:
 def last(cursor: DBAPICursor) -> int:
     """The number of the newest entry.
 
-    Entries are numbered in the order in which they are committed, since SQLite has one writer at a time. A store with
-    several would have to see to that.
+    Entries are numbered in the order in which they are committed, since one transaction at a time writes
+    (`trusted_store.writing`).
     """
     cursor.execute("SELECT MAX(entry) FROM journal")
     return int(cursor.fetchall()[0][0] or 0)

@@ -12,6 +12,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
+from sqlalchemy import Engine, select
 
 from privacyplease.proxy import counting_only, dataset, logs, trusted_store
 from privacyplease.proxy.access.guard import Access, Guard
@@ -120,6 +121,7 @@ class Settings:
         most_tags: Tags that one question may touch.
         certificates: Folder of its certificate for clients (`credentials.py`); None for plaintext, on loopback alone.
         storage_certificates: Folder of its certificate for the storage server; None likewise.
+        trusted_store: URL of a trusted store that proxies share (`trusted_store.open_url`); None for the home's own.
         keyring: An exported keyring to count people with, and do nothing else; of the home the policy alone is used,
             and the passphrase opens this file.
     """
@@ -131,6 +133,7 @@ class Settings:
     most_tags: int = MOST_TAGS
     certificates: Path | None = None
     storage_certificates: Path | None = None
+    trusted_store: str | None = None
     keyring: Path | None = None
 
 
@@ -210,13 +213,16 @@ class Proxy:
         self, settings: Settings, datasets: dict[str, dataset.Dataset], policies: PolicyFile, access: Access
     ) -> tuple[Register, Guards]:
         """Every service, and what stands before them: who calls, and whether they may."""
-        home = settings.home
-        folder = _folder_in_force(home)
-        master = described_by(home, folder).master_key(settings.passphrase)
-        store = trusted_store.open_store(home.trusted_store)
+        home, url = settings.home, settings.trusted_store
+        shared = trusted_store.open_url(url) if url else None
+        folder = folder_in_force(shared) if shared else _folder_in_force(home)
+        wraps = shared is not None and _has_keys(shared)
+        master = described_by(home, folder).master_key(settings.passphrase, wraps=wraps)
+        store = shared or trusted_store.open_store(home.trusted_store)
         keyring, layouts, extents = Keyring(store, master, folder), Layouts(store), Extents(store)
         layouts.check(datasets)
-        # The anchor may lag behind the log after a loss of power, so its commits need not wait for the disk.
+        # The log is this home's, and so is its anchor, which may lag behind after a loss of power: its commits need not
+        # wait for the disk.
         log = AuditLog(home.audit, trusted_store.open_store(home.trusted_store, durable=False), keyring)
         recorder = Recorder(log)
         storage = Storage.connect(settings.storage, settings.storage_certificates, self.metrics)
@@ -225,7 +231,7 @@ class Proxy:
         self.metrics.watch(lambda: ledger_of(ledger))
         self.metrics.watch(lambda: answers_of(verified.answers))
         search = Search(verified, keyring, layouts, extents, settings.most_tags)
-        erasures = Erasures(store)
+        erasures = Erasures(store, alone=shared is None)
         erasing = Erasing(datasets, keyring, extents, storage, ledger, erasures, search.questions)
         self._retention = Retention(datasets, erasing)
         sealing, batches = Sealing(keyring, layouts, extents), (self.metrics.ingested, self._activity.ingested)
@@ -248,7 +254,9 @@ class Proxy:
             stations_service_pb2_grpc.add_StationsServiceServicer_to_server(StationsService(datasets, search), server)
             letters = DeadLetterService(datasets, Letters(keyring))
             dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(letters, server)
-            verification = VerificationService(datasets, Verification(verified, keyring, layouts, extents))
+            verification = VerificationService(
+                datasets, Verification(verified, keyring, layouts, extents, search.questions)
+            )
             verification_service_pb2_grpc.add_VerificationServiceServicer_to_server(verification, server)
 
         return register, [Identified(recorder.unknown), Guard(access, recorder)]
@@ -268,6 +276,11 @@ class Proxy:
 def _folder_in_force(home: Home) -> str:
     """Makes no store: by an old one without a master key a home is known that has lost it."""
     return folder_in_force(trusted_store.open_store(home.trusted_store)) if home.trusted_store.exists() else ""
+
+
+def _has_keys(store: Engine) -> bool:
+    with store.connect() as connection:
+        return connection.execute(select(trusted_store.data_keys.c.epoch).limit(1)).first() is not None
 
 
 class _Locked(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone

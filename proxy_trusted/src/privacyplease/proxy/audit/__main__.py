@@ -17,6 +17,7 @@ from privacyplease.proxy.audit.log import AuditReader
 from privacyplease.proxy.errors import ConfigurationError, KeyringError
 from privacyplease.proxy.home import Home
 from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.rotation import described_by, folder_in_force
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,8 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
         if not home.trusted_store.exists():
             raise ConfigurationError(f"{home.path}: expected the home of a proxy")
         passphrase = flags.passphrase_file.read_text().strip() if flags.passphrase_file else None
-        master = home.master_key(passphrase or os.environ.pop("PRIVACYPLEASE_PASSPHRASE", None))
+        passphrase = passphrase or os.environ.pop("PRIVACYPLEASE_PASSPHRASE", None)
         store = trusted_store.open_store(home.trusted_store)
+        master = described_by(home, folder_in_force(store)).master_key(passphrase)
         reader = AuditReader(flags.log or home.audit, store, Keyring(store, master))
         remembered, verdict = reader.remembered().number, reader.verify()
     except (ConfigurationError, KeyringError, OSError) as error:

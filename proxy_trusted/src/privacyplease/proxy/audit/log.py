@@ -55,7 +55,6 @@ class AuditReader:
             KeyringError: The log's key is not to be had.
         """
         self._folder, self._store = folder, store
-        keyring.ensure(_OWNER, _EPOCH)
         self._chain_key, self._anchor_key, self._subject_key = (
             keyring.derived(_OWNER, _EPOCH, label)
             for label in (chain.CHAIN_LABEL, chain.ANCHOR_LABEL, chain.SUBJECT_LABEL)
@@ -106,6 +105,7 @@ class AuditLog(AuditReader):
             KeyringError: The log's key is not to be had.
             ConfigurationError: It cannot be written.
         """
+        keyring.ensure(_OWNER, _EPOCH)
         super().__init__(folder, store, keyring)
         self._most_file_bytes, self._clock = most_file_bytes, clock
         self._lock = threading.Lock()
