@@ -37,7 +37,7 @@ START = bytes(32)  # the chain of the line before the first
 
 _PSEUDONYM_BYTES = 16
 _MEMBER = b',"chain":"'
-_TAIL = len(_MEMBER) + 64 + len(b'"}')
+_TAIL_BYTES = len(_MEMBER) + 64 + len(b'"}')
 
 
 class Line(NamedTuple):
@@ -70,15 +70,15 @@ def seal(key: Key, before: bytes, entry: Mapping[str, object]) -> tuple[bytes, b
     """
     body = json.dumps(entry, separators=(",", ":")).encode()
     chain = _mac(key, before, body)
-    return body[:-1] + _MEMBER + chain.hex().encode() + b'"}', chain
+    return body[:-1] + _tail(chain), chain
 
 
 def open_line(line: bytes) -> Line | None:
     """Reads a line; None if it is none."""
-    body, tail = line[:-_TAIL] + b"}", line[-_TAIL:]
+    body, tail = line[:-_TAIL_BYTES] + b"}", line[-_TAIL_BYTES:]
     try:
         entry, chain = json.loads(body), bytes.fromhex(tail[len(_MEMBER) : -2].decode())
-        if not tail.startswith(_MEMBER) or not isinstance(entry["n"], int):
+        if tail != _tail(chain) or not isinstance(entry["n"], int):  # no byte could be another
             return None
     except (ValueError, KeyError, TypeError):
         return None
@@ -93,6 +93,10 @@ def anchor(key: Key, number: int, chain: bytes) -> bytes:
 def pseudonym(key: Key, subject: str) -> str:
     """A name for a subject, the same whenever they are asked about, that says nothing without the key."""
     return _mac(key, b"", subject.encode())[:_PSEUDONYM_BYTES].hex()
+
+
+def _tail(chain: bytes) -> bytes:
+    return _MEMBER + chain.hex().encode() + b'"}'
 
 
 def _mac(key: Key, before: bytes, body: bytes) -> bytes:
