@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Engine, select, update
 
 from privacyplease.proxy.errors import KeyUnavailableError
-from privacyplease.proxy.keys import IndexKeys, Key, context
+from privacyplease.proxy.keys import IndexKeys, Key, context, expand
 from privacyplease.proxy.masterkey import MasterKey
 from privacyplease.proxy.timeline import GENERATION
 from privacyplease.proxy.trusted_store import data_keys, lock, master_keys, writing
@@ -133,6 +133,15 @@ class Keyring:
             if name not in self._derived:
                 self._derived[name] = IndexKeys.derive(self._open(dataset, epoch), dataset, index)
             return self._derived[name]
+
+    def derived(self, owner: str, epoch: int, label: bytes) -> Key:
+        """A key for one purpose, of an owner that is no index.
+
+        Raises:
+            KeyUnavailableError: As `keys`.
+        """
+        with self._lock:
+            return expand(self._open(owner, epoch), label, owner)
 
     def _make(self, dataset: str, number: int) -> int:
         while not self._add(dataset, number, held := self._in_force()):
