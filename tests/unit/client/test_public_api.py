@@ -16,6 +16,8 @@ FROZEN = {
     "Answers",
     "AsyncClient",
     "AsyncRecords",
+    "AuditEntry",
+    "AuditVerdict",
     "Availability",
     "AvailabilityStep",
     "Client",
@@ -44,6 +46,7 @@ FROZEN = {
     "RecentCalls",
     "Records",
     "Rejection",
+    "Renewed",
     "Series",
     "Session",
     "Sessions",
@@ -57,8 +60,20 @@ FROZEN = {
     "Verification",
     "VerificationProgress",
 }
-PUBLIC_MODULES = {"aio", "blocking", "catalogue", "errors", "ingestion", "keys", "occupancy", "presence", "records"}
-PUBLIC_MODULES |= {"stations", "verification"}
+PUBLIC_MODULES = {
+    "aio",
+    "audit",
+    "blocking",
+    "catalogue",
+    "errors",
+    "ingestion",
+    "keys",
+    "occupancy",
+    "presence",
+    "records",
+    "stations",
+}
+PUBLIC_MODULES |= {"verification"}
 
 
 def test_the_public_names_change_only_on_purpose() -> None:

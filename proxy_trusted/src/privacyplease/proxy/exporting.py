@@ -14,7 +14,7 @@ from privacyplease.proxy.extents import Extents
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.predicate import predicate
-from privacyplease.proxy.timeline import Extent, Interval
+from privacyplease.proxy.timeline import GENERATION, Extent, Interval
 from privacyplease.proxy.verified import VerifiedStorage
 
 
@@ -61,7 +61,7 @@ class Exporting:
                 if row[0]
             ],
         )
-        return Exported(exported.seal(export, passphrase), sorted(export.keys))
+        return Exported(exported.seal(export, passphrase), sorted({number % GENERATION for number in export.keys}))
 
     def _touched(self, dataset: Dataset, interval: Interval) -> Iterator[Extent]:
         """The extents, cut to the buckets in which a record can lie that overlaps the interval."""

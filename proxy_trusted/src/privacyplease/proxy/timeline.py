@@ -20,6 +20,10 @@ import numpy.typing as npt
 
 Millis = npt.NDArray[np.int64]
 
+# The keys of an epoch may be renewed. The n-th generation of them goes by the number epoch + n · 2^24 wherever an
+# epoch's number says whose key something is under: epochs of a day, until 9999, are fewer.
+GENERATION = 1 << 24
+
 GROWTH = 8  # each level's buckets are eight times as wide as those below
 EARLIEST = 0  # 1970-01-01T00:00:00Z
 LATEST = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z: the last instant that every ISO 8601 reader takes
@@ -33,7 +37,14 @@ class Interval(NamedTuple):
 
 
 class Extent(NamedTuple):
-    """The buckets of one (epoch, level) that may hold data, first to last, both included."""
+    """The buckets of one (epoch, level) that may hold data, first to last, both included.
+
+    Attributes:
+        epoch: The epoch, in a generation of its keys (`GENERATION`).
+        level: The level.
+        first: The first bucket.
+        last: The last bucket.
+    """
 
     epoch: int
     level: int
@@ -80,8 +91,9 @@ class Timeline:
         Such a record starts in [interval.start - width, interval.end], in the epoch, and in a bucket that holds data.
         """
         width = int(self.widths[extent.level])
-        earliest = max(interval.start - width, extent.epoch * self.epoch)
-        latest = min(interval.end, (extent.epoch + 1) * self.epoch - 1)
+        epoch = extent.epoch % GENERATION
+        earliest = max(interval.start - width, epoch * self.epoch)
+        latest = min(interval.end, (epoch + 1) * self.epoch - 1)
         if earliest > latest:
             return range(0)
         return range(max(earliest // width, extent.first), min(latest // width, extent.last) + 1)

@@ -21,7 +21,7 @@ from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.ledger import Asked
 from privacyplease.proxy.predicate import Predicate, predicate
 from privacyplease.proxy.sethash import Numbers
-from privacyplease.proxy.timeline import EARLIEST, LATEST, Extent, Interval
+from privacyplease.proxy.timeline import EARLIEST, GENERATION, LATEST, Extent, Interval
 from privacyplease.proxy.turnstile import Turnstile
 from privacyplease.proxy.verified import VerifiedStorage, asked_tags
 from privacyplease.storage.v1 import storage_service_pb2 as pb
@@ -213,7 +213,8 @@ class _Survey:
 
 
 def _finding(part: Part, bucket: int | None, counts: Numbers) -> Finding:
-    epoch, level, first, last = part.extent
+    number, level, first, last = part.extent
+    epoch = number % GENERATION
     if bucket is not None:
         first = last = bucket
     width, timeline = int(part.dataset.timeline.widths[level]), part.dataset.timeline
