@@ -49,7 +49,7 @@ class Layout:
     @cached_property
     def primer(self) -> zstandard.ZstdCompressionDict:
         """The dictionary as zstd takes it."""
-        primer = zstandard.ZstdCompressionDict(self.dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+        primer = _raw(self.dictionary)
         primer.precompute_compress(level=COMPRESSION_LEVEL)
         return primer
 
@@ -57,9 +57,10 @@ class Layout:
         """The batch as a zstd frame."""
         return compressor.compress(batch.serialize())
 
-    def compressor(self) -> zstandard.ZstdCompressor:
+    def compressor(self, level: int = COMPRESSION_LEVEL) -> zstandard.ZstdCompressor:
         """A compressor for cells of this layout. It serves one thread."""
-        return zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, dict_data=self.primer, write_dict_id=False)
+        primer = self.primer if level == COMPRESSION_LEVEL else _raw(self.dictionary)
+        return zstandard.ZstdCompressor(level=level, dict_data=primer, write_dict_id=False)
 
     def decompressor(self) -> zstandard.ZstdDecompressor:
         """A decompressor for cells of this layout. It serves one thread."""
@@ -149,6 +150,10 @@ class Layouts:
         with self._store.begin() as connection:
             connection.execute(row)
         return self._load(dataset, index)[layout.number]
+
+
+def _raw(dictionary: bytes) -> zstandard.ZstdCompressionDict:
+    return zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
 
 
 def _blank(kind: pa.DataType) -> pa.Array:

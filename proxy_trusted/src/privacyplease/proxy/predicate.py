@@ -1,17 +1,18 @@
-"""Predicates: a question's interval and key become the set of tags that can hold its answer."""
+"""Predicates: the places that a question touches and its key become the set of tags that can hold its answer."""
 
 from __future__ import annotations
 
 from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 import pyarrow as pa
 
 from privacyplease.proxy.dataset import Dataset, Index
 from privacyplease.proxy.errors import PredicateTooLargeError
+from privacyplease.proxy.holdings import Held
 from privacyplease.proxy.keyring import Keyring
-from privacyplease.proxy.tags import TAG_BYTES, Numbers, bins, tags
-from privacyplease.proxy.timeline import Extent, Interval
+from privacyplease.proxy.tags import RUN_LEVEL, TAG_BYTES, Numbers, bins, tags
 
 # About 64 MiB of memory in the proxy, and four calls to a server with default limits.
 MOST_TAGS = 262_144
@@ -23,49 +24,40 @@ Predicate = dict[bytes, int]
 def predicate(
     dataset: Dataset,
     index: Index,
-    interval: Interval,
+    held: Held,
     key: pa.Array | None,
-    extents: list[Extent],
     keyring: Keyring,
     most_tags: int = MOST_TAGS,
 ) -> Predicate:
-    """The tags of every cell that can hold a record of the key that overlaps the interval.
+    """The tags of every cell of some buckets and runs that can hold a record of the key.
 
     Args:
         dataset: The data set.
         index: The index to ask.
-        interval: When.
+        held: The buckets and runs.
         key: One stored value of the index's key; None for every key, and so for every bin.
-        extents: Where the data set holds data.
         keyring: The keys.
         most_tags: How many tags a question may have.
 
     Raises:
         PredicateTooLargeError: The question has more tags.
     """
-    overlaps = ((extent, dataset.timeline.overlapping(interval, extent)) for extent in extents)
-    ranges = [(extent, buckets) for extent, buckets in overlaps if buckets]  # no epoch's key is opened in vain
-    asked = sum(len(buckets) for _, buckets in ranges) * (index.bins if key is None else 1)
+    asked = (len(held.buckets) + len(held.runs)) * (index.bins if key is None else 1)
     if asked > most_tags:
         message = f"the question touches {asked:,} tags of index {index.name!r}; at most {most_tags:,} may be asked for"
         raise PredicateTooLargeError(message, tags=asked, limit=most_tags)
+    places = [(bucket.epoch, *bucket.bucket) for bucket in held.buckets]
+    places += [(run.epoch, RUN_LEVEL, run.number) for run in held.runs]
     found: Predicate = {}
-    for epoch, group in groupby(ranges, key=lambda item: item[0].epoch):
+    for epoch, group in groupby(sorted(places), key=itemgetter(0)):
         keys = keyring.keys(dataset.name, epoch, index.name)
         bin_range = (
             np.arange(index.bins) if key is None else bins(keys.bin, key, dataset.columns[index.key], index.bins)
         )
-        levels, buckets = _buckets(list(group))
+        _, levels, buckets = np.array(list(group), np.int64).T
         names = tags(keys.tag, *_cross(levels, buckets, bin_range)).tobytes()
         found.update((names[at : at + TAG_BYTES], epoch) for at in range(0, len(names), TAG_BYTES))
     return found
-
-
-def _buckets(ranges: list[tuple[Extent, range]]) -> tuple[Numbers, Numbers]:
-    """Level and bucket of everything in the ranges, int64[n] each."""
-    levels = [np.full(len(buckets), extent.level, np.int64) for extent, buckets in ranges]
-    buckets = [np.arange(buckets.start, buckets.stop, dtype=np.int64) for _, buckets in ranges]
-    return np.concatenate(levels), np.concatenate(buckets)
 
 
 def _cross(levels: Numbers, buckets: Numbers, bin_range: Numbers) -> tuple[Numbers, Numbers, Numbers]:

@@ -16,7 +16,7 @@ from grpc_status import rpc_status
 from privacyplease.proxy import dataset, trusted_store
 from privacyplease.proxy.credentials import require_loopback, server_credentials
 from privacyplease.proxy.errors import KeyringError
-from privacyplease.proxy.extents import Extents
+from privacyplease.proxy.holdings import Holdings
 from privacyplease.proxy.home import Home
 from privacyplease.proxy.identity import Identified
 from privacyplease.proxy.keyring import Keyring
@@ -155,12 +155,12 @@ class Proxy:
         datasets = dataset.load(settings.home.datasets)
         master = settings.home.master_key(settings.passphrase)
         store = trusted_store.open_store(settings.home.trusted_store)
-        keyring, layouts, extents = Keyring(store, master), Layouts(store), Extents(store)
+        keyring, layouts, holdings = Keyring(store, master), Layouts(store), Holdings(store)
         layouts.check(datasets)
         storage = Storage.connect(settings.storage, settings.storage_certificates)
         verified = VerifiedStorage(storage, Ledger(store, keyring))
-        search = Search(verified, keyring, layouts, extents, settings.most_tags)
-        ingest = IngestService(datasets, Sealing(keyring, layouts, extents), layouts, verified)
+        search = Search(verified, keyring, layouts, holdings, settings.most_tags)
+        ingest = IngestService(datasets, Sealing(keyring, layouts), layouts, verified)
 
         def register(server: grpc.Server) -> None:
             admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminService(datasets, keyring, storage), server)
