@@ -17,6 +17,7 @@ FROZEN = {
     "AvailabilityStep",
     "Client",
     "Column",
+    "Compacted",
     "Dataset",
     "Index",
     "IngestSummary",
@@ -40,7 +41,18 @@ FROZEN = {
     "Step",
     "Storage",
 }
-PUBLIC_MODULES = {"aio", "blocking", "catalogue", "errors", "ingestion", "occupancy", "presence", "records", "stations"}
+PUBLIC_MODULES = {
+    "aio",
+    "blocking",
+    "catalogue",
+    "compaction",
+    "errors",
+    "ingestion",
+    "occupancy",
+    "presence",
+    "records",
+    "stations",
+}
 
 
 def test_the_public_names_change_only_on_purpose() -> None:

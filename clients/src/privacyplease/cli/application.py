@@ -14,7 +14,19 @@ import typer
 from typer.core import TyperGroup
 
 from privacyplease.cli import exits, screen
-from privacyplease.cli.commands import certs, count, down, occupancy, places, presence, query, stations, status, up
+from privacyplease.cli.commands import (
+    certs,
+    compact,
+    count,
+    down,
+    occupancy,
+    places,
+    presence,
+    query,
+    stations,
+    status,
+    up,
+)
 from privacyplease.cli.failures import failure_of
 from privacyplease.cli.local.home import Home, default_home
 from privacyplease.cli.target import Target
@@ -124,7 +136,7 @@ def _add_plugin(plugin: EntryPoint) -> None:
         app.command(plugin.name)(command)
 
 
-for _command in (presence, count, occupancy, places, stations, query, up, status, down, certs):
+for _command in (presence, count, occupancy, places, stations, query, up, status, down, compact, certs):
     _command.register(app)
 for _plugin in sorted(entry_points(group=PLUGINS), key=lambda plugin: plugin.name):
     _add_plugin(_plugin)

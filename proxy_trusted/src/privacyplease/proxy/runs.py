@@ -22,8 +22,8 @@ from privacyplease.proxy.records import spans
 from privacyplease.proxy.sealing import MOST_SEALED_BYTES, Cell, Owner
 from privacyplease.proxy.tiers import TARGET_BYTES
 
-# On real WiFi sessions, ordered as below, level 3 takes 3 % (place index) to 16 % less than level 1; level 6 another 2 % for
-# twice the time.
+# On real WiFi sessions, ordered as below, level 3 takes 3 % (place index) to 16 % (subject index) less than level 1;
+# level 6 another 2 % for twice the time.
 COMPRESSION_LEVEL = 3
 
 # What a cell should open into at most, in bytes, however well it compresses.

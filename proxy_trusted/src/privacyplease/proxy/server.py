@@ -14,6 +14,7 @@ from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
 from privacyplease.proxy import dataset, trusted_store
+from privacyplease.proxy.compaction import Compaction
 from privacyplease.proxy.credentials import require_loopback, server_credentials
 from privacyplease.proxy.errors import KeyringError
 from privacyplease.proxy.holdings import Holdings
@@ -28,6 +29,7 @@ from privacyplease.proxy.rpc import status
 from privacyplease.proxy.sealing import Sealing
 from privacyplease.proxy.search import Search
 from privacyplease.proxy.services.admin import AdminService
+from privacyplease.proxy.services.compaction import CompactionService
 from privacyplease.proxy.services.ingest import IngestService
 from privacyplease.proxy.services.letters import DeadLetterService
 from privacyplease.proxy.services.occupancy import OccupancyService
@@ -38,6 +40,8 @@ from privacyplease.proxy.storage import MOST_MESSAGE_BYTES, Storage
 from privacyplease.proxy.v1 import (
     admin_service_pb2,
     admin_service_pb2_grpc,
+    compaction_service_pb2,
+    compaction_service_pb2_grpc,
     dead_letter_service_pb2,
     dead_letter_service_pb2_grpc,
     ingest_service_pb2,
@@ -55,6 +59,7 @@ from privacyplease.proxy.verified import VerifiedStorage
 
 CONTRACTS = (
     admin_service_pb2.DESCRIPTOR,
+    compaction_service_pb2.DESCRIPTOR,
     dead_letter_service_pb2.DESCRIPTOR,
     ingest_service_pb2.DESCRIPTOR,
     occupancy_service_pb2.DESCRIPTOR,
@@ -158,12 +163,18 @@ class Proxy:
         keyring, layouts, holdings = Keyring(store, master), Layouts(store), Holdings(store)
         layouts.check(datasets)
         storage = Storage.connect(settings.storage, settings.storage_certificates)
-        verified = VerifiedStorage(storage, Ledger(store, keyring))
+        ledger = Ledger(store, keyring)
+        verified = VerifiedStorage(storage, ledger)
         search = Search(verified, keyring, layouts, holdings, settings.most_tags)
         ingest = IngestService(datasets, Sealing(keyring, layouts), layouts, verified)
 
+        compaction = Compaction(store, verified, ledger, keyring, layouts)
+
         def register(server: grpc.Server) -> None:
             admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminService(datasets, keyring, storage), server)
+            compaction_service_pb2_grpc.add_CompactionServiceServicer_to_server(
+                CompactionService(datasets, compaction), server
+            )
             ingest_service_pb2_grpc.add_IngestServiceServicer_to_server(ingest, server)
             occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(
                 OccupancyService(datasets, search), server

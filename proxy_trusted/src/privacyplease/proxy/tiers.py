@@ -1,8 +1,8 @@
 """Tiers: which open buckets and runs are merged with which, as a function of what there is and of the clock.
 
-Open buckets become runs once they have closed: by the day where the day is over, else each for itself. Neighbouring
-runs are merged by the day, and by the epoch, once that is over, for as long as what comes out is no larger than one
-cell should be. So a run covers little time where there is much data, and much time where there is little.
+Open buckets become runs once they have closed: together where their day or epoch is over, else each for itself.
+Neighbouring runs are merged by the day, and by the epoch, once that is over, for as long as what comes out is no larger
+than one cell should be. So a run covers little time where there is much data, and much time where there is little.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def fills(buckets: Iterable[OpenBucket], runs: Sequence[Run], timeline: Timeline
         jobs = [job for job in jobs if job not in sharing]
         touched |= {run.number: run for job in sharing for run in job.runs}
         joined = [bucket for job in sharing for bucket in job.buckets] + part
-        jobs.append(Job(joined, list(touched.values()), timeline.base))
+        narrower = DAY if _is_over(part[0].epoch, timeline, now) else timeline.base
+        jobs.append(Job(joined, list(touched.values()), narrower))
     return jobs
 
 
@@ -78,19 +79,21 @@ def merges(runs: Sequence[Run], timeline: Timeline, now: int) -> list[Job]:
     """Which runs of an epoch are merged with their neighbours."""
     if not runs:
         return []
-    if (runs[0].epoch + 1) * timeline.epoch < now:
+    if _is_over(runs[0].epoch, timeline, now):
         return _merged(runs, DAY)
     days = groupby(sorted(runs, key=lambda run: run.first), key=lambda run: run.first // DAY)
     return [job for day, of in days if (day + 1) * DAY < now for job in _merged(list(of), timeline.base)]
 
 
 def _parts(buckets: Iterable[OpenBucket], timeline: Timeline, now: int) -> Iterator[list[OpenBucket]]:
-    """Buckets that become runs together: those of a day that is over, as many as may be merged at once."""
+    """Buckets that become runs together: those of an epoch or a day that is over, as many as may be merged at once."""
 
     def window(bucket: OpenBucket) -> tuple[int, int, int]:
+        if _is_over(bucket.epoch, timeline, now):
+            return 0, 0, 0
         day = timeline.covered(bucket.epoch, *bucket.bucket).start // DAY
         whole = _width(bucket, timeline) <= DAY and (day + 1) * DAY < now
-        return (0, day, 0) if whole else (1, *bucket.bucket)
+        return (1, day, 0) if whole else (2, *bucket.bucket)
 
     for _, group in groupby(sorted(buckets, key=lambda bucket: (window(bucket), bucket.bucket.number)), key=window):
         ordered = sorted(group, key=lambda bucket: timeline.covered(bucket.epoch, *bucket.bucket))
@@ -137,6 +140,10 @@ def _neighbours(runs: Sequence[Run]) -> Iterator[list[Run]]:
         group.append(run)
     if group:
         yield group
+
+
+def _is_over(epoch: int, timeline: Timeline, now: int) -> bool:
+    return (epoch + 1) * timeline.epoch < now
 
 
 def _width(bucket: OpenBucket, timeline: Timeline) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from privacyplease.client._internal.times import duration, timestamp
+from privacyplease.proxy.v1.compaction_service_pb2 import CompactRequest
 from privacyplease.proxy.v1.occupancy_service_pb2 import CountByPlaceRequest, CountRequest, PeakRequest, SeriesRequest
 from privacyplease.proxy.v1.presence_service_pb2 import FindSessionsRequest
 from privacyplease.proxy.v1.query_service_pb2 import QueryRequest
@@ -62,6 +63,14 @@ def stations_now(dataset: str, contract: str, at: datetime | None) -> ListLatest
 def availability(dataset: str, contract: str, start: datetime, end: datetime, step: timedelta) -> AvailabilityRequest:
     """Asks what was available in each step."""
     return AvailabilityRequest(dataset=dataset, contract=contract, interval=interval(start, end), step=duration(step))
+
+
+def compact(dataset: str | None, start: datetime | None, end: datetime | None, include_open: bool) -> CompactRequest:
+    """Asks for compaction."""
+    if (start is None) != (end is None):
+        raise ValueError("expected both a start and an end, or neither")
+    when = None if start is None or end is None else interval(start, end)
+    return CompactRequest(dataset=dataset or "", interval=when, include_open=include_open)
 
 
 def interval(start: datetime, end: datetime) -> Interval:
