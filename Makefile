@@ -23,9 +23,9 @@ setup: $(VENV)/.development ## install everything that development needs into .v
 demo: $(VENV)/.runtime ## from nothing to answers: a campus day, sealed and asked (KEEP=1: leave it up)
 	@$(BIN)/python scripts/demo.py
 
-test: $(VENV)/.development lint check-readme ## lint, types, boundaries, unit and integration tests (T=path, K=pattern)
+test: $(VENV)/.development lint check-readme ## lint, types, boundaries, unit and integration tests (T=path, K=pattern, JOBS=n)
 	@scripts/require.sh mariadb kafka
-	@$(BIN)/pytest $(T) $(if $(K),-k '$(K)')
+	@$(BIN)/pytest --numprocesses $(or $(JOBS),auto) --dist loadfile $(T) $(if $(K),-k '$(K)')
 
 lint: $(VENV)/.development protos-check ## style, types, import rules and contracts
 	@$(BIN)/ruff check --quiet .
@@ -48,12 +48,9 @@ crashtest: $(VENV)/.development ## kill every part again and again while a log s
 	@scripts/require.sh mariadb kafka
 	@$(BIN)/python scripts/crashtest.py --kills $(or $(KILLS),100) $(if $(SEED),--seed $(SEED))
 
-bench: $(VENV)/.development ## measure against the same job in plaintext, and from event to answer
+bench: $(VENV)/.benchmarks ## measure beside the same job in plaintext (SCALE=1M,10M, ONLY=name, ROUNDS=5)
 	@scripts/require.sh mariadb kafka
-	@$(BIN)/python -m benchmarks.bulk_ingest
-	@$(BIN)/python -m benchmarks.stream_ingest
-	@$(BIN)/python -m benchmarks.latency
-	@$(BIN)/python -m benchmarks.verification
+	@$(BIN)/python -m benchmarks $(if $(SCALE),--scale $(SCALE)) $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 soak: $(VENV)/.development ## let the storage server lie and count what is found (N=10000)
 	@$(BIN)/python -m tests.soak.lying_server $(or $(N),10000)
@@ -80,4 +77,9 @@ $(VENV)/.runtime: $(VENV)/bin/python $(PINS)
 $(VENV)/.development: $(VENV)/.runtime
 	@echo "installing the tools of development into $(VENV) ..." >&2
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
+	@touch $@
+
+$(VENV)/.benchmarks: $(VENV)/.development
+	@echo "installing the libraries to measure beside into $(VENV) ..." >&2
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group bench
 	@touch $@

@@ -1,63 +1,84 @@
-"""Bulk ingest of a session log, file to durable: encrypted, and in plaintext with `executemany`.
-
-    python -m benchmarks.bulk_ingest [FILE] [--rounds N]
-
-Both read the file with the same reader and write to one private MariaDB with its durable defaults; rounds alternate.
-The encrypted side is reader → gRPC → proxy → gRPC → server → MariaDB, with both servers as processes of their own.
-"""
+"""Bulk ingest of a session log, file to durable."""
 
 from __future__ import annotations
 
-import argparse
-import os
-import statistics
 import tempfile
 import time
+from itertools import count
 from pathlib import Path
 
-from benchmarks import plaintext
+from benchmarks import sides
+from benchmarks.results import Results, Row, held
+from benchmarks.rounds import in_turn
+from benchmarks.sessions import Data
+from benchmarks.table import Sessions
+from benchmarks.targets import BULK_INSERT, BULK_LOAD
+from privacyplease.client import Client
 from privacyplease.ingest import wifi
 from privacyplease.ingest.rejects import RejectFile
 from privacyplease.ingest.upload import upload
 from tests.services.mariadb import MariaDB
-from tests.services.stack import stack
+
+SESSIONS = 300_000
 
 
-def main() -> None:
-    """Measures and prints a table of medians with the ratio."""
-    flags = _parser().parse_args()
-    rates: dict[str, list[float]] = {"encrypted": [], "plaintext": []}
-    with MariaDB(options=("--innodb-buffer-pool-size=1G",)) as database:
-        for number in range(flags.rounds):
-            rates["encrypted"].append(_encrypted(flags.file, database.create_database(f"encrypted_{number}")))
-            rates["plaintext"].append(_plaintext(flags.file, database.create_database(f"plaintext_{number}")))
-            print(f"round {number + 1}: " + ", ".join(f"{name} {runs[-1]:,.0f}/s" for name, runs in rates.items()))
-    medians = {name: statistics.median(runs) for name, runs in rates.items()}
-    for name, median in medians.items():
-        print(f"{name:>10}  median {median:>9,.0f} sessions/s  ({min(rates[name]):,.0f} to {max(rates[name]):,.0f})")
-    print(f"     ratio  {medians['encrypted'] / medians['plaintext']:.2f}")
+def run(database: MariaDB, results: Results, rounds: int) -> None:
+    """Measures in rounds of three: encrypted, `executemany` through the twin, and `LOAD DATA` without a service."""
+    section = results.section(
+        "bulk",
+        f"Bulk ingest, {SESSIONS:,} sessions, file to durable",
+        "All read the same log with the same reader. Encrypted and `executemany` go from a client over gRPC to a "
+        "server that writes; `LOAD DATA LOCAL INFILE` needs none: each block of the reader becomes a file to load.",
+    )
+    with tempfile.TemporaryDirectory(prefix="bulk-") as folder:
+        log = Path(folder, "sessions.csv")
+        with log.open("wb") as stream:
+            wifi.write(Data(SESSIONS).tables(), stream)
+        bench = _Bulk(database, log)
+        took = in_turn({"encrypted": bench.encrypted, "insert": bench.insert, "load": bench.load}, rounds)
+    rates = {name: SESSIONS / seconds for name, seconds in took.items()}
+    for name, target, what in (("insert", BULK_INSERT, "`executemany`"), ("load", BULK_LOAD, "`LOAD DATA`")):
+        bounds = held([target], rates["encrypted"] / rates[name], 0)
+        section.add(Row(f"beside {what}", rates["encrypted"], rates[name], "sessions/s", bounds))
 
 
-def _encrypted(file: Path, url: str) -> float:
-    with stack(url) as running, tempfile.TemporaryDirectory() as folder, RejectFile(Path(folder, "rejects")) as rejects:
-        running.client.status()
-        began = time.perf_counter()
-        summary = upload(running.client, wifi.read(file), rejects)
-        return summary.accepted / (time.perf_counter() - began)
+class _Bulk:
+    """Writes one log into a fresh database, in seconds."""
 
+    def __init__(self, database: MariaDB, log: Path) -> None:
+        self._database = database
+        self._log = log
+        self._numbers = count()
 
-def _plaintext(file: Path, url: str) -> float:
-    began = time.perf_counter()
-    return plaintext.write(wifi.read(file), url) / (time.perf_counter() - began)
+    def encrypted(self) -> float:
+        with sides.encrypted(self._database, self._name()) as running:
+            return self._upload(running.side.client)
 
+    def insert(self) -> float:
+        with sides.plaintext(self._database, self._name()) as twin:
+            return self._upload(twin.client)
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description="Bulk ingest, encrypted and in plaintext.")
-    data = Path(os.environ.get("PRIVACYPLEASE_DATA", "../shared/data"))
-    parser.add_argument("file", nargs="?", type=Path, default=data / "wifi" / "client_sessions.csv.gz")
-    parser.add_argument("--rounds", type=int, default=5)
-    return parser
+    def load(self) -> float:
+        name = self._name()
+        url = self._database.create_database(name)
+        try:
+            with Sessions(url) as sessions:
+                sessions.create()
+                began = time.perf_counter()
+                for block in wifi.read(self._log):
+                    sessions.load_table(block.table)
+                return time.perf_counter() - began
+        finally:
+            self._database.drop_database(name)
 
+    def _upload(self, client: Client) -> float:
+        with tempfile.TemporaryDirectory() as folder, RejectFile(Path(folder, "rejects")) as rejects:
+            began = time.perf_counter()
+            accepted = upload(client, wifi.read(self._log), rejects).accepted
+            took = time.perf_counter() - began
+        if accepted != SESSIONS:
+            raise RuntimeError(f"expected {SESSIONS:,} sessions to be accepted, got {accepted:,}")
+        return took
 
-if __name__ == "__main__":
-    main()
+    def _name(self) -> str:
+        return f"bulk_{next(self._numbers)}"

@@ -1,7 +1,5 @@
 """From event to answer: how long after it is sent to Kafka a session shows in what the proxy answers.
 
-    python -m benchmarks.latency [--rate N] [--seconds N]
-
 Sessions that begin now are sent at a steady rate. Every now and then one is of a device that nobody has seen before;
 its presence is asked for again and again until it is there. Kafka, the consumer, both servers and MariaDB are processes
 of their own, with the settings that they have by default.
@@ -9,7 +7,6 @@ of their own, with the settings that they have by default.
 
 from __future__ import annotations
 
-import argparse
 import random
 import statistics
 import tempfile
@@ -20,13 +17,17 @@ from pathlib import Path
 
 from confluent_kafka import Producer
 
+from benchmarks import sides
+from benchmarks.results import Results, Row
 from privacyplease.client import Client
 from tests.services.consumer import ConsumerProcess
 from tests.services.kafka import Kafka
 from tests.services.mariadb import MariaDB
 from tests.services.patience import eventually
-from tests.services.stack import Stack, stack
+from tests.services.stack import Stack
 
+_RATE = 1_000
+_SECONDS = 30.0
 _PROBERS = 4
 _TICK_S = 0.01
 _ASK_S = 0.01
@@ -34,36 +35,36 @@ _WARM_UP_S = 5.0
 _GIVEN_UP_S = 30.0
 
 
-def main() -> None:
-    """Measures and prints percentiles."""
-    parser = argparse.ArgumentParser(description="From event to answer.")
-    parser.add_argument("--rate", type=int, default=1_000, help="sessions a second")
-    parser.add_argument("--seconds", type=float, default=60)
-    flags = parser.parse_args()
+def run(database: MariaDB, results: Results, _rounds: int) -> None:
+    """Measures and gives percentiles."""
+    section = results.section(
+        "latency",
+        "From event to answer",
+        f"Sessions that begin now are sent to Kafka at {_RATE:,} a second for {_SECONDS:g} s. Now and then one is of a "
+        "device that nobody has seen before; its presence is asked for again and again until it is there.",
+    )
     with (
         tempfile.TemporaryDirectory() as folder,
         Kafka() as kafka,
-        MariaDB() as database,
-        stack(database.create_database("latency")) as running,
+        sides.encrypted(database, "latency") as encrypted,
     ):
-        topic = kafka.create_topic()
+        topic, running = kafka.create_topic(), encrypted.stack
         place = Path(folder), running.proxy, kafka.bootstrap, topic
         with ConsumerProcess(*place, certificates=running.certificates) as consumer:
             if not eventually(lambda: "partitions taken" in consumer.log, 60):
                 raise RuntimeError(f"the consumer did not start:\n{consumer.log}")
-            latencies, sent, took = _measured(kafka.bootstrap, topic, running, flags.rate, flags.seconds)
+            latencies = _measured(kafka.bootstrap, topic, running)
             consumer.stop()
     cuts = statistics.quantiles(latencies, n=100, method="inclusive")
-    shown = ", ".join(f"p{percent} {cuts[percent - 1]:.3f} s" for percent in (50, 95, 99))
-    print(f"{sent:,} sessions in {took:.1f} s ({sent / took:,.0f}/s), {len(latencies):,} of them asked for")
-    print(f"event to answer: {shown}, most {max(latencies):.3f} s")
+    for percent in (50, 95, 99):
+        note = f"{len(latencies):,} sessions asked for"
+        section.add(Row(f"p{percent}", cuts[percent - 1], None, "s", note=note))
 
 
-def _measured(bootstrap: str, topic: str, running: Stack, rate: int, seconds: float) -> tuple[list[float], int, float]:
-    """Latencies in seconds; how many sessions were sent, and in how many seconds."""
-    stream = _Stream(bootstrap, topic, rate)
-    began = time.monotonic()
-    sender = threading.Thread(target=stream.run, args=(began + _WARM_UP_S + seconds,))
+def _measured(bootstrap: str, topic: str, running: Stack) -> list[float]:
+    """Latencies in seconds."""
+    stream = _Stream(bootstrap, topic, _RATE)
+    sender = threading.Thread(target=stream.run, args=(time.monotonic() + _WARM_UP_S + _SECONDS,))
     sender.start()
     time.sleep(_WARM_UP_S)
     latencies: list[float] = []
@@ -71,10 +72,9 @@ def _measured(bootstrap: str, topic: str, running: Stack, rate: int, seconds: fl
     for each in probers:
         each.start()
     sender.join()
-    took = time.monotonic() - began
     for each in probers:
         each.join()
-    return latencies, stream.sent, took
+    return latencies
 
 
 class _Stream:
@@ -118,12 +118,8 @@ def _probe(stream: _Stream, running: Stack, latencies: list[float]) -> None:
             day = datetime.now(UTC) - timedelta(minutes=5), datetime.now(UTC) + timedelta(minutes=5)
             began = time.perf_counter()
             stream.send(device, 7)
-            while not client.presence(device, *day).present:
+            while not client.presence(device, *day, purpose="benchmark").present:
                 if time.perf_counter() - began > _GIVEN_UP_S:
                     raise RuntimeError(f"a session is not there after {_GIVEN_UP_S:g} s")
                 time.sleep(_ASK_S)
             latencies.append(time.perf_counter() - began)
-
-
-if __name__ == "__main__":
-    main()

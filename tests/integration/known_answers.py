@@ -36,7 +36,7 @@ def _is_right(client: Client, question: dict[str, Any]) -> bool:
     start, end = (datetime.fromisoformat(question[name]) for name in ("start", "end"))
     if question["query"] == "count":
         return client.count(start, end, place=question["access_point"]) == question["distinct_devices"]
-    found = client.presence(question["device"], start, end)
+    found = client.presence(question["device"], start, end, purpose="test")
     places = sorted({session.place for session in found.sessions})
     expected = question["present"], question["sessions"], question["access_points"]
     return (found.present, len(found.sessions), places) == expected

@@ -80,7 +80,7 @@ def test_a_report_of_one_day_gives_the_same_answers_for_its_day_as_the_whole_log
         assert series[0].to_arrow() == series[1].to_arrow()
         devices = {question["device"] for question in questions() if question["query"] == "presence"}
         for device in devices:
-            found = [running.client.presence(device, start, end) for running in (day, whole)]
+            found = [running.client.presence(device, start, end, purpose="test") for running in (day, whole)]
             assert found[0].sessions.to_arrow() == found[1].sessions.to_arrow()
 
 
@@ -99,7 +99,7 @@ def _ask(running: Stack, question: dict[str, object]) -> object:
     if question["query"] == "count":
         place = ["--place", str(question["access_point"])] if question["access_point"] else []
         return json.loads(running.command("count", *interval, *place))
-    found = json.loads(running.command("presence", str(question["device"]), *interval))
+    found = json.loads(running.command("presence", str(question["device"]), *interval, "--purpose", "test"))
     places = sorted({session["place"] for session in found["sessions"]})
     return {"present": found["present"], "sessions": len(found["sessions"]), "access_points": places}
 

@@ -119,12 +119,14 @@ class Deception:
         list(self._proxy.occupancy.Series(occupancy_service_pb2.SeriesRequest(interval=self._interval(), step=step)))
 
     def _presence(self) -> None:
-        request = presence_service_pb2.FindSessionsRequest(device=_device(self._random), interval=self._interval())
+        request = presence_service_pb2.FindSessionsRequest(
+            device=_device(self._random), interval=self._interval(), purpose="test"
+        )
         list(self._proxy.presence.FindSessions(request))
 
     def _query(self) -> None:
         index = self._random.choice(["subject", "place"])
-        request = query_service_pb2.QueryRequest(dataset="wifi", index=index, interval=self._interval())
+        request = query_service_pb2.QueryRequest(dataset="wifi", index=index, interval=self._interval(), purpose="test")
         list(self._proxy.queries.Query(request))
 
     def _interval(self) -> Any:

@@ -67,7 +67,9 @@ class Proxied(NamedTuple):
 
     def records(self, dataset: str, index: str, start: int, end: int, **more: Any) -> pa.Table:
         """The answer of `Query` as a table."""
-        request = query_service_pb2.QueryRequest(dataset=dataset, index=index, interval=interval(start, end), **more)
+        request = query_service_pb2.QueryRequest(
+            dataset=dataset, index=index, interval=interval(start, end), purpose="test", **more
+        )
         stream = b"".join(page.arrow for page in self.queries.Query(request))
         return pa.ipc.open_stream(stream).read_all()
 

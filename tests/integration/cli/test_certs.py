@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.services.patience import eventually
+
 pytestmark = pytest.mark.usefixtures("up")
 
 COUNT = ["count", "--from", "2024-10-01", "--to", "2024-10-02"]
@@ -29,7 +31,14 @@ def test_up_made_certificates_and_show_lists_them(run: Any, home: Path) -> None:
 def test_an_issued_certificate_is_good_at_once_and_after_its_renewal(run: Any, home: Path) -> None:
     assert run("certs", "issue", "alice").returncode == 0
     alice = home / "certificates" / "clients" / "alice"
-    assert run(*COUNT, "--certificates", str(alice)).returncode == 0
+    as_alice = ["--certificates", str(alice)]
+    refused = run(*COUNT, *as_alice)
+    assert (refused.returncode, "role count" in refused.stderr) == (3, True)
+    assert "the policy allows nothing" in run("whoami", *as_alice).stdout
+    with (home / "proxy" / "policy.toml").open("a") as policy:
+        policy.write('\n[clients.alice]\nroles = ["count"]\nlongest_interval = "31d"\n')
+    assert eventually(lambda: json.loads(run("whoami", "--json", *as_alice).stdout)["roles"] == ["count"])
+    assert run(*COUNT, *as_alice).returncode == 0
     assert run("certs", "renew").returncode == 0
     assert run(*COUNT, PRIVACYPLEASE_CERTIFICATES=str(alice)).returncode == 0
     assert run("status").returncode == 0

@@ -18,6 +18,7 @@ LOG = f"""{HEADER}
 not a mac,ap-1,Tue Oct 01 08:10:00 UTC 2024,5 min 0 sec
 """
 DAY = ["--from", "2024-10-01", "--to", "2024-10-02"]
+WHY = ["--purpose", "test"]
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,9 @@ def test_a_log_may_come_by_standard_input(run: Any, tmp_path: Path) -> None:
 
 
 def test_presence(run: Any) -> None:
-    found = _json(run, "presence", "02:00:00:00:00:01", "--from", "2024-10-01T08:10Z", "--to", "2024-10-01T08:25Z")
+    found = _json(
+        run, "presence", "02:00:00:00:00:01", "--from", "2024-10-01T08:10Z", "--to", "2024-10-01T08:25Z", *WHY
+    )
     assert found == {
         "device": "02:00:00:00:00:01",
         "present": True,
@@ -88,11 +91,20 @@ def test_presence(run: Any) -> None:
 
 
 def test_presence_for_people(run: Any) -> None:
-    seen = run("presence", "020000000001", *DAY, "--timezone", "Asia/Tokyo").stdout
+    seen = run("presence", "020000000001", *DAY, *WHY, "--timezone", "Asia/Tokyo").stdout
     assert "02:00:00:00:00:01 was seen: 2 sessions at 2 places" in seen
     assert "2024-10-01T17:00:00+09:00" in seen
     assert "30 min" in seen
-    assert "was not seen" in run("presence", "020000000001", *DAY, "--place", "ap-9").stdout
+    assert "was not seen" in run("presence", "020000000001", *DAY, *WHY, "--place", "ap-9").stdout
+
+
+def test_a_question_about_a_person_is_asked_for_a_purpose(run: Any) -> None:
+    for arguments in (["presence", "020000000001", *DAY], ["query", "wifi", *DAY]):
+        refused = run(*arguments)
+        assert refused.returncode == 3
+        assert refused.stdout == ""
+        assert "hint: state why you ask with --purpose TEXT" in refused.stderr
+        assert run(*arguments, PRIVACYPLEASE_PURPOSE="test").returncode == 0
 
 
 def test_count(run: Any) -> None:
@@ -119,7 +131,7 @@ def test_places(run: Any) -> None:
 
 
 def test_query(run: Any, tmp_path: Path) -> None:
-    arguments = ["query", "wifi", *DAY, "--index", "place", "--key", "ap-1", "--column", "client_mac"]
+    arguments = ["query", "wifi", *DAY, "--index", "place", "--key", "ap-1", "--column", "client_mac", *WHY]
     lines = run(*arguments, "--json").stdout.splitlines()
     assert [json.loads(line) for line in lines] == [
         {"client_mac": "02:00:00:00:00:01"},
@@ -133,10 +145,10 @@ def test_query(run: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["presence", "zz", *DAY], 3, "MAC"),
+        (["presence", "zz", *DAY, *WHY], 3, "MAC"),
         (["count", "--from", "2024-10-02", "--to", "2024-10-01"], 3, "--from must not be later"),
         (["count", *DAY, "--dataset", "nope"], 3, "data set"),
-        (["query", "wifi", *DAY, "--column", "nope"], 3, "nope"),
+        (["query", "wifi", *DAY, *WHY, "--column", "nope"], 3, "nope"),
         (["ingest", "wifi", "no/such/log.csv"], 2, "No such file"),
         (["ingest", "wifi", __file__], 3, "header"),
         (["ingest", "wifi", __file__, "--timezone", "CST"], 2, "time zone"),

@@ -196,7 +196,7 @@ def longest(reported: list[Form]) -> list[Form]:
 def check_presence(proxy: Proxied, dataset: str, ends: tuple[int, int], expected: list[Form]) -> None:
     for who, where in ((DEVICES[0], ""), (DEVICES[1], PLACES[2])):
         request = presence_service_pb2.FindSessionsRequest(
-            dataset=dataset, device=who, interval=interval(*ends), place=where
+            dataset=dataset, device=who, interval=interval(*ends), place=where, purpose="test"
         )
         pages = list(proxy.presence.FindSessions(request))
         found = [

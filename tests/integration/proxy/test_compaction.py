@@ -262,3 +262,23 @@ def test_what_a_lying_server_withholds_is_not_compacted_away(tmp_path: Path, sql
             proxy.compact()
         with pytest.raises(Exception, match="withheld"):
             everything(proxy)
+
+
+def test_a_column_that_the_definition_has_dropped_comes_back_with_it(
+    storage: Served, tmp_path: Path, at_once: None
+) -> None:
+    home, definition = tmp_path / "home", tmp_path / "home" / "datasets" / "wifi.toml"
+    definition.parent.mkdir(parents=True)
+    shipped = (Path(tiers.__file__).parent / "datasets" / "wifi.toml").read_text()
+    definition.write_text(shipped)
+    with proxying(home, storage.address) as proxy:
+        proxy.ingest("wifi", sessions(50).append_column("vendor", [pa.array(["Acme"] * 50)]))
+        before = proxy.records("wifi", "subject", START, START + DAY)
+    definition.write_text(shipped.replace('vendor = "string"\n', ""))
+    with proxying(home, storage.address) as proxy:
+        assert "vendor" not in proxy.records("wifi", "subject", START, START + DAY).column_names
+        proxy.ingest("wifi", sessions(50, seed=2, devices=1, start=START + 2 * DAY))
+        settled(proxy)
+    definition.write_text(shipped)
+    with proxying(home, storage.address) as proxy:
+        assert proxy.records("wifi", "subject", START, START + DAY).equals(before)

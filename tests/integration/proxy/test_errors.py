@@ -70,7 +70,7 @@ def refused() -> Iterator[list[Refusal]]:
 
 
 def sessions(proxy: Proxied, **change: Any) -> list[Any]:
-    asked = {"device": DEVICE, "interval": DAY} | change
+    asked = {"device": DEVICE, "interval": DAY, "purpose": "test"} | change
     return list(proxy.presence.FindSessions(presence_service_pb2.FindSessionsRequest(**asked)))
 
 
@@ -95,7 +95,7 @@ def peak(proxy: Proxied, **change: Any) -> Any:
 
 
 def query(proxy: Proxied, **change: Any) -> list[Any]:
-    asked = {"dataset": "wifi", "index": "subject", "interval": DAY} | change
+    asked = {"dataset": "wifi", "index": "subject", "interval": DAY, "purpose": "test"} | change
     return list(proxy.queries.Query(query_service_pb2.QueryRequest(**asked)))
 
 

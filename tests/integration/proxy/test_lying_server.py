@@ -42,18 +42,18 @@ WHEN = {"interval": interval(START, START + HOUR)}
 STEP = {"step": Duration(seconds=600)}
 # Every rpc that asks the storage server for cells, and a question of it.
 QUESTIONS: dict[str, dict[str, Any]] = {
-    "PresenceService.FindSessions": {"device": "00:00:00:00:00:01", **WHEN},
+    "PresenceService.FindSessions": {"device": "00:00:00:00:00:01", "purpose": "test", **WHEN},
     "OccupancyService.Count": WHEN,
     "OccupancyService.CountByPlace": WHEN,
     "OccupancyService.Series": WHEN | STEP,
     "OccupancyService.Peak": WHEN | STEP,
-    "QueryService.Query": {"dataset": "wifi", "index": "subject", **WHEN},
+    "QueryService.Query": {"dataset": "wifi", "index": "subject", "purpose": "test", **WHEN},
     "StationsService.ListHistory": {"station": "lund/1", **WHEN},
     "StationsService.ListLatest": {"contract": "lund"},
     "StationsService.Availability": {"contract": "lund", **WHEN, **STEP},
 }
 WITHOUT_CELLS = {"AdminService.GetStatus", "QueryService.ListDatasets", "IngestService.Ingest"}
-WITHOUT_CELLS |= {"DeadLetterService.Seal", "DeadLetterService.Open"}
+WITHOUT_CELLS |= {"AccessService.WhoAmI", "DeadLetterService.Seal", "DeadLetterService.Open"}
 METHODS = {
     f"{service.name}.{method.name}": method
     for contract in CONTRACTS

@@ -137,7 +137,9 @@ def described(proxy: Proxied) -> dict[str, str]:
 
 
 def presence(proxy: Proxied, badge: str, place: str = "") -> list[str]:
-    request = presence_service_pb2.FindSessionsRequest(dataset="badges", device=badge, interval=DAY, place=place)
+    request = presence_service_pb2.FindSessionsRequest(
+        dataset="badges", device=badge, interval=DAY, place=place, purpose="test"
+    )
     return [place for page in proxy.presence.FindSessions(request) for place in page.sessions.places]
 
 

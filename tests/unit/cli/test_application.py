@@ -92,6 +92,7 @@ def test_global_options_may_stand_anywhere() -> None:
 def test_every_error_of_the_sdk_has_the_exit_code_of_its_group(error: type[errors.PrivacyPleaseError]) -> None:
     codes = {
         errors.RequestError: ExitCode.REFUSED,
+        errors.RefusedError: ExitCode.REFUSED,
         errors.TryAgainError: ExitCode.TRY_AGAIN,
         errors.FaultError: ExitCode.FAULT,
         errors.TrustError: ExitCode.UNTRUSTED,

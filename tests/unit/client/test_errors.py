@@ -11,7 +11,7 @@ from privacyplease.proxy.v1.error_reason_pb2 import ErrorReason
 
 DAY = datetime(2024, 10, 1, tzinfo=UTC), datetime(2024, 10, 2, tzinfo=UTC)
 REASONS = sorted(set(ErrorReason.values()) - {ErrorReason.ERROR_REASON_UNSPECIFIED})
-GROUPS = {errors.RequestError, errors.TryAgainError, errors.FaultError, errors.TrustError}
+GROUPS = {errors.RequestError, errors.RefusedError, errors.TryAgainError, errors.FaultError, errors.TrustError}
 
 
 def _subclasses(root: type) -> set[type]:

@@ -10,6 +10,7 @@ import pytest
 import privacyplease.client as sdk
 
 FROZEN = {
+    "Access",
     "Ack",
     "AsyncClient",
     "AsyncRecords",
@@ -26,6 +27,7 @@ FROZEN = {
     "Peak",
     "PlaceCount",
     "PlaceCounts",
+    "Policy",
     "Presence",
     "PrivacyPleaseError",
     "Records",

@@ -26,6 +26,7 @@ from privacyplease.cli.commands import (
     stations,
     status,
     up,
+    whoami,
 )
 from privacyplease.cli.failures import failure_of
 from privacyplease.cli.local.home import Home, default_home
@@ -136,7 +137,7 @@ def _add_plugin(plugin: EntryPoint) -> None:
         app.command(plugin.name)(command)
 
 
-for _command in (presence, count, occupancy, places, stations, query, up, status, down, compact, certs):
+for _command in (presence, count, occupancy, places, stations, query, up, status, down, compact, certs, whoami):
     _command.register(app)
 for _plugin in sorted(entry_points(group=PLUGINS), key=lambda plugin: plugin.name):
     _add_plugin(_plugin)

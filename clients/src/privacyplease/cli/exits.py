@@ -4,8 +4,8 @@ code  meaning
 0     done; of a question: answered, even if the answer is "nobody"
 1     a fault: of the system, of this machine, or of the command itself
 2     the command line is wrong
-3     the question or the records were refused: mend them
-4     nobody answers, or not in time: try again
+3     the question or the records were refused: mend them, or ask whoever answers for the policy
+4     nobody answers, not in time, or not that often: try again
 5     the storage server tampered with the data, or lost some: the answer was thrown away
 130   interrupted
 """

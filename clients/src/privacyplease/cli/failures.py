@@ -56,6 +56,7 @@ def _failure_of_sdk(error: Exception) -> Failure | None:
     fields = [f"{v.field}: {v.description}" for v in error.violations if v.description != error.message]
     groups: Mapping[type[Exception], ExitCode] = {
         errors.RequestError: ExitCode.REFUSED,
+        errors.RefusedError: ExitCode.REFUSED,
         errors.TryAgainError: ExitCode.TRY_AGAIN,
         errors.TrustError: ExitCode.UNTRUSTED,
         errors.PrivacyPleaseError: ExitCode.FAULT,
@@ -70,6 +71,10 @@ def _hint(error: Exception) -> str:
         errors.MalformedSubjectError: "write the device as aa:bb:cc:dd:ee:ff",
         errors.InvalidIntervalError: "--from must not be later than --to",
         errors.PredicateTooLargeError: "ask for a shorter range, or for one place",
+        errors.PermissionDeniedError: "`privacyplease whoami` shows what the policy allows you",
+        errors.PurposeRequiredError: "state why you ask with --purpose TEXT; `privacyplease whoami` shows what you may",
+        errors.LimitExceededError: "`privacyplease whoami` shows how much you may ask for at once",
+        errors.RateLimitedError: "`privacyplease whoami` shows how often you may ask",
         errors.ProxyUnreachableError: "start it with `privacyplease up`, or give its address with --proxy HOST:PORT",
         errors.StorageUnavailableError: "`privacyplease status` shows how the storage server is doing",
         errors.DeadlineExceededError: "ask for a shorter range, or see `privacyplease status`",

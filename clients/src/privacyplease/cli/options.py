@@ -23,6 +23,12 @@ Zone = Annotated[
 Place = Annotated[str | None, typer.Option("--place", metavar="P", help="Only at this place.")]
 Step = Annotated[str, typer.Option("--step", metavar="WIDTH", help="Width of a step: 30s, 15m, 1h, 1d.")]
 Dataset = Annotated[str, typer.Option("--dataset", metavar="NAME", help="The data set to ask.")]
+Purpose = Annotated[
+    str,
+    typer.Option(
+        "--purpose", envvar="PRIVACYPLEASE_PURPOSE", metavar="TEXT", help="Why you ask; the audit log keeps it."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON, times in UTC.")]
 
 

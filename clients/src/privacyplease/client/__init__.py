@@ -5,7 +5,7 @@
 
     with Client("127.0.0.1:50050", certificates="certificates/clients/alice") as client:
         day = datetime(2024, 10, 1, tzinfo=UTC), datetime(2024, 10, 2, tzinfo=UTC)
-        seen = client.presence("e6:f1:d2:28:b9:33", *day)
+        seen = client.presence("e6:f1:d2:28:b9:33", *day, purpose="lost property")
         for session in seen.sessions:
             print(session.place, session.start, session.end)
         print(client.count(*day, place="ap-29"), "people")
@@ -24,7 +24,7 @@ Intervals are closed and times have a zone:
 
 from privacyplease.client.aio import AsyncClient
 from privacyplease.client.blocking import Client
-from privacyplease.client.catalogue import Column, Dataset, Index, Keyring, Status, Storage
+from privacyplease.client.catalogue import Access, Column, Dataset, Index, Keyring, Policy, Status, Storage
 from privacyplease.client.compaction import Compacted
 from privacyplease.client.errors import PrivacyPleaseError
 from privacyplease.client.ingestion import Ack, IngestSummary, Rejection
@@ -41,6 +41,7 @@ from privacyplease.client.stations import (
 )
 
 __all__ = [
+    "Access",
     "Ack",
     "AsyncClient",
     "AsyncRecords",
@@ -57,6 +58,7 @@ __all__ = [
     "Peak",
     "PlaceCount",
     "PlaceCounts",
+    "Policy",
     "Presence",
     "PrivacyPleaseError",
     "Records",

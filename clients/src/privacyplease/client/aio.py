@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from copy import copy
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -10,17 +11,20 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from privacyplease.client._internal import answers, letters, requests
+from privacyplease.client._internal.behalf import Metadata, on_behalf_of
 from privacyplease.client._internal.link import link_async, link_blocking
 from privacyplease.client._internal.patience import Retry, for_a_minute
 from privacyplease.client._internal.statuses import translated
 from privacyplease.client._internal.timeouts import QUERY_S, STALL_S
-from privacyplease.client.catalogue import Dataset, Status
+from privacyplease.client.catalogue import Access, Dataset, Status
 from privacyplease.client.compaction import Compacted
 from privacyplease.client.ingestion import Ack
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts
 from privacyplease.client.presence import Presence
 from privacyplease.client.records import AsyncRecords
 from privacyplease.client.stations import Availability, StationStates
+from privacyplease.proxy.v1.access_service_pb2 import WhoAmIRequest
+from privacyplease.proxy.v1.access_service_pb2_grpc import AccessServiceStub
 from privacyplease.proxy.v1.admin_service_pb2 import GetStatusRequest
 from privacyplease.proxy.v1.admin_service_pb2_grpc import AdminServiceStub
 from privacyplease.proxy.v1.compaction_service_pb2_grpc import CompactionServiceStub
@@ -67,6 +71,13 @@ class AsyncClient:
         self._link_blocking = partial(link_blocking, address, certificates, insecure)
         self._timeout = timeout
         self._stall_timeout = stall_timeout
+        self._metadata: Metadata = ()
+
+    def on_behalf_of(self, person: str) -> AsyncClient:
+        """As `Client.on_behalf_of`."""
+        client = copy(self)
+        client._metadata = on_behalf_of(person)
+        return client
 
     async def presence(
         self,
@@ -133,10 +144,14 @@ class AsyncClient:
         end: datetime,
         key: str | None = None,
         columns: Sequence[str] | None = None,
+        *,
+        purpose: str = "",
     ) -> AsyncRecords:
         """As `Client.query`; not itself awaited, but what it returns is read with `async for`."""
-        request = requests.query(dataset, index, start, end, key, columns)
-        return AsyncRecords(self._arrow_pages(self._on(QueryServiceStub).Query(request, timeout=self._timeout)))
+        request = requests.query(dataset, index, start, end, key, columns, purpose)
+        return AsyncRecords(
+            self._arrow_pages(self._on(QueryServiceStub).Query(request, timeout=self._timeout, metadata=self._metadata))
+        )
 
     async def ingest(
         self,
@@ -151,7 +166,7 @@ class AsyncClient:
 
         link = self._link_blocking()
         upload = Upload(
-            lambda requests: IngestServiceStub(link.channel()).Ingest(requests),
+            lambda requests: IngestServiceStub(link.channel()).Ingest(requests, metadata=self._metadata),
             dataset,
             in_thread(batches),
             self._stall_timeout,
@@ -199,6 +214,10 @@ class AsyncClient:
         """As `Client.status`."""
         return answers.status(await self._answer(self._on(AdminServiceStub).GetStatus, GetStatusRequest()))
 
+    async def whoami(self) -> Access:
+        """As `Client.whoami`."""
+        return answers.access(await self._answer(self._on(AccessServiceStub).WhoAmI, WhoAmIRequest()))
+
     async def close(self) -> None:
         """Closes the channel; what still runs on it fails."""
         for channel in self._link.channels():
@@ -219,13 +238,13 @@ class AsyncClient:
         self, method: grpc.aio.UnaryUnaryMultiCallable[_Request, _Response], request: _Request
     ) -> _Response:
         with translated():
-            return await method(request, timeout=self._timeout)
+            return await method(request, timeout=self._timeout, metadata=self._metadata)
 
     async def _pages(
         self, method: grpc.aio.UnaryStreamMultiCallable[_Request, _Response], request: _Request
     ) -> list[_Response]:
         with translated():
-            return [page async for page in method(request, timeout=self._timeout)]
+            return [page async for page in method(request, timeout=self._timeout, metadata=self._metadata)]
 
     async def _arrow_pages(self, call: grpc.aio.UnaryStreamCall[QueryRequest, QueryResponse]) -> AsyncIterator[bytes]:
         try:

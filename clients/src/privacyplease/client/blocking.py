@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from privacyplease.client._internal import answers, letters, requests
+from privacyplease.client._internal.behalf import Metadata, on_behalf_of
 from privacyplease.client._internal.link import link_blocking
 from privacyplease.client._internal.patience import Retry, for_a_minute
 from privacyplease.client._internal.statuses import translated
 from privacyplease.client._internal.timeouts import QUERY_S, STALL_S
-from privacyplease.client.catalogue import Dataset, Status
+from privacyplease.client.catalogue import Access, Dataset, Status
 from privacyplease.client.compaction import Compacted
 from privacyplease.client.ingestion import Ack
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts
 from privacyplease.client.presence import Presence
 from privacyplease.client.records import Records
 from privacyplease.client.stations import Availability, StationStates
+from privacyplease.proxy.v1.access_service_pb2 import WhoAmIRequest
+from privacyplease.proxy.v1.access_service_pb2_grpc import AccessServiceStub
 from privacyplease.proxy.v1.admin_service_pb2 import GetStatusRequest
 from privacyplease.proxy.v1.admin_service_pb2_grpc import AdminServiceStub
 from privacyplease.proxy.v1.compaction_service_pb2_grpc import CompactionServiceStub
@@ -70,6 +74,16 @@ class Client:
         self._link = link_blocking(address, certificates, insecure)
         self._timeout = timeout
         self._stall_timeout = stall_timeout
+        self._metadata: Metadata = ()
+
+    def on_behalf_of(self, person: str) -> Client:
+        """A client that asks for a person, by the same connection: for services that others log in to.
+
+        The policy must allow it, and allows what both may. The audit log names both.
+        """
+        client = copy(self)
+        client._metadata = on_behalf_of(person)
+        return client
 
     def presence(
         self,
@@ -89,7 +103,8 @@ class Client:
             end: The last instant.
             place: Only sessions at this place.
             dataset: The data set to ask.
-            purpose: Why the question is asked, for the audit log; up to 500 characters.
+            purpose: Why the question is asked, for the audit log; up to 500 characters. It must be stated, except for
+                devices that the policy says are our own.
         """
         request = requests.presence(dataset, device, start, end, place, purpose)
         return answers.presence(self._pages(self._on(PresenceServiceStub).FindSessions, request))
@@ -156,6 +171,8 @@ class Client:
         end: datetime,
         key: str | None = None,
         columns: Sequence[str] | None = None,
+        *,
+        purpose: str = "",
     ) -> Records:
         """Whole records of any data set. The question is sent now; its errors come with reading.
 
@@ -166,9 +183,12 @@ class Client:
             end: The last instant.
             key: Only records of this subject, or at this place, as the index says.
             columns: The columns wanted, in this order; all that the index carries if None.
+            purpose: As for `presence`; not needed where the data set is about no persons.
         """
-        request = requests.query(dataset, index, start, end, key, columns)
-        return Records(self._arrow_pages(self._on(QueryServiceStub).Query(request, timeout=self._timeout)))
+        request = requests.query(dataset, index, start, end, key, columns, purpose)
+        return Records(
+            self._arrow_pages(self._on(QueryServiceStub).Query(request, timeout=self._timeout, metadata=self._metadata))
+        )
 
     def ingest(
         self, dataset: str, batches: Iterable[pa.Table | pa.RecordBatch], *, retry: Retry = for_a_minute
@@ -189,7 +209,7 @@ class Client:
 
         with translated():
             yield from Upload(
-                lambda requests: self._on(IngestServiceStub).Ingest(requests),
+                lambda requests: self._on(IngestServiceStub).Ingest(requests, metadata=self._metadata),
                 dataset,
                 batches,
                 self._stall_timeout,
@@ -252,6 +272,10 @@ class Client:
         """How the system is doing. Answers even if the storage server is away, and says so."""
         return answers.status(self._answer(self._on(AdminServiceStub).GetStatus, GetStatusRequest()))
 
+    def whoami(self) -> Access:
+        """Whom the proxy takes us for, and what we may ask."""
+        return answers.access(self._answer(self._on(AccessServiceStub).WhoAmI, WhoAmIRequest()))
+
     def close(self) -> None:
         """Closes the channel; what still runs on it fails."""
         for channel in self._link.channels():
@@ -271,11 +295,11 @@ class Client:
 
     def _answer(self, method: grpc.UnaryUnaryMultiCallable[_Request, _Response], request: _Request) -> _Response:
         with translated():
-            return method(request, timeout=self._timeout)
+            return method(request, timeout=self._timeout, metadata=self._metadata)
 
     def _pages(self, method: grpc.UnaryStreamMultiCallable[_Request, _Response], request: _Request) -> list[_Response]:
         with translated():
-            return list(method(request, timeout=self._timeout))
+            return list(method(request, timeout=self._timeout, metadata=self._metadata))
 
     def _arrow_pages(self, call: grpc.CallIterator[QueryResponse]) -> Iterator[bytes]:
         try:

@@ -1,6 +1,7 @@
 """Which data sets there are, and how the system is doing."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +81,50 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True)
+class Policy:
+    """The policy that says who may ask what.
+
+    Attributes:
+        loaded_at: Since when it is in force.
+        problem: What is wrong with its file as it is now, so that the policy of before is in force; "" if nothing is.
+    """
+
+    loaded_at: datetime
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
-    """How the system is doing: the proxy's version, its keyrings and the storage server."""
+    """How the system is doing: the proxy's version, its keyrings, the storage server and the policy."""
 
     version: str
     keyrings: tuple[Keyring, ...]
     storage: Storage
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Whom the proxy takes us for, and what the policy allows us.
+
+    Attributes:
+        name: The name in our certificate; "" in plaintext.
+        on_behalf_of: For whom we ask; "" for nobody else. What follows is then what both may.
+        roles: "ingest", "count", "presence", "self", "stations", "admin"; nothing without one.
+        datasets: Those that we may ask; empty for every one.
+        devices: Our own.
+        purposes: Those that we may state; empty for any text.
+        longest_interval: The longest that we may ask about; None for any.
+        calls_per_minute: How many calls we may make; 0 for any number.
+        may_act_for: For whom we may ask; "*" for anybody. Whoever is named here asks nothing in their own name.
+    """
+
+    name: str
+    on_behalf_of: str
+    roles: tuple[str, ...]
+    datasets: tuple[str, ...]
+    devices: tuple[str, ...]
+    purposes: tuple[str, ...]
+    longest_interval: timedelta | None
+    calls_per_minute: int
+    may_act_for: tuple[str, ...]

@@ -9,10 +9,15 @@
     │   ├── UnknownColumnError           no such index or column
     │   ├── PredicateTooLargeError       too much at once: ask for a shorter range or for one place
     │   └── MalformedBatchError          an ingested batch cannot be read at all
+    ├── RefusedError                 ask whoever answers for the policy: it does not allow this
+    │   ├── PermissionDeniedError        the role is missing, or does not extend to what was asked
+    │   ├── PurposeRequiredError         no purpose was stated, or none that may be
+    │   └── LimitExceededError           the question is larger than ours may be; `violations` names the field
     ├── TryAgainError                try again: nothing is wrong with the request
     │   ├── ProxyUnreachableError        nobody answers at the proxy's address
     │   ├── StorageUnavailableError      the storage server or its database is away
-    │   └── DeadlineExceededError        no answer in time
+    │   ├── DeadlineExceededError        no answer in time
+    │   └── RateLimitedError             as many calls as are allowed for now; `metadata` has retry_seconds
     ├── FaultError                   tell whoever runs the system: trying again does not help
     │   ├── KeyUnavailableError          the keyring is damaged or belongs to another master key
     │   ├── CertificateError             the certificate is missing, expired or a stranger's: ours, or the proxy's
@@ -109,6 +114,22 @@ class MalformedBatchError(RequestError):
     """An ingested batch cannot be read at all. What was acknowledged before it stays stored."""
 
 
+class RefusedError(PrivacyPleaseError):
+    """The policy does not allow the caller this. Whoever answers for it can change it."""
+
+
+class PermissionDeniedError(RefusedError):
+    """The caller lacks `metadata["role"]`, or it does not extend to what `metadata["field"]` names."""
+
+
+class PurposeRequiredError(RefusedError):
+    """A question about a person was asked without a purpose, or for one that the caller may not state."""
+
+
+class LimitExceededError(RefusedError):
+    """The question is larger than the caller's may be; `violations` names the field."""
+
+
 class TryAgainError(PrivacyPleaseError):
     """Nothing is wrong with the request. Try again later."""
 
@@ -123,6 +144,13 @@ class StorageUnavailableError(TryAgainError):
 
 class DeadlineExceededError(TryAgainError):
     """No answer came in time."""
+
+
+class RateLimitedError(TryAgainError):
+    """The caller has made as many calls as the policy allows for now.
+
+    `metadata["retry_seconds"]` tells how long to wait.
+    """
 
 
 class FaultError(PrivacyPleaseError):

@@ -155,9 +155,9 @@ class Compaction:
         asked = predicate(dataset, index, held, None, self._keyring, most_tags=1 << 31)
         taken = self._storage.take(asked, dataset.name, index.name, held)
         keys = self._keyring.keys(*claim.owner)
-        layout = self._layouts.current(dataset, index)
+        layout = self._layouts.complete(dataset, index)
         sealer = Sealer(keys.cell, layout, dataset.name, index.name, runs.COMPRESSION_LEVEL)
-        bins = self._open(taken, held, dataset, index, claim)
+        bins = self._open(taken, held, layout.schema, dataset, index, claim)
         stretches = list(runs.cut(bins, dataset, job.narrower, sealer)) if any(map(len, bins)) else []
         pages = [runs.paginate(stretch, sealer, hide_volume=index.hide_volume) for stretch in stretches]
         numbers = self._plan(stretches, pages, dataset, claim)
@@ -186,16 +186,15 @@ class Compaction:
             runs=[run for run in held.runs if run.epoch == epoch],
         )
 
-    def _open(self, taken: Taken, held: Held, dataset: Dataset, index: Index, claim: Claim) -> list[pa.Table]:
+    def _open(
+        self, taken: Taken, held: Held, schema: pa.Schema, dataset: Dataset, index: Index, claim: Claim
+    ) -> list[pa.Table]:
         """The records of each bin, each once, in its longest form."""
-        opener = Opener(
-            self._keyring.keys(*claim.owner).cell, self._layouts, dataset.name, index.name, dataset.carried(index)
-        )
+        opener = Opener(self._keyring.keys(*claim.owner).cell, self._layouts, dataset.name, index.name, schema)
         bin_of = self._bins(held, index, claim)
         opened: list[list[pa.RecordBatch]] = [[] for _ in range(index.bins)]
         for cell in taken.cells:
             opened[bin_of[cell.tag]].append(opener.open(cell.sealed, cell.tag, cell.cell_id))
-        schema = dataset.carried(index)
         return [longest(pa.Table.from_batches(batches, schema).combine_chunks(), dataset) for batches in opened]
 
     def _bins(self, held: Held, index: Index, claim: Claim) -> dict[bytes, int]:

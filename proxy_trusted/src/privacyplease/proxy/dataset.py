@@ -145,6 +145,18 @@ def parse(text: str) -> Dataset:
         raise ConfigurationError(f"not TOML: {error}") from error
 
 
+def width(entry: str, text: str) -> int:
+    """A width of time in ms, as "1h".
+
+    Raises:
+        ConfigurationError: It is none; the message names the entry.
+    """
+    match = _WIDTH.fullmatch(text)
+    if not match:
+        raise ConfigurationError(f'{entry}: expected a width such as "1h", got {text!r}')
+    return int(match[1]) * (_UNITS[match[2]] // timedelta(milliseconds=1))
+
+
 def _by_name(files: Iterable[Traversable]) -> dict[str, Dataset]:
     datasets: dict[str, Dataset] = {}
     for file in files:
@@ -176,7 +188,7 @@ def _dataset(entries: dict[str, Any]) -> Dataset:
         name=_name("name", _take(entries, "name", str)),
         title=_take(entries, "title", str),
         columns=columns,
-        timeline=Timeline(base=_width(entries), epoch=_epoch(entries)),
+        timeline=Timeline(base=width("base_width", _take(entries, "base_width", str)), epoch=_epoch(entries)),
         indexes=_indexes(_take(entries, "indexes", dict), columns, roles, hide_volume),
         **roles,
     )
@@ -215,14 +227,6 @@ def _role(entries: dict[str, Any], role: str, columns: dict[str, ColumnType]) ->
     if columns[column] not in expected:
         raise ConfigurationError(f"{role}: expected a column of type {' or '.join(expected)}, got {columns[column]}")
     return column
-
-
-def _width(entries: dict[str, Any]) -> int:
-    text = _take(entries, "base_width", str)
-    match = _WIDTH.fullmatch(text)
-    if not match:
-        raise ConfigurationError(f'base_width: expected a width such as "1h", got {text!r}')
-    return int(match[1]) * (_UNITS[match[2]] // timedelta(milliseconds=1))
 
 
 def _epoch(entries: dict[str, Any]) -> int:

@@ -18,6 +18,11 @@
     │   ├── StorageUnavailableError
     │   └── StorageRefusedError
     ├── UnknownIdentityError    come with a certificate that names a client
+    ├── AccessError             ask whoever answers for the policy
+    │   ├── PermissionDeniedError
+    │   ├── PurposeRequiredError
+    │   ├── RateLimitedError
+    │   └── LimitExceededError
     ├── UntrustedAnswerError    what the server returned is not what was stored
     │   ├── CellDamagedError
     │   ├── AnswerInconsistentError
@@ -45,10 +50,13 @@ class ProxyError(Exception):
         status: The gRPC status sent to the client.
         field: The request's field at fault, or "".
         metadata: What else a client may want to know, as text.
+        retry_seconds: After how long it is worth trying again, where that is known.
     """
 
     reason: ClassVar[reasons.ErrorReason.ValueType] = reasons.ERROR_REASON_INTERNAL
     status: ClassVar[grpc.StatusCode] = grpc.StatusCode.INTERNAL
+
+    retry_seconds: float | None = None
 
     def __init__(self, message: str, *, field: str = "", **metadata: object) -> None:
         super().__init__(message)
@@ -126,6 +134,40 @@ class UnknownIdentityError(ProxyError):
 
     reason = reasons.ERROR_REASON_UNKNOWN_IDENTITY
     status = grpc.StatusCode.UNAUTHENTICATED
+
+
+class AccessError(ProxyError):
+    """The policy does not allow the caller what they ask."""
+
+    reason = reasons.ERROR_REASON_PERMISSION_DENIED
+    status = grpc.StatusCode.PERMISSION_DENIED
+
+
+class PermissionDeniedError(AccessError):
+    """The caller lacks the role, or it does not extend to what they ask."""
+
+
+class PurposeRequiredError(AccessError):
+    """No purpose was stated, or none that the caller may state."""
+
+    reason = reasons.ERROR_REASON_PURPOSE_REQUIRED
+
+
+class LimitExceededError(AccessError):
+    """The question is larger than the caller's may be."""
+
+    reason = reasons.ERROR_REASON_LIMIT_EXCEEDED
+
+
+class RateLimitedError(AccessError):
+    """The caller has made as many calls as they may for now."""
+
+    reason = reasons.ERROR_REASON_RATE_LIMITED
+    status = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+    def __init__(self, message: str, retry_seconds: float, *, field: str = "", **metadata: object) -> None:
+        super().__init__(message, field=field, retry_seconds=f"{retry_seconds:.3f}", **metadata)
+        self.retry_seconds = retry_seconds
 
 
 class StorageError(ProxyError):

@@ -6,6 +6,7 @@
     ├── master.key      the master key, opened by the passphrase
     ├── passphrase      only where nobody gave one: made on first use, for its owner's eyes alone
     ├── trusted.db      wrapped data keys and what else must outlive the process
+    ├── policy.toml     who may ask what, made on first use
     └── datasets/       definitions of data sets, besides those that ship
 """
 
@@ -29,6 +30,11 @@ class Home:
     def trusted_store(self) -> Path:
         """The proxy's own store."""
         return self.path / "trusted.db"
+
+    @property
+    def policy(self) -> Path:
+        """Who may ask what."""
+        return self.path / "policy.toml"
 
     @property
     def datasets(self) -> Path:

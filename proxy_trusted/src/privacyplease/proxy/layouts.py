@@ -102,12 +102,19 @@ class Layouts:
 
     def current(self, dataset: Dataset, index: Index) -> Layout:
         """The layout for new cells: that of the definition, made durable on first use."""
-        schema = dataset.carried(index)
         with self._lock:
             known = self._load(dataset.name, index.name)
             _check_types(dataset, index, known)
-            match = next((layout for layout in known.values() if layout.schema == schema), None)
-            return match or self._add(dataset.name, index.name, Layout.make(max(known, default=0) + 1, schema))
+            return self._of(dataset.carried(index), dataset, index, known)
+
+    def complete(self, dataset: Dataset, index: Index) -> Layout:
+        """The layout for cells that replace others: no column is lost that the definition has dropped."""
+        schema = dataset.carried(index)
+        with self._lock:
+            known = self._load(dataset.name, index.name)
+            dropped = {field.name: field for layout in known.values() for field in layout.schema}
+            lacking = [field for name, field in dropped.items() if name not in schema.names]
+            return self._of(pa.schema([*schema, *lacking]), dataset, index, known)
 
     def numbered(self, dataset: str, index: str, number: int) -> Layout:
         """The layout of that number.
@@ -122,6 +129,10 @@ class Layouts:
         if number not in known:
             raise KeyUnavailableError(f"the trusted store lacks layout {number} of index {index!r} of {dataset!r}")
         return known[number]
+
+    def _of(self, schema: pa.Schema, dataset: Dataset, index: Index, known: dict[int, Layout]) -> Layout:
+        match = next((layout for layout in known.values() if layout.schema == schema), None)
+        return match or self._add(dataset.name, index.name, Layout.make(max(known, default=0) + 1, schema))
 
     def _known_layouts(self, dataset: str, index: str) -> dict[int, Layout]:
         with self._lock:

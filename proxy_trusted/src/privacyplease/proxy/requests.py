@@ -21,6 +21,7 @@ from privacyplease.proxy.timeline import EARLIEST, LATEST, Interval
 from privacyplease.proxy.v1 import types_pb2
 
 DEFAULT_DATASET = "wifi"
+DEFAULT_STATIONS = "bikes"
 MOST_STEPS = 100_000
 MOST_PURPOSE_CHARACTERS = 500
 
@@ -96,14 +97,14 @@ def optional_key(value: str, column: str, of: Dataset, field: str) -> pa.Scalar 
 
 
 def purpose(text: str) -> str:
-    """The stated purpose.
+    """The stated purpose, without blanks around it.
 
     Raises:
         InvalidRequestError: It is too long.
     """
     if len(text) > MOST_PURPOSE_CHARACTERS:
         raise InvalidRequestError(f"expected at most {MOST_PURPOSE_CHARACTERS} characters", field="purpose")
-    return text
+    return text.strip()
 
 
 def instant(at: Timestamp, field: str) -> int:

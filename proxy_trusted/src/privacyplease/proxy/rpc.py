@@ -6,6 +6,7 @@ Every rpc of every service runs inside `answering` or `streaming`.
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import traceback
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ from typing import NoReturn, TypeVar
 
 import grpc
 from google.protobuf import any_pb2
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
@@ -39,7 +42,7 @@ def answering(
         try:
             return method(service, request, context)
         except Exception as error:  # the boundary: nothing passes it unmapped
-            _fail(error, context)
+            fail(error, context)
 
     return answer
 
@@ -54,7 +57,7 @@ def streaming(
         try:
             yield from method(service, request, context)
         except Exception as error:  # the boundary: nothing passes it unmapped
-            _fail(error, context)
+            fail(error, context)
 
     return answer
 
@@ -63,17 +66,22 @@ def status(error: ProxyError) -> status_pb2.Status:
     """The status that tells a client of an error, in full."""
     metadata = {**({"field": error.field} if error.field else {}), **error.metadata}
     info = error_details_pb2.ErrorInfo(reason=reasons.ErrorReason.Name(error.reason), domain=DOMAIN, metadata=metadata)
-    details: list[error_details_pb2.ErrorInfo | error_details_pb2.BadRequest] = [info]
+    details: list[Message] = [info]
     if error.field:
         violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=str(error))
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    if error.retry_seconds is not None:
+        delay = Duration()
+        delay.FromMilliseconds(math.ceil(error.retry_seconds * 1_000))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     packed = [any_pb2.Any() for _ in details]
     for envelope, detail in zip(packed, details, strict=True):
         envelope.Pack(detail)
     return status_pb2.Status(code=error.status.value[0], message=str(error), details=packed)
 
 
-def _fail(error: Exception, context: grpc.ServicerContext) -> NoReturn:
+def fail(error: Exception, context: grpc.ServicerContext) -> NoReturn:
+    """Ends the call with the error's status; with `INTERNAL` and an id if it is none of ours."""
     if isinstance(error, grpc.RpcError) and not context.is_active():
         raise error  # the client left while it was sending
     if not isinstance(error, ProxyError):

@@ -14,6 +14,9 @@ from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
 from privacyplease.proxy import dataset, trusted_store
+from privacyplease.proxy.access.guard import Access, Guard
+from privacyplease.proxy.access.policy_file import PolicyFile
+from privacyplease.proxy.access.rates import Rates
 from privacyplease.proxy.compaction import Compaction
 from privacyplease.proxy.credentials import require_loopback, server_credentials
 from privacyplease.proxy.errors import KeyringError
@@ -28,6 +31,7 @@ from privacyplease.proxy.predicate import MOST_TAGS
 from privacyplease.proxy.rpc import status
 from privacyplease.proxy.sealing import Sealing
 from privacyplease.proxy.search import Search
+from privacyplease.proxy.services.access import AccessService
 from privacyplease.proxy.services.admin import AdminService
 from privacyplease.proxy.services.compaction import CompactionService
 from privacyplease.proxy.services.ingest import IngestService
@@ -38,6 +42,8 @@ from privacyplease.proxy.services.query import QueryService
 from privacyplease.proxy.services.stations import StationsService
 from privacyplease.proxy.storage import MOST_MESSAGE_BYTES, Storage
 from privacyplease.proxy.v1 import (
+    access_service_pb2,
+    access_service_pb2_grpc,
     admin_service_pb2,
     admin_service_pb2_grpc,
     compaction_service_pb2,
@@ -58,6 +64,7 @@ from privacyplease.proxy.v1 import (
 from privacyplease.proxy.verified import VerifiedStorage
 
 CONTRACTS = (
+    access_service_pb2.DESCRIPTOR,
     admin_service_pb2.DESCRIPTOR,
     compaction_service_pb2.DESCRIPTOR,
     dead_letter_service_pb2.DESCRIPTOR,
@@ -116,14 +123,16 @@ class Proxy:
         """
         self._health = health.HealthServicer()
         self.locked: KeyringError | None = None
+        self._certificates = settings.certificates
+        datasets = dataset.load(settings.home.datasets)
+        policies = PolicyFile(settings.home.policy, datasets)
+        access = Access(policies, datasets, Rates(), plaintext=self._certificates is None)
         try:
-            register = self._services(settings)
+            register = self._services(settings, datasets, policies, access)
         except KeyringError as error:
             self.locked = error
-        self._certificates = settings.certificates
         interceptors: list[grpc.ServerInterceptor[Any, Any]] = [Identified()] if self._certificates else []
-        if self.locked:
-            interceptors.append(_Locked(self.locked))
+        interceptors.append(_Locked(self.locked) if self.locked else Guard(access))
         self.grpc = grpc.server(ThreadPoolExecutor(settings.workers), interceptors=interceptors, options=_OPTIONS)
         if not self.locked:
             register(self.grpc)
@@ -156,8 +165,9 @@ class Proxy:
         self._health.enter_graceful_shutdown()
         self.grpc.stop(grace).wait()
 
-    def _services(self, settings: Settings) -> Callable[[grpc.Server], None]:
-        datasets = dataset.load(settings.home.datasets)
+    def _services(
+        self, settings: Settings, datasets: dict[str, dataset.Dataset], policies: PolicyFile, access: Access
+    ) -> Callable[[grpc.Server], None]:
         master = settings.home.master_key(settings.passphrase)
         store = trusted_store.open_store(settings.home.trusted_store)
         keyring, layouts, holdings = Keyring(store, master), Layouts(store), Holdings(store)
@@ -167,11 +177,12 @@ class Proxy:
         verified = VerifiedStorage(storage, ledger)
         search = Search(verified, keyring, layouts, holdings, settings.most_tags)
         ingest = IngestService(datasets, Sealing(keyring, layouts), layouts, verified)
-
         compaction = Compaction(store, verified, ledger, keyring, layouts)
 
         def register(server: grpc.Server) -> None:
-            admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminService(datasets, keyring, storage), server)
+            access_service_pb2_grpc.add_AccessServiceServicer_to_server(AccessService(access), server)
+            admin = AdminService(datasets, keyring, storage, policies)
+            admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
             compaction_service_pb2_grpc.add_CompactionServiceServicer_to_server(
                 CompactionService(datasets, compaction), server
             )

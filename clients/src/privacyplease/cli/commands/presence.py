@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from privacyplease.cli import screen
-from privacyplease.cli.options import Dataset, From, Json, Place, Range, To, Zone, read_range
+from privacyplease.cli.options import Dataset, From, Json, Place, Purpose, Range, To, Zone, read_range
 from privacyplease.cli.target import connect
 from privacyplease.cli.times import humanised, iso
 
@@ -21,14 +21,16 @@ def presence(
     start: From,
     end: To,
     place: Place = None,
-    purpose: Annotated[str, typer.Option(help="Why you ask; goes with the question.")] = "",
+    purpose: Purpose = "",
     dataset: Dataset = "wifi",
     timezone: Zone = "UTC",
     json: Json = False,
 ) -> None:
     """Where a device was, and when.
 
-    Example: privacyplease presence e6:f1:d2:28:b9:33 --from 2024-10-01 --to 2024-10-02
+    Where somebody was is asked for a purpose, which must be stated; not for devices that the policy says are your own.
+
+    Example: privacyplease presence e6:f1:d2:28:b9:33 --from 2024-10-01 --to 2024-10-02 --purpose "lost property"
     """
     span = read_range(start, end, timezone)
     with connect(context) as client:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from privacyplease.cli import screen
-from privacyplease.cli.options import From, To, Zone, read_range
+from privacyplease.cli.options import From, Purpose, To, Zone, read_range
 from privacyplease.cli.target import connect
 
 
@@ -23,19 +23,22 @@ def query(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to FILE: .arrow, .csv or .jsonl.")
     ] = None,
+    purpose: Purpose = "",
     timezone: Zone = "UTC",
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object a record; else CSV.")] = False,
 ) -> None:
     """Whole records of a data set, as CSV, JSON lines or Arrow.
 
-    Example: privacyplease query wifi --from -1d --to now --index place --key ap-29 -o ap-29.arrow
+    Of persons it is asked for a purpose, which must be stated.
+
+    Example: privacyplease query wifi --from -1d --to now --index place --key ap-29 --purpose "fire drill" -o ap.arrow
     """
     from privacyplease.cli.record_formats import CSV, JSON_LINES, format_of
 
     wanted = format_of(output) if output else JSON_LINES if json else CSV
     span = read_range(start, end, timezone)
     with connect(context) as client:
-        records = client.query(dataset, index, span.start, span.end, key, column)
+        records = client.query(dataset, index, span.start, span.end, key, column, purpose=purpose)
         if output is None:
             wanted.write(records, screen.binary_out())
             return

@@ -52,6 +52,7 @@ def document(asked: Target) -> dict[str, Any]:
         "server": daemons.get("server"),
         "version": system.version if system else None,
         "storage": _storage(system) if system else None,
+        "policy": _policy(system) if system else None,
         "keyrings": [_keyring(keyring) for keyring in system.keyrings] if system else None,
     }
 
@@ -94,6 +95,10 @@ def _storage(system: Status) -> dict[str, Any]:
     }
 
 
+def _policy(system: Status) -> dict[str, Any]:
+    return {"loaded_at": iso(system.policy.loaded_at), "problem": system.policy.problem or None}
+
+
 def _keyring(keyring: Keyring) -> dict[str, Any]:
     """Epochs by the instant at which each begins."""
     width = timedelta(days=keyring.epoch_days)
@@ -115,6 +120,8 @@ def _show(found: dict[str, Any]) -> None:
             out.print(f"{name:8}{found[name]['health']}  {found[name]['address']}{pid}")
     if found["storage"]:
         out.print(f"store   {_storage_line(found['storage'])}")
+    if found["policy"]:
+        out.print(f"policy  {_policy_line(found['policy'])}")
     for keyring in found["keyrings"] or ():
         out.print(f"{keyring['dataset']:8}{_keyring_line(keyring)}")
 
@@ -123,6 +130,11 @@ def _storage_line(storage: dict[str, Any]) -> str:
     if not storage["reachable"]:
         return "away"
     return f"{storage['store']}, {screen.counted(storage['cells'], 'cell')}, {screen.mebibytes(storage['bytes'])}"
+
+
+def _policy_line(policy: dict[str, Any]) -> str:
+    line = f"of {policy['loaded_at']}"
+    return f"{line}; its file is not taken: {policy['problem']}" if policy["problem"] else line
 
 
 def _keyring_line(keyring: dict[str, Any]) -> str:

@@ -6,12 +6,13 @@ from datetime import timedelta
 from itertools import chain
 
 from privacyplease.client._internal.times import from_unix_ms, instant
-from privacyplease.client.catalogue import Column, Dataset, Index, Keyring, Status, Storage
+from privacyplease.client.catalogue import Access, Column, Dataset, Index, Keyring, Policy, Status, Storage
 from privacyplease.client.compaction import Compacted
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts, Series
 from privacyplease.client.presence import Presence, Sessions
 from privacyplease.client.stations import Availability, StationStates, Statistics
 from privacyplease.proxy.v1 import occupancy_service_pb2, stations_service_pb2
+from privacyplease.proxy.v1.access_service_pb2 import Role, WhoAmIResponse
 from privacyplease.proxy.v1.admin_service_pb2 import GetStatusResponse
 from privacyplease.proxy.v1.compaction_service_pb2 import CompactResponse
 from privacyplease.proxy.v1.occupancy_service_pb2 import CountByPlaceResponse, SeriesResponse
@@ -90,6 +91,23 @@ def status(response: GetStatusResponse) -> Status:
         version=response.version,
         keyrings=tuple(Keyring(k.dataset, tuple(k.epochs), k.epoch_days) for k in response.keyrings),
         storage=Storage(storage.reachable, storage.store, storage.cells, storage.bytes),
+        policy=Policy(instant(response.policy.loaded_at), response.policy.problem),
+    )
+
+
+def access(response: WhoAmIResponse) -> Access:
+    """Whom the proxy takes the caller for."""
+    longest = response.longest_interval.ToTimedelta() if response.HasField("longest_interval") else None
+    return Access(
+        name=response.name,
+        on_behalf_of=response.on_behalf_of,
+        roles=tuple(_role(role) for role in response.roles),
+        datasets=tuple(response.datasets),
+        devices=tuple(response.devices),
+        purposes=tuple(response.purposes),
+        longest_interval=longest,
+        calls_per_minute=response.calls_per_minute,
+        may_act_for=tuple(response.may_act_for),
     )
 
 
@@ -108,6 +126,11 @@ def _known(values: Iterable[float]) -> Iterable[float | None]:
 
 def _whole(values: Iterable[float]) -> Iterable[int | None]:
     return (None if value is None else int(value) for value in _known(values))
+
+
+def _role(role: Role.ValueType) -> str:
+    """As the policy file has it; the bare number of one that is newer than this SDK."""
+    return Role.Name(role).removeprefix("ROLE_").lower() if role in Role.values() else str(role)
 
 
 def _dataset(message: DatasetMessage) -> Dataset:

@@ -6,6 +6,7 @@ from typing import Any
 import grpc
 
 _STATELESS_SERVICES = (
+    "privacyplease.proxy.v1.AccessService",
     "privacyplease.proxy.v1.PresenceService",
     "privacyplease.proxy.v1.OccupancyService",
     "privacyplease.proxy.v1.QueryService",

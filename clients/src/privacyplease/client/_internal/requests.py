@@ -42,11 +42,22 @@ def peak(dataset: str, start: datetime, end: datetime, step: timedelta, place: s
 
 
 def query(
-    dataset: str, index: str, start: datetime, end: datetime, key: str | None, columns: Sequence[str] | None
+    dataset: str,
+    index: str,
+    start: datetime,
+    end: datetime,
+    key: str | None,
+    columns: Sequence[str] | None,
+    purpose: str,
 ) -> QueryRequest:
     """Asks for whole records."""
     return QueryRequest(
-        dataset=dataset, index=index, key=key or "", interval=interval(start, end), columns=columns or ()
+        dataset=dataset,
+        index=index,
+        key=key or "",
+        interval=interval(start, end),
+        columns=columns or (),
+        purpose=purpose,
     )
 
 

@@ -36,6 +36,10 @@ BY_REASON: Mapping[int, type[errors.PrivacyPleaseError]] = MappingProxyType(
         ErrorReason.ERROR_REASON_INTERNAL: errors.InternalError,
         ErrorReason.ERROR_REASON_CELLS_MISSING: errors.CellsMissingError,
         ErrorReason.ERROR_REASON_CELLS_UNEXPECTED: errors.CellsUnexpectedError,
+        ErrorReason.ERROR_REASON_PERMISSION_DENIED: errors.PermissionDeniedError,
+        ErrorReason.ERROR_REASON_PURPOSE_REQUIRED: errors.PurposeRequiredError,
+        ErrorReason.ERROR_REASON_RATE_LIMITED: errors.RateLimitedError,
+        ErrorReason.ERROR_REASON_LIMIT_EXCEEDED: errors.LimitExceededError,
     }
 )
 """One class for each reason; a test proves the table complete."""
@@ -44,6 +48,8 @@ _BY_STATUS: Mapping[grpc.StatusCode, type[errors.PrivacyPleaseError]] = MappingP
     {
         grpc.StatusCode.INVALID_ARGUMENT: errors.RequestError,
         grpc.StatusCode.NOT_FOUND: errors.RequestError,
+        grpc.StatusCode.PERMISSION_DENIED: errors.RefusedError,
+        grpc.StatusCode.RESOURCE_EXHAUSTED: errors.TryAgainError,
         grpc.StatusCode.UNAVAILABLE: errors.TryAgainError,
         grpc.StatusCode.CANCELLED: errors.TryAgainError,  # what a stream ends with when the proxy is stopped
         grpc.StatusCode.DEADLINE_EXCEEDED: errors.DeadlineExceededError,

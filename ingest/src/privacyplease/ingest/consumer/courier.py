@@ -136,5 +136,7 @@ class Courier:
         return self._proxy.failed(type(error).__name__)
 
     def _fail(self, error: Exception) -> None:
+        if self._stop.is_set():  # what is left behind on purpose is read again, and fails nobody
+            return
         self.error = error
         self._flight.wake()

@@ -154,6 +154,39 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Status: DATA_LOSS.
     """
+    ERROR_REASON_PERMISSION_DENIED: _ErrorReason.ValueType  # 40
+    """The policy does not allow the caller this call. `role` names what they would need; where they have it, `field` names
+    what it does not extend to.
+
+        { "reason": "ERROR_REASON_PERMISSION_DENIED", "domain": "proxy.privacyplease", "metadata": { "role": "presence" } }
+
+    Status: PERMISSION_DENIED.
+    """
+    ERROR_REASON_PURPOSE_REQUIRED: _ErrorReason.ValueType  # 41
+    """A question about a person needs a purpose: none was stated, or one that the policy does not allow the caller.
+
+        { "reason": "ERROR_REASON_PURPOSE_REQUIRED", "domain": "proxy.privacyplease", "metadata": { "field": "purpose" } }
+
+    Status: PERMISSION_DENIED.
+    """
+    ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 42
+    """The caller has made as many calls as the policy allows for now; details also hold a `google.rpc.RetryInfo` that says when
+    the next one is allowed.
+
+        { "reason": "ERROR_REASON_RATE_LIMITED", "domain": "proxy.privacyplease",
+          "metadata": { "calls_per_minute": "60", "retry_seconds": "0.750" } }
+
+    Status: RESOURCE_EXHAUSTED.
+    """
+    ERROR_REASON_LIMIT_EXCEEDED: _ErrorReason.ValueType  # 43
+    """The question is larger than the policy allows the caller; details also hold a `google.rpc.BadRequest` that names the
+    field.
+
+        { "reason": "ERROR_REASON_LIMIT_EXCEEDED", "domain": "proxy.privacyplease",
+          "metadata": { "field": "interval", "limit": "31 days, 0:00:00" } }
+
+    Status: PERMISSION_DENIED.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why the proxy refused a call. The reason's name is the `reason` of the `google.rpc.ErrorInfo` in the status details;
@@ -291,5 +324,38 @@ others were withheld for them. No part of the answer is given.
     { "reason": "ERROR_REASON_CELLS_UNEXPECTED", "domain": "proxy.privacyplease", "metadata": { "tags": "1" } }
 
 Status: DATA_LOSS.
+"""
+ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 40
+"""The policy does not allow the caller this call. `role` names what they would need; where they have it, `field` names
+what it does not extend to.
+
+    { "reason": "ERROR_REASON_PERMISSION_DENIED", "domain": "proxy.privacyplease", "metadata": { "role": "presence" } }
+
+Status: PERMISSION_DENIED.
+"""
+ERROR_REASON_PURPOSE_REQUIRED: ErrorReason.ValueType  # 41
+"""A question about a person needs a purpose: none was stated, or one that the policy does not allow the caller.
+
+    { "reason": "ERROR_REASON_PURPOSE_REQUIRED", "domain": "proxy.privacyplease", "metadata": { "field": "purpose" } }
+
+Status: PERMISSION_DENIED.
+"""
+ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 42
+"""The caller has made as many calls as the policy allows for now; details also hold a `google.rpc.RetryInfo` that says when
+the next one is allowed.
+
+    { "reason": "ERROR_REASON_RATE_LIMITED", "domain": "proxy.privacyplease",
+      "metadata": { "calls_per_minute": "60", "retry_seconds": "0.750" } }
+
+Status: RESOURCE_EXHAUSTED.
+"""
+ERROR_REASON_LIMIT_EXCEEDED: ErrorReason.ValueType  # 43
+"""The question is larger than the policy allows the caller; details also hold a `google.rpc.BadRequest` that names the
+field.
+
+    { "reason": "ERROR_REASON_LIMIT_EXCEEDED", "domain": "proxy.privacyplease",
+      "metadata": { "field": "interval", "limit": "31 days, 0:00:00" } }
+
+Status: PERMISSION_DENIED.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

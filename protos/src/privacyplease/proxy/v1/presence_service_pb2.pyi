@@ -37,7 +37,9 @@ class FindSessionsRequest(_message.Message):
     place: _builtins.str
     """Only sessions at this place. Empty means any place."""
     purpose: _builtins.str
-    """Why the question is asked, in the asker's words. Up to 500 characters."""
+    """Why the question is asked, in the asker's words. Required, except for the caller's own devices (ROLE_SELF). Up to 500
+    characters.
+    """
     @_builtins.property
     def interval(self) -> _types_pb2.Interval:
         """When. Required."""

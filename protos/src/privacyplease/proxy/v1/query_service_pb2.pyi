@@ -187,12 +187,17 @@ class QueryRequest(_message.Message):
     KEY_FIELD_NUMBER: _builtins.int
     INTERVAL_FIELD_NUMBER: _builtins.int
     COLUMNS_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
     dataset: _builtins.str
     """The data set. Required."""
     index: _builtins.str
     """The index to ask: "subject" or "place". Required."""
     key: _builtins.str
     """Only records with this key: a subject for "subject", a place for "place". Empty means every one."""
+    purpose: _builtins.str
+    """Why the question is asked, in the asker's words. Required for a data set about persons, except for the caller's own
+    devices (ROLE_SELF). Up to 500 characters.
+    """
     @_builtins.property
     def interval(self) -> _types_pb2.Interval:
         """When. Required."""
@@ -209,10 +214,11 @@ class QueryRequest(_message.Message):
         key: _builtins.str = ...,
         interval: _types_pb2.Interval | None = ...,
         columns: _abc.Iterable[_builtins.str] | None = ...,
+        purpose: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "dataset", b"dataset", "index", b"index", "interval", b"interval", "key", b"key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "dataset", b"dataset", "index", b"index", "interval", b"interval", "key", b"key", "purpose", b"purpose"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from importlib.metadata import version
 
 import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
 
+from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.dataset import Dataset
 from privacyplease.proxy.errors import StorageError
 from privacyplease.proxy.keyring import Keyring
@@ -18,12 +20,13 @@ _DAY_MILLIS = 86_400_000
 
 
 class AdminService(pb_grpc.AdminServiceServicer):
-    """Describes keyring and storage."""
+    """Describes keyring, storage and policy."""
 
-    def __init__(self, datasets: dict[str, Dataset], keyring: Keyring, storage: Storage) -> None:
+    def __init__(self, datasets: dict[str, Dataset], keyring: Keyring, storage: Storage, policies: PolicyFile) -> None:
         self._datasets = datasets
         self._keyring = keyring
         self._storage = storage
+        self._policies = policies
 
     @answering
     def GetStatus(  # noqa: N802
@@ -32,7 +35,10 @@ class AdminService(pb_grpc.AdminServiceServicer):
         """See the contract."""
         keyrings = [self._describe_keys(self._datasets[name]) for name in sorted(self._datasets)]
         return pb.GetStatusResponse(
-            version=version("privacyplease-proxy"), keyrings=keyrings, storage=self._describe_storage()
+            version=version("privacyplease-proxy"),
+            keyrings=keyrings,
+            storage=self._describe_storage(),
+            policy=self._describe_policy(),
         )
 
     def _describe_keys(self, dataset: Dataset) -> pb.Keyring:
@@ -45,3 +51,8 @@ class AdminService(pb_grpc.AdminServiceServicer):
         except StorageError:
             return pb.Storage(reachable=False)
         return pb.Storage(reachable=True, store=described.store, cells=described.cells, bytes=described.bytes)
+
+    def _describe_policy(self) -> pb.Policy:
+        loaded_at = Timestamp()
+        loaded_at.FromMilliseconds(int(self._policies.loaded_at * 1_000))
+        return pb.Policy(loaded_at=loaded_at, problem=self._policies.problem)

@@ -34,7 +34,6 @@ class PresenceService(pb_grpc.PresenceServiceServicer):
         interval = requests.interval(request.interval)
         device = requests.key(request.device, dataset.subject, dataset, "device")
         place = requests.optional_key(request.place, dataset.place, dataset, "place")
-        requests.purpose(request.purpose)
         pages = self._search.find(dataset, requests.index(SUBJECT, dataset), interval, device, dataset.required)
         found = [having(page, dataset.place, place) for page in pages]
         sessions = longest(pa.concat_tables(found), dataset) if found else None

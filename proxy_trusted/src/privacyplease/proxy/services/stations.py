@@ -18,7 +18,6 @@ from privacyplease.proxy.timeline import EARLIEST, LATEST, Interval
 from privacyplease.proxy.v1 import stations_service_pb2 as pb
 from privacyplease.proxy.v1 import stations_service_pb2_grpc as pb_grpc
 
-DEFAULT_DATASET = "bikes"
 STATES_PER_PAGE = 2_048
 PAGE_BYTES = 1024 * 1024
 STEPS_PER_PAGE = 8_192
@@ -75,7 +74,7 @@ class StationsService(pb_grpc.StationsServiceServicer):
             )
 
     def _asked(self, name: str, by: str) -> tuple[Dataset, Index]:
-        dataset = requests.dataset(name or DEFAULT_DATASET, self._datasets)
+        dataset = requests.dataset(name or requests.DEFAULT_STATIONS, self._datasets)
         index = requests.index(by, dataset)
         if not {BIKES, STANDS} <= set(index.columns):
             raise UnknownDatasetError(f"data set {dataset.name!r} has no bike stations", field="dataset")

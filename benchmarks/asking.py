@@ -1,0 +1,82 @@
+"""Latency of questions on both sides, and that both answer the same."""
+
+from __future__ import annotations
+
+import time
+from itertools import cycle
+
+from benchmarks.questions import Family, Kind, Question, families
+from benchmarks.results import Results, Row, held
+from benchmarks.rounds import in_turn
+from benchmarks.targets import BUILDING, BUSIEST, PRESENCE, PRESENCE_MS, QUIET, Target
+from benchmarks.world import World
+from privacyplease.client import Client
+
+# A slow question is asked fewer times.
+_LONGEST_S = 15.0
+
+_TARGETS = {
+    "count, busiest place": BUSIEST,
+    "count, quiet place": QUIET,
+    "count, whole building": BUILDING,
+}
+
+
+def run(world: World, results: Results, rounds: int) -> dict[str, float]:
+    """Asks both sides in turn.
+
+    Returns:
+        The median of the encrypted side in ms, for each family of questions.
+    """
+    section = results.section(
+        f"questions-{world.data.sessions}",
+        f"Questions to {world.data.sessions:,} sessions",
+        "From the call of the SDK to its answer, in the middle of the data; all answers of both sides are compared.",
+    )
+    medians = {}
+    for family in families(world.data):
+        took = _Asked(world, family).medians(rounds)
+        row = Row(family.name, took["encrypted"], took["plaintext"], "ms")
+        section.add(row if row.ratio is None else _held(row, family, world.data.sessions))
+        medians[family.name] = took["encrypted"]
+    return medians
+
+
+def _held(row: Row, family: Family, scale: int) -> Row:
+    bounds = held(_targets(family), row.ratio or 0, scale)
+    if family.questions[0].kind is Kind.PRESENCE:
+        bounds += held([PRESENCE_MS], row.encrypted, scale)
+    return Row(row.what, row.encrypted, row.plaintext, row.unit, bounds)
+
+
+def _targets(family: Family) -> list[Target]:
+    if family.questions[0].kind is Kind.PRESENCE:
+        return [PRESENCE]
+    return [_TARGETS[family.subject]] if family.subject in _TARGETS else []
+
+
+class _Asked:
+    """A family of questions, asked one after the other of either side."""
+
+    def __init__(self, world: World, family: Family) -> None:
+        self._clients = {"encrypted": world.encrypted.side.client, "plaintext": world.plaintext.client}
+        self._family = family
+        self._answers: dict[Question, object] = {}
+
+    def medians(self, rounds: int) -> dict[str, float]:
+        """The median of each side, in ms. Before it is timed, the first question is asked once."""
+        for client in self._clients.values():
+            self._ask(client, self._family.questions[0])
+        turns = {side: cycle(self._family.questions) for side in self._clients}
+        asking = {side: lambda side=side: self._timed(side, next(turns[side])) for side in self._clients}
+        return in_turn(asking, rounds, _LONGEST_S)
+
+    def _timed(self, side: str, question: Question) -> float:
+        began = time.perf_counter()
+        self._ask(self._clients[side], question)
+        return (time.perf_counter() - began) * 1_000
+
+    def _ask(self, client: Client, question: Question) -> None:
+        answer = question.ask(client)
+        if self._answers.setdefault(question, answer) != answer:
+            raise RuntimeError(f"the two sides do not answer {question} alike")

@@ -1,0 +1,89 @@
+"""One scale: the same sessions on both sides, and what was measured while they went in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from benchmarks import sides
+from benchmarks.results import Results, Row
+from benchmarks.sessions import Data
+from benchmarks.sides import Encrypted, Side
+from benchmarks.table import Sessions
+from tests.services.mariadb import MariaDB
+
+_BATCH = 65_536
+
+
+@dataclass(frozen=True)
+class World:
+    """Both sides, filled.
+
+    Attributes:
+        data: What they hold.
+        database: The MariaDB behind both.
+        encrypted: Ours.
+        plaintext: The twin.
+    """
+
+    data: Data
+    database: MariaDB
+    encrypted: Encrypted
+    plaintext: Side
+
+    def stored_bytes(self, side: Side) -> int:
+        """Bytes of a side's tables and indexes, as InnoDB has allocated them to data."""
+        for (table,) in self.database.execute("SHOW TABLES", side.database):
+            self.database.execute(f"ANALYZE TABLE `{table}`", side.database)
+        size = "SELECT SUM(data_length + index_length) FROM information_schema.tables WHERE table_schema = "
+        (row,) = self.database.execute(f"{size}'{side.database}'")
+        return int(str(row[0]))
+
+
+@contextmanager
+def world(database: MariaDB, sessions: int, results: Results) -> Iterator[World]:
+    """Builds both sides: ours as everybody would, the plaintext one the quickest way there is (`LOAD DATA`)."""
+    data = Data(sessions)
+    section = results.section(
+        f"build-{sessions}",
+        f"Building {sessions:,} sessions of {data.days:,} days",
+        "From the generator, whose own time is a few percent of it, by the SDK and by `LOAD DATA`.",
+    )
+    with sides.encrypted(database, "cells") as encrypted, sides.plaintext(database, "plain") as plaintext:
+        ours = _timed(lambda: _ingest(encrypted, data))
+        theirs = _timed(lambda: _load(database.url(plaintext.database), data))
+        section.add(Row("build", sessions / ours, sessions / theirs, "sessions/s"))
+        yield World(data, database, encrypted, plaintext)
+
+
+def _ingest(encrypted: Encrypted, data: Data) -> None:
+    accepted = sum(ack.accepted for ack in encrypted.side.client.ingest("wifi", _batches(data)))
+    if accepted != data.sessions:
+        raise RuntimeError(f"expected {data.sessions:,} sessions to be accepted, got {accepted:,}")
+
+
+def _load(url: str, data: Data) -> None:
+    with Sessions(url) as sessions:
+        for batch in _batches(data):
+            sessions.load_table(batch)
+
+
+def _batches(data: Data) -> Iterator[pa.Table]:
+    """The days, joined until they fill a batch."""
+    waiting: list[pa.Table] = []
+    for table in data.tables():
+        if waiting and sum(map(len, waiting)) + len(table) > _BATCH:
+            yield pa.concat_tables(waiting)
+            waiting = []
+        waiting.append(table)
+    yield pa.concat_tables(waiting)
+
+
+def _timed(work: Callable[[], None]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began

@@ -1,0 +1,237 @@
+r"""The policy as its file describes it: a TOML table for each identity. See `docs/POLICY.md`.
+
+>>> policy = parse('[clients.alice]\nroles = ["count"]', {})
+>>> policy.of("alice").roles
+frozenset({<Role.COUNT: 'count'>})
+>>> policy.of("mallory").roles
+frozenset()
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from privacyplease.proxy.columns import ColumnType, read, show
+from privacyplease.proxy.dataset import Dataset, width
+from privacyplease.proxy.errors import ConfigurationError
+from privacyplease.proxy.identity import client_uri
+
+EVERYBODY = "*"
+MOST_CALLS_PER_MINUTE = 1_000_000
+MOST_BATCHES_PER_SECOND = 10_000
+
+T = TypeVar("T")
+
+
+class Role(StrEnum):
+    """What somebody may ask."""
+
+    INGEST = "ingest"
+    COUNT = "count"
+    PRESENCE = "presence"
+    SELF = "self"
+    STATIONS = "stations"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What one identity may ask.
+
+    Attributes:
+        roles: Nothing without one.
+        datasets: Of these data sets alone; None for every one.
+        devices: MAC addresses that are its own, in canonical notation.
+        purposes: The purposes that it may state; None for any text.
+        longest_interval: How long an interval it may ask about, in ms; None for any.
+        calls_per_minute: How many calls it may make in the long run; None for any number.
+        burst: How many of them at once.
+        batches_per_second: How many batches of records it may send; None for any number.
+        may_act_for: For whom it may ask; `EVERYBODY` stands for whoever has an entry.
+    """
+
+    roles: frozenset[Role] = frozenset()
+    datasets: frozenset[str] | None = None
+    devices: frozenset[str] = frozenset()
+    purposes: frozenset[str] | None = None
+    longest_interval: int | None = None
+    calls_per_minute: int | None = None
+    burst: int = 0
+    batches_per_second: int | None = None
+    may_act_for: frozenset[str] = frozenset()
+
+    def acts_for(self, name: str) -> bool:
+        """Whether it may ask for somebody."""
+        return name in self.may_act_for or EVERYBODY in self.may_act_for
+
+    def on_behalf_of(self, person: Grant) -> Grant:
+        """What it may ask for a person: what both may. The devices are the person's, the rates are its own."""
+        longest = [each for each in (self.longest_interval, person.longest_interval) if each is not None]
+        return replace(
+            self,
+            roles=self.roles & person.roles,
+            datasets=_both(self.datasets, person.datasets),
+            devices=person.devices,
+            purposes=_both(self.purposes, person.purposes),
+            longest_interval=min(longest, default=None),
+        )
+
+
+NOTHING = Grant()
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Who may ask what.
+
+    Attributes:
+        clients: By the name in the certificate.
+        plaintext: Whoever calls in plaintext, which only a proxy on loopback speaks, if it is told to.
+        audit_everything: Whether questions about nobody in particular are recorded, too.
+    """
+
+    clients: Mapping[str, Grant] = field(default_factory=dict)
+    plaintext: Grant = NOTHING
+    audit_everything: bool = False
+
+    def of(self, name: str) -> Grant:
+        """What an identity may ask: nothing, unless the policy says otherwise."""
+        return self.clients.get(name, NOTHING)
+
+
+def parse(text: str, datasets: Mapping[str, Dataset]) -> Policy:
+    """Reads a policy.
+
+    Args:
+        text: In TOML.
+        datasets: Those that it may name.
+
+    Raises:
+        ConfigurationError: It is wrong; the message names the entry.
+    """
+    try:
+        entries = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"not TOML: {error}") from error
+    clients = _take(entries, "", "clients", dict, {})
+    policy = Policy(
+        clients={_name(name): _grant(f"clients.{name}", entry, datasets) for name, entry in clients.items()},
+        plaintext=_grant("plaintext", _take(entries, "", "plaintext", dict, {}), datasets),
+        audit_everything=_audit(_take(entries, "", "audit", str, "persons")),
+    )
+    _require_empty(entries, "")
+    for name, grant in policy.clients.items():
+        if unknown := grant.may_act_for - set(policy.clients) - {EVERYBODY}:
+            raise ConfigurationError(f"clients.{name}.may_act_for: no entry for {', '.join(sorted(unknown))}")
+    return policy
+
+
+def canonical_device(text: str) -> str | None:
+    """A MAC address as it is compared; None if it is none.
+
+    >>> canonical_device("AABB.CCDD.EEFF")
+    'aa:bb:cc:dd:ee:ff'
+    """
+    stored = read(pa.array([text], pa.string()), ColumnType.MAC).values
+    device: str | None = show(stored, ColumnType.MAC)[0].as_py()
+    return device
+
+
+def _both(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
+    """What two restrictions leave; None is none."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one & other
+
+
+def _grant(path: str, entry: object, datasets: Mapping[str, Dataset]) -> Grant:
+    if not isinstance(entry, dict):
+        raise ConfigurationError(f"{path}: expected a table, got {type(entry).__name__}")
+    entries = dict(entry)
+    rate = _number(entries, path, "calls_per_minute", MOST_CALLS_PER_MINUTE)
+    burst = _number(entries, path, "burst", MOST_CALLS_PER_MINUTE)
+    if burst is not None and rate is None:
+        raise ConfigurationError(f"{path}.burst: expected calls_per_minute beside it")
+    grant = Grant(
+        roles=frozenset(map(Role, _texts(entries, path, "roles", list(Role)) or ())),
+        datasets=_texts(entries, path, "datasets", list(datasets)),
+        devices=_devices(entries, path),
+        purposes=_texts(entries, path, "purposes"),
+        longest_interval=_width(entries, path),
+        calls_per_minute=rate,
+        burst=burst or rate or 0,
+        batches_per_second=_number(entries, path, "batches_per_second", MOST_BATCHES_PER_SECOND),
+        may_act_for=_texts(entries, path, "may_act_for") or frozenset(),
+    )
+    _require_empty(entries, path)
+    return grant
+
+
+def _take(entries: dict[str, Any], path: str, name: str, kind: type[T], default: T) -> T:
+    value = entries.pop(name, default)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ConfigurationError(f"{_at(path, name)}: expected {kind.__name__}, got {type(value).__name__}")
+    return value
+
+
+def _texts(entries: dict[str, Any], path: str, name: str, known: list[str] | None = None) -> frozenset[str] | None:
+    """A list of texts; None if there is none."""
+    if name not in entries:
+        return None
+    values = _take(entries, path, name, list, [])
+    if not all(isinstance(value, str) and value.strip() for value in values):
+        raise ConfigurationError(f"{path}.{name}: expected a list of texts, none of them blank")
+    if known is not None and (unknown := [value for value in values if value not in known]):
+        raise ConfigurationError(f"{path}.{name}: expected some of {', '.join(known)}, got {', '.join(unknown)}")
+    return frozenset(value.strip() for value in values)
+
+
+def _devices(entries: dict[str, Any], path: str) -> frozenset[str]:
+    devices = [canonical_device(text) for text in sorted(_texts(entries, path, "devices") or ())]
+    if None in devices:
+        raise ConfigurationError(f"{path}.devices: expected MAC addresses")
+    return frozenset(device for device in devices if device)
+
+
+def _number(entries: dict[str, Any], path: str, name: str, most: int) -> int | None:
+    if name not in entries:
+        return None
+    value = _take(entries, path, name, int, 0)
+    if not 1 <= value <= most:
+        raise ConfigurationError(f"{path}.{name}: expected 1 to {most}, got {value}")
+    return value
+
+
+def _width(entries: dict[str, Any], path: str) -> int | None:
+    if "longest_interval" not in entries:
+        return None
+    return width(f"{path}.longest_interval", _take(entries, path, "longest_interval", str, ""))
+
+
+def _name(name: str) -> str:
+    try:
+        client_uri(name)
+    except ValueError as error:
+        raise ConfigurationError(f"clients.{name}: {error}") from error
+    return name
+
+
+def _audit(what: str) -> bool:
+    if what not in ("persons", "all"):
+        raise ConfigurationError(f'audit: expected "persons" or "all", got {what!r}')
+    return what == "all"
+
+
+def _require_empty(entries: dict[str, Any], path: str) -> None:
+    if entries:
+        raise ConfigurationError(f"{_at(path, next(iter(entries)))}: no such entry")
+
+
+def _at(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

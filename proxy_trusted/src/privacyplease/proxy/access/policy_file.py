@@ -1,0 +1,89 @@
+"""The policy's file: made on first use, read again when it changes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from importlib import resources
+from pathlib import Path
+
+from privacyplease.proxy import masterkey
+from privacyplease.proxy.access.policy import Policy, parse
+from privacyplease.proxy.dataset import Dataset
+from privacyplease.proxy.errors import ConfigurationError
+
+LOOK_AGAIN_SECONDS = 1.0
+
+_Stamp = tuple[int, int, int] | None
+
+_log = logging.getLogger(__name__)
+
+
+class PolicyFile:
+    """Gives the policy in force. Safe to use from many threads.
+
+    A changed file takes effect with the next call, or a second later. One that is wrong, or gone, leaves the policy
+    that was in force where it is: access can neither widen nor end by a slip of the pen.
+
+    Attributes:
+        problem: What is wrong with the file as it is now; "" if nothing is.
+        loaded_at: Since when the policy is in force, in seconds since 1970.
+    """
+
+    def __init__(
+        self, path: Path, datasets: Mapping[str, Dataset], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Reads the file, or makes it.
+
+        Raises:
+            ConfigurationError: It is wrong; the message names file and entry.
+        """
+        self._path = path
+        self._datasets = datasets
+        self._clock = clock
+        self._lock = threading.Lock()
+        if not path.exists():
+            masterkey.write_secret(path, resources.files(__package__).joinpath("policy.toml").read_text())
+        self._stamp, self._looked_at = _stamp(path), clock()
+        self._policy = self._read()
+        self.problem = ""
+        self.loaded_at = time.time()
+
+    def current(self) -> Policy:
+        """The policy in force."""
+        if self._clock() - self._looked_at >= LOOK_AGAIN_SECONDS:
+            with self._lock:
+                self._look_again()
+        return self._policy
+
+    def _look_again(self) -> None:
+        self._looked_at = self._clock()
+        stamp = _stamp(self._path)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp  # of before it is read: what changes meanwhile is seen the next time
+        try:
+            self._policy, self.problem, self.loaded_at = self._read(), "", time.time()
+            _log.info("%s: taken", self._path)
+        except ConfigurationError as error:
+            self.problem = str(error)
+            _log.error("%s; the policy of before stays in force", error)
+
+    def _read(self) -> Policy:
+        try:
+            return parse(self._path.read_text(encoding="utf-8"), self._datasets)
+        except (ConfigurationError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{self._path}: {error}") from error
+        except OSError as error:
+            raise ConfigurationError(f"{self._path}: cannot be read: {error.strerror}") from error
+
+
+def _stamp(path: Path) -> _Stamp:
+    """What changes when the file does; None if it is gone."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -1,0 +1,40 @@
+"""Rates: how often each identity may do something, by token buckets."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+
+class Rates:
+    """A bucket for each name, full at first. Safe to use from many threads.
+
+    >>> rates = Rates(clock=lambda: 0.0)
+    >>> [rates.take("alice", per_second=0.5, burst=2) for _ in range(3)]
+    [0.0, 0.0, 2.0]
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._buckets: dict[str, tuple[float, float]] = {}  # tokens, and when there were so many
+
+    def take(self, name: str, per_second: float, burst: int) -> float:
+        """Takes a token.
+
+        Args:
+            name: Whose.
+            per_second: How many are added.
+            burst: How many there may be.
+
+        Returns:
+            0 if it was taken; else after how many seconds there will be one.
+        """
+        with self._lock:
+            now = self._clock()
+            tokens, at = self._buckets.get(name, (float(burst), now))
+            tokens = min(float(burst), tokens + (now - at) * per_second)
+            taken = tokens >= 1
+            self._buckets[name] = (tokens - taken, now)
+        return 0.0 if taken else (1 - tokens) / per_second

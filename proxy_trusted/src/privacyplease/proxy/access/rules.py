@@ -1,0 +1,124 @@
+"""The rules: for each rpc, which roles open it and what a request to it asks about.
+
+An rpc that has no rule is refused to everybody; a test holds this table to the contracts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from privacyplease.proxy import requests
+from privacyplease.proxy.access.policy import Role
+from privacyplease.proxy.dataset import SUBJECT, Dataset
+from privacyplease.proxy.stations import BIKES, STANDS
+from privacyplease.proxy.v1 import types_pb2
+
+Datasets = Mapping[str, Dataset]
+
+PERSON = frozenset({Role.PRESENCE, Role.SELF})
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a request asks about, as far as the policy goes.
+
+    Attributes:
+        roles: Any one of them will do.
+        dataset: The data set; "" if it asks none.
+        subject: Who, as the request has it; "" for everybody or nobody in particular.
+        interval: When, if it says so.
+        purpose: Why, if the request has a field for it.
+        about_persons: Whether the answer says where somebody was.
+    """
+
+    roles: frozenset[Role]
+    dataset: str = ""
+    subject: str = ""
+    interval: types_pb2.Interval | None = None
+    purpose: str = ""
+    about_persons: bool = False
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Who may call an rpc at all, and what one request to it asks.
+
+    Attributes:
+        roles: Any one of them opens the rpc.
+        read: What a request asks. Of a stream of requests it is told each.
+    """
+
+    roles: frozenset[Role]
+    read: Callable[[Any, Datasets], Asked]
+
+
+def _asks_nothing(role: Role) -> Rule:
+    return Rule(frozenset({role}), lambda _request, _datasets: Asked(frozenset({role})))
+
+
+def _names_dataset(role: Role) -> Rule:
+    return Rule(frozenset({role}), lambda request, _datasets: Asked(frozenset({role}), request.dataset))
+
+
+def _count(request: Any, _datasets: Datasets) -> Asked:  # noqa: ANN401  # one of four messages
+    dataset = request.dataset or requests.DEFAULT_DATASET
+    return Asked(frozenset({Role.COUNT}), dataset, interval=request.interval)
+
+
+def _station(request: Any, _datasets: Datasets) -> Asked:  # noqa: ANN401  # one of two messages
+    dataset = request.dataset or requests.DEFAULT_STATIONS
+    return Asked(frozenset({Role.STATIONS}), dataset, interval=request.interval)
+
+
+def _latest(request: Any, _datasets: Datasets) -> Asked:  # noqa: ANN401
+    return Asked(frozenset({Role.STATIONS}), request.dataset or requests.DEFAULT_STATIONS)
+
+
+def _sessions(request: Any, _datasets: Datasets) -> Asked:  # noqa: ANN401
+    dataset = request.dataset or requests.DEFAULT_DATASET
+    return Asked(PERSON, dataset, request.device, request.interval, request.purpose, about_persons=True)
+
+
+def _query(request: Any, datasets: Datasets) -> Asked:  # noqa: ANN401
+    """Records of bike stations are nobody's; all others are taken to be a person's."""
+    dataset = datasets.get(request.dataset)
+    stations = dataset is not None and {BIKES, STANDS} <= set(dataset.columns)
+    roles = frozenset({Role.STATIONS}) if stations else PERSON
+    subject = request.key if request.index == SUBJECT else ""
+    return Asked(roles, request.dataset, subject, request.interval, request.purpose, about_persons=not stations)
+
+
+_V1 = "/privacyplease.proxy.v1"
+_COUNT = Rule(frozenset({Role.COUNT}), _count)
+_STATION = Rule(frozenset({Role.STATIONS}), _station)
+
+RULES: Mapping[str, Rule] = {
+    f"{_V1}.AdminService/GetStatus": _asks_nothing(Role.ADMIN),
+    f"{_V1}.CompactionService/Compact": _names_dataset(Role.ADMIN),
+    f"{_V1}.DeadLetterService/Open": _names_dataset(Role.ADMIN),
+    f"{_V1}.DeadLetterService/Seal": _names_dataset(Role.INGEST),
+    f"{_V1}.IngestService/Ingest": _names_dataset(Role.INGEST),
+    f"{_V1}.OccupancyService/Count": _COUNT,
+    f"{_V1}.OccupancyService/CountByPlace": _COUNT,
+    f"{_V1}.OccupancyService/Peak": _COUNT,
+    f"{_V1}.OccupancyService/Series": _COUNT,
+    f"{_V1}.PresenceService/FindSessions": Rule(PERSON, _sessions),
+    f"{_V1}.QueryService/ListDatasets": Rule(frozenset(Role), lambda _request, _datasets: Asked(frozenset(Role))),
+    f"{_V1}.QueryService/Query": Rule(PERSON | {Role.STATIONS}, _query),
+    f"{_V1}.StationsService/Availability": _STATION,
+    f"{_V1}.StationsService/ListHistory": _STATION,
+    f"{_V1}.StationsService/ListLatest": Rule(frozenset({Role.STATIONS}), _latest),
+}
+
+# For whoever shows a certificate that names a client.
+OPEN = frozenset(
+    {
+        f"{_V1}.AccessService/WhoAmI",
+        "/grpc.health.v1.Health/Check",
+        "/grpc.health.v1.Health/List",
+        "/grpc.health.v1.Health/Watch",
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+    }
+)

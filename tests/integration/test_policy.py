@@ -1,0 +1,372 @@
+"""Who may ask what: every rpc by every role and every kind of certificate, and what the policy narrows further."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf import message_factory
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from privacyplease.client import Client, errors
+from privacyplease.proxy import identity
+from privacyplease.proxy.access.rules import OPEN, RULES
+from privacyplease.proxy.authority import Subject
+from privacyplease.proxy.home import Home
+from privacyplease.proxy.server import CONTRACTS, Proxy, Settings
+from privacyplease.proxy.v1.ingest_service_pb2 import IngestRequest
+from privacyplease.proxy.v1.ingest_service_pb2_grpc import IngestServiceStub
+from tests.services.certificates import Made, channel_with
+from tests.services.patience import eventually
+from tests.services.proxy import interval
+from tests.services.storage import StorageProcess
+
+START, HOUR = 1_727_769_600_000, 3_600_000
+DAY = datetime(2024, 10, 1, 8, tzinfo=UTC), datetime(2024, 10, 1, 20, tzinfo=UTC)
+OWN, OTHER = "02:00:00:00:00:01", "02:00:00:00:00:02"
+
+WHEN = {"interval": interval(START, START + HOUR)}
+STEP = {"step": Duration(seconds=600)}
+SESSIONS = {"purpose": "test", **WHEN}
+
+# Every rpc, and a request that it answers if it may: of some, one for each role that sees it differently.
+REQUESTS: dict[str, dict[str, Any]] = {
+    "AccessService/WhoAmI": {},
+    "AdminService/GetStatus": {},
+    "CompactionService/Compact": {"dataset": "wifi"},
+    "DeadLetterService/Open": {"dataset": "wifi", "letters": [b"none"]},
+    "DeadLetterService/Seal": {"dataset": "wifi", "payloads": [b"message"]},
+    "IngestService/Ingest": {"dataset": "wifi", "json_lines": ""},
+    "OccupancyService/Count": WHEN,
+    "OccupancyService/CountByPlace": WHEN,
+    "OccupancyService/Peak": WHEN | STEP,
+    "OccupancyService/Series": WHEN | STEP,
+    "PresenceService/FindSessions of another": {"device": OTHER, **SESSIONS},
+    "PresenceService/FindSessions of one's own": {"device": "020000000001", **SESSIONS},
+    "QueryService/ListDatasets": {},
+    "QueryService/Query of a place": {"dataset": "wifi", "index": "place", "key": "ap-1", **SESSIONS},
+    "QueryService/Query of another": {"dataset": "wifi", "index": "subject", "key": OTHER, **SESSIONS},
+    "QueryService/Query of everybody": {"dataset": "wifi", "index": "subject", **SESSIONS},
+    "QueryService/Query of one's own": {"dataset": "wifi", "index": "subject", "key": OWN, **SESSIONS},
+    "QueryService/Query of one's own place": {"dataset": "wifi", "index": "place", "key": OWN, **SESSIONS},
+    "QueryService/Query of stations": {"dataset": "bikes", "index": "place", **WHEN},
+    "StationsService/Availability": {"contract": "lund", **WHEN, **STEP},
+    "StationsService/ListHistory": {"station": "lund/1", **WHEN},
+    "StationsService/ListLatest": {"contract": "lund"},
+}
+EVERYBODY = {"AccessService/WhoAmI"}
+ANY_ROLE = {*EVERYBODY, "QueryService/ListDatasets"}
+ALLOWED: dict[str, set[str]] = {
+    "nobody": EVERYBODY,
+    "ingest": {*ANY_ROLE, "DeadLetterService/Seal", "IngestService/Ingest"},
+    "count": ANY_ROLE | {rpc for rpc in REQUESTS if rpc.startswith("OccupancyService")},
+    "presence": ANY_ROLE
+    | {rpc for rpc in REQUESTS if rpc.startswith(("PresenceService", "QueryService"))}
+    - {"QueryService/Query of stations"},
+    "self": {*ANY_ROLE, "PresenceService/FindSessions of one's own", "QueryService/Query of one's own"},
+    "stations": {*ANY_ROLE, "QueryService/Query of stations"}
+    | {rpc for rpc in REQUESTS if rpc.startswith("StationsService")},
+    "admin": {*ANY_ROLE, "AdminService/GetStatus", "CompactionService/Compact", "DeadLetterService/Open"},
+    "operator": set(REQUESTS),
+    "dashboard": EVERYBODY,  # asks nothing in its own name
+}
+
+POLICY = f"""
+[clients]
+ingest = {{ roles = ["ingest"] }}
+count = {{ roles = ["count"] }}
+presence = {{ roles = ["presence"] }}
+self = {{ roles = ["self"], devices = ["{OWN}"] }}
+stations = {{ roles = ["stations"] }}
+admin = {{ roles = ["admin"] }}
+operator = {{ roles = ["ingest", "count", "presence", "self", "stations", "admin"] }}
+dashboard = {{ roles = ["count", "self"], may_act_for = ["count", "self", "operator"] }}
+narrow = {{ roles = ["count", "presence"], datasets = ["bikes"], purposes = ["fire drill"] }}
+short = {{ roles = ["count"], longest_interval = "2h" }}
+seldom = {{ roles = ["count"], calls_per_minute = 6, burst = 2 }}
+mine = {{ roles = ["presence", "self"], devices = ["{OWN}"] }}
+wifi-only = {{ roles = ["ingest"], datasets = ["wifi"] }}
+slow = {{ roles = ["ingest"], batches_per_second = 5 }}
+"""
+
+Certificate = Callable[[Made, str], grpc.Channel]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return Made(tmp_path_factory.mktemp("installation"))
+
+
+@pytest.fixture(scope="module")
+def home(made: Made) -> Home:
+    home = Home(made.folder / "home")
+    home.path.mkdir()
+    home.policy.write_text(POLICY)
+    return home
+
+
+@pytest.fixture(scope="module")
+def address(made: Made, home: Home) -> Iterator[str]:
+    with StorageProcess(f"sqlite:///{made.folder / 'cells.db'}", certificates=made["storage"]) as storage:
+        proxy = Proxy(
+            Settings(
+                home,
+                storage.address,
+                certificates=made["proxy"],
+                storage_certificates=made["proxy-to-storage"],
+            )
+        )
+        port = proxy.bind("127.0.0.1:0")
+        proxy.start()
+        yield f"127.0.0.1:{port}"
+        proxy.stop(0)
+
+
+def folder_of(made: Made, name: str) -> Path:
+    folder = made[f"clients/{name}"]
+    return folder if folder.exists() else made.certificates.issue(name, datetime.now(UTC)) and folder
+
+
+def outcomes(channel: grpc.Channel, *metadata: tuple[str, str]) -> dict[str, str]:
+    """What becomes of each request: "" if it was answered, else the reason."""
+    return {name: outcome(channel, name, request, *metadata) for name, request in REQUESTS.items()}
+
+
+def outcome(channel: grpc.Channel, name: str, request: dict[str, Any], *metadata: tuple[str, str]) -> str:
+    rpc = name.partition(" ")[0]
+    method = METHODS[rpc]
+    message = message_factory.GetMessageClass(method.input_type)(**request)
+    call = channel.stream_stream(f"/privacyplease.proxy.v1.{rpc}", request_serializer=type(message).SerializeToString)(
+        iter([message]), timeout=20, metadata=metadata
+    )
+    try:
+        for _ in call:
+            pass
+    except grpc.RpcError as error:
+        return reason_of(error)
+    return ""
+
+
+METHODS = {
+    f"{service.name}/{method.name}": method
+    for contract in CONTRACTS
+    for service in contract.services_by_name.values()
+    for method in service.methods
+}
+
+
+def reason_of(error: grpc.RpcError) -> str:
+    status = rpc_status.from_call(error)
+    if status is None:
+        return str(error.code().name)
+    info = error_details_pb2.ErrorInfo()
+    status.details[0].Unpack(info)
+    return info.reason.removeprefix("ERROR_REASON_")
+
+
+def test_every_rpc_has_a_rule_and_every_rule_an_rpc() -> None:
+    own = {f"/privacyplease.proxy.v1.{rpc}" for rpc in METHODS}
+    assert own <= RULES.keys() | OPEN
+    assert RULES.keys() <= own
+    assert {rpc.partition(" ")[0] for rpc in REQUESTS} == set(METHODS)
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_exactly_the_allowed_calls_pass(name: str, made: Made, address: str) -> None:
+    with channel_with(address, folder_of(made, name)) as channel:
+        found = outcomes(channel)
+    assert {rpc for rpc, reason in found.items() if not reason} == ALLOWED[name]
+    assert {reason for reason in found.values() if reason} <= {"PERMISSION_DENIED"}
+
+
+def without(made: Made, address: str) -> grpc.Channel:
+    return grpc.secure_channel(address, made.anonymous("clients"))
+
+
+def expired(made: Made, address: str) -> grpc.Channel:
+    return forged(made, address, "expired", "client", days_ago=200)
+
+
+def of_another_ca(made: Made, address: str) -> grpc.Channel:
+    return forged(made, address, "foreign", "client", other_ca=True)
+
+
+def of_the_other_zone(made: Made, address: str) -> grpc.Channel:
+    folder = made["proxy-to-storage"]
+    key, certificate = ((folder / name).read_bytes() for name in ("tls.key", "tls.crt"))
+    return grpc.secure_channel(
+        address, grpc.ssl_channel_credentials(made.ca("clients").certificate_pem(), key, certificate)
+    )
+
+
+def of_a_server(made: Made, address: str) -> grpc.Channel:
+    return forged(made, address, "server", "server")
+
+
+def forged(made: Made, address: str, name: str, use: str, **how: Any) -> grpc.Channel:
+    """A certificate in the name of the operator, who may do everything."""
+    subject = Subject("operator", use, ("localhost",), identity.client_uri("operator"))
+    return channel_with(address, made.forged(name, subject, hop="clients", **how))
+
+
+@pytest.mark.parametrize("certificate", [without, expired, of_another_ca, of_the_other_zone, of_a_server])
+def test_no_call_passes_without_the_right_certificate(certificate: Certificate, made: Made, address: str) -> None:
+    with certificate(made, address) as channel:
+        assert set(outcomes(channel).values()) == {"UNAVAILABLE"}
+
+
+def client_of(made: Made, address: str, name: str) -> Client:
+    return Client(address, certificates=folder_of(made, name))
+
+
+def test_whoever_acts_for_others_may_what_both_may(made: Made, address: str) -> None:
+    with channel_with(address, folder_of(made, "dashboard")) as channel:
+        for person, allowed in (
+            ("count", ALLOWED["count"]),
+            ("self", ALLOWED["self"]),
+            ("operator", ALLOWED["count"]),  # who has no devices of their own
+            ("stations", set()),  # for whom it may not act
+            ("mallory", set()),
+        ):
+            found = outcomes(channel, ("privacyplease-on-behalf-of", person))
+            assert {rpc for rpc, reason in found.items() if not reason} == allowed, person
+        two = [("privacyplease-on-behalf-of", person) for person in ("count", "self")]
+        assert set(outcomes(channel, *two).values()) == {"PERMISSION_DENIED"}
+    with channel_with(address, folder_of(made, "operator")) as channel:
+        found = outcomes(channel, ("privacyplease-on-behalf-of", "count"))
+        assert set(found.values()) == {"PERMISSION_DENIED"}
+
+
+def test_the_client_learns_what_it_may(made: Made, address: str) -> None:
+    with client_of(made, address, "dashboard") as dashboard:
+        assert (dashboard.whoami().name, dashboard.whoami().roles) == ("dashboard", ())
+        assert dashboard.whoami().may_act_for == ("count", "operator", "self")
+        person = dashboard.on_behalf_of("self").whoami()
+        assert (person.name, person.on_behalf_of) == ("dashboard", "self")
+        assert (person.roles, person.devices) == (("self",), (OWN,))
+    with client_of(made, address, "short") as short:
+        assert short.whoami().longest_interval == timedelta(hours=2)
+    with client_of(made, address, "narrow") as narrow:
+        found = narrow.whoami()
+        assert (found.datasets, found.purposes) == (("bikes",), ("fire drill",))
+    with client_of(made, address, "seldom") as seldom:
+        assert seldom.whoami().calls_per_minute == 6
+    with client_of(made, address, "nobody") as nobody:
+        assert nobody.whoami().roles == ()
+
+
+def test_a_question_about_a_person_states_a_purpose(made: Made, address: str) -> None:
+    with client_of(made, address, "presence") as client:
+        for purpose in ("", "  "):
+            with pytest.raises(errors.PurposeRequiredError) as raised:
+                client.presence(OTHER, *DAY, purpose=purpose)
+            assert raised.value.metadata["field"] == "purpose"
+            with pytest.raises(errors.PurposeRequiredError):
+                client.query("wifi", "place", *DAY, purpose=purpose).to_arrow()
+        assert not client.presence(OTHER, *DAY, purpose="lost property").present
+    with client_of(made, address, "narrow") as client:
+        with pytest.raises(errors.PurposeRequiredError, match="fire drill"):
+            client.presence("lund/1", *DAY, dataset="bikes", purpose="curiosity")
+        assert not client.presence("lund/1", *DAY, dataset="bikes", purpose=" fire drill ").present
+
+
+def test_ones_own_presence_needs_no_purpose(made: Made, address: str) -> None:
+    with client_of(made, address, "mine") as client:
+        for own in (OWN, OWN.upper(), "0200.0000.0001"):
+            assert not client.presence(own, *DAY).present
+        with pytest.raises(errors.PurposeRequiredError):
+            client.presence(OTHER, *DAY)
+
+
+def test_a_data_set_that_is_not_ones_to_ask(made: Made, address: str) -> None:
+    with client_of(made, address, "narrow") as client:
+        with pytest.raises(errors.PermissionDeniedError) as raised:
+            client.count(*DAY)
+        assert raised.value.metadata == {"field": "dataset"}
+        assert client.count(*DAY, dataset="bikes") == 0
+
+
+def test_an_interval_that_is_too_long(made: Made, address: str) -> None:
+    with client_of(made, address, "short") as client:
+        assert client.count(DAY[0], DAY[0] + timedelta(hours=2)) == 0
+        with pytest.raises(errors.LimitExceededError, match="2:00:00") as raised:
+            client.count(DAY[0], DAY[0] + timedelta(hours=2, milliseconds=1))
+        assert [each.field for each in raised.value.violations] == ["interval"]
+
+
+def test_calls_that_come_too_often(made: Made, address: str) -> None:
+    with client_of(made, address, "seldom") as client:
+        for _ in range(2):
+            assert client.count(*DAY) == 0
+        with pytest.raises(errors.RateLimitedError) as raised:
+            client.count(*DAY)
+        assert 0 < float(raised.value.metadata["retry_seconds"]) <= 10
+        client.whoami()  # which is not counted
+
+
+def test_batches_wait_where_they_come_too_often(made: Made, address: str) -> None:
+    batches = [IngestRequest(dataset="wifi", json_lines="")] * 8
+    with channel_with(address, folder_of(made, "slow")) as channel:
+        began = time.monotonic()
+        assert len(list(IngestServiceStub(channel).Ingest(iter(batches), timeout=20))) == 8
+        assert time.monotonic() - began > 0.5
+
+
+def test_a_stream_may_not_go_on_to_another_data_set(made: Made, address: str) -> None:
+    batches = [IngestRequest(dataset=dataset, json_lines="") for dataset in ("wifi", "", "bikes")]
+    with channel_with(address, folder_of(made, "wifi-only")) as channel:
+        answers = IngestServiceStub(channel).Ingest(iter(batches), timeout=20)
+        with pytest.raises(grpc.RpcError) as raised:
+            list(answers)
+    assert reason_of(raised.value) == "PERMISSION_DENIED"
+
+
+def test_a_stream_that_runs_ends_when_the_policy_does_not_allow_it_any_more(
+    made: Made, address: str, home: Home
+) -> None:
+    good, more, batch = home.policy.read_text(), threading.Event(), IngestRequest(dataset="wifi", json_lines="")
+
+    def batches() -> Iterator[IngestRequest]:
+        yield batch
+        more.wait(20)
+        yield batch
+
+    home.policy.write_text(good + '[clients.leaver]\nroles = ["ingest"]\n')
+    with channel_with(address, folder_of(made, "leaver")) as channel, client_of(made, address, "leaver") as client:
+        assert eventually(lambda: client.whoami().roles == ("ingest",), 10)
+        stream = IngestServiceStub(channel).Ingest(batches(), timeout=30)
+        assert next(stream).accepted == 0
+        home.policy.write_text(good)
+        assert eventually(lambda: client.whoami().roles == (), 10)
+        more.set()
+        with pytest.raises(grpc.RpcError) as raised:
+            next(stream)
+    assert reason_of(raised.value) == "PERMISSION_DENIED"
+
+
+def test_a_changed_policy_holds_at_once_and_a_bad_one_never(made: Made, address: str, home: Home) -> None:
+    good = home.policy.read_text()
+    with client_of(made, address, "changed") as client, client_of(made, address, "admin") as admin:
+        with pytest.raises(errors.PermissionDeniedError):
+            client.count(*DAY)
+        home.policy.write_text(good + '[clients.changed]\nroles = ["count"]\n')
+        assert eventually(lambda: client.whoami().roles == ("count",), 10)
+        assert client.count(*DAY) == 0
+        for bad in ('[clients.changed]\nroles = ["everything"]\n', "not TOML"):
+            home.policy.write_text(bad)
+            assert eventually(lambda: admin.status().policy.problem != "", 10)
+            assert client.count(*DAY) == 0
+        home.policy.unlink()
+        assert eventually(lambda: "cannot be read" in admin.status().policy.problem, 10)
+        assert client.count(*DAY) == 0
+        home.policy.write_text(good)
+        assert eventually(lambda: client.whoami().roles == (), 10)
+        assert admin.status().policy.problem == ""

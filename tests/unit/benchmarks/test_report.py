@@ -1,0 +1,37 @@
+from benchmarks import report
+from benchmarks.results import Results, Row, held
+from benchmarks.targets import BULK_LOAD, BUSIEST, MEMORY, TEN_MILLION
+
+
+def results(*ratios: float) -> Results:
+    found = Results()
+    section = found.section("questions", "Questions", "How.")
+    for ratio in ratios:
+        section.add(Row("count", ratio, 1.0, "ms", held([BUSIEST], ratio, TEN_MILLION)))
+    return found
+
+
+def line(document: str, start: str) -> str:
+    return next(each for each in document.splitlines() if each.startswith(f"| {start}"))
+
+
+def test_a_target_is_met_only_if_every_measurement_meets_it() -> None:
+    assert line(report.summary(results(0.1, 0.2)), BUSIEST.what).endswith("| ≤ 0.2× | 0.2× | met |")
+    assert line(report.summary(results(0.1, 0.3)), BUSIEST.what).endswith("| 0.3× | **not met** (1 of 2 are) |")
+
+
+def test_a_target_that_was_not_measured_is_said_to_be_so() -> None:
+    assert "not measured" in line(report.summary(results(0.1)), BULK_LOAD.what)
+
+
+def test_the_worst_of_what_should_be_large_is_the_smallest() -> None:
+    found = Results()
+    section = found.section("bulk", "Bulk", "How.")
+    for rate in (3.0, 0.9):
+        section.add(Row("load", rate, 1.0, "sessions/s", held([BULK_LOAD], rate, 0)))
+    assert "| 0.9× | **not met** (1 of 2 are) |" in report.summary(found)
+
+
+def test_a_target_of_a_scale_holds_at_that_scale_alone() -> None:
+    assert held([BUSIEST, MEMORY], 1.0, 1_000_000) == ()
+    assert len(held([BUSIEST, MEMORY], 1.0, TEN_MILLION)) == 2

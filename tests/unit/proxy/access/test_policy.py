@@ -1,0 +1,106 @@
+import pytest
+
+from privacyplease.proxy import dataset
+from privacyplease.proxy.access.policy import EVERYBODY, Grant, Policy, Role, parse
+from privacyplease.proxy.errors import ConfigurationError
+
+DATASETS = dataset.load()
+
+FULL = """
+audit = "all"
+[clients.alice]
+roles = ["count", "presence", "self"]
+datasets = ["wifi"]
+devices = ["AABB.CCDD.EEFF", "02-00-00-00-00-01"]
+purposes = [" fire drill "]
+longest_interval = "31d"
+calls_per_minute = 60
+burst = 10
+[clients.collector]
+roles = ["ingest"]
+batches_per_second = 20
+calls_per_minute = 6
+[clients.dashboard]
+roles = ["count"]
+may_act_for = ["alice"]
+[plaintext]
+roles = ["count"]
+"""
+
+
+def test_every_entry_is_read() -> None:
+    policy = parse(FULL, DATASETS)
+    assert policy.of("alice") == Grant(
+        roles=frozenset({Role.COUNT, Role.PRESENCE, Role.SELF}),
+        datasets=frozenset({"wifi"}),
+        devices=frozenset({"aa:bb:cc:dd:ee:ff", "02:00:00:00:00:01"}),
+        purposes=frozenset({"fire drill"}),
+        longest_interval=31 * 86_400_000,
+        calls_per_minute=60,
+        burst=10,
+    )
+    assert (policy.of("collector").batches_per_second, policy.of("collector").burst) == (20, 6)
+    assert policy.of("dashboard").may_act_for == {"alice"}
+    assert policy.plaintext.roles == {Role.COUNT}
+    assert policy.audit_everything
+
+
+def test_whoever_has_no_entry_may_nothing() -> None:
+    assert parse("", DATASETS) == Policy()
+    assert Policy().of("mallory") == Policy().plaintext == Grant()
+    assert not Grant().roles
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("clients = 1", "clients: expected dict, got int"),
+        ("[client.alice]", "client: no such entry"),
+        ("[clients.Alice]", "clients.Alice: expected a name"),
+        ("clients.alice = 1", "clients.alice: expected a table"),
+        ('[clients.alice]\nrole = ["count"]', "clients.alice.role: no such entry"),
+        ('[clients.alice]\nroles = "count"', "clients.alice.roles: expected list, got str"),
+        ('[clients.alice]\nroles = ["root"]', "clients.alice.roles: expected some of ingest, count"),
+        ("[clients.alice]\nroles = [1]", "clients.alice.roles: expected a list of texts"),
+        ('[clients.alice]\ndatasets = ["cars"]', "clients.alice.datasets: expected some of bikes, wifi, got cars"),
+        ('[clients.alice]\ndevices = ["aa:bb"]', "clients.alice.devices: expected MAC addresses"),
+        ('[clients.alice]\npurposes = [" "]', "clients.alice.purposes: expected a list of texts, none of them blank"),
+        ('[clients.alice]\nlongest_interval = "month"', "clients.alice.longest_interval: expected a width"),
+        ("[clients.alice]\ncalls_per_minute = 0", "clients.alice.calls_per_minute: expected 1 to"),
+        ("[clients.alice]\ncalls_per_minute = true", "clients.alice.calls_per_minute: expected int, got bool"),
+        ("[clients.alice]\nburst = 5", "clients.alice.burst: expected calls_per_minute beside it"),
+        ('[clients.alice]\nmay_act_for = ["bob"]', "clients.alice.may_act_for: no entry for bob"),
+        ('audit = "none"', 'audit: expected "persons" or "all"'),
+        ('plaintext = ["count"]', "plaintext: expected dict"),
+        ("[clients.alice", "not TOML"),
+    ],
+)
+def test_what_is_wrong_is_named(text: str, words: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        parse(text, DATASETS)
+    assert str(raised.value).startswith(words)
+
+
+def test_on_behalf_of_somebody_only_what_both_may() -> None:
+    service = Grant(
+        roles=frozenset({Role.COUNT, Role.PRESENCE}),
+        datasets=frozenset({"wifi", "bikes"}),
+        devices=frozenset({"02:00:00:00:00:01"}),
+        longest_interval=100,
+        calls_per_minute=60,
+        may_act_for=frozenset({EVERYBODY}),
+    )
+    person = Grant(
+        roles=frozenset({Role.COUNT, Role.ADMIN}),
+        datasets=frozenset({"wifi"}),
+        devices=frozenset({"02:00:00:00:00:02"}),
+        purposes=frozenset({"fire drill"}),
+        longest_interval=200,
+    )
+    both = service.on_behalf_of(person)
+    assert (both.roles, both.datasets, both.devices) == ({Role.COUNT}, {"wifi"}, {"02:00:00:00:00:02"})
+    assert (both.purposes, both.longest_interval, both.calls_per_minute) == ({"fire drill"}, 100, 60)
+    assert service.acts_for("anybody")
+    assert not person.acts_for("anybody")
+    apart = Grant(datasets=frozenset({"wifi"})).on_behalf_of(Grant(datasets=frozenset({"bikes"})))
+    assert apart.datasets == set()  # which is none, and not every one
