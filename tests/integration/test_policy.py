@@ -61,6 +61,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "StationsService/Availability": {"contract": "lund", **WHEN, **STEP},
     "StationsService/ListHistory": {"station": "lund/1", **WHEN},
     "StationsService/ListLatest": {"contract": "lund"},
+    "VerificationService/Verify": {},
 }
 EVERYBODY = {"AccessService/WhoAmI"}
 ANY_ROLE = {*EVERYBODY, "QueryService/ListDatasets"}
@@ -74,7 +75,13 @@ ALLOWED: dict[str, set[str]] = {
     "self": {*ANY_ROLE, "PresenceService/FindSessions of one's own", "QueryService/Query of one's own"},
     "stations": {*ANY_ROLE, "QueryService/Query of stations"}
     | {rpc for rpc in REQUESTS if rpc.startswith("StationsService")},
-    "admin": {*ANY_ROLE, "AdminService/GetStatus", "CompactionService/Compact", "DeadLetterService/Open"},
+    "admin": {
+        *ANY_ROLE,
+        "AdminService/GetStatus",
+        "CompactionService/Compact",
+        "DeadLetterService/Open",
+        "VerificationService/Verify",
+    },
     "operator": set(REQUESTS),
     "dashboard": EVERYBODY,  # asks nothing in its own name
 }

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import grpc
 from google.protobuf.duration_pb2 import Duration
 
-from privacyplease.proxy.v1 import occupancy_service_pb2, presence_service_pb2, query_service_pb2
+from privacyplease.proxy.v1 import admin_service_pb2, occupancy_service_pb2, presence_service_pb2, query_service_pb2
 from tests.services.cells import refusal
 from tests.services.lying_server import LIES, LyingServer, lying
 from tests.services.proxy import Proxied, interval, proxying
@@ -82,6 +82,10 @@ class Deception:
             else:
                 given += 1
         return outcome._replace(honest=given)
+
+    def status(self) -> admin_service_pb2.GetStatusResponse:
+        """What the proxy says of itself."""
+        return self._proxy.admin.GetStatus(admin_service_pb2.GetStatusRequest())
 
     @contextmanager
     def ingesting(self) -> Iterator[None]:

@@ -32,6 +32,7 @@ from privacyplease.proxy.v1 import (
     query_service_pb2_grpc,
     stations_service_pb2_grpc,
     types_pb2,
+    verification_service_pb2_grpc,
 )
 from tests.services.cells import channel_to
 
@@ -52,6 +53,7 @@ class Proxied(NamedTuple):
     stations: stations_service_pb2_grpc.StationsServiceStub
     letters: dead_letter_service_pb2_grpc.DeadLetterServiceStub
     compaction: compaction_service_pb2_grpc.CompactionServiceStub
+    verification: verification_service_pb2_grpc.VerificationServiceStub
 
     def compact(self, dataset: str = "", *, include_open: bool = False) -> list[compaction_service_pb2.CompactResponse]:
         """Compacts and returns what was done."""
@@ -104,6 +106,7 @@ def proxying(
                 stations_service_pb2_grpc.StationsServiceStub(channel),
                 dead_letter_service_pb2_grpc.DeadLetterServiceStub(channel),
                 compaction_service_pb2_grpc.CompactionServiceStub(channel),
+                verification_service_pb2_grpc.VerificationServiceStub(channel),
             )
     finally:
         proxy.stop(0)

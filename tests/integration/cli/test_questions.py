@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -171,3 +172,23 @@ def test_status_shows_the_store(run: Any) -> None:
     (wifi,) = (keyring for keyring in found["keyrings"] if keyring["dataset"] == "wifi")
     assert len(wifi["epochs"]) == 2
     assert "MiB" in run("status").stdout
+
+
+def test_verify_finds_a_sound_store_and_then_what_is_gone(run: Any, home: Path) -> None:
+    sound = _json(run, "verify")
+    assert (sound["sound"], sound["findings"]) == (True, [])
+    assert sound["cells"] > 0
+    assert "all are there" in run("verify", "--dataset", "wifi").stdout
+    with sqlite3.connect(home / "server" / "store.db") as database:
+        database.execute("DELETE FROM cells")
+    result = run("verify", "--json")
+    assert (result.returncode, json.loads(result.stdout)["missing"]) == (5, sound["cells"])
+    since = run("verify", "--from", "2024-10-01T00:00Z", "--json")
+    assert 0 < json.loads(since.stdout)["missing"] <= sound["cells"]
+    shown = run("verify")
+    assert (shown.returncode, shown.stderr) == (5, "")
+    assert shown.stdout.startswith("data set  index")
+    assert f"{sound['cells']} missing, 0 unexpected, 0 damaged" in shown.stdout.splitlines()[-1]
+    assert run("verify", "--from", "2030-01-01").returncode == 0
+    run("count", *DAY)
+    assert _json(run, "status")["answers"]["refused"] == {"CELLS_MISSING": 1}

@@ -54,6 +54,7 @@ QUESTIONS: dict[str, dict[str, Any]] = {
 }
 WITHOUT_CELLS = {"AdminService.GetStatus", "QueryService.ListDatasets", "IngestService.Ingest"}
 WITHOUT_CELLS |= {"AccessService.WhoAmI", "DeadLetterService.Seal", "DeadLetterService.Open"}
+REPORTS = {"VerificationService.Verify"}  # whose answer is what is wrong with the cells, not what is in them
 METHODS = {
     f"{service.name}.{method.name}": method
     for contract in CONTRACTS
@@ -67,7 +68,7 @@ STATE |= {"state_from": "2024-10-01T08:00:00Z", "observed_for": "60"}
 
 
 def test_every_rpc_has_a_question() -> None:
-    assert set(METHODS) == set(QUESTIONS) | WITHOUT_CELLS
+    assert set(METHODS) == set(QUESTIONS) | WITHOUT_CELLS | REPORTS
 
 
 @pytest.mark.parametrize("name", QUESTIONS)

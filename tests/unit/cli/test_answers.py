@@ -9,9 +9,19 @@ import pyarrow.csv
 import pytest
 import typer
 
-from privacyplease.cli.commands import occupancy, places, presence
+from privacyplease.cli.commands import occupancy, places, presence, verify
 from privacyplease.cli.record_formats import ARROW, CSV, JSON_LINES, format_of
-from privacyplease.client import Occupancy, Peak, PlaceCounts, Presence, Records, Series, Sessions
+from privacyplease.client import (
+    Finding,
+    Occupancy,
+    Peak,
+    PlaceCounts,
+    Presence,
+    Records,
+    Series,
+    Sessions,
+    Verification,
+)
 
 EIGHT = datetime(2024, 10, 1, 8, tzinfo=UTC)
 EIGHT_MS = 1_727_769_600_000
@@ -47,6 +57,28 @@ def test_occupancy_as_json() -> None:
 
 def test_places_as_json() -> None:
     assert places.document(PlaceCounts(("ap-1",), (3,))) == {"places": [{"place": "ap-1", "distinct_devices": 3}]}
+
+
+FINDING = Finding("wifi", "place", EIGHT, EIGHT + timedelta(hours=1), 1_200, 0, 1)
+
+
+def test_a_verification_as_json() -> None:
+    document = verify.document(Verification(tags=24, cells=1_300, findings=(FINDING, FINDING)))
+    assert document["findings"][1] == {
+        "dataset": "wifi",
+        "index": "place",
+        "first_start": "2024-10-01T08:00:00Z",
+        "last_start": "2024-10-01T09:00:00Z",
+        "missing": 1_200,
+        "unexpected": 0,
+        "damaged": 1,
+    }
+    del document["findings"]
+    assert document == {"sound": False, "cells": 1_300, "tags": 24, "missing": 2_400, "unexpected": 0, "damaged": 2}
+
+
+def test_a_sound_store_as_json() -> None:
+    assert verify.document(Verification(tags=24, cells=3, findings=()))["sound"] is True
 
 
 TABLE = pa.table(

@@ -12,7 +12,7 @@ from privacyplease.cli.exits import ExitCode
 from privacyplease.client import errors
 from privacyplease.client._internal.statuses import BY_REASON
 
-COMMANDS = ["presence", "count", "occupancy", "places", "query", "up", "status", "down", "compact"]
+COMMANDS = ["presence", "count", "occupancy", "places", "query", "up", "status", "verify", "down", "compact"]
 COMMANDS += ["certs init", "certs issue", "certs renew", "certs show"]
 COMMANDS += ["stations history", "stations now", "stations availability"]
 RANGE = ["--from", "-2h", "--to", "now"]
@@ -53,6 +53,7 @@ def test_help_imports_nothing_heavy() -> None:
         ["count", *RANGE, "--timezone", "Mars"],
         ["occupancy", *RANGE, "--step", "fast"],
         ["stations", "now", "lund", "--at", "later"],
+        ["verify", "--from", "yesterday"],
         ["stations", "availability", "lund", *RANGE, "--step", "fast"],
         ["query", "wifi", *RANGE, "-o", "records.txt"],
         ["count", *RANGE, "--home"],

@@ -20,6 +20,7 @@ from privacyplease.proxy.v1 import (
     presence_service_pb2_grpc,
     query_service_pb2_grpc,
     stations_service_pb2_grpc,
+    verification_service_pb2_grpc,
 )
 
 Turn = Callable[[Any, grpc.ServicerContext], Any]
@@ -82,6 +83,7 @@ def serve(proxy: ScriptedProxy, port: int = 0) -> tuple[grpc.Server, int]:
     presence_service_pb2_grpc.add_PresenceServiceServicer_to_server(proxy, server)
     query_service_pb2_grpc.add_QueryServiceServicer_to_server(proxy, server)
     stations_service_pb2_grpc.add_StationsServiceServicer_to_server(proxy, server)
+    verification_service_pb2_grpc.add_VerificationServiceServicer_to_server(proxy, server)
     port = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     return server, port

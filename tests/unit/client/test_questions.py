@@ -8,7 +8,8 @@ import pytest
 
 from privacyplease.client import AsyncClient, Client, Peak, PlaceCount, Session, Step, errors
 from privacyplease.proxy.v1 import occupancy_service_pb2, presence_service_pb2, query_service_pb2
-from privacyplease.proxy.v1.admin_service_pb2 import GetStatusResponse, Keyring, Storage
+from privacyplease.proxy.v1.admin_service_pb2 import Answers, GetStatusResponse, Keyring, Refusals, Storage
+from privacyplease.proxy.v1.error_reason_pb2 import ERROR_REASON_CELLS_MISSING
 
 DAY = datetime(2024, 10, 1, tzinfo=UTC), datetime(2024, 10, 2, tzinfo=UTC)
 EIGHT = datetime(2024, 10, 1, 8, tzinfo=UTC)
@@ -165,6 +166,9 @@ def test_status_and_datasets_are_typed(proxy: Any, client: Client) -> None:
         version="0.1.0",
         keyrings=[Keyring(dataset="wifi", epochs=[664, 665], epoch_days=30)],
         storage=Storage(reachable=True, store="sqlite 3.40", cells=5, bytes=1024),
+        answers=Answers(
+            whole=7, refused=[Refusals(reason=ERROR_REASON_CELLS_MISSING, answers=2), Refusals(reason=999, answers=1)]
+        ),
     )
     dataset = query_service_pb2.Dataset(
         name="wifi",
@@ -175,6 +179,8 @@ def test_status_and_datasets_are_typed(proxy: Any, client: Client) -> None:
     proxy.on("ListDatasets", lambda request, context: query_service_pb2.ListDatasetsResponse(datasets=[dataset]))
     assert client.status().keyrings[0].epochs == (664, 665)
     assert client.status().storage.bytes == 1024
+    assert client.status().answers.whole == 7
+    assert client.status().answers.refused == {"CELLS_MISSING": 2, "999": 1}
     assert client.datasets()[0].indexes[0].columns == ("mac",)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, delete
 
 from privacyplease.proxy.dataset import Dataset
 from privacyplease.proxy.errors import KeyUnavailableError, PredicateTooLargeError
-from privacyplease.proxy.holdings import Held, OpenBucket, Run
+from privacyplease.proxy.holdings import Held, OpenBucket, Place, Run
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.keys import Key
 from privacyplease.proxy.masterkey import LocalMasterKey
@@ -26,11 +26,11 @@ def filled(keyring: Keyring) -> Keyring:
     return keyring
 
 
-def held(*places: tuple[int, int, int] | int) -> Held:
+def held(*places: tuple[int, int, int] | int) -> list[Place]:
     """Open buckets (epoch, level, number), and runs of epoch 0 by their number."""
     buckets = [OpenBucket(place[0], Bucket(*place[1:]), 1, 1, 1, 0, 0) for place in places if isinstance(place, tuple)]
     runs = [Run(place, 0, 0, 1, 1, 0, 0, 1, 1) for place in places if isinstance(place, int)]
-    return Held(0, 0, buckets, runs)
+    return Held(0, 0, buckets, runs).places
 
 
 EVERYTHING = held((0, 0, 7), (0, 1, 7), (1, 0, 720), 7, 8)

@@ -26,6 +26,7 @@ from privacyplease.cli.commands import (
     stations,
     status,
     up,
+    verify,
     whoami,
 )
 from privacyplease.cli.failures import failure_of
@@ -137,7 +138,7 @@ def _add_plugin(plugin: EntryPoint) -> None:
         app.command(plugin.name)(command)
 
 
-for _command in (presence, count, occupancy, places, stations, query, up, status, down, compact, certs, whoami):
+for _command in (presence, count, occupancy, places, stations, query, up, status, verify, down, compact, certs, whoami):
     _command.register(app)
 for _plugin in sorted(entry_points(group=PLUGINS), key=lambda plugin: plugin.name):
     _add_plugin(_plugin)

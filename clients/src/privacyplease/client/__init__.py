@@ -24,7 +24,7 @@ Intervals are closed and times have a zone:
 
 from privacyplease.client.aio import AsyncClient
 from privacyplease.client.blocking import Client
-from privacyplease.client.catalogue import Access, Column, Dataset, Index, Keyring, Policy, Status, Storage
+from privacyplease.client.catalogue import Access, Answers, Column, Dataset, Index, Keyring, Policy, Status, Storage
 from privacyplease.client.compaction import Compacted
 from privacyplease.client.errors import PrivacyPleaseError
 from privacyplease.client.ingestion import Ack, IngestSummary, Rejection
@@ -39,10 +39,12 @@ from privacyplease.client.stations import (
     StationStates,
     Statistics,
 )
+from privacyplease.client.verification import Finding, Verification, VerificationProgress
 
 __all__ = [
     "Access",
     "Ack",
+    "Answers",
     "AsyncClient",
     "AsyncRecords",
     "Availability",
@@ -51,6 +53,7 @@ __all__ = [
     "Column",
     "Compacted",
     "Dataset",
+    "Finding",
     "Index",
     "IngestSummary",
     "Keyring",
@@ -73,4 +76,6 @@ __all__ = [
     "Status",
     "Step",
     "Storage",
+    "Verification",
+    "VerificationProgress",
 ]

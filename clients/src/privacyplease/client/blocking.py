@@ -22,6 +22,7 @@ from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts
 from privacyplease.client.presence import Presence
 from privacyplease.client.records import Records
 from privacyplease.client.stations import Availability, StationStates
+from privacyplease.client.verification import Verification, VerificationProgress
 from privacyplease.proxy.v1.access_service_pb2 import WhoAmIRequest
 from privacyplease.proxy.v1.access_service_pb2_grpc import AccessServiceStub
 from privacyplease.proxy.v1.admin_service_pb2 import GetStatusRequest
@@ -34,6 +35,7 @@ from privacyplease.proxy.v1.presence_service_pb2_grpc import PresenceServiceStub
 from privacyplease.proxy.v1.query_service_pb2 import ListDatasetsRequest, QueryResponse
 from privacyplease.proxy.v1.query_service_pb2_grpc import QueryServiceStub
 from privacyplease.proxy.v1.stations_service_pb2_grpc import StationsServiceStub
+from privacyplease.proxy.v1.verification_service_pb2_grpc import VerificationServiceStub
 
 if TYPE_CHECKING:
     import grpc
@@ -275,6 +277,33 @@ class Client:
     def whoami(self) -> Access:
         """Whom the proxy takes us for, and what we may ask."""
         return answers.access(self._answer(self._on(AccessServiceStub).WhoAmI, WhoAmIRequest()))
+
+    def verify(
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        *,
+        dataset: str | None = None,
+        told: Callable[[VerificationProgress], object] | None = None,
+    ) -> Verification:
+        """Compares what the storage server has with the proxy's ledger of what it must have.
+
+        It takes as long as it takes to read the store, whatever `timeout` says. Records may come in meanwhile.
+
+        Args:
+            start: Only cells that can hold a record that overlaps [start, end]; from the earliest time if None.
+            end: To the latest time if None.
+            dataset: Only this data set.
+            told: Called with each progress.
+        """
+        from privacyplease.client._internal.verifying import Verifying
+
+        verifying = Verifying(told)
+        request = requests.verify(dataset, start, end)
+        with translated():
+            for event in self._on(VerificationServiceStub).Verify(request, metadata=self._metadata):
+                verifying.take(event)
+        return verifying.result()
 
     def close(self) -> None:
         """Closes the channel; what still runs on it fails."""

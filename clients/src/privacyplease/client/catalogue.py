@@ -1,5 +1,6 @@
 """Which data sets there are, and how the system is doing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -81,6 +82,19 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True)
+class Answers:
+    """What became of the storage server's answers since the proxy started.
+
+    Attributes:
+        whole: Those that held what they must, and nothing else.
+        refused: Those that were refused as `TrustError`, by reason, as {"CELLS_MISSING": 2}.
+    """
+
+    whole: int
+    refused: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """The policy that says who may ask what.
 
@@ -95,11 +109,12 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How the system is doing: the proxy's version, its keyrings, the storage server and the policy."""
+    """How the system is doing: the proxy's version, its keyrings, the storage server, its answers, and the policy."""
 
     version: str
     keyrings: tuple[Keyring, ...]
     storage: Storage
+    answers: Answers
     policy: Policy
 
 

@@ -22,7 +22,8 @@ from sqlalchemy.dialects.sqlite import insert
 from privacyplease.proxy import holdings, runs, tiers
 from privacyplease.proxy.cells import Opener, Sealer
 from privacyplease.proxy.dataset import Dataset, Index
-from privacyplease.proxy.holdings import Held, Holdings, OpenBucket, Run
+from privacyplease.proxy.errors import UntrustedAnswerError
+from privacyplease.proxy.holdings import Held, Holdings, OpenBucket, Place, Run
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.ledger import Ledger
@@ -114,6 +115,9 @@ class Compaction:
                     if claim:
                         try:
                             yield from self._compact_epoch(dataset, index, claim, scope)
+                        except UntrustedAnswerError as error:
+                            self._storage.answers.refuse(error)
+                            raise
                         except _OvertakenError:
                             _log.warning("another compactor took over an epoch of data set %s", dataset.name)
 
@@ -152,7 +156,7 @@ class Compaction:
     def _do(self, job: Job, dataset: Dataset, index: Index, claim: Claim) -> Done:
         """Copies and switches."""
         held = self._still(job, dataset, index, claim)
-        asked = predicate(dataset, index, held, None, self._keyring, most_tags=1 << 31)
+        asked = predicate(dataset, index, held.places, None, self._keyring, most_tags=1 << 31)
         taken = self._storage.take(asked, dataset.name, index.name, held)
         keys = self._keyring.keys(*claim.owner)
         layout = self._layouts.complete(dataset, index)
@@ -164,7 +168,9 @@ class Compaction:
         cells = [
             cell
             for number, of in zip(numbers, pages, strict=True)
-            for cell in runs.seal(of, self._tags(number, index, claim), sealer, claim.owner)
+            for cell in runs.seal(
+                of, self._tags(Place(claim.owner.epoch, RUN_LEVEL, number), index, claim), sealer, claim.owner
+            )
         ]
         self._storage.append_if(cells, lambda connection: _renew(connection, claim, self._now())).wait()
         self._switch(held, taken, numbers, dataset, index, claim)
@@ -199,21 +205,12 @@ class Compaction:
 
     def _bins(self, held: Held, index: Index, claim: Claim) -> dict[bytes, int]:
         """The bin of each tag."""
-        places = [tuple(bucket.bucket) for bucket in held.buckets] + [(RUN_LEVEL, run.number) for run in held.runs]
-        return {
-            tag: number
-            for level, bucket in places
-            for number, tag in enumerate(self._named(level, bucket, index, claim))
-        }
+        return {tag: number for place in held.places for number, tag in enumerate(self._tags(place, index, claim))}
 
-    def _tags(self, run: int, index: Index, claim: Claim) -> list[bytes]:
-        """The tags of a run, one for each bin."""
-        return self._named(RUN_LEVEL, run, index, claim)
-
-    def _named(self, level: int, bucket: int, index: Index, claim: Claim) -> list[bytes]:
-        bins = np.arange(index.bins)
-        key = self._keyring.keys(*claim.owner).tag
-        names = tags(key, np.full(index.bins, level), np.full(index.bins, bucket), bins).tobytes()
+    def _tags(self, place: Place, index: Index, claim: Claim) -> list[bytes]:
+        """The tags of a place, one for each bin, in order."""
+        key, bins = self._keyring.keys(*claim.owner).tag, np.arange(index.bins)
+        names = tags(key, np.full_like(bins, place.level), np.full_like(bins, place.number), bins).tobytes()
         return [names[at : at + TAG_BYTES] for at in range(0, len(names), TAG_BYTES)]
 
     def _plan(self, stretches: list[Stretch], pages: list[Pages], dataset: Dataset, claim: Claim) -> list[int]:
@@ -228,9 +225,7 @@ class Compaction:
     ) -> None:
         """From here on questions find the new runs, and what they were made of only if they have begun before."""
         settled = [
-            bucket
-            for bucket in held.buckets
-            if taken.on_their_way.isdisjoint(self._named(*bucket.bucket, index, claim))
+            bucket for bucket in held.buckets if taken.on_their_way.isdisjoint(self._tags(bucket.place, index, claim))
         ]
         octets = b"".join(cell.tag + cell.cell_id for cell in taken.cells)
         names = np.frombuffer(octets, np.uint8).reshape(-1, 2 * TAG_BYTES)
@@ -247,7 +242,7 @@ class Compaction:
         with self._store.connect() as connection:
             left = holdings.unfinished(connection, claim.owner.dataset, claim.owner.index_name, claim.owner.epoch)
         for number in left:
-            names = self._tags(number, index, claim)
+            names = self._tags(Place(claim.owner.epoch, RUN_LEVEL, number), index, claim)
             if self._storage.settle(names):
                 self._storage.erase(names)
                 with self._store.begin() as connection:

@@ -12,13 +12,14 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Row, Select, delete, func, select, update
+from sqlalchemy import Connection, Engine, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from privacyplease.proxy import journal
 from privacyplease.proxy.sealing import Bucket, Cell
+from privacyplease.proxy.tags import RUN_LEVEL
 from privacyplease.proxy.timeline import EARLIEST, LATEST, Interval, Timeline
-from privacyplease.proxy.trusted_store import open_buckets, runs
+from privacyplease.proxy.trusted_store import open_buckets, reading, runs
 
 
 class OpenBucket(NamedTuple):
@@ -41,6 +42,11 @@ class OpenBucket(NamedTuple):
     sealed_bytes: int
     opened_at: int
     written_at: int
+
+    @property
+    def place(self) -> Place:
+        """Where its cells lie."""
+        return Place(self.epoch, *self.bucket)
 
 
 class Run(NamedTuple):
@@ -68,6 +74,25 @@ class Run(NamedTuple):
     records: int
     size: int
 
+    @property
+    def place(self) -> Place:
+        """Where its cells lie."""
+        return Place(self.epoch, RUN_LEVEL, self.number)
+
+
+class Place(NamedTuple):
+    """Where cells lie, one for each bin at least: what a tag is made of, but for the bin.
+
+    Attributes:
+        epoch: The epoch.
+        level: That of a bucket, or `RUN_LEVEL`.
+        number: That of the bucket, or of the run.
+    """
+
+    epoch: int
+    level: int
+    number: int
+
 
 class Held(NamedTuple):
     """Where an index holds data at some moment.
@@ -84,6 +109,11 @@ class Held(NamedTuple):
     buckets: list[OpenBucket]
     runs: list[Run]
 
+    @property
+    def places(self) -> list[Place]:
+        """All places."""
+        return [bucket.place for bucket in self.buckets] + [run.place for run in self.runs]
+
 
 class Holdings:
     """Reads where data sets hold data. Safe to use from many threads."""
@@ -94,12 +124,12 @@ class Holdings:
     def overlapping(self, dataset: str, index: str, timeline: Timeline, interval: Interval) -> Held:
         """Where records can lie that overlap an interval, in one state of the store."""
         at = time.time()
-        with self._store.connect() as connection:
-            version = journal.last(connection)
-            rows = connection.exec_driver_sql(_opened(timeline, interval), _names(timeline, dataset, index))
-            found = [_bucket(row) for row in rows]
-            chosen = _of(dataset, index).where(runs.c.first_start <= interval.end, runs.c.reach >= interval.start)
-            live = [Run(*row) for row in connection.execute(chosen)]
+        with reading(self._store) as cursor:
+            version = journal.last(cursor)
+            cursor.execute(_opened(timeline, interval), _names(timeline, dataset, index))
+            found = [_bucket(row) for row in cursor.fetchall()]
+            cursor.execute(_LIVE, (dataset, index, interval.end, interval.start))
+            live = [Run(*row) for row in cursor.fetchall()]
         return Held(version, at, [bucket for bucket in found if _meets(bucket, timeline, interval)], live)
 
     def all(self, dataset: str, index: str, timeline: Timeline) -> Held:
@@ -179,6 +209,10 @@ def forget(connection: Connection, dataset: str, epoch: int) -> None:
 
 
 _RUN_COLUMNS = ("epoch", "first_start", "last_start", "reach", "shortest", "longest", "records", "size")
+_LIVE = (
+    f"SELECT number, {', '.join(_RUN_COLUMNS)} FROM runs "  # noqa: S608  # names of our own
+    "WHERE dataset = ? AND index_name = ? AND live AND first_start <= ? AND reach >= ? ORDER BY epoch"
+)
 _BUCKET_COLUMNS = "epoch, level, bucket, calls, cells, sealed_bytes, opened_at_ms, written_at_ms"
 
 
@@ -199,14 +233,8 @@ def _names(timeline: Timeline, dataset: str, index: str) -> tuple[str, ...]:
     return (dataset, index) * len(timeline.widths)
 
 
-def _of(dataset: str, index: str) -> Select[Any]:
-    columns = [runs.c.number, *(runs.c[name] for name in _RUN_COLUMNS)]
-    whose = runs.c.dataset == dataset, runs.c.index_name == index
-    return select(*columns).where(*whose, runs.c.live).order_by(runs.c.epoch)
-
-
-def _bucket(row: Row[Any]) -> OpenBucket:
-    epoch, level, number, *counted = tuple(row)
+def _bucket(row: Sequence[int]) -> OpenBucket:
+    epoch, level, number, *counted = row
     return OpenBucket(epoch, Bucket(level, number), *counted)
 
 

@@ -20,10 +20,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Select, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy.engine.interfaces import DBAPICursor
 
 from privacyplease.proxy.prf import Bytes
 from privacyplease.proxy.sethash import Numbers
@@ -98,39 +99,39 @@ def write(connection: Connection, dataset: str, epoch: int, cells: Bytes, state:
     return int(number)
 
 
-def unfolded(connection: Connection) -> dict[int, State]:
+def unfolded(cursor: DBAPICursor) -> dict[int, State]:
     """The entries whose cells are not in the ledger, and their states. Cost: an index alone is read, never a cell."""
-    rows = connection.exec_driver_sql(f"SELECT entry, state FROM journal WHERE state <> {State.FOLDED:d}")  # noqa: S608
-    return {entry: State(state) for entry, state in rows}
+    cursor.execute(f"SELECT entry, state FROM journal WHERE state <> {State.FOLDED:d}")  # noqa: S608
+    return {entry: State(state) for entry, state in cursor.fetchall()}
 
 
-def last(connection: Connection) -> int:
+def last(cursor: DBAPICursor) -> int:
     """The number of the newest entry.
 
     Entries are numbered in the order in which they are committed, since SQLite has one writer at a time. A store with
     several would have to see to that.
     """
-    return int(connection.exec_driver_sql("SELECT MAX(entry) FROM journal").scalar() or 0)
+    cursor.execute("SELECT MAX(entry) FROM journal")
+    return int(cursor.fetchall()[0][0] or 0)
 
 
-def since(connection: Connection, number: int) -> list[Entry]:
+def since(cursor: DBAPICursor, number: int) -> list[Entry]:
     """The entries of cells that were sent after the one of a number was written."""
-    if last(connection) <= number:
-        return []
-    return _entries(connection, select(journal).where(journal.c.entry > number, journal.c.state != State.RETIRED))
+    return _entries(cursor, f"entry > {number:d} AND state <> {State.RETIRED:d}")
 
 
-def retired(connection: Connection, dataset: str, epoch: int) -> list[int]:
+def retired(cursor: DBAPICursor, dataset: str, epoch: int) -> list[int]:
     """The numbers of an epoch's retired entries that no question can still need."""
     before = int((time.time() - KEPT_SECONDS) * 1_000)
-    chosen = journal.c.dataset == dataset, journal.c.epoch == epoch, journal.c.state == State.RETIRED
-    return list(connection.scalars(select(journal.c.entry).where(*chosen, journal.c.sent_at_ms < before)))
+    chosen = f"state = {State.RETIRED:d} AND sent_at_ms < {before:d} AND epoch = {epoch:d}"
+    cursor.execute(f"SELECT entry FROM journal WHERE {chosen} AND dataset = ?", (dataset,))  # noqa: S608
+    return [entry for (entry,) in cursor.fetchall()]
 
 
-def read(connection: Connection, wanted: Iterable[int]) -> list[Entry]:
+def read(cursor: DBAPICursor, wanted: Iterable[int]) -> list[Entry]:
     """The entries of these numbers that are still there."""
-    parts = (select(journal).where(journal.c.entry.in_(part)) for part in _parts(sorted(wanted)))
-    return [entry for part in parts for entry in _entries(connection, part)]
+    parts = (", ".join(map(str, part)) for part in _parts(sorted(wanted)))
+    return [entry for part in parts for entry in _entries(cursor, f"entry IN ({part})")]
 
 
 def advance(connection: Connection, wanted: Sequence[int], before: State, after: State) -> bool:
@@ -158,17 +159,14 @@ def forget(connection: Connection, dataset: str, epoch: int) -> None:
     connection.execute(delete(journal).where(journal.c.dataset == dataset, journal.c.epoch == epoch))
 
 
-def _entries(connection: Connection, query: Select[Any]) -> list[Entry]:
+def _entries(cursor: DBAPICursor, which: str) -> list[Entry]:
+    # Every value in the text is a number of our own.
+    cursor.execute(f"SELECT entry, dataset, epoch, state, sent_at_ms, cells FROM journal WHERE {which}")  # noqa: S608
     return [
         Entry(
-            row.entry,
-            row.dataset,
-            row.epoch,
-            State(row.state),
-            row.sent_at_ms / 1_000,
-            np.frombuffer(row.cells, np.uint8).reshape(-1, _RECORDED),
+            entry, dataset, epoch, State(state), sent_at / 1_000, np.frombuffer(cells, np.uint8).reshape(-1, _RECORDED)
         )
-        for row in connection.execute(query)
+        for entry, dataset, epoch, state, sent_at, cells in cursor.fetchall()
     ]
 
 

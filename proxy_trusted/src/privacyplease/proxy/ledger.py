@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, Engine, Row, delete, literal_column
+from sqlalchemy import Connection, Engine, delete, literal_column
 from sqlalchemy.dialects.sqlite import Insert, insert
+from sqlalchemy.engine.interfaces import DBAPICursor
 
 from privacyplease.proxy import holdings, journal, sethash
 from privacyplease.proxy.errors import CellsMissingError, CellsUnexpectedError, StorageUnavailableError
@@ -28,7 +29,7 @@ from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.prf import BLOCK, Bytes
 from privacyplease.proxy.sealing import Cell, Owner
 from privacyplease.proxy.sethash import Numbers
-from privacyplease.proxy.trusted_store import ledger
+from privacyplease.proxy.trusted_store import ledger, reading
 
 # Folding many entries at once is cheaper, for those of one hour share tags; until then every question reads them.
 FOLDED_FROM_CELLS = 32_768
@@ -152,10 +153,10 @@ class Ledger:
                 None: now.
         """
         at = time.time()
-        with self._store.connect() as connection:  # one transaction, hence one state
-            states, last = journal.unfolded(connection), journal.last(connection)
-            entries = self._entries(connection, states)
-            expected = _totals(connection, asked.tags)
+        with reading(self._store) as cursor:
+            states, last = journal.unfolded(cursor), journal.last(cursor)
+            entries = self._entries(cursor, states)
+            expected = _totals(cursor, asked.tags)
         since = last if version is None else version
         retired = [entry for entry in entries if states[entry.number] is State.RETIRED and self.touches(entry, asked)]
         required = [entry for entry in entries if states[entry.number] is State.STORED]
@@ -165,10 +166,12 @@ class Ledger:
         return Look(at, expected, last, sent, [entry for entry in retired if entry.number <= since])
 
     def judge(self, asked: Asked, look: Look, names: Bytes) -> Verdict:
-        """How an answer differs from what is stored. See `compare`."""
-        return self.compare(asked, look, names)[0]
+        """How an answer differs from what is stored, in all. See `compare`."""
+        wrong = self.compare(asked, look, names)
+        missing, unexpected = wrong.sum(axis=0).tolist()
+        return Verdict(int(wrong.any(axis=1).sum()), missing, unexpected)
 
-    def compare(self, asked: Asked, look: Look, names: Bytes) -> tuple[Verdict, npt.NDArray[np.bool_]]:
+    def compare(self, asked: Asked, look: Look, names: Bytes) -> Numbers:
         """Compares what came with what was known before, and with what has been sent since.
 
         Args:
@@ -177,20 +180,25 @@ class Ledger:
             names: uint8[n, 32], tag and cell id of every cell that came; each was asked for and none came twice.
 
         Returns:
-            The verdict, and which of the cells had to come: bool[n].
+            int64[m, 2]: how many cells are missing and how many unexpected under each tag, at least.
 
         Raises:
             StorageUnavailableError: The answer took too long for that to be known.
         """
-        required = ~_among(names, [*look.sent, *look.retired, *self._written_since(look)])
-        came = names[required]
+        came = names[self.required(look, names)]
         rows = np.searchsorted(asked.tags, _fixed(came[:, :BLOCK]))
         found = sethash.sums(self._members(asked, came, rows), rows, len(asked.tags))
-        wrong = np.flatnonzero((found != look.expected).any(axis=1))
-        more = found[wrong, 0] - look.expected[wrong, 0]
-        exchanged = int((more == 0).sum())
-        verdict = Verdict(len(wrong), int(-more[more < 0].sum()) + exchanged, int(more[more > 0].sum()) + exchanged)
-        return verdict, required
+        more = found[:, 0] - look.expected[:, 0]
+        exchanged = (more == 0) & (found != look.expected).any(axis=1)
+        return np.column_stack([np.maximum(-more, 0) + exchanged, np.maximum(more, 0) + exchanged])
+
+    def required(self, look: Look, names: Bytes) -> npt.NDArray[np.bool_]:
+        """Which of the cells that came had to come: bool[n]. The others are on their way, in or out.
+
+        Raises:
+            StorageUnavailableError: The answer took too long for that to be known.
+        """
+        return ~_among(names, [*look.sent, *look.retired, *self._written_since(look)])
 
     def settle(self, entry: Entry, present: npt.NDArray[np.bool_]) -> None:
         """Closes an entry that nobody finished: its cells that are present (bool[n]) are stored, the others are not.
@@ -204,9 +212,9 @@ class Ledger:
     def fold(self) -> None:
         """Adds what is stored to the ledger, and drops from the journal what nobody needs any more."""
         with self._folding:
-            with self._store.connect() as connection:
-                stored = [number for number, state in journal.unfolded(connection).items() if state is State.STORED]
-                entries = journal.read(connection, stored)
+            with reading(self._store) as cursor:
+                stored = [number for number, state in journal.unfolded(cursor).items() if state is State.STORED]
+                entries = journal.read(cursor, stored)
             rows = [row for of in _by_epoch(entries) for row in _rows(of)]
             with self._store.connect() as connection, connection.begin() as transaction:
                 if not journal.advance(connection, stored, State.STORED, State.FOLDED):
@@ -217,9 +225,9 @@ class Ledger:
 
     def unfolded(self, asked: Asked) -> bool:
         """Whether cells were sent under any of the tags that are not in the ledger yet."""
-        with self._store.connect() as connection:
-            states = journal.unfolded(connection)
-            entries = self._entries(connection, states)
+        with reading(self._store) as cursor:
+            states = journal.unfolded(cursor)
+            entries = self._entries(cursor, states)
         return any(states[entry.number] is not State.RETIRED and self.touches(entry, asked) for entry in entries)
 
     def retire(self, connection: Connection, owner: Owner, names: Bytes) -> None:
@@ -232,11 +240,12 @@ class Ledger:
 
     def retired(self, dataset: str, epoch: int) -> Iterator[Entry]:
         """The cells of an epoch that are to go, and that no question can still need."""
-        with self._store.connect() as connection:
-            numbers = journal.retired(connection, dataset, epoch)
+        with reading(self._store) as cursor:
+            numbers = journal.retired(cursor, dataset, epoch)
         for number in numbers:
-            with self._store.connect() as connection:
-                yield from journal.read(connection, [number])
+            with reading(self._store) as cursor:
+                entries = journal.read(cursor, [number])
+            yield from entries
 
     def collected(self, entry: Entry) -> None:
         """Forgets cells that are gone, and the tags under which there are none any more."""
@@ -270,12 +279,12 @@ class Ledger:
             members[of] = sethash.entries(key, names[of, :BLOCK], names[of, BLOCK:])
         return members
 
-    def _entries(self, connection: Connection, states: dict[int, State]) -> list[Entry]:
+    def _entries(self, cursor: DBAPICursor, states: dict[int, State]) -> list[Entry]:
         """The entries that are not in the ledger. Their cells never change, so each is read once."""
         with self._lock:
             known = {number: entry for number, entry in self._read.items() if number in states}
         if lacking := states.keys() - known.keys():
-            known |= {entry.number: entry for entry in journal.read(connection, lacking)}
+            known |= {entry.number: entry for entry in journal.read(cursor, lacking)}
         with self._lock:
             self._read = known
             self._tags = {number: tags for number, tags in self._tags.items() if number in known}
@@ -292,8 +301,8 @@ class Ledger:
     def _written_since(self, look: Look) -> list[Entry]:
         if time.time() - look.at > LONGEST_QUESTION_SECONDS:
             raise StorageUnavailableError("the storage server took too long to answer")
-        with self._store.connect() as connection:
-            return journal.since(connection, look.last)
+        with reading(self._store) as cursor:
+            return journal.since(cursor, look.last)
 
     def _fold_if_due(self) -> None:
         with self._lock:
@@ -304,18 +313,18 @@ class Ledger:
         self.fold()
 
 
-def _totals(connection: Connection, tags: Names) -> Numbers:
+def _totals(cursor: DBAPICursor, tags: Names) -> Numbers:
     """Count and hash of what the ledger has under each of the tags: int64[m, 5]."""
-    found: list[Row[Any]] = []
+    found: list[tuple[Any, ...]] = []
     literals = [f"X'{octets.hex()}'" for octets in tags.view("V16").tolist()]
     for begin in range(0, len(literals), _TAGS_PER_STATEMENT):
         chosen = ",".join(literals[begin : begin + _TAGS_PER_STATEMENT])
         # Every value in the text is a hexadecimal literal, which every database reads alike.
-        query = f"SELECT tag, cells, {', '.join(_PARTS)} FROM ledger WHERE tag IN ({chosen})"  # noqa: S608
-        found += connection.exec_driver_sql(query).all()
+        cursor.execute(f"SELECT tag, cells, {', '.join(_PARTS)} FROM ledger WHERE tag IN ({chosen})")  # noqa: S608
+        found += cursor.fetchall()
     totals = np.zeros((len(tags), sethash.WIDTH), np.int64)
     if found:
-        octets = np.frombuffer(b"".join(bytes(row[0]) for row in found), np.uint8).reshape(-1, BLOCK)
+        octets = np.frombuffer(b"".join(row[0] for row in found), np.uint8).reshape(-1, BLOCK)
         totals[np.searchsorted(tags, _fixed(octets))] = np.array([row[1:] for row in found], np.int64)
     return totals
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter
 
 import numpy as np
 import pyarrow as pa
 
 from privacyplease.proxy.dataset import Dataset, Index
 from privacyplease.proxy.errors import PredicateTooLargeError
-from privacyplease.proxy.holdings import Held
+from privacyplease.proxy.holdings import Place
 from privacyplease.proxy.keyring import Keyring
-from privacyplease.proxy.tags import RUN_LEVEL, TAG_BYTES, Numbers, bins, tags
+from privacyplease.proxy.tags import TAG_BYTES, Numbers, bins, tags
 
 # About 64 MiB of memory in the proxy, and four calls to a server with default limits.
 MOST_TAGS = 262_144
@@ -24,17 +25,17 @@ Predicate = dict[bytes, int]
 def predicate(
     dataset: Dataset,
     index: Index,
-    held: Held,
+    places: Sequence[Place],
     key: pa.Array | None,
     keyring: Keyring,
     most_tags: int = MOST_TAGS,
 ) -> Predicate:
-    """The tags of every cell of some buckets and runs that can hold a record of the key.
+    """The tags of every cell at some places that can hold a record of the key.
 
     Args:
         dataset: The data set.
         index: The index to ask.
-        held: The buckets and runs.
+        places: The places.
         key: One stored value of the index's key; None for every key, and so for every bin.
         keyring: The keys.
         most_tags: How many tags a question may have.
@@ -42,14 +43,12 @@ def predicate(
     Raises:
         PredicateTooLargeError: The question has more tags.
     """
-    asked = (len(held.buckets) + len(held.runs)) * (index.bins if key is None else 1)
+    asked = len(places) * (index.bins if key is None else 1)
     if asked > most_tags:
         message = f"the question touches {asked:,} tags of index {index.name!r}; at most {most_tags:,} may be asked for"
         raise PredicateTooLargeError(message, tags=asked, limit=most_tags)
-    places = [(bucket.epoch, *bucket.bucket) for bucket in held.buckets]
-    places += [(run.epoch, RUN_LEVEL, run.number) for run in held.runs]
     found: Predicate = {}
-    for epoch, group in groupby(sorted(places), key=itemgetter(0)):
+    for epoch, group in groupby(sorted(places), key=attrgetter("epoch")):
         keys = keyring.keys(dataset.name, epoch, index.name)
         bin_range = (
             np.arange(index.bins) if key is None else bins(keys.bin, key, dataset.columns[index.key], index.bins)

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from privacyplease.proxy.cells import Opener
 from privacyplease.proxy.dataset import Dataset, Index
+from privacyplease.proxy.errors import UntrustedAnswerError
 from privacyplease.proxy.holdings import Held, Holdings
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
@@ -62,13 +63,17 @@ class Search:
         held = self._holdings.overlapping(dataset.name, index.name, dataset.timeline, interval)
         asked = self._predicate(dataset, index, held, key)
         openers: dict[int, Opener] = {}
-        for page in self._storage.select(asked, dataset.name, index.name, held):
-            records = self._open(page, asked, openers, dataset, index).select(wanted)
-            yield having(overlapping(records, dataset, interval), index.key, key)
+        try:
+            for page in self._storage.select(asked, dataset.name, index.name, held):
+                records = self._open(page, asked, openers, dataset, index).select(wanted)
+                yield having(overlapping(records, dataset, interval), index.key, key)
+        except UntrustedAnswerError as error:
+            self._storage.answers.refuse(error)
+            raise
 
     def _predicate(self, dataset: Dataset, index: Index, held: Held, key: pa.Scalar | None) -> Predicate:
         value = None if key is None else pa.array([key.as_py()], key.type)
-        return predicate(dataset, index, held, value, self._keyring, self._most_tags)
+        return predicate(dataset, index, held.places, value, self._keyring, self._most_tags)
 
     def _open(
         self, page: Sequence[pb.Cell], asked: Predicate, openers: dict[int, Opener], dataset: Dataset, index: Index

@@ -40,6 +40,7 @@ from privacyplease.proxy.services.occupancy import OccupancyService
 from privacyplease.proxy.services.presence import PresenceService
 from privacyplease.proxy.services.query import QueryService
 from privacyplease.proxy.services.stations import StationsService
+from privacyplease.proxy.services.verification import VerificationService
 from privacyplease.proxy.storage import MOST_MESSAGE_BYTES, Storage
 from privacyplease.proxy.v1 import (
     access_service_pb2,
@@ -60,7 +61,10 @@ from privacyplease.proxy.v1 import (
     query_service_pb2_grpc,
     stations_service_pb2,
     stations_service_pb2_grpc,
+    verification_service_pb2,
+    verification_service_pb2_grpc,
 )
+from privacyplease.proxy.verification import Verification
 from privacyplease.proxy.verified import VerifiedStorage
 
 CONTRACTS = (
@@ -73,6 +77,7 @@ CONTRACTS = (
     presence_service_pb2.DESCRIPTOR,
     query_service_pb2.DESCRIPTOR,
     stations_service_pb2.DESCRIPTOR,
+    verification_service_pb2.DESCRIPTOR,
 )
 SERVICES = tuple(name for contract in CONTRACTS for name in (s.full_name for s in contract.services_by_name.values()))
 
@@ -181,7 +186,7 @@ class Proxy:
 
         def register(server: grpc.Server) -> None:
             access_service_pb2_grpc.add_AccessServiceServicer_to_server(AccessService(access), server)
-            admin = AdminService(datasets, keyring, storage, policies)
+            admin = AdminService(datasets, keyring, storage, verified.answers, policies)
             admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
             compaction_service_pb2_grpc.add_CompactionServiceServicer_to_server(
                 CompactionService(datasets, compaction), server
@@ -195,6 +200,8 @@ class Proxy:
             stations_service_pb2_grpc.add_StationsServiceServicer_to_server(StationsService(datasets, search), server)
             letters = DeadLetterService(datasets, Letters(keyring))
             dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(letters, server)
+            verification = VerificationService(datasets, Verification(verified, keyring, layouts, holdings))
+            verification_service_pb2_grpc.add_VerificationServiceServicer_to_server(verification, server)
 
         return register
 

@@ -6,8 +6,9 @@ The one place where the contract with the storage server is spoken and its error
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple, NoReturn, Protocol, TypeVar
 
@@ -148,7 +149,30 @@ class Storage:
         wanted = sorted(tags)
         size = self.limits().max_tags_per_predicate
         for begin in range(0, len(wanted), size):
-            yield from self._pages(wanted[begin : begin + size])
+            part, last = wanted[begin : begin + size], (b"", b"")
+            asked = frozenset(part)
+            with closing(self.as_sent(part)) as pages:
+                for page in pages:
+                    last = _check_page(page, asked, last)
+                    yield page
+
+    def as_sent(self, tags: Sequence[bytes]) -> Generator[Sequence[pb.Cell]]:
+        """What the server sends when it is asked for these tags in one call. Nothing of it is checked.
+
+        Raises:
+            StorageError: The answer broke off.
+        """
+        predicate = pb.Predicate(any_of_tags=pb.AnyOfTags(tags=tags))
+        stream = self._stub.Select(
+            pb.SelectRequest(predicate=predicate, page_bytes=PAGE_BYTES), timeout=DEADLINE_SECONDS
+        )
+        try:
+            for page in stream:
+                yield page.cells
+        except grpc.RpcError as error:
+            _raise(error)
+        finally:
+            stream.cancel()  # type: ignore[no-untyped-call]
 
     def remove(self, names: Sequence[bytes]) -> bool:
         """Removes cells by name (tag and cell id, 32 bytes), all or none, and no other under their tags.
@@ -219,22 +243,6 @@ class Storage:
             size += len(cell.sealed)
         if chunk:
             yield chunk
-
-    def _pages(self, tags: list[bytes]) -> Iterator[Sequence[pb.Cell]]:
-        asked = frozenset(tags)
-        predicate = pb.Predicate(any_of_tags=pb.AnyOfTags(tags=tags))
-        stream = self._stub.Select(
-            pb.SelectRequest(predicate=predicate, page_bytes=PAGE_BYTES), timeout=DEADLINE_SECONDS
-        )
-        last = (b"", b"")
-        try:
-            for page in stream:
-                last = _check_page(page.cells, asked, last)
-                yield page.cells
-        except grpc.RpcError as error:
-            _raise(error)
-        finally:
-            stream.cancel()  # type: ignore[no-untyped-call]
 
 
 def _check_page(cells: Sequence[pb.Cell], asked: frozenset[bytes], last: tuple[bytes, bytes]) -> tuple[bytes, bytes]:

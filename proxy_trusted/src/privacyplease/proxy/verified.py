@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,21 +14,46 @@ from sqlalchemy import Connection
 from privacyplease.proxy.errors import StorageUnavailableError, UntrustedAnswerError
 from privacyplease.proxy.holdings import Held
 from privacyplease.proxy.journal import LONGEST_QUESTION_SECONDS, Entry, names
-from privacyplease.proxy.ledger import Asked, Ledger, Look, Verdict
+from privacyplease.proxy.ledger import Asked, Ledger, Look
 from privacyplease.proxy.predicate import Predicate
 from privacyplease.proxy.prf import BLOCK, Bytes
 from privacyplease.proxy.sealing import Cell
+from privacyplease.proxy.sethash import Numbers
 from privacyplease.proxy.storage import Append, Storage
+from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 
 _NAME = 2 * BLOCK
 
 
-class Answers(NamedTuple):
-    """How many answers of the server were found to be whole, and how many were refused."""
+class Answers:
+    """How many answers of the server were whole, and why others were refused. Safe to use from many threads."""
 
-    whole: int
-    refused: int
+    def __init__(self) -> None:
+        self._whole = 0
+        self._refused: Counter[reasons.ErrorReason.ValueType] = Counter()
+        self._lock = threading.Lock()
+
+    @property
+    def whole(self) -> int:
+        """Those that held what they must, and nothing else."""
+        return self._whole
+
+    @property
+    def refused(self) -> Counter[reasons.ErrorReason.ValueType]:
+        """Those that were refused, by reason."""
+        with self._lock:
+            return Counter(self._refused)
+
+    def accept(self) -> None:
+        """Counts one that is whole."""
+        with self._lock:
+            self._whole += 1
+
+    def refuse(self, error: UntrustedAnswerError) -> None:
+        """Counts one that is not."""
+        with self._lock:
+            self._refused[error.reason] += 1
 
 
 class Taken(NamedTuple):
@@ -38,18 +64,17 @@ class Taken(NamedTuple):
 
 
 class VerifiedStorage:
-    """A storage server and the ledger of what it has. Safe to use from many threads."""
+    """A storage server and the ledger of what it has. Safe to use from many threads.
+
+    Attributes:
+        answers: What came of the server's answers since the proxy started. Whoever opens the cells of an answer and
+            refuses one counts that here.
+    """
 
     def __init__(self, storage: Storage, ledger: Ledger) -> None:
         self._storage = storage
         self._ledger = ledger
-        self._answers = Answers(0, 0)
-        self._lock = threading.Lock()
-
-    @property
-    def answers(self) -> Answers:
-        """What came of the answers since the proxy started."""
-        return self._answers
+        self.answers = Answers()
 
     def append(self, cells: Iterable[Cell]) -> Append:
         """Sends cells to be stored, as `Storage.append`."""
@@ -72,18 +97,14 @@ class VerifiedStorage:
             UntrustedAnswerError: The answer is not what is stored.
             StorageError: The answer broke off, or took so long that cells may have gone that it should have held.
         """
-        for part in self._parts(asked, dataset, index):
+        for part in self.parts(asked, dataset, index):
             look, came = self.look(part, held.version), bytearray()
-            try:
-                for page in self._storage.select(asked_tags(part)):
-                    came += names_of(page)
-                    yield page
-                self.judge(part, look, came).check()
-                _check_age(held)
-            except UntrustedAnswerError:
-                self._count(Answers(0, 1))
-                raise
-            self._count(Answers(1, 0))
+            for page in self._storage.select(asked_tags(part)):
+                came += names_of(page)
+                yield page
+            self._ledger.judge(part, look, _names(came)).check()
+            _check_age(held)
+            self.answers.accept()
 
     def take(self, asked: Predicate, dataset: str, index: str, held: Held) -> Taken:
         """The cells under any of the tags that are known to be stored, and whether there may be others.
@@ -94,15 +115,20 @@ class VerifiedStorage:
         """
         cells: list[pb.Cell] = []
         on_their_way: set[bytes] = set()
-        for part in self._parts(asked, dataset, index):
+        for part in self.parts(asked, dataset, index):
             look = self.look(part, held.version)
             came = [cell for page in self._storage.select(asked_tags(part)) for cell in page]
-            verdict, required = self._ledger.compare(part, look, names_array(came))
-            verdict.check()
-            cells += [cell for cell, kept in zip(came, required.tolist(), strict=True) if kept]
+            found = _names(names_of(came))
+            required = self._ledger.required(look, found).tolist()
+            self._ledger.judge(part, look, found).check()
+            cells += [cell for cell, kept in zip(came, required, strict=True) if kept]
             on_their_way |= {name[:BLOCK] for entry in look.sent for name in _rows(names(entry.cells))} & asked.keys()
         _check_age(held)
         return Taken(cells, on_their_way)
+
+    def as_sent(self, asked: Asked) -> Generator[Sequence[pb.Cell]]:
+        """What the server sends when it is asked, as `Storage.as_sent`."""
+        return self._storage.as_sent(asked_tags(asked))
 
     def look(self, asked: Asked, version: int | None = None) -> Look:
         """What is known before the server is asked. Entries that nobody will finish are settled first."""
@@ -130,7 +156,7 @@ class VerifiedStorage:
             there = {
                 name
                 for page in self._storage.select({name[:BLOCK] for name in gone})
-                for name in _rows(names_array(page))
+                for name in _rows(_names(names_of(page)))
             }
             gone = [name for name in gone if name in there]
             if gone and not self._storage.remove(gone):
@@ -144,11 +170,11 @@ class VerifiedStorage:
         self._ledger.forget_tags(tags)
         return deleted
 
-    def judge(self, asked: Asked, look: Look, came: bytearray) -> Verdict:
-        """How the names that came differ from what is known to be stored."""
-        return self._ledger.judge(asked, look, np.frombuffer(came, np.uint8).reshape(-1, _NAME))
+    def compare(self, asked: Asked, look: Look, came: bytearray) -> Numbers:
+        """How the names that came differ from what is known to be stored, as `Ledger.compare`."""
+        return self._ledger.compare(asked, look, _names(came))
 
-    def _parts(self, asked: Predicate, dataset: str, index: str) -> Iterator[Asked]:
+    def parts(self, asked: Predicate, dataset: str, index: str) -> Iterator[Asked]:
         """The question in calls that the server takes."""
         if not asked:
             return
@@ -163,12 +189,8 @@ class VerifiedStorage:
         """Asks the server what became of a call that was cut off by a crash, or that failed."""
         sent = _rows(names(entry.cells))
         tags = {name[:BLOCK] for name in sent}
-        there = {name for page in self._storage.select(tags) for name in _rows(names_array(page))}
+        there = {name for page in self._storage.select(tags) for name in _rows(_names(names_of(page)))}
         self._ledger.settle(entry, np.array([name in there for name in sent]))
-
-    def _count(self, more: Answers) -> None:
-        with self._lock:
-            self._answers = Answers(self._answers.whole + more.whole, self._answers.refused + more.refused)
 
 
 class _Guarded:
@@ -203,9 +225,9 @@ def names_of(page: Sequence[pb.Cell]) -> bytes:
     return b"".join(cell.tag + cell.cell_id for cell in page)
 
 
-def names_array(page: Sequence[pb.Cell]) -> Bytes:
+def _names(octets: bytes | bytearray) -> Bytes:
     """Tag and cell id of each cell: uint8[n, 32]."""
-    return np.frombuffer(names_of(page), np.uint8).reshape(-1, _NAME)
+    return np.frombuffer(octets, np.uint8).reshape(-1, _NAME)
 
 
 def _rows(array: Bytes) -> list[bytes]:

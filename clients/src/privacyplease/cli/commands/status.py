@@ -52,6 +52,7 @@ def document(asked: Target) -> dict[str, Any]:
         "server": daemons.get("server"),
         "version": system.version if system else None,
         "storage": _storage(system) if system else None,
+        "answers": {"whole": system.answers.whole, "refused": dict(system.answers.refused)} if system else None,
         "policy": _policy(system) if system else None,
         "keyrings": [_keyring(keyring) for keyring in system.keyrings] if system else None,
     }
@@ -120,6 +121,8 @@ def _show(found: dict[str, Any]) -> None:
             out.print(f"{name:8}{found[name]['health']}  {found[name]['address']}{pid}")
     if found["storage"]:
         out.print(f"store   {_storage_line(found['storage'])}")
+    if found["answers"]:
+        out.print(f"answers {_answers_line(found['answers'])}")
     if found["policy"]:
         out.print(f"policy  {_policy_line(found['policy'])}")
     for keyring in found["keyrings"] or ():
@@ -130,6 +133,14 @@ def _storage_line(storage: dict[str, Any]) -> str:
     if not storage["reachable"]:
         return "away"
     return f"{storage['store']}, {screen.counted(storage['cells'], 'cell')}, {screen.mebibytes(storage['bytes'])}"
+
+
+def _answers_line(answers: dict[str, Any]) -> str:
+    refused = "".join(
+        f"; {screen.number(times)} refused: {reason.lower().replace('_', ' ')}"
+        for reason, times in answers["refused"].items()
+    )
+    return f"{screen.number(answers['whole'])} of the store were whole{refused}"
 
 
 def _policy_line(policy: dict[str, Any]) -> str:

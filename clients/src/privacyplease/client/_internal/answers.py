@@ -6,15 +6,16 @@ from datetime import timedelta
 from itertools import chain
 
 from privacyplease.client._internal.times import from_unix_ms, instant
-from privacyplease.client.catalogue import Access, Column, Dataset, Index, Keyring, Policy, Status, Storage
+from privacyplease.client.catalogue import Access, Answers, Column, Dataset, Index, Keyring, Policy, Status, Storage
 from privacyplease.client.compaction import Compacted
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts, Series
 from privacyplease.client.presence import Presence, Sessions
 from privacyplease.client.stations import Availability, StationStates, Statistics
 from privacyplease.proxy.v1 import occupancy_service_pb2, stations_service_pb2
 from privacyplease.proxy.v1.access_service_pb2 import Role, WhoAmIResponse
-from privacyplease.proxy.v1.admin_service_pb2 import GetStatusResponse
+from privacyplease.proxy.v1.admin_service_pb2 import GetStatusResponse, Refusals
 from privacyplease.proxy.v1.compaction_service_pb2 import CompactResponse
+from privacyplease.proxy.v1.error_reason_pb2 import ErrorReason
 from privacyplease.proxy.v1.occupancy_service_pb2 import CountByPlaceResponse, SeriesResponse
 from privacyplease.proxy.v1.presence_service_pb2 import FindSessionsResponse
 from privacyplease.proxy.v1.query_service_pb2 import Dataset as DatasetMessage
@@ -92,6 +93,7 @@ def status(response: GetStatusResponse) -> Status:
         keyrings=tuple(Keyring(k.dataset, tuple(k.epochs), k.epoch_days) for k in response.keyrings),
         storage=Storage(storage.reachable, storage.store, storage.cells, storage.bytes),
         policy=Policy(instant(response.policy.loaded_at), response.policy.problem),
+        answers=Answers(response.answers.whole, {_reason(each): each.answers for each in response.answers.refused}),
     )
 
 
@@ -109,6 +111,12 @@ def access(response: WhoAmIResponse) -> Access:
         calls_per_minute=response.calls_per_minute,
         may_act_for=tuple(response.may_act_for),
     )
+
+
+def _reason(refusals: Refusals) -> str:
+    """The reason's name; its number if it is newer than this SDK."""
+    name = ErrorReason.Name(refusals.reason) if refusals.reason in ErrorReason.values() else str(refusals.reason)
+    return name.removeprefix("ERROR_REASON_")
 
 
 def _statistics(pages: Sequence[stations_service_pb2.Statistics]) -> Statistics:

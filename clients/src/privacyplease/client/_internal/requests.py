@@ -1,7 +1,7 @@
 """Questions as messages of the contract: pure functions, shared by the blocking and the async client."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from privacyplease.client._internal.times import duration, timestamp
 from privacyplease.proxy.v1.compaction_service_pb2 import CompactRequest
@@ -10,6 +10,10 @@ from privacyplease.proxy.v1.presence_service_pb2 import FindSessionsRequest
 from privacyplease.proxy.v1.query_service_pb2 import QueryRequest
 from privacyplease.proxy.v1.stations_service_pb2 import AvailabilityRequest, ListHistoryRequest, ListLatestRequest
 from privacyplease.proxy.v1.types_pb2 import Interval
+from privacyplease.proxy.v1.verification_service_pb2 import VerifyRequest
+
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
 
 
 def presence(
@@ -78,10 +82,16 @@ def availability(dataset: str, contract: str, start: datetime, end: datetime, st
 
 def compact(dataset: str | None, start: datetime | None, end: datetime | None, include_open: bool) -> CompactRequest:
     """Asks for compaction."""
-    if (start is None) != (end is None):
-        raise ValueError("expected both a start and an end, or neither")
-    when = None if start is None or end is None else interval(start, end)
-    return CompactRequest(dataset=dataset or "", interval=when, include_open=include_open)
+    everything = start is None and end is None
+    asked = None if everything else interval(start or _EARLIEST, end or _LATEST)
+    return CompactRequest(dataset=dataset or "", interval=asked, include_open=include_open)
+
+
+def verify(dataset: str | None, start: datetime | None, end: datetime | None) -> VerifyRequest:
+    """Asks for the store to be compared with the ledger."""
+    everything = start is None and end is None
+    asked = None if everything else interval(start or _EARLIEST, end or _LATEST)
+    return VerifyRequest(dataset=dataset or "", interval=asked)
 
 
 def interval(start: datetime, end: datetime) -> Interval:

@@ -110,6 +110,7 @@ RULES: Mapping[str, Rule] = {
     f"{_V1}.StationsService/Availability": _STATION,
     f"{_V1}.StationsService/ListHistory": _STATION,
     f"{_V1}.StationsService/ListLatest": Rule(frozenset({Role.STATIONS}), _latest),
+    f"{_V1}.VerificationService/Verify": _names_dataset(Role.ADMIN),
 }
 
 # For whoever shows a certificate that names a client.

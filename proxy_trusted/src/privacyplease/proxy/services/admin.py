@@ -15,17 +15,26 @@ from privacyplease.proxy.rpc import answering
 from privacyplease.proxy.storage import Storage
 from privacyplease.proxy.v1 import admin_service_pb2 as pb
 from privacyplease.proxy.v1 import admin_service_pb2_grpc as pb_grpc
+from privacyplease.proxy.verified import Answers
 
 _DAY_MILLIS = 86_400_000
 
 
 class AdminService(pb_grpc.AdminServiceServicer):
-    """Describes keyring, storage and policy."""
+    """Describes keyring, storage, what became of its answers, and policy."""
 
-    def __init__(self, datasets: dict[str, Dataset], keyring: Keyring, storage: Storage, policies: PolicyFile) -> None:
+    def __init__(
+        self,
+        datasets: dict[str, Dataset],
+        keyring: Keyring,
+        storage: Storage,
+        answers: Answers,
+        policies: PolicyFile,
+    ) -> None:
         self._datasets = datasets
         self._keyring = keyring
         self._storage = storage
+        self._answers = answers
         self._policies = policies
 
     @answering
@@ -39,6 +48,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
             keyrings=keyrings,
             storage=self._describe_storage(),
             policy=self._describe_policy(),
+            answers=self._describe_answers(),
         )
 
     def _describe_keys(self, dataset: Dataset) -> pb.Keyring:
@@ -51,6 +61,13 @@ class AdminService(pb_grpc.AdminServiceServicer):
         except StorageError:
             return pb.Storage(reachable=False)
         return pb.Storage(reachable=True, store=described.store, cells=described.cells, bytes=described.bytes)
+
+    def _describe_answers(self) -> pb.Answers:
+        refused = sorted(self._answers.refused.items())
+        return pb.Answers(
+            whole=self._answers.whole,
+            refused=[pb.Refusals(reason=reason, answers=answers) for reason, answers in refused],
+        )
 
     def _describe_policy(self) -> pb.Policy:
         loaded_at = Timestamp()

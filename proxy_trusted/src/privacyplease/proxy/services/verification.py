@@ -1,0 +1,70 @@
+"""VerificationService: the whole store against the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from privacyplease.proxy import requests
+from privacyplease.proxy.dataset import Dataset
+from privacyplease.proxy.rpc import streaming
+from privacyplease.proxy.v1 import verification_service_pb2 as pb
+from privacyplease.proxy.v1 import verification_service_pb2_grpc as pb_grpc
+from privacyplease.proxy.verification import EVERYTHING, Finding, Part, Verification
+
+
+class VerificationService(pb_grpc.VerificationServiceServicer):
+    """Tells what is missing, unexpected or damaged."""
+
+    def __init__(self, datasets: dict[str, Dataset], verification: Verification) -> None:
+        self._datasets = datasets
+        self._verification = verification
+
+    @streaming
+    def Verify(self, request: pb.VerifyRequest, _context: grpc.ServicerContext) -> Iterator[pb.VerifyResponse]:  # noqa: N802
+        """See the contract."""
+        parts = self._parts(request)
+        total = sum(part.tags for part in parts)
+        done = pb.VerificationSummary()
+        for part in parts:
+            checked = self._verification.check(part)
+            for finding in checked.findings:
+                _add(done, finding)
+                yield pb.VerifyResponse(finding=_message(finding))
+            done.tags += part.tags
+            done.cells += checked.cells
+            progress = pb.VerificationProgress(tags=done.tags, tags_total=total, cells=done.cells)
+            yield pb.VerifyResponse(progress=progress)
+        yield pb.VerifyResponse(summary=done)
+
+    def _parts(self, request: pb.VerifyRequest) -> list[Part]:
+        known = self._datasets
+        chosen = (
+            [requests.dataset(request.dataset, known)] if request.dataset else [known[name] for name in sorted(known)]
+        )
+        interval = requests.interval(request.interval) if request.HasField("interval") else EVERYTHING
+        return [part for dataset in chosen for part in self._verification.parts(dataset, interval)]
+
+
+def _add(done: pb.VerificationSummary, finding: Finding) -> None:
+    done.missing += finding.missing
+    done.unexpected += finding.unexpected
+    done.damaged += finding.damaged
+
+
+def _message(finding: Finding) -> pb.VerificationFinding:
+    return pb.VerificationFinding(
+        dataset=finding.dataset,
+        index=finding.index_name,
+        first_start=_instant(finding.starts.start),
+        last_start=_instant(finding.starts.end),
+        missing=finding.missing,
+        unexpected=finding.unexpected,
+        damaged=finding.damaged,
+    )
+
+
+def _instant(millis: int) -> Timestamp:
+    return Timestamp(seconds=millis // 1_000, nanos=millis % 1_000 * 1_000_000)

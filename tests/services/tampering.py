@@ -1,0 +1,51 @@
+"""The database behind a storage server, changed by hand."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.engine import make_url
+
+_COLUMNS = "tag, cell_id, sealed_bytes, sealed"
+
+
+class Row(NamedTuple):
+    """A stored cell."""
+
+    tag: bytes
+    cell_id: bytes
+    sealed_bytes: int
+    sealed: bytes
+
+
+class Database:
+    """The cells of a store, past its server.
+
+    Args:
+        storage_url: As the server takes it.
+    """
+
+    def __init__(self, storage_url: str) -> None:
+        url = make_url(storage_url)
+        self._engine: Engine = create_engine(url.set(drivername="mysql+pymysql") if url.host else url)
+
+    def rows(self) -> list[Row]:
+        """Every cell, ascending."""
+        with self._engine.connect() as connection:
+            found = connection.exec_driver_sql(f"SELECT {_COLUMNS} FROM cells ORDER BY tag, cell_id")
+            return [Row(bytes(tag), bytes(name), size, bytes(sealed)) for tag, name, size, sealed in found]
+
+    def restore(self, rows: list[Row]) -> None:
+        """Makes these the only cells."""
+        values = ", ".join(
+            f"(X'{row.tag.hex()}', X'{row.cell_id.hex()}', {row.sealed_bytes}, X'{row.sealed.hex()}')" for row in rows
+        )
+        with self._engine.begin() as connection:
+            connection.exec_driver_sql("DELETE FROM cells")
+            if rows:
+                connection.exec_driver_sql(f"INSERT INTO cells ({_COLUMNS}) VALUES {values}")
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._engine.dispose()
