@@ -19,8 +19,10 @@ from privacyplease.cli.commands import (
     compact,
     count,
     down,
+    keys,
     occupancy,
     places,
+    plan,
     presence,
     query,
     stations,
@@ -138,7 +140,23 @@ def _add_plugin(plugin: EntryPoint) -> None:
         app.command(plugin.name)(command)
 
 
-for _command in (presence, count, occupancy, places, stations, query, up, status, verify, down, compact, certs, whoami):
+for _command in (
+    presence,
+    count,
+    occupancy,
+    places,
+    stations,
+    query,
+    up,
+    status,
+    verify,
+    compact,
+    keys,
+    down,
+    certs,
+    whoami,
+    plan,
+):
     _command.register(app)
 for _plugin in sorted(entry_points(group=PLUGINS), key=lambda plugin: plugin.name):
     _add_plugin(_plugin)

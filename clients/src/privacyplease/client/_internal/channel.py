@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import grpc
+from grpc.experimental import ChannelOptions
 
 _STATELESS_SERVICES = (
     "privacyplease.proxy.v1.AccessService",
@@ -45,12 +46,15 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.enable_http_proxy", 0),
 )
 
+# Pages are read by the thread that asked, instead of one that is started for each question.
+_BLOCKING_OPTIONS = (*_OPTIONS, (ChannelOptions.SingleThreadedUnaryStream, 1))
+
 
 def open_blocking(address: str, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
     """A channel to the proxy at `address` (host:port), plaintext without credentials. It connects when first used."""
     if credentials is None:
-        return grpc.insecure_channel(address, options=_OPTIONS)
-    return grpc.secure_channel(address, credentials, options=_OPTIONS)
+        return grpc.insecure_channel(address, options=_BLOCKING_OPTIONS)
+    return grpc.secure_channel(address, credentials, options=_BLOCKING_OPTIONS)
 
 
 def open_async(address: str, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
