@@ -41,6 +41,8 @@ SESSIONS = {"purpose": "test", **WHEN}
 REQUESTS: dict[str, dict[str, Any]] = {
     "AccessService/WhoAmI": {},
     "AdminService/GetStatus": {},
+    "AuditService/ListEntries": {"device": OTHER},
+    "AuditService/VerifyLog": {},
     "CompactionService/Compact": {"dataset": "wifi"},
     "DeadLetterService/Open": {"dataset": "wifi", "letters": [b"none"]},
     "DeadLetterService/Seal": {"dataset": "wifi", "payloads": [b"message"]},
@@ -84,6 +86,8 @@ ALLOWED: dict[str, set[str]] = {
     "admin": {
         *ANY_ROLE,
         "AdminService/GetStatus",
+        "AuditService/ListEntries",
+        "AuditService/VerifyLog",
         "CompactionService/Compact",
         "DeadLetterService/Open",
         "VerificationService/Verify",

@@ -23,6 +23,7 @@ Intervals are closed and times have a zone:
 """
 
 from privacyplease.client.aio import AsyncClient
+from privacyplease.client.audit import AuditEntry, AuditVerdict
 from privacyplease.client.blocking import Client
 from privacyplease.client.catalogue import (
     Access,
@@ -62,6 +63,8 @@ __all__ = [
     "Answers",
     "AsyncClient",
     "AsyncRecords",
+    "AuditEntry",
+    "AuditVerdict",
     "Availability",
     "AvailabilityStep",
     "Client",

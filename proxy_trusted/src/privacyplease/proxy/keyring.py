@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Engine, select, update
 
 from privacyplease.proxy.errors import KeyUnavailableError
-from privacyplease.proxy.keys import IndexKeys, Key, context
+from privacyplease.proxy.keys import IndexKeys, Key, context, expand
 from privacyplease.proxy.masterkey import MasterKey
 from privacyplease.proxy.trusted_store import data_keys, lock, master_keys, writing
 from privacyplease.proxy.upsert import inserted_once, inserted_or
@@ -118,6 +118,15 @@ class Keyring:
             if name not in self._derived:
                 self._derived[name] = IndexKeys.derive(self._open(dataset, epoch), dataset, index)
             return self._derived[name]
+
+    def derived(self, owner: str, epoch: int, label: bytes) -> Key:
+        """A key for one purpose, of an owner that is no index.
+
+        Raises:
+            KeyUnavailableError: As `keys`.
+        """
+        with self._lock:
+            return expand(self._open(owner, epoch), label, owner)
 
     def _add(self, dataset: str, epoch: int, held: _Held) -> bool:
         """Adds a new data key unless there is one; False if the master key that wrapped it is no longer in force."""
