@@ -47,6 +47,7 @@ FROZEN = {
     "RecentCalls",
     "Records",
     "Rejection",
+    "Renewed",
     "Series",
     "Session",
     "Sessions",

@@ -42,7 +42,7 @@ from privacyplease.client.catalogue import (
 from privacyplease.client.compaction import Compacted
 from privacyplease.client.errors import PrivacyPleaseError
 from privacyplease.client.ingestion import Ack, IngestSummary, Rejection
-from privacyplease.client.keys import DatasetKeys, Destroyed, Epoch, EpochState, ExportedKeyring, Keys
+from privacyplease.client.keys import DatasetKeys, Destroyed, Epoch, EpochState, ExportedKeyring, Keys, Renewed
 from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCount, PlaceCounts, Series, Step
 from privacyplease.client.presence import Presence, Session, Sessions
 from privacyplease.client.records import AsyncRecords, Records
@@ -94,6 +94,7 @@ __all__ = [
     "RecentCalls",
     "Records",
     "Rejection",
+    "Renewed",
     "Series",
     "Session",
     "Sessions",

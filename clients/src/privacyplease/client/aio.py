@@ -22,7 +22,7 @@ from privacyplease.client.audit import AuditEntry, AuditVerdict
 from privacyplease.client.catalogue import Access, Dataset, Status
 from privacyplease.client.compaction import Compacted
 from privacyplease.client.ingestion import Ack
-from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys
+from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys, Renewed
 from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCounts
 from privacyplease.client.presence import Presence
 from privacyplease.client.records import AsyncRecords
@@ -260,6 +260,11 @@ class AsyncClient:
         """As `Client.rotate_master`."""
         request = RotateMasterRequest(master_key=master_key, passphrase=passphrase)
         return (await self._answer(self._on(KeysServiceStub).RotateMaster, request)).keys
+
+    async def rotate_epoch(self, dataset: str, containing: datetime) -> Renewed:
+        """As `Client.rotate_epoch`."""
+        request = life_of_keys.rotate_epoch(dataset, containing)
+        return life_of_keys.renewed(await self._answer(self._on(KeysServiceStub).RotateEpoch, request))
 
     async def export_keyring(
         self, start: datetime, end: datetime, *, passphrase: str, dataset: str = "wifi", index: str = "place"

@@ -21,7 +21,7 @@ from privacyplease.client.audit import AuditEntry, AuditVerdict
 from privacyplease.client.catalogue import Access, Dataset, Status
 from privacyplease.client.compaction import Compacted
 from privacyplease.client.ingestion import Ack
-from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys
+from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys, Renewed
 from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCounts
 from privacyplease.client.presence import Presence
 from privacyplease.client.records import Records
@@ -350,6 +350,18 @@ class Client:
         """
         request = RotateMasterRequest(master_key=master_key, passphrase=passphrase)
         return (self._answer(self._on(KeysServiceStub).RotateMaster, request)).keys
+
+    def rotate_epoch(self, dataset: str, containing: datetime) -> Renewed:
+        """Renews the key of one period: its records are sealed again, and the old key is destroyed.
+
+        Answers stay right meanwhile. If it is cut short, by a crash or a timeout, the proxy finishes it.
+
+        Args:
+            dataset: The data set.
+            containing: An instant in the period.
+        """
+        request = life_of_keys.rotate_epoch(dataset, containing)
+        return life_of_keys.renewed(self._answer(self._on(KeysServiceStub).RotateEpoch, request))
 
     def export_keyring(
         self, start: datetime, end: datetime, *, passphrase: str, dataset: str = "wifi", index: str = "place"

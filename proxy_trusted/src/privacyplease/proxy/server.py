@@ -37,6 +37,7 @@ from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.letters import Letters
 from privacyplease.proxy.metrics import Metrics, answers_of, ledger_of
 from privacyplease.proxy.predicate import MOST_TAGS
+from privacyplease.proxy.renewing import Renewing
 from privacyplease.proxy.rotation import Rotation, described_by, folder_in_force
 from privacyplease.proxy.rpc import status
 from privacyplease.proxy.sealing import Sealing
@@ -239,11 +240,13 @@ class Proxy:
         erasures = Erasures(store, alone=shared is None)
         compaction = Compaction(store, verified, ledger, keyring, layouts)
         erasing = Erasing(datasets, keyring, storage, ledger, erasures, [search.questions, compaction.jobs])
-        self._retention = Retention(datasets, erasing)
+        renewing = Renewing(datasets, keyring, layouts, holdings, verified, erasing)
+        self._retention = Retention(datasets, erasing, renewing.finish)
         sealing, batches = Sealing(keyring, layouts), (self.metrics.ingested, self._activity.ingested)
         ingest = IngestService(datasets, sealing, layouts, verified, erasures, *batches)
         exporting = Exporting(keyring, layouts, holdings, verified)
-        keys = KeysService(datasets, keyring, erasures, erasing, Rotation(home, store, keyring), exporting)
+        rotation = Rotation(home, store, keyring)
+        keys = KeysService(datasets, keyring, erasures, erasing, rotation, exporting, renewing)
 
         def register(server: grpc.Server) -> None:
             access_service_pb2_grpc.add_AccessServiceServicer_to_server(AccessService(access), server)

@@ -128,6 +128,7 @@ RULES: Mapping[str, Rule] = {
     f"{_V1}.KeysService/DestroyEpochs": _names_dataset(Role.ADMIN, act=True),
     f"{_V1}.KeysService/ExportKeyring": Rule(frozenset({Role.ADMIN}), _export, act=True),
     f"{_V1}.KeysService/ListKeys": _names_dataset(Role.ADMIN),
+    f"{_V1}.KeysService/RotateEpoch": _names_dataset(Role.ADMIN, act=True),
     f"{_V1}.KeysService/RotateMaster": _asks_nothing(Role.ADMIN, act=True),
     f"{_V1}.OccupancyService/Count": _COUNT,
     f"{_V1}.OccupancyService/CountByPlace": _COUNT,
