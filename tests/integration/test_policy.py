@@ -45,6 +45,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "AdminService/GetStatus": {},
     "AuditService/ListEntries": {"device": OTHER},
     "AuditService/VerifyLog": {},
+    "CompactionService/Compact": {"dataset": "wifi"},
     "DeadLetterService/Open": {"dataset": "wifi", "letters": [b"none"]},
     "DeadLetterService/Seal": {"dataset": "wifi", "payloads": [b"message"]},
     "IngestService/Ingest": {"dataset": "wifi", "json_lines": ""},
@@ -90,6 +91,7 @@ ALLOWED: dict[str, set[str]] = {
         "AdminService/GetStatus",
         "AuditService/ListEntries",
         "AuditService/VerifyLog",
+        "CompactionService/Compact",
         "DeadLetterService/Open",
         "VerificationService/Verify",
     }

@@ -17,7 +17,7 @@ from privacyplease.proxy.predicate import predicate
 from privacyplease.proxy.renewing import Renewing
 from privacyplease.proxy.sealing import Sealing
 from privacyplease.proxy.storage import Storage
-from privacyplease.proxy.timeline import EARLIEST, GENERATION, LATEST, Interval
+from privacyplease.proxy.timeline import EARLIEST, GENERATION, LATEST
 from privacyplease.proxy.v1 import keys_service_pb2 as pb
 from tests.integration.proxy.test_export import answers, full_keyring
 from tests.integration.proxy.test_export import session as visit
@@ -61,8 +61,9 @@ def epochs(proxy: Proxied) -> list[tuple[int, int]]:
 
 
 def rows(proxy: Proxied, number: int) -> list[int]:
-    """How many rows the trusted store has for a key's number: keys, extents, ledger, journal."""
-    tables = (trusted_store.data_keys, trusted_store.extents, trusted_store.ledger, trusted_store.journal)
+    """How many rows the trusted store has for a key's number: keys, open buckets, runs, ledger, journal."""
+    tables = (trusted_store.data_keys, trusted_store.open_buckets, trusted_store.runs)
+    tables += (trusted_store.ledger, trusted_store.journal)
     with trusted_store.open_store(proxy.home.trusted_store).connect() as connection:
         return [
             connection.scalar(select(func.count()).select_from(t).where(t.c.epoch == number, t.c.dataset == "wifi"))
@@ -75,16 +76,22 @@ def cells(storage: Served) -> int:
         return int(connection.scalar(text("SELECT COUNT(*) FROM cells")) or 0)
 
 
-def test_a_renewed_key_changes_no_answer_and_leaves_nothing_of_the_old_one(filled: Proxied, storage: Served) -> None:
+@pytest.mark.parametrize("compacted", [False, True])
+def test_a_renewed_key_changes_no_answer_and_leaves_nothing_of_the_old_one(
+    filled: Proxied, storage: Served, compacted: bool
+) -> None:
+    if compacted:
+        filled.compact("wifi")
     before, number = everything(filled), cells(storage)
-    with full_keyring(filled.home) as (keyring, _, extents):
+    with full_keyring(filled.home) as (keyring, _, holdings):
         old_key = keyring._open("wifi", EPOCH)
         old_tags = [
             tag
             for index in WIFI.indexes.values()
-            for tag in predicate(
-                WIFI, index, Interval(EARLIEST, LATEST), None, extents.of_epoch("wifi", EPOCH), keyring
-            )
+            for tag, of in predicate(
+                WIFI, index, holdings.all("wifi", index.name, WIFI.timeline).places, None, keyring
+            ).items()
+            if of == EPOCH
         ]
     done = renew(filled)
     renewed = done.epoch
@@ -92,8 +99,8 @@ def test_a_renewed_key_changes_no_answer_and_leaves_nothing_of_the_old_one(fille
     assert done.records == 2 * sum(FIRST <= at < SECOND for at in range(FIRST, SECOND + WIDTH, STEP))
     assert everything(filled) == before
     assert list(Storage.connect(storage.address).select(old_tags)) == []
-    assert cells(storage) == number
-    assert rows(filled, EPOCH) == [0, 0, 0, 0]
+    assert compacted or cells(storage) == number
+    assert rows(filled, EPOCH) == [0, 0, 0, 0, 0]
     with full_keyring(filled.home) as (keyring, *_):
         assert keyring.generations("wifi", EPOCH) == [EPOCH + GENERATION]
         assert keyring._open("wifi", EPOCH + GENERATION) != old_key
@@ -111,7 +118,7 @@ def test_records_of_a_renewed_period_go_under_the_new_key_and_it_can_be_renewed_
         renew(again)
         assert everything(again) == before
         assert epochs(again)[0] == (pb.EPOCH_STATE_IN_USE, 2)
-        assert rows(again, EPOCH + GENERATION) == [0, 0, 0, 0]
+        assert rows(again, EPOCH + GENERATION) == [0, 0, 0, 0, 0]
 
 
 def test_a_renewed_period_is_destroyed_as_any_other(filled: Proxied, storage: Served) -> None:
@@ -157,7 +164,7 @@ def test_what_is_cut_short_at_any_step_changes_no_answer_and_is_finished(
     with proxying(filled.home.path, storage.address) as again:
         renew_or_wait(again)
         assert everything(again) == before
-        assert rows(again, EPOCH) == [0, 0, 0, 0]
+        assert rows(again, EPOCH) == [0, 0, 0, 0, 0]
 
 
 def renew_or_wait(proxy: Proxied) -> None:

@@ -17,6 +17,7 @@ from privacyplease.cli import exits, screen
 from privacyplease.cli.commands import (
     audit,
     certs,
+    compact,
     count,
     down,
     keys,
@@ -150,6 +151,7 @@ for _command in (
     up,
     status,
     verify,
+    compact,
     keys,
     down,
     certs,

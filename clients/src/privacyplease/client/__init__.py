@@ -39,6 +39,7 @@ from privacyplease.client.catalogue import (
     Status,
     Storage,
 )
+from privacyplease.client.compaction import Compacted
 from privacyplease.client.errors import PrivacyPleaseError
 from privacyplease.client.ingestion import Ack, IngestSummary, Rejection
 from privacyplease.client.keys import DatasetKeys, Destroyed, Epoch, EpochState, ExportedKeyring, Keys, Renewed
@@ -68,6 +69,7 @@ __all__ = [
     "AvailabilityStep",
     "Client",
     "Column",
+    "Compacted",
     "Dataset",
     "DatasetKeys",
     "Destroyed",

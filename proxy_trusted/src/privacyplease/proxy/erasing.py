@@ -3,8 +3,8 @@
 In this order, each step durable before the next, so that whatever is cut short is finished by doing it again:
 
 1. the erasure is resolved: nothing finds the epoch any more, nothing is added to it;
-2. what was on its way to the server has arrived, and questions that asked for it are answered;
-3. the epoch's cells are deleted from the server, by their tags, for which the keys are still needed;
+2. what was on its way to the server has arrived; questions that asked for it, and compaction, are done with it;
+3. the epoch's cells are deleted from the server, by their tags, which the ledger knows;
 4. the ledger forgets the cells;
 5. the keys are destroyed.
 
@@ -17,22 +17,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from privacyplease.proxy.dataset import Dataset
 from privacyplease.proxy.erasures import Erasures
-from privacyplease.proxy.errors import KeyUnavailableError, ProxyError
-from privacyplease.proxy.extents import Extents
+from privacyplease.proxy.errors import ProxyError
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.letters import letters_of
-from privacyplease.proxy.predicate import predicate
 from privacyplease.proxy.storage import Storage
-from privacyplease.proxy.timeline import EARLIEST, GENERATION, LATEST, Extent, Interval
+from privacyplease.proxy.timeline import GENERATION
 from privacyplease.proxy.turnstile import Turnstile
-
-# How many buckets' tags are worked out at once.
-BUCKETS_AT_ONCE = 1_024
 
 _log = logging.getLogger(__name__)
 
@@ -44,19 +39,17 @@ class Erasing:
         self,
         datasets: Mapping[str, Dataset],
         keyring: Keyring,
-        extents: Extents,
         storage: Storage,
         ledger: Ledger,
         erasures: Erasures,
-        questions: Turnstile,
+        readers: Iterable[Turnstile],
     ) -> None:
         self._datasets = datasets
         self._keyring = keyring
-        self._extents = extents
         self._storage = storage
         self._ledger = ledger
         self._erasures = erasures
-        self._questions = questions
+        self._readers = list(readers)
         self.lock = threading.RLock()
 
     def ended(self, dataset: Dataset, before: int) -> list[int]:
@@ -96,9 +89,14 @@ class Erasing:
         self._erasures.require_alone()
 
     def settle(self) -> None:
-        """Returns when what was let in before is on the server."""
+        """Returns when what was let in before is on the server, and whoever read or compacted before has ended."""
         self._erasures.settle()
         self._storage.drain()
+        self._clear()
+
+    def _clear(self) -> None:
+        for reader in self._readers:
+            reader.clear()
 
     def finish(self) -> None:
         """Carries out what was resolved and cut short.
@@ -124,29 +122,16 @@ class Erasing:
     def _carry_out(self, dataset: Dataset, epoch: int) -> int:
         with self.lock:
             self._storage.drain()
-            self._questions.clear()
+            self._clear()
             cells = self._delete_cells(dataset, epoch)
             self._ledger.forget(dataset.name, epoch)
             self._erasures.shred(dataset.name, epoch, int(time.time() * 1_000))
             self._keyring.forget(dataset.name, epoch)
             self._keyring.forget(letters_of(dataset.name), epoch % GENERATION)
-            self._extents.forget(dataset.name, epoch)
         return cells
 
     def _delete_cells(self, dataset: Dataset, epoch: int) -> int:
-        try:
-            return sum(self._storage.delete(tags) for tags in self._tags(dataset, epoch))
-        except KeyUnavailableError:
-            _log.warning("the key of an epoch to be erased does not open: its cells cannot be found, nor opened")
-            return 0
-
-    def _tags(self, dataset: Dataset, epoch: int) -> Iterator[Iterable[bytes]]:
-        ever = Interval(EARLIEST, LATEST)
-        for extent in self._extents.of_epoch(dataset.name, epoch):
-            for part in _parts(extent):
-                for index in dataset.indexes.values():
-                    most = BUCKETS_AT_ONCE * index.bins
-                    yield predicate(dataset, index, ever, None, [part], self._keyring, most)
+        return sum(self._storage.delete(tags) for tags in self._ledger.tags(dataset.name, epoch))
 
 
 class Retention:
@@ -201,8 +186,3 @@ class Retention:
             except Exception as error:  # a round that fails must not be the last one; the message may quote anything
                 _log.error("retention failed: %s", type(error).__name__)
             self._stopped.wait(self.PERIOD_SECONDS)
-
-
-def _parts(extent: Extent) -> Iterator[Extent]:
-    for first in range(extent.first, extent.last + 1, BUCKETS_AT_ONCE):
-        yield extent._replace(first=first, last=min(first + BUCKETS_AT_ONCE - 1, extent.last))

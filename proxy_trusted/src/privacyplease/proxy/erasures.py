@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from sqlalchemy import Engine, delete, select, text, update
 
-from privacyplease.proxy import trusted_store
+from privacyplease.proxy import holdings, trusted_store
 from privacyplease.proxy.dataset import Dataset
 from privacyplease.proxy.errors import InvalidRequestError
 from privacyplease.proxy.letters import letters_of
@@ -113,7 +113,7 @@ class Erasures:
         The store overwrites what it deletes (SQLite's `secure_delete`), and its write-ahead log, where the rows may
         stand as well, is emptied.
         """
-        keys, extents, erasures = trusted_store.data_keys.c, trusted_store.extents.c, trusted_store.erasures.c
+        keys, erasures = trusted_store.data_keys.c, trusted_store.erasures.c
         doomed = delete(trusted_store.data_keys).where(keys.dataset == dataset, keys.epoch == epoch)
         whole = epoch % GENERATION in {erasure.epoch for erasure in self.of(dataset)}
         letters = keys.dataset == letters_of(dataset), keys.epoch == epoch % GENERATION
@@ -121,7 +121,7 @@ class Erasures:
             connection.execute(doomed)
             if whole:
                 connection.execute(delete(trusted_store.data_keys).where(*letters))
-            connection.execute(delete(trusted_store.extents).where(extents.dataset == dataset, extents.epoch == epoch))
+            holdings.forget(connection, dataset, epoch)
             done = update(trusted_store.erasures).where(erasures.dataset == dataset, erasures.epoch == epoch)
             connection.execute(done.values(erased_at=now))
         with self._store.connect() as connection:

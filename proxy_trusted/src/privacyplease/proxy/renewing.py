@@ -23,13 +23,12 @@ from privacyplease.proxy.cells import Opener
 from privacyplease.proxy.dataset import Dataset, Index
 from privacyplease.proxy.erasing import Erasing
 from privacyplease.proxy.errors import InvalidRequestError
-from privacyplease.proxy.extents import Extents
+from privacyplease.proxy.holdings import Holdings, Place
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.predicate import predicate
 from privacyplease.proxy.records import longest
 from privacyplease.proxy.sealing import Sealing
-from privacyplease.proxy.timeline import EARLIEST, LATEST, Extent, Interval
 from privacyplease.proxy.verified import VerifiedStorage
 
 # What is read, held and stored again at once: of 10 million records in an epoch about 100,000.
@@ -44,16 +43,16 @@ class Renewing:
         datasets: Mapping[str, Dataset],
         keyring: Keyring,
         layouts: Layouts,
-        extents: Extents,
+        holdings: Holdings,
         storage: VerifiedStorage,
         erasing: Erasing,
     ) -> None:
         self._datasets = datasets
         self._keyring = keyring
         self._layouts = layouts
-        self._extents = extents
+        self._holdings = holdings
         self._storage = storage
-        self._sealing = Sealing(keyring, layouts, extents)
+        self._sealing = Sealing(keyring, layouts)
         self._erasing = erasing
         self._lock = threading.Lock()
 
@@ -99,33 +98,33 @@ class Renewing:
         return resealed
 
     def _reseal(self, dataset: Dataset, old: int, new: int) -> int:
+        """Nothing is compacted under an old key, so its records stay where they are."""
         resealed = 0
-        for extent in self._extents.of_epoch(dataset.name, old):
-            for part in _parts(extent):
-                self._extents.widen(dataset.name, [part._replace(epoch=new)])
-                for index in dataset.indexes.values():
-                    records = self._records(dataset, index, part)
-                    if len(records):
-                        self._storage.append(self._sealing.reseal(records, dataset, index, new)).wait()
-                        resealed += len(records)
+        for index in dataset.indexes.values():
+            for places in self._parts(dataset, index, old):
+                records = self._records(dataset, index, old, places)
+                if len(records):
+                    self._storage.append(self._sealing.reseal(records, dataset, index, new)).wait()
+                    resealed += len(records)
         return resealed
 
-    def _records(self, dataset: Dataset, index: Index, part: Extent) -> pa.Table:
-        """The records of a part in an index, of several forms of one the longest."""
-        ever = Interval(EARLIEST, LATEST)
-        most = BUCKETS_AT_ONCE * index.bins
-        asked = predicate(dataset, index, ever, None, [part], self._keyring, most)
-        keys = self._keyring.keys(dataset.name, part.epoch, index.name)
+    def _parts(self, dataset: Dataset, index: Index, number: int) -> Iterator[list[Place]]:
+        """The places under a key: some buckets at once, and runs one by one, since each has as much as a bin may."""
+        held = self._holdings.all(dataset.name, index.name, dataset.timeline)
+        buckets = [bucket.place for bucket in held.buckets if bucket.epoch == number]
+        yield from (buckets[begin : begin + BUCKETS_AT_ONCE] for begin in range(0, len(buckets), BUCKETS_AT_ONCE))
+        yield from ([run.place] for run in held.runs if run.epoch == number)
+
+    def _records(self, dataset: Dataset, index: Index, number: int, places: list[Place]) -> pa.Table:
+        """The records at some places of an index, of several forms of one the longest."""
+        held = self._holdings.all(dataset.name, index.name, dataset.timeline)
+        asked = predicate(dataset, index, places, None, self._keyring)
+        keys = self._keyring.keys(dataset.name, number, index.name)
         schema = dataset.carried(index)
         opener = Opener(keys.cell, self._layouts, dataset.name, index.name, schema)
         batches = [
             opener.open(cell.sealed, cell.tag, cell.cell_id)
-            for page in self._storage.select(asked, dataset.name, index.name)
+            for page in self._storage.select(asked, dataset.name, index.name, held)
             for cell in page
         ]
         return longest(pa.Table.from_batches(batches, schema).combine_chunks(), dataset)
-
-
-def _parts(extent: Extent) -> Iterator[Extent]:
-    for first in range(extent.first, extent.last + 1, BUCKETS_AT_ONCE):
-        yield extent._replace(first=first, last=min(first + BUCKETS_AT_ONCE - 1, extent.last))

@@ -24,12 +24,13 @@ from privacyplease.proxy.activity import Activity
 from privacyplease.proxy.admission import Admission, Kind
 from privacyplease.proxy.audit.log import AuditLog
 from privacyplease.proxy.calls import Observed, methods
+from privacyplease.proxy.compaction import Compaction
 from privacyplease.proxy.credentials import require_loopback, server_credentials
 from privacyplease.proxy.erasing import Erasing, Retention
 from privacyplease.proxy.erasures import Erasures
 from privacyplease.proxy.errors import KeyringError, NotExportedError, ProxyError
 from privacyplease.proxy.exporting import Exporting
-from privacyplease.proxy.extents import Extents
+from privacyplease.proxy.holdings import Holdings
 from privacyplease.proxy.home import Home
 from privacyplease.proxy.identity import Identified
 from privacyplease.proxy.keyring import Keyring
@@ -46,6 +47,7 @@ from privacyplease.proxy.search import Search
 from privacyplease.proxy.services.access import AccessService
 from privacyplease.proxy.services.admin import AdminService
 from privacyplease.proxy.services.audit import AuditService
+from privacyplease.proxy.services.compaction import CompactionService
 from privacyplease.proxy.services.ingest import IngestService, Streams
 from privacyplease.proxy.services.keys import KeysService
 from privacyplease.proxy.services.letters import DeadLetterService
@@ -62,6 +64,8 @@ from privacyplease.proxy.v1 import (
     admin_service_pb2_grpc,
     audit_service_pb2,
     audit_service_pb2_grpc,
+    compaction_service_pb2,
+    compaction_service_pb2_grpc,
     dead_letter_service_pb2,
     dead_letter_service_pb2_grpc,
     ingest_service_pb2,
@@ -86,6 +90,7 @@ CONTRACTS = (
     access_service_pb2.DESCRIPTOR,
     admin_service_pb2.DESCRIPTOR,
     audit_service_pb2.DESCRIPTOR,
+    compaction_service_pb2.DESCRIPTOR,
     dead_letter_service_pb2.DESCRIPTOR,
     ingest_service_pb2.DESCRIPTOR,
     keys_service_pb2.DESCRIPTOR,
@@ -105,7 +110,7 @@ _STATUS = "/privacyplease.proxy.v1.AdminService/GetStatus"
 _INGEST = ingest_service_pb2.DESCRIPTOR.services_by_name["IngestService"].full_name
 # What may have to go through the whole store, or the whole log.
 _MAINTENANCE = tuple(
-    f"/privacyplease.proxy.v1.{name}/" for name in ("AuditService", "KeysService", "VerificationService")
+    f"/privacyplease.proxy.v1.{service}Service/" for service in ("Audit", "Compaction", "Keys", "Verification")
 )
 _WATCHES, _STATUSES, _REFLECTIONS, _MAINTAINED = 16, 8, 4, 4
 _DAY_SECONDS = 86_400.0
@@ -256,7 +261,7 @@ class Proxy:
         wraps = shared is not None and _has_keys(shared)
         master = described_by(home, folder).master_key(settings.passphrase, wraps=wraps)
         store = shared or trusted_store.open_store(home.trusted_store)
-        keyring, layouts, extents = Keyring(store, master, folder), Layouts(store), Extents(store)
+        keyring, layouts, holdings = Keyring(store, master, folder), Layouts(store), Holdings(store)
         layouts.check(datasets)
         # The log is this home's, and so is its anchor, which may lag behind after a loss of power: its commits need not
         # wait for the disk.
@@ -267,15 +272,16 @@ class Proxy:
         verified = VerifiedStorage(storage, ledger)
         self.metrics.watch(lambda: ledger_of(ledger))
         self.metrics.watch(lambda: answers_of(verified.answers))
-        search = Search(verified, keyring, layouts, extents, settings.most_tags)
+        search = Search(verified, keyring, layouts, holdings, settings.most_tags)
         erasures = Erasures(store, alone=shared is None)
-        erasing = Erasing(datasets, keyring, extents, storage, ledger, erasures, search.questions)
-        renewing = Renewing(datasets, keyring, layouts, extents, verified, erasing)
+        compaction = Compaction(store, verified, ledger, keyring, layouts)
+        erasing = Erasing(datasets, keyring, storage, ledger, erasures, [search.questions, compaction.jobs])
+        renewing = Renewing(datasets, keyring, layouts, holdings, verified, erasing)
         self._retention = Retention(datasets, erasing, renewing.finish)
-        sealing, streams = Sealing(keyring, layouts, extents), Streams(self._admission.stopping, settings.idle_seconds)
+        sealing, streams = Sealing(keyring, layouts), Streams(self._admission.stopping, settings.idle_seconds)
         batches = self.metrics.ingested, self._activity.ingested
         ingest = IngestService(datasets, sealing, layouts, verified, erasures, streams, *batches)
-        exporting = Exporting(keyring, layouts, extents, verified)
+        exporting = Exporting(keyring, layouts, holdings, verified)
         rotation = Rotation(home, store, keyring)
         keys = KeysService(datasets, keyring, erasures, erasing, rotation, exporting, renewing)
 
@@ -284,6 +290,9 @@ class Proxy:
             admin = AdminService(datasets, keyring, storage, verified.answers, policies, ledger, self._activity)
             admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
             audit_service_pb2_grpc.add_AuditServiceServicer_to_server(AuditService(log), server)
+            compaction_service_pb2_grpc.add_CompactionServiceServicer_to_server(
+                CompactionService(datasets, compaction), server
+            )
             ingest_service_pb2_grpc.add_IngestServiceServicer_to_server(ingest, server)
             keys_service_pb2_grpc.add_KeysServiceServicer_to_server(keys, server)
             occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(
@@ -295,7 +304,7 @@ class Proxy:
             letters = DeadLetterService(datasets, Letters(keyring))
             dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(letters, server)
             verification = VerificationService(
-                datasets, Verification(verified, keyring, layouts, extents, search.questions)
+                datasets, Verification(verified, keyring, layouts, holdings, search.questions)
             )
             verification_service_pb2_grpc.add_VerificationServiceServicer_to_server(verification, server)
 

@@ -121,6 +121,7 @@ RULES: Mapping[str, Rule] = {
     f"{_V1}.AdminService/GetStatus": _asks_nothing(Role.ADMIN),
     f"{_V1}.AuditService/ListEntries": Rule(frozenset({Role.ADMIN}), _entries, act=True),
     f"{_V1}.AuditService/VerifyLog": _asks_nothing(Role.ADMIN, act=True),
+    f"{_V1}.CompactionService/Compact": _names_dataset(Role.ADMIN),
     f"{_V1}.DeadLetterService/Open": _names_dataset(Role.ADMIN, act=True),
     f"{_V1}.DeadLetterService/Seal": _names_dataset(Role.INGEST),
     f"{_V1}.IngestService/Ingest": _names_dataset(Role.INGEST),
