@@ -19,6 +19,7 @@ FROZEN = {
     "AvailabilityStep",
     "Client",
     "Column",
+    "Compacted",
     "Dataset",
     "Finding",
     "Index",
@@ -46,8 +47,8 @@ FROZEN = {
     "Verification",
     "VerificationProgress",
 }
-PUBLIC_MODULES = {"aio", "blocking", "catalogue", "errors", "ingestion", "occupancy", "presence", "records", "stations"}
-PUBLIC_MODULES |= {"verification"}
+PUBLIC_MODULES = {"aio", "blocking", "catalogue", "compaction", "errors", "ingestion", "occupancy", "presence"}
+PUBLIC_MODULES |= {"records", "stations", "verification"}
 
 
 def test_the_public_names_change_only_on_purpose() -> None:

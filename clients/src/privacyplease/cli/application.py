@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from privacyplease.cli import exits, screen
 from privacyplease.cli.commands import (
     certs,
+    compact,
     count,
     down,
     occupancy,
@@ -138,7 +139,22 @@ def _add_plugin(plugin: EntryPoint) -> None:
         app.command(plugin.name)(command)
 
 
-for _command in (presence, count, occupancy, places, stations, query, up, status, verify, down, certs, whoami, plan):
+for _command in (
+    presence,
+    count,
+    occupancy,
+    places,
+    stations,
+    query,
+    up,
+    status,
+    verify,
+    down,
+    compact,
+    certs,
+    whoami,
+    plan,
+):
     _command.register(app)
 for _plugin in sorted(entry_points(group=PLUGINS), key=lambda plugin: plugin.name):
     _add_plugin(_plugin)

@@ -25,6 +25,7 @@ Intervals are closed and times have a zone:
 from privacyplease.client.aio import AsyncClient
 from privacyplease.client.blocking import Client
 from privacyplease.client.catalogue import Access, Answers, Column, Dataset, Index, Keyring, Policy, Status, Storage
+from privacyplease.client.compaction import Compacted
 from privacyplease.client.errors import PrivacyPleaseError
 from privacyplease.client.ingestion import Ack, IngestSummary, Rejection
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCount, PlaceCounts, Series, Step
@@ -50,6 +51,7 @@ __all__ = [
     "AvailabilityStep",
     "Client",
     "Column",
+    "Compacted",
     "Dataset",
     "Finding",
     "Index",

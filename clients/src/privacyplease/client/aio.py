@@ -17,6 +17,7 @@ from privacyplease.client._internal.patience import Retry, for_a_minute
 from privacyplease.client._internal.statuses import translated
 from privacyplease.client._internal.timeouts import QUERY_S, STALL_S
 from privacyplease.client.catalogue import Access, Dataset, Status
+from privacyplease.client.compaction import Compacted
 from privacyplease.client.ingestion import Ack
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts
 from privacyplease.client.presence import Presence
@@ -27,6 +28,7 @@ from privacyplease.proxy.v1.access_service_pb2 import WhoAmIRequest
 from privacyplease.proxy.v1.access_service_pb2_grpc import AccessServiceStub
 from privacyplease.proxy.v1.admin_service_pb2 import GetStatusRequest
 from privacyplease.proxy.v1.admin_service_pb2_grpc import AdminServiceStub
+from privacyplease.proxy.v1.compaction_service_pb2_grpc import CompactionServiceStub
 from privacyplease.proxy.v1.dead_letter_service_pb2_grpc import DeadLetterServiceStub
 from privacyplease.proxy.v1.ingest_service_pb2_grpc import IngestServiceStub
 from privacyplease.proxy.v1.occupancy_service_pb2_grpc import OccupancyServiceStub
@@ -191,6 +193,20 @@ class AsyncClient:
         opening = letters.open_requests(dataset, sealed)
         answered = [await self._answer(self._on(DeadLetterServiceStub).Open, request) for request in opening]
         return [payload for response in answered for payload in letters.payloads_of(response)]
+
+    async def compact(
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        *,
+        dataset: str | None = None,
+        include_open: bool = False,
+    ) -> AsyncIterator[Compacted]:
+        """As `Client.compact`."""
+        request = requests.compact(dataset, start, end, include_open)
+        with translated():
+            async for response in self._on(CompactionServiceStub).Compact(request):
+                yield answers.compacted(response)
 
     async def datasets(self) -> tuple[Dataset, ...]:
         """As `Client.datasets`."""

@@ -49,7 +49,7 @@ class Layout:
     @cached_property
     def primer(self) -> zstandard.ZstdCompressionDict:
         """The dictionary as zstd takes it."""
-        primer = zstandard.ZstdCompressionDict(self.dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+        primer = _raw(self.dictionary)
         primer.precompute_compress(level=COMPRESSION_LEVEL)
         return primer
 
@@ -57,9 +57,10 @@ class Layout:
         """The batch as a zstd frame."""
         return compressor.compress(batch.serialize())
 
-    def compressor(self) -> zstandard.ZstdCompressor:
+    def compressor(self, level: int = COMPRESSION_LEVEL) -> zstandard.ZstdCompressor:
         """A compressor for cells of this layout. It serves one thread."""
-        return zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, dict_data=self.primer, write_dict_id=False)
+        primer = self.primer if level == COMPRESSION_LEVEL else _raw(self.dictionary)
+        return zstandard.ZstdCompressor(level=level, dict_data=primer, write_dict_id=False)
 
     def decompressor(self) -> zstandard.ZstdDecompressor:
         """A decompressor for cells of this layout. It serves one thread."""
@@ -101,12 +102,19 @@ class Layouts:
 
     def current(self, dataset: Dataset, index: Index) -> Layout:
         """The layout for new cells: that of the definition, made durable on first use."""
-        schema = dataset.carried(index)
         with self._lock:
             known = self._load(dataset.name, index.name)
             _check_types(dataset, index, known)
-            match = next((layout for layout in known.values() if layout.schema == schema), None)
-            return match or self._add(dataset.name, index.name, Layout.make(max(known, default=0) + 1, schema))
+            return self._of(dataset.carried(index), dataset, index, known)
+
+    def complete(self, dataset: Dataset, index: Index) -> Layout:
+        """The layout for cells that replace others: no column is lost that the definition has dropped."""
+        schema = dataset.carried(index)
+        with self._lock:
+            known = self._load(dataset.name, index.name)
+            dropped = {field.name: field for layout in known.values() for field in layout.schema}
+            lacking = [field for name, field in dropped.items() if name not in schema.names]
+            return self._of(pa.schema([*schema, *lacking]), dataset, index, known)
 
     def numbered(self, dataset: str, index: str, number: int) -> Layout:
         """The layout of that number.
@@ -121,6 +129,10 @@ class Layouts:
         if number not in known:
             raise KeyUnavailableError(f"the trusted store lacks layout {number} of index {index!r} of {dataset!r}")
         return known[number]
+
+    def _of(self, schema: pa.Schema, dataset: Dataset, index: Index, known: dict[int, Layout]) -> Layout:
+        match = next((layout for layout in known.values() if layout.schema == schema), None)
+        return match or self._add(dataset.name, index.name, Layout.make(max(known, default=0) + 1, schema))
 
     def _known_layouts(self, dataset: str, index: str) -> dict[int, Layout]:
         with self._lock:
@@ -149,6 +161,10 @@ class Layouts:
         with self._store.begin() as connection:
             connection.execute(row)
         return self._load(dataset, index)[layout.number]
+
+
+def _raw(dictionary: bytes) -> zstandard.ZstdCompressionDict:
+    return zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
 
 
 def _blank(kind: pa.DataType) -> pa.Array:

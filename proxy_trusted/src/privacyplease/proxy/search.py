@@ -13,7 +13,7 @@ import pyarrow as pa
 from privacyplease.proxy.cells import Opener
 from privacyplease.proxy.dataset import Dataset, Index
 from privacyplease.proxy.errors import UntrustedAnswerError
-from privacyplease.proxy.extents import Extents
+from privacyplease.proxy.holdings import Held, Holdings
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.predicate import MOST_TAGS, Predicate, predicate
@@ -27,12 +27,17 @@ class Search:
     """Finds records through an index."""
 
     def __init__(
-        self, storage: VerifiedStorage, keyring: Keyring, layouts: Layouts, extents: Extents, most_tags: int = MOST_TAGS
+        self,
+        storage: VerifiedStorage,
+        keyring: Keyring,
+        layouts: Layouts,
+        holdings: Holdings,
+        most_tags: int = MOST_TAGS,
     ) -> None:
         self._storage = storage
         self._keyring = keyring
         self._layouts = layouts
-        self._extents = extents
+        self._holdings = holdings
         self._most_tags = most_tags
 
     def find(
@@ -55,20 +60,20 @@ class Search:
             StorageError: The server did not answer.
         """
         wanted = list(dict.fromkeys((*columns, dataset.start, dataset.duration, index.key)))
-        asked = self._predicate(dataset, index, interval, key)
+        held = self._holdings.overlapping(dataset.name, index.name, dataset.timeline, interval)
+        asked = self._predicate(dataset, index, held, key)
         openers: dict[int, Opener] = {}
         try:
-            for page in self._storage.select(asked, dataset.name, index.name):
+            for page in self._storage.select(asked, dataset.name, index.name, held):
                 records = self._open(page, asked, openers, dataset, index).select(wanted)
                 yield having(overlapping(records, dataset, interval), index.key, key)
         except UntrustedAnswerError as error:
             self._storage.answers.refuse(error)
             raise
 
-    def _predicate(self, dataset: Dataset, index: Index, interval: Interval, key: pa.Scalar | None) -> Predicate:
+    def _predicate(self, dataset: Dataset, index: Index, held: Held, key: pa.Scalar | None) -> Predicate:
         value = None if key is None else pa.array([key.as_py()], key.type)
-        extents = self._extents.extents(dataset.name)
-        return predicate(dataset, index, interval, value, extents, self._keyring, self._most_tags)
+        return predicate(dataset, index, held.places, value, self._keyring, self._most_tags)
 
     def _open(
         self, page: Sequence[pb.Cell], asked: Predicate, openers: dict[int, Opener], dataset: Dataset, index: Index

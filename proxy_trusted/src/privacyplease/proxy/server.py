@@ -17,9 +17,10 @@ from privacyplease.proxy import dataset, trusted_store
 from privacyplease.proxy.access.guard import Access, Guard
 from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.access.rates import Rates
+from privacyplease.proxy.compaction import Compaction
 from privacyplease.proxy.credentials import require_loopback, server_credentials
 from privacyplease.proxy.errors import KeyringError
-from privacyplease.proxy.extents import Extents
+from privacyplease.proxy.holdings import Holdings
 from privacyplease.proxy.home import Home
 from privacyplease.proxy.identity import Identified
 from privacyplease.proxy.keyring import Keyring
@@ -32,6 +33,7 @@ from privacyplease.proxy.sealing import Sealing
 from privacyplease.proxy.search import Search
 from privacyplease.proxy.services.access import AccessService
 from privacyplease.proxy.services.admin import AdminService
+from privacyplease.proxy.services.compaction import CompactionService
 from privacyplease.proxy.services.ingest import IngestService
 from privacyplease.proxy.services.letters import DeadLetterService
 from privacyplease.proxy.services.occupancy import OccupancyService
@@ -45,6 +47,8 @@ from privacyplease.proxy.v1 import (
     access_service_pb2_grpc,
     admin_service_pb2,
     admin_service_pb2_grpc,
+    compaction_service_pb2,
+    compaction_service_pb2_grpc,
     dead_letter_service_pb2,
     dead_letter_service_pb2_grpc,
     ingest_service_pb2,
@@ -66,6 +70,7 @@ from privacyplease.proxy.verified import VerifiedStorage
 CONTRACTS = (
     access_service_pb2.DESCRIPTOR,
     admin_service_pb2.DESCRIPTOR,
+    compaction_service_pb2.DESCRIPTOR,
     dead_letter_service_pb2.DESCRIPTOR,
     ingest_service_pb2.DESCRIPTOR,
     occupancy_service_pb2.DESCRIPTOR,
@@ -170,17 +175,22 @@ class Proxy:
     ) -> Callable[[grpc.Server], None]:
         master = settings.home.master_key(settings.passphrase)
         store = trusted_store.open_store(settings.home.trusted_store)
-        keyring, layouts, extents = Keyring(store, master), Layouts(store), Extents(store)
+        keyring, layouts, holdings = Keyring(store, master), Layouts(store), Holdings(store)
         layouts.check(datasets)
         storage = Storage.connect(settings.storage, settings.storage_certificates)
-        verified = VerifiedStorage(storage, Ledger(store, keyring))
-        search = Search(verified, keyring, layouts, extents, settings.most_tags)
-        ingest = IngestService(datasets, Sealing(keyring, layouts, extents), layouts, verified)
+        ledger = Ledger(store, keyring)
+        verified = VerifiedStorage(storage, ledger)
+        search = Search(verified, keyring, layouts, holdings, settings.most_tags)
+        ingest = IngestService(datasets, Sealing(keyring, layouts), layouts, verified)
+        compaction = Compaction(store, verified, ledger, keyring, layouts)
 
         def register(server: grpc.Server) -> None:
             access_service_pb2_grpc.add_AccessServiceServicer_to_server(AccessService(access), server)
             admin = AdminService(datasets, keyring, storage, verified.answers, policies)
             admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
+            compaction_service_pb2_grpc.add_CompactionServiceServicer_to_server(
+                CompactionService(datasets, compaction), server
+            )
             ingest_service_pb2_grpc.add_IngestServiceServicer_to_server(ingest, server)
             occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(
                 OccupancyService(datasets, search), server
@@ -190,7 +200,7 @@ class Proxy:
             stations_service_pb2_grpc.add_StationsServiceServicer_to_server(StationsService(datasets, search), server)
             letters = DeadLetterService(datasets, Letters(keyring))
             dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(letters, server)
-            verification = VerificationService(datasets, Verification(verified, keyring, layouts, extents))
+            verification = VerificationService(datasets, Verification(verified, keyring, layouts, holdings))
             verification_service_pb2_grpc.add_VerificationServiceServicer_to_server(verification, server)
 
         return register

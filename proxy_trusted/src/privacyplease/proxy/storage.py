@@ -22,6 +22,7 @@ from privacyplease.proxy.cells import CELL_ID_BYTES
 from privacyplease.proxy.credentials import Link, require_loopback
 from privacyplease.proxy.errors import AnswerInconsistentError, StorageRefusedError, StorageUnavailableError
 from privacyplease.proxy.sealing import Cell
+from privacyplease.proxy.tags import TAG_BYTES
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 from privacyplease.storage.v1 import storage_service_pb2_grpc as pb_grpc
 
@@ -37,13 +38,13 @@ DEADLINE_SECONDS = 60.0
 _UNTRUSTING = "the storage server did not accept the proxy's certificate, or is not one that the proxy trusts"
 _UNAVAILABLE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED}
 
-# Reading is safe to repeat, and so is appending: a cell that is there already is left as it is.
+# Reading is safe to repeat, and so are appending and deleting: what is there already, or gone already, is left so.
 _RETRY = {
     "methodConfig": [
         {
             "name": [
                 {"service": "privacyplease.storage.v1.StorageService", "method": method}
-                for method in ("Append", "Select", "Measure", "Describe")
+                for method in ("Append", "Select", "Measure", "Describe", "Delete")
             ],
             "retryPolicy": {
                 "maxAttempts": 5,
@@ -176,6 +177,37 @@ class Storage:
         finally:
             stream.cancel()  # type: ignore[no-untyped-call]
 
+    def remove(self, names: Sequence[bytes]) -> bool:
+        """Removes cells by name (tag and cell id, 32 bytes), all or none, and no other under their tags.
+
+        Args:
+            names: At most as many as the server takes in one call.
+
+        Returns:
+            False if some are not stored, and so none was removed.
+        """
+        refs = [pb.CellRef(tag=name[:TAG_BYTES], cell_id=name[TAG_BYTES:]) for name in names]
+        try:
+            _call(lambda: self._stub.Replace(pb.ReplaceRequest(remove=refs), timeout=DEADLINE_SECONDS))
+        except StorageRefusedError as error:
+            if error.metadata.get("storage_reason") != "ERROR_REASON_REPLACE_CONFLICT":
+                raise
+            return False
+        return True
+
+    def delete(self, tags: Iterable[bytes]) -> int:
+        """Deletes every cell under any of the tags.
+
+        Returns:
+            How many the server says it deleted.
+
+        Raises:
+            StorageError: It may have deleted some of them. To ask again is safe.
+        """
+        wanted = sorted(tags)
+        size = self.limits().max_tags_per_predicate
+        return sum(self._delete(wanted[begin : begin + size]) for begin in range(0, len(wanted), size))
+
     def describe(self) -> pb.DescribeResponse:
         """The server's own description of its store. Believed for display and limits alone."""
         return _call(lambda: self._stub.Describe(pb.DescribeRequest(), timeout=DEADLINE_SECONDS))
@@ -188,6 +220,11 @@ class Storage:
                 raise StorageRefusedError("the storage server names no limits")
             self._limits = limits
         return self._limits
+
+    def _delete(self, tags: list[bytes]) -> int:
+        request = pb.DeleteRequest(predicate=pb.Predicate(any_of_tags=pb.AnyOfTags(tags=tags)))
+        deleted: pb.DeleteResponse = _call(lambda: self._stub.Delete(request, timeout=DEADLINE_SECONDS))
+        return deleted.cells
 
     def _append(self, cells: list[Cell], journal: Journal) -> None:
         request = pb.AppendRequest(

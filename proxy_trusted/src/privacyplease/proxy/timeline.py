@@ -32,15 +32,6 @@ class Interval(NamedTuple):
     end: int
 
 
-class Extent(NamedTuple):
-    """The buckets of one (epoch, level) that may hold data, first to last, both included."""
-
-    epoch: int
-    level: int
-    first: int
-    last: int
-
-
 @dataclass(frozen=True)
 class Timeline:
     """How a data set divides time.
@@ -74,14 +65,12 @@ class Timeline:
         """The epoch, for each of int64[n] starts in ms."""
         return starts // self.epoch
 
-    def overlapping(self, interval: Interval, extent: Extent) -> range:
-        """The buckets of an (epoch, level) in which a record that overlaps the interval can lie.
+    def starting(self, interval: Interval, level: int) -> Interval:
+        """When a record of a level starts that overlaps the interval: in [interval.start - width, interval.end]."""
+        return Interval(interval.start - int(self.widths[level]), interval.end)
 
-        Such a record starts in [interval.start - width, interval.end], in the epoch, and in a bucket that holds data.
-        """
-        width = int(self.widths[extent.level])
-        earliest = max(interval.start - width, extent.epoch * self.epoch)
-        latest = min(interval.end, (extent.epoch + 1) * self.epoch - 1)
-        if earliest > latest:
-            return range(0)
-        return range(max(earliest // width, extent.first), min(latest // width, extent.last) + 1)
+    def covered(self, epoch: int, level: int, bucket: int) -> Interval:
+        """The starts that belong to a bucket of an epoch; none, an end before its start, if the two do not meet."""
+        width = int(self.widths[level])
+        first, last = max(bucket * width, epoch * self.epoch), min((bucket + 1) * width, (epoch + 1) * self.epoch) - 1
+        return Interval(first, last)

@@ -7,18 +7,25 @@ from itertools import chain
 
 from privacyplease.client._internal.times import from_unix_ms, instant
 from privacyplease.client.catalogue import Access, Answers, Column, Dataset, Index, Keyring, Policy, Status, Storage
+from privacyplease.client.compaction import Compacted
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts, Series
 from privacyplease.client.presence import Presence, Sessions
 from privacyplease.client.stations import Availability, StationStates, Statistics
 from privacyplease.proxy.v1 import occupancy_service_pb2, stations_service_pb2
 from privacyplease.proxy.v1.access_service_pb2 import Role, WhoAmIResponse
 from privacyplease.proxy.v1.admin_service_pb2 import GetStatusResponse, Refusals
+from privacyplease.proxy.v1.compaction_service_pb2 import CompactResponse
 from privacyplease.proxy.v1.error_reason_pb2 import ErrorReason
 from privacyplease.proxy.v1.occupancy_service_pb2 import CountByPlaceResponse, SeriesResponse
 from privacyplease.proxy.v1.presence_service_pb2 import FindSessionsResponse
 from privacyplease.proxy.v1.query_service_pb2 import Dataset as DatasetMessage
 from privacyplease.proxy.v1.query_service_pb2 import ListDatasetsResponse
 from privacyplease.proxy.v1.stations_service_pb2 import AvailabilityResponse, ListHistoryResponse, ListLatestResponse
+
+
+def compacted(response: CompactResponse) -> Compacted:
+    """A step of a compaction."""
+    return Compacted(response.dataset, response.merged_cells, response.written_cells, response.removed_cells)
 
 
 def presence(pages: Sequence[FindSessionsResponse]) -> Presence:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from privacyplease.client._internal.times import duration, timestamp
+from privacyplease.proxy.v1.compaction_service_pb2 import CompactRequest
 from privacyplease.proxy.v1.occupancy_service_pb2 import CountByPlaceRequest, CountRequest, PeakRequest, SeriesRequest
 from privacyplease.proxy.v1.presence_service_pb2 import FindSessionsRequest
 from privacyplease.proxy.v1.query_service_pb2 import QueryRequest
@@ -77,6 +78,13 @@ def stations_now(dataset: str, contract: str, at: datetime | None) -> ListLatest
 def availability(dataset: str, contract: str, start: datetime, end: datetime, step: timedelta) -> AvailabilityRequest:
     """Asks what was available in each step."""
     return AvailabilityRequest(dataset=dataset, contract=contract, interval=interval(start, end), step=duration(step))
+
+
+def compact(dataset: str | None, start: datetime | None, end: datetime | None, include_open: bool) -> CompactRequest:
+    """Asks for compaction."""
+    everything = start is None and end is None
+    asked = None if everything else interval(start or _EARLIEST, end or _LATEST)
+    return CompactRequest(dataset=dataset or "", interval=asked, include_open=include_open)
 
 
 def verify(dataset: str | None, start: datetime | None, end: datetime | None) -> VerifyRequest:

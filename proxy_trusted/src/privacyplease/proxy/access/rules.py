@@ -96,6 +96,7 @@ _STATION = Rule(frozenset({Role.STATIONS}), _station)
 
 RULES: Mapping[str, Rule] = {
     f"{_V1}.AdminService/GetStatus": _asks_nothing(Role.ADMIN),
+    f"{_V1}.CompactionService/Compact": _names_dataset(Role.ADMIN),
     f"{_V1}.DeadLetterService/Open": _names_dataset(Role.ADMIN),
     f"{_V1}.DeadLetterService/Seal": _names_dataset(Role.INGEST),
     f"{_V1}.IngestService/Ingest": _names_dataset(Role.INGEST),
