@@ -82,6 +82,8 @@ def _verdict(target: Target, bounds: list[Bound]) -> str:
     worst = min(values) if target.at_least else max(values)
     kept = sum(bound.met for bound in bounds)
     verdict = "met" if kept == len(bounds) else f"**not met** ({kept} of {len(bounds)} are)"
+    if target.cost and kept < len(bounds):
+        verdict += f": {target.cost}"
     return f"| {target.what} | {target} | {worst:.3g}{target.unit} | {verdict} |"
 
 
