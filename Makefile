@@ -24,7 +24,7 @@ demo: $(VENV)/.runtime ## from nothing to answers: a campus day, sealed and aske
 	@$(BIN)/python scripts/demo.py
 
 test: $(VENV)/.development lint check-readme ## lint, types, boundaries, unit and integration tests (T=path, K=pattern, JOBS=n)
-	@scripts/require.sh mariadb kafka
+	@scripts/require.sh mariadb kafka softhsm
 	@$(BIN)/pytest --numprocesses $(or $(JOBS),auto) --dist loadfile $(T) $(if $(K),-k '$(K)')
 
 lint: $(VENV)/.development protos-check ## style, types, import rules and contracts

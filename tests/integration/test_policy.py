@@ -45,6 +45,10 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "DeadLetterService/Open": {"dataset": "wifi", "letters": [b"none"]},
     "DeadLetterService/Seal": {"dataset": "wifi", "payloads": [b"message"]},
     "IngestService/Ingest": {"dataset": "wifi", "json_lines": ""},
+    "KeysService/DestroyEpochs": {"dataset": "wifi", "before": {"seconds": 0}, "dry_run": True},
+    "KeysService/ExportKeyring": {"passphrase": "partner", **WHEN},
+    "KeysService/ListKeys": {},
+    "KeysService/RotateMaster": {"passphrase": "another"},
     "OccupancyService/Count": WHEN,
     "OccupancyService/CountByPlace": WHEN,
     "OccupancyService/Peak": WHEN | STEP,
@@ -81,7 +85,8 @@ ALLOWED: dict[str, set[str]] = {
         "CompactionService/Compact",
         "DeadLetterService/Open",
         "VerificationService/Verify",
-    },
+    }
+    | {rpc for rpc in REQUESTS if rpc.startswith("KeysService")},
     "operator": set(REQUESTS),
     "dashboard": EVERYBODY,  # asks nothing in its own name
 }

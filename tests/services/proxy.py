@@ -26,6 +26,7 @@ from privacyplease.proxy.v1 import (
     dead_letter_service_pb2_grpc,
     ingest_service_pb2,
     ingest_service_pb2_grpc,
+    keys_service_pb2_grpc,
     occupancy_service_pb2_grpc,
     presence_service_pb2_grpc,
     query_service_pb2,
@@ -53,6 +54,7 @@ class Proxied(NamedTuple):
     stations: stations_service_pb2_grpc.StationsServiceStub
     letters: dead_letter_service_pb2_grpc.DeadLetterServiceStub
     compaction: compaction_service_pb2_grpc.CompactionServiceStub
+    keys: keys_service_pb2_grpc.KeysServiceStub
     verification: verification_service_pb2_grpc.VerificationServiceStub
 
     def compact(self, dataset: str = "", *, include_open: bool = False) -> list[compaction_service_pb2.CompactResponse]:
@@ -78,7 +80,7 @@ class Proxied(NamedTuple):
 
 @contextmanager
 def proxying(
-    home: Path, storage: str, *, passphrase: str = PASSPHRASE, most_tags: int | None = None
+    home: Path, storage: str, *, passphrase: str = PASSPHRASE, most_tags: int | None = None, keyring: Path | None = None
 ) -> Iterator[Proxied]:
     """Serves a proxy from this process, for as long as the block lasts.
 
@@ -87,9 +89,10 @@ def proxying(
         storage: the storage server's address.
         passphrase: of the master key.
         most_tags: how many tags a question may touch.
+        keyring: an exported keyring to run on; the home is then an empty folder.
     """
     limit = {} if most_tags is None else {"most_tags": most_tags}
-    proxy = Proxy(Settings(Home(home), storage, passphrase, **limit))
+    proxy = Proxy(Settings(Home(home), storage, passphrase, keyring=keyring, **limit))
     address = f"127.0.0.1:{proxy.bind('127.0.0.1:0')}"
     proxy.start()
     try:
@@ -106,6 +109,7 @@ def proxying(
                 stations_service_pb2_grpc.StationsServiceStub(channel),
                 dead_letter_service_pb2_grpc.DeadLetterServiceStub(channel),
                 compaction_service_pb2_grpc.CompactionServiceStub(channel),
+                keys_service_pb2_grpc.KeysServiceStub(channel),
                 verification_service_pb2_grpc.VerificationServiceStub(channel),
             )
     finally:

@@ -186,6 +186,25 @@ def wrapped_keys() -> Vectors:
     ]
 
 
+def hsm_keys() -> Vectors:
+    """A data key wrapped under what an HSM computes, and what must not open."""
+    secret, data_key, salt, nonce = named("hsm secret"), named("data key of wifi"), named("hsm salt"), named("n", 12)
+    wrap_key = hmac.digest(secret, context(b"privacyplease/v1/hsm-wrap", salt), "sha256")
+    associated = context(b"privacyplease/v1/data", b"wifi", (666).to_bytes(8, "big", signed=True))
+    wrapped = salt + nonce + AESGCM(wrap_key).encrypt(nonce, data_key, associated)
+    good = {"name": "good", "wrapped": wrapped.hex(), "expected": "opens"}
+    inside = {"secret": secret.hex(), "wrap_key": wrap_key.hex(), "data_key": data_key.hex()}
+    damaged = {
+        "changed byte of the salt": flipped(wrapped, 0),
+        "changed byte of the nonce": flipped(wrapped, 32),
+        "changed byte of the key": flipped(wrapped, 50),
+        "cut within the salt": wrapped[:31],
+        "empty": b"",
+    }
+    refused = [{"name": name, "wrapped": bad.hex(), "expected": "key unavailable"} for name, bad in damaged.items()]
+    return [good | inside | {"associated": associated.hex()}, *refused]
+
+
 def master_keys() -> Vectors:
     """The master key's file, and files that must be refused."""
     passphrase, master = "correct horse battery staple", named("master key")
@@ -322,7 +341,7 @@ def flipped(data: bytes, at: int) -> bytes:
 
 FILES: dict[str, Callable[[], Vectors]] = {
     made.__name__: made
-    for made in (cmac, keys, tags, bins, padme, wrapped_keys, master_keys, cells, letters, set_hashes)
+    for made in (cmac, keys, tags, bins, padme, wrapped_keys, hsm_keys, master_keys, cells, letters, set_hashes)
 }
 
 

@@ -21,10 +21,16 @@ FROZEN = {
     "Column",
     "Compacted",
     "Dataset",
+    "DatasetKeys",
+    "Destroyed",
+    "Epoch",
+    "EpochState",
+    "ExportedKeyring",
     "Finding",
     "Index",
     "IngestSummary",
     "Keyring",
+    "Keys",
     "Occupancy",
     "Peak",
     "PlaceCount",
@@ -47,8 +53,8 @@ FROZEN = {
     "Verification",
     "VerificationProgress",
 }
-PUBLIC_MODULES = {"aio", "blocking", "catalogue", "compaction", "errors", "ingestion", "occupancy", "presence"}
-PUBLIC_MODULES |= {"records", "stations", "verification"}
+PUBLIC_MODULES = {"aio", "blocking", "catalogue", "compaction", "errors", "ingestion", "keys", "occupancy"}
+PUBLIC_MODULES |= {"presence", "records", "stations", "verification"}
 
 
 def test_the_public_names_change_only_on_purpose() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from privacyplease.proxy.errors import (
 from privacyplease.proxy.keys import IndexKeys, Key, context
 from privacyplease.proxy.layouts import Layout, Layouts
 from privacyplease.proxy.letters import Letters
+from privacyplease.proxy.masterkeys.pkcs11 import HSM_LABEL, HsmMasterKey, Place
 from tests.vectors import make
 
 EXPECTED = {
@@ -112,6 +114,31 @@ def test_a_wrapped_key_is_refused(vector: Vector) -> None:
     master = masterkey.LocalMasterKey(key(vector["master_key"]))
     with pytest.raises(EXPECTED[vector["expected"]]):
         master.unwrap(bytes.fromhex(vector["wrapped"]), keyring._associated(vector["dataset"], vector["epoch"]))
+
+
+class Hsm(HsmMasterKey):
+    """Its secret is known here."""
+
+    def __init__(self, secret: bytes) -> None:
+        super().__init__(Place("", "", "", ""), "")
+        self._secret = secret
+
+    def _wrap_key(self, salt: bytes) -> Key:
+        return Key(hmac.digest(self._secret, context(HSM_LABEL, salt), "sha256"))
+
+
+@each("hsm_keys", opens=True)
+def test_a_key_wrapped_under_an_hsm_opens(vector: Vector) -> None:
+    master = Hsm(bytes.fromhex(vector["secret"]))
+    opened = master.unwrap(bytes.fromhex(vector["wrapped"]), bytes.fromhex(vector["associated"]))
+    assert opened == key(vector["data_key"])
+
+
+@each("hsm_keys", opens=False)
+def test_a_key_wrapped_under_an_hsm_is_refused(vector: Vector) -> None:
+    master = Hsm(bytes.fromhex(vector["secret"]))
+    with pytest.raises(EXPECTED[vector["expected"]]):
+        master.unwrap(bytes.fromhex(vector["wrapped"]), bytes.fromhex(vector["associated"]))
 
 
 @each("master_keys", opens=True)

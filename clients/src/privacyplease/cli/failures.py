@@ -81,6 +81,7 @@ def _hint(error: Exception) -> str:
         errors.CertificateError: "`privacyplease certs show` tells which there are and when they expire; "
         "give the folder of another with --certificates DIR",
         errors.WrongPassphraseError: "start the proxy with the passphrase that its home was made with",
+        errors.NotExportedError: "ask whoever exported the keyring for one that is made for this",
         errors.FaultError: "the proxy's log has the details: run/proxy.log in the home that `up` was given",
         errors.TrustError: "use no part of the answer; keep the store as it is and tell whoever answers for it",
     }

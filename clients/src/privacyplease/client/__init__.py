@@ -28,6 +28,7 @@ from privacyplease.client.catalogue import Access, Answers, Column, Dataset, Ind
 from privacyplease.client.compaction import Compacted
 from privacyplease.client.errors import PrivacyPleaseError
 from privacyplease.client.ingestion import Ack, IngestSummary, Rejection
+from privacyplease.client.keys import DatasetKeys, Destroyed, Epoch, EpochState, ExportedKeyring, Keys
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCount, PlaceCounts, Series, Step
 from privacyplease.client.presence import Presence, Session, Sessions
 from privacyplease.client.records import AsyncRecords, Records
@@ -53,10 +54,16 @@ __all__ = [
     "Column",
     "Compacted",
     "Dataset",
+    "DatasetKeys",
+    "Destroyed",
+    "Epoch",
+    "EpochState",
+    "ExportedKeyring",
     "Finding",
     "Index",
     "IngestSummary",
     "Keyring",
+    "Keys",
     "Occupancy",
     "Peak",
     "PlaceCount",

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from privacyplease.client._internal import answers, letters, requests
+from privacyplease.client._internal import keys as life_of_keys
 from privacyplease.client._internal.behalf import Metadata, on_behalf_of
 from privacyplease.client._internal.link import link_async, link_blocking
 from privacyplease.client._internal.patience import Retry, for_a_minute
@@ -19,6 +20,7 @@ from privacyplease.client._internal.timeouts import QUERY_S, STALL_S
 from privacyplease.client.catalogue import Access, Dataset, Status
 from privacyplease.client.compaction import Compacted
 from privacyplease.client.ingestion import Ack
+from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts
 from privacyplease.client.presence import Presence
 from privacyplease.client.records import AsyncRecords
@@ -31,6 +33,8 @@ from privacyplease.proxy.v1.admin_service_pb2_grpc import AdminServiceStub
 from privacyplease.proxy.v1.compaction_service_pb2_grpc import CompactionServiceStub
 from privacyplease.proxy.v1.dead_letter_service_pb2_grpc import DeadLetterServiceStub
 from privacyplease.proxy.v1.ingest_service_pb2_grpc import IngestServiceStub
+from privacyplease.proxy.v1.keys_service_pb2 import ListKeysRequest, RotateMasterRequest
+from privacyplease.proxy.v1.keys_service_pb2_grpc import KeysServiceStub
 from privacyplease.proxy.v1.occupancy_service_pb2_grpc import OccupancyServiceStub
 from privacyplease.proxy.v1.presence_service_pb2_grpc import PresenceServiceStub
 from privacyplease.proxy.v1.query_service_pb2 import ListDatasetsRequest, QueryRequest, QueryResponse
@@ -215,6 +219,36 @@ class AsyncClient:
     async def status(self) -> Status:
         """As `Client.status`."""
         return answers.status(await self._answer(self._on(AdminServiceStub).GetStatus, GetStatusRequest()))
+
+    async def keys(self, dataset: str | None = None) -> Keys:
+        """As `Client.keys`."""
+        return life_of_keys.keys(
+            await self._answer(self._on(KeysServiceStub).ListKeys, ListKeysRequest(dataset=dataset or ""))
+        )
+
+    async def rotate_master(self, master_key: str = "passphrase", *, passphrase: str = "") -> int:
+        """As `Client.rotate_master`."""
+        request = RotateMasterRequest(master_key=master_key, passphrase=passphrase)
+        return (await self._answer(self._on(KeysServiceStub).RotateMaster, request)).keys
+
+    async def export_keyring(
+        self, start: datetime, end: datetime, *, passphrase: str, dataset: str = "wifi", index: str = "place"
+    ) -> ExportedKeyring:
+        """As `Client.export_keyring`."""
+        request = life_of_keys.export(dataset, start, end, index, passphrase)
+        return life_of_keys.exported(await self._pages(self._on(KeysServiceStub).ExportKeyring, request))
+
+    async def destroy_epochs(
+        self,
+        dataset: str,
+        *,
+        before: datetime | None = None,
+        containing: datetime | None = None,
+        dry_run: bool = False,
+    ) -> Destroyed:
+        """As `Client.destroy_epochs`."""
+        request = life_of_keys.destroy(dataset, before, containing, dry_run)
+        return life_of_keys.destroyed(await self._answer(self._on(KeysServiceStub).DestroyEpochs, request))
 
     async def whoami(self) -> Access:
         """As `Client.whoami`."""

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from privacyplease.client._internal import answers, letters, requests
+from privacyplease.client._internal import keys as life_of_keys
 from privacyplease.client._internal.behalf import Metadata, on_behalf_of
 from privacyplease.client._internal.link import link_blocking
 from privacyplease.client._internal.patience import Retry, for_a_minute
@@ -18,6 +19,7 @@ from privacyplease.client._internal.timeouts import QUERY_S, STALL_S
 from privacyplease.client.catalogue import Access, Dataset, Status
 from privacyplease.client.compaction import Compacted
 from privacyplease.client.ingestion import Ack
+from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys
 from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts
 from privacyplease.client.presence import Presence
 from privacyplease.client.records import Records
@@ -30,6 +32,8 @@ from privacyplease.proxy.v1.admin_service_pb2_grpc import AdminServiceStub
 from privacyplease.proxy.v1.compaction_service_pb2_grpc import CompactionServiceStub
 from privacyplease.proxy.v1.dead_letter_service_pb2_grpc import DeadLetterServiceStub
 from privacyplease.proxy.v1.ingest_service_pb2_grpc import IngestServiceStub
+from privacyplease.proxy.v1.keys_service_pb2 import ListKeysRequest, RotateMasterRequest
+from privacyplease.proxy.v1.keys_service_pb2_grpc import KeysServiceStub
 from privacyplease.proxy.v1.occupancy_service_pb2_grpc import OccupancyServiceStub
 from privacyplease.proxy.v1.presence_service_pb2_grpc import PresenceServiceStub
 from privacyplease.proxy.v1.query_service_pb2 import ListDatasetsRequest, QueryResponse
@@ -273,6 +277,72 @@ class Client:
     def status(self) -> Status:
         """How the system is doing. Answers even if the storage server is away, and says so."""
         return answers.status(self._answer(self._on(AdminServiceStub).GetStatus, GetStatusRequest()))
+
+    def keys(self, dataset: str | None = None) -> Keys:
+        """Which periods have a key, and which were destroyed.
+
+        Args:
+            dataset: Only this data set.
+        """
+        return life_of_keys.keys(
+            self._answer(self._on(KeysServiceStub).ListKeys, ListKeysRequest(dataset=dataset or ""))
+        )
+
+    def rotate_master(self, master_key: str = "passphrase", *, passphrase: str = "") -> int:
+        """Puts a new master key in force: every data key is wrapped anew, and no cell is touched.
+
+        Args:
+            master_key: Who holds it: "passphrase", "pkcs11:…", "vault:…" or "aws-kms:…".
+            passphrase: Its passphrase, if it is one; without, the proxy makes one up and keeps it in its home.
+
+        Returns:
+            How many data keys were wrapped anew.
+        """
+        request = RotateMasterRequest(master_key=master_key, passphrase=passphrase)
+        return (self._answer(self._on(KeysServiceStub).RotateMaster, request)).keys
+
+    def export_keyring(
+        self, start: datetime, end: datetime, *, passphrase: str, dataset: str = "wifi", index: str = "place"
+    ) -> ExportedKeyring:
+        """Makes a keyring for somebody who may count people in an interval, as of now, and no more.
+
+        It opens one index for every period that the interval touches, whole periods: read its `epochs` before you
+        hand it over. `python -m privacyplease.proxy --keyring FILE` counts with it.
+
+        Args:
+            start: The first instant.
+            end: The last instant, itself included.
+            passphrase: What opens the keyring.
+            dataset: The data set.
+            index: Whose keys are handed over: "place".
+
+        Raises:
+            StorageUnavailableError: Records of the interval are on their way to the storage server.
+        """
+        request = life_of_keys.export(dataset, start, end, index, passphrase)
+        return life_of_keys.exported(self._pages(self._on(KeysServiceStub).ExportKeyring, request))
+
+    def destroy_epochs(
+        self,
+        dataset: str,
+        *,
+        before: datetime | None = None,
+        containing: datetime | None = None,
+        dry_run: bool = False,
+    ) -> Destroyed:
+        """Erases periods for good: their keys are destroyed and their cells deleted. Nobody can take that back.
+
+        Args:
+            dataset: The data set.
+            before: Every period that has ended by then.
+            containing: Or the period that this instant lies in.
+            dry_run: Only tell what would be destroyed.
+
+        Raises:
+            StorageUnavailableError: The periods are out of reach; their cells are deleted when the server is back.
+        """
+        request = life_of_keys.destroy(dataset, before, containing, dry_run)
+        return life_of_keys.destroyed(self._answer(self._on(KeysServiceStub).DestroyEpochs, request))
 
     def whoami(self) -> Access:
         """Whom the proxy takes us for, and what we may ask."""

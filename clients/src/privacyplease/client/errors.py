@@ -12,16 +12,19 @@
     ├── RefusedError                 ask whoever answers for the policy: it does not allow this
     │   ├── PermissionDeniedError        the role is missing, or does not extend to what was asked
     │   ├── PurposeRequiredError         no purpose was stated, or none that may be
-    │   └── LimitExceededError           the question is larger than ours may be; `violations` names the field
+    │   ├── LimitExceededError           the question is larger than ours may be; `violations` names the field
+    │   └── NotExportedError             the proxy runs on an exported keyring, which was not made for this
     ├── TryAgainError                try again: nothing is wrong with the request
     │   ├── ProxyUnreachableError        nobody answers at the proxy's address
     │   ├── StorageUnavailableError      the storage server or its database is away
+    │   ├── MasterKeyUnavailableError    the HSM, vault or KMS that holds the master key is away
     │   ├── DeadlineExceededError        no answer in time
     │   └── RateLimitedError             as many calls as are allowed for now; `metadata` has retry_seconds
     ├── FaultError                   tell whoever runs the system: trying again does not help
     │   ├── KeyUnavailableError          the keyring is damaged or belongs to another master key
     │   ├── CertificateError             the certificate is missing, expired or a stranger's: ours, or the proxy's
     │   ├── WrongPassphraseError         the proxy runs, but with a passphrase that does not open its keys
+    │   ├── MasterKeyRefusedError        the HSM, vault or KMS refuses to use the master key
     │   ├── StorageRefusedError          proxy and storage server do not fit together
     │   └── InternalError                a fault of the proxy; its log has the details
     └── TrustError                   never use the answer: the storage server tampered with the data, or lost some
@@ -142,6 +145,10 @@ class StorageUnavailableError(TryAgainError):
     """The proxy answers, but the storage server or its database is away."""
 
 
+class MasterKeyUnavailableError(TryAgainError):
+    """The proxy runs, but the HSM, vault or KMS that holds its master key cannot be reached or is sealed."""
+
+
 class DeadlineExceededError(TryAgainError):
     """No answer came in time."""
 
@@ -171,6 +178,14 @@ class CertificateError(FaultError):
 
 class WrongPassphraseError(FaultError):
     """The proxy runs, but its passphrase does not open its keys. It answers nothing until it has the right one."""
+
+
+class NotExportedError(RefusedError):
+    """The proxy runs on an exported keyring: it counts people in the interval that was exported, and no more."""
+
+
+class MasterKeyRefusedError(FaultError):
+    """The HSM, vault or KMS refuses to use the master key: it was disabled, deleted, or the permission revoked."""
 
 
 class StorageRefusedError(FaultError):

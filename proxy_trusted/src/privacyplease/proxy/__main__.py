@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.home import Home
@@ -31,8 +32,15 @@ def main(arguments: list[str] | None = None) -> int:
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     flags = _parser().parse_args(arguments)
+    if not flags.home and not flags.keyring:
+        _parser().error("expected --home or --keyring")
+    with TemporaryDirectory(prefix="privacyplease-proxy-") as scratch:
+        return _serve(flags, Home(flags.home or Path(scratch)))
+
+
+def _serve(flags: argparse.Namespace, home: Home) -> int:
     try:
-        proxy = Proxy(_settings(flags))
+        proxy = Proxy(_settings(flags, home))
         port = proxy.bind(flags.listen)
     except (ConfigurationError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -52,7 +60,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="privacyplease-proxy", description="The trusted proxy of Privacy Please.")
     parser.add_argument("--listen", default="127.0.0.1:50050", help="address to serve on; port 0 chooses one")
     parser.add_argument("--storage-server", required=True, metavar="HOST:PORT", help="the untrusted storage server")
-    parser.add_argument("--home", required=True, type=Path, help="folder of keys and trusted state, made on first use")
+    parser.add_argument("--home", type=Path, help="folder of keys, trusted state and policy, made on first use")
+    parser.add_argument(
+        "--keyring",
+        type=Path,
+        metavar="FILE",
+        help="exported keyring: counts people, no more; a home is for its policy",
+    )
     security = parser.add_mutually_exclusive_group(required=True)
     security.add_argument(
         "--certificates",
@@ -67,24 +81,27 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="such a folder: the proxy as the storage server sees it",
     )
-    parser.add_argument("--passphrase-file", type=Path, help="file with the passphrase of the master key")
+    parser.add_argument(
+        "--passphrase-file", type=Path, help="file with the passphrase of the master key or the keyring"
+    )
     parser.add_argument("--address-file", type=Path, help="file to write the address to, once serving")
     parser.add_argument("--workers", type=int, default=16, help="calls answered at once")
     parser.add_argument("--most-tags", type=int, default=MOST_TAGS, help="tags that one question may touch")
     return parser
 
 
-def _settings(flags: argparse.Namespace) -> Settings:
+def _settings(flags: argparse.Namespace, home: Home) -> Settings:
     if bool(flags.certificates) != bool(flags.storage_certificates):
         raise ConfigurationError("expected --storage-certificates beside --certificates, and neither with --insecure")
     return Settings(
-        home=Home(flags.home),
+        home=home,
         storage=flags.storage_server,
         passphrase=_passphrase(flags.passphrase_file),
         workers=flags.workers,
         most_tags=flags.most_tags,
         certificates=flags.certificates,
         storage_certificates=flags.storage_certificates,
+        keyring=flags.keyring,
     )
 
 

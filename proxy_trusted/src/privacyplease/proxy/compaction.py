@@ -35,6 +35,7 @@ from privacyplease.proxy.tags import RUN_LEVEL, TAG_BYTES, tags
 from privacyplease.proxy.tiers import Job
 from privacyplease.proxy.timeline import EARLIEST, LATEST, Interval
 from privacyplease.proxy.trusted_store import claims
+from privacyplease.proxy.turnstile import Turnstile
 from privacyplease.proxy.verified import Taken, VerifiedStorage
 
 # Longer than a job takes, or a question may; renewed by every job.
@@ -81,7 +82,11 @@ class _OvertakenError(Exception):
 
 
 class Compaction:
-    """Compacts data sets. Safe to use from many threads, and from several proxies over one store."""
+    """Compacts data sets. Safe to use from many threads, and from several proxies over one store.
+
+    Attributes:
+        jobs: Whoever takes cells or keys away waits here for the jobs that use them.
+    """
 
     def __init__(
         self,
@@ -99,6 +104,7 @@ class Compaction:
         self._keyring = keyring
         self._layouts = layouts
         self._clock = clock
+        self.jobs = Turnstile()
 
     def compact(self, dataset: Dataset, scope: Scope) -> Iterator[Done]:
         """Does what there is to do, job by job. What others are compacting is left to them.
@@ -111,7 +117,7 @@ class Compaction:
             with self._store.connect() as connection:
                 epochs = holdings.epochs(connection, dataset.name, index.name)
             for epoch in epochs:
-                with self._claimed(Owner(dataset.name, epoch, index.name)) as claim:
+                with self.jobs.passing(), self._claimed(Owner(dataset.name, epoch, index.name)) as claim:
                     if claim:
                         try:
                             yield from self._compact_epoch(dataset, index, claim, scope)

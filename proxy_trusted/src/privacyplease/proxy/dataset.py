@@ -67,6 +67,7 @@ class Dataset:
         duration: The column that says for how long.
         timeline: How it divides time.
         indexes: Its indexes by name.
+        retain: For how long its records are kept, in ms; None for ever.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Dataset:
     duration: str
     timeline: Timeline
     indexes: dict[str, Index]
+    retain: int | None = None
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -190,6 +192,7 @@ def _dataset(entries: dict[str, Any]) -> Dataset:
         columns=columns,
         timeline=Timeline(base=width("base_width", _take(entries, "base_width", str)), epoch=_epoch(entries)),
         indexes=_indexes(_take(entries, "indexes", dict), columns, roles, hide_volume),
+        retain=width("retain", _take(entries, "retain", str)) if "retain" in entries else None,
         **roles,
     )
     if entries:

@@ -13,10 +13,13 @@
     │   └── MalformedBatchError
     ├── KeyringError            see to the keys
     │   ├── WrongPassphraseError
-    │   └── KeyUnavailableError
+    │   ├── KeyUnavailableError
+    │   ├── MasterKeyUnavailableError
+    │   └── MasterKeyRefusedError
     ├── StorageError            see to the storage server
     │   ├── StorageUnavailableError
     │   └── StorageRefusedError
+    ├── NotExportedError        ask for a keyring that was exported for this
     ├── UnknownIdentityError    come with a certificate that names a client
     ├── AccessError             ask whoever answers for the policy
     │   ├── PermissionDeniedError
@@ -127,6 +130,26 @@ class WrongPassphraseError(KeyringError):
 
 class KeyUnavailableError(KeyringError):
     """A data key does not open under the master key."""
+
+
+class MasterKeyUnavailableError(KeyringError):
+    """Whoever holds the master key (HSM, vault, KMS) does not answer now."""
+
+    reason = reasons.ERROR_REASON_MASTER_KEY_UNAVAILABLE
+    status = grpc.StatusCode.UNAVAILABLE
+
+
+class MasterKeyRefusedError(KeyringError):
+    """Whoever holds the master key answers, and refuses: it was revoked, disabled or deleted."""
+
+    reason = reasons.ERROR_REASON_MASTER_KEY_REFUSED
+
+
+class NotExportedError(ProxyError):
+    """The proxy runs on an exported keyring, which was not made for this."""
+
+    reason = reasons.ERROR_REASON_NOT_EXPORTED
+    status = grpc.StatusCode.PERMISSION_DENIED
 
 
 class UnknownIdentityError(ProxyError):

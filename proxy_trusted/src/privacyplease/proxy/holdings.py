@@ -122,7 +122,7 @@ class Holdings:
         self._store = store
 
     def overlapping(self, dataset: str, index: str, timeline: Timeline, interval: Interval) -> Held:
-        """Where records can lie that overlap an interval, in one state of the store."""
+        """Where records can lie that overlap an interval, in one state of the store. Erased epochs hold none."""
         at = time.time()
         with reading(self._store) as cursor:
             version = journal.last(cursor)
@@ -130,7 +130,10 @@ class Holdings:
             found = [_bucket(row) for row in cursor.fetchall()]
             cursor.execute(_LIVE, (dataset, index, interval.end, interval.start))
             live = [Run(*row) for row in cursor.fetchall()]
-        return Held(version, at, [bucket for bucket in found if _meets(bucket, timeline, interval)], live)
+            cursor.execute("SELECT epoch FROM erasures WHERE dataset = ?", (dataset,))
+            erased = {epoch for (epoch,) in cursor.fetchall()}
+        buckets = [of for of in found if of.epoch not in erased and _meets(of, timeline, interval)]
+        return Held(version, at, buckets, [run for run in live if run.epoch not in erased])
 
     def all(self, dataset: str, index: str, timeline: Timeline) -> Held:
         """Where there is anything at all."""
@@ -159,6 +162,18 @@ def close(connection: Connection, dataset: str, index: str, buckets: Iterable[Op
         place = held.level == bucket.bucket.level, held.bucket == bucket.bucket.number, held.epoch == bucket.epoch
         whose = held.dataset == dataset, held.index_name == index, held.calls == bucket.calls
         connection.execute(delete(open_buckets).where(*whose, *place))
+
+
+def fill(connection: Connection, dataset: str, index: str, buckets: Iterable[Place], live: Iterable[Run]) -> None:
+    """Notes in an empty store what another one has."""
+    nothing = dict.fromkeys(("calls", "cells", "sealed_bytes", "opened_at_ms", "written_at_ms"), 0)
+    whose = {"dataset": dataset, "index_name": index}
+    for epoch, level, number in buckets:
+        place = {"epoch": epoch, "level": level, "bucket": number}
+        connection.execute(insert(open_buckets).values(**whose, **place, **nothing))
+    for run in live:
+        row = dict(zip(("number", *_RUN_COLUMNS), run, strict=True))
+        connection.execute(insert(runs).values(**whose, **row, live=True))
 
 
 def plan_run(connection: Connection, dataset: str, index: str, run: Run) -> int:

@@ -3,8 +3,10 @@
 ::
 
     home/
+    ├── master.toml     only where somebody else holds the master key: who (`master_key = "vault:…"`)
     ├── master.key      the master key, opened by the passphrase
     ├── passphrase      only where nobody gave one: made on first use, for its owner's eyes alone
+    ├── master-…/       after a rotation: the three above, of the master key in force (`rotation.py`)
     ├── trusted.db      wrapped data keys and what else must outlive the process
     ├── policy.toml     who may ask what, made on first use
     └── datasets/       definitions of data sets, besides those that ship
@@ -12,12 +14,18 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from privacyplease.proxy import masterkey
+from privacyplease.proxy import masterkey, masterkeys
 from privacyplease.proxy.errors import ConfigurationError
+from privacyplease.proxy.masterkey import MasterKey
+
+# What describes a master key.
+MASTER_FILES = ("master.toml", "master.key", "passphrase")
 
 
 @dataclass(frozen=True)
@@ -41,8 +49,8 @@ class Home:
         """The operator's definitions."""
         return self.path / "datasets"
 
-    def master_key(self, passphrase: str | None) -> masterkey.LocalMasterKey:
-        """Opens the master key, or makes one on first use.
+    def master_key(self, passphrase: str | None) -> MasterKey:
+        """Opens the master key that `master.toml` names, or else the passphrase's file, made on first use.
 
         Args:
             passphrase: The operator's. None means the one in the home, made on first use: it keeps the keys of a copied
@@ -51,13 +59,35 @@ class Home:
         Raises:
             ConfigurationError: A file is damaged or missing.
             WrongPassphraseError: The passphrase does not open the key.
+            KeyringError: Whoever holds the key does not answer or refuses.
         """
+        choice = self.master_key_choice
+        if choice != masterkeys.PASSPHRASE:
+            return masterkeys.open_master_key(choice, os.environ)
         file = self.path / "master.key"
         if file.exists():
             return masterkey.load(file, passphrase or self._own_passphrase())
         if self.trusted_store.exists():
             raise ConfigurationError(f"{file}: missing, but there are keys that it wraps; restore it from a backup")
         return masterkey.create(file, passphrase or self._new_passphrase())
+
+    @property
+    def master_key_choice(self) -> str:
+        """Who holds the master key, as `privacyplease.proxy.masterkeys` lists it. It is no secret.
+
+        Raises:
+            ConfigurationError: `master.toml` is wrong.
+        """
+        file = self.path / "master.toml"
+        try:
+            if not file.exists():
+                return masterkeys.PASSPHRASE
+            ((name, choice),) = tomllib.loads(file.read_text()).items()
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValueError) as error:
+            raise _wrong_choice(file) from error
+        if name != "master_key" or not isinstance(choice, str):
+            raise _wrong_choice(file)
+        return choice
 
     def _own_passphrase(self) -> str:
         file = self.path / "passphrase"
@@ -72,3 +102,7 @@ class Home:
         if not file.exists():  # it may be there from a first use that was cut short
             masterkey.write_secret(file, secrets.token_urlsafe(32) + "\n")
         return file.read_text().strip()
+
+
+def _wrong_choice(file: Path) -> ConfigurationError:
+    return ConfigurationError(f'{file}: expected one entry, as master_key = "passphrase"')

@@ -18,7 +18,7 @@ An entry that is RETIRED is of another kind: cells that runs have taken the plac
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -126,6 +126,13 @@ def retired(cursor: DBAPICursor, dataset: str, epoch: int) -> list[int]:
     chosen = f"state = {State.RETIRED:d} AND sent_at_ms < {before:d} AND epoch = {epoch:d}"
     cursor.execute(f"SELECT entry FROM journal WHERE {chosen} AND dataset = ?", (dataset,))  # noqa: S608
     return [entry for (entry,) in cursor.fetchall()]
+
+
+def of_epoch(cursor: DBAPICursor, dataset: str, epoch: int) -> Iterator[Entry]:
+    """The entries of an epoch, one by one."""
+    cursor.execute("SELECT entry FROM journal WHERE dataset = ? AND epoch = ?", (dataset, epoch))
+    for (number,) in cursor.fetchall():
+        yield from _entries(cursor, f"entry = {number:d}")
 
 
 def read(cursor: DBAPICursor, wanted: Iterable[int]) -> list[Entry]:

@@ -7,24 +7,41 @@ whose data key is destroyed is erased.
 from __future__ import annotations
 
 import threading
+import time
+from contextlib import nullcontext
+from typing import NamedTuple
 
-from sqlalchemy import Engine, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy.dialects.sqlite import Insert, insert
 
 from privacyplease.proxy.errors import KeyUnavailableError
 from privacyplease.proxy.keys import IndexKeys, Key, context
 from privacyplease.proxy.masterkey import MasterKey
-from privacyplease.proxy.trusted_store import data_keys
+from privacyplease.proxy.trusted_store import data_keys, master_keys
 
 DATA_KEY_LABEL = b"privacyplease/v1/data"
+
+
+class _Held(NamedTuple):
+    """A master key and the folder that describes it."""
+
+    master: MasterKey
+    folder: str
 
 
 class Keyring:
     """Gives the keys of an index in an epoch. Safe to use from many threads."""
 
-    def __init__(self, store: Engine, master: MasterKey) -> None:
+    def __init__(self, store: Engine, master: MasterKey, folder: str = "") -> None:
+        """Stands on a store.
+
+        Args:
+            store: Where the wrapped keys are.
+            master: What wraps them.
+            folder: What describes it in the home, which see (`rotation.py`).
+        """
         self._store = store
-        self._master = master
+        self._held = _Held(master, folder)
         self._opened: dict[tuple[str, int], Key] = {}
         self._derived: dict[tuple[str, int, str], IndexKeys] = {}
         self._lock = threading.Lock()
@@ -35,15 +52,59 @@ class Keyring:
         with self._store.connect() as connection:
             return list(connection.scalars(query))
 
+    def made(self, dataset: str) -> dict[int, int | None]:
+        """When the key of each epoch was made, in ms since 1970; None where that is not known."""
+        query = select(data_keys.c.epoch, data_keys.c.made_at).where(data_keys.c.dataset == dataset)
+        with self._store.connect() as connection:
+            return {row.epoch: row.made_at for row in connection.execute(query)}
+
+    def forget(self, dataset: str, epoch: int) -> None:
+        """Drops what is in memory of an epoch whose key was destroyed."""
+        with self._lock:
+            self._opened.pop((dataset, epoch), None)
+            for name in [name for name in self._derived if name[:2] == (dataset, epoch)]:
+                del self._derived[name]
+
     def ensure(self, dataset: str, epoch: int) -> None:
-        """Makes the epoch's data key durable unless there is one. Of two proxies that try at once, one wins."""
+        """Makes the epoch's data key durable unless there is one. Of two proxies that try at once, one wins.
+
+        Raises:
+            KeyUnavailableError: Another proxy has rotated the master key meanwhile.
+        """
         if (dataset, epoch) in self._opened:
             return
-        wrapped = self._master.wrap(Key.generate(), _associated(dataset, epoch))
-        row = insert(data_keys).values(dataset=dataset, epoch=epoch, wrapped=wrapped).on_conflict_do_nothing()
-        with self._store.begin() as connection:
-            connection.execute(row)
-        self._open(dataset, epoch)
+        while not self._add(dataset, epoch, held := self._in_force()):
+            if self._in_force() is held:
+                raise KeyUnavailableError("another proxy has rotated the master key; start this one again")
+        with self._lock:
+            self._open(dataset, epoch)
+
+    def rewrap(self, master: MasterKey, folder: str) -> int:
+        """Wraps every data key by another master key and puts that in force, in one transaction.
+
+        Args:
+            master: The new master key.
+            folder: What describes it.
+
+        Returns:
+            How many keys there were.
+
+        Raises:
+            KeyUnavailableError: A key does not open under the old master key. Nothing has changed.
+        """
+        old, new = self._held.master, _Held(master, folder)
+        rewrapped: dict[tuple[str, int], bytes] = {}
+        self._rewrap(old, master, rewrapped)  # most of the work; nobody is held up by it
+        with self._lock:
+            with self._store.begin() as connection:
+                # The first statement writes: from here on nobody else does.
+                connection.execute(_put_in_force(folder))
+                self._rewrap(old, master, rewrapped, connection)
+                for (dataset, epoch), wrapped in rewrapped.items():
+                    row = update(data_keys).where(data_keys.c.dataset == dataset, data_keys.c.epoch == epoch)
+                    connection.execute(row.values(wrapped=wrapped))
+            self._held = new
+        return len(rewrapped)
 
     def keys(self, dataset: str, epoch: int, index: str) -> IndexKeys:
         """The keys of one index in one epoch.
@@ -57,9 +118,42 @@ class Keyring:
                 self._derived[name] = IndexKeys.derive(self._open(dataset, epoch), dataset, index)
             return self._derived[name]
 
+    def _add(self, dataset: str, epoch: int, held: _Held) -> bool:
+        """Adds a new data key unless there is one; False if the master key that wrapped it is no longer in force."""
+        wrapped = held.master.wrap(Key.generate(), _associated(dataset, epoch))
+        new = {"dataset": dataset, "epoch": epoch, "wrapped": wrapped, "made_at": int(time.time() * 1_000)}
+        with self._store.connect() as connection, connection.begin() as transaction:
+            connection.execute(insert(data_keys).values(new).on_conflict_do_nothing())
+            in_force = connection.scalar(select(master_keys.c.folder)) or ""
+            if in_force != held.folder:
+                transaction.rollback()
+            return in_force == held.folder
+
+    def _rewrap(
+        self,
+        old: MasterKey,
+        new: MasterKey,
+        rewrapped: dict[tuple[str, int], bytes],
+        connection: Connection | None = None,
+    ) -> None:
+        """Wraps anew what is stored and not in `rewrapped` yet, and drops from it what is stored no more."""
+        query = select(data_keys.c.dataset, data_keys.c.epoch, data_keys.c.wrapped)
+        with nullcontext(connection) if connection else self._store.connect() as reading:
+            stored = {(row.dataset, row.epoch): bytes(row.wrapped) for row in reading.execute(query)}
+        for place, wrapped in stored.items():
+            if place not in rewrapped:
+                rewrapped[place] = new.wrap(old.unwrap(wrapped, _associated(*place)), _associated(*place))
+        for place in set(rewrapped) - set(stored):
+            del rewrapped[place]
+
+    def _in_force(self) -> _Held:
+        with self._lock:
+            return self._held
+
     def _open(self, dataset: str, epoch: int) -> Key:
+        """The lock is held: the row and the master key belong together."""
         if (dataset, epoch) not in self._opened:
-            self._opened[dataset, epoch] = self._master.unwrap(
+            self._opened[dataset, epoch] = self._held.master.unwrap(
                 self._wrapped(dataset, epoch), _associated(dataset, epoch)
             )
         return self._opened[dataset, epoch]
@@ -71,6 +165,11 @@ class Keyring:
         if wrapped is None:
             raise KeyUnavailableError(f"data set {dataset!r} has no key for epoch {epoch}")
         return bytes(wrapped)
+
+
+def _put_in_force(folder: str) -> Insert:
+    row = insert(master_keys).values(one=1, folder=folder)
+    return row.on_conflict_do_update(index_elements=[master_keys.c.one], set_={"folder": folder})
 
 
 def _associated(dataset: str, epoch: int) -> bytes:

@@ -7,7 +7,7 @@ layout by number. So neither is repeated in every cell, a data set may gain colu
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -98,13 +98,13 @@ class Layouts:
         for name, dataset in datasets.items():
             _check_shape(dataset, stored.get(name, dataset.shape))
             for index in dataset.indexes.values():
-                _check_types(dataset, index, self._known_layouts(name, index.name))
+                _check_types(dataset, index, self.known(name, index.name))
 
     def current(self, dataset: Dataset, index: Index) -> Layout:
         """The layout for new cells: that of the definition, made durable on first use."""
         with self._lock:
             known = self._load(dataset.name, index.name)
-            _check_types(dataset, index, known)
+            _check_types(dataset, index, known.values())
             return self._of(dataset.carried(index), dataset, index, known)
 
     def complete(self, dataset: Dataset, index: Index) -> Layout:
@@ -130,13 +130,14 @@ class Layouts:
             raise KeyUnavailableError(f"the trusted store lacks layout {number} of index {index!r} of {dataset!r}")
         return known[number]
 
+    def known(self, dataset: str, index: str) -> list[Layout]:
+        """Every layout of an index, ascending."""
+        with self._lock:
+            return [layout for _, layout in sorted(self._load(dataset, index).items())]
+
     def _of(self, schema: pa.Schema, dataset: Dataset, index: Index, known: dict[int, Layout]) -> Layout:
         match = next((layout for layout in known.values() if layout.schema == schema), None)
         return match or self._add(dataset.name, index.name, Layout.make(max(known, default=0) + 1, schema))
-
-    def _known_layouts(self, dataset: str, index: str) -> dict[int, Layout]:
-        with self._lock:
-            return self._load(dataset, index)
 
     def _load(self, dataset: str, index: str) -> dict[int, Layout]:
         query = select(layouts).where(layouts.c.dataset == dataset, layouts.c.index_name == index)
@@ -171,9 +172,9 @@ def _blank(kind: pa.DataType) -> pa.Array:
     return pa.array([""] if pa.types.is_string(kind) else [0]).cast(kind)
 
 
-def _check_types(dataset: Dataset, index: Index, known: dict[int, Layout]) -> None:
+def _check_types(dataset: Dataset, index: Index, known: Iterable[Layout]) -> None:
     schema = dataset.carried(index)
-    stored = {(field.name, field.type) for layout in known.values() for field in layout.schema}
+    stored = {(field.name, field.type) for layout in known for field in layout.schema}
     for name, kind in stored:
         if name in schema.names and schema.field(name).type != kind:
             raise ConfigurationError(

@@ -37,6 +37,7 @@ FOLDED_FROM_ENTRIES = 64
 
 # As many as a server replaces in one call by default.
 RETIRED_TOGETHER = 16_384
+TAGS_TOGETHER = 16_384
 
 _TAGS_PER_STATEMENT = 500
 _PARTS = [f"hash{part}" for part in range(sethash.WIDTH - 1)]
@@ -252,6 +253,15 @@ class Ledger:
         with self._store.begin() as connection:
             if journal.remove(connection, entry.number, State.RETIRED):
                 _drop_empty(connection, entry.cells[:, :BLOCK])
+
+    def tags(self, dataset: str, epoch: int) -> Iterator[list[bytes]]:
+        """Every tag of an epoch under which there may be a cell, some thousands at a time; some more than once."""
+        with reading(self._store) as cursor:
+            cursor.execute("SELECT tag FROM ledger WHERE dataset = ? AND epoch = ?", (dataset, epoch))
+            while rows := cursor.fetchmany(TAGS_TOGETHER):
+                yield [bytes(tag) for (tag,) in rows]
+            for entry in journal.of_epoch(cursor, dataset, epoch):
+                yield np.unique(_fixed(entry.cells[:, :BLOCK])).view(f"V{BLOCK}").tolist()
 
     def forget_tags(self, tags: Sequence[bytes]) -> None:
         """Removes all that the ledger knows of some tags, whose cells are no more."""

@@ -43,7 +43,7 @@ class Letters:
             dataset: The data set that they were meant for.
             epoch: The epoch of today.
         """
-        self._keyring.ensure(_owner(dataset), epoch)
+        self._keyring.ensure(letters_of(dataset), epoch)
         aead, associated = self._aead(dataset, epoch), _associated(dataset, epoch)
         head = VERSION + epoch.to_bytes(_EPOCH_BYTES, "big", signed=True)
         nonces = [secrets.token_bytes(NONCE_BYTES) for _ in payloads]
@@ -64,11 +64,11 @@ class Letters:
             return None
 
     def _aead(self, dataset: str, epoch: int) -> AESGCM:
-        return AESGCM(self._keyring.keys(_owner(dataset), epoch, _INDEX).cell.reveal())
+        return AESGCM(self._keyring.keys(letters_of(dataset), epoch, _INDEX).cell.reveal())
 
 
-def _owner(dataset: str) -> str:
-    """Letters have data keys of their own. No data set has such a name."""
+def letters_of(dataset: str) -> str:
+    """Whose the data keys of a data set's letters are. No data set has such a name."""
     return f"{dataset}/letters"
 
 

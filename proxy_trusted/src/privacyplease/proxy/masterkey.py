@@ -76,10 +76,8 @@ def create(path: Path, passphrase: str) -> LocalMasterKey:
     Raises:
         ConfigurationError: There is a file already; it is never overwritten.
     """
-    salt, key = secrets.token_bytes(SALT_BYTES), Key.generate()
-    wrapped = LocalMasterKey(_passphrase_key(passphrase, salt, ARGON2)).wrap(key, context(MASTER_LABEL))
-    fields = {"format": FORMAT, **ARGON2, "salt": b64encode(salt).decode(), "wrapped": b64encode(wrapped).decode()}
-    write_secret(path, json.dumps(fields, indent=2) + "\n")
+    key = Key.generate()
+    write_secret(path, sealed_by(passphrase, FORMAT, key.reveal(), context(MASTER_LABEL)).decode())
     return LocalMasterKey(key)
 
 
@@ -90,13 +88,29 @@ def load(path: Path, passphrase: str) -> LocalMasterKey:
         ConfigurationError: The file cannot be read or is not of this format.
         WrongPassphraseError: The passphrase does not open it.
     """
-    salt, wrapped, cost = _parse(path)
+    return LocalMasterKey(Key(opened_by(passphrase, FORMAT, path, context(MASTER_LABEL))))
+
+
+def sealed_by(passphrase: str, form: str, content: bytes, associated: bytes) -> bytes:
+    """The text of a file that a passphrase opens."""
+    salt = secrets.token_bytes(SALT_BYTES)
+    wrapped = LocalMasterKey(_passphrase_key(passphrase, salt, ARGON2)).wrap(Key(content), associated)
+    fields = {"format": form, **ARGON2, "salt": b64encode(salt).decode(), "wrapped": b64encode(wrapped).decode()}
+    return (json.dumps(fields, indent=2) + "\n").encode()
+
+
+def opened_by(passphrase: str, form: str, path: Path, associated: bytes) -> bytes:
+    """What `sealed_by` was given.
+
+    Raises:
+        ConfigurationError: The file cannot be read or is not of this format.
+        WrongPassphraseError: The passphrase does not open it.
+    """
+    salt, wrapped, cost = _parse(path, form)
     try:
-        return LocalMasterKey(
-            LocalMasterKey(_passphrase_key(passphrase, salt, cost)).unwrap(wrapped, context(MASTER_LABEL))
-        )
+        return LocalMasterKey(_passphrase_key(passphrase, salt, cost)).unwrap(wrapped, associated).reveal()
     except KeyUnavailableError as error:
-        raise WrongPassphraseError("the passphrase does not open the master key") from error
+        raise WrongPassphraseError(f"the passphrase does not open the file of format {form!r}") from error
 
 
 def write_secret(path: Path, text: str) -> None:
@@ -119,10 +133,10 @@ def write_secret(path: Path, text: str) -> None:
     os.close(folder)
 
 
-def _parse(path: Path) -> tuple[bytes, bytes, dict[str, int]]:
+def _parse(path: Path, form: str) -> tuple[bytes, bytes, dict[str, int]]:
     try:
         fields = json.loads(path.read_text())
-        if fields["format"] != FORMAT:
+        if fields["format"] != form:
             raise ValueError("format")
         cost = {name: int(fields[name]) for name in ARGON2}
         if not all(1 <= cost[name] <= most for name, most in ARGON2_MOST.items()):
@@ -132,7 +146,7 @@ def _parse(path: Path) -> tuple[bytes, bytes, dict[str, int]]:
             raise ValueError("salt or memory")
         return salt, b64decode(fields["wrapped"]), cost
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigurationError(f"{path}: expected a file of format {FORMAT!r}") from error
+        raise ConfigurationError(f"{path}: expected a file of format {form!r}") from error
 
 
 def _passphrase_key(passphrase: str, salt: bytes, cost: dict[str, int]) -> Key:

@@ -19,6 +19,7 @@ from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.predicate import MOST_TAGS, Predicate, predicate
 from privacyplease.proxy.records import having, overlapping
 from privacyplease.proxy.timeline import Interval
+from privacyplease.proxy.turnstile import Turnstile
 from privacyplease.proxy.verified import VerifiedStorage
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 
@@ -34,6 +35,7 @@ class Search:
         holdings: Holdings,
         most_tags: int = MOST_TAGS,
     ) -> None:
+        self.questions = Turnstile()  # whoever takes cells away waits here for the questions that asked for them
         self._storage = storage
         self._keyring = keyring
         self._layouts = layouts
@@ -60,13 +62,14 @@ class Search:
             StorageError: The server did not answer.
         """
         wanted = list(dict.fromkeys((*columns, dataset.start, dataset.duration, index.key)))
-        held = self._holdings.overlapping(dataset.name, index.name, dataset.timeline, interval)
-        asked = self._predicate(dataset, index, held, key)
         openers: dict[int, Opener] = {}
         try:
-            for page in self._storage.select(asked, dataset.name, index.name, held):
-                records = self._open(page, asked, openers, dataset, index).select(wanted)
-                yield having(overlapping(records, dataset, interval), index.key, key)
+            with self.questions.passing():
+                held = self._holdings.overlapping(dataset.name, index.name, dataset.timeline, interval)
+                asked = self._predicate(dataset, index, held, key)
+                for page in self._storage.select(asked, dataset.name, index.name, held):
+                    records = self._open(page, asked, openers, dataset, index).select(wanted)
+                    yield having(overlapping(records, dataset, interval), index.key, key)
         except UntrustedAnswerError as error:
             self._storage.answers.refuse(error)
             raise

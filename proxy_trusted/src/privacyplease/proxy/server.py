@@ -13,13 +13,16 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
-from privacyplease.proxy import dataset, trusted_store
+from privacyplease.proxy import counting_only, dataset, trusted_store
 from privacyplease.proxy.access.guard import Access, Guard
 from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.access.rates import Rates
 from privacyplease.proxy.compaction import Compaction
 from privacyplease.proxy.credentials import require_loopback, server_credentials
-from privacyplease.proxy.errors import KeyringError
+from privacyplease.proxy.erasing import Erasing, Retention
+from privacyplease.proxy.erasures import Erasures
+from privacyplease.proxy.errors import KeyringError, NotExportedError, ProxyError
+from privacyplease.proxy.exporting import Exporting
 from privacyplease.proxy.holdings import Holdings
 from privacyplease.proxy.home import Home
 from privacyplease.proxy.identity import Identified
@@ -28,6 +31,7 @@ from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.letters import Letters
 from privacyplease.proxy.predicate import MOST_TAGS
+from privacyplease.proxy.rotation import Rotation, described_by, folder_in_force
 from privacyplease.proxy.rpc import status
 from privacyplease.proxy.sealing import Sealing
 from privacyplease.proxy.search import Search
@@ -35,6 +39,7 @@ from privacyplease.proxy.services.access import AccessService
 from privacyplease.proxy.services.admin import AdminService
 from privacyplease.proxy.services.compaction import CompactionService
 from privacyplease.proxy.services.ingest import IngestService
+from privacyplease.proxy.services.keys import KeysService
 from privacyplease.proxy.services.letters import DeadLetterService
 from privacyplease.proxy.services.occupancy import OccupancyService
 from privacyplease.proxy.services.presence import PresenceService
@@ -53,6 +58,8 @@ from privacyplease.proxy.v1 import (
     dead_letter_service_pb2_grpc,
     ingest_service_pb2,
     ingest_service_pb2_grpc,
+    keys_service_pb2,
+    keys_service_pb2_grpc,
     occupancy_service_pb2,
     occupancy_service_pb2_grpc,
     presence_service_pb2,
@@ -73,6 +80,7 @@ CONTRACTS = (
     compaction_service_pb2.DESCRIPTOR,
     dead_letter_service_pb2.DESCRIPTOR,
     ingest_service_pb2.DESCRIPTOR,
+    keys_service_pb2.DESCRIPTOR,
     occupancy_service_pb2.DESCRIPTOR,
     presence_service_pb2.DESCRIPTOR,
     query_service_pb2.DESCRIPTOR,
@@ -80,6 +88,10 @@ CONTRACTS = (
     verification_service_pb2.DESCRIPTOR,
 )
 SERVICES = tuple(name for contract in CONTRACTS for name in (s.full_name for s in contract.services_by_name.values()))
+
+# What is left of them to a proxy on an exported keyring.
+COUNTING = frozenset(s.full_name for s in occupancy_service_pb2.DESCRIPTOR.services_by_name.values())
+COUNTS_ALONE = "this proxy runs on an exported keyring: it counts people and does nothing else"
 
 _OPTIONS = [
     ("grpc.max_receive_message_length", MOST_MESSAGE_BYTES),
@@ -103,6 +115,8 @@ class Settings:
         most_tags: Tags that one question may touch.
         certificates: Folder of its certificate for clients (`credentials.py`); None for plaintext, on loopback alone.
         storage_certificates: Folder of its certificate for the storage server; None likewise.
+        keyring: An exported keyring to count people with, and do nothing else; of the home the policy alone is used,
+            and the passphrase opens this file.
     """
 
     home: Home
@@ -112,6 +126,7 @@ class Settings:
     most_tags: int = MOST_TAGS
     certificates: Path | None = None
     storage_certificates: Path | None = None
+    keyring: Path | None = None
 
 
 class Proxy:
@@ -129,15 +144,24 @@ class Proxy:
         self._health = health.HealthServicer()
         self.locked: KeyringError | None = None
         self._certificates = settings.certificates
+        self._retention: Retention | None = None
         datasets = dataset.load(settings.home.datasets)
         policies = PolicyFile(settings.home.policy, datasets)
         access = Access(policies, datasets, Rates(), plaintext=self._certificates is None)
         try:
-            register = self._services(settings, datasets, policies, access)
+            if settings.keyring:
+                register = self._counting(settings, settings.keyring)
+            else:
+                register = self._services(settings, datasets, policies, access)
         except KeyringError as error:
             self.locked = error
         interceptors: list[grpc.ServerInterceptor[Any, Any]] = [Identified()] if self._certificates else []
-        interceptors.append(_Locked(self.locked) if self.locked else Guard(access))
+        if self.locked:
+            interceptors.append(_Locked(self.locked))
+        else:
+            if settings.keyring:
+                interceptors.append(_Locked(NotExportedError(COUNTS_ALONE), besides=COUNTING))
+            interceptors.append(Guard(access))
         self.grpc = grpc.server(ThreadPoolExecutor(settings.workers), interceptors=interceptors, options=_OPTIONS)
         if not self.locked:
             register(self.grpc)
@@ -164,25 +188,36 @@ class Proxy:
         state = health_pb2.HealthCheckResponse.NOT_SERVING if self.locked else health_pb2.HealthCheckResponse.SERVING
         for service in ("", *SERVICES):
             self._health.set(service, state)
+        if self._retention:
+            self._retention.start()
 
     def stop(self, grace: float) -> None:
         """Says NOT_SERVING, lets running calls finish for `grace` seconds, and ends."""
         self._health.enter_graceful_shutdown()
+        if self._retention:
+            self._retention.stop()
         self.grpc.stop(grace).wait()
 
     def _services(
         self, settings: Settings, datasets: dict[str, dataset.Dataset], policies: PolicyFile, access: Access
     ) -> Callable[[grpc.Server], None]:
-        master = settings.home.master_key(settings.passphrase)
-        store = trusted_store.open_store(settings.home.trusted_store)
-        keyring, layouts, holdings = Keyring(store, master), Layouts(store), Holdings(store)
+        home = settings.home
+        folder = _folder_in_force(home)
+        master = described_by(home, folder).master_key(settings.passphrase)
+        store = trusted_store.open_store(home.trusted_store)
+        keyring, layouts, holdings = Keyring(store, master, folder), Layouts(store), Holdings(store)
         layouts.check(datasets)
         storage = Storage.connect(settings.storage, settings.storage_certificates)
         ledger = Ledger(store, keyring)
         verified = VerifiedStorage(storage, ledger)
         search = Search(verified, keyring, layouts, holdings, settings.most_tags)
-        ingest = IngestService(datasets, Sealing(keyring, layouts), layouts, verified)
         compaction = Compaction(store, verified, ledger, keyring, layouts)
+        erasures = Erasures(store)
+        erasing = Erasing(datasets, keyring, storage, ledger, erasures, [search.questions, compaction.jobs])
+        self._retention = Retention(datasets, erasing)
+        ingest = IngestService(datasets, Sealing(keyring, layouts), layouts, verified, erasures)
+        exporting = Exporting(keyring, layouts, holdings, verified)
+        keys = KeysService(datasets, keyring, erasures, erasing, Rotation(home, store, keyring), exporting)
 
         def register(server: grpc.Server) -> None:
             access_service_pb2_grpc.add_AccessServiceServicer_to_server(AccessService(access), server)
@@ -192,6 +227,7 @@ class Proxy:
                 CompactionService(datasets, compaction), server
             )
             ingest_service_pb2_grpc.add_IngestServiceServicer_to_server(ingest, server)
+            keys_service_pb2_grpc.add_KeysServiceServicer_to_server(keys, server)
             occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(
                 OccupancyService(datasets, search), server
             )
@@ -205,15 +241,33 @@ class Proxy:
 
         return register
 
+    @staticmethod
+    def _counting(settings: Settings, keyring: Path) -> Callable[[grpc.Server], None]:
+        """The one service that an exported keyring is good for."""
+        storage = Storage.connect(settings.storage, settings.storage_certificates)
+        search = counting_only.over(keyring, settings.passphrase, storage, settings.most_tags)
+        occupancy = OccupancyService({search.dataset.name: search.dataset}, search)
+
+        def register(server: grpc.Server) -> None:
+            occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(occupancy, server)
+
+        return register
+
+
+def _folder_in_force(home: Home) -> str:
+    """Makes no store: by an old one without a master key a home is known that has lost it."""
+    return folder_in_force(trusted_store.open_store(home.trusted_store)) if home.trusted_store.exists() else ""
+
 
 class _Locked(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
-    """Refuses every call of the proxy's own services; health and reflection answer."""
+    """Refuses calls of the proxy's own services, but of those named; health and reflection answer."""
 
-    def __init__(self, error: KeyringError) -> None:
+    def __init__(self, error: ProxyError, besides: frozenset[str] = frozenset()) -> None:
         def refuse(_requests: object, context: grpc.ServicerContext) -> Iterator[object]:
             context.abort_with_status(rpc_status.to_status(status(error)))
             raise AssertionError("abort_with_status returned")
 
+        self._refused = frozenset(SERVICES) - besides
         # Streams on both sides, whatever the call's own shape: it is refused before a message is read or sent.
         self._refusal = grpc.stream_stream_rpc_method_handler(refuse)
 
@@ -222,5 +276,5 @@ class _Locked(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in t
         continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None],
         details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        own = details.method.lstrip("/").split("/")[0] in SERVICES
-        return self._refusal if own else continuation(details)
+        refused = details.method.lstrip("/").split("/")[0] in self._refused
+        return self._refusal if refused else continuation(details)

@@ -6,8 +6,9 @@ The one place where the contract with the storage server is spoken and its error
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple, NoReturn, Protocol, TypeVar
@@ -100,6 +101,8 @@ class Storage:
         """Takes what gives the channel for the next call, which is another one once the certificates are renewed."""
         self._channel = channel
         self._limits: pb.Limits | None = None
+        self._begun: set[Future[None]] = set()
+        self._lock = threading.Lock()
         self._appends = ThreadPoolExecutor(max_workers=APPENDS_AT_ONCE, thread_name_prefix="append")
 
     @classmethod
@@ -140,7 +143,26 @@ class Storage:
         Returns:
             What to wait for. Until then the cells may be stored in part, and the journal says which may.
         """
-        return Append([self._appends.submit(self._append, chunk, journal) for chunk in self._chunks(cells)])
+        return Append([self._send(chunk, journal) for chunk in self._chunks(cells)])
+
+    def drain(self) -> None:
+        """Returns when every append that was begun before has ended, well or not."""
+        with self._lock:
+            begun = set(self._begun)
+        wait(begun)
+
+    def delete(self, tags: Iterable[bytes]) -> int:
+        """Deletes every cell under any of the tags.
+
+        Returns:
+            How many the server says it deleted.
+
+        Raises:
+            StorageError: It may have deleted some of them. To ask again is safe.
+        """
+        wanted = sorted(tags)
+        size = self.limits().max_tags_per_predicate
+        return sum(self._delete(wanted[begin : begin + size]) for begin in range(0, len(wanted), size))
 
     def select(self, tags: Iterable[bytes]) -> Iterator[Sequence[pb.Cell]]:
         """The cells under any of the tags, page by page.
@@ -195,19 +217,6 @@ class Storage:
             return False
         return True
 
-    def delete(self, tags: Iterable[bytes]) -> int:
-        """Deletes every cell under any of the tags.
-
-        Returns:
-            How many the server says it deleted.
-
-        Raises:
-            StorageError: It may have deleted some of them. To ask again is safe.
-        """
-        wanted = sorted(tags)
-        size = self.limits().max_tags_per_predicate
-        return sum(self._delete(wanted[begin : begin + size]) for begin in range(0, len(wanted), size))
-
     def describe(self) -> pb.DescribeResponse:
         """The server's own description of its store. Believed for display and limits alone."""
         return _call(lambda: self._stub.Describe(pb.DescribeRequest(), timeout=DEADLINE_SECONDS))
@@ -220,6 +229,12 @@ class Storage:
                 raise StorageRefusedError("the storage server names no limits")
             self._limits = limits
         return self._limits
+
+    def _send(self, chunk: list[Cell], journal: Journal) -> Future[None]:
+        call = self._appends.submit(self._append, chunk, journal)
+        with self._lock:
+            self._begun = {call, *(earlier for earlier in self._begun if not earlier.done())}
+        return call
 
     def _delete(self, tags: list[bytes]) -> int:
         request = pb.DeleteRequest(predicate=pb.Predicate(any_of_tags=pb.AnyOfTags(tags=tags)))

@@ -27,6 +27,8 @@ from sqlalchemy import (
     Table,
     create_engine,
     event,
+    inspect,
+    text,
 )
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import URL
@@ -41,6 +43,25 @@ data_keys = Table(
     Column("dataset", String(64), primary_key=True),
     Column("epoch", Integer, primary_key=True),
     Column("wrapped", LargeBinary, nullable=False),
+    # When it was made, in ms since 1970; null where a version of the proxy made it that did not note that.
+    Column("made_at", BigInteger),
+)
+
+# The folder of the home that describes the master key by which all data keys are wrapped; no row: the home itself.
+master_keys = Table(
+    "master_keys",
+    metadata,
+    Column("one", Integer, primary_key=True, autoincrement=False),
+    Column("folder", String(64), nullable=False),
+)
+
+# Epochs that are erased, with the time in ms since 1970, or about to be, without. Rows are never removed.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("dataset", String(64), primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("erased_at", BigInteger),
 )
 
 # The buckets under whose tags cells were appended that are in no run yet (`holdings.py`), with how many calls, cells
@@ -145,7 +166,15 @@ def open_store(path: Path) -> Engine:
     event.listen(engine, "connect", _make_durable)
     event.listen(engine, "begin", _begin)
     metadata.create_all(engine)
+    _bring_up_to_date(engine)
     return engine
+
+
+def _bring_up_to_date(engine: Engine) -> None:
+    """Adds what a store lacks that an earlier version made."""
+    if "made_at" not in {column["name"] for column in inspect(engine).get_columns("data_keys")}:
+        with engine.begin() as connection:
+            connection.execute(text("ALTER TABLE data_keys ADD COLUMN made_at BIGINT"))
 
 
 @contextmanager
@@ -170,6 +199,7 @@ def _make_durable(connection: DBAPIConnection, _record: object) -> None:
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA busy_timeout = 10000")
+    cursor.execute("PRAGMA secure_delete = ON")  # the bytes of a destroyed key are overwritten
     cursor.close()
 
 

@@ -11,10 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from sqlalchemy import Connection
 
+from privacyplease.proxy import sethash
 from privacyplease.proxy.errors import StorageUnavailableError, UntrustedAnswerError
 from privacyplease.proxy.holdings import Held
 from privacyplease.proxy.journal import LONGEST_QUESTION_SECONDS, Entry, names
-from privacyplease.proxy.ledger import Asked, Ledger, Look
+from privacyplease.proxy.ledger import Asked, Ledger, Look, Names
 from privacyplease.proxy.predicate import Predicate
 from privacyplease.proxy.prf import BLOCK, Bytes
 from privacyplease.proxy.sealing import Cell
@@ -170,6 +171,27 @@ class VerifiedStorage:
         self._ledger.forget_tags(tags)
         return deleted
 
+    def totals(self, asked: Predicate, dataset: str, index: str, held: Held) -> tuple[list[bytes], Numbers]:
+        """Tags, ascending, and int64[m, 5], count and set hash of what is stored under each, as of now.
+
+        Args:
+            asked: The tags.
+            dataset: The data set.
+            index: The index.
+            held: What the tags were worked out from.
+
+        Raises:
+            StorageUnavailableError: Cells under some of them are on their way.
+        """
+        if not asked:
+            return [], np.zeros((0, sethash.WIDTH), np.int64)
+        self._storage.drain()
+        tags, epochs = _in_order(asked)
+        look = self.look(Asked(dataset, index, tags, epochs), held.version)
+        if any(np.isin(cells_tags(entry), tags).any() for entry in look.sent):
+            raise StorageUnavailableError("records of this time are on their way to the storage server; ask again")
+        return tags.view(f"V{BLOCK}").tolist(), look.expected
+
     def compare(self, asked: Asked, look: Look, came: bytearray) -> Numbers:
         """How the names that came differ from what is known to be stored, as `Ledger.compare`."""
         return self._ledger.compare(asked, look, _names(came))
@@ -178,9 +200,7 @@ class VerifiedStorage:
         """The question in calls that the server takes."""
         if not asked:
             return
-        tags = np.frombuffer(b"".join(asked), f"S{BLOCK}")
-        order = np.argsort(tags)
-        tags, epochs = tags[order], np.fromiter(asked.values(), np.int64, len(asked))[order]
+        tags, epochs = _in_order(asked)
         size = self._storage.limits().max_tags_per_predicate
         for begin in range(0, len(tags), size):
             yield Asked(dataset, index, tags[begin : begin + size], epochs[begin : begin + size])
@@ -214,6 +234,11 @@ def _check_age(held: Held) -> None:
         raise StorageUnavailableError("the storage server took too long to answer")
 
 
+def cells_tags(entry: Entry) -> Names:
+    """The tag of each cell of an entry: S16[n]."""
+    return np.ascontiguousarray(entry.cells[:, :BLOCK]).view(f"S{BLOCK}").ravel()
+
+
 def asked_tags(asked: Asked) -> list[bytes]:
     """The tags as bytes, all of their length."""
     tags: list[bytes] = asked.tags.view(f"V{BLOCK}").tolist()
@@ -228,6 +253,13 @@ def names_of(page: Sequence[pb.Cell]) -> bytes:
 def _names(octets: bytes | bytearray) -> Bytes:
     """Tag and cell id of each cell: uint8[n, 32]."""
     return np.frombuffer(octets, np.uint8).reshape(-1, _NAME)
+
+
+def _in_order(asked: Predicate) -> tuple[Names, Numbers]:
+    """Tags, ascending, and their epochs."""
+    tags = np.frombuffer(b"".join(asked), f"S{BLOCK}")
+    order = np.argsort(tags)
+    return tags[order], np.fromiter(asked.values(), np.int64, len(asked))[order]
 
 
 def _rows(array: Bytes) -> list[bytes]:

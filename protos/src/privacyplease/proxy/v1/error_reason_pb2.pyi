@@ -154,6 +154,32 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Status: DATA_LOSS.
     """
+    ERROR_REASON_MASTER_KEY_UNAVAILABLE: _ErrorReason.ValueType  # 20
+    """Whoever holds the master key (an HSM, a vault, a KMS) cannot be reached, or is sealed. A proxy that met this when it
+    started answers nothing until it is started again; one that met it later needs only to be asked again.
+
+        { "reason": "ERROR_REASON_MASTER_KEY_UNAVAILABLE", "domain": "proxy.privacyplease",
+          "metadata": { "provider": "vault" } }
+
+    Status: UNAVAILABLE.
+    """
+    ERROR_REASON_MASTER_KEY_REFUSED: _ErrorReason.ValueType  # 21
+    """Whoever holds the master key refuses to use it: it was disabled or deleted, or the proxy's permission was revoked. The
+    message says which.
+
+        { "reason": "ERROR_REASON_MASTER_KEY_REFUSED", "domain": "proxy.privacyplease",
+          "metadata": { "provider": "aws-kms", "code": "DisabledException" } }
+
+    Status: FAILED_PRECONDITION.
+    """
+    ERROR_REASON_NOT_EXPORTED: _ErrorReason.ValueType  # 22
+    """The proxy runs on an exported keyring, which was not made for this: it counts people in the interval that was
+    exported, and does nothing else. The message says what may be asked.
+
+        { "reason": "ERROR_REASON_NOT_EXPORTED", "domain": "proxy.privacyplease" }
+
+    Status: PERMISSION_DENIED.
+    """
     ERROR_REASON_PERMISSION_DENIED: _ErrorReason.ValueType  # 40
     """The policy does not allow the caller this call. `role` names what they would need; where they have it, `field` names
     what it does not extend to.
@@ -324,6 +350,32 @@ others were withheld for them. No part of the answer is given.
     { "reason": "ERROR_REASON_CELLS_UNEXPECTED", "domain": "proxy.privacyplease", "metadata": { "tags": "1" } }
 
 Status: DATA_LOSS.
+"""
+ERROR_REASON_MASTER_KEY_UNAVAILABLE: ErrorReason.ValueType  # 20
+"""Whoever holds the master key (an HSM, a vault, a KMS) cannot be reached, or is sealed. A proxy that met this when it
+started answers nothing until it is started again; one that met it later needs only to be asked again.
+
+    { "reason": "ERROR_REASON_MASTER_KEY_UNAVAILABLE", "domain": "proxy.privacyplease",
+      "metadata": { "provider": "vault" } }
+
+Status: UNAVAILABLE.
+"""
+ERROR_REASON_MASTER_KEY_REFUSED: ErrorReason.ValueType  # 21
+"""Whoever holds the master key refuses to use it: it was disabled or deleted, or the proxy's permission was revoked. The
+message says which.
+
+    { "reason": "ERROR_REASON_MASTER_KEY_REFUSED", "domain": "proxy.privacyplease",
+      "metadata": { "provider": "aws-kms", "code": "DisabledException" } }
+
+Status: FAILED_PRECONDITION.
+"""
+ERROR_REASON_NOT_EXPORTED: ErrorReason.ValueType  # 22
+"""The proxy runs on an exported keyring, which was not made for this: it counts people in the interval that was
+exported, and does nothing else. The message says what may be asked.
+
+    { "reason": "ERROR_REASON_NOT_EXPORTED", "domain": "proxy.privacyplease" }
+
+Status: PERMISSION_DENIED.
 """
 ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 40
 """The policy does not allow the caller this call. `role` names what they would need; where they have it, `field` names

@@ -67,6 +67,11 @@ def _count(request: Any, _datasets: Datasets) -> Asked:  # noqa: ANN401  # one o
     return Asked(frozenset({Role.COUNT}), dataset, interval=request.interval)
 
 
+def _export(request: Any, _datasets: Datasets) -> Asked:  # noqa: ANN401
+    dataset = request.dataset or requests.DEFAULT_DATASET
+    return Asked(frozenset({Role.ADMIN}), dataset, interval=request.interval)
+
+
 def _station(request: Any, _datasets: Datasets) -> Asked:  # noqa: ANN401  # one of two messages
     dataset = request.dataset or requests.DEFAULT_STATIONS
     return Asked(frozenset({Role.STATIONS}), dataset, interval=request.interval)
@@ -100,6 +105,10 @@ RULES: Mapping[str, Rule] = {
     f"{_V1}.DeadLetterService/Open": _names_dataset(Role.ADMIN),
     f"{_V1}.DeadLetterService/Seal": _names_dataset(Role.INGEST),
     f"{_V1}.IngestService/Ingest": _names_dataset(Role.INGEST),
+    f"{_V1}.KeysService/DestroyEpochs": _names_dataset(Role.ADMIN),
+    f"{_V1}.KeysService/ExportKeyring": Rule(frozenset({Role.ADMIN}), _export),
+    f"{_V1}.KeysService/ListKeys": _names_dataset(Role.ADMIN),
+    f"{_V1}.KeysService/RotateMaster": _asks_nothing(Role.ADMIN),
     f"{_V1}.OccupancyService/Count": _COUNT,
     f"{_V1}.OccupancyService/CountByPlace": _COUNT,
     f"{_V1}.OccupancyService/Peak": _COUNT,

@@ -14,6 +14,7 @@ from privacyplease.proxy import requests
 from privacyplease.proxy.ahead import ahead
 from privacyplease.proxy.columns import ColumnType
 from privacyplease.proxy.dataset import Dataset
+from privacyplease.proxy.erasures import Erasures
 from privacyplease.proxy.errors import MalformedBatchError
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.records import check
@@ -36,12 +37,18 @@ class IngestService(pb_grpc.IngestServiceServicer):
     """Checks, seals and stores batches. While one is being stored the next is sealed."""
 
     def __init__(
-        self, datasets: dict[str, Dataset], sealing: Sealing, layouts: Layouts, storage: VerifiedStorage
+        self,
+        datasets: dict[str, Dataset],
+        sealing: Sealing,
+        layouts: Layouts,
+        storage: VerifiedStorage,
+        erasures: Erasures,
     ) -> None:
         self._datasets = datasets
         self._sealing = sealing
         self._layouts = layouts
         self._storage = storage
+        self._erasures = erasures
 
     @streaming
     def Ingest(  # noqa: N802
@@ -61,14 +68,16 @@ class IngestService(pb_grpc.IngestServiceServicer):
             yield self._take(request, dataset)
 
     def _take(self, request: pb.IngestRequest, dataset: Dataset) -> _Taken:
-        records, rejections = check(_read(request, dataset), dataset)
-        cells = self._sealing.seal(records, dataset) if len(records) else ()
+        checked = check(_read(request, dataset), dataset)
+        with self._erasures.writing():
+            records, rejections = self._erasures.turn_away(checked, dataset)
+            append = self._storage.append(self._sealing.seal(records, dataset) if len(records) else ())
         acknowledgement = pb.IngestResponse(
             sequence=request.sequence,
             accepted=len(records),
             rejections=[pb.Rejection(row=row, field=field, reason=reason) for row, field, reason in rejections],
         )
-        return _Taken(acknowledgement, self._storage.append(cells))
+        return _Taken(acknowledgement, append)
 
 
 class _Taken(NamedTuple):

@@ -1,0 +1,70 @@
+"""The life of keys between the contract and the SDK: pure functions, shared by the blocking and the async client."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from privacyplease.client._internal.requests import interval
+from privacyplease.client._internal.times import instant, timestamp
+from privacyplease.client.keys import DatasetKeys, Destroyed, Epoch, EpochState, ExportedKeyring, Keys
+from privacyplease.proxy.v1 import keys_service_pb2 as pb
+
+_STATES = {
+    pb.EPOCH_STATE_IN_USE: EpochState.IN_USE,
+    pb.EPOCH_STATE_BEING_DESTROYED: EpochState.BEING_DESTROYED,
+    pb.EPOCH_STATE_DESTROYED: EpochState.DESTROYED,
+}
+
+
+def destroy(
+    dataset: str, before: datetime | None, containing: datetime | None, dry_run: bool
+) -> pb.DestroyEpochsRequest:
+    """What to destroy.
+
+    Raises:
+        ValueError: Not exactly one of `before` and `containing` is given.
+    """
+    if (before is None) == (containing is None):
+        raise ValueError("expected either before or containing")
+    return pb.DestroyEpochsRequest(
+        dataset=dataset,
+        before=None if before is None else timestamp(before),
+        containing=None if containing is None else timestamp(containing),
+        dry_run=dry_run,
+    )
+
+
+def keys(response: pb.ListKeysResponse) -> Keys:
+    """All keys."""
+    return Keys(response.master_key, tuple(_dataset(message) for message in response.datasets))
+
+
+def export(dataset: str, start: datetime, end: datetime, index: str, passphrase: str) -> pb.ExportKeyringRequest:
+    """What to export."""
+    return pb.ExportKeyringRequest(dataset=dataset, interval=interval(start, end), index=index, passphrase=passphrase)
+
+
+def exported(parts: Iterable[pb.ExportKeyringResponse]) -> ExportedKeyring:
+    """The file, put together."""
+    messages = list(parts)
+    epochs = tuple(_epoch(epoch) for message in messages for epoch in message.epochs)
+    return ExportedKeyring(b"".join(message.keyring for message in messages), epochs)
+
+
+def destroyed(response: pb.DestroyEpochsResponse) -> Destroyed:
+    """What was destroyed."""
+    return Destroyed(tuple(_epoch(message) for message in response.epochs), response.cells)
+
+
+def _dataset(message: pb.DatasetKeys) -> DatasetKeys:
+    retain = message.retain.ToTimedelta() if message.HasField("retain") else None
+    return DatasetKeys(message.dataset, retain, tuple(_epoch(epoch) for epoch in message.epochs))
+
+
+def _epoch(message: pb.Epoch) -> Epoch:
+    return Epoch(
+        start=instant(message.start),
+        end=instant(message.end),
+        state=_STATES[message.state],
+        made_at=instant(message.made_at) if message.HasField("made_at") else None,
+        destroyed_at=instant(message.destroyed_at) if message.HasField("destroyed_at") else None,
+    )

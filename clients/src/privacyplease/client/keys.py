@@ -1,0 +1,92 @@
+"""The life of keys: which periods of each data set have a key, and which were destroyed."""
+
+import os
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from pathlib import Path
+
+
+class EpochState(Enum):
+    """What became of a period's key."""
+
+    IN_USE = "in use"
+    BEING_DESTROYED = "being destroyed"
+    DESTROYED = "destroyed"
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """A period of event time that has, or had, a key of its own.
+
+    Attributes:
+        start: Its first instant.
+        end: The first instant after it.
+        state: What became of its key.
+        made_at: When its key was made, if that was noted.
+        destroyed_at: When its key was destroyed, if it was.
+    """
+
+    start: datetime
+    end: datetime
+    state: EpochState
+    made_at: datetime | None
+    destroyed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetKeys:
+    """The keys of one data set.
+
+    Attributes:
+        dataset: Its name.
+        retain: For how long its records are kept by policy; None until somebody destroys them.
+        epochs: Its periods, ascending.
+    """
+
+    dataset: str
+    retain: timedelta | None
+    epochs: tuple[Epoch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """All keys.
+
+    Attributes:
+        master_key: Who holds the master key, as "passphrase" or "vault:https://host:8200/transit/keys/NAME".
+        datasets: The data sets, ascending by name.
+    """
+
+    master_key: str
+    datasets: tuple[DatasetKeys, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Destroyed:
+    """What was destroyed: the periods, ascending, and how many cells the storage server says it deleted."""
+
+    epochs: tuple[Epoch, ...]
+    cells: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedKeyring:
+    """A keyring that counts people in an interval and does no more. Its passphrase opens it.
+
+    Attributes:
+        content: The file's bytes.
+        epochs: The periods whose cells of the index it opens, ascending.
+    """
+
+    content: bytes = field(repr=False)
+    epochs: tuple[Epoch, ...]
+
+    def save(self, path: Path | str) -> None:
+        """Writes a new file that its owner alone may read.
+
+        Raises:
+            FileExistsError: There is a file already; it is never overwritten.
+        """
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(self.content)

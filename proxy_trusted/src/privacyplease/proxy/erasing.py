@@ -1,0 +1,144 @@
+"""Erasing: an epoch's cells go from the server, then its keys from the keyring.
+
+In this order, each step durable before the next, so that whatever is cut short is finished by doing it again:
+
+1. the erasure is resolved: nothing finds the epoch any more, nothing is added to it;
+2. what was on its way to the server has arrived; questions that asked for it, and compaction, are done with it;
+3. the epoch's cells are deleted from the server, by their tags, which the ledger knows;
+4. the ledger forgets the cells;
+5. the keys are destroyed.
+
+What makes it an erasure is step 5. The server may keep what it was told to delete, and every backup of it does; without
+the keys none of that can be opened, by anybody.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Mapping
+
+from privacyplease.proxy.dataset import Dataset
+from privacyplease.proxy.erasures import Erasures
+from privacyplease.proxy.errors import ProxyError
+from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.ledger import Ledger
+from privacyplease.proxy.letters import letters_of
+from privacyplease.proxy.storage import Storage
+from privacyplease.proxy.turnstile import Turnstile
+
+_log = logging.getLogger(__name__)
+
+
+class Erasing:
+    """Carries erasures out, one at a time."""
+
+    def __init__(
+        self,
+        datasets: Mapping[str, Dataset],
+        keyring: Keyring,
+        storage: Storage,
+        ledger: Ledger,
+        erasures: Erasures,
+        readers: Iterable[Turnstile],
+    ) -> None:
+        self._datasets = datasets
+        self._keyring = keyring
+        self._storage = storage
+        self._ledger = ledger
+        self._erasures = erasures
+        self._readers = list(readers)
+        self._lock = threading.Lock()
+
+    def ended(self, dataset: Dataset, before: int) -> list[int]:
+        """The epochs of a data set that have keys and ended by an instant, in ms, ascending."""
+        owners = (dataset.name, letters_of(dataset.name))
+        epochs = {epoch for owner in owners for epoch in self._keyring.epochs(owner)}
+        return sorted(epoch for epoch in epochs if (epoch + 1) * dataset.timeline.epoch <= before)
+
+    def erase(self, dataset: Dataset, epochs: Iterable[int]) -> int:
+        """Erases epochs. They are all out of reach before the first is carried out.
+
+        Returns:
+            How many cells the server says it deleted.
+
+        Raises:
+            StorageError: The server is away. The epochs are out of reach; `finish` does the rest.
+        """
+        wanted = list(epochs)
+        for epoch in wanted:
+            self._erasures.resolve(dataset.name, epoch)
+        return sum(self._carry_out(dataset, epoch) for epoch in wanted)
+
+    def finish(self) -> None:
+        """Carries out what was resolved and cut short.
+
+        Raises:
+            StorageError: The server is away.
+        """
+        for dataset, epoch, _ in self._erasures.unfinished():
+            if dataset in self._datasets:
+                self._carry_out(self._datasets[dataset], epoch)
+            else:
+                _log.warning("an erasure waits for the definition of its data set to come back")
+
+    def _carry_out(self, dataset: Dataset, epoch: int) -> int:
+        with self._lock:
+            self._storage.drain()
+            for reader in self._readers:
+                reader.clear()
+            cells = self._delete_cells(dataset, epoch)
+            self._ledger.forget(dataset.name, epoch)
+            self._erasures.shred(dataset.name, epoch, int(time.time() * 1_000))
+            for owner in (dataset.name, letters_of(dataset.name)):
+                self._keyring.forget(owner, epoch)
+        return cells
+
+    def _delete_cells(self, dataset: Dataset, epoch: int) -> int:
+        return sum(self._storage.delete(tags) for tags in self._ledger.tags(dataset.name, epoch))
+
+
+class Retention:
+    """Erases what data sets' definitions say is not to be kept, once an hour, in a thread of its own."""
+
+    PERIOD_SECONDS = 3_600.0
+
+    def __init__(self, datasets: Mapping[str, Dataset], erasing: Erasing) -> None:
+        self._datasets = datasets
+        self._erasing = erasing
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
+
+    def start(self) -> None:
+        """Starts: the first round is now."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Starts no further round. One that runs may be cut short, as by a crash."""
+        self._stopped.set()
+
+    def round(self, now: int) -> None:
+        """Finishes what was cut short, and erases every epoch that ended longer ago than its data set retains.
+
+        Args:
+            now: In ms since 1970.
+
+        Raises:
+            ProxyError: Some of it must wait.
+        """
+        self._erasing.finish()
+        for dataset in self._datasets.values():
+            if dataset.retain is not None and (epochs := self._erasing.ended(dataset, now - dataset.retain)):
+                _log.info("retention: erasing %d epochs of data set %s", len(epochs), dataset.name)
+                self._erasing.erase(dataset, epochs)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                self.round(int(time.time() * 1_000))
+            except ProxyError as error:
+                _log.warning("retention waits: %s", error)
+            except Exception as error:  # a round that fails must not be the last one; the message may quote anything
+                _log.error("retention failed: %s", type(error).__name__)
+            self._stopped.wait(self.PERIOD_SECONDS)

@@ -1,0 +1,106 @@
+"""Which epochs are erased, or about to be: what must never be asked for, stored or given a key again.
+
+An erasure is resolved first, durably, and carried out then (`erasing.py`); from the resolution on the epoch is out of
+reach. Nothing here can be taken back.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import AbstractContextManager
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from sqlalchemy import Engine, delete, select, text, update
+from sqlalchemy.dialects.sqlite import insert
+
+from privacyplease.proxy import holdings, trusted_store
+from privacyplease.proxy.dataset import Dataset
+from privacyplease.proxy.letters import letters_of
+from privacyplease.proxy.records import Checked, Rejection, spans
+from privacyplease.proxy.turnstile import Turnstile
+
+ERASED = "expected a time in a period that was not erased"
+
+
+class Erasure(NamedTuple):
+    """An epoch that is erased, or about to be.
+
+    Attributes:
+        dataset: The data set.
+        epoch: The epoch.
+        erased_at: When its key was destroyed, in ms since 1970; None while it is about to be.
+    """
+
+    dataset: str
+    epoch: int
+    erased_at: int | None
+
+
+class Erasures:
+    """Remembers erasures. Safe to use from many threads."""
+
+    def __init__(self, store: Engine) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._batches = Turnstile()
+        self._known = {(erasure.dataset, erasure.epoch): erasure for erasure in self._load()}
+
+    def of(self, dataset: str) -> list[Erasure]:
+        """Those of a data set, ascending by epoch."""
+        with self._lock:
+            return sorted(erasure for erasure in self._known.values() if erasure.dataset == dataset)
+
+    def unfinished(self) -> list[Erasure]:
+        """Those that were resolved and not carried out."""
+        with self._lock:
+            return [erasure for erasure in self._known.values() if erasure.erased_at is None]
+
+    def resolve(self, dataset: str, epoch: int) -> None:
+        """Puts an epoch out of reach, durably. Returns when no batch is being written that was let in before."""
+        row = insert(trusted_store.erasures).values(dataset=dataset, epoch=epoch).on_conflict_do_nothing()
+        with self._store.begin() as connection:
+            connection.execute(row)
+        with self._lock:
+            self._known.setdefault((dataset, epoch), Erasure(dataset, epoch, None))
+        self._batches.clear()
+
+    def shred(self, dataset: str, epoch: int, now: int) -> None:
+        """Destroys the keys of a resolved epoch, those of its dead letters among them, so that nothing of them is left.
+
+        The store overwrites what it deletes (SQLite's `secure_delete`), and its write-ahead log, where the rows may
+        stand as well, is emptied.
+        """
+        keys, erasures = trusted_store.data_keys.c, trusted_store.erasures.c
+        owners = (dataset, letters_of(dataset))
+        with self._store.begin() as connection:
+            connection.execute(delete(trusted_store.data_keys).where(keys.dataset.in_(owners), keys.epoch == epoch))
+            holdings.forget(connection, dataset, epoch)
+            done = update(trusted_store.erasures).where(erasures.dataset == dataset, erasures.epoch == epoch)
+            connection.execute(done.values(erased_at=now))
+        with self._store.connect() as connection:
+            connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+        with self._lock:
+            self._known[dataset, epoch] = Erasure(dataset, epoch, now)
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Stands around letting a batch in and sending it off: an erasure begins before that, or after."""
+        return self._batches.passing()
+
+    def turn_away(self, checked: Checked, dataset: Dataset) -> Checked:
+        """Rejects the records of erased epochs."""
+        erased = [erasure.epoch for erasure in self.of(dataset.name)]
+        starts, _ = spans(checked.records, dataset)
+        late = np.isin(dataset.timeline.epochs(starts), erased)
+        if not late.any():
+            return checked
+        rejected = {rejection.row for rejection in checked.rejections}
+        total = len(checked.records) + len(rejected)
+        rows = np.setdiff1d(np.arange(total), np.array(sorted(rejected), np.int64))[late]
+        away = [Rejection(row, dataset.start, ERASED) for row in rows.tolist()]
+        return Checked(checked.records.filter(pa.array(~late)), sorted([*checked.rejections, *away]))
+
+    def _load(self) -> list[Erasure]:
+        with self._store.connect() as connection:
+            return [Erasure(*row) for row in connection.execute(select(trusted_store.erasures))]

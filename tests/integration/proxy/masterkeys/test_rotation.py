@@ -1,0 +1,207 @@
+"""A new master key opens everything, the old one nothing, whatever happens in between."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from pathlib import Path
+
+import grpc
+import pytest
+from sqlalchemy import Engine
+
+from privacyplease.proxy import trusted_store
+from privacyplease.proxy.errors import KeyUnavailableError
+from privacyplease.proxy.home import Home
+from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.keys import Key
+from privacyplease.proxy.masterkey import LocalMasterKey
+from privacyplease.proxy.rotation import Rotation, described_by, folder_in_force
+from privacyplease.proxy.v1 import keys_service_pb2 as pb
+from privacyplease.proxy.v1 import presence_service_pb2
+from tests.services.cells import refusal
+from tests.services.openbao import OpenBao
+from tests.services.proxy import PASSPHRASE, Proxied, interval, proxying
+from tests.services.storage import Served
+
+NEW = "a quite new passphrase"
+SESSION = {
+    "client_mac": "02:00:00:00:00:01",
+    "ap_name": "ap-1",
+    "association_time": "2024-10-01T08:00:00Z",
+    "session_duration": 60.0,
+}
+
+
+def seen(proxy: Proxied) -> bool:
+    request = presence_service_pb2.FindSessionsRequest(
+        device="020000000001", interval=interval(0, 2_000_000_000_000), purpose="test"
+    )
+    return any(page.present for page in proxy.presence.FindSessions(request))
+
+
+def rotate(proxy: Proxied, choice: str = "", passphrase: str = "") -> pb.RotateMasterResponse:
+    return proxy.keys.RotateMaster(pb.RotateMasterRequest(master_key=choice, passphrase=passphrase))
+
+
+def cells(storage: Served) -> list[tuple[bytes, bytes]]:
+    from sqlalchemy import text
+
+    with storage.store._engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(text("SELECT tag, sealed FROM cells ORDER BY tag"))]
+
+
+def test_a_new_passphrase_opens_everything_and_the_old_one_nothing(tmp_path: Path, storage: Served) -> None:
+    home = tmp_path / "home"
+    with proxying(home, storage.address) as proxy:
+        proxy.ingest("wifi", [SESSION])
+        before = cells(storage)
+        assert rotate(proxy, passphrase=NEW).keys == 1
+        assert seen(proxy)
+        proxy.ingest("wifi", [SESSION | {"association_time": "2025-10-01T08:00:00Z"}])
+        assert set(before) < set(cells(storage))
+    with proxying(home, storage.address, passphrase=NEW) as proxy:
+        assert seen(proxy)
+        assert rotate(proxy, passphrase=NEW + "er").keys == 2
+    with proxying(home, storage.address, passphrase=PASSPHRASE) as proxy, pytest.raises(grpc.RpcError) as refused:
+        seen(proxy)
+    assert refusal(refused.value)[1].reason == "ERROR_REASON_WRONG_PASSPHRASE"
+    assert not (home / "master.key").exists()
+    assert len(list(home.glob("master-*"))) == 1
+
+
+def test_it_moves_to_a_vault_and_back(
+    tmp_path: Path, storage: Served, bao: OpenBao, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAULT_TOKEN", bao.token)
+    home = tmp_path / "home"
+    with proxying(home, storage.address) as proxy:
+        proxy.ingest("wifi", [SESSION])
+        assert rotate(proxy, bao.choice("records")).master_key == bao.choice("records")
+    with proxying(home, storage.address) as proxy:
+        assert seen(proxy)
+        assert proxy.keys.ListKeys(pb.ListKeysRequest()).master_key == bao.choice("records")
+        rotate(proxy)
+    with proxying(home, storage.address, passphrase="") as proxy:  # one that was made up, in the home
+        assert seen(proxy)
+
+
+@pytest.mark.parametrize(
+    ("choice", "passphrase", "reason"),
+    [
+        ("nobody:x", "", "INVALID_REQUEST"),
+        ("vault:https://host/transit/keys/x", "pass", "INVALID_REQUEST"),
+        ("vault:http://127.0.0.1:9/transit/keys/x", "", "MASTER_KEY_UNAVAILABLE"),
+    ],
+)
+def test_a_master_key_that_cannot_be_used_leaves_the_old_one_in_force(
+    proxy: Proxied, monkeypatch: pytest.MonkeyPatch, choice: str, passphrase: str, reason: str
+) -> None:
+    monkeypatch.setenv("VAULT_TOKEN", "x")
+    proxy.ingest("wifi", [SESSION])
+    with pytest.raises(grpc.RpcError) as refused:
+        rotate(proxy, choice, passphrase)
+    assert refusal(refused.value)[1].reason == f"ERROR_REASON_{reason}"
+    assert sorted(file.name for file in proxy.home.path.glob("master*")) == ["master.key"]
+    assert seen(proxy)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A home with two data keys."""
+    home = Home(tmp_path / "home")
+    master = home.master_key(PASSPHRASE)
+    keyring = Keyring(trusted_store.open_store(home.trusted_store), master)
+    for epoch in (665, 666):
+        keyring.ensure("wifi", epoch)
+    return home
+
+
+def opened(home: Home, passphrase: str) -> tuple[Engine, Keyring]:
+    """The keyring as a proxy that starts opens it."""
+    store = trusted_store.open_store(home.trusted_store)
+    folder = folder_in_force(store)
+    return store, Keyring(store, described_by(home, folder).master_key(passphrase), folder)
+
+
+class Crash(BaseException):
+    """The end of the process."""
+
+
+@pytest.mark.parametrize("point", ["made", "wrapped", "in force"])
+def test_a_crash_at_any_point_leaves_one_master_key_that_opens_everything(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    store, keyring = opened(home, PASSPHRASE)
+    before = [keyring.keys("wifi", epoch, "place") for epoch in (665, 666)]
+    copy = Home(tmp_path / "as the crash left it")
+
+    def crash(*_: object) -> int:
+        with store.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        shutil.copytree(home.path, copy.path)
+        raise Crash
+
+    def crash_within(
+        _self: Keyring, _old: object, new: LocalMasterKey, rewrapped: dict, connection: object = None
+    ) -> None:
+        if connection is not None:
+            shutil.copytree(home.path, copy.path)
+            raise Crash
+
+    rotation = Rotation(home, store, keyring)
+    with monkeypatch.context() as then:
+        if point == "made":
+            then.setattr(Keyring, "rewrap", crash)
+        elif point == "wrapped":
+            then.setattr(Keyring, "_rewrap", crash_within)
+        else:
+            then.setattr(Rotation, "_clear_away", crash)
+        with pytest.raises(Crash):
+            rotation.rotate("passphrase", NEW)
+    store, keyring = opened(copy, NEW if point == "in force" else PASSPHRASE)
+    assert [keyring.keys("wifi", epoch, "place") for epoch in (665, 666)] == before
+    Rotation(copy, store, keyring)
+    assert (copy.path / "master.key").exists() == (point != "in force")
+
+
+def test_keys_made_while_it_rotates_are_wrapped_by_the_new_one(home: Home) -> None:
+    store, keyring = opened(home, PASSPHRASE)
+    rotation = Rotation(home, store, keyring)
+    stop = threading.Event()
+    made: list[int] = []
+
+    def make() -> None:
+        while not stop.is_set():
+            keyring.ensure("wifi", 1_000 + len(made))
+            made.append(1_000 + len(made))
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    for _ in range(3):
+        rotation.rotate("passphrase", NEW)
+    stop.set()
+    thread.join()
+    _, again = opened(home, NEW)
+    assert again.epochs("wifi") == [665, 666, *made]
+    assert all(again.keys("wifi", epoch, "place") == keyring.keys("wifi", epoch, "place") for epoch in made)
+
+
+def test_a_second_proxy_that_missed_the_rotation_makes_no_key_that_nobody_opens(home: Home) -> None:
+    store, keyring = opened(home, PASSPHRASE)
+    _, other = opened(home, PASSPHRASE)
+    Rotation(home, store, keyring).rotate("passphrase", NEW)
+    with pytest.raises(KeyUnavailableError, match="another proxy has rotated the master key"):
+        other.ensure("wifi", 700)
+    assert keyring.epochs("wifi") == [665, 666]
+
+
+def test_a_key_that_does_not_open_stops_it_before_anything_changes(home: Home) -> None:
+    store, _ = opened(home, PASSPHRASE)
+    stranger = Keyring(store, LocalMasterKey(Key.generate()))
+    stranger.ensure("wifi", 700)
+    store, keyring = opened(home, PASSPHRASE)
+    with pytest.raises(KeyUnavailableError):
+        Rotation(home, store, keyring).rotate("passphrase", NEW)
+    assert folder_in_force(store) == ""
+    assert opened(home, PASSPHRASE)[1].keys("wifi", 665, "place")

@@ -1,0 +1,237 @@
+"""A destroyed epoch: nothing finds it, nothing opens it, its cells are gone, and it stays destroyed."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from sqlalchemy import select, text
+
+from privacyplease.proxy import dataset, trusted_store
+from privacyplease.proxy.erasures import ERASED
+from privacyplease.proxy.storage import Storage
+from privacyplease.proxy.v1 import dead_letter_service_pb2 as letters_pb
+from privacyplease.proxy.v1 import ingest_service_pb2 as ingest_pb
+from privacyplease.proxy.v1 import keys_service_pb2 as pb
+from privacyplease.proxy.v1 import occupancy_service_pb2, presence_service_pb2
+from tests.services.cells import refusal
+from tests.services.proxy import Proxied, instant, interval, proxying
+from tests.services.storage import Served, serving
+
+DAY = 86_400_000
+WIDTH = 30 * DAY
+FIRST = 665 * WIDTH  # 2024-08-14
+SECOND = FIRST + WIDTH
+EVER = interval(0, FIRST + 100 * WIDTH)
+DEVICE = "02:00:00:00:00:01"
+
+
+def session(start: int, device: str = DEVICE) -> dict[str, Any]:
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(start // 1_000))
+    return {"client_mac": device, "ap_name": "ap-1", "association_time": at, "session_duration": 60.0}
+
+
+def ingest(proxy: Proxied, *starts: int) -> ingest_pb.IngestResponse:
+    (acknowledged,) = proxy.ingest("wifi", [session(start) for start in starts])
+    return acknowledged
+
+
+def seen(proxy: Proxied) -> list[int]:
+    request = presence_service_pb2.FindSessionsRequest(device=DEVICE, interval=EVER, purpose="test")
+    return [start for page in proxy.presence.FindSessions(request) for start in page.sessions.starts_unix_ms]
+
+
+def count(proxy: Proxied) -> int:
+    return int(proxy.occupancy.Count(occupancy_service_pb2.CountRequest(interval=EVER)).distinct_devices)
+
+
+def destroy(proxy: Proxied, before: int, **more: Any) -> pb.DestroyEpochsResponse:
+    return proxy.keys.DestroyEpochs(pb.DestroyEpochsRequest(dataset="wifi", before=instant(before), **more))
+
+
+def states(proxy: Proxied) -> list[int]:
+    listed = proxy.keys.ListKeys(pb.ListKeysRequest(dataset="wifi")).datasets[0]
+    return [epoch.state for epoch in listed.epochs]
+
+
+def cells(storage: Served) -> int:
+    """As the store counts them, not as the server describes itself."""
+    with storage.store._engine.connect() as connection:
+        return int(connection.scalar(text("SELECT COUNT(*) FROM cells")) or 0)
+
+
+def wrapped_keys(home: Path) -> list[bytes]:
+    with trusted_store.open_store(home / "trusted.db").connect() as connection:
+        return [bytes(wrapped) for wrapped in connection.scalars(select(trusted_store.data_keys.c.wrapped))]
+
+
+@pytest.fixture
+def filled(proxy: Proxied) -> Proxied:
+    """Two epochs with data, the first of them with a session that spans days and one that spans an hour."""
+    ingest(proxy, FIRST, FIRST + 20 * DAY, SECOND - 30_000, SECOND, SECOND + DAY)
+    return proxy
+
+
+def test_what_is_destroyed_is_found_no_more_and_the_rest_is(filled: Proxied, storage: Served) -> None:
+    before = cells(storage)
+    answer = destroy(filled, SECOND)
+    assert [(e.start.ToMilliseconds(), e.end.ToMilliseconds(), e.state) for e in answer.epochs] == [
+        (FIRST, SECOND, pb.EPOCH_STATE_DESTROYED)
+    ]
+    assert answer.cells == 6
+    assert cells(storage) == before - 6 == 4
+    assert seen(filled) == [SECOND, SECOND + DAY]
+    assert states(filled) == [pb.EPOCH_STATE_DESTROYED, pb.EPOCH_STATE_IN_USE]
+    assert destroy(filled, FIRST + 2 * WIDTH).cells == 4
+    assert (seen(filled), count(filled), cells(storage)) == ([], 0, 0)
+
+
+def test_no_byte_of_the_key_is_left_in_the_proxys_store(filled: Proxied) -> None:
+    home = filled.home.path
+    doomed, kept = wrapped_keys(home)
+
+    def bytes_of_the_store() -> bytes:
+        return b"".join(file.read_bytes() for file in sorted(home.glob("trusted.db*")))
+
+    assert doomed in bytes_of_the_store()
+    destroy(filled, SECOND)
+    left = bytes_of_the_store()
+    assert wrapped_keys(home) == [kept]
+    assert not any(doomed[at : at + 8] in left for at in range(len(doomed) - 8))
+    assert kept in left
+
+
+def test_records_that_come_late_are_rejected_with_a_reason_and_the_others_are_stored(filled: Proxied) -> None:
+    destroy(filled, SECOND)
+    records = [session(SECOND + 2 * DAY), session(FIRST + DAY), {"client_mac": "no"}, session(SECOND - 1_000)]
+    (acknowledged,) = filled.ingest("wifi", records)
+    assert acknowledged.accepted == 1
+    rejections = [(r.row, r.field, r.reason) for r in acknowledged.rejections if r.row != 2]
+    assert rejections == [(1, "association_time", ERASED), (3, "association_time", ERASED)]
+    assert seen(filled) == [SECOND, SECOND + DAY, SECOND + 2 * DAY]
+    assert len(wrapped_keys(filled.home.path)) == 1
+
+
+def test_it_stays_destroyed_after_a_restart(filled: Proxied, storage: Served) -> None:
+    destroy(filled, SECOND)
+    with proxying(filled.home.path, storage.address) as again:
+        assert seen(again) == [SECOND, SECOND + DAY]
+        assert ingest(again, FIRST).accepted == 0
+        assert states(again) == [pb.EPOCH_STATE_DESTROYED, pb.EPOCH_STATE_IN_USE]
+
+
+def test_a_dry_run_destroys_nothing(filled: Proxied, storage: Served) -> None:
+    before = cells(storage)
+    (epoch,) = destroy(filled, SECOND, dry_run=True).epochs
+    assert (epoch.start.ToMilliseconds(), epoch.state) == (FIRST, pb.EPOCH_STATE_IN_USE)
+    assert (cells(storage), len(seen(filled))) == (before, 5)
+
+
+def test_one_period_is_named_by_an_instant_in_it(filled: Proxied) -> None:
+    request = pb.DestroyEpochsRequest(dataset="wifi", containing=instant(SECOND + DAY))
+    (epoch,) = filled.keys.DestroyEpochs(request).epochs
+    assert epoch.start.ToMilliseconds() == SECOND
+    assert seen(filled) == [FIRST, FIRST + 20 * DAY, SECOND - 30_000]
+
+
+def test_the_letters_of_a_destroyed_period_open_no_more(
+    filled: Proxied, monkeypatch: pytest.MonkeyPatch, storage: Served
+) -> None:
+    with monkeypatch.context() as then:
+        then.setattr(time, "time", lambda: (FIRST + DAY) / 1_000)
+        (old,) = filled.letters.Seal(letters_pb.SealRequest(dataset="wifi", payloads=[b"old"])).letters
+    (new,) = filled.letters.Seal(letters_pb.SealRequest(dataset="wifi", payloads=[b"new"])).letters
+    destroy(filled, SECOND)
+    opened = filled.letters.Open(letters_pb.OpenRequest(dataset="wifi", letters=[old, new]))
+    assert (list(opened.payloads), list(opened.unopened)) == ([b"", b"new"], [0])
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason", "field"),
+    [
+        (pb.DestroyEpochsRequest(dataset="nope", before=instant(0)), "UNKNOWN_DATASET", "dataset"),
+        (pb.DestroyEpochsRequest(dataset="wifi"), "INVALID_REQUEST", "which"),
+        (pb.DestroyEpochsRequest(dataset="wifi", before=instant(-1)), "INVALID_INTERVAL", "before"),
+        (pb.DestroyEpochsRequest(dataset="wifi", containing=instant(100_000 * DAY)), "INVALID_REQUEST", "containing"),
+    ],
+    ids=["no such data set", "nothing named", "out of bounds", "not ended"],
+)
+def test_what_breaks_a_rule_is_refused(proxy: Proxied, request_: Any, reason: str, field: str) -> None:
+    with pytest.raises(grpc.RpcError) as refused:
+        proxy.keys.DestroyEpochs(request_)
+    _, info, violations = refusal(refused.value)
+    assert info.reason == f"ERROR_REASON_{reason}"
+    assert list(violations) == [field]
+
+
+def test_what_a_missing_server_cut_short_is_out_of_reach_and_finished_at_the_next_start(
+    tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    with serving(sqlite_url) as storage, proxying(home, storage.address) as proxy:
+        ingest(proxy, FIRST, SECOND)
+        with monkeypatch.context() as away:
+            away.setattr(Storage, "delete", _fail)
+            with pytest.raises(grpc.RpcError):
+                destroy(proxy, SECOND)
+        assert states(proxy) == [pb.EPOCH_STATE_BEING_DESTROYED, pb.EPOCH_STATE_IN_USE]
+        assert seen(proxy) == [SECOND]
+        assert ingest(proxy, FIRST + DAY).accepted == 0
+    with serving(sqlite_url) as storage, proxying(home, storage.address) as proxy:
+        _await(lambda: states(proxy) == [pb.EPOCH_STATE_DESTROYED, pb.EPOCH_STATE_IN_USE])
+        assert cells(storage) == 2
+        assert len(wrapped_keys(home)) == 1
+
+
+@pytest.mark.parametrize("step", ["drain", "delete", "shred"])
+def test_a_crash_at_any_step_is_made_good(
+    step: str, filled: Proxied, storage: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from privacyplease.proxy.erasures import Erasures
+
+    owner = Erasures if step == "shred" else Storage
+    with monkeypatch.context() as crash:
+        crash.setattr(owner, step, _fail)
+        with pytest.raises(grpc.RpcError):
+            destroy(filled, SECOND)
+    with proxying(filled.home.path, storage.address) as again:
+        _await(lambda: states(again) == [pb.EPOCH_STATE_DESTROYED, pb.EPOCH_STATE_IN_USE])
+        assert (cells(storage), seen(again)) == (4, [SECOND, SECOND + DAY])
+
+
+@pytest.fixture
+def retaining(tmp_path: Path) -> Path:
+    """A home whose WiFi records are kept for 60 days."""
+    shipped = (Path(dataset.__file__).parent / "datasets" / "wifi.toml").read_text()
+    folder = tmp_path / "retaining" / "datasets"
+    folder.mkdir(parents=True)
+    (folder / "wifi.toml").write_text('retain = "60d"\n' + shipped)
+    return folder.parent
+
+
+def test_retention_destroys_by_itself_what_ended_too_long_ago(retaining: Path, storage: Served) -> None:
+    recent = int(time.time()) // 3_600 * 3_600_000
+    with proxying(retaining, storage.address) as proxy:
+        time.sleep(0.5)  # the first round found nothing
+        ingest(proxy, FIRST, recent)
+        assert seen(proxy) == [FIRST, recent]
+    with proxying(retaining, storage.address) as proxy:
+        _await(lambda: states(proxy) == [pb.EPOCH_STATE_DESTROYED, pb.EPOCH_STATE_IN_USE])
+        assert seen(proxy) == [recent]
+        assert proxy.keys.ListKeys(pb.ListKeysRequest()).datasets[-1].retain.seconds == 60 * 86_400
+
+
+def _fail(*_: object) -> int:
+    from privacyplease.proxy.errors import StorageUnavailableError
+
+    raise StorageUnavailableError("away")
+
+
+def _await(condition: Any) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
