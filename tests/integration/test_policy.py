@@ -51,6 +51,8 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "KeysService/RotateMaster": {"passphrase": "another"},
     "OccupancyService/Count": WHEN,
     "OccupancyService/CountByPlace": WHEN,
+    "OccupancyService/Dwell": WHEN,
+    "OccupancyService/ListPlaces": WHEN,
     "OccupancyService/Peak": WHEN | STEP,
     "OccupancyService/Series": WHEN | STEP,
     "PresenceService/FindSessions of another": {"device": OTHER, **SESSIONS},

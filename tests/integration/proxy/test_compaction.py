@@ -5,18 +5,23 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
-from privacyplease.proxy import compaction, journal, runs, tiers
+from privacyplease.proxy import compaction, dataset, journal, runs, tiers, trusted_store
 from privacyplease.proxy.cells import LEAST_PAGE_BYTES, OVERHEAD_BYTES, coarse
-from tests.services.proxy import Proxied, proxying
+from privacyplease.proxy.holdings import Holdings
+from privacyplease.proxy.home import Home
+from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.tags import RUN_LEVEL, tags
+from tests.services.proxy import PASSPHRASE, Proxied, proxying
 from tests.services.storage import Served, serving
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -122,30 +127,36 @@ def test_buckets_that_have_not_closed_are_left_alone(proxy: Proxied) -> None:
 def test_every_bin_of_a_run_has_as_many_cells_of_the_same_size(
     proxy: Proxied, sqlite_url: str, at_once: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As the server sees it: what arrives together is one run. One place has nearly all sessions, some bins none."""
+    """One place has nearly all sessions, and some bins have none."""
     for module in (tiers, runs):
         monkeypatch.setattr(module, "TARGET_BYTES", 2_048)
     crowded = sessions(3_000, devices=3, places=1)
     proxy.ingest("wifi", crowded, sessions(30, seed=2), sessions(1, seed=3, start=START + 90 * DAY))
     settled(proxy)
-    cells = stored(sqlite_url)
-    grids = [list(sizes) for sizes in runs_of(cells)]
-    assert sum(map(len, grids)) == len(cells)
-    assert {len(grid) for grid in grids} == set(BINS.values())
-    for grid in grids:
-        assert len(set(grid)) == 1
-        page = grid[0] - OVERHEAD_BYTES
+    sizes = defaultdict[bytes, list[int]](list)
+    for tag, size in stored(sqlite_url):
+        sizes[tag].append(size)
+    grids = {run: [sizes.pop(tag) for tag in tags] for run, tags in tags_of_runs(proxy.home)}
+    assert sizes == {}, "expected no cell outside the runs"
+    assert {len(grid) for grid in grids.values()} == set(BINS.values())
+    for grid in grids.values():
+        assert len(set(map(tuple, grid))) == 1, "expected every bin to have as many cells of the same size"
+        page = grid[0][0] - OVERHEAD_BYTES
         assert page == coarse(page) >= LEAST_PAGE_BYTES
     assert len(grids) > 4
 
 
-def runs_of(cells: list[tuple[bytes, int]]) -> Iterator[list[int]]:
-    """The sizes of cells that have arrived together and are alike: eight, or four."""
-    sizes = [size for _, size in cells]
-    while sizes:
-        count = next((bins for bins in BINS.values() if len(set(sizes[:bins])) == 1 and len(sizes) >= bins), 1)
-        yield sizes[:count]
-        sizes = sizes[count:]
+def tags_of_runs(home: Home) -> Iterator[tuple[tuple[str, int], list[bytes]]]:
+    """Index and number of every run, and its tags, one for each bin, worked out anew."""
+    store, wifi = trusted_store.open_store(home.trusted_store), dataset.load()["wifi"]
+    keyring = Keyring(store, home.master_key(PASSPHRASE))
+    for name, bins in BINS.items():
+        for run in Holdings(store).all("wifi", name, wifi.timeline).runs:
+            columns = np.full(bins, RUN_LEVEL), np.full(bins, run.number), np.arange(bins)
+            yield (
+                (name, run.number),
+                [tag.tobytes() for tag in tags(keyring.keys("wifi", run.epoch, name).tag, *columns)],
+            )
 
 
 def test_each_tag_of_a_run_has_one_cell(proxy: Proxied, sqlite_url: str, at_once: None) -> None:

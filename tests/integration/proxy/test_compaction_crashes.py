@@ -43,7 +43,8 @@ def test_nothing_is_lost_and_nothing_is_left(
             table.name: connection.scalar(select(func.count()).select_from(table))
             for table in (trusted_store.ledger, trusted_store.runs, trusted_store.open_buckets, trusted_store.claims)
         }
-        waiting = journal.unfolded(connection)
+    with trusted_store.reading(store) as cursor:
+        waiting = journal.unfolded(cursor)
     assert left == {"ledger": sum(BINS.values()), "runs": len(BINS), "open_buckets": 0, "claims": 0}
     assert waiting == {}
 

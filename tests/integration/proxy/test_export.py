@@ -212,7 +212,8 @@ def test_cells_that_are_withheld_from_it_are_noticed(partner: Proxied, file: Pat
 def test_what_came_in_later_is_refused_where_it_lies_and_counted_by_a_new_keyring(
     filled: Proxied, partner: Proxied, tmp_path: Path, storage: Served
 ) -> None:
-    filled.ingest("wifi", [session(JULY + 20 * DAY, 99)])
+    hours = (JULY + 20 * DAY - MAY) // HOUR
+    filled.ingest("wifi", [session(MAY + hours // 11 * 11 * HOUR, 99)])  # in an hour that has a session already
     with pytest.raises(grpc.RpcError) as refused:
         answers(partner)
     assert refusal(refused.value)[1].reason == "ERROR_REASON_CELLS_UNEXPECTED"

@@ -45,6 +45,8 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "PresenceService.FindSessions": {"device": "00:00:00:00:00:01", "purpose": "test", **WHEN},
     "OccupancyService.Count": WHEN,
     "OccupancyService.CountByPlace": WHEN,
+    "OccupancyService.Dwell": WHEN,
+    "OccupancyService.ListPlaces": WHEN,
     "OccupancyService.Series": WHEN | STEP,
     "OccupancyService.Peak": WHEN | STEP,
     "QueryService.Query": {"dataset": "wifi", "index": "subject", "purpose": "test", **WHEN},

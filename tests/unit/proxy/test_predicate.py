@@ -70,3 +70,11 @@ def test_an_epoch_that_is_not_asked_about_needs_no_key(wifi: Dataset, filled: Ke
     assert predicate(wifi, index, held((0, 0, 7), 7), DEVICE, fresh)
     with pytest.raises(KeyUnavailableError):
         predicate(wifi, index, EVERYTHING, DEVICE, fresh)
+
+
+def test_several_keys_ask_for_their_bins_once_each(wifi: Dataset, filled: Keyring) -> None:
+    index = wifi.index("subject")
+    one = predicate(wifi, index, EVERYTHING, DEVICE, filled)
+    assert predicate(wifi, index, EVERYTHING, pa.concat_arrays([DEVICE, DEVICE]), filled) == one
+    many = predicate(wifi, index, EVERYTHING, pa.array(range(1_000)), filled)
+    assert many == predicate(wifi, index, EVERYTHING, None, filled)

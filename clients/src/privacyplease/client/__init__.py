@@ -24,12 +24,25 @@ Intervals are closed and times have a zone:
 
 from privacyplease.client.aio import AsyncClient
 from privacyplease.client.blocking import Client
-from privacyplease.client.catalogue import Access, Answers, Column, Dataset, Index, Keyring, Policy, Status, Storage
+from privacyplease.client.catalogue import (
+    Access,
+    Activity,
+    Answers,
+    Column,
+    Dataset,
+    Index,
+    Ingestion,
+    Keyring,
+    Policy,
+    RecentCalls,
+    Status,
+    Storage,
+)
 from privacyplease.client.compaction import Compacted
 from privacyplease.client.errors import PrivacyPleaseError
 from privacyplease.client.ingestion import Ack, IngestSummary, Rejection
 from privacyplease.client.keys import DatasetKeys, Destroyed, Epoch, EpochState, ExportedKeyring, Keys
-from privacyplease.client.occupancy import Occupancy, Peak, PlaceCount, PlaceCounts, Series, Step
+from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCount, PlaceCounts, Series, Step
 from privacyplease.client.presence import Presence, Session, Sessions
 from privacyplease.client.records import AsyncRecords, Records
 from privacyplease.client.stations import (
@@ -45,6 +58,7 @@ from privacyplease.client.verification import Finding, Verification, Verificatio
 __all__ = [
     "Access",
     "Ack",
+    "Activity",
     "Answers",
     "AsyncClient",
     "AsyncRecords",
@@ -56,21 +70,25 @@ __all__ = [
     "Dataset",
     "DatasetKeys",
     "Destroyed",
+    "Dwell",
     "Epoch",
     "EpochState",
     "ExportedKeyring",
     "Finding",
     "Index",
     "IngestSummary",
+    "Ingestion",
     "Keyring",
     "Keys",
     "Occupancy",
     "Peak",
+    "Place",
     "PlaceCount",
     "PlaceCounts",
     "Policy",
     "Presence",
     "PrivacyPleaseError",
+    "RecentCalls",
     "Records",
     "Rejection",
     "Series",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from copy import copy
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,13 +15,14 @@ from privacyplease.client._internal import keys as life_of_keys
 from privacyplease.client._internal.behalf import Metadata, on_behalf_of
 from privacyplease.client._internal.link import link_async, link_blocking
 from privacyplease.client._internal.patience import Retry, for_a_minute
+from privacyplease.client._internal.requests import Where
 from privacyplease.client._internal.statuses import translated
 from privacyplease.client._internal.timeouts import QUERY_S, STALL_S
 from privacyplease.client.catalogue import Access, Dataset, Status
 from privacyplease.client.compaction import Compacted
 from privacyplease.client.ingestion import Ack
 from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys
-from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts
+from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCounts
 from privacyplease.client.presence import Presence
 from privacyplease.client.records import AsyncRecords
 from privacyplease.client.stations import Availability, StationStates
@@ -99,29 +100,55 @@ class AsyncClient:
         request = requests.presence(dataset, device, start, end, place, purpose)
         return answers.presence(await self._pages(self._on(PresenceServiceStub).FindSessions, request))
 
-    async def count(self, start: datetime, end: datetime, *, place: str | None = None, dataset: str = "wifi") -> int:
+    async def count(self, start: datetime, end: datetime, *, place: Where = None, dataset: str = "wifi") -> int:
         """As `Client.count`."""
         request = requests.count(dataset, start, end, place)
         return (await self._answer(self._on(OccupancyServiceStub).Count, request)).distinct_devices
 
-    async def count_by_place(self, start: datetime, end: datetime, *, dataset: str = "wifi") -> PlaceCounts:
+    async def count_by_place(
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        groups: Mapping[str, Sequence[str]] | None = None,
+        dataset: str = "wifi",
+    ) -> PlaceCounts:
         """As `Client.count_by_place`."""
-        request = requests.count_by_place(dataset, start, end)
+        request = requests.count_by_place(dataset, start, end, groups)
         return answers.place_counts(await self._pages(self._on(OccupancyServiceStub).CountByPlace, request))
 
     async def occupancy(
-        self, start: datetime, end: datetime, step: timedelta, *, place: str | None = None, dataset: str = "wifi"
+        self, start: datetime, end: datetime, step: timedelta, *, place: Where = None, dataset: str = "wifi"
     ) -> Occupancy:
         """As `Client.occupancy`."""
         request = requests.series(dataset, start, end, step, place)
         return answers.occupancy(await self._pages(self._on(OccupancyServiceStub).Series, request), step)
 
     async def peak(
-        self, start: datetime, end: datetime, step: timedelta, *, place: str | None = None, dataset: str = "wifi"
+        self, start: datetime, end: datetime, step: timedelta, *, place: Where = None, dataset: str = "wifi"
     ) -> Peak:
         """As `Client.peak`."""
         request = requests.peak(dataset, start, end, step, place)
         return answers.peak((await self._answer(self._on(OccupancyServiceStub).Peak, request)).peak)
+
+    async def list_places(self, start: datetime, end: datetime, *, dataset: str = "wifi") -> tuple[Place, ...]:
+        """As `Client.list_places`."""
+        request = requests.list_places(dataset, start, end)
+        return answers.places(await self._pages(self._on(OccupancyServiceStub).ListPlaces, request))
+
+    async def dwell(
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        bounds: Sequence[timedelta] = (),
+        look_back: timedelta = timedelta(0),
+        place: Where = None,
+        dataset: str = "wifi",
+    ) -> Dwell:
+        """As `Client.dwell`."""
+        request = requests.dwell(dataset, start, end, bounds, look_back, place)
+        return answers.dwell(await self._answer(self._on(OccupancyServiceStub).Dwell, request), tuple(bounds))
 
     async def station_history(
         self, station: str, start: datetime, end: datetime, *, dataset: str = "bikes"

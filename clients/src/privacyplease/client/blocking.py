@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,13 +14,14 @@ from privacyplease.client._internal import keys as life_of_keys
 from privacyplease.client._internal.behalf import Metadata, on_behalf_of
 from privacyplease.client._internal.link import link_blocking
 from privacyplease.client._internal.patience import Retry, for_a_minute
+from privacyplease.client._internal.requests import Where
 from privacyplease.client._internal.statuses import translated
 from privacyplease.client._internal.timeouts import QUERY_S, STALL_S
 from privacyplease.client.catalogue import Access, Dataset, Status
 from privacyplease.client.compaction import Compacted
 from privacyplease.client.ingestion import Ack
 from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys
-from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts
+from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCounts
 from privacyplease.client.presence import Presence
 from privacyplease.client.records import Records
 from privacyplease.client.stations import Availability, StationStates
@@ -115,29 +116,75 @@ class Client:
         request = requests.presence(dataset, device, start, end, place, purpose)
         return answers.presence(self._pages(self._on(PresenceServiceStub).FindSessions, request))
 
-    def count(self, start: datetime, end: datetime, *, place: str | None = None, dataset: str = "wifi") -> int:
-        """How many distinct devices there were, at a place or anywhere."""
+    def count(self, start: datetime, end: datetime, *, place: Where = None, dataset: str = "wifi") -> int:
+        """How many distinct devices there were: at a place, at one of several, or anywhere."""
         request = requests.count(dataset, start, end, place)
         return self._answer(self._on(OccupancyServiceStub).Count, request).distinct_devices
 
-    def count_by_place(self, start: datetime, end: datetime, *, dataset: str = "wifi") -> PlaceCounts:
-        """How many distinct devices there were at each place."""
-        request = requests.count_by_place(dataset, start, end)
+    def count_by_place(
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        groups: Mapping[str, Sequence[str]] | None = None,
+        dataset: str = "wifi",
+    ) -> PlaceCounts:
+        """How many distinct devices there were at each place.
+
+        Args:
+            start: The first instant.
+            end: The last instant.
+            groups: Places that are counted as one, by the name to give them, as {"ground floor": ["ap-1", "ap-2"]}: a
+                device counts once in each group where it was. Places of no group count by themselves.
+            dataset: The data set to ask.
+        """
+        request = requests.count_by_place(dataset, start, end, groups)
         return answers.place_counts(self._pages(self._on(OccupancyServiceStub).CountByPlace, request))
 
     def occupancy(
-        self, start: datetime, end: datetime, step: timedelta, *, place: str | None = None, dataset: str = "wifi"
+        self, start: datetime, end: datetime, step: timedelta, *, place: Where = None, dataset: str = "wifi"
     ) -> Occupancy:
         """How many distinct devices there were in each step of the interval, and when the most."""
         request = requests.series(dataset, start, end, step, place)
         return answers.occupancy(self._pages(self._on(OccupancyServiceStub).Series, request), step)
 
     def peak(
-        self, start: datetime, end: datetime, step: timedelta, *, place: str | None = None, dataset: str = "wifi"
+        self, start: datetime, end: datetime, step: timedelta, *, place: Where = None, dataset: str = "wifi"
     ) -> Peak:
         """The step with the most distinct devices, as `occupancy` finds it, without the series."""
         request = requests.peak(dataset, start, end, step, place)
         return answers.peak(self._answer(self._on(OccupancyServiceStub).Peak, request).peak)
+
+    def list_places(self, start: datetime, end: datetime, *, dataset: str = "wifi") -> tuple[Place, ...]:
+        """Which places had a session during the interval, and where each of them lies.
+
+        Asks an index that carries more than counting needs: a short interval is enough for places that are busy.
+        """
+        request = requests.list_places(dataset, start, end)
+        return answers.places(self._pages(self._on(OccupancyServiceStub).ListPlaces, request))
+
+    def dwell(
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        bounds: Sequence[timedelta] = (),
+        look_back: timedelta = timedelta(0),
+        place: Where = None,
+        dataset: str = "wifi",
+    ) -> Dwell:
+        """How long sessions last that overlap the interval, and how many of their devices were there before.
+
+        Args:
+            start: The first instant.
+            end: The last instant.
+            bounds: Where classes of length begin, ascending and positive; the first class begins at zero.
+            look_back: How far before the interval to look for devices that return; not at all if zero.
+            place: Only at this place, or at one of these.
+            dataset: The data set to ask.
+        """
+        request = requests.dwell(dataset, start, end, bounds, look_back, place)
+        return answers.dwell(self._answer(self._on(OccupancyServiceStub).Dwell, request), tuple(bounds))
 
     def station_history(self, station: str, start: datetime, end: datetime, *, dataset: str = "bikes") -> StationStates:
         """What a bike-share station reported during the interval, ascending in time.

@@ -118,3 +118,30 @@ class PlaceCounts:
         """As `to_arrow`, as a pandas frame. Needs the extra `privacyplease[pandas]`."""
         frame: pd.DataFrame = self.to_arrow().to_pandas()
         return frame
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place, and where it lies, from the widest to the narrowest: "campus > building > floor"; "" if nobody tells."""
+
+    place: str
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dwell:
+    """How long sessions last, and whose they are.
+
+    Attributes:
+        bounds: Where classes of length begin; the first begins at zero.
+        sessions: Sessions of each class, one class more than there are bounds.
+        median: The length that half of the sessions do not exceed; None without any session.
+        returning_devices: Distinct devices that had another session before, within the look-back.
+        new_devices: Distinct devices that had none.
+    """
+
+    bounds: tuple[timedelta, ...]
+    sessions: tuple[int, ...]
+    median: timedelta | None
+    returning_devices: int
+    new_devices: int

@@ -16,8 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from sqlalchemy import ColumnElement, Connection, Engine, delete, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import ColumnElement, Connection, Engine, delete, insert, select, update
 
 from privacyplease.proxy import holdings, runs, tiers
 from privacyplease.proxy.cells import Opener, Sealer
@@ -34,7 +33,7 @@ from privacyplease.proxy.sealing import Owner
 from privacyplease.proxy.tags import RUN_LEVEL, TAG_BYTES, tags
 from privacyplease.proxy.tiers import Job
 from privacyplease.proxy.timeline import EARLIEST, LATEST, Interval
-from privacyplease.proxy.trusted_store import claims
+from privacyplease.proxy.trusted_store import claims, writing
 from privacyplease.proxy.turnstile import Turnstile
 from privacyplease.proxy.verified import Taken, VerifiedStorage
 
@@ -222,7 +221,7 @@ class Compaction:
     def _plan(self, stretches: list[Stretch], pages: list[Pages], dataset: Dataset, claim: Claim) -> list[int]:
         """Makes the new runs durable, so that whatever is cut short is known."""
         planned = [_described(*of, dataset, claim) for of in zip(stretches, pages, strict=True)]
-        with self._store.begin() as connection:
+        with writing(self._store) as connection:
             _renew(connection, claim, self._now())
             return [holdings.plan_run(connection, claim.owner.dataset, claim.owner.index_name, run) for run in planned]
 
@@ -236,7 +235,7 @@ class Compaction:
         octets = b"".join(cell.tag + cell.cell_id for cell in taken.cells)
         names = np.frombuffer(octets, np.uint8).reshape(-1, 2 * TAG_BYTES)
         self._ledger.fold()
-        with self._store.begin() as connection:
+        with writing(self._store) as connection:
             _renew(connection, claim, self._now())
             holdings.close(connection, dataset.name, index.name, settled)
             if not holdings.switch(connection, [run.number for run in held.runs], numbers):
@@ -251,20 +250,20 @@ class Compaction:
             names = self._tags(Place(claim.owner.epoch, RUN_LEVEL, number), index, claim)
             if self._storage.settle(names):
                 self._storage.erase(names)
-                with self._store.begin() as connection:
+                with writing(self._store) as connection:
                     holdings.drop_run(connection, number)
 
     @contextmanager
     def _claimed(self, owner: Owner) -> Iterator[Claim | None]:
         """Claims an index of an epoch, unless somebody else has."""
         claim = Claim(owner, secrets.token_hex(16))
-        with self._store.begin() as connection:
+        with writing(self._store) as connection:
             got = _claim(connection, claim, self._now())
         try:
             yield claim if got else None
         finally:
             if got:
-                with self._store.begin() as connection:
+                with writing(self._store) as connection:
                     connection.execute(delete(claims).where(*_whose(owner), claims.c.token == claim.token))
 
     def _now(self) -> int:
@@ -293,7 +292,10 @@ def _claim(connection: Connection, claim: Claim, now: int) -> bool:
     # Whoever had one that has expired will not find its token.
     connection.execute(delete(claims).where(*_whose(claim.owner), claims.c.expires_at_ms < now))
     row = claim.owner._asdict() | {"token": claim.token, "expires_at_ms": now + CLAIMED_MS}
-    return connection.execute(insert(claims).values(**row).on_conflict_do_nothing()).rowcount == 1
+    if connection.scalar(select(claims.c.token).where(*_whose(claim.owner))) is not None:
+        return False
+    connection.execute(insert(claims), row)
+    return True
 
 
 def _renew(connection: Connection, claim: Claim, now: int) -> None:

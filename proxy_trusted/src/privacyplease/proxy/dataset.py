@@ -65,6 +65,7 @@ class Dataset:
         place: The column that says where.
         start: The column with the first instant.
         duration: The column that says for how long.
+        location: The column that says where its place lies, as "campus > building > floor"; None if there is none.
         timeline: How it divides time.
         indexes: Its indexes by name.
         retain: For how long its records are kept, in ms; None for ever.
@@ -79,6 +80,7 @@ class Dataset:
     duration: str
     timeline: Timeline
     indexes: dict[str, Index]
+    location: str | None = None
     retain: int | None = None
 
     @property
@@ -192,6 +194,7 @@ def _dataset(entries: dict[str, Any]) -> Dataset:
         columns=columns,
         timeline=Timeline(base=width("base_width", _take(entries, "base_width", str)), epoch=_epoch(entries)),
         indexes=_indexes(_take(entries, "indexes", dict), columns, roles, hide_volume),
+        location=_location(entries, columns),
         retain=width("retain", _take(entries, "retain", str)) if "retain" in entries else None,
         **roles,
     )
@@ -229,6 +232,15 @@ def _role(entries: dict[str, Any], role: str, columns: dict[str, ColumnType]) ->
     expected = (_ROLES[role],) if role in _ROLES else (ColumnType.MAC, ColumnType.STRING)
     if columns[column] not in expected:
         raise ConfigurationError(f"{role}: expected a column of type {' or '.join(expected)}, got {columns[column]}")
+    return column
+
+
+def _location(entries: dict[str, Any], columns: dict[str, ColumnType]) -> str | None:
+    if "location" not in entries:
+        return None
+    column: str = _take(entries, "location", str)
+    if columns.get(column) is not ColumnType.STRING:
+        raise ConfigurationError(f"location: expected a column of type string, got {column!r}")
     return column
 
 

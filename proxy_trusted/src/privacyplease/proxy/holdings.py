@@ -12,14 +12,14 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, delete, func, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import ColumnElement, Connection, Engine, delete, func, insert, select, update
 
 from privacyplease.proxy import journal
 from privacyplease.proxy.sealing import Bucket, Cell
 from privacyplease.proxy.tags import RUN_LEVEL
 from privacyplease.proxy.timeline import EARLIEST, LATEST, Interval, Timeline
 from privacyplease.proxy.trusted_store import open_buckets, reading, runs
+from privacyplease.proxy.upsert import Columns, inserted_or
 
 
 class OpenBucket(NamedTuple):
@@ -126,11 +126,11 @@ class Holdings:
         at = time.time()
         with reading(self._store) as cursor:
             version = journal.last(cursor)
-            cursor.execute(_opened(timeline, interval), _names(timeline, dataset, index))
+            cursor.execute(self._sql(_opened(timeline, interval)), (dataset, index) * len(timeline.widths))
             found = [_bucket(row) for row in cursor.fetchall()]
-            cursor.execute(_LIVE, (dataset, index, interval.end, interval.start))
+            cursor.execute(self._sql(_LIVE), (dataset, index, interval.end, interval.start))
             live = [Run(*row) for row in cursor.fetchall()]
-            cursor.execute("SELECT epoch FROM erasures WHERE dataset = ?", (dataset,))
+            cursor.execute(self._sql("SELECT epoch FROM erasures WHERE dataset = ?"), (dataset,))
             erased = {epoch for (epoch,) in cursor.fetchall()}
         buckets = [of for of in found if of.epoch not in erased and _meets(of, timeline, interval)]
         return Held(version, at, buckets, [run for run in live if run.epoch not in erased])
@@ -138,6 +138,10 @@ class Holdings:
     def all(self, dataset: str, index: str, timeline: Timeline) -> Held:
         """Where there is anything at all."""
         return self.overlapping(dataset, index, timeline, Interval(EARLIEST, LATEST))
+
+    def _sql(self, text: str) -> str:
+        """The text with the driver's own placeholder."""
+        return text if self._store.dialect.paramstyle == "qmark" else text.replace("?", "%s")
 
 
 def note(connection: Connection, cells: Iterable[Cell]) -> None:
@@ -152,7 +156,8 @@ def note(connection: Connection, cells: Iterable[Cell]) -> None:
     now = int(time.time() * 1_000)
     rows = [(*place, 1, *counted, now, now) for place, counted in sorted(sent.items())]
     if rows:
-        connection.exec_driver_sql(str(_NOTE.compile(dialect=connection.dialect)), rows)
+        noted = inserted_or(connection.dialect, open_buckets, _counted)
+        connection.exec_driver_sql(str(noted.compile(dialect=connection.dialect)), rows)
 
 
 def close(connection: Connection, dataset: str, index: str, buckets: Iterable[OpenBucket]) -> None:
@@ -244,10 +249,6 @@ def _opened(timeline: Timeline, interval: Interval) -> str:
     return " UNION ALL ".join(parts) + " ORDER BY epoch"
 
 
-def _names(timeline: Timeline, dataset: str, index: str) -> tuple[str, ...]:
-    return (dataset, index) * len(timeline.widths)
-
-
 def _bucket(row: Sequence[int]) -> OpenBucket:
     epoch, level, number, *counted = row
     return OpenBucket(epoch, Bucket(level, number), *counted)
@@ -260,14 +261,7 @@ def _meets(bucket: OpenBucket, timeline: Timeline, interval: Interval) -> bool:
     return held.start <= wanted.end and wanted.start <= held.end
 
 
-def _note() -> Any:  # noqa: ANN401  # SQLAlchemy's statement of the dialect
-    row = insert(open_buckets)
-    given, kept = row.excluded, open_buckets.c
+def _counted(given: Columns) -> dict[str, ColumnElement[Any]]:
+    kept = open_buckets.c
     sums = {name: kept[name] + given[name] for name in ("calls", "cells", "sealed_bytes")}
-    return row.on_conflict_do_update(
-        index_elements=[kept.dataset, kept.index_name, kept.level, kept.bucket, kept.epoch],
-        set_={**sums, "written_at_ms": given.written_at_ms},
-    )
-
-
-_NOTE = _note()
+    return {**sums, "written_at_ms": given.written_at_ms}

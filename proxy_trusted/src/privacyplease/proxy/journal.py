@@ -18,12 +18,12 @@ An entry that is RETIRED is of another kind: cells that runs have taken the plac
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.engine.interfaces import DBAPICursor
 
 from privacyplease.proxy.prf import Bytes
@@ -105,11 +105,17 @@ def unfolded(cursor: DBAPICursor) -> dict[int, State]:
     return {entry: State(state) for entry, state in cursor.fetchall()}
 
 
+def sizes(cursor: DBAPICursor) -> dict[State, int]:
+    """How many entries are in each state. Cost: as `unfolded`."""
+    cursor.execute("SELECT state, COUNT(*) FROM journal GROUP BY state")
+    return {State(state): int(entries) for state, entries in cursor.fetchall()}
+
+
 def last(cursor: DBAPICursor) -> int:
     """The number of the newest entry.
 
-    Entries are numbered in the order in which they are committed, since SQLite has one writer at a time. A store with
-    several would have to see to that.
+    Entries are numbered in the order in which they are committed, since one transaction at a time writes
+    (`trusted_store.writing`).
     """
     cursor.execute("SELECT MAX(entry) FROM journal")
     return int(cursor.fetchall()[0][0] or 0)
@@ -120,19 +126,17 @@ def since(cursor: DBAPICursor, number: int) -> list[Entry]:
     return _entries(cursor, f"entry > {number:d} AND state <> {State.RETIRED:d}")
 
 
-def retired(cursor: DBAPICursor, dataset: str, epoch: int) -> list[int]:
+def retired(connection: Connection, dataset: str, epoch: int) -> list[int]:
     """The numbers of an epoch's retired entries that no question can still need."""
     before = int((time.time() - KEPT_SECONDS) * 1_000)
-    chosen = f"state = {State.RETIRED:d} AND sent_at_ms < {before:d} AND epoch = {epoch:d}"
-    cursor.execute(f"SELECT entry FROM journal WHERE {chosen} AND dataset = ?", (dataset,))  # noqa: S608
-    return [entry for (entry,) in cursor.fetchall()]
+    chosen = journal.c.dataset == dataset, journal.c.epoch == epoch, journal.c.state == State.RETIRED
+    return list(connection.scalars(select(journal.c.entry).where(*chosen, journal.c.sent_at_ms < before)))
 
 
-def of_epoch(cursor: DBAPICursor, dataset: str, epoch: int) -> Iterator[Entry]:
-    """The entries of an epoch, one by one."""
-    cursor.execute("SELECT entry FROM journal WHERE dataset = ? AND epoch = ?", (dataset, epoch))
-    for (number,) in cursor.fetchall():
-        yield from _entries(cursor, f"entry = {number:d}")
+def of_epoch(connection: Connection, dataset: str, epoch: int) -> list[int]:
+    """The numbers of an epoch's entries."""
+    chosen = journal.c.dataset == dataset, journal.c.epoch == epoch
+    return list(connection.scalars(select(journal.c.entry).where(*chosen)))
 
 
 def read(cursor: DBAPICursor, wanted: Iterable[int]) -> list[Entry]:

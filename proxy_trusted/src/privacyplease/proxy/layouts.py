@@ -7,18 +7,18 @@ layout by number. So neither is repeated in every cell, a data set may gain colu
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import pyarrow as pa
 import zstandard
 from sqlalchemy import Engine, select
-from sqlalchemy.dialects.sqlite import insert
 
 from privacyplease.proxy.dataset import Dataset, Index
 from privacyplease.proxy.errors import ConfigurationError, KeyUnavailableError
-from privacyplease.proxy.trusted_store import layouts, shapes
+from privacyplease.proxy.trusted_store import layouts, shapes, writing
+from privacyplease.proxy.upsert import inserted_once
 
 # Level 1: on pages of a few KiB level 3 takes half as long again for 5 % less.
 COMPRESSION_LEVEL = 1
@@ -81,9 +81,9 @@ class Layouts:
         Raises:
             ConfigurationError: The definition was changed in what its tags are made of.
         """
-        row = insert(shapes).values(dataset=dataset.name, shape=dataset.shape).on_conflict_do_nothing()
-        with self._store.begin() as connection:
-            connection.execute(row)
+        row = {"dataset": dataset.name, "shape": dataset.shape}
+        with writing(self._store) as connection:
+            connection.execute(inserted_once(self._store.dialect, shapes), row)
             stored = connection.scalar(select(shapes.c.shape).where(shapes.c.dataset == dataset.name))
         _check_shape(dataset, str(stored))
 
@@ -103,18 +103,18 @@ class Layouts:
     def current(self, dataset: Dataset, index: Index) -> Layout:
         """The layout for new cells: that of the definition, made durable on first use."""
         with self._lock:
-            known = self._load(dataset.name, index.name)
-            _check_types(dataset, index, known.values())
-            return self._of(dataset.carried(index), dataset, index, known)
+            return self._of(lambda _: dataset.carried(index), dataset, index)
 
     def complete(self, dataset: Dataset, index: Index) -> Layout:
         """The layout for cells that replace others: no column is lost that the definition has dropped."""
-        schema = dataset.carried(index)
+
+        def schema(known: dict[int, Layout]) -> pa.Schema:
+            carried = dataset.carried(index)
+            stored = {field.name: field for layout in known.values() for field in layout.schema}
+            return pa.schema([*carried, *(field for name, field in stored.items() if name not in carried.names)])
+
         with self._lock:
-            known = self._load(dataset.name, index.name)
-            dropped = {field.name: field for layout in known.values() for field in layout.schema}
-            lacking = [field for name, field in dropped.items() if name not in schema.names]
-            return self._of(pa.schema([*schema, *lacking]), dataset, index, known)
+            return self._of(schema, dataset, index)
 
     def numbered(self, dataset: str, index: str, number: int) -> Layout:
         """The layout of that number.
@@ -135,9 +135,15 @@ class Layouts:
         with self._lock:
             return [layout for _, layout in sorted(self._load(dataset, index).items())]
 
-    def _of(self, schema: pa.Schema, dataset: Dataset, index: Index, known: dict[int, Layout]) -> Layout:
-        match = next((layout for layout in known.values() if layout.schema == schema), None)
-        return match or self._add(dataset.name, index.name, Layout.make(max(known, default=0) + 1, schema))
+    def _of(self, choose: Callable[[dict[int, Layout]], pa.Schema], dataset: Dataset, index: Index) -> Layout:
+        """The layout of the schema that is chosen by those that there are; it is made unless it is one of them."""
+        while True:
+            known = self._load(dataset.name, index.name)
+            _check_types(dataset, index, known.values())
+            schema = choose(known)
+            if match := next((layout for layout in known.values() if layout.schema == schema), None):
+                return match
+            self._add(dataset.name, index.name, Layout.make(max(known, default=0) + 1, schema))
 
     def _load(self, dataset: str, index: str) -> dict[int, Layout]:
         query = select(layouts).where(layouts.c.dataset == dataset, layouts.c.index_name == index)
@@ -151,17 +157,17 @@ class Layouts:
                 )
         return known
 
-    def _add(self, dataset: str, index: str, layout: Layout) -> Layout:
-        row = insert(layouts).values(
-            dataset=dataset,
-            index_name=index,
-            layout=layout.number,
-            arrow_schema=layout.schema.serialize().to_pybytes(),
-            dictionary=layout.dictionary,
-        )
-        with self._store.begin() as connection:
-            connection.execute(row)
-        return self._load(dataset, index)[layout.number]
+    def _add(self, dataset: str, index: str, layout: Layout) -> None:
+        """Makes a layout durable, unless another proxy has given its number to one of its own."""
+        row = {
+            "dataset": dataset,
+            "index_name": index,
+            "layout": layout.number,
+            "arrow_schema": layout.schema.serialize().to_pybytes(),
+            "dictionary": layout.dictionary,
+        }
+        with writing(self._store) as connection:
+            connection.execute(inserted_once(self._store.dialect, layouts), row)
 
 
 def _raw(dictionary: bytes) -> zstandard.ZstdCompressionDict:

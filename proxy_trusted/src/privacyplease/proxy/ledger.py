@@ -18,8 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, Engine, delete, literal_column
-from sqlalchemy.dialects.sqlite import Insert, insert
+from sqlalchemy import ColumnElement, Connection, Engine, delete, literal_column, select
 from sqlalchemy.engine.interfaces import DBAPICursor
 
 from privacyplease.proxy import holdings, journal, sethash
@@ -29,7 +28,8 @@ from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.prf import BLOCK, Bytes
 from privacyplease.proxy.sealing import Cell, Owner
 from privacyplease.proxy.sethash import Numbers
-from privacyplease.proxy.trusted_store import ledger, reading
+from privacyplease.proxy.trusted_store import ledger, lock, reading, writing
+from privacyplease.proxy.upsert import Columns, inserted_or
 
 # Folding many entries at once is cheaper, for those of one hour share tags; until then every question reads them.
 FOLDED_FROM_CELLS = 32_768
@@ -86,6 +86,13 @@ class Waiting(NamedTuple):
     cells: int
 
 
+class LedgerSize(NamedTuple):
+    """Entries of the journal by state, and tags in the ledger."""
+
+    entries: dict[State, int]
+    tags: int
+
+
 class Verdict(NamedTuple):
     """How an answer differs from what is stored, at least: wrong tags, cells that lack, and cells too many."""
 
@@ -127,7 +134,7 @@ class Ledger:
         recorded = [
             (owner, self.recorded(owner, names_of(group))) for owner, group in groupby(cells, lambda c: c.owner)
         ]
-        with self._store.begin() as connection:
+        with writing(self._store) as connection:
             check(connection)
             entries = [journal.write(connection, owner.dataset, owner.epoch, of) for owner, of in recorded]
         with self._lock:
@@ -140,7 +147,7 @@ class Ledger:
         Raises:
             StorageUnavailableError: The call took so long that it was given up for lost.
         """
-        with self._store.begin() as connection:
+        with writing(self._store) as connection:
             if not journal.advance(connection, entries, State.SENT, State.STORED):
                 raise StorageUnavailableError("storing cells took too long; send them again")
         self._fold_if_due()
@@ -206,7 +213,7 @@ class Ledger:
 
         The cells stand in an entry of their own, so that whoever has read the old one keeps what it read.
         """
-        with self._store.begin() as connection:
+        with writing(self._store) as connection:
             if journal.remove(connection, entry.number, State.SENT) and present.any():
                 journal.write(connection, entry.dataset, entry.epoch, entry.cells[present], State.STORED)
 
@@ -218,6 +225,7 @@ class Ledger:
                 entries = journal.read(cursor, stored)
             rows = [row for of in _by_epoch(entries) for row in _rows(of)]
             with self._store.connect() as connection, connection.begin() as transaction:
+                lock(connection)
                 if not journal.advance(connection, stored, State.STORED, State.FOLDED):
                     transaction.rollback()  # another proxy is folding them
                     return
@@ -241,8 +249,8 @@ class Ledger:
 
     def retired(self, dataset: str, epoch: int) -> Iterator[Entry]:
         """The cells of an epoch that are to go, and that no question can still need."""
-        with reading(self._store) as cursor:
-            numbers = journal.retired(cursor, dataset, epoch)
+        with self._store.connect() as connection:
+            numbers = journal.retired(connection, dataset, epoch)
         for number in numbers:
             with reading(self._store) as cursor:
                 entries = journal.read(cursor, [number])
@@ -250,27 +258,42 @@ class Ledger:
 
     def collected(self, entry: Entry) -> None:
         """Forgets cells that are gone, and the tags under which there are none any more."""
-        with self._store.begin() as connection:
+        with writing(self._store) as connection:
             if journal.remove(connection, entry.number, State.RETIRED):
                 _drop_empty(connection, entry.cells[:, :BLOCK])
 
     def tags(self, dataset: str, epoch: int) -> Iterator[list[bytes]]:
         """Every tag of an epoch under which there may be a cell, some thousands at a time; some more than once."""
-        with reading(self._store) as cursor:
-            cursor.execute("SELECT tag FROM ledger WHERE dataset = ? AND epoch = ?", (dataset, epoch))
-            while rows := cursor.fetchmany(TAGS_TOGETHER):
-                yield [bytes(tag) for (tag,) in rows]
-            for entry in journal.of_epoch(cursor, dataset, epoch):
-                yield np.unique(_fixed(entry.cells[:, :BLOCK])).view(f"V{BLOCK}").tolist()
+        chosen = select(ledger.c.tag).where(ledger.c.dataset == dataset, ledger.c.epoch == epoch)
+        with self._store.connect() as connection:
+            tags = [bytes(tag) for tag in connection.scalars(chosen)]
+            numbers = journal.of_epoch(connection, dataset, epoch)
+        yield from (tags[begin : begin + TAGS_TOGETHER] for begin in range(0, len(tags), TAGS_TOGETHER))
+        for number in numbers:
+            with reading(self._store) as cursor:
+                entries = journal.read(cursor, [number])
+            yield from (np.unique(_fixed(of.cells[:, :BLOCK])).view(f"V{BLOCK}").tolist() for of in entries)
 
     def forget_tags(self, tags: Sequence[bytes]) -> None:
         """Removes all that the ledger knows of some tags, whose cells are no more."""
-        with self._store.begin() as connection:
+        with writing(self._store) as connection:
             connection.execute(delete(ledger).where(ledger.c.tag.in_(tags)))
+
+    def size(self) -> LedgerSize:
+        """How large journal and ledger are. Cost: the ledger's keys are read, about 0.1 s for a million tags."""
+        with reading(self._store) as cursor:
+            cursor.execute("SELECT COUNT(*) FROM ledger")
+            ((tags,),) = cursor.fetchall()
+            return LedgerSize(journal.sizes(cursor), tags)
+
+    def waiting(self) -> int:
+        """Entries of the journal that are not in the ledger yet."""
+        with reading(self._store) as cursor:
+            return len(journal.unfolded(cursor))
 
     def forget(self, dataset: str, epoch: int) -> None:
         """Removes all that is known of an epoch, whose cells are no more."""
-        with self._store.begin() as connection:
+        with writing(self._store) as connection:
             journal.forget(connection, dataset, epoch)
             connection.execute(delete(ledger).where(ledger.c.dataset == dataset, ledger.c.epoch == epoch))
 
@@ -378,7 +401,8 @@ def _rows(entries: list[Entry], sign: int = 1) -> Iterator[tuple[object, ...]]:
 def _add_rows(connection: Connection, rows: Iterable[tuple[object, ...]]) -> None:
     if given := list(rows):
         # Past SQLAlchemy's handling of each value, which took most of the time.
-        connection.exec_driver_sql(str(_ADD.compile(dialect=connection.dialect)), given)
+        add = inserted_or(connection.dialect, ledger, _sums)
+        connection.exec_driver_sql(str(add.compile(dialect=connection.dialect)), given)
 
 
 def _drop_empty(connection: Connection, tags: Bytes) -> None:
@@ -395,12 +419,8 @@ def names_of(cells: Iterable[Cell]) -> Bytes:
     return np.frombuffer(octets, np.uint8).reshape(-1, 2 * BLOCK)
 
 
-def _add() -> Insert:
+def _sums(given: Columns) -> dict[str, ColumnElement[Any]]:
     """Adds to a tag's row. The database adds by itself, so that two proxies that fold at once lose nothing."""
-    row = insert(ledger)
-    given, kept = row.excluded, ledger.c
+    kept = ledger.c
     parts = {name: (kept[name] + given[name]).op("&")(literal_column(str(0xFFFFFFFF))) for name in _PARTS}
-    return row.on_conflict_do_update(index_elements=[kept.tag], set_={"cells": kept.cells + given.cells, **parts})
-
-
-_ADD = _add()
+    return {"cells": kept.cells + given.cells, **parts}

@@ -6,7 +6,7 @@ twice, or in a shorter and a longer form, counts its subject once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -48,9 +48,18 @@ def count(pages: Iterable[pa.Table], dataset: Dataset) -> int:
     return 0 if seen is None else len(pc.unique(seen))
 
 
-def count_by_place(pages: Iterable[pa.Table], dataset: Dataset) -> tuple[list[str], list[int]]:
-    """Places with at least one subject and their distinct subjects, descending by count, then ascending by name."""
-    pairs = [page.group_by([dataset.place, dataset.subject]).aggregate([]) for page in pages]
+def count_by_place(
+    pages: Iterable[pa.Table], dataset: Dataset, groups: Mapping[str, str] | None = None
+) -> tuple[list[str], list[int]]:
+    """Places with at least one subject and their distinct subjects, descending by count, then ascending by name.
+
+    Args:
+        pages: The records.
+        dataset: Their data set.
+        groups: The group of each place that is counted as part of one.
+    """
+    renamed = (_grouped(page, dataset, groups or {}) for page in pages)
+    pairs = [page.group_by([dataset.place, dataset.subject]).aggregate([]) for page in renamed]
     if not pairs:
         return [], []
     counted = pa.concat_tables(pairs).group_by(dataset.place).aggregate([(dataset.subject, "count_distinct")])
@@ -74,6 +83,16 @@ def series(pages: Iterable[pa.Table], dataset: Dataset, steps: Steps) -> Numbers
     change = np.bincount(begin % (steps.number + 1), minlength=steps.number + 1)
     change -= np.bincount(end % (steps.number + 1) + 1, minlength=steps.number + 1)
     return np.cumsum(change)[: steps.number]
+
+
+def _grouped(page: pa.Table, dataset: Dataset, groups: Mapping[str, str]) -> pa.Table:
+    """The page with the group's name for each place that is in one."""
+    if not groups:
+        return page
+    places = page[dataset.place].combine_chunks().dictionary_encode()
+    names = pa.array([groups.get(place, place) for place in places.dictionary.to_pylist()], pa.string())
+    at = page.schema.get_field_index(dataset.place)
+    return page.set_column(at, dataset.place, names.take(places.indices))
 
 
 def _span(page: pa.Table, dataset: Dataset, steps: Steps) -> tuple[pa.Array, Numbers, Numbers]:

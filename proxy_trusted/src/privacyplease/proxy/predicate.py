@@ -36,14 +36,14 @@ def predicate(
         dataset: The data set.
         index: The index to ask.
         places: The places.
-        key: One stored value of the index's key; None for every key, and so for every bin.
+        key: Stored values of the index's key; None for every key, and so for every bin.
         keyring: The keys.
         most_tags: How many tags a question may have.
 
     Raises:
         PredicateTooLargeError: The question has more tags.
     """
-    asked = len(places) * (index.bins if key is None else 1)
+    asked = len(places) * (index.bins if key is None else min(index.bins, len(key)))
     if asked > most_tags:
         message = f"the question touches {asked:,} tags of index {index.name!r}; at most {most_tags:,} may be asked for"
         raise PredicateTooLargeError(message, tags=asked, limit=most_tags)
@@ -51,7 +51,9 @@ def predicate(
     for epoch, group in groupby(sorted(places), key=attrgetter("epoch")):
         keys = keyring.keys(dataset.name, epoch, index.name)
         bin_range = (
-            np.arange(index.bins) if key is None else bins(keys.bin, key, dataset.columns[index.key], index.bins)
+            np.arange(index.bins)
+            if key is None
+            else np.unique(bins(keys.bin, key, dataset.columns[index.key], index.bins))
         )
         _, levels, buckets = np.array(list(group), np.int64).T
         names = tags(keys.tag, *_cross(levels, buckets, bin_range)).tobytes()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,9 @@ TOO_LONG = "expected a record that ends by the year 9999"
 
 
 MOST_TEXT_BYTES = 65_536
+
+# A stored value of a column, several of them, or None for any.
+Sought: TypeAlias = "pa.Scalar | pa.Array | None"
 
 
 class Rejection(NamedTuple):
@@ -77,9 +80,12 @@ def overlapping(records: pa.Table, dataset: Dataset, interval: Interval) -> pa.T
     return records.filter(pa.array((starts <= interval.end) & (ends >= interval.start)))
 
 
-def having(records: pa.Table, column: str, value: pa.Scalar | None) -> pa.Table:
-    """The records with this stored value in a column; all of them where the value is None."""
-    return records if value is None else records.filter(pc.equal(records[column], value))
+def having(records: pa.Table, column: str, value: Sought) -> pa.Table:
+    """The records with this stored value in a column, or one of several; all of them where the value is None."""
+    if value is None:
+        return records
+    one = isinstance(value, pa.Scalar)
+    return records.filter(pc.equal(records[column], value) if one else pc.is_in(records[column], value))
 
 
 def starting_in(records: pa.Table, dataset: Dataset, interval: Interval) -> pa.Table:

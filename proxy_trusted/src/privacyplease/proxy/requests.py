@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
 import pyarrow as pa
@@ -17,13 +19,16 @@ from privacyplease.proxy.errors import (
     UnknownDatasetError,
 )
 from privacyplease.proxy.occupancy import Steps
+from privacyplease.proxy.records import Sought
 from privacyplease.proxy.timeline import EARLIEST, LATEST, Interval
-from privacyplease.proxy.v1 import types_pb2
+from privacyplease.proxy.v1 import occupancy_service_pb2, types_pb2
 
 DEFAULT_DATASET = "wifi"
 DEFAULT_STATIONS = "bikes"
 MOST_STEPS = 100_000
 MOST_PURPOSE_CHARACTERS = 500
+MOST_PLACES = 4_096
+MOST_BOUNDS = 100
 
 
 def dataset(name: str, known: dict[str, Dataset]) -> Dataset:
@@ -69,10 +74,9 @@ def steps(when: Interval, width: Duration) -> Steps:
     Raises:
         InvalidRequestError: The width is not positive, or there would be too many steps.
     """
-    millis = width.seconds * 1_000 + width.nanos // 1_000_000
-    if millis < 1:
+    if millis(width) < 1:
         raise InvalidRequestError("expected a step of at least 1 ms", field="step")
-    cut = Steps(when, min(millis, LATEST))  # no interval is longer
+    cut = Steps(when, min(millis(width), LATEST))  # no interval is longer
     if cut.number > MOST_STEPS:
         raise InvalidRequestError(f"expected at most {MOST_STEPS:,} steps, got {cut.number:,}", field="step")
     return cut
@@ -96,6 +100,61 @@ def optional_key(value: str, column: str, of: Dataset, field: str) -> pa.Scalar 
     return key(value, column, of, field) if value else None
 
 
+def places(names: Sequence[str], of: Dataset, place: str = "") -> Sought:
+    """The stored values of one place, or of several; None where no place is given.
+
+    Raises:
+        InvalidRequestError: There are too many, or both are given.
+        MalformedSubjectError: A name is empty.
+    """
+    if not names:
+        return optional_key(place, of.place, of, "place")
+    if place:
+        raise InvalidRequestError("expected place or places, got both", field="places")
+    if len(names) > MOST_PLACES:
+        raise InvalidRequestError(f"expected at most {MOST_PLACES:,} places, got {len(names):,}", field="places")
+    if not all(names):
+        raise MalformedSubjectError("expected the name of a place, got none", field="places")
+    return pa.array(sorted(set(names)), of.columns[of.place].stored)
+
+
+def groups(given: Sequence[occupancy_service_pb2.PlaceGroup]) -> dict[str, str]:
+    """The name of the group of each place that is in one.
+
+    Raises:
+        InvalidRequestError: There are too many groups, one lacks a name, or a place is in two.
+    """
+    if len(given) > MOST_PLACES:
+        raise InvalidRequestError(f"expected at most {MOST_PLACES:,} groups, got {len(given):,}", field="groups")
+    named: dict[str, str] = {}
+    for group in given:
+        if not group.name:
+            raise InvalidRequestError("expected the name of a group, got none", field="groups")
+        for place in group.places:
+            if named.setdefault(place, group.name) != group.name:
+                raise InvalidRequestError("expected each place in one group", field="groups")
+    return named
+
+
+def bounds(widths: Sequence[Duration]) -> list[int]:
+    """Where classes of length begin, in ms.
+
+    Raises:
+        InvalidRequestError: There are too many, or they are not positive and ascending.
+    """
+    if len(widths) > MOST_BOUNDS:
+        raise InvalidRequestError(f"expected at most {MOST_BOUNDS} bounds, got {len(widths):,}", field="bounds")
+    found = [millis(width) for width in widths]
+    if any(high <= low for low, high in pairwise([0, *found])):
+        raise InvalidRequestError("expected bounds that are positive and ascending", field="bounds")
+    return found
+
+
+def millis(width: Duration) -> int:
+    """A duration in ms; finer digits are cut."""
+    return width.seconds * 1_000 + width.nanos // 1_000_000
+
+
 def purpose(text: str) -> str:
     """The stated purpose, without blanks around it.
 
@@ -113,10 +172,10 @@ def instant(at: Timestamp, field: str) -> int:
     Raises:
         InvalidIntervalError: It is out of bounds.
     """
-    millis = at.seconds * 1_000 + at.nanos // 1_000_000
-    if not (EARLIEST <= millis <= LATEST and 0 <= at.nanos < 1_000_000_000):
+    found = at.seconds * 1_000 + at.nanos // 1_000_000
+    if not (EARLIEST <= found <= LATEST and 0 <= at.nanos < 1_000_000_000):
         raise InvalidIntervalError("expected a time from 1970 to 9999", field=field)
-    return millis
+    return found
 
 
 def _end(given: types_pb2.Interval, end: Literal["start", "end"]) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
+from privacyplease.proxy.calls import opened
 from privacyplease.proxy.cells import Opener
 from privacyplease.proxy.dataset import Dataset, Index
 from privacyplease.proxy.errors import UntrustedAnswerError
@@ -17,7 +18,7 @@ from privacyplease.proxy.holdings import Held, Holdings
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.predicate import MOST_TAGS, Predicate, predicate
-from privacyplease.proxy.records import having, overlapping
+from privacyplease.proxy.records import Sought, having, overlapping
 from privacyplease.proxy.timeline import Interval
 from privacyplease.proxy.turnstile import Turnstile
 from privacyplease.proxy.verified import VerifiedStorage
@@ -43,7 +44,7 @@ class Search:
         self._most_tags = most_tags
 
     def find(
-        self, dataset: Dataset, index: Index, interval: Interval, key: pa.Scalar | None, columns: Sequence[str]
+        self, dataset: Dataset, index: Index, interval: Interval, key: Sought, columns: Sequence[str]
     ) -> Iterator[pa.Table]:
         """The records of a key that overlap an interval, in no order, page by page; a record may come more than once.
 
@@ -53,7 +54,7 @@ class Search:
             dataset: The data set.
             index: The index to ask.
             interval: When.
-            key: The stored value of the index's key; None for every key.
+            key: The stored value of the index's key, or several; None for every key.
             columns: What to read. Start, duration and the index's key are always read.
 
         Raises:
@@ -74,8 +75,8 @@ class Search:
             self._storage.answers.refuse(error)
             raise
 
-    def _predicate(self, dataset: Dataset, index: Index, held: Held, key: pa.Scalar | None) -> Predicate:
-        value = None if key is None else pa.array([key.as_py()], key.type)
+    def _predicate(self, dataset: Dataset, index: Index, held: Held, key: Sought) -> Predicate:
+        value = pa.array([key.as_py()], key.type) if isinstance(key, pa.Scalar) else key
         return predicate(dataset, index, held.places, value, self._keyring, self._most_tags)
 
     def _open(
@@ -87,6 +88,7 @@ class Search:
         index: Index,
         columns: Sequence[str],
     ) -> pa.Table:
+        opened(page)
         batches = []
         for cell in page:
             epoch = asked[cell.tag]

@@ -12,11 +12,14 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
+from sqlalchemy import Engine, select
 
-from privacyplease.proxy import counting_only, dataset, trusted_store
+from privacyplease.proxy import counting_only, dataset, logs, trusted_store
 from privacyplease.proxy.access.guard import Access, Guard
 from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.access.rates import Rates
+from privacyplease.proxy.activity import Activity
+from privacyplease.proxy.calls import Observed, methods
 from privacyplease.proxy.compaction import Compaction
 from privacyplease.proxy.credentials import require_loopback, server_credentials
 from privacyplease.proxy.erasing import Erasing, Retention
@@ -30,6 +33,7 @@ from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.letters import Letters
+from privacyplease.proxy.metrics import Metrics, answers_of, ledger_of
 from privacyplease.proxy.predicate import MOST_TAGS
 from privacyplease.proxy.rotation import Rotation, described_by, folder_in_force
 from privacyplease.proxy.rpc import status
@@ -88,6 +92,7 @@ CONTRACTS = (
     verification_service_pb2.DESCRIPTOR,
 )
 SERVICES = tuple(name for contract in CONTRACTS for name in (s.full_name for s in contract.services_by_name.values()))
+METHODS = methods(CONTRACTS)
 
 # What is left of them to a proxy on an exported keyring.
 COUNTING = frozenset(s.full_name for s in occupancy_service_pb2.DESCRIPTOR.services_by_name.values())
@@ -115,6 +120,7 @@ class Settings:
         most_tags: Tags that one question may touch.
         certificates: Folder of its certificate for clients (`credentials.py`); None for plaintext, on loopback alone.
         storage_certificates: Folder of its certificate for the storage server; None likewise.
+        trusted_store: URL of a trusted store that proxies share (`trusted_store.open_url`); None for the home's own.
         keyring: An exported keyring to count people with, and do nothing else; of the home the policy alone is used,
             and the passphrase opens this file.
     """
@@ -126,6 +132,7 @@ class Settings:
     most_tags: int = MOST_TAGS
     certificates: Path | None = None
     storage_certificates: Path | None = None
+    trusted_store: str | None = None
     keyring: Path | None = None
 
 
@@ -143,6 +150,7 @@ class Proxy:
         """
         self._health = health.HealthServicer()
         self.locked: KeyringError | None = None
+        self.metrics, self._activity = Metrics(METHODS.values()), Activity()
         self._certificates = settings.certificates
         self._retention: Retention | None = None
         datasets = dataset.load(settings.home.datasets)
@@ -155,13 +163,17 @@ class Proxy:
                 register = self._services(settings, datasets, policies, access)
         except KeyringError as error:
             self.locked = error
-        interceptors: list[grpc.ServerInterceptor[Any, Any]] = [Identified()] if self._certificates else []
+        observed = Observed(METHODS, self.metrics.called, self._activity.called, logs.refused)
+        interceptors: list[grpc.ServerInterceptor[Any, Any]] = [observed]
+        if self._certificates:
+            interceptors.append(Identified())
         if self.locked:
             interceptors.append(_Locked(self.locked))
         else:
             if settings.keyring:
                 interceptors.append(_Locked(NotExportedError(COUNTS_ALONE), besides=COUNTING))
             interceptors.append(Guard(access))
+        self.metrics.locked.set(self.locked is not None)
         self.grpc = grpc.server(ThreadPoolExecutor(settings.workers), interceptors=interceptors, options=_OPTIONS)
         if not self.locked:
             register(self.grpc)
@@ -201,27 +213,32 @@ class Proxy:
     def _services(
         self, settings: Settings, datasets: dict[str, dataset.Dataset], policies: PolicyFile, access: Access
     ) -> Callable[[grpc.Server], None]:
-        home = settings.home
-        folder = _folder_in_force(home)
-        master = described_by(home, folder).master_key(settings.passphrase)
-        store = trusted_store.open_store(home.trusted_store)
+        home, url = settings.home, settings.trusted_store
+        shared = trusted_store.open_url(url) if url else None
+        folder = folder_in_force(shared) if shared else _folder_in_force(home)
+        wraps = shared is not None and _has_keys(shared)
+        master = described_by(home, folder).master_key(settings.passphrase, wraps=wraps)
+        store = shared or trusted_store.open_store(home.trusted_store)
         keyring, layouts, holdings = Keyring(store, master, folder), Layouts(store), Holdings(store)
         layouts.check(datasets)
-        storage = Storage.connect(settings.storage, settings.storage_certificates)
+        storage = Storage.connect(settings.storage, settings.storage_certificates, self.metrics)
         ledger = Ledger(store, keyring)
         verified = VerifiedStorage(storage, ledger)
+        self.metrics.watch(lambda: ledger_of(ledger))
+        self.metrics.watch(lambda: answers_of(verified.answers))
         search = Search(verified, keyring, layouts, holdings, settings.most_tags)
+        erasures = Erasures(store, alone=shared is None)
         compaction = Compaction(store, verified, ledger, keyring, layouts)
-        erasures = Erasures(store)
         erasing = Erasing(datasets, keyring, storage, ledger, erasures, [search.questions, compaction.jobs])
         self._retention = Retention(datasets, erasing)
-        ingest = IngestService(datasets, Sealing(keyring, layouts), layouts, verified, erasures)
+        sealing, batches = Sealing(keyring, layouts), (self.metrics.ingested, self._activity.ingested)
+        ingest = IngestService(datasets, sealing, layouts, verified, erasures, *batches)
         exporting = Exporting(keyring, layouts, holdings, verified)
         keys = KeysService(datasets, keyring, erasures, erasing, Rotation(home, store, keyring), exporting)
 
         def register(server: grpc.Server) -> None:
             access_service_pb2_grpc.add_AccessServiceServicer_to_server(AccessService(access), server)
-            admin = AdminService(datasets, keyring, storage, verified.answers, policies)
+            admin = AdminService(datasets, keyring, storage, verified.answers, policies, ledger, self._activity)
             admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
             compaction_service_pb2_grpc.add_CompactionServiceServicer_to_server(
                 CompactionService(datasets, compaction), server
@@ -236,15 +253,16 @@ class Proxy:
             stations_service_pb2_grpc.add_StationsServiceServicer_to_server(StationsService(datasets, search), server)
             letters = DeadLetterService(datasets, Letters(keyring))
             dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(letters, server)
-            verification = VerificationService(datasets, Verification(verified, keyring, layouts, holdings))
+            verification = VerificationService(
+                datasets, Verification(verified, keyring, layouts, holdings, search.questions)
+            )
             verification_service_pb2_grpc.add_VerificationServiceServicer_to_server(verification, server)
 
         return register
 
-    @staticmethod
-    def _counting(settings: Settings, keyring: Path) -> Callable[[grpc.Server], None]:
+    def _counting(self, settings: Settings, keyring: Path) -> Callable[[grpc.Server], None]:
         """The one service that an exported keyring is good for."""
-        storage = Storage.connect(settings.storage, settings.storage_certificates)
+        storage = Storage.connect(settings.storage, settings.storage_certificates, self.metrics)
         search = counting_only.over(keyring, settings.passphrase, storage, settings.most_tags)
         occupancy = OccupancyService({search.dataset.name: search.dataset}, search)
 
@@ -257,6 +275,11 @@ class Proxy:
 def _folder_in_force(home: Home) -> str:
     """Makes no store: by an old one without a master key a home is known that has lost it."""
     return folder_in_force(trusted_store.open_store(home.trusted_store)) if home.trusted_store.exists() else ""
+
+
+def _has_keys(store: Engine) -> bool:
+    with store.connect() as connection:
+        return connection.execute(select(trusted_store.data_keys.c.epoch).limit(1)).first() is not None
 
 
 class _Locked(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone

@@ -24,6 +24,7 @@ from privacyplease.proxy.ledger import Asked
 from privacyplease.proxy.predicate import Predicate, predicate
 from privacyplease.proxy.sethash import Numbers
 from privacyplease.proxy.timeline import EARLIEST, LATEST, Interval
+from privacyplease.proxy.turnstile import Turnstile
 from privacyplease.proxy.verified import VerifiedStorage, asked_tags
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 
@@ -48,6 +49,11 @@ class Part(NamedTuple):
     dataset: Dataset
     of_index: Index
     starts: dict[Place, Interval]
+
+    @property
+    def epoch(self) -> int:
+        """Theirs."""
+        return next(iter(self.starts)).epoch
 
     @property
     def tags(self) -> int:
@@ -85,7 +91,15 @@ class Checked(NamedTuple):
 class Verification:
     """Checks what the server has, bucket by bucket."""
 
-    def __init__(self, storage: VerifiedStorage, keyring: Keyring, layouts: Layouts, holdings: Holdings) -> None:
+    def __init__(
+        self,
+        storage: VerifiedStorage,
+        keyring: Keyring,
+        layouts: Layouts,
+        holdings: Holdings,
+        questions: Turnstile,
+    ) -> None:
+        self._questions = questions
         self._storage = storage
         self._keyring = keyring
         self._layouts = layouts
@@ -104,12 +118,17 @@ class Verification:
                     yield Part(dataset, index, {place: starts[place] for place in places[begin : begin + size]})
 
     def check(self, part: Part) -> Checked:
-        """Asks for all cells of a part and compares them with the ledger.
+        """Asks for all cells of a part and compares them with the ledger. Of an epoch that was erased there are none.
 
         Raises:
             StorageError: The server did not answer.
             KeyUnavailableError: The key of the epoch is gone, or does not open.
         """
+        with self._questions.passing():
+            held = self._holdings.all(part.dataset.name, part.of_index.name, part.dataset.timeline)
+            return self._check(part) if part.epoch in {place.epoch for place in held.places} else Checked(0, [])
+
+    def _check(self, part: Part) -> Checked:
         asked, places = self._tags(part)
         cells, wrong = 0, defaultdict[Place | None, Numbers](lambda: np.zeros(3, np.int64))
         for call in self._storage.parts(asked, part.dataset.name, part.of_index.name):
@@ -145,7 +164,7 @@ class Verification:
 
     def _opener(self, part: Part) -> Opener:
         dataset, index = part.dataset, part.of_index
-        keys = self._keyring.keys(dataset.name, next(iter(part.starts)).epoch, index.name)
+        keys = self._keyring.keys(dataset.name, part.epoch, index.name)
         return Opener(keys.cell, self._layouts, dataset.name, index.name, dataset.carried(index))
 
 

@@ -2,21 +2,40 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import UTC, timedelta
 from itertools import chain
 
 from privacyplease.client._internal.times import from_unix_ms, instant
-from privacyplease.client.catalogue import Access, Answers, Column, Dataset, Index, Keyring, Policy, Status, Storage
+from privacyplease.client.catalogue import (
+    Access,
+    Activity,
+    Answers,
+    Column,
+    Dataset,
+    Index,
+    Ingestion,
+    Keyring,
+    Policy,
+    RecentCalls,
+    Status,
+    Storage,
+)
 from privacyplease.client.compaction import Compacted
-from privacyplease.client.occupancy import Occupancy, Peak, PlaceCounts, Series
+from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCounts, Series
 from privacyplease.client.presence import Presence, Sessions
 from privacyplease.client.stations import Availability, StationStates, Statistics
 from privacyplease.proxy.v1 import occupancy_service_pb2, stations_service_pb2
 from privacyplease.proxy.v1.access_service_pb2 import Role, WhoAmIResponse
+from privacyplease.proxy.v1.admin_service_pb2 import Activity as ActivityMessage
 from privacyplease.proxy.v1.admin_service_pb2 import GetStatusResponse, Refusals
 from privacyplease.proxy.v1.compaction_service_pb2 import CompactResponse
 from privacyplease.proxy.v1.error_reason_pb2 import ErrorReason
-from privacyplease.proxy.v1.occupancy_service_pb2 import CountByPlaceResponse, SeriesResponse
+from privacyplease.proxy.v1.occupancy_service_pb2 import (
+    CountByPlaceResponse,
+    DwellResponse,
+    ListPlacesResponse,
+    SeriesResponse,
+)
 from privacyplease.proxy.v1.presence_service_pb2 import FindSessionsResponse
 from privacyplease.proxy.v1.query_service_pb2 import Dataset as DatasetMessage
 from privacyplease.proxy.v1.query_service_pb2 import ListDatasetsResponse
@@ -46,6 +65,24 @@ def place_counts(pages: Sequence[CountByPlaceResponse]) -> PlaceCounts:
     return PlaceCounts(
         places=tuple(chain.from_iterable(page.places for page in pages)),
         distinct_devices=tuple(chain.from_iterable(page.distinct_devices for page in pages)),
+    )
+
+
+def places(pages: Sequence[ListPlacesResponse]) -> tuple[Place, ...]:
+    """Joins the pages of ListPlaces; there may be none."""
+    return tuple(
+        Place(name, location) for page in pages for name, location in zip(page.places, page.locations, strict=True)
+    )
+
+
+def dwell(response: DwellResponse, bounds: tuple[timedelta, ...]) -> Dwell:
+    """How long sessions last."""
+    return Dwell(
+        bounds=bounds,
+        sessions=tuple(response.sessions),
+        median=response.median.ToTimedelta() if response.HasField("median") else None,
+        returning_devices=response.returning_devices,
+        new_devices=response.new_devices,
     )
 
 
@@ -94,6 +131,29 @@ def status(response: GetStatusResponse) -> Status:
         storage=Storage(storage.reachable, storage.store, storage.cells, storage.bytes),
         policy=Policy(instant(response.policy.loaded_at), response.policy.problem),
         answers=Answers(response.answers.whole, {_reason(each): each.answers for each in response.answers.refused}),
+        activity=_activity(response.activity),
+    )
+
+
+def _activity(message: ActivityMessage) -> Activity:
+    ingestion = message.ingestion
+    return Activity(
+        started_at=message.started_at.ToDatetime(UTC),
+        calls=tuple(
+            RecentCalls(
+                method=recent.method,
+                calls=recent.calls,
+                failed=recent.failed,
+                per_second=recent.per_second,
+                median=recent.median.ToTimedelta(),
+                percentile_95=recent.percentile_95.ToTimedelta(),
+                mean_cells=recent.mean_cells,
+                mean_bytes=recent.mean_bytes,
+            )
+            for recent in message.calls
+        ),
+        ingestion=Ingestion(ingestion.batches, ingestion.accepted, ingestion.rejected, ingestion.accepted_per_second),
+        journal_entries=message.journal_entries,
     )
 
 

@@ -1,16 +1,28 @@
 """Questions as messages of the contract: pure functions, shared by the blocking and the async client."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
 
 from privacyplease.client._internal.times import duration, timestamp
 from privacyplease.proxy.v1.compaction_service_pb2 import CompactRequest
-from privacyplease.proxy.v1.occupancy_service_pb2 import CountByPlaceRequest, CountRequest, PeakRequest, SeriesRequest
+from privacyplease.proxy.v1.occupancy_service_pb2 import (
+    CountByPlaceRequest,
+    CountRequest,
+    DwellRequest,
+    ListPlacesRequest,
+    PeakRequest,
+    PlaceGroup,
+    SeriesRequest,
+)
 from privacyplease.proxy.v1.presence_service_pb2 import FindSessionsRequest
 from privacyplease.proxy.v1.query_service_pb2 import QueryRequest
 from privacyplease.proxy.v1.stations_service_pb2 import AvailabilityRequest, ListHistoryRequest, ListLatestRequest
 from privacyplease.proxy.v1.types_pb2 import Interval
 from privacyplease.proxy.v1.verification_service_pb2 import VerifyRequest
+
+Where: TypeAlias = str | Sequence[str] | None
+"""A place, one of several, or anywhere."""
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
@@ -25,24 +37,45 @@ def presence(
     )
 
 
-def count(dataset: str, start: datetime, end: datetime, place: str | None) -> CountRequest:
+def count(dataset: str, start: datetime, end: datetime, place: Where) -> CountRequest:
     """Asks how many devices there were."""
-    return CountRequest(dataset=dataset, interval=interval(start, end), place=place or "")
+    return CountRequest(dataset=dataset, interval=interval(start, end), **_where(place))
 
 
-def count_by_place(dataset: str, start: datetime, end: datetime) -> CountByPlaceRequest:
-    """Asks how many devices there were at each place."""
-    return CountByPlaceRequest(dataset=dataset, interval=interval(start, end))
+def count_by_place(
+    dataset: str, start: datetime, end: datetime, groups: Mapping[str, Sequence[str]] | None
+) -> CountByPlaceRequest:
+    """Asks how many devices there were at each place, or in each group of places."""
+    grouped = [PlaceGroup(name=name, places=members) for name, members in (groups or {}).items()]
+    return CountByPlaceRequest(dataset=dataset, interval=interval(start, end), groups=grouped)
 
 
-def series(dataset: str, start: datetime, end: datetime, step: timedelta, place: str | None) -> SeriesRequest:
+def series(dataset: str, start: datetime, end: datetime, step: timedelta, place: Where) -> SeriesRequest:
     """Asks how many devices there were in each step."""
-    return SeriesRequest(dataset=dataset, interval=interval(start, end), step=duration(step), place=place or "")
+    return SeriesRequest(dataset=dataset, interval=interval(start, end), step=duration(step), **_where(place))
 
 
-def peak(dataset: str, start: datetime, end: datetime, step: timedelta, place: str | None) -> PeakRequest:
+def peak(dataset: str, start: datetime, end: datetime, step: timedelta, place: Where) -> PeakRequest:
     """Asks for the step with the most devices."""
-    return PeakRequest(dataset=dataset, interval=interval(start, end), step=duration(step), place=place or "")
+    return PeakRequest(dataset=dataset, interval=interval(start, end), step=duration(step), **_where(place))
+
+
+def list_places(dataset: str, start: datetime, end: datetime) -> ListPlacesRequest:
+    """Asks which places there were."""
+    return ListPlacesRequest(dataset=dataset, interval=interval(start, end))
+
+
+def dwell(
+    dataset: str, start: datetime, end: datetime, bounds: Sequence[timedelta], look_back: timedelta, place: Where
+) -> DwellRequest:
+    """Asks how long sessions last."""
+    return DwellRequest(
+        dataset=dataset,
+        interval=interval(start, end),
+        places=places(place),
+        bounds=[duration(bound) for bound in bounds],
+        look_back=duration(look_back),
+    )
 
 
 def query(
@@ -92,6 +125,25 @@ def verify(dataset: str | None, start: datetime | None, end: datetime | None) ->
     everything = start is None and end is None
     asked = None if everything else interval(start or _EARLIEST, end or _LATEST)
     return VerifyRequest(dataset=dataset or "", interval=asked)
+
+
+def places(where: Where) -> list[str]:
+    """The places of a question; none for anywhere.
+
+    Raises:
+        ValueError: An empty list of places is given, which is not the same as anywhere.
+    """
+    if where is None or isinstance(where, str):
+        return [where] if where else []
+    if not where:
+        raise ValueError("expected a place at least, got none; leave it out to ask about anywhere")
+    return list(where)
+
+
+def _where(place: Where) -> dict[str, Any]:
+    """The fields that say where. One place has a field of its own, which every proxy knows."""
+    names = places(place)
+    return {"place": names[0]} if len(names) == 1 else {"places": names}
 
 
 def interval(start: datetime, end: datetime) -> Interval:

@@ -30,13 +30,18 @@ class CountRequest(_message.Message):
     DATASET_FIELD_NUMBER: _builtins.int
     INTERVAL_FIELD_NUMBER: _builtins.int
     PLACE_FIELD_NUMBER: _builtins.int
+    PLACES_FIELD_NUMBER: _builtins.int
     dataset: _builtins.str
     """The data set. Empty means "wifi"."""
     place: _builtins.str
-    """Only at this place. Empty means anywhere."""
+    """Only at this place. Empty means anywhere, unless `places` says otherwise."""
     @_builtins.property
     def interval(self) -> _types_pb2.Interval:
         """When. Required."""
+
+    @_builtins.property
+    def places(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only at one of these places: a device that was at several counts once. Not together with `place`. Up to 4,096."""
 
     def __init__(
         self,
@@ -44,10 +49,11 @@ class CountRequest(_message.Message):
         dataset: _builtins.str = ...,
         interval: _types_pb2.Interval | None = ...,
         place: _builtins.str = ...,
+        places: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "interval", b"interval", "place", b"place"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "interval", b"interval", "place", b"place", "places", b"places"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -83,25 +89,59 @@ class CountByPlaceRequest(_message.Message):
 
     DATASET_FIELD_NUMBER: _builtins.int
     INTERVAL_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
     dataset: _builtins.str
     """The data set. Empty means "wifi"."""
     @_builtins.property
     def interval(self) -> _types_pb2.Interval:
         """When. Required."""
 
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlaceGroup]:
+        """Places that are counted as one, as those of a floor. Places of no group count by themselves. Up to 4,096 groups."""
+
     def __init__(
         self,
         *,
         dataset: _builtins.str = ...,
         interval: _types_pb2.Interval | None = ...,
+        groups: _abc.Iterable[Global___PlaceGroup] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "interval", b"interval"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "groups", b"groups", "interval", b"interval"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CountByPlaceRequest: _TypeAlias = CountByPlaceRequest  # noqa: Y015
+
+@_typing.final
+class PlaceGroup(_message.Message):
+    """Places that are counted as one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PLACES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """What to call it in the answer. Required. Groups of one name are one group."""
+    @_builtins.property
+    def places(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Its places; none may be in two groups."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        places: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "places", b"places"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlaceGroup: _TypeAlias = PlaceGroup  # noqa: Y015
 
 @_typing.final
 class CountByPlaceResponse(_message.Message):
@@ -113,7 +153,7 @@ class CountByPlaceResponse(_message.Message):
     DISTINCT_DEVICES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def places(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Where. At most 8,192."""
+        """Where: places and groups. At most 8,192."""
 
     @_builtins.property
     def distinct_devices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
@@ -143,10 +183,11 @@ class SeriesRequest(_message.Message):
     INTERVAL_FIELD_NUMBER: _builtins.int
     STEP_FIELD_NUMBER: _builtins.int
     PLACE_FIELD_NUMBER: _builtins.int
+    PLACES_FIELD_NUMBER: _builtins.int
     dataset: _builtins.str
     """The data set. Empty means "wifi"."""
     place: _builtins.str
-    """Only at this place. Empty means anywhere."""
+    """Only at this place. Empty means anywhere, unless `places` says otherwise."""
     @_builtins.property
     def interval(self) -> _types_pb2.Interval:
         """When. Required."""
@@ -155,6 +196,10 @@ class SeriesRequest(_message.Message):
     def step(self) -> _duration_pb2.Duration:
         """The width of a step. Required; at least 1 ms, and at most 100,000 steps in the interval."""
 
+    @_builtins.property
+    def places(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only at one of these places: a device that was at several counts once. Not together with `place`. Up to 4,096."""
+
     def __init__(
         self,
         *,
@@ -162,10 +207,11 @@ class SeriesRequest(_message.Message):
         interval: _types_pb2.Interval | None = ...,
         step: _duration_pb2.Duration | None = ...,
         place: _builtins.str = ...,
+        places: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval", "step", b"step"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "interval", b"interval", "place", b"place", "step", b"step"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "interval", b"interval", "place", b"place", "places", b"places", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -243,10 +289,11 @@ class PeakRequest(_message.Message):
     INTERVAL_FIELD_NUMBER: _builtins.int
     STEP_FIELD_NUMBER: _builtins.int
     PLACE_FIELD_NUMBER: _builtins.int
+    PLACES_FIELD_NUMBER: _builtins.int
     dataset: _builtins.str
     """The data set. Empty means "wifi"."""
     place: _builtins.str
-    """Only at this place. Empty means anywhere."""
+    """Only at this place. Empty means anywhere, unless `places` says otherwise."""
     @_builtins.property
     def interval(self) -> _types_pb2.Interval:
         """When. Required."""
@@ -255,6 +302,10 @@ class PeakRequest(_message.Message):
     def step(self) -> _duration_pb2.Duration:
         """The width of a step, as in SeriesRequest. Required."""
 
+    @_builtins.property
+    def places(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only at one of these places: a device that was at several counts once. Not together with `place`. Up to 4,096."""
+
     def __init__(
         self,
         *,
@@ -262,10 +313,11 @@ class PeakRequest(_message.Message):
         interval: _types_pb2.Interval | None = ...,
         step: _duration_pb2.Duration | None = ...,
         place: _builtins.str = ...,
+        places: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval", "step", b"step"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "interval", b"interval", "place", b"place", "step", b"step"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "interval", b"interval", "place", b"place", "places", b"places", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -294,3 +346,149 @@ class PeakResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PeakResponse: _TypeAlias = PeakResponse  # noqa: Y015
+
+@_typing.final
+class ListPlacesRequest(_message.Message):
+    """Which places."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_FIELD_NUMBER: _builtins.int
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    dataset: _builtins.str
+    """The data set. Empty means "wifi"."""
+    @_builtins.property
+    def interval(self) -> _types_pb2.Interval:
+        """When. Required."""
+
+    def __init__(
+        self,
+        *,
+        dataset: _builtins.str = ...,
+        interval: _types_pb2.Interval | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "interval", b"interval"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPlacesRequest: _TypeAlias = ListPlacesRequest  # noqa: Y015
+
+@_typing.final
+class ListPlacesResponse(_message.Message):
+    """A page of places, column by column: the i-th entries of the two lists belong together."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLACES_FIELD_NUMBER: _builtins.int
+    LOCATIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def places(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names. At most 8,192."""
+
+    @_builtins.property
+    def locations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Where each lies, as "campus > building > floor"; of several locations that were reported, that of the session which
+        started last. Empty if the data set does not tell.
+        """
+
+    def __init__(
+        self,
+        *,
+        places: _abc.Iterable[_builtins.str] | None = ...,
+        locations: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["locations", b"locations", "places", b"places"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPlacesResponse: _TypeAlias = ListPlacesResponse  # noqa: Y015
+
+@_typing.final
+class DwellRequest(_message.Message):
+    """Whose stays, and how to sort them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_FIELD_NUMBER: _builtins.int
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    PLACES_FIELD_NUMBER: _builtins.int
+    BOUNDS_FIELD_NUMBER: _builtins.int
+    LOOK_BACK_FIELD_NUMBER: _builtins.int
+    dataset: _builtins.str
+    """The data set. Empty means "wifi"."""
+    @_builtins.property
+    def interval(self) -> _types_pb2.Interval:
+        """When. Required."""
+
+    @_builtins.property
+    def places(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only at one of these places. Empty means anywhere. Up to 4,096."""
+
+    @_builtins.property
+    def bounds(self) -> _containers.RepeatedCompositeFieldContainer[_duration_pb2.Duration]:
+        """Where classes of length begin, ascending and positive; the first class begins at zero. Up to 100."""
+
+    @_builtins.property
+    def look_back(self) -> _duration_pb2.Duration:
+        """How far before the interval to look for devices that return. Absent or zero: not at all, and all devices are new."""
+
+    def __init__(
+        self,
+        *,
+        dataset: _builtins.str = ...,
+        interval: _types_pb2.Interval | None = ...,
+        places: _abc.Iterable[_builtins.str] | None = ...,
+        bounds: _abc.Iterable[_duration_pb2.Duration] | None = ...,
+        look_back: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval", "look_back", b"look_back"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounds", b"bounds", "dataset", b"dataset", "interval", b"interval", "look_back", b"look_back", "places", b"places"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DwellRequest: _TypeAlias = DwellRequest  # noqa: Y015
+
+@_typing.final
+class DwellResponse(_message.Message):
+    """How long sessions last, and whose they are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSIONS_FIELD_NUMBER: _builtins.int
+    MEDIAN_FIELD_NUMBER: _builtins.int
+    RETURNING_DEVICES_FIELD_NUMBER: _builtins.int
+    NEW_DEVICES_FIELD_NUMBER: _builtins.int
+    returning_devices: _builtins.int
+    """Distinct devices that also had another session, one that overlaps the look-back and ended before the interval."""
+    new_devices: _builtins.int
+    """Distinct devices without."""
+    @_builtins.property
+    def sessions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Sessions in each class of length: one class more than there are bounds. A session whose length is a bound belongs to the
+        class that begins there.
+        """
+
+    @_builtins.property
+    def median(self) -> _duration_pb2.Duration:
+        """The length that half of the sessions do not exceed; absent without any session."""
+
+    def __init__(
+        self,
+        *,
+        sessions: _abc.Iterable[_builtins.int] | None = ...,
+        median: _duration_pb2.Duration | None = ...,
+        returning_devices: _builtins.int = ...,
+        new_devices: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["median", b"median"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["median", b"median", "new_devices", b"new_devices", "returning_devices", b"returning_devices", "sessions", b"sessions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DwellResponse: _TypeAlias = DwellResponse  # noqa: Y015

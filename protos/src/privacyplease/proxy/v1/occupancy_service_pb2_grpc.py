@@ -55,6 +55,16 @@ class OccupancyServiceStub:
                 request_serializer=privacyplease_dot_proxy_dot_v1_dot_occupancy__service__pb2.PeakRequest.SerializeToString,
                 response_deserializer=privacyplease_dot_proxy_dot_v1_dot_occupancy__service__pb2.PeakResponse.FromString,
                 _registered_method=True)
+        self.ListPlaces = channel.unary_stream(
+                '/privacyplease.proxy.v1.OccupancyService/ListPlaces',
+                request_serializer=privacyplease_dot_proxy_dot_v1_dot_occupancy__service__pb2.ListPlacesRequest.SerializeToString,
+                response_deserializer=privacyplease_dot_proxy_dot_v1_dot_occupancy__service__pb2.ListPlacesResponse.FromString,
+                _registered_method=True)
+        self.Dwell = channel.unary_unary(
+                '/privacyplease.proxy.v1.OccupancyService/Dwell',
+                request_serializer=privacyplease_dot_proxy_dot_v1_dot_occupancy__service__pb2.DwellRequest.SerializeToString,
+                response_deserializer=privacyplease_dot_proxy_dot_v1_dot_occupancy__service__pb2.DwellResponse.FromString,
+                _registered_method=True)
 
 
 class OccupancyServiceServicer:
@@ -63,7 +73,7 @@ class OccupancyServiceServicer:
 
     def Count(self, request, context):
         """Count gives the number of distinct devices with a session that overlaps the interval. Nothing found counts as zero.
-        Cost: the cells of the interval for one bin of the place index, or for every bin if no place is given.
+        Cost: the cells of the interval for the bins of the places in the place index, or for every bin if no place is given.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -71,7 +81,8 @@ class OccupancyServiceServicer:
 
     def CountByPlace(self, request, context):
         """CountByPlace streams the number of distinct devices for each place with at least one, descending by count, then
-        ascending by name. Nothing found ends the stream without a page. Cost: that of Count without a place.
+        ascending by name. Nothing found ends the stream without a page. Places may be counted as groups, as floors: a device
+        counts once in each group where it was. Cost: that of Count without a place.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -88,6 +99,24 @@ class OccupancyServiceServicer:
 
     def Peak(self, request, context):
         """Peak finds the step with the most distinct devices, as Series does, and returns it alone. Cost: that of Count.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPlaces(self, request, context):
+        """ListPlaces streams the places that had a session during the interval, and where each of them lies, ascending by name.
+        Nothing found ends the stream without a page. Cost: that of Count without a place; in an index that carries more
+        columns, if the place index does not carry the location.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Dwell(self, request, context):
+        """Dwell tells how long sessions last that overlap the interval, and how many of their devices were there before.
+        Lengths are of whole sessions, also where they reach beyond the interval. Nothing found counts as zero. Cost: that of
+        Count for the interval and the look-back before it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -115,6 +144,16 @@ def add_OccupancyServiceServicer_to_server(servicer, server):
                     servicer.Peak,
                     request_deserializer=privacyplease_dot_proxy_dot_v1_dot_occupancy__service__pb2.PeakRequest.FromString,
                     response_serializer=privacyplease_dot_proxy_dot_v1_dot_occupancy__service__pb2.PeakResponse.SerializeToString,
+            ),
+            'ListPlaces': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListPlaces,
+                    request_deserializer=privacyplease_dot_proxy_dot_v1_dot_occupancy__service__pb2.ListPlacesRequest.FromString,
+                    response_serializer=privacyplease_dot_proxy_dot_v1_dot_occupancy__service__pb2.ListPlacesResponse.SerializeToString,
+            ),
+            'Dwell': grpc.unary_unary_rpc_method_handler(
+                    servicer.Dwell,
+                    request_deserializer=privacyplease_dot_proxy_dot_v1_dot_occupancy__service__pb2.DwellRequest.FromString,
+                    response_serializer=privacyplease_dot_proxy_dot_v1_dot_occupancy__service__pb2.DwellResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -226,6 +265,60 @@ class OccupancyService:
             '/privacyplease.proxy.v1.OccupancyService/Peak',
             privacyplease_dot_proxy_dot_v1_dot_occupancy__service__pb2.PeakRequest.SerializeToString,
             privacyplease_dot_proxy_dot_v1_dot_occupancy__service__pb2.PeakResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPlaces(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/privacyplease.proxy.v1.OccupancyService/ListPlaces',
+            privacyplease_dot_proxy_dot_v1_dot_occupancy__service__pb2.ListPlacesRequest.SerializeToString,
+            privacyplease_dot_proxy_dot_v1_dot_occupancy__service__pb2.ListPlacesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Dwell(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyplease.proxy.v1.OccupancyService/Dwell',
+            privacyplease_dot_proxy_dot_v1_dot_occupancy__service__pb2.DwellRequest.SerializeToString,
+            privacyplease_dot_proxy_dot_v1_dot_occupancy__service__pb2.DwellResponse.FromString,
             options,
             channel_credentials,
             insecure,

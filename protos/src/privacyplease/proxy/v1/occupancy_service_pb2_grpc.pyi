@@ -35,11 +35,12 @@ class OccupancyServiceStub:
     def __new__(cls, channel: _aio.Channel) -> OccupancyServiceAsyncStub: ...
     Count: _grpc.UnaryUnaryMultiCallable[_occupancy_service_pb2.CountRequest, _occupancy_service_pb2.CountResponse]
     """Count gives the number of distinct devices with a session that overlaps the interval. Nothing found counts as zero.
-    Cost: the cells of the interval for one bin of the place index, or for every bin if no place is given.
+    Cost: the cells of the interval for the bins of the places in the place index, or for every bin if no place is given.
     """
     CountByPlace: _grpc.UnaryStreamMultiCallable[_occupancy_service_pb2.CountByPlaceRequest, _occupancy_service_pb2.CountByPlaceResponse]
     """CountByPlace streams the number of distinct devices for each place with at least one, descending by count, then
-    ascending by name. Nothing found ends the stream without a page. Cost: that of Count without a place.
+    ascending by name. Nothing found ends the stream without a page. Places may be counted as groups, as floors: a device
+    counts once in each group where it was. Cost: that of Count without a place.
     """
     Series: _grpc.UnaryStreamMultiCallable[_occupancy_service_pb2.SeriesRequest, _occupancy_service_pb2.SeriesResponse]
     """Series counts the distinct devices of each step of the interval and finds the peak. Steps are half open, so that a
@@ -48,6 +49,16 @@ class OccupancyServiceStub:
     """
     Peak: _grpc.UnaryUnaryMultiCallable[_occupancy_service_pb2.PeakRequest, _occupancy_service_pb2.PeakResponse]
     """Peak finds the step with the most distinct devices, as Series does, and returns it alone. Cost: that of Count."""
+    ListPlaces: _grpc.UnaryStreamMultiCallable[_occupancy_service_pb2.ListPlacesRequest, _occupancy_service_pb2.ListPlacesResponse]
+    """ListPlaces streams the places that had a session during the interval, and where each of them lies, ascending by name.
+    Nothing found ends the stream without a page. Cost: that of Count without a place; in an index that carries more
+    columns, if the place index does not carry the location.
+    """
+    Dwell: _grpc.UnaryUnaryMultiCallable[_occupancy_service_pb2.DwellRequest, _occupancy_service_pb2.DwellResponse]
+    """Dwell tells how long sessions last that overlap the interval, and how many of their devices were there before.
+    Lengths are of whole sessions, also where they reach beyond the interval. Nothing found counts as zero. Cost: that of
+    Count for the interval and the look-back before it.
+    """
 
 @_typing.type_check_only
 class OccupancyServiceAsyncStub(OccupancyServiceStub):
@@ -56,11 +67,12 @@ class OccupancyServiceAsyncStub(OccupancyServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Count: _aio.UnaryUnaryMultiCallable[_occupancy_service_pb2.CountRequest, _occupancy_service_pb2.CountResponse]  # type: ignore[assignment]
     """Count gives the number of distinct devices with a session that overlaps the interval. Nothing found counts as zero.
-    Cost: the cells of the interval for one bin of the place index, or for every bin if no place is given.
+    Cost: the cells of the interval for the bins of the places in the place index, or for every bin if no place is given.
     """
     CountByPlace: _aio.UnaryStreamMultiCallable[_occupancy_service_pb2.CountByPlaceRequest, _occupancy_service_pb2.CountByPlaceResponse]  # type: ignore[assignment]
     """CountByPlace streams the number of distinct devices for each place with at least one, descending by count, then
-    ascending by name. Nothing found ends the stream without a page. Cost: that of Count without a place.
+    ascending by name. Nothing found ends the stream without a page. Places may be counted as groups, as floors: a device
+    counts once in each group where it was. Cost: that of Count without a place.
     """
     Series: _aio.UnaryStreamMultiCallable[_occupancy_service_pb2.SeriesRequest, _occupancy_service_pb2.SeriesResponse]  # type: ignore[assignment]
     """Series counts the distinct devices of each step of the interval and finds the peak. Steps are half open, so that a
@@ -69,6 +81,16 @@ class OccupancyServiceAsyncStub(OccupancyServiceStub):
     """
     Peak: _aio.UnaryUnaryMultiCallable[_occupancy_service_pb2.PeakRequest, _occupancy_service_pb2.PeakResponse]  # type: ignore[assignment]
     """Peak finds the step with the most distinct devices, as Series does, and returns it alone. Cost: that of Count."""
+    ListPlaces: _aio.UnaryStreamMultiCallable[_occupancy_service_pb2.ListPlacesRequest, _occupancy_service_pb2.ListPlacesResponse]  # type: ignore[assignment]
+    """ListPlaces streams the places that had a session during the interval, and where each of them lies, ascending by name.
+    Nothing found ends the stream without a page. Cost: that of Count without a place; in an index that carries more
+    columns, if the place index does not carry the location.
+    """
+    Dwell: _aio.UnaryUnaryMultiCallable[_occupancy_service_pb2.DwellRequest, _occupancy_service_pb2.DwellResponse]  # type: ignore[assignment]
+    """Dwell tells how long sessions last that overlap the interval, and how many of their devices were there before.
+    Lengths are of whole sessions, also where they reach beyond the interval. Nothing found counts as zero. Cost: that of
+    Count for the interval and the look-back before it.
+    """
 
 class OccupancyServiceServicer(metaclass=_abc_1.ABCMeta):
     """OccupancyService counts people: distinct devices at a place, or anywhere. No answer names a device."""
@@ -80,7 +102,7 @@ class OccupancyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_occupancy_service_pb2.CountResponse, _abc.Awaitable[_occupancy_service_pb2.CountResponse]]:
         """Count gives the number of distinct devices with a session that overlaps the interval. Nothing found counts as zero.
-        Cost: the cells of the interval for one bin of the place index, or for every bin if no place is given.
+        Cost: the cells of the interval for the bins of the places in the place index, or for every bin if no place is given.
         """
 
     @_abc_1.abstractmethod
@@ -90,7 +112,8 @@ class OccupancyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_occupancy_service_pb2.CountByPlaceResponse], _abc.AsyncIterator[_occupancy_service_pb2.CountByPlaceResponse]]:
         """CountByPlace streams the number of distinct devices for each place with at least one, descending by count, then
-        ascending by name. Nothing found ends the stream without a page. Cost: that of Count without a place.
+        ascending by name. Nothing found ends the stream without a page. Places may be counted as groups, as floors: a device
+        counts once in each group where it was. Cost: that of Count without a place.
         """
 
     @_abc_1.abstractmethod
@@ -111,5 +134,27 @@ class OccupancyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_occupancy_service_pb2.PeakResponse, _abc.Awaitable[_occupancy_service_pb2.PeakResponse]]:
         """Peak finds the step with the most distinct devices, as Series does, and returns it alone. Cost: that of Count."""
+
+    @_abc_1.abstractmethod
+    def ListPlaces(
+        self,
+        request: _occupancy_service_pb2.ListPlacesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_occupancy_service_pb2.ListPlacesResponse], _abc.AsyncIterator[_occupancy_service_pb2.ListPlacesResponse]]:
+        """ListPlaces streams the places that had a session during the interval, and where each of them lies, ascending by name.
+        Nothing found ends the stream without a page. Cost: that of Count without a place; in an index that carries more
+        columns, if the place index does not carry the location.
+        """
+
+    @_abc_1.abstractmethod
+    def Dwell(
+        self,
+        request: _occupancy_service_pb2.DwellRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_occupancy_service_pb2.DwellResponse, _abc.Awaitable[_occupancy_service_pb2.DwellResponse]]:
+        """Dwell tells how long sessions last that overlap the interval, and how many of their devices were there before.
+        Lengths are of whole sessions, also where they reach beyond the interval. Nothing found counts as zero. Cost: that of
+        Count for the interval and the look-back before it.
+        """
 
 def add_OccupancyServiceServicer_to_server(servicer: OccupancyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

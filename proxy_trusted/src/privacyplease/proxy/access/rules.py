@@ -6,13 +6,14 @@ An rpc that has no rule is refused to everybody; a test holds this table to the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from privacyplease.proxy import requests
 from privacyplease.proxy.access.policy import Role
 from privacyplease.proxy.dataset import SUBJECT, Dataset
 from privacyplease.proxy.stations import BIKES, STANDS
+from privacyplease.proxy.timeline import EARLIEST
 from privacyplease.proxy.v1 import types_pb2
 
 Datasets = Mapping[str, Dataset]
@@ -62,9 +63,20 @@ def _names_dataset(role: Role) -> Rule:
     return Rule(frozenset({role}), lambda request, _datasets: Asked(frozenset({role}), request.dataset))
 
 
-def _count(request: Any, _datasets: Datasets) -> Asked:  # noqa: ANN401  # one of four messages
+def _count(request: Any, _datasets: Datasets) -> Asked:  # noqa: ANN401  # one of several messages
     dataset = request.dataset or requests.DEFAULT_DATASET
     return Asked(frozenset({Role.COUNT}), dataset, interval=request.interval)
+
+
+def _dwell(request: Any, datasets: Datasets) -> Asked:  # noqa: ANN401
+    """The look-back is part of what is asked about."""
+    asked = _count(request, datasets)
+    interval = types_pb2.Interval()
+    interval.CopyFrom(request.interval)
+    back = max(0, requests.millis(request.look_back))
+    if interval.HasField("start") and back:
+        interval.start.FromMilliseconds(max(EARLIEST, requests.instant(interval.start, "interval.start") - back))
+    return replace(asked, interval=interval)
 
 
 def _export(request: Any, _datasets: Datasets) -> Asked:  # noqa: ANN401
@@ -111,6 +123,8 @@ RULES: Mapping[str, Rule] = {
     f"{_V1}.KeysService/RotateMaster": _asks_nothing(Role.ADMIN),
     f"{_V1}.OccupancyService/Count": _COUNT,
     f"{_V1}.OccupancyService/CountByPlace": _COUNT,
+    f"{_V1}.OccupancyService/Dwell": Rule(frozenset({Role.COUNT}), _dwell),
+    f"{_V1}.OccupancyService/ListPlaces": _COUNT,
     f"{_V1}.OccupancyService/Peak": _COUNT,
     f"{_V1}.OccupancyService/Series": _COUNT,
     f"{_V1}.PresenceService/FindSessions": Rule(PERSON, _sessions),

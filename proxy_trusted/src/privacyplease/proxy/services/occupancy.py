@@ -10,11 +10,14 @@ import pyarrow as pa
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from privacyplease.proxy import occupancy, requests
-from privacyplease.proxy.dataset import PLACE, Dataset
+from privacyplease.proxy.dataset import PLACE, Dataset, Index
+from privacyplease.proxy.dwell import dwell
 from privacyplease.proxy.occupancy import Numbers, Steps
+from privacyplease.proxy.places import places_of
+from privacyplease.proxy.records import Sought
 from privacyplease.proxy.rpc import answering, streaming
 from privacyplease.proxy.search import Search
-from privacyplease.proxy.timeline import Interval
+from privacyplease.proxy.timeline import EARLIEST, Interval
 from privacyplease.proxy.v1 import occupancy_service_pb2 as pb
 from privacyplease.proxy.v1 import occupancy_service_pb2_grpc as pb_grpc
 
@@ -43,10 +46,9 @@ class OccupancyService(pb_grpc.OccupancyServiceServicer):
     ) -> Iterator[pb.CountByPlaceResponse]:
         """See the contract."""
         dataset = requests.dataset(request.dataset or requests.DEFAULT_DATASET, self._datasets)
-        asked = _Asked(dataset, requests.interval(request.interval), None)
-        places, counts = occupancy.count_by_place(self._find(asked, dataset.subject, dataset.place), dataset)
-        for begin in range(0, len(places), PLACES_PER_PAGE):
-            page = slice(begin, begin + PLACES_PER_PAGE)
+        asked, groups = _Asked(dataset, requests.interval(request.interval), None), requests.groups(request.groups)
+        places, counts = occupancy.count_by_place(self._find(asked, dataset.subject, dataset.place), dataset, groups)
+        for page in _pages(len(places), PLACES_PER_PAGE):
             yield pb.CountByPlaceResponse(places=places[page], distinct_devices=counts[page])
 
     @streaming
@@ -68,6 +70,34 @@ class OccupancyService(pb_grpc.OccupancyServiceServicer):
         """See the contract."""
         return pb.PeakResponse(peak=_peak(*self._series(request)))
 
+    @streaming
+    def ListPlaces(  # noqa: N802
+        self, request: pb.ListPlacesRequest, _context: grpc.ServicerContext
+    ) -> Iterator[pb.ListPlacesResponse]:
+        """See the contract."""
+        dataset = requests.dataset(request.dataset or requests.DEFAULT_DATASET, self._datasets)
+        index = _locating(dataset)
+        columns = [dataset.place] + ([dataset.location] if dataset.location in index.columns else [])
+        found = self._search.find(dataset, index, requests.interval(request.interval), None, columns)
+        places, locations = places_of(found, dataset)
+        for page in _pages(len(places), PLACES_PER_PAGE):
+            yield pb.ListPlacesResponse(places=places[page], locations=locations[page])
+
+    @answering
+    def Dwell(self, request: pb.DwellRequest, _context: grpc.ServicerContext) -> pb.DwellResponse:  # noqa: N802
+        """See the contract."""
+        dataset = requests.dataset(request.dataset or requests.DEFAULT_DATASET, self._datasets)
+        interval, bounds = requests.interval(request.interval), requests.bounds(request.bounds)
+        since = max(EARLIEST, interval.start - max(0, requests.millis(request.look_back)))
+        asked = _Asked(dataset, Interval(since, interval.end), requests.places(request.places, dataset))
+        found = dwell(self._find(asked, dataset.subject, dataset.place), dataset, interval, bounds)
+        answer = pb.DwellResponse(
+            sessions=found.sessions, returning_devices=found.returning_devices, new_devices=found.new_devices
+        )
+        if found.median is not None:
+            answer.median.FromMilliseconds(found.median)
+        return answer
+
     def _series(self, request: pb.SeriesRequest | pb.PeakRequest) -> tuple[Steps, Numbers]:
         asked = self._asked(request)
         steps = requests.steps(asked.interval, request.step)
@@ -75,12 +105,12 @@ class OccupancyService(pb_grpc.OccupancyServiceServicer):
 
     def _asked(self, request: pb.CountRequest | pb.SeriesRequest | pb.PeakRequest) -> _Asked:
         dataset = requests.dataset(request.dataset or requests.DEFAULT_DATASET, self._datasets)
-        place = requests.optional_key(request.place, dataset.place, dataset, "place")
-        return _Asked(dataset, requests.interval(request.interval), place)
+        places = requests.places(request.places, dataset, request.place)
+        return _Asked(dataset, requests.interval(request.interval), places)
 
     def _find(self, asked: _Asked, *columns: str) -> Iterator[pa.Table]:
         return self._search.find(
-            asked.dataset, requests.index(PLACE, asked.dataset), asked.interval, asked.place, columns
+            asked.dataset, requests.index(PLACE, asked.dataset), asked.interval, asked.places, columns
         )
 
 
@@ -89,7 +119,17 @@ class _Asked(NamedTuple):
 
     dataset: Dataset
     interval: Interval
-    place: pa.Scalar | None
+    places: Sought
+
+
+def _locating(dataset: Dataset) -> Index:
+    """The index to look for places in: one that carries their location, if there is one."""
+    indexes = [requests.index(PLACE, dataset), *dataset.indexes.values()]
+    return next((index for index in indexes if dataset.location in index.columns), indexes[0])
+
+
+def _pages(rows: int, size: int) -> Iterator[slice]:
+    return (slice(begin, begin + size) for begin in range(0, rows, size))
 
 
 def _peak(steps: Steps, counts: Numbers) -> pb.Peak:

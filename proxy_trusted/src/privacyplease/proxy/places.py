@@ -1,0 +1,33 @@
+"""Places and where they lie, from the records of a time, as functions over arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from privacyplease.proxy.dataset import Dataset
+
+
+def places_of(pages: Iterable[pa.Table], dataset: Dataset) -> tuple[list[str], list[str]]:
+    """The places of the records and their locations, ascending by place; "" where no record tells.
+
+    Of several locations of a place that of the record which starts last counts; of equally late ones the greatest.
+    """
+    latest: dict[str, tuple[int, str]] = {}
+    for page in pages:
+        for place, location, start in _seen(page, dataset):
+            latest[place] = max(latest.get(place, (-1, "")), (start, location) if location else (-1, ""))
+    places = sorted(latest)
+    return places, [latest[place][1] for place in places]
+
+
+def _seen(page: pa.Table, dataset: Dataset) -> Iterable[tuple[str, str, int]]:
+    """Each place and location of a page once, and the latest start of its records in ms."""
+    told = dataset.location is not None and dataset.location in page.column_names
+    locations = page[dataset.location] if told else pa.nulls(len(page), pa.string())
+    columns = [page[dataset.place], locations, page[dataset.start].cast(pa.int64())]
+    found = pa.table(columns, names=["place", "location", "start"]).group_by(["place", "location"])
+    rows = found.aggregate([("start", "max")]).select(["place", "location", "start_max"])
+    for place, location, start in zip(*(column.to_pylist() for column in rows.columns), strict=True):
+        yield place, location or "", start
