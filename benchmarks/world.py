@@ -18,6 +18,7 @@ from privacyplease.proxy.journal import KEPT_SECONDS
 from tests.services.mariadb import MariaDB
 
 _BATCH = 65_536
+_PURGE_S = 30.0
 
 
 MIB = 1024 * 1024
@@ -75,10 +76,11 @@ def compact(encrypted: Encrypted) -> None:
 
 
 def collect(encrypted: Encrypted) -> None:
-    """Waits until what compaction has replaced can be removed from the server, and is."""
+    """Waits until what compaction has replaced can be removed from the server, is, and InnoDB has purged it."""
     time.sleep(KEPT_SECONDS + 5)
     for _ in encrypted.side.client.compact(dataset="wifi"):
         pass
+    time.sleep(_PURGE_S)
 
 
 def ingest(encrypted: Encrypted, data: Data) -> None:

@@ -16,6 +16,8 @@ FROZEN = {
     "Answers",
     "AsyncClient",
     "AsyncRecords",
+    "AuditEntry",
+    "AuditVerdict",
     "Availability",
     "AvailabilityStep",
     "Client",
@@ -45,6 +47,7 @@ FROZEN = {
     "RecentCalls",
     "Records",
     "Rejection",
+    "Renewed",
     "Series",
     "Session",
     "Sessions",
@@ -58,8 +61,21 @@ FROZEN = {
     "Verification",
     "VerificationProgress",
 }
-PUBLIC_MODULES = {"aio", "blocking", "catalogue", "compaction", "errors", "ingestion", "keys", "occupancy"}
-PUBLIC_MODULES |= {"presence", "records", "stations", "verification"}
+PUBLIC_MODULES = {
+    "aio",
+    "audit",
+    "blocking",
+    "catalogue",
+    "compaction",
+    "errors",
+    "ingestion",
+    "keys",
+    "occupancy",
+    "presence",
+    "records",
+    "stations",
+}
+PUBLIC_MODULES |= {"verification"}
 
 
 def test_the_public_names_change_only_on_purpose() -> None:

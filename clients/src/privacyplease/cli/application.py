@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from privacyplease.cli import exits, screen
 from privacyplease.cli.commands import (
+    audit,
     certs,
     compact,
     count,
@@ -155,6 +156,7 @@ for _command in (
     down,
     certs,
     whoami,
+    audit,
     plan,
 ):
     _command.register(app)

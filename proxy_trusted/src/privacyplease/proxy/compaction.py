@@ -32,7 +32,7 @@ from privacyplease.proxy.runs import Pages, Stretch
 from privacyplease.proxy.sealing import Owner
 from privacyplease.proxy.tags import RUN_LEVEL, TAG_BYTES, tags
 from privacyplease.proxy.tiers import Job
-from privacyplease.proxy.timeline import EARLIEST, LATEST, Interval
+from privacyplease.proxy.timeline import EARLIEST, GENERATION, LATEST, Interval
 from privacyplease.proxy.trusted_store import claims, writing
 from privacyplease.proxy.turnstile import Turnstile
 from privacyplease.proxy.verified import Taken, VerifiedStorage
@@ -115,7 +115,7 @@ class Compaction:
         for index in dataset.indexes.values():
             with self._store.connect() as connection:
                 epochs = holdings.epochs(connection, dataset.name, index.name)
-            for epoch in epochs:
+            for epoch in filter(lambda number: self._is_current(dataset, number), epochs):
                 with self.jobs.passing(), self._claimed(Owner(dataset.name, epoch, index.name)) as claim:
                     if claim:
                         try:
@@ -135,8 +135,13 @@ class Compaction:
         return sum(
             self._storage.remove(entry)
             for epoch in self._keyring.epochs(dataset.name)
-            for entry in self._ledger.retired(dataset.name, epoch)
+            for number in self._keyring.generations(dataset.name, epoch)
+            for entry in self._ledger.retired(dataset.name, number)
         )
+
+    def _is_current(self, dataset: Dataset, number: int) -> bool:
+        """Whether the epoch's key is in use: what lies under an older one is about to be sealed again and erased."""
+        return self._keyring.generations(dataset.name, number % GENERATION)[-1:] == [number]
 
     def _compact_epoch(self, dataset: Dataset, index: Index, claim: Claim, scope: Scope) -> Iterator[Done]:
         self._clear_away(index, claim)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from privacyplease.proxy.dataset import Dataset
 from privacyplease.proxy.erasures import Erasures
@@ -26,6 +26,7 @@ from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.letters import letters_of
 from privacyplease.proxy.storage import Storage
+from privacyplease.proxy.timeline import GENERATION
 from privacyplease.proxy.turnstile import Turnstile
 
 _log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class Erasing:
         self._ledger = ledger
         self._erasures = erasures
         self._readers = list(readers)
-        self._lock = threading.Lock()
+        self.lock = threading.RLock()
 
     def ended(self, dataset: Dataset, before: int) -> list[int]:
         """The epochs of a data set that have keys and ended by an instant, in ms, ascending."""
@@ -66,10 +67,36 @@ class Erasing:
         Raises:
             StorageError: The server is away. The epochs are out of reach; `finish` does the rest.
         """
-        wanted = list(epochs)
-        for epoch in wanted:
-            self._erasures.resolve(dataset.name, epoch)
-        return sum(self._carry_out(dataset, epoch) for epoch in wanted)
+        return self._erase(dataset, [number for epoch in epochs for number in self._numbers(dataset, epoch)])
+
+    def retire(self, dataset: Dataset, generations: Iterable[int]) -> int:
+        """Erases old keys of an epoch, by their numbers, whose records are all stored under a newer one.
+
+        Returns:
+            How many cells the server says it deleted.
+
+        Raises:
+            StorageError: The server is away. The keys are out of use; `finish` does the rest.
+        """
+        return self._erase(dataset, list(generations))
+
+    def live(self, dataset: Dataset, epoch: int) -> list[int]:
+        """The numbers of an epoch's keys that are not erased nor about to be, ascending."""
+        return [number for number in self._erasures.live(dataset.name) if number % GENERATION == epoch]
+
+    def require_alone(self) -> None:
+        """As `Erasures.require_alone`."""
+        self._erasures.require_alone()
+
+    def settle(self) -> None:
+        """Returns when what was let in before is on the server, and whoever read or compacted before has ended."""
+        self._erasures.settle()
+        self._storage.drain()
+        self._clear()
+
+    def _clear(self) -> None:
+        for reader in self._readers:
+            reader.clear()
 
     def finish(self) -> None:
         """Carries out what was resolved and cut short.
@@ -83,16 +110,24 @@ class Erasing:
             else:
                 _log.warning("an erasure waits for the definition of its data set to come back")
 
+    def _numbers(self, dataset: Dataset, epoch: int) -> list[int]:
+        """The newest first: the epoch is out of reach with that one."""
+        return self._keyring.generations(dataset.name, epoch)[::-1] or [epoch]
+
+    def _erase(self, dataset: Dataset, numbers: list[int]) -> int:
+        for number in numbers:
+            self._erasures.resolve(dataset.name, number)
+        return sum(self._carry_out(dataset, number) for number in numbers)
+
     def _carry_out(self, dataset: Dataset, epoch: int) -> int:
-        with self._lock:
+        with self.lock:
             self._storage.drain()
-            for reader in self._readers:
-                reader.clear()
+            self._clear()
             cells = self._delete_cells(dataset, epoch)
             self._ledger.forget(dataset.name, epoch)
             self._erasures.shred(dataset.name, epoch, int(time.time() * 1_000))
-            for owner in (dataset.name, letters_of(dataset.name)):
-                self._keyring.forget(owner, epoch)
+            self._keyring.forget(dataset.name, epoch)
+            self._keyring.forget(letters_of(dataset.name), epoch % GENERATION)
         return cells
 
     def _delete_cells(self, dataset: Dataset, epoch: int) -> int:
@@ -104,9 +139,17 @@ class Retention:
 
     PERIOD_SECONDS = 3_600.0
 
-    def __init__(self, datasets: Mapping[str, Dataset], erasing: Erasing) -> None:
+    def __init__(self, datasets: Mapping[str, Dataset], erasing: Erasing, finish: Callable[[], None]) -> None:
+        """Takes the parts.
+
+        Args:
+            datasets: The data sets.
+            erasing: What erases.
+            finish: Finishes what else was cut short.
+        """
         self._datasets = datasets
         self._erasing = erasing
+        self._finish = finish
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
 
@@ -128,6 +171,7 @@ class Retention:
             ProxyError: Some of it must wait.
         """
         self._erasing.finish()
+        self._finish()
         for dataset in self._datasets.values():
             if dataset.retain is not None and (epochs := self._erasing.ended(dataset, now - dataset.retain)):
                 _log.info("retention: erasing %d epochs of data set %s", len(epochs), dataset.name)

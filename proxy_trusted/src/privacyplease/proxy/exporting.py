@@ -13,7 +13,7 @@ from privacyplease.proxy.holdings import Holdings
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.predicate import predicate
-from privacyplease.proxy.timeline import Interval
+from privacyplease.proxy.timeline import GENERATION, Interval
 from privacyplease.proxy.verified import VerifiedStorage
 
 
@@ -61,7 +61,7 @@ class Exporting:
                 if row[0]
             ],
         )
-        return Exported(exported.seal(export, passphrase), sorted(export.keys))
+        return Exported(exported.seal(export, passphrase), sorted({number % GENERATION for number in export.keys}))
 
 
 def _as_seen_by(index: Index, dataset: Dataset) -> Dataset:

@@ -82,13 +82,22 @@ class Sealing:
         The epochs' keys are durable before the first cell is given out, so a cell that is stored can be opened whatever
         happens next.
         """
-        where = _coordinates(records, dataset)
-        for epoch in np.unique(where.epochs).tolist():
-            self._keyring.ensure(dataset.name, epoch)
+        where = self._under_current_keys(_coordinates(records, dataset), dataset)
         for index in dataset.indexes.values():
             for epoch in np.unique(where.epochs).tolist():
                 rows = np.flatnonzero(where.epochs == epoch)
                 yield from self._seal_epoch(records, dataset, index, epoch, rows, where)
+
+    def reseal(self, records: pa.Table, dataset: Dataset, index: Index, epoch: int) -> Iterator[Cell]:
+        """The cells of one index for records of one epoch, under the key of a number."""
+        where = _coordinates(records, dataset)
+        yield from self._seal_epoch(records, dataset, index, epoch, np.arange(len(records)), where)
+
+    def _under_current_keys(self, where: Coordinates, dataset: Dataset) -> Coordinates:
+        """Makes sure of the epochs' keys, and puts the number of its key in the place of each epoch."""
+        epochs, each = np.unique(where.epochs, return_inverse=True)
+        current = np.array([self._keyring.ensure(dataset.name, epoch) for epoch in epochs.tolist()], np.int64)
+        return where._replace(epochs=current[each])
 
     def _seal_epoch(
         self, records: pa.Table, dataset: Dataset, index: Index, epoch: int, rows: Numbers, where: Coordinates

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -18,7 +18,9 @@ from privacyplease.proxy import counting_only, dataset, logs, trusted_store
 from privacyplease.proxy.access.guard import Access, Guard
 from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.access.rates import Rates
+from privacyplease.proxy.access.recorder import Recorder
 from privacyplease.proxy.activity import Activity
+from privacyplease.proxy.audit.log import AuditLog
 from privacyplease.proxy.calls import Observed, methods
 from privacyplease.proxy.compaction import Compaction
 from privacyplease.proxy.credentials import require_loopback, server_credentials
@@ -35,12 +37,14 @@ from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.letters import Letters
 from privacyplease.proxy.metrics import Metrics, answers_of, ledger_of
 from privacyplease.proxy.predicate import MOST_TAGS
+from privacyplease.proxy.renewing import Renewing
 from privacyplease.proxy.rotation import Rotation, described_by, folder_in_force
 from privacyplease.proxy.rpc import status
 from privacyplease.proxy.sealing import Sealing
 from privacyplease.proxy.search import Search
 from privacyplease.proxy.services.access import AccessService
 from privacyplease.proxy.services.admin import AdminService
+from privacyplease.proxy.services.audit import AuditService
 from privacyplease.proxy.services.compaction import CompactionService
 from privacyplease.proxy.services.ingest import IngestService
 from privacyplease.proxy.services.keys import KeysService
@@ -56,6 +60,8 @@ from privacyplease.proxy.v1 import (
     access_service_pb2_grpc,
     admin_service_pb2,
     admin_service_pb2_grpc,
+    audit_service_pb2,
+    audit_service_pb2_grpc,
     compaction_service_pb2,
     compaction_service_pb2_grpc,
     dead_letter_service_pb2,
@@ -81,6 +87,7 @@ from privacyplease.proxy.verified import VerifiedStorage
 CONTRACTS = (
     access_service_pb2.DESCRIPTOR,
     admin_service_pb2.DESCRIPTOR,
+    audit_service_pb2.DESCRIPTOR,
     compaction_service_pb2.DESCRIPTOR,
     dead_letter_service_pb2.DESCRIPTOR,
     ingest_service_pb2.DESCRIPTOR,
@@ -136,6 +143,10 @@ class Settings:
     keyring: Path | None = None
 
 
+Register: TypeAlias = Callable[[grpc.Server], None]
+Guards: TypeAlias = "list[grpc.ServerInterceptor[Any, Any]]"
+
+
 class Proxy:
     """A proxy that can be bound to an address and started."""
 
@@ -158,21 +169,15 @@ class Proxy:
         access = Access(policies, datasets, Rates(), plaintext=self._certificates is None)
         try:
             if settings.keyring:
-                register = self._counting(settings, settings.keyring)
+                register, guards = self._counting(settings, settings.keyring, access)
             else:
-                register = self._services(settings, datasets, policies, access)
+                register, guards = self._services(settings, datasets, policies, access)
         except KeyringError as error:
-            self.locked = error
+            self.locked, guards = error, [Identified(), _Locked(error)]
+        if self._certificates is None:
+            guards = guards[1:]  # plaintext shows no identity
         observed = Observed(METHODS, self.metrics.called, self._activity.called, logs.refused)
-        interceptors: list[grpc.ServerInterceptor[Any, Any]] = [observed]
-        if self._certificates:
-            interceptors.append(Identified())
-        if self.locked:
-            interceptors.append(_Locked(self.locked))
-        else:
-            if settings.keyring:
-                interceptors.append(_Locked(NotExportedError(COUNTS_ALONE), besides=COUNTING))
-            interceptors.append(Guard(access))
+        interceptors: Guards = [observed, *guards]
         self.metrics.locked.set(self.locked is not None)
         self.grpc = grpc.server(ThreadPoolExecutor(settings.workers), interceptors=interceptors, options=_OPTIONS)
         if not self.locked:
@@ -212,7 +217,8 @@ class Proxy:
 
     def _services(
         self, settings: Settings, datasets: dict[str, dataset.Dataset], policies: PolicyFile, access: Access
-    ) -> Callable[[grpc.Server], None]:
+    ) -> tuple[Register, Guards]:
+        """Every service, and what stands before them: who calls, and whether they may."""
         home, url = settings.home, settings.trusted_store
         shared = trusted_store.open_url(url) if url else None
         folder = folder_in_force(shared) if shared else _folder_in_force(home)
@@ -221,6 +227,10 @@ class Proxy:
         store = shared or trusted_store.open_store(home.trusted_store)
         keyring, layouts, holdings = Keyring(store, master, folder), Layouts(store), Holdings(store)
         layouts.check(datasets)
+        # The log is this home's, and so is its anchor, which may lag behind after a loss of power: its commits need not
+        # wait for the disk.
+        log = AuditLog(home.audit, trusted_store.open_store(home.trusted_store, durable=False), keyring)
+        recorder = Recorder(log)
         storage = Storage.connect(settings.storage, settings.storage_certificates, self.metrics)
         ledger = Ledger(store, keyring)
         verified = VerifiedStorage(storage, ledger)
@@ -230,16 +240,19 @@ class Proxy:
         erasures = Erasures(store, alone=shared is None)
         compaction = Compaction(store, verified, ledger, keyring, layouts)
         erasing = Erasing(datasets, keyring, storage, ledger, erasures, [search.questions, compaction.jobs])
-        self._retention = Retention(datasets, erasing)
+        renewing = Renewing(datasets, keyring, layouts, holdings, verified, erasing)
+        self._retention = Retention(datasets, erasing, renewing.finish)
         sealing, batches = Sealing(keyring, layouts), (self.metrics.ingested, self._activity.ingested)
         ingest = IngestService(datasets, sealing, layouts, verified, erasures, *batches)
         exporting = Exporting(keyring, layouts, holdings, verified)
-        keys = KeysService(datasets, keyring, erasures, erasing, Rotation(home, store, keyring), exporting)
+        rotation = Rotation(home, store, keyring)
+        keys = KeysService(datasets, keyring, erasures, erasing, rotation, exporting, renewing)
 
         def register(server: grpc.Server) -> None:
             access_service_pb2_grpc.add_AccessServiceServicer_to_server(AccessService(access), server)
             admin = AdminService(datasets, keyring, storage, verified.answers, policies, ledger, self._activity)
             admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
+            audit_service_pb2_grpc.add_AuditServiceServicer_to_server(AuditService(log), server)
             compaction_service_pb2_grpc.add_CompactionServiceServicer_to_server(
                 CompactionService(datasets, compaction), server
             )
@@ -258,10 +271,10 @@ class Proxy:
             )
             verification_service_pb2_grpc.add_VerificationServiceServicer_to_server(verification, server)
 
-        return register
+        return register, [Identified(recorder.unknown), Guard(access, recorder)]
 
-    def _counting(self, settings: Settings, keyring: Path) -> Callable[[grpc.Server], None]:
-        """The one service that an exported keyring is good for."""
+    def _counting(self, settings: Settings, keyring: Path, access: Access) -> tuple[Register, Guards]:
+        """The one service that an exported keyring is good for. It has no key to chain an audit log by."""
         storage = Storage.connect(settings.storage, settings.storage_certificates, self.metrics)
         search = counting_only.over(keyring, settings.passphrase, storage, settings.most_tags)
         occupancy = OccupancyService({search.dataset.name: search.dataset}, search)
@@ -269,7 +282,7 @@ class Proxy:
         def register(server: grpc.Server) -> None:
             occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(occupancy, server)
 
-        return register
+        return register, [Identified(), _Locked(NotExportedError(COUNTS_ALONE), besides=COUNTING), Guard(access, None)]
 
 
 def _folder_in_force(home: Home) -> str:

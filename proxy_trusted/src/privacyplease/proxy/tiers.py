@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from privacyplease.proxy.holdings import OpenBucket, Run
-from privacyplease.proxy.timeline import Interval, Timeline
+from privacyplease.proxy.timeline import GENERATION, Interval, Timeline
 
 DAY = 86_400_000
 
@@ -143,7 +143,7 @@ def _neighbours(runs: Sequence[Run]) -> Iterator[list[Run]]:
 
 
 def _is_over(epoch: int, timeline: Timeline, now: int) -> bool:
-    return (epoch + 1) * timeline.epoch < now
+    return (epoch % GENERATION + 1) * timeline.epoch < now
 
 
 def _width(bucket: OpenBucket, timeline: Timeline) -> int:

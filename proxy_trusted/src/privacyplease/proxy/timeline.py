@@ -20,6 +20,10 @@ import numpy.typing as npt
 
 Millis = npt.NDArray[np.int64]
 
+# The keys of an epoch may be renewed. The n-th generation of them goes by the number epoch + n · 2^24 wherever an
+# epoch's number says whose key something is under: epochs of a day, until 9999, are fewer.
+GENERATION = 1 << 24
+
 GROWTH = 8  # each level's buckets are eight times as wide as those below
 EARLIEST = 0  # 1970-01-01T00:00:00Z
 LATEST = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z: the last instant that every ISO 8601 reader takes
@@ -71,6 +75,6 @@ class Timeline:
 
     def covered(self, epoch: int, level: int, bucket: int) -> Interval:
         """The starts that belong to a bucket of an epoch; none, an end before its start, if the two do not meet."""
-        width = int(self.widths[level])
+        width, epoch = int(self.widths[level]), epoch % GENERATION
         first, last = max(bucket * width, epoch * self.epoch), min((bucket + 1) * width, (epoch + 1) * self.epoch) - 1
         return Interval(first, last)

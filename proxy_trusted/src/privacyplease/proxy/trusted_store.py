@@ -219,11 +219,27 @@ def open_url(url: str) -> Engine:
     return engine
 
 
-def open_store(path: Path) -> Engine:
-    """Opens the store in a SQLite file, made on first use. What is committed survives a loss of power."""
+# How long the audit log is, and a MAC that vouches for its last line (`audit/`).
+audit_anchor = Table(
+    "audit_anchor",
+    metadata,
+    Column("one", Integer, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("mac", LargeBinary(32), nullable=False),
+)
+
+
+def open_store(path: Path, *, durable: bool = True) -> Engine:
+    """Opens the store in a SQLite file, made on first use.
+
+    Args:
+        path: The file.
+        durable: Whether what is committed survives a loss of power, and not only the end of the process. It takes a
+            write to the disk for each transaction.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(URL.create("sqlite", database=str(path)))
-    event.listen(engine, "connect", _make_durable)
+    event.listen(engine, "connect", _make_durable if durable else _make_quick)
     event.listen(engine, "begin", _begin)
     _create(engine)
     _bring_up_to_date(engine)
@@ -292,11 +308,19 @@ def _create(engine: Engine) -> None:
 
 
 def _make_durable(connection: DBAPIConnection, _record: object) -> None:
+    _prepare(connection, "FULL")
+
+
+def _make_quick(connection: DBAPIConnection, _record: object) -> None:
+    _prepare(connection, "NORMAL")
+
+
+def _prepare(connection: DBAPIConnection, synchronous: str) -> None:
     # Python's driver would begin a transaction at the first write alone, and two reads could see two states.
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute(f"PRAGMA synchronous = {synchronous}")
     cursor.execute("PRAGMA busy_timeout = 10000")
     cursor.execute("PRAGMA secure_delete = ON")  # the bytes of a destroyed key are overwritten
     cursor.close()

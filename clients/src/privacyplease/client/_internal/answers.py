@@ -6,6 +6,7 @@ from datetime import UTC, timedelta
 from itertools import chain
 
 from privacyplease.client._internal.times import from_unix_ms, instant
+from privacyplease.client.audit import AuditEntry, AuditVerdict
 from privacyplease.client.catalogue import (
     Access,
     Activity,
@@ -28,6 +29,8 @@ from privacyplease.proxy.v1 import occupancy_service_pb2, stations_service_pb2
 from privacyplease.proxy.v1.access_service_pb2 import Role, WhoAmIResponse
 from privacyplease.proxy.v1.admin_service_pb2 import Activity as ActivityMessage
 from privacyplease.proxy.v1.admin_service_pb2 import GetStatusResponse, Refusals
+from privacyplease.proxy.v1.audit_service_pb2 import AuditEntry as AuditEntryMessage
+from privacyplease.proxy.v1.audit_service_pb2 import ListEntriesResponse, VerifyLogResponse
 from privacyplease.proxy.v1.compaction_service_pb2 import CompactResponse
 from privacyplease.proxy.v1.error_reason_pb2 import ErrorReason
 from privacyplease.proxy.v1.occupancy_service_pb2 import (
@@ -194,6 +197,37 @@ def _known(values: Iterable[float]) -> Iterable[float | None]:
 
 def _whole(values: Iterable[float]) -> Iterable[int | None]:
     return (None if value is None else int(value) for value in _known(values))
+
+
+def audit_entries(pages: Iterable[ListEntriesResponse]) -> tuple[AuditEntry, ...]:
+    """Joins the pages of ListEntries."""
+    return tuple(_audit_entry(entry) for page in pages for entry in page.entries)
+
+
+def audit_verdict(response: VerifyLogResponse) -> AuditVerdict:
+    """What the log is worth."""
+    return AuditVerdict(response.lines, response.remembered, tuple(response.findings))
+
+
+def _audit_entry(message: AuditEntryMessage) -> AuditEntry:
+    asked = message.HasField("interval")
+    return AuditEntry(
+        number=message.number,
+        at=instant(message.at),
+        event=message.event,
+        who=message.who,
+        on_behalf_of=message.on_behalf_of,
+        rpc=message.rpc,
+        call=message.call,
+        dataset=message.dataset,
+        subject=message.subject,
+        start=instant(message.interval.start) if asked else None,
+        end=instant(message.interval.end) if asked else None,
+        purpose=message.purpose,
+        reason=message.reason,
+        records=message.records if message.HasField("records") else None,
+        bytes=message.bytes if message.HasField("bytes") else None,
+    )
 
 
 def _role(role: Role.ValueType) -> str:
