@@ -34,7 +34,7 @@ def main() -> None:
     """Measures and reports. What is measured is in the report at once, so that nothing is lost if the rest fails."""
     flags = _parser().parse_args()
     file = flags.report or (REPORT if flags.only == EVERYTHING else None)
-    results = Results(report.load(file) if file else [], report.this_run())
+    results = Results(report.load(file) if file else [], report.machine())
     with MariaDB(options=MARIADB_OPTIONS) as database:
         for _ in _measured(database, results, flags):
             if file:

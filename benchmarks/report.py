@@ -35,20 +35,13 @@ def load(file: Path) -> list[Section]:
 
 def write(results: Results, file: Path) -> None:
     """Writes the report, and the same as JSON beside it."""
-<<<<<<< HEAD
     file.write_text(_document(results), encoding="utf-8")
     sections = [asdict(section) for section in results.sections]
     file.with_suffix(".json").write_text(json.dumps(sections, indent=1) + "\n")
-=======
-    about = machine()
-    file.write_text(_document(results, about), encoding="utf-8")
-    sections = [asdict(section) for section in results.sections]
-    file.with_suffix(".json").write_text(json.dumps({**about, "sections": sections}, indent=1) + "\n")
->>>>>>> compaction
 
 
-def this_run() -> dict[str, str]:
-    """When and where this is measured, and at which commit."""
+def machine() -> dict[str, str]:
+    """When and where something is measured, and at which commit."""
     memory = psutil.virtual_memory().total / 2**30
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -108,20 +101,6 @@ def _row(row: Row) -> str:
     return f"| {row.what} | {shown(row.encrypted, row.unit)} | {theirs} | {ratio} | {targets} | {verdicts} |"
 
 
-<<<<<<< HEAD
-=======
-def machine() -> dict[str, str]:
-    """Where and when something is measured."""
-    memory = psutil.virtual_memory().total / 2**30
-    return {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "commit": _commit(),
-        "machine": f"{os.cpu_count()} cores ({_processor()}), {memory:.0f} GiB, {platform.system()}",
-        "python": platform.python_version(),
-    }
-
-
->>>>>>> compaction
 def _commit() -> str:
     described = ["git", "describe", "--always", "--dirty", "--exclude=*"]
     return subprocess.run(described, capture_output=True, text=True, check=True).stdout.strip()
