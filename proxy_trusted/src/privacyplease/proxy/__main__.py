@@ -104,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         "--log-format", type=LogFormat, choices=[*LogFormat], default=LogFormat.TEXT, help="how the log's lines look"
     )
     parser.add_argument("--workers", type=int, default=16, help="calls answered at once")
+    parser.add_argument("--no-compaction", action="store_true", help="do not compact in the background")
     parser.add_argument("--most-tags", type=int, default=MOST_TAGS, help="tags that one question may touch")
     return parser
 
@@ -117,6 +118,7 @@ def _settings(flags: argparse.Namespace, home: Home) -> Settings:
         passphrase=_passphrase(flags.passphrase_file),
         workers=flags.workers,
         most_tags=flags.most_tags,
+        compacts=not flags.no_compaction,
         certificates=flags.certificates,
         storage_certificates=flags.storage_certificates,
         trusted_store=flags.trusted_store,
