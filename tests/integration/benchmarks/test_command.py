@@ -24,7 +24,7 @@ def test_both_sides_answer_alike_and_the_report_says_what_was_measured(tmp_path:
     )
     assert done.returncode == 0, done.stderr
     document, values = file.read_text(), json.loads(file.with_suffix(".json").read_text())
-    sections = {section["name"]: section["rows"] for section in values["sections"]}
+    sections = {section["name"]: section["rows"] for section in values}
     assert "## Questions to 3,000 sessions" in document
     assert len(sections["questions-3000"]) == 30
     assert all(row["encrypted"] > 0 and row["plaintext"] > 0 for row in sections["questions-3000"])

