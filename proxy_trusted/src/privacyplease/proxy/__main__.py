@@ -123,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--log-format", type=LogFormat, choices=[*LogFormat], default=LogFormat.TEXT, help="how the log's lines look"
     )
+    parser.add_argument("--no-compaction", action="store_true", help="do not compact in the background")
     parser.add_argument("--most-tags", type=int, default=MOST_TAGS, help="tags that one question may touch")
     return parser
 
@@ -139,6 +140,7 @@ def _settings(flags: argparse.Namespace, home: Home) -> Settings:
         question_seconds=flags.question_seconds,
         idle_seconds=flags.idle_seconds,
         most_tags=flags.most_tags,
+        compacts=not flags.no_compaction,
         certificates=flags.certificates,
         storage_certificates=flags.storage_certificates,
         trusted_store=flags.trusted_store,

@@ -25,6 +25,7 @@ from privacyplease.proxy.admission import Admission, Kind
 from privacyplease.proxy.audit.log import AuditLog
 from privacyplease.proxy.calls import Observed, methods
 from privacyplease.proxy.compaction import Compaction
+from privacyplease.proxy.compactor import Compactor
 from privacyplease.proxy.credentials import require_loopback, server_credentials
 from privacyplease.proxy.erasing import Erasing, Retention
 from privacyplease.proxy.erasures import Erasures
@@ -148,6 +149,7 @@ class Settings:
         trusted_store: URL of a trusted store that proxies share (`trusted_store.open_url`); None for the home's own.
         keyring: An exported keyring to count people with, and do nothing else; of the home the policy alone is used,
             and the passphrase opens this file.
+        compacts: Whether it compacts in the background.
     """
 
     home: Home
@@ -162,6 +164,7 @@ class Settings:
     storage_certificates: Path | None = None
     trusted_store: str | None = None
     keyring: Path | None = None
+    compacts: bool = True
 
 
 Register: TypeAlias = Callable[[grpc.Server], None]
@@ -188,6 +191,7 @@ class Proxy:
         self.metrics, self._activity = Metrics(METHODS.values()), Activity()
         self._certificates = settings.certificates
         self._retention: Retention | None = None
+        self._compactor: Compactor | None = None
         datasets = dataset.load(settings.home.datasets)
         policies = PolicyFile(settings.home.policy, datasets)
         access = Access(policies, datasets, Rates(), plaintext=self._certificates is None)
@@ -236,6 +240,8 @@ class Proxy:
             self._health.set(service, state)
         if self._retention:
             self._retention.start()
+        if self._compactor:
+            self._compactor.start()
 
     def stop(self, grace: float, lame_duck: float = 0.0) -> None:
         """Ends in good order.
@@ -246,6 +252,8 @@ class Proxy:
         self._health.enter_graceful_shutdown()
         if self._retention:
             self._retention.stop()
+        if self._compactor:
+            self._compactor.stop()
         time.sleep(lame_duck)
         self._admission.stop()
         self.grpc.stop(grace).wait()
@@ -278,6 +286,8 @@ class Proxy:
         erasing = Erasing(datasets, keyring, storage, ledger, erasures, [search.questions, compaction.jobs])
         renewing = Renewing(datasets, keyring, layouts, holdings, verified, erasing)
         self._retention = Retention(datasets, erasing, renewing.finish)
+        compactor = Compactor(datasets, compaction)
+        self._compactor = compactor if settings.compacts else None
         sealing, streams = Sealing(keyring, layouts), Streams(self._admission.stopping, settings.idle_seconds)
         batches = self.metrics.ingested, self._activity.ingested
         ingest = IngestService(datasets, sealing, layouts, verified, erasures, streams, *batches)
@@ -287,7 +297,9 @@ class Proxy:
 
         def register(server: grpc.Server) -> None:
             access_service_pb2_grpc.add_AccessServiceServicer_to_server(AccessService(access), server)
-            admin = AdminService(datasets, keyring, storage, verified.answers, policies, ledger, self._activity)
+            admin = AdminService(
+                datasets, keyring, storage, verified.answers, policies, ledger, self._activity, compactor
+            )
             admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
             audit_service_pb2_grpc.add_AuditServiceServicer_to_server(AuditService(log), server)
             compaction_service_pb2_grpc.add_CompactionServiceServicer_to_server(
