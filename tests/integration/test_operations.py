@@ -9,6 +9,7 @@ import logging
 import re
 import sqlite3
 import urllib.request
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -33,6 +34,8 @@ from privacyplease.proxy.v1 import (
     stations_service_pb2,
 )
 from privacyplease.server import calls as server_calls
+from privacyplease.server.cells import Cell
+from privacyplease.server.errors import StoreUnavailableError
 from privacyplease.server.metrics import OPERATIONS, STORE_ERRORS
 from tests.services.patience import eventually
 from tests.services.proxy import Proxied, interval, proxying
@@ -286,6 +289,42 @@ def test_a_fault_is_found_in_the_log_by_its_id(tmp_path: Path, monkeypatch: pyte
 
 def _fail(*_: object) -> None:
     raise ValueError(f"a message that quotes {PLACE}")
+
+
+def test_what_grpc_tries_again_is_seen_at_the_storage_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(masterkey, "ARGON2", {"iterations": 1, "lanes": 1, "memory_kib": 8})
+    with serving(f"sqlite:///{tmp_path}/cells.db") as storage, proxying(tmp_path / "home", storage.address) as proxy:
+        append, failures = storage.store.append, [StoreUnavailableError("away"), StoreUnavailableError("away")]
+
+        def flaky(cells: Sequence[Cell]) -> None:
+            if failures:
+                raise failures.pop()
+            append(cells)
+
+        monkeypatch.setattr(storage.store, "append", flaky)
+        assert [answer.accepted for answer in proxy.ingest("wifi", [SESSION])] == [1]
+        server, took = _text(storage.metrics.registry), _text(proxy.metrics.registry)
+    assert _value(server, "privacyplease_server_retried_calls_total") == 2
+    assert _value(server, 'privacyplease_server_store_errors_total{kind="unavailable"}') == 2
+    assert _value(server, 'privacyplease_server_calls_total{code="UNAVAILABLE",method="Append"}') == 2
+    assert _value(took, 'privacyplease_proxy_storage_call_seconds_count{code="OK",method="Append"}') == 1
+
+
+def test_a_locked_proxy_says_so_and_takes_no_label_from_a_caller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(masterkey, "ARGON2", {"iterations": 1, "lanes": 1, "memory_kib": 8})
+    with serving(f"sqlite:///{tmp_path}/cells.db") as storage:
+        with proxying(tmp_path / "home", storage.address):
+            pass
+        with proxying(tmp_path / "home", storage.address, passphrase="another") as proxy:
+            for method in ("GetStatus", "north-door"):
+                with pytest.raises(grpc.RpcError):
+                    proxy.channel.unary_unary(f"/privacyplease.proxy.v1.AdminService/{method}")(b"")
+            text = _text(proxy.metrics.registry)
+    assert _value(text, "privacyplease_proxy_locked") == 1
+    assert _value(text, 'privacyplease_proxy_refusals_total{reason="ERROR_REASON_WRONG_PASSPHRASE"}') == 1
+    assert "north" not in text
 
 
 def test_a_process_serves_metrics_and_writes_json(tmp_path: Path) -> None:

@@ -16,10 +16,14 @@ FROZEN = {
     "Answers",
     "AsyncClient",
     "AsyncRecords",
+    "AuditEntry",
+    "AuditVerdict",
     "Availability",
     "AvailabilityStep",
     "Client",
     "Column",
+    "Compacted",
+    "Compaction",
     "Dataset",
     "Dwell",
     "DatasetKeys",
@@ -44,6 +48,7 @@ FROZEN = {
     "RecentCalls",
     "Records",
     "Rejection",
+    "Renewed",
     "Series",
     "Session",
     "Sessions",
@@ -57,8 +62,21 @@ FROZEN = {
     "Verification",
     "VerificationProgress",
 }
-PUBLIC_MODULES = {"aio", "blocking", "catalogue", "errors", "ingestion", "keys", "occupancy", "presence", "records"}
-PUBLIC_MODULES |= {"stations", "verification"}
+PUBLIC_MODULES = {
+    "aio",
+    "audit",
+    "blocking",
+    "catalogue",
+    "compaction",
+    "errors",
+    "ingestion",
+    "keys",
+    "occupancy",
+    "presence",
+    "records",
+    "stations",
+}
+PUBLIC_MODULES |= {"verification"}
 
 
 def test_the_public_names_change_only_on_purpose() -> None:

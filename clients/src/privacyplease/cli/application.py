@@ -15,7 +15,9 @@ from typer.core import TyperGroup
 
 from privacyplease.cli import exits, screen
 from privacyplease.cli.commands import (
+    audit,
     certs,
+    compact,
     count,
     down,
     keys,
@@ -149,10 +151,12 @@ for _command in (
     up,
     status,
     verify,
+    compact,
     keys,
     down,
     certs,
     whoami,
+    audit,
     plan,
 ):
     _command.register(app)

@@ -23,12 +23,14 @@ Intervals are closed and times have a zone:
 """
 
 from privacyplease.client.aio import AsyncClient
+from privacyplease.client.audit import AuditEntry, AuditVerdict
 from privacyplease.client.blocking import Client
 from privacyplease.client.catalogue import (
     Access,
     Activity,
     Answers,
     Column,
+    Compaction,
     Dataset,
     Index,
     Ingestion,
@@ -38,9 +40,10 @@ from privacyplease.client.catalogue import (
     Status,
     Storage,
 )
+from privacyplease.client.compaction import Compacted
 from privacyplease.client.errors import PrivacyPleaseError
 from privacyplease.client.ingestion import Ack, IngestSummary, Rejection
-from privacyplease.client.keys import DatasetKeys, Destroyed, Epoch, EpochState, ExportedKeyring, Keys
+from privacyplease.client.keys import DatasetKeys, Destroyed, Epoch, EpochState, ExportedKeyring, Keys, Renewed
 from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCount, PlaceCounts, Series, Step
 from privacyplease.client.presence import Presence, Session, Sessions
 from privacyplease.client.records import AsyncRecords, Records
@@ -61,10 +64,14 @@ __all__ = [
     "Answers",
     "AsyncClient",
     "AsyncRecords",
+    "AuditEntry",
+    "AuditVerdict",
     "Availability",
     "AvailabilityStep",
     "Client",
     "Column",
+    "Compacted",
+    "Compaction",
     "Dataset",
     "DatasetKeys",
     "Destroyed",
@@ -89,6 +96,7 @@ __all__ = [
     "RecentCalls",
     "Records",
     "Rejection",
+    "Renewed",
     "Series",
     "Session",
     "Sessions",

@@ -18,9 +18,11 @@ from privacyplease.client._internal.patience import Retry, for_a_minute
 from privacyplease.client._internal.requests import Where
 from privacyplease.client._internal.statuses import translated
 from privacyplease.client._internal.timeouts import QUERY_S, STALL_S
+from privacyplease.client.audit import AuditEntry, AuditVerdict
 from privacyplease.client.catalogue import Access, Dataset, Status
+from privacyplease.client.compaction import Compacted
 from privacyplease.client.ingestion import Ack
-from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys
+from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys, Renewed
 from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCounts
 from privacyplease.client.presence import Presence
 from privacyplease.client.records import AsyncRecords
@@ -30,6 +32,9 @@ from privacyplease.proxy.v1.access_service_pb2 import WhoAmIRequest
 from privacyplease.proxy.v1.access_service_pb2_grpc import AccessServiceStub
 from privacyplease.proxy.v1.admin_service_pb2 import GetStatusRequest
 from privacyplease.proxy.v1.admin_service_pb2_grpc import AdminServiceStub
+from privacyplease.proxy.v1.audit_service_pb2 import VerifyLogRequest
+from privacyplease.proxy.v1.audit_service_pb2_grpc import AuditServiceStub
+from privacyplease.proxy.v1.compaction_service_pb2_grpc import CompactionServiceStub
 from privacyplease.proxy.v1.dead_letter_service_pb2_grpc import DeadLetterServiceStub
 from privacyplease.proxy.v1.ingest_service_pb2_grpc import IngestServiceStub
 from privacyplease.proxy.v1.keys_service_pb2 import ListKeysRequest, RotateMasterRequest
@@ -223,6 +228,20 @@ class AsyncClient:
         answered = [await self._answer(self._on(DeadLetterServiceStub).Open, request) for request in opening]
         return [payload for response in answered for payload in letters.payloads_of(response)]
 
+    async def compact(
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        *,
+        dataset: str | None = None,
+        include_open: bool = False,
+    ) -> AsyncIterator[Compacted]:
+        """As `Client.compact`."""
+        request = requests.compact(dataset, start, end, include_open)
+        with translated():
+            async for response in self._on(CompactionServiceStub).Compact(request):
+                yield answers.compacted(response)
+
     async def datasets(self) -> tuple[Dataset, ...]:
         """As `Client.datasets`."""
         return answers.datasets(await self._answer(self._on(QueryServiceStub).ListDatasets, ListDatasetsRequest()))
@@ -241,6 +260,11 @@ class AsyncClient:
         """As `Client.rotate_master`."""
         request = RotateMasterRequest(master_key=master_key, passphrase=passphrase)
         return (await self._answer(self._on(KeysServiceStub).RotateMaster, request)).keys
+
+    async def rotate_epoch(self, dataset: str, containing: datetime) -> Renewed:
+        """As `Client.rotate_epoch`."""
+        request = life_of_keys.rotate_epoch(dataset, containing)
+        return life_of_keys.renewed(await self._answer(self._on(KeysServiceStub).RotateEpoch, request))
 
     async def export_keyring(
         self, start: datetime, end: datetime, *, passphrase: str, dataset: str = "wifi", index: str = "place"
@@ -282,6 +306,23 @@ class AsyncClient:
             async for event in self._on(VerificationServiceStub).Verify(request, metadata=self._metadata):
                 verifying.take(event)
         return verifying.result()
+
+    async def audit_entries(
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        *,
+        who: str | None = None,
+        rpc: str | None = None,
+        device: str | None = None,
+    ) -> tuple[AuditEntry, ...]:
+        """As `Client.audit_entries`."""
+        request = requests.audit_entries(start, end, who, rpc, device)
+        return answers.audit_entries(await self._pages(self._on(AuditServiceStub).ListEntries, request))
+
+    async def verify_audit(self) -> AuditVerdict:
+        """As `Client.verify_audit`."""
+        return answers.audit_verdict(await self._answer(self._on(AuditServiceStub).VerifyLog, VerifyLogRequest()))
 
     async def close(self) -> None:
         """Closes the channel; what still runs on it fails."""

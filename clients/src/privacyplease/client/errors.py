@@ -17,6 +17,9 @@
     ├── TryAgainError                try again: nothing is wrong with the request
     │   ├── ProxyUnreachableError        nobody answers at the proxy's address
     │   ├── StorageUnavailableError      the storage server or its database is away
+    │   ├── OverloadedError              the proxy has enough to do; `retry_after_s` says when to come back
+    │   ├── ProxyStoppingError           the proxy is being stopped
+    │   ├── StreamIdleError              an ingest stream ended because nothing was sent on it
     │   ├── MasterKeyUnavailableError    the HSM, vault or KMS that holds the master key is away
     │   ├── DeadlineExceededError        no answer in time
     │   └── RateLimitedError             as many calls as are allowed for now; `metadata` has retry_seconds
@@ -24,6 +27,7 @@
     │   ├── KeyUnavailableError          the keyring is damaged or belongs to another master key
     │   ├── CertificateError             the certificate is missing, expired or a stranger's: ours, or the proxy's
     │   ├── WrongPassphraseError         the proxy runs, but with a passphrase that does not open its keys
+    │   ├── AuditUnavailableError        what must be recorded cannot be, so it is not answered
     │   ├── MasterKeyRefusedError        the HSM, vault or KMS refuses to use the master key
     │   ├── StorageRefusedError          proxy and storage server do not fit together
     │   └── InternalError                a fault of the proxy; its log has the details
@@ -68,6 +72,7 @@ class PrivacyPleaseError(Exception):
         reason: The name in `privacyplease.proxy.v1.ErrorReason`; empty if the proxy gave none.
         metadata: What the proxy adds for programs, as {"field": "device"}.
         violations: The fields at fault, if the request is.
+        retry_after_s: How long to wait before trying again; None if the proxy does not say.
     """
 
     def __init__(
@@ -77,12 +82,14 @@ class PrivacyPleaseError(Exception):
         reason: str = "",
         metadata: Mapping[str, str] | None = None,
         violations: tuple[FieldViolation, ...] = (),
+        retry_after_s: float | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.reason = reason
         self.metadata = dict(metadata or {})
         self.violations = violations
+        self.retry_after_s = retry_after_s
 
 
 class RequestError(PrivacyPleaseError):
@@ -145,6 +152,18 @@ class StorageUnavailableError(TryAgainError):
     """The proxy answers, but the storage server or its database is away."""
 
 
+class OverloadedError(TryAgainError):
+    """The proxy has as much to do as it can and did nothing. Try again after `retry_after_s`."""
+
+
+class ProxyStoppingError(TryAgainError):
+    """The proxy is being stopped. What it acknowledged is durable."""
+
+
+class StreamIdleError(TryAgainError):
+    """The proxy ended an ingest stream because nothing was sent on it. What was sent is acknowledged."""
+
+
 class MasterKeyUnavailableError(TryAgainError):
     """The proxy runs, but the HSM, vault or KMS that holds its master key cannot be reached or is sealed."""
 
@@ -178,6 +197,10 @@ class CertificateError(FaultError):
 
 class WrongPassphraseError(FaultError):
     """The proxy runs, but its passphrase does not open its keys. It answers nothing until it has the right one."""
+
+
+class AuditUnavailableError(FaultError):
+    """The proxy cannot write its audit log, so it answers nothing that must be recorded."""
 
 
 class NotExportedError(RefusedError):

@@ -9,6 +9,7 @@
     ├── master-…/       after a rotation: the three above, of the master key in force (`rotation.py`)
     ├── trusted.db      wrapped data keys and what else must outlive the process
     ├── policy.toml     who may ask what, made on first use
+    ├── audit/          who asked what (`audit/`)
     └── datasets/       definitions of data sets, besides those that ship
 """
 
@@ -43,6 +44,11 @@ class Home:
     def policy(self) -> Path:
         """Who may ask what."""
         return self.path / "policy.toml"
+
+    @property
+    def audit(self) -> Path:
+        """The audit log's folder."""
+        return self.path / "audit"
 
     @property
     def datasets(self) -> Path:

@@ -14,7 +14,7 @@ from privacyplease.proxy.calls import opened
 from privacyplease.proxy.cells import Opener
 from privacyplease.proxy.dataset import Dataset, Index
 from privacyplease.proxy.errors import UntrustedAnswerError
-from privacyplease.proxy.extents import Extents
+from privacyplease.proxy.holdings import Held, Holdings
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.predicate import MOST_TAGS, Predicate, predicate
@@ -29,13 +29,18 @@ class Search:
     """Finds records through an index."""
 
     def __init__(
-        self, storage: VerifiedStorage, keyring: Keyring, layouts: Layouts, extents: Extents, most_tags: int = MOST_TAGS
+        self,
+        storage: VerifiedStorage,
+        keyring: Keyring,
+        layouts: Layouts,
+        holdings: Holdings,
+        most_tags: int = MOST_TAGS,
     ) -> None:
         self.questions = Turnstile()  # whoever takes cells away waits here for the questions that asked for them
         self._storage = storage
         self._keyring = keyring
         self._layouts = layouts
-        self._extents = extents
+        self._holdings = holdings
         self._most_tags = most_tags
 
     def find(
@@ -61,21 +66,27 @@ class Search:
         openers: dict[int, Opener] = {}
         try:
             with self.questions.passing():
-                asked = self._predicate(dataset, index, interval, key)
-                for page in self._storage.select(asked, dataset.name, index.name):
-                    records = self._open(page, asked, openers, dataset, index).select(wanted)
-                    yield having(overlapping(records, dataset, interval), index.key, key)
+                held = self._holdings.overlapping(dataset.name, index.name, dataset.timeline, interval)
+                asked = self._predicate(dataset, index, held, key)
+                for page in self._storage.select(asked, dataset.name, index.name, held):
+                    records = self._open(page, asked, openers, dataset, index, wanted)
+                    yield overlapping(having(records, index.key, key), dataset, interval)
         except UntrustedAnswerError as error:
             self._storage.answers.refuse(error)
             raise
 
-    def _predicate(self, dataset: Dataset, index: Index, interval: Interval, key: Sought) -> Predicate:
+    def _predicate(self, dataset: Dataset, index: Index, held: Held, key: Sought) -> Predicate:
         value = pa.array([key.as_py()], key.type) if isinstance(key, pa.Scalar) else key
-        extents = self._extents.extents(dataset.name)
-        return predicate(dataset, index, interval, value, extents, self._keyring, self._most_tags)
+        return predicate(dataset, index, held.places, value, self._keyring, self._most_tags)
 
     def _open(
-        self, page: Sequence[pb.Cell], asked: Predicate, openers: dict[int, Opener], dataset: Dataset, index: Index
+        self,
+        page: Sequence[pb.Cell],
+        asked: Predicate,
+        openers: dict[int, Opener],
+        dataset: Dataset,
+        index: Index,
+        columns: Sequence[str],
     ) -> pa.Table:
         opened(page)
         batches = []
@@ -83,8 +94,8 @@ class Search:
             epoch = asked[cell.tag]
             if epoch not in openers:
                 openers[epoch] = self._opener(dataset, index, epoch)
-            batches.append(openers[epoch].open(cell.sealed, cell.tag, cell.cell_id))
-        return pa.Table.from_batches(batches).combine_chunks()
+            batches.append(openers[epoch].open(cell.sealed, cell.tag, cell.cell_id).select(columns))
+        return pa.Table.from_batches(batches)
 
     def _opener(self, dataset: Dataset, index: Index, epoch: int) -> Opener:
         keys = self._keyring.keys(dataset.name, epoch, index.name)

@@ -19,11 +19,13 @@ from google.rpc import error_details_pb2
 from grpc.experimental import ChannelOptions
 from grpc_status import rpc_status
 
+from privacyplease.proxy import deadline
 from privacyplease.proxy.cells import CELL_ID_BYTES
 from privacyplease.proxy.credentials import Link, require_loopback
 from privacyplease.proxy.errors import AnswerInconsistentError, StorageRefusedError, StorageUnavailableError
 from privacyplease.proxy.sealing import Cell
 from privacyplease.proxy.storage_calls import StorageObserver, observed
+from privacyplease.proxy.tags import TAG_BYTES
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 from privacyplease.storage.v1 import storage_service_pb2_grpc as pb_grpc
 
@@ -52,7 +54,7 @@ _RETRY = {
                 "initialBackoff": "0.1s",
                 "maxBackoff": "2s",
                 "backoffMultiplier": 3,
-                "retryableStatusCodes": ["UNAVAILABLE"],
+                "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
             },
         }
     ]
@@ -193,19 +195,41 @@ class Storage:
         """
         predicate = pb.Predicate(any_of_tags=pb.AnyOfTags(tags=tags))
         stream = self._stub.Select(
-            pb.SelectRequest(predicate=predicate, page_bytes=PAGE_BYTES), timeout=DEADLINE_SECONDS
+            pb.SelectRequest(predicate=predicate, page_bytes=PAGE_BYTES), timeout=deadline.within(DEADLINE_SECONDS)
         )
+        if asking := deadline.current():
+            asking.when_over(lambda: stream.cancel() and None)  # type: ignore[no-untyped-call]
         try:
             for page in stream:
                 yield page.cells
+                deadline.within(DEADLINE_SECONDS)
         except grpc.RpcError as error:
+            deadline.within(DEADLINE_SECONDS)  # it may be the question's own time that is over
             _raise(error)
         finally:
             stream.cancel()  # type: ignore[no-untyped-call]
 
-    def describe(self) -> pb.DescribeResponse:
-        """The server's own description of its store. Believed for display and limits alone."""
-        return _call(lambda: self._stub.Describe(pb.DescribeRequest(), timeout=DEADLINE_SECONDS))
+    def remove(self, names: Sequence[bytes]) -> bool:
+        """Removes cells by name (tag and cell id, 32 bytes), all or none, and no other under their tags.
+
+        Args:
+            names: At most as many as the server takes in one call.
+
+        Returns:
+            False if some are not stored, and so none was removed.
+        """
+        refs = [pb.CellRef(tag=name[:TAG_BYTES], cell_id=name[TAG_BYTES:]) for name in names]
+        try:
+            _call(lambda: self._stub.Replace(pb.ReplaceRequest(remove=refs), timeout=DEADLINE_SECONDS))
+        except StorageRefusedError as error:
+            if error.metadata.get("storage_reason") != "ERROR_REASON_REPLACE_CONFLICT":
+                raise
+            return False
+        return True
+
+    def describe(self, timeout: float = DEADLINE_SECONDS) -> pb.DescribeResponse:
+        """The server's own description of its store, within seconds. Believed for display and limits alone."""
+        return _call(lambda: self._stub.Describe(pb.DescribeRequest(), timeout=deadline.within(timeout)))
 
     def limits(self) -> pb.Limits:
         """What the server takes in one call, asked for once."""

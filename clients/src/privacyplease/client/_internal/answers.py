@@ -6,11 +6,13 @@ from datetime import UTC, timedelta
 from itertools import chain
 
 from privacyplease.client._internal.times import from_unix_ms, instant
+from privacyplease.client.audit import AuditEntry, AuditVerdict
 from privacyplease.client.catalogue import (
     Access,
     Activity,
     Answers,
     Column,
+    Compaction,
     Dataset,
     Index,
     Ingestion,
@@ -20,13 +22,18 @@ from privacyplease.client.catalogue import (
     Status,
     Storage,
 )
+from privacyplease.client.compaction import Compacted
 from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCounts, Series
 from privacyplease.client.presence import Presence, Sessions
 from privacyplease.client.stations import Availability, StationStates, Statistics
 from privacyplease.proxy.v1 import occupancy_service_pb2, stations_service_pb2
 from privacyplease.proxy.v1.access_service_pb2 import Role, WhoAmIResponse
 from privacyplease.proxy.v1.admin_service_pb2 import Activity as ActivityMessage
+from privacyplease.proxy.v1.admin_service_pb2 import Compaction as CompactionMessage
 from privacyplease.proxy.v1.admin_service_pb2 import GetStatusResponse, Refusals
+from privacyplease.proxy.v1.audit_service_pb2 import AuditEntry as AuditEntryMessage
+from privacyplease.proxy.v1.audit_service_pb2 import ListEntriesResponse, VerifyLogResponse
+from privacyplease.proxy.v1.compaction_service_pb2 import CompactResponse
 from privacyplease.proxy.v1.error_reason_pb2 import ErrorReason
 from privacyplease.proxy.v1.occupancy_service_pb2 import (
     CountByPlaceResponse,
@@ -38,6 +45,11 @@ from privacyplease.proxy.v1.presence_service_pb2 import FindSessionsResponse
 from privacyplease.proxy.v1.query_service_pb2 import Dataset as DatasetMessage
 from privacyplease.proxy.v1.query_service_pb2 import ListDatasetsResponse
 from privacyplease.proxy.v1.stations_service_pb2 import AvailabilityResponse, ListHistoryResponse, ListLatestResponse
+
+
+def compacted(response: CompactResponse) -> Compacted:
+    """A step of a compaction."""
+    return Compacted(response.dataset, response.merged_cells, response.written_cells, response.removed_cells)
 
 
 def presence(pages: Sequence[FindSessionsResponse]) -> Presence:
@@ -125,7 +137,13 @@ def status(response: GetStatusResponse) -> Status:
         policy=Policy(instant(response.policy.loaded_at), response.policy.problem),
         answers=Answers(response.answers.whole, {_reason(each): each.answers for each in response.answers.refused}),
         activity=_activity(response.activity),
+        compaction=_compaction(response.compaction),
     )
+
+
+def _compaction(message: CompactionMessage) -> Compaction:
+    last = message.last_round.ToDatetime(UTC) if message.HasField("last_round") else None
+    return Compaction(message.open_buckets, message.open_cells, last, message.failure)
 
 
 def _activity(message: ActivityMessage) -> Activity:
@@ -187,6 +205,37 @@ def _known(values: Iterable[float]) -> Iterable[float | None]:
 
 def _whole(values: Iterable[float]) -> Iterable[int | None]:
     return (None if value is None else int(value) for value in _known(values))
+
+
+def audit_entries(pages: Iterable[ListEntriesResponse]) -> tuple[AuditEntry, ...]:
+    """Joins the pages of ListEntries."""
+    return tuple(_audit_entry(entry) for page in pages for entry in page.entries)
+
+
+def audit_verdict(response: VerifyLogResponse) -> AuditVerdict:
+    """What the log is worth."""
+    return AuditVerdict(response.lines, response.remembered, tuple(response.findings))
+
+
+def _audit_entry(message: AuditEntryMessage) -> AuditEntry:
+    asked = message.HasField("interval")
+    return AuditEntry(
+        number=message.number,
+        at=instant(message.at),
+        event=message.event,
+        who=message.who,
+        on_behalf_of=message.on_behalf_of,
+        rpc=message.rpc,
+        call=message.call,
+        dataset=message.dataset,
+        subject=message.subject,
+        start=instant(message.interval.start) if asked else None,
+        end=instant(message.interval.end) if asked else None,
+        purpose=message.purpose,
+        reason=message.reason,
+        records=message.records if message.HasField("records") else None,
+        bytes=message.bytes if message.HasField("bytes") else None,
+    )
 
 
 def _role(role: Role.ValueType) -> str:

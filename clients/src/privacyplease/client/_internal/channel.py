@@ -13,6 +13,7 @@ _STATELESS_SERVICES = (
     "privacyplease.proxy.v1.QueryService",
     "privacyplease.proxy.v1.StationsService",
     "privacyplease.proxy.v1.AdminService",
+    "privacyplease.proxy.v1.AuditService",
     "privacyplease.proxy.v1.DeadLetterService",
 )
 
@@ -27,7 +28,7 @@ _SERVICE_CONFIG = {
                 "initialBackoff": "0.1s",
                 "maxBackoff": "2s",
                 "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
+                "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
             },
         }
     ]

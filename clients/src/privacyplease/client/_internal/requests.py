@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 from privacyplease.client._internal.times import duration, timestamp
+from privacyplease.proxy.v1.audit_service_pb2 import ListEntriesRequest
+from privacyplease.proxy.v1.compaction_service_pb2 import CompactRequest
 from privacyplease.proxy.v1.occupancy_service_pb2 import (
     CountByPlaceRequest,
     CountRequest,
@@ -112,11 +114,27 @@ def availability(dataset: str, contract: str, start: datetime, end: datetime, st
     return AvailabilityRequest(dataset=dataset, contract=contract, interval=interval(start, end), step=duration(step))
 
 
+def compact(dataset: str | None, start: datetime | None, end: datetime | None, include_open: bool) -> CompactRequest:
+    """Asks for compaction."""
+    everything = start is None and end is None
+    asked = None if everything else interval(start or _EARLIEST, end or _LATEST)
+    return CompactRequest(dataset=dataset or "", interval=asked, include_open=include_open)
+
+
 def verify(dataset: str | None, start: datetime | None, end: datetime | None) -> VerifyRequest:
     """Asks for the store to be compared with the ledger."""
     everything = start is None and end is None
     asked = None if everything else interval(start or _EARLIEST, end or _LATEST)
     return VerifyRequest(dataset=dataset or "", interval=asked)
+
+
+def audit_entries(
+    start: datetime | None, end: datetime | None, who: str | None, rpc: str | None, device: str | None
+) -> ListEntriesRequest:
+    """Asks for entries of the audit log."""
+    ends = {"from": start, "to": end}
+    given = {name: timestamp(at) for name, at in ends.items() if at is not None}
+    return ListEntriesRequest(who=who or "", rpc=rpc or "", device=device or "", **given)
 
 
 def places(where: Where) -> list[str]:
