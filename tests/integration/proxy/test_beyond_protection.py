@@ -13,8 +13,8 @@ from typing import Any
 import grpc
 import pytest
 
-from privacyplease.proxy.v1 import occupancy_service_pb2
-from tests.services.proxy import Proxied, interval, proxying
+from privacyplease.proxy.v1 import keys_service_pb2, keys_service_pb2_grpc, occupancy_service_pb2
+from tests.services.proxy import Proxied, instant, interval, proxying
 from tests.services.storage import serving
 
 NOON = 1_727_784_000_000
@@ -24,7 +24,7 @@ ALL = interval(NOON - HOUR, NOON + HOUR)
 
 def session(device: int) -> dict[str, Any]:
     return {
-        "client_mac": f"02:00:00:00:00:{device:02x}",
+        "client_mac": f"0a:5b:0c:7d:0e:{device:02x}",
         "ap_name": "ap-1",
         "association_time": datetime.fromtimestamp(NOON / 1_000, UTC),
         "session_duration": timedelta(minutes=1),
@@ -84,12 +84,23 @@ def test_a_store_and_a_home_that_are_rolled_back_together_are_not(site: Site, tm
         assert count(proxy) == 1
 
 
+def test_a_backup_of_the_home_from_before_opens_what_was_destroyed_since(site: Site, tmp_path: Path) -> None:
+    request = keys_service_pb2.DestroyEpochsRequest(dataset="wifi", containing=instant(NOON))
+    with site.served() as proxy:
+        assert keys_service_pb2_grpc.KeysServiceStub(proxy.channel).DestroyEpochs(request).cells
+        assert count(proxy) == 0
+    restore(site.store, tmp_path / "before" / "store")
+    with site.served() as proxy:
+        assert count(proxy) == 0
+    restore(site.home, tmp_path / "before" / "home")
+    with site.served() as proxy:
+        assert count(proxy) == 1
+
+
 def test_the_home_names_data_sets_and_periods_and_no_record(site: Site) -> None:
     with closing(sqlite3.connect(site.home / "trusted.db")) as connection:
-        ((dataset, first, last),) = connection.execute(
-            "SELECT dataset, MIN(first_bucket), MAX(last_bucket) FROM extents GROUP BY dataset"
-        )
-    assert (dataset, first, last) == ("wifi", NOON // HOUR, NOON // HOUR)
+        buckets = connection.execute("SELECT DISTINCT dataset, level, bucket FROM open_buckets").fetchall()
+    assert buckets == [("wifi", 0, NOON // HOUR)]
     held = b"".join(file.read_bytes() for file in site.home.rglob("*") if file.is_file())
-    for value in (b"ap-1", b"02:00:00:00:00:01", bytes.fromhex("020000000001"), bytes.fromhex("010000000002")):
+    for value in (b"ap-1", b"0a:5b:0c:7d:0e:01", bytes.fromhex("0a5b0c7d0e01"), bytes.fromhex("010e7d0c5b0a")):
         assert value not in held

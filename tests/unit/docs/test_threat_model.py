@@ -28,7 +28,7 @@ def definitions() -> dict[str, tuple[str, str]]:
 def statements(document: str) -> Iterator[str]:
     """Every sentence, row and point after the introduction, but for headings, headers and who an adversary is."""
     _, _, body = _DEFINITION.sub("", document).partition("\n## ")
-    for block in re.split(r"\n\s*\n", body):
+    for block in re.split(r"\n\s*\n", f"## {body}"):
         lines = [line for line in block.splitlines() if not line.startswith(("#", "*", "|---", "| |", "| asset"))]
         if any(line.startswith("|") for line in lines):
             yield from lines
