@@ -69,8 +69,8 @@ class Search:
                 held = self._holdings.overlapping(dataset.name, index.name, dataset.timeline, interval)
                 asked = self._predicate(dataset, index, held, key)
                 for page in self._storage.select(asked, dataset.name, index.name, held):
-                    records = self._open(page, asked, openers, dataset, index).select(wanted)
-                    yield having(overlapping(records, dataset, interval), index.key, key)
+                    records = self._open(page, asked, openers, dataset, index, wanted)
+                    yield overlapping(having(records, index.key, key), dataset, interval)
         except UntrustedAnswerError as error:
             self._storage.answers.refuse(error)
             raise
@@ -80,7 +80,13 @@ class Search:
         return predicate(dataset, index, held.places, value, self._keyring, self._most_tags)
 
     def _open(
-        self, page: Sequence[pb.Cell], asked: Predicate, openers: dict[int, Opener], dataset: Dataset, index: Index
+        self,
+        page: Sequence[pb.Cell],
+        asked: Predicate,
+        openers: dict[int, Opener],
+        dataset: Dataset,
+        index: Index,
+        columns: Sequence[str],
     ) -> pa.Table:
         opened(page)
         batches = []
@@ -88,8 +94,8 @@ class Search:
             epoch = asked[cell.tag]
             if epoch not in openers:
                 openers[epoch] = self._opener(dataset, index, epoch)
-            batches.append(openers[epoch].open(cell.sealed, cell.tag, cell.cell_id))
-        return pa.Table.from_batches(batches).combine_chunks()
+            batches.append(openers[epoch].open(cell.sealed, cell.tag, cell.cell_id).select(columns))
+        return pa.Table.from_batches(batches)
 
     def _opener(self, dataset: Dataset, index: Index, epoch: int) -> Opener:
         keys = self._keyring.keys(dataset.name, epoch, index.name)
