@@ -23,6 +23,9 @@ from privacyplease.proxy.verified import Answers
 
 _DAY_MILLIS = 86_400_000
 
+# Describing the store takes milliseconds. Whoever asks how the system is doing need not wait for retries.
+_PATIENCE_SECONDS = 1.0
+
 
 class AdminService(pb_grpc.AdminServiceServicer):
     """Describes keyring, storage, what became of its answers, policy, and what the proxy has been doing."""
@@ -80,7 +83,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
 
     def _describe_storage(self) -> pb.Storage:
         try:
-            described = self._storage.describe()
+            described = self._storage.describe(_PATIENCE_SECONDS)
         except StorageError:
             return pb.Storage(reachable=False)
         return pb.Storage(reachable=True, store=described.store, cells=described.cells, bytes=described.bytes)
