@@ -13,7 +13,7 @@ DISTRIBUTIONS := protos server_untrusted proxy_trusted clients ingest
 PINS := constraints.txt pyproject.toml $(DISTRIBUTIONS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint protos protos-check services crashtest bench soak check-readme clean
+.PHONY: help setup demo test lint protos protos-check services crashtest bench loadtest soak check-readme clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -51,6 +51,10 @@ crashtest: $(VENV)/.development ## kill every part again and again while a log s
 bench: $(VENV)/.benchmarks ## measure beside the same job in plaintext (SCALE=1M,10M, ONLY=name, ROUNDS=5)
 	@scripts/require.sh mariadb kafka
 	@$(BIN)/python -m benchmarks $(if $(SCALE),--scale $(SCALE)) $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
+
+loadtest: $(VENV)/.development ## let users come until it does not keep up (USERS=128, SECONDS=125)
+	@scripts/require.sh mariadb
+	@$(BIN)/python -m loadtests --report docs/LOADTEST.md $(if $(USERS),--users $(USERS)) $(if $(SECONDS),--seconds $(SECONDS))
 
 soak: $(VENV)/.development ## let the storage server lie and count what is found (N=10000)
 	@$(BIN)/python -m tests.soak.lying_server $(or $(N),10000)

@@ -29,10 +29,10 @@ machine.
 
 def write(results: Results, file: Path) -> None:
     """Writes the report, and the same as JSON beside it."""
-    machine = _machine()
-    file.write_text(_document(results, machine), encoding="utf-8")
+    about = machine()
+    file.write_text(_document(results, about), encoding="utf-8")
     sections = [asdict(section) for section in results.sections]
-    file.with_suffix(".json").write_text(json.dumps({**machine, "sections": sections}, indent=1) + "\n")
+    file.with_suffix(".json").write_text(json.dumps({**about, "sections": sections}, indent=1) + "\n")
 
 
 def _document(results: Results, machine: dict[str, str]) -> str:
@@ -72,7 +72,8 @@ def _row(row: Row) -> str:
     return f"| {row.what} | {shown(row.encrypted, row.unit)} | {theirs} | {ratio} | {targets} | {verdicts} |"
 
 
-def _machine() -> dict[str, str]:
+def machine() -> dict[str, str]:
+    """Where and when something is measured."""
     memory = psutil.virtual_memory().total / 2**30
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

@@ -41,6 +41,8 @@ SESSIONS = {"purpose": "test", **WHEN}
 REQUESTS: dict[str, dict[str, Any]] = {
     "AccessService/WhoAmI": {},
     "AdminService/GetStatus": {},
+    "AuditService/ListEntries": {"device": OTHER},
+    "AuditService/VerifyLog": {},
     "DeadLetterService/Open": {"dataset": "wifi", "letters": [b"none"]},
     "DeadLetterService/Seal": {"dataset": "wifi", "payloads": [b"message"]},
     "IngestService/Ingest": {"dataset": "wifi", "json_lines": ""},
@@ -80,7 +82,14 @@ ALLOWED: dict[str, set[str]] = {
     "self": {*ANY_ROLE, "PresenceService/FindSessions of one's own", "QueryService/Query of one's own"},
     "stations": {*ANY_ROLE, "QueryService/Query of stations"}
     | {rpc for rpc in REQUESTS if rpc.startswith("StationsService")},
-    "admin": {*ANY_ROLE, "AdminService/GetStatus", "DeadLetterService/Open", "VerificationService/Verify"}
+    "admin": {
+        *ANY_ROLE,
+        "AdminService/GetStatus",
+        "AuditService/ListEntries",
+        "AuditService/VerifyLog",
+        "DeadLetterService/Open",
+        "VerificationService/Verify",
+    }
     | {rpc for rpc in REQUESTS if rpc.startswith("KeysService")},
     "operator": set(REQUESTS),
     "dashboard": EVERYBODY,  # asks nothing in its own name

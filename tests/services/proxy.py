@@ -18,6 +18,7 @@ import pyarrow as pa
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from privacyplease.proxy.home import Home
+from privacyplease.proxy.metrics import Metrics
 from privacyplease.proxy.server import Proxy, Settings
 from privacyplease.proxy.v1 import (
     admin_service_pb2_grpc,
@@ -53,6 +54,7 @@ class Proxied(NamedTuple):
     letters: dead_letter_service_pb2_grpc.DeadLetterServiceStub
     keys: keys_service_pb2_grpc.KeysServiceStub
     verification: verification_service_pb2_grpc.VerificationServiceStub
+    metrics: Metrics
 
     def ingest(
         self, dataset: str, *batches: pa.Table | Sequence[dict[str, Any]]
@@ -72,7 +74,13 @@ class Proxied(NamedTuple):
 
 @contextmanager
 def proxying(
-    home: Path, storage: str, *, passphrase: str = PASSPHRASE, most_tags: int | None = None, keyring: Path | None = None
+    home: Path,
+    storage: str,
+    *,
+    passphrase: str = PASSPHRASE,
+    most_tags: int | None = None,
+    trusted_store: str | None = None,
+    keyring: Path | None = None,
 ) -> Iterator[Proxied]:
     """Serves a proxy from this process, for as long as the block lasts.
 
@@ -81,10 +89,11 @@ def proxying(
         storage: the storage server's address.
         passphrase: of the master key.
         most_tags: how many tags a question may touch.
+        trusted_store: URL of a trusted store that it shares.
         keyring: an exported keyring to run on; the home is then an empty folder.
     """
     limit = {} if most_tags is None else {"most_tags": most_tags}
-    proxy = Proxy(Settings(Home(home), storage, passphrase, keyring=keyring, **limit))
+    proxy = Proxy(Settings(Home(home), storage, passphrase, trusted_store=trusted_store, keyring=keyring, **limit))
     address = f"127.0.0.1:{proxy.bind('127.0.0.1:0')}"
     proxy.start()
     try:
@@ -102,6 +111,7 @@ def proxying(
                 dead_letter_service_pb2_grpc.DeadLetterServiceStub(channel),
                 keys_service_pb2_grpc.KeysServiceStub(channel),
                 verification_service_pb2_grpc.VerificationServiceStub(channel),
+                proxy.metrics,
             )
     finally:
         proxy.stop(0)

@@ -23,6 +23,7 @@ from typing import NamedTuple, Self
 import grpc
 
 from privacyplease.server import Limits, build_server, open_store
+from privacyplease.server.metrics import Metrics
 from privacyplease.server.sql import SqlStore
 from privacyplease.storage.v1 import storage_service_pb2_grpc as rpc
 from tests.services.cells import channel_to
@@ -104,6 +105,7 @@ class Served(NamedTuple):
     stub: rpc.StorageServiceStub
     channel: grpc.Channel
     store: SqlStore
+    metrics: Metrics
 
 
 @contextmanager
@@ -112,12 +114,14 @@ def serving(storage_url: str, limits: Limits | None = None) -> Iterator[Served]:
     limits = limits or Limits()
     store = open_store(storage_url, limits, connections=8)
     assert isinstance(store, SqlStore)
-    server = build_server(store, limits, workers=8)
+    metrics = Metrics()
+    metrics.watch(store.connections)
+    server = build_server(store, limits, workers=8, metrics=metrics)
     address = server.bind("127.0.0.1:0")
     server.start()
     try:
         with channel_to(address) as channel:
-            yield Served(address, rpc.StorageServiceStub(channel), channel, store)
+            yield Served(address, rpc.StorageServiceStub(channel), channel, store, metrics)
     finally:
         server.stop(0)
         store.close()

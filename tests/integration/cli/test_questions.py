@@ -3,6 +3,7 @@
 import csv
 import json
 import sqlite3
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,22 @@ def test_status_shows_the_store(run: Any) -> None:
     (wifi,) = (keyring for keyring in found["keyrings"] if keyring["dataset"] == "wifi")
     assert len(wifi["epochs"]) == 2
     assert "MiB" in run("status").stdout
+
+
+def test_status_shows_what_the_proxy_has_been_doing(run: Any) -> None:
+    found = _json(run, "status")["activity"]
+    count = {call["method"]: call for call in found["calls"]}["OccupancyService/Count"]
+    assert 0 < count["p50_seconds"] <= count["p95_seconds"]
+    assert count["mean_cells"] > 0
+    assert found["ingestion"]["accepted"] > 0
+    assert "OccupancyService/Count" in run("status").stdout
+
+
+def test_status_says_where_metrics_are(run: Any) -> None:
+    found = _json(run, "status")
+    for name in ("proxy", "server"):
+        with urllib.request.urlopen(found[name]["metrics"]) as metrics:
+            assert f"privacyplease_{name}_calls_total" in metrics.read().decode()
 
 
 def test_verify_finds_a_sound_store_and_then_what_is_gone(run: Any, home: Path) -> None:

@@ -45,6 +45,8 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "PresenceService.FindSessions": {"device": "00:00:00:00:00:01", "purpose": "test", **WHEN},
     "OccupancyService.Count": WHEN,
     "OccupancyService.CountByPlace": WHEN,
+    "OccupancyService.Dwell": WHEN,
+    "OccupancyService.ListPlaces": WHEN,
     "OccupancyService.Series": WHEN | STEP,
     "OccupancyService.Peak": WHEN | STEP,
     "QueryService.Query": {"dataset": "wifi", "index": "subject", "purpose": "test", **WHEN},
@@ -53,7 +55,13 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "StationsService.Availability": {"contract": "lund", **WHEN, **STEP},
 }
 WITHOUT_CELLS = {"AdminService.GetStatus", "QueryService.ListDatasets", "IngestService.Ingest"}
-WITHOUT_CELLS |= {"AccessService.WhoAmI", "DeadLetterService.Seal", "DeadLetterService.Open"}
+WITHOUT_CELLS |= {
+    "AccessService.WhoAmI",
+    "AuditService.ListEntries",
+    "AuditService.VerifyLog",
+    "DeadLetterService.Seal",
+    "DeadLetterService.Open",
+}
 WITHOUT_CELLS |= {"KeysService.ListKeys", "KeysService.RotateMaster", "KeysService.DestroyEpochs"}
 WITHOUT_CELLS |= {"KeysService.ExportKeyring"}
 REPORTS = {"VerificationService.Verify"}  # whose answer is what is wrong with the cells, not what is in them

@@ -12,9 +12,12 @@ import privacyplease.client as sdk
 FROZEN = {
     "Access",
     "Ack",
+    "Activity",
     "Answers",
     "AsyncClient",
     "AsyncRecords",
+    "AuditEntry",
+    "AuditVerdict",
     "Availability",
     "AvailabilityStep",
     "Client",
@@ -29,6 +32,7 @@ FROZEN = {
     "Finding",
     "Index",
     "IngestSummary",
+    "Ingestion",
     "Keyring",
     "Keys",
     "Occupancy",
@@ -39,6 +43,7 @@ FROZEN = {
     "Policy",
     "Presence",
     "PrivacyPleaseError",
+    "RecentCalls",
     "Records",
     "Rejection",
     "Series",
@@ -54,8 +59,20 @@ FROZEN = {
     "Verification",
     "VerificationProgress",
 }
-PUBLIC_MODULES = {"aio", "blocking", "catalogue", "errors", "ingestion", "keys", "occupancy", "presence", "records"}
-PUBLIC_MODULES |= {"stations", "verification"}
+PUBLIC_MODULES = {
+    "aio",
+    "audit",
+    "blocking",
+    "catalogue",
+    "errors",
+    "ingestion",
+    "keys",
+    "occupancy",
+    "presence",
+    "records",
+    "stations",
+}
+PUBLIC_MODULES |= {"verification"}
 
 
 def test_the_public_names_change_only_on_purpose() -> None:

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from privacyplease.cli import exits, screen
 from privacyplease.cli.commands import (
+    audit,
     certs,
     count,
     down,
@@ -153,6 +154,7 @@ for _command in (
     down,
     certs,
     whoami,
+    audit,
     plan,
 ):
     _command.register(app)

@@ -55,13 +55,13 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
-def counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str, plural: str = "") -> str:
     """A number of things.
 
-    >>> counted(1, "session"), counted(1200, "session")
-    ('1 session', '1,200 sessions')
+    >>> counted(1, "session"), counted(1200, "session"), counted(0, "entry", "entries")
+    ('1 session', '1,200 sessions', '0 entries')
     """
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 def mebibytes(size: int) -> str:

@@ -23,8 +23,22 @@ Intervals are closed and times have a zone:
 """
 
 from privacyplease.client.aio import AsyncClient
+from privacyplease.client.audit import AuditEntry, AuditVerdict
 from privacyplease.client.blocking import Client
-from privacyplease.client.catalogue import Access, Answers, Column, Dataset, Index, Keyring, Policy, Status, Storage
+from privacyplease.client.catalogue import (
+    Access,
+    Activity,
+    Answers,
+    Column,
+    Dataset,
+    Index,
+    Ingestion,
+    Keyring,
+    Policy,
+    RecentCalls,
+    Status,
+    Storage,
+)
 from privacyplease.client.errors import PrivacyPleaseError
 from privacyplease.client.ingestion import Ack, IngestSummary, Rejection
 from privacyplease.client.keys import DatasetKeys, Destroyed, Epoch, EpochState, ExportedKeyring, Keys
@@ -44,9 +58,12 @@ from privacyplease.client.verification import Finding, Verification, Verificatio
 __all__ = [
     "Access",
     "Ack",
+    "Activity",
     "Answers",
     "AsyncClient",
     "AsyncRecords",
+    "AuditEntry",
+    "AuditVerdict",
     "Availability",
     "AvailabilityStep",
     "Client",
@@ -61,6 +78,7 @@ __all__ = [
     "Finding",
     "Index",
     "IngestSummary",
+    "Ingestion",
     "Keyring",
     "Keys",
     "Occupancy",
@@ -71,6 +89,7 @@ __all__ = [
     "Policy",
     "Presence",
     "PrivacyPleaseError",
+    "RecentCalls",
     "Records",
     "Rejection",
     "Series",

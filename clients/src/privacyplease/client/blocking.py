@@ -17,6 +17,7 @@ from privacyplease.client._internal.patience import Retry, for_a_minute
 from privacyplease.client._internal.requests import Where
 from privacyplease.client._internal.statuses import translated
 from privacyplease.client._internal.timeouts import QUERY_S, STALL_S
+from privacyplease.client.audit import AuditEntry, AuditVerdict
 from privacyplease.client.catalogue import Access, Dataset, Status
 from privacyplease.client.ingestion import Ack
 from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys
@@ -29,6 +30,8 @@ from privacyplease.proxy.v1.access_service_pb2 import WhoAmIRequest
 from privacyplease.proxy.v1.access_service_pb2_grpc import AccessServiceStub
 from privacyplease.proxy.v1.admin_service_pb2 import GetStatusRequest
 from privacyplease.proxy.v1.admin_service_pb2_grpc import AdminServiceStub
+from privacyplease.proxy.v1.audit_service_pb2 import VerifyLogRequest
+from privacyplease.proxy.v1.audit_service_pb2_grpc import AuditServiceStub
 from privacyplease.proxy.v1.dead_letter_service_pb2_grpc import DeadLetterServiceStub
 from privacyplease.proxy.v1.ingest_service_pb2_grpc import IngestServiceStub
 from privacyplease.proxy.v1.keys_service_pb2 import ListKeysRequest, RotateMasterRequest
@@ -396,6 +399,31 @@ class Client:
             for event in self._on(VerificationServiceStub).Verify(request, metadata=self._metadata):
                 verifying.take(event)
         return verifying.result()
+
+    def audit_entries(
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        *,
+        who: str | None = None,
+        rpc: str | None = None,
+        device: str | None = None,
+    ) -> tuple[AuditEntry, ...]:
+        """The proxy's audit log, oldest entries first, unverified.
+
+        Args:
+            start: Not before this time.
+            end: Not after this time.
+            who: Only by this caller, or for this person.
+            rpc: Only of this rpc, as "PresenceService/FindSessions", or of this service.
+            device: Only about this subject.
+        """
+        request = requests.audit_entries(start, end, who, rpc, device)
+        return answers.audit_entries(self._pages(self._on(AuditServiceStub).ListEntries, request))
+
+    def verify_audit(self) -> AuditVerdict:
+        """Whether anybody has been at the audit log."""
+        return answers.audit_verdict(self._answer(self._on(AuditServiceStub).VerifyLog, VerifyLogRequest()))
 
     def close(self) -> None:
         """Closes the channel; what still runs on it fails."""

@@ -108,14 +108,68 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class RecentCalls:
+    """Calls of one rpc that ended in the last five minutes.
+
+    Attributes:
+        method: The rpc, as "PresenceService/FindSessions".
+        calls: How many.
+        failed: How many of them were refused or failed.
+        per_second: Calls a second.
+        median: Half of them took no longer.
+        percentile_95: 95 of 100 took no longer.
+        mean_cells: Cells opened for a call, in the mean.
+        mean_bytes: Their ciphertext, in the mean.
+    """
+
+    method: str
+    calls: int
+    failed: int
+    per_second: float
+    median: timedelta
+    percentile_95: timedelta
+    mean_cells: float
+    mean_bytes: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ingestion:
+    """What was ingested since the proxy started, and records stored a second in the last five minutes."""
+
+    batches: int
+    accepted: int
+    rejected: int
+    accepted_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What the proxy has been doing.
+
+    Attributes:
+        started_at: Since when it runs.
+        calls: Its calls of the last five minutes, ascending by method.
+        ingestion: What was ingested.
+        journal_entries: Entries of its journal that are not in the ledger yet; many more than 64 mean that something
+            is wrong.
+    """
+
+    started_at: datetime
+    calls: tuple[RecentCalls, ...]
+    ingestion: Ingestion
+    journal_entries: int
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
-    """How the system is doing: the proxy's version, its keyrings, the storage server, its answers, and the policy."""
+    """How the system is doing: the proxy, keyrings, the storage server and its answers, the policy, recent activity."""
 
     version: str
     keyrings: tuple[Keyring, ...]
     storage: Storage
     answers: Answers
     policy: Policy
+    activity: Activity
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@
     │   ├── KeyUnavailableError          the keyring is damaged or belongs to another master key
     │   ├── CertificateError             the certificate is missing, expired or a stranger's: ours, or the proxy's
     │   ├── WrongPassphraseError         the proxy runs, but with a passphrase that does not open its keys
+    │   ├── AuditUnavailableError        what must be recorded cannot be, so it is not answered
     │   ├── MasterKeyRefusedError        the HSM, vault or KMS refuses to use the master key
     │   ├── StorageRefusedError          proxy and storage server do not fit together
     │   └── InternalError                a fault of the proxy; its log has the details
@@ -178,6 +179,10 @@ class CertificateError(FaultError):
 
 class WrongPassphraseError(FaultError):
     """The proxy runs, but its passphrase does not open its keys. It answers nothing until it has the right one."""
+
+
+class AuditUnavailableError(FaultError):
+    """The proxy cannot write its audit log, so it answers nothing that must be recorded."""
 
 
 class NotExportedError(RefusedError):

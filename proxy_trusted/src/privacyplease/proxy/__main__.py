@@ -14,8 +14,11 @@ import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from privacyplease.proxy import logs
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.home import Home
+from privacyplease.proxy.logs import LogFormat
+from privacyplease.proxy.metrics import publish
 from privacyplease.proxy.predicate import MOST_TAGS
 from privacyplease.proxy.server import Proxy, Settings
 
@@ -30,8 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         0 after a graceful stop; 2 if a file or flag is wrong.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     flags = _parser().parse_args(arguments)
+    logs.configure(flags.log_format)
     if not flags.home and not flags.keyring:
         _parser().error("expected --home or --keyring")
     with TemporaryDirectory(prefix="privacyplease-proxy-") as scratch:
@@ -42,6 +45,7 @@ def _serve(flags: argparse.Namespace, home: Home) -> int:
     try:
         proxy = Proxy(_settings(flags, home))
         port = proxy.bind(flags.listen)
+        metrics = publish(proxy.metrics, flags.metrics) if flags.metrics else None
     except (ConfigurationError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -49,6 +53,8 @@ def _serve(flags: argparse.Namespace, home: Home) -> int:
     proxy.start()
     address = f"{flags.listen.rpartition(':')[0]}:{port}"
     _log.info("%s on %s", f"locked ({proxy.locked})" if proxy.locked else "serving", address)
+    if metrics and flags.metrics_address_file:
+        _announce(flags.metrics_address_file, metrics)
     if flags.address_file:
         _announce(flags.address_file, address)
     stopped.wait()
@@ -60,6 +66,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="privacyplease-proxy", description="The trusted proxy of Privacy Please.")
     parser.add_argument("--listen", default="127.0.0.1:50050", help="address to serve on; port 0 chooses one")
     parser.add_argument("--storage-server", required=True, metavar="HOST:PORT", help="the untrusted storage server")
+    parser.add_argument(
+        "--trusted-store",
+        default=os.environ.pop("PRIVACYPLEASE_TRUSTED_STORE", None),
+        metavar="URL",
+        help="database for keys and ledger that proxies share, as mysql://user@host/database; "
+        "else a file in the home [env: PRIVACYPLEASE_TRUSTED_STORE]",
+    )
     parser.add_argument("--home", type=Path, help="folder of keys, trusted state and policy, made on first use")
     parser.add_argument(
         "--keyring",
@@ -85,6 +98,11 @@ def _parser() -> argparse.ArgumentParser:
         "--passphrase-file", type=Path, help="file with the passphrase of the master key or the keyring"
     )
     parser.add_argument("--address-file", type=Path, help="file to write the address to, once serving")
+    parser.add_argument("--metrics", metavar="HOST:PORT", help="serve Prometheus metrics here, on loopback alone")
+    parser.add_argument("--metrics-address-file", type=Path, help="file to write the metrics' address to")
+    parser.add_argument(
+        "--log-format", type=LogFormat, choices=[*LogFormat], default=LogFormat.TEXT, help="how the log's lines look"
+    )
     parser.add_argument("--workers", type=int, default=16, help="calls answered at once")
     parser.add_argument("--most-tags", type=int, default=MOST_TAGS, help="tags that one question may touch")
     return parser
@@ -101,6 +119,7 @@ def _settings(flags: argparse.Namespace, home: Home) -> Settings:
         most_tags=flags.most_tags,
         certificates=flags.certificates,
         storage_certificates=flags.storage_certificates,
+        trusted_store=flags.trusted_store,
         keyring=flags.keyring,
     )
 

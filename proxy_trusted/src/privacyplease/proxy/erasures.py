@@ -13,13 +13,14 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 from sqlalchemy import Engine, delete, select, text, update
-from sqlalchemy.dialects.sqlite import insert
 
 from privacyplease.proxy import trusted_store
 from privacyplease.proxy.dataset import Dataset
+from privacyplease.proxy.errors import InvalidRequestError
 from privacyplease.proxy.letters import letters_of
 from privacyplease.proxy.records import Checked, Rejection, spans
 from privacyplease.proxy.turnstile import Turnstile
+from privacyplease.proxy.upsert import inserted_once
 
 ERASED = "expected a time in a period that was not erased"
 
@@ -41,8 +42,10 @@ class Erasure(NamedTuple):
 class Erasures:
     """Remembers erasures. Safe to use from many threads."""
 
-    def __init__(self, store: Engine) -> None:
+    def __init__(self, store: Engine, *, alone: bool = True) -> None:
+        """Stands on a store; `alone` says that no other proxy does, which may hold keys and batches of an epoch."""
         self._store = store
+        self._alone = alone
         self._lock = threading.Lock()
         self._batches = Turnstile()
         self._known = {(erasure.dataset, erasure.epoch): erasure for erasure in self._load()}
@@ -58,10 +61,18 @@ class Erasures:
             return [erasure for erasure in self._known.values() if erasure.erased_at is None]
 
     def resolve(self, dataset: str, epoch: int) -> None:
-        """Puts an epoch out of reach, durably. Returns when no batch is being written that was let in before."""
-        row = insert(trusted_store.erasures).values(dataset=dataset, epoch=epoch).on_conflict_do_nothing()
-        with self._store.begin() as connection:
-            connection.execute(row)
+        """Puts an epoch out of reach, durably. Returns when no batch is being written that was let in before.
+
+        Raises:
+            InvalidRequestError: Other proxies may share the store. Nothing has changed.
+        """
+        if not self._alone:
+            raise InvalidRequestError(
+                "expected a trusted store of this proxy alone: others would not know of an erasure"
+            )
+        row = {"dataset": dataset, "epoch": epoch}
+        with trusted_store.writing(self._store) as connection:
+            connection.execute(inserted_once(self._store.dialect, trusted_store.erasures), row)
         with self._lock:
             self._known.setdefault((dataset, epoch), Erasure(dataset, epoch, None))
         self._batches.clear()

@@ -16,6 +16,7 @@
     │   ├── KeyUnavailableError
     │   ├── MasterKeyUnavailableError
     │   └── MasterKeyRefusedError
+    ├── AuditUnavailableError   see to the audit log's disk
     ├── StorageError            see to the storage server
     │   ├── StorageUnavailableError
     │   └── StorageRefusedError
@@ -191,6 +192,13 @@ class RateLimitedError(AccessError):
     def __init__(self, message: str, retry_seconds: float, *, field: str = "", **metadata: object) -> None:
         super().__init__(message, field=field, retry_seconds=f"{retry_seconds:.3f}", **metadata)
         self.retry_seconds = retry_seconds
+
+
+class AuditUnavailableError(ProxyError):
+    """What must be recorded cannot be, so it is not answered."""
+
+    reason = reasons.ERROR_REASON_AUDIT_UNAVAILABLE
+    status = grpc.StatusCode.FAILED_PRECONDITION
 
 
 class StorageError(ProxyError):

@@ -7,12 +7,13 @@ between costs a look-up and no more.
 from __future__ import annotations
 
 import threading
+from typing import Any
 
-from sqlalchemy import Engine, case, select
-from sqlalchemy.dialects.sqlite import Insert, insert
+from sqlalchemy import ColumnElement, Engine, case, select
 
 from privacyplease.proxy.timeline import Extent
-from privacyplease.proxy.trusted_store import erasures, extents
+from privacyplease.proxy.trusted_store import erasures, extents, writing
+from privacyplease.proxy.upsert import Columns, inserted_or
 
 
 class Extents:
@@ -49,9 +50,19 @@ class Extents:
         new = [extent for extent in found if not self._covers(dataset, extent)]
         if not new:
             return
-        with self._store.begin() as connection:
-            for extent in new:
-                connection.execute(_union(dataset, extent))
+        union = inserted_or(self._store.dialect, extents, _union)
+        rows = [
+            {
+                "dataset": dataset,
+                "epoch": extent.epoch,
+                "level": extent.level,
+                "first_bucket": extent.first,
+                "last_bucket": extent.last,
+            }
+            for extent in new
+        ]
+        with writing(self._store) as connection:
+            connection.execute(union, rows)
         self._remember(dataset)
 
     def _covers(self, dataset: str, extent: Extent) -> bool:
@@ -65,21 +76,9 @@ class Extents:
             self._known.update(known)
 
 
-def _union(dataset: str, extent: Extent) -> Insert:
-    row = insert(extents).values(
-        dataset=dataset,
-        epoch=extent.epoch,
-        level=extent.level,
-        first_bucket=extent.first,
-        last_bucket=extent.last,
-    )
-    stored, given = extents.c, row.excluded
-    return row.on_conflict_do_update(
-        index_elements=[stored.dataset, stored.epoch, stored.level],
-        set_={
-            "first_bucket": case(
-                (given.first_bucket < stored.first_bucket, given.first_bucket), else_=stored.first_bucket
-            ),
-            "last_bucket": case((given.last_bucket > stored.last_bucket, given.last_bucket), else_=stored.last_bucket),
-        },
-    )
+def _union(given: Columns) -> dict[str, ColumnElement[Any]]:
+    stored = extents.c
+    return {
+        "first_bucket": case((given.first_bucket < stored.first_bucket, given.first_bucket), else_=stored.first_bucket),
+        "last_bucket": case((given.last_bucket > stored.last_bucket, given.last_bucket), else_=stored.last_bucket),
+    }

@@ -9,6 +9,7 @@
     ├── master-…/       after a rotation: the three above, of the master key in force (`rotation.py`)
     ├── trusted.db      wrapped data keys and what else must outlive the process
     ├── policy.toml     who may ask what, made on first use
+    ├── audit/          who asked what (`audit/`)
     └── datasets/       definitions of data sets, besides those that ship
 """
 
@@ -45,14 +46,20 @@ class Home:
         return self.path / "policy.toml"
 
     @property
+    def audit(self) -> Path:
+        """The audit log's folder."""
+        return self.path / "audit"
+
+    @property
     def datasets(self) -> Path:
         """The operator's definitions."""
         return self.path / "datasets"
 
-    def master_key(self, passphrase: str | None) -> MasterKey:
+    def master_key(self, passphrase: str | None, *, wraps: bool = False) -> MasterKey:
         """Opens the master key that `master.toml` names, or else the passphrase's file, made on first use.
 
         Args:
+            wraps: Whether there are keys that it wraps, in a store elsewhere.
             passphrase: The operator's. None means the one in the home, made on first use: it keeps the keys of a copied
                 disk as safe as the home is, and no safer.
 
@@ -67,8 +74,11 @@ class Home:
         file = self.path / "master.key"
         if file.exists():
             return masterkey.load(file, passphrase or self._own_passphrase())
-        if self.trusted_store.exists():
-            raise ConfigurationError(f"{file}: missing, but there are keys that it wraps; restore it from a backup")
+        if wraps or self.trusted_store.exists():
+            raise ConfigurationError(
+                f"{file}: missing, but there are keys that it wraps; restore it from a backup, "
+                "or copy it from the proxy that shares them"
+            )
         return masterkey.create(file, passphrase or self._new_passphrase())
 
     @property

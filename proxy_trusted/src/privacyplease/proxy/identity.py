@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import wraps
-from typing import Any, NoReturn, TypeAlias, cast
+from functools import partial, wraps
+from typing import Any, TypeAlias, cast
 
 import grpc
-from grpc_status import rpc_status
 
-from privacyplease.proxy.errors import UnknownIdentityError
-from privacyplease.proxy.rpc import status
+from privacyplease.proxy.errors import ProxyError, UnknownIdentityError
+from privacyplease.proxy.rpc import fail
 
 PROXY = "privacyplease://proxy"
 _CLIENT = "privacyplease://client/"
@@ -60,12 +59,34 @@ def client_of(context: grpc.ServicerContext) -> str | None:
 class Identified(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
     """Refuses every call of every service, health and reflection included, whose certificate names no client."""
 
+    def __init__(self, refused: Callable[[str, UnknownIdentityError], None] | None = None) -> None:
+        """Tells `refused`, if it is given, of each call that it refuses, before the caller is told."""
+        self._refused = refused
+
     def intercept_service(
         self, continuation: Callable[[grpc.HandlerCallDetails], _Handler | None], details: grpc.HandlerCallDetails
     ) -> _Handler | None:
         """Puts the check before whatever would answer."""
         handler = continuation(details)
-        return handler and rewrapped(handler, _checked)
+        return handler and rewrapped(handler, partial(self._checked, details.method))
+
+    def _checked(self, rpc: str, behaviour: _Behaviour) -> _Behaviour:
+        @wraps(behaviour)
+        def checked(request: object, context: grpc.ServicerContext, *more: object) -> object:
+            try:
+                self._require_client(rpc, context)
+            except ProxyError as error:
+                fail(error, context)
+            return behaviour(request, context, *more)
+
+        return checked
+
+    def _require_client(self, rpc: str, context: grpc.ServicerContext) -> None:
+        if client_of(context) is None:
+            error = UnknownIdentityError(f"expected a certificate with one identity {_CLIENT}NAME, got one without")
+            if self._refused:
+                self._refused(rpc, error)
+            raise error
 
 
 def rewrapped(handler: _Handler, change: Callable[[_Behaviour], _Behaviour]) -> _Handler:
@@ -81,19 +102,3 @@ def rewrapped(handler: _Handler, change: Callable[[_Behaviour], _Behaviour]) -> 
         change(cast(_Behaviour, behaviour)), handler.request_deserializer, handler.response_serializer
     )
     return made
-
-
-def _checked(behaviour: _Behaviour) -> _Behaviour:
-    @wraps(behaviour)
-    def checked(request: object, context: grpc.ServicerContext, *more: object) -> object:
-        if client_of(context) is None:
-            _refuse(context)
-        return behaviour(request, context, *more)
-
-    return checked
-
-
-def _refuse(context: grpc.ServicerContext) -> NoReturn:
-    error = UnknownIdentityError(f"expected a certificate with one identity {_CLIENT}NAME, got one without")
-    context.abort_with_status(rpc_status.to_status(status(error)))
-    raise AssertionError("abort_with_status returned")

@@ -102,11 +102,17 @@ def unfolded(cursor: DBAPICursor) -> dict[int, State]:
     return {entry: State(state) for entry, state in cursor.fetchall()}
 
 
+def sizes(cursor: DBAPICursor) -> dict[State, int]:
+    """How many entries are in each state. Cost: as `unfolded`."""
+    cursor.execute("SELECT state, COUNT(*) FROM journal GROUP BY state")
+    return {State(state): int(entries) for state, entries in cursor.fetchall()}
+
+
 def last(cursor: DBAPICursor) -> int:
     """The number of the newest entry.
 
-    Entries are numbered in the order in which they are committed, since SQLite has one writer at a time. A store with
-    several would have to see to that.
+    Entries are numbered in the order in which they are committed, since one transaction at a time writes
+    (`trusted_store.writing`).
     """
     cursor.execute("SELECT MAX(entry) FROM journal")
     return int(cursor.fetchall()[0][0] or 0)

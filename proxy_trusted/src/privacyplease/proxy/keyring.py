@@ -12,12 +12,12 @@ from contextlib import nullcontext
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, select, update
-from sqlalchemy.dialects.sqlite import Insert, insert
 
 from privacyplease.proxy.errors import KeyUnavailableError
-from privacyplease.proxy.keys import IndexKeys, Key, context
+from privacyplease.proxy.keys import IndexKeys, Key, context, expand
 from privacyplease.proxy.masterkey import MasterKey
-from privacyplease.proxy.trusted_store import data_keys, master_keys
+from privacyplease.proxy.trusted_store import data_keys, lock, master_keys, writing
+from privacyplease.proxy.upsert import inserted_once, inserted_or
 
 DATA_KEY_LABEL = b"privacyplease/v1/data"
 
@@ -96,9 +96,10 @@ class Keyring:
         rewrapped: dict[tuple[str, int], bytes] = {}
         self._rewrap(old, master, rewrapped)  # most of the work; nobody is held up by it
         with self._lock:
-            with self._store.begin() as connection:
+            with writing(self._store) as connection:
                 # The first statement writes: from here on nobody else does.
-                connection.execute(_put_in_force(folder))
+                put = inserted_or(self._store.dialect, master_keys, lambda given: {"folder": given.folder})
+                connection.execute(put, {"one": 1, "folder": folder})
                 self._rewrap(old, master, rewrapped, connection)
                 for (dataset, epoch), wrapped in rewrapped.items():
                     row = update(data_keys).where(data_keys.c.dataset == dataset, data_keys.c.epoch == epoch)
@@ -118,12 +119,22 @@ class Keyring:
                 self._derived[name] = IndexKeys.derive(self._open(dataset, epoch), dataset, index)
             return self._derived[name]
 
+    def derived(self, owner: str, epoch: int, label: bytes) -> Key:
+        """A key for one purpose, of an owner that is no index.
+
+        Raises:
+            KeyUnavailableError: As `keys`.
+        """
+        with self._lock:
+            return expand(self._open(owner, epoch), label, owner)
+
     def _add(self, dataset: str, epoch: int, held: _Held) -> bool:
         """Adds a new data key unless there is one; False if the master key that wrapped it is no longer in force."""
         wrapped = held.master.wrap(Key.generate(), _associated(dataset, epoch))
         new = {"dataset": dataset, "epoch": epoch, "wrapped": wrapped, "made_at": int(time.time() * 1_000)}
         with self._store.connect() as connection, connection.begin() as transaction:
-            connection.execute(insert(data_keys).values(new).on_conflict_do_nothing())
+            lock(connection)
+            connection.execute(inserted_once(self._store.dialect, data_keys), new)
             in_force = connection.scalar(select(master_keys.c.folder)) or ""
             if in_force != held.folder:
                 transaction.rollback()
@@ -165,11 +176,6 @@ class Keyring:
         if wrapped is None:
             raise KeyUnavailableError(f"data set {dataset!r} has no key for epoch {epoch}")
         return bytes(wrapped)
-
-
-def _put_in_force(folder: str) -> Insert:
-    row = insert(master_keys).values(one=1, folder=folder)
-    return row.on_conflict_do_update(index_elements=[master_keys.c.one], set_={"folder": folder})
 
 
 def _associated(dataset: str, epoch: int) -> bytes:

@@ -77,7 +77,7 @@ class IndexKeys:
         HKDF-Expand alone is enough: a data key is uniformly random, so there is nothing to extract (RFC 5869 §3.3).
         """
         labels = (TAG_LABEL, BIN_LABEL, CELL_LABEL, LEDGER_LABEL)
-        return cls(*(_expand(data_key, label, dataset, index) for label in labels))
+        return cls(*(expand(data_key, label, dataset, index) for label in labels))
 
 
 def context(label: bytes, *parts: str | bytes) -> bytes:
@@ -89,6 +89,7 @@ def context(label: bytes, *parts: str | bytes) -> bytes:
     return b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
 
 
-def _expand(data_key: Key, label: bytes, dataset: str, index: str) -> Key:
-    info = context(label, dataset, index)
+def expand(data_key: Key, label: bytes, *parts: str) -> Key:
+    """A key for one purpose, which the label and its parts name (HKDF-Expand, as above)."""
+    info = context(label, *parts)
     return Key(HKDFExpand(hashes.SHA256(), KEY_BYTES, info).derive(data_key.reveal()))

@@ -14,11 +14,11 @@ from functools import cached_property
 import pyarrow as pa
 import zstandard
 from sqlalchemy import Engine, select
-from sqlalchemy.dialects.sqlite import insert
 
 from privacyplease.proxy.dataset import Dataset, Index
 from privacyplease.proxy.errors import ConfigurationError, KeyUnavailableError
-from privacyplease.proxy.trusted_store import layouts, shapes
+from privacyplease.proxy.trusted_store import layouts, shapes, writing
+from privacyplease.proxy.upsert import inserted_once
 
 # Level 1: on pages of a few KiB level 3 takes half as long again for 5 % less.
 COMPRESSION_LEVEL = 1
@@ -80,9 +80,9 @@ class Layouts:
         Raises:
             ConfigurationError: The definition was changed in what its tags are made of.
         """
-        row = insert(shapes).values(dataset=dataset.name, shape=dataset.shape).on_conflict_do_nothing()
-        with self._store.begin() as connection:
-            connection.execute(row)
+        row = {"dataset": dataset.name, "shape": dataset.shape}
+        with writing(self._store) as connection:
+            connection.execute(inserted_once(self._store.dialect, shapes), row)
             stored = connection.scalar(select(shapes.c.shape).where(shapes.c.dataset == dataset.name))
         _check_shape(dataset, str(stored))
 
@@ -103,10 +103,12 @@ class Layouts:
         """The layout for new cells: that of the definition, made durable on first use."""
         schema = dataset.carried(index)
         with self._lock:
-            known = self._load(dataset.name, index.name)
-            _check_types(dataset, index, known.values())
-            match = next((layout for layout in known.values() if layout.schema == schema), None)
-            return match or self._add(dataset.name, index.name, Layout.make(max(known, default=0) + 1, schema))
+            while True:
+                known = self._load(dataset.name, index.name)
+                _check_types(dataset, index, known.values())
+                if match := next((layout for layout in known.values() if layout.schema == schema), None):
+                    return match
+                self._add(dataset.name, index.name, Layout.make(max(known, default=0) + 1, schema))
 
     def numbered(self, dataset: str, index: str, number: int) -> Layout:
         """The layout of that number.
@@ -139,17 +141,17 @@ class Layouts:
                 )
         return known
 
-    def _add(self, dataset: str, index: str, layout: Layout) -> Layout:
-        row = insert(layouts).values(
-            dataset=dataset,
-            index_name=index,
-            layout=layout.number,
-            arrow_schema=layout.schema.serialize().to_pybytes(),
-            dictionary=layout.dictionary,
-        )
-        with self._store.begin() as connection:
-            connection.execute(row)
-        return self._load(dataset, index)[layout.number]
+    def _add(self, dataset: str, index: str, layout: Layout) -> None:
+        """Makes a layout durable, unless another proxy has given its number to one of its own."""
+        row = {
+            "dataset": dataset,
+            "index_name": index,
+            "layout": layout.number,
+            "arrow_schema": layout.schema.serialize().to_pybytes(),
+            "dictionary": layout.dictionary,
+        }
+        with writing(self._store) as connection:
+            connection.execute(inserted_once(self._store.dialect, layouts), row)
 
 
 def _blank(kind: pa.DataType) -> pa.Array:

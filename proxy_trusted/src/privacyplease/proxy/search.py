@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
+from privacyplease.proxy.calls import opened
 from privacyplease.proxy.cells import Opener
 from privacyplease.proxy.dataset import Dataset, Index
 from privacyplease.proxy.errors import UntrustedAnswerError
@@ -76,6 +77,7 @@ class Search:
     def _open(
         self, page: Sequence[pb.Cell], asked: Predicate, openers: dict[int, Opener], dataset: Dataset, index: Index
     ) -> pa.Table:
+        opened(page)
         batches = []
         for cell in page:
             epoch = asked[cell.tag]

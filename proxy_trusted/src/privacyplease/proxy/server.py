@@ -6,17 +6,22 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
+from sqlalchemy import Engine, select
 
-from privacyplease.proxy import counting_only, dataset, trusted_store
+from privacyplease.proxy import counting_only, dataset, logs, trusted_store
 from privacyplease.proxy.access.guard import Access, Guard
 from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.access.rates import Rates
+from privacyplease.proxy.access.recorder import Recorder
+from privacyplease.proxy.activity import Activity
+from privacyplease.proxy.audit.log import AuditLog
+from privacyplease.proxy.calls import Observed, methods
 from privacyplease.proxy.credentials import require_loopback, server_credentials
 from privacyplease.proxy.erasing import Erasing, Retention
 from privacyplease.proxy.erasures import Erasures
@@ -29,6 +34,7 @@ from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.letters import Letters
+from privacyplease.proxy.metrics import Metrics, answers_of, ledger_of
 from privacyplease.proxy.predicate import MOST_TAGS
 from privacyplease.proxy.rotation import Rotation, described_by, folder_in_force
 from privacyplease.proxy.rpc import status
@@ -36,6 +42,7 @@ from privacyplease.proxy.sealing import Sealing
 from privacyplease.proxy.search import Search
 from privacyplease.proxy.services.access import AccessService
 from privacyplease.proxy.services.admin import AdminService
+from privacyplease.proxy.services.audit import AuditService
 from privacyplease.proxy.services.ingest import IngestService
 from privacyplease.proxy.services.keys import KeysService
 from privacyplease.proxy.services.letters import DeadLetterService
@@ -50,6 +57,8 @@ from privacyplease.proxy.v1 import (
     access_service_pb2_grpc,
     admin_service_pb2,
     admin_service_pb2_grpc,
+    audit_service_pb2,
+    audit_service_pb2_grpc,
     dead_letter_service_pb2,
     dead_letter_service_pb2_grpc,
     ingest_service_pb2,
@@ -73,6 +82,7 @@ from privacyplease.proxy.verified import VerifiedStorage
 CONTRACTS = (
     access_service_pb2.DESCRIPTOR,
     admin_service_pb2.DESCRIPTOR,
+    audit_service_pb2.DESCRIPTOR,
     dead_letter_service_pb2.DESCRIPTOR,
     ingest_service_pb2.DESCRIPTOR,
     keys_service_pb2.DESCRIPTOR,
@@ -83,6 +93,7 @@ CONTRACTS = (
     verification_service_pb2.DESCRIPTOR,
 )
 SERVICES = tuple(name for contract in CONTRACTS for name in (s.full_name for s in contract.services_by_name.values()))
+METHODS = methods(CONTRACTS)
 
 # What is left of them to a proxy on an exported keyring.
 COUNTING = frozenset(s.full_name for s in occupancy_service_pb2.DESCRIPTOR.services_by_name.values())
@@ -110,6 +121,7 @@ class Settings:
         most_tags: Tags that one question may touch.
         certificates: Folder of its certificate for clients (`credentials.py`); None for plaintext, on loopback alone.
         storage_certificates: Folder of its certificate for the storage server; None likewise.
+        trusted_store: URL of a trusted store that proxies share (`trusted_store.open_url`); None for the home's own.
         keyring: An exported keyring to count people with, and do nothing else; of the home the policy alone is used,
             and the passphrase opens this file.
     """
@@ -121,7 +133,12 @@ class Settings:
     most_tags: int = MOST_TAGS
     certificates: Path | None = None
     storage_certificates: Path | None = None
+    trusted_store: str | None = None
     keyring: Path | None = None
+
+
+Register: TypeAlias = Callable[[grpc.Server], None]
+Guards: TypeAlias = "list[grpc.ServerInterceptor[Any, Any]]"
 
 
 class Proxy:
@@ -138,6 +155,7 @@ class Proxy:
         """
         self._health = health.HealthServicer()
         self.locked: KeyringError | None = None
+        self.metrics, self._activity = Metrics(METHODS.values()), Activity()
         self._certificates = settings.certificates
         self._retention: Retention | None = None
         datasets = dataset.load(settings.home.datasets)
@@ -145,18 +163,16 @@ class Proxy:
         access = Access(policies, datasets, Rates(), plaintext=self._certificates is None)
         try:
             if settings.keyring:
-                register = self._counting(settings, settings.keyring)
+                register, guards = self._counting(settings, settings.keyring, access)
             else:
-                register = self._services(settings, datasets, policies, access)
+                register, guards = self._services(settings, datasets, policies, access)
         except KeyringError as error:
-            self.locked = error
-        interceptors: list[grpc.ServerInterceptor[Any, Any]] = [Identified()] if self._certificates else []
-        if self.locked:
-            interceptors.append(_Locked(self.locked))
-        else:
-            if settings.keyring:
-                interceptors.append(_Locked(NotExportedError(COUNTS_ALONE), besides=COUNTING))
-            interceptors.append(Guard(access))
+            self.locked, guards = error, [Identified(), _Locked(error)]
+        if self._certificates is None:
+            guards = guards[1:]  # plaintext shows no identity
+        observed = Observed(METHODS, self.metrics.called, self._activity.called, logs.refused)
+        interceptors: Guards = [observed, *guards]
+        self.metrics.locked.set(self.locked is not None)
         self.grpc = grpc.server(ThreadPoolExecutor(settings.workers), interceptors=interceptors, options=_OPTIONS)
         if not self.locked:
             register(self.grpc)
@@ -195,28 +211,39 @@ class Proxy:
 
     def _services(
         self, settings: Settings, datasets: dict[str, dataset.Dataset], policies: PolicyFile, access: Access
-    ) -> Callable[[grpc.Server], None]:
-        home = settings.home
-        folder = _folder_in_force(home)
-        master = described_by(home, folder).master_key(settings.passphrase)
-        store = trusted_store.open_store(home.trusted_store)
+    ) -> tuple[Register, Guards]:
+        """Every service, and what stands before them: who calls, and whether they may."""
+        home, url = settings.home, settings.trusted_store
+        shared = trusted_store.open_url(url) if url else None
+        folder = folder_in_force(shared) if shared else _folder_in_force(home)
+        wraps = shared is not None and _has_keys(shared)
+        master = described_by(home, folder).master_key(settings.passphrase, wraps=wraps)
+        store = shared or trusted_store.open_store(home.trusted_store)
         keyring, layouts, extents = Keyring(store, master, folder), Layouts(store), Extents(store)
         layouts.check(datasets)
-        storage = Storage.connect(settings.storage, settings.storage_certificates)
+        # The log is this home's, and so is its anchor, which may lag behind after a loss of power: its commits need not
+        # wait for the disk.
+        log = AuditLog(home.audit, trusted_store.open_store(home.trusted_store, durable=False), keyring)
+        recorder = Recorder(log)
+        storage = Storage.connect(settings.storage, settings.storage_certificates, self.metrics)
         ledger = Ledger(store, keyring)
         verified = VerifiedStorage(storage, ledger)
+        self.metrics.watch(lambda: ledger_of(ledger))
+        self.metrics.watch(lambda: answers_of(verified.answers))
         search = Search(verified, keyring, layouts, extents, settings.most_tags)
-        erasures = Erasures(store)
+        erasures = Erasures(store, alone=shared is None)
         erasing = Erasing(datasets, keyring, extents, storage, ledger, erasures, search.questions)
         self._retention = Retention(datasets, erasing)
-        ingest = IngestService(datasets, Sealing(keyring, layouts, extents), layouts, verified, erasures)
+        sealing, batches = Sealing(keyring, layouts, extents), (self.metrics.ingested, self._activity.ingested)
+        ingest = IngestService(datasets, sealing, layouts, verified, erasures, *batches)
         exporting = Exporting(keyring, layouts, extents, verified)
         keys = KeysService(datasets, keyring, erasures, erasing, Rotation(home, store, keyring), exporting)
 
         def register(server: grpc.Server) -> None:
             access_service_pb2_grpc.add_AccessServiceServicer_to_server(AccessService(access), server)
-            admin = AdminService(datasets, keyring, storage, verified.answers, policies)
+            admin = AdminService(datasets, keyring, storage, verified.answers, policies, ledger, self._activity)
             admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
+            audit_service_pb2_grpc.add_AuditServiceServicer_to_server(AuditService(log), server)
             ingest_service_pb2_grpc.add_IngestServiceServicer_to_server(ingest, server)
             keys_service_pb2_grpc.add_KeysServiceServicer_to_server(keys, server)
             occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(
@@ -227,27 +254,33 @@ class Proxy:
             stations_service_pb2_grpc.add_StationsServiceServicer_to_server(StationsService(datasets, search), server)
             letters = DeadLetterService(datasets, Letters(keyring))
             dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(letters, server)
-            verification = VerificationService(datasets, Verification(verified, keyring, layouts, extents))
+            verification = VerificationService(
+                datasets, Verification(verified, keyring, layouts, extents, search.questions)
+            )
             verification_service_pb2_grpc.add_VerificationServiceServicer_to_server(verification, server)
 
-        return register
+        return register, [Identified(recorder.unknown), Guard(access, recorder)]
 
-    @staticmethod
-    def _counting(settings: Settings, keyring: Path) -> Callable[[grpc.Server], None]:
-        """The one service that an exported keyring is good for."""
-        storage = Storage.connect(settings.storage, settings.storage_certificates)
+    def _counting(self, settings: Settings, keyring: Path, access: Access) -> tuple[Register, Guards]:
+        """The one service that an exported keyring is good for. It has no key to chain an audit log by."""
+        storage = Storage.connect(settings.storage, settings.storage_certificates, self.metrics)
         search = counting_only.over(keyring, settings.passphrase, storage, settings.most_tags)
         occupancy = OccupancyService({search.dataset.name: search.dataset}, search)
 
         def register(server: grpc.Server) -> None:
             occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(occupancy, server)
 
-        return register
+        return register, [Identified(), _Locked(NotExportedError(COUNTS_ALONE), besides=COUNTING), Guard(access, None)]
 
 
 def _folder_in_force(home: Home) -> str:
     """Makes no store: by an old one without a master key a home is known that has lost it."""
     return folder_in_force(trusted_store.open_store(home.trusted_store)) if home.trusted_store.exists() else ""
+
+
+def _has_keys(store: Engine) -> bool:
+    with store.connect() as connection:
+        return connection.execute(select(trusted_store.data_keys.c.epoch).limit(1)).first() is not None
 
 
 class _Locked(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone

@@ -23,6 +23,7 @@ from privacyplease.proxy.cells import CELL_ID_BYTES
 from privacyplease.proxy.credentials import Link, require_loopback
 from privacyplease.proxy.errors import AnswerInconsistentError, StorageRefusedError, StorageUnavailableError
 from privacyplease.proxy.sealing import Cell
+from privacyplease.proxy.storage_calls import StorageObserver, observed
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 from privacyplease.storage.v1 import storage_service_pb2_grpc as pb_grpc
 
@@ -105,12 +106,15 @@ class Storage:
         self._appends = ThreadPoolExecutor(max_workers=APPENDS_AT_ONCE, thread_name_prefix="append")
 
     @classmethod
-    def connect(cls, address: str, certificates: Path | None = None) -> Storage:
+    def connect(
+        cls, address: str, certificates: Path | None = None, observer: StorageObserver | None = None
+    ) -> Storage:
         """Connects without waiting; the first call finds out whether the server is there.
 
         Args:
             address: The server's host:port.
             certificates: Folder of the proxy's certificate (`credentials.py`); None for plaintext, on loopback alone.
+            observer: Is told of every call, if there is one.
 
         Raises:
             ConfigurationError: The certificates cannot be used, or plaintext would leave this machine.
@@ -127,9 +131,10 @@ class Storage:
         ]
         if certificates is None:
             require_loopback(address)
-            plain = grpc.insecure_channel(address, options)
+            plain = observed(grpc.insecure_channel(address, options), observer)
             return cls(lambda: plain)
-        return cls(Link(certificates, lambda trusted: grpc.secure_channel(address, trusted, options)).channel)
+        secure = Link(certificates, lambda trusted: observed(grpc.secure_channel(address, trusted, options), observer))
+        return cls(secure.channel)
 
     @property
     def _stub(self) -> pb_grpc.StorageServiceStub:

@@ -1,9 +1,8 @@
 """The proxy's own store: what it must remember and the untrusted server must not know.
 
 Wrapped data keys, which part of time holds data, how each index lays its records out in a cell, and which cells the
-server must have. SQLite by default;
-any database that SQLAlchemy speaks will do, so that several proxies can share one. Nothing in it is secret without the
-master key except names of data sets and columns; it belongs to the trusted domain all the same.
+server must have. A SQLite file by default; a MySQL or MariaDB database if several proxies are to share one. Nothing in
+it is secret without the master key except names of data sets and columns; yet it belongs to the trusted domain.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -27,13 +27,25 @@ from sqlalchemy import (
     create_engine,
     event,
     inspect,
+    select,
     text,
 )
 from sqlalchemy.dialects import mysql
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from privacyplease.proxy.errors import ConfigurationError
+from privacyplease.proxy.upsert import inserted_once
 
 metadata = MetaData()
+
+# Transactions; and names that differ in case alone are different names.
+_MYSQL: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+_MYSQL |= {name.replace("mysql", "mariadb"): value for name, value in _MYSQL.items()}
+_DRIVERS = {"mysql": "mysql+pymysql", "mariadb": "mysql+pymysql"}
+_CONNECTIONS = 16
+_ATTEMPTS = 5
 
 # The random data key of each epoch, wrapped by the master key.
 data_keys = Table(
@@ -44,6 +56,7 @@ data_keys = Table(
     Column("wrapped", LargeBinary, nullable=False),
     # When it was made, in ms since 1970; null where a version of the proxy made it that did not note that.
     Column("made_at", BigInteger),
+    **_MYSQL,
 )
 
 # The folder of the home that describes the master key by which all data keys are wrapped; no row: the home itself.
@@ -52,6 +65,7 @@ master_keys = Table(
     metadata,
     Column("one", Integer, primary_key=True, autoincrement=False),
     Column("folder", String(64), nullable=False),
+    **_MYSQL,
 )
 
 # Epochs that are erased, with the time in ms since 1970, or about to be, without. Rows are never removed.
@@ -61,6 +75,7 @@ erasures = Table(
     Column("dataset", String(64), primary_key=True),
     Column("epoch", Integer, primary_key=True),
     Column("erased_at", BigInteger),
+    **_MYSQL,
 )
 
 # For each epoch and level the buckets that hold data, first to last: what lies outside need not be asked for.
@@ -72,6 +87,7 @@ extents = Table(
     Column("level", Integer, primary_key=True),
     Column("first_bucket", BigInteger, nullable=False),
     Column("last_bucket", BigInteger, nullable=False),
+    **_MYSQL,
 )
 
 # How the cells of an index are laid out. A data set that gains a column gains a layout; older cells keep theirs.
@@ -83,6 +99,7 @@ layouts = Table(
     Column("layout", Integer, primary_key=True),
     Column("arrow_schema", LargeBinary, nullable=False),
     Column("dictionary", LargeBinary, nullable=False),
+    **_MYSQL,
 )
 
 # What a data set's tags are made of. It cannot change once there is data: old tags would no longer be found.
@@ -91,6 +108,7 @@ shapes = Table(
     metadata,
     Column("dataset", String(64), primary_key=True),
     Column("shape", String(4000), nullable=False),
+    **_MYSQL,
 )
 
 # Cells that were sent and are not, or not for long, in the ledger: an entry for each call and epoch (`journal.py`).
@@ -105,6 +123,7 @@ journal = Table(
     Column("cells", LargeBinary((1 << 24) - 1), nullable=False),
     Index("journal_state", "state"),
     sqlite_autoincrement=True,  # a number is never given twice: readers tell entries apart by it
+    **_MYSQL,
 )
 
 # For each tag how many cells are stored under it, and their set hash in four numbers (`sethash.py`).
@@ -117,16 +136,71 @@ ledger = Table(
     Column("cells", BigInteger, nullable=False),
     *(Column(f"hash{part}", BigInteger, nullable=False) for part in range(4)),
     sqlite_with_rowid=False,
+    **_MYSQL,
+)
+
+# One row. Whoever writes locks it first, where the database itself lets several write at once.
+writers = Table("writers", metadata, Column("writer", Integer, primary_key=True, autoincrement=False), **_MYSQL)
+
+
+def open_url(url: str) -> Engine:
+    """Opens a store that several proxies may share; its tables are made on first use.
+
+    Args:
+        url: As "mysql://user:password@host/database"; "mariadb:" and "sqlite:" begin one, too. PyMySQL takes what
+            stands behind a "?", as "ssl_ca=ca.pem".
+
+    Raises:
+        ConfigurationError: It is no such URL, or the database does not let us in.
+    """
+    try:
+        given = make_url(url)
+    except ArgumentError as error:
+        raise ConfigurationError("trusted store: expected a URL, as mysql://user@host/database") from error
+    kind = given.get_backend_name()
+    if kind == "sqlite" and given.database:
+        return open_store(Path(given.database))
+    if kind not in _DRIVERS:
+        raise ConfigurationError(f"expected a trusted store in mysql://, mariadb:// or sqlite:///FILE, got {kind}://")
+    engine = create_engine(
+        given.set(drivername=_DRIVERS[kind]),
+        paramstyle="format",  # rows are given to the driver as they are
+        isolation_level="REPEATABLE READ",  # reads of one transaction see one state
+        pool_pre_ping=True,
+        pool_size=_CONNECTIONS,
+        max_overflow=_CONNECTIONS,
+    )
+    try:
+        _create(engine)
+    except DBAPIError as error:
+        code = error.orig.args[0] if error.orig and error.orig.args else ""
+        raise ConfigurationError(f"trusted store at {given.host}: cannot be used: error {code}") from error
+    return engine
+
+
+# How long the audit log is, and a MAC that vouches for its last line (`audit/`).
+audit_anchor = Table(
+    "audit_anchor",
+    metadata,
+    Column("one", Integer, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("mac", LargeBinary(32), nullable=False),
 )
 
 
-def open_store(path: Path) -> Engine:
-    """Opens the store in a SQLite file, made on first use. What is committed survives a loss of power."""
+def open_store(path: Path, *, durable: bool = True) -> Engine:
+    """Opens the store in a SQLite file, made on first use.
+
+    Args:
+        path: The file.
+        durable: Whether what is committed survives a loss of power, and not only the end of the process. It takes a
+            write to the disk for each transaction.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(URL.create("sqlite", database=str(path)))
-    event.listen(engine, "connect", _make_durable)
+    event.listen(engine, "connect", _make_durable if durable else _make_quick)
     event.listen(engine, "begin", _begin)
-    metadata.create_all(engine)
+    _create(engine)
     _bring_up_to_date(engine)
     return engine
 
@@ -136,6 +210,24 @@ def _bring_up_to_date(engine: Engine) -> None:
     if "made_at" not in {column["name"] for column in inspect(engine).get_columns("data_keys")}:
         with engine.begin() as connection:
             connection.execute(text("ALTER TABLE data_keys ADD COLUMN made_at BIGINT"))
+
+
+@contextmanager
+def writing(store: Engine) -> Iterator[Connection]:
+    """Writes to the store, in a transaction that is the only one to do so, of all proxies."""
+    with store.begin() as connection:
+        lock(connection)
+        yield connection
+
+
+def lock(connection: Connection) -> None:
+    """Keeps all others from writing until the transaction ends. To be called before anything else in it.
+
+    SQLite has one writer at a time anyway: its transactions here begin with a write. With one writer, rows are numbered
+    in the order in which they are committed, and no two writers wait for each other.
+    """
+    if connection.dialect.name != "sqlite":
+        connection.execute(select(writers.c.writer).with_for_update())
 
 
 @contextmanager
@@ -153,12 +245,33 @@ def reading(store: Engine) -> Iterator[DBAPICursor]:
         connection.close()  # back to the pool, which ends the transaction
 
 
+def _create(engine: Engine) -> None:
+    """Makes the tables that there are not. Another proxy may be doing so."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            metadata.create_all(engine)
+            break
+        except DBAPIError:
+            if attempt == _ATTEMPTS - 1:
+                raise
+    with engine.begin() as connection:
+        connection.execute(inserted_once(engine.dialect, writers), {"writer": 1})
+
+
 def _make_durable(connection: DBAPIConnection, _record: object) -> None:
+    _prepare(connection, "FULL")
+
+
+def _make_quick(connection: DBAPIConnection, _record: object) -> None:
+    _prepare(connection, "NORMAL")
+
+
+def _prepare(connection: DBAPIConnection, synchronous: str) -> None:
     # Python's driver would begin a transaction at the first write alone, and two reads could see two states.
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute(f"PRAGMA synchronous = {synchronous}")
     cursor.execute("PRAGMA busy_timeout = 10000")
     cursor.execute("PRAGMA secure_delete = ON")  # the bytes of a destroyed key are overwritten
     cursor.close()

@@ -22,6 +22,7 @@ from privacyplease.proxy.ledger import Asked
 from privacyplease.proxy.predicate import Predicate, predicate
 from privacyplease.proxy.sethash import Numbers
 from privacyplease.proxy.timeline import EARLIEST, LATEST, Extent, Interval
+from privacyplease.proxy.turnstile import Turnstile
 from privacyplease.proxy.verified import VerifiedStorage, asked_tags
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 
@@ -77,7 +78,15 @@ class Checked(NamedTuple):
 class Verification:
     """Checks what the server has, bucket by bucket."""
 
-    def __init__(self, storage: VerifiedStorage, keyring: Keyring, layouts: Layouts, extents: Extents) -> None:
+    def __init__(
+        self,
+        storage: VerifiedStorage,
+        keyring: Keyring,
+        layouts: Layouts,
+        extents: Extents,
+        questions: Turnstile,
+    ) -> None:
+        self._questions = questions
         self._storage = storage
         self._keyring = keyring
         self._layouts = layouts
@@ -94,12 +103,17 @@ class Verification:
                     yield Part(dataset, index, Extent(extent.epoch, extent.level, first, last))
 
     def check(self, part: Part) -> Checked:
-        """Asks for all cells of a part and compares them with the ledger.
+        """Asks for all cells of a part and compares them with the ledger. Of an epoch that was erased there are none.
 
         Raises:
             StorageError: The server did not answer.
             KeyUnavailableError: The key of the epoch is gone, or does not open.
         """
+        with self._questions.passing():
+            epochs = {extent.epoch for extent in self._extents.extents(part.dataset.name)}
+            return self._check(part) if part.extent.epoch in epochs else Checked(0, [])
+
+    def _check(self, part: Part) -> Checked:
         asked, buckets = self._tags(part)
         cells, wrong = 0, defaultdict[int | None, Numbers](lambda: np.zeros(3, np.int64))
         for call in self._storage.parts(asked, part.dataset.name, part.of_index.name):

@@ -14,8 +14,11 @@ import threading
 from dataclasses import fields
 from pathlib import Path
 
+from privacyplease.server import logs
 from privacyplease.server.errors import ServerError
 from privacyplease.server.limits import Limits
+from privacyplease.server.logs import LogFormat
+from privacyplease.server.metrics import Metrics, publish
 from privacyplease.server.server import build_server
 from privacyplease.server.storage_url import open_store
 
@@ -28,7 +31,7 @@ _log = logging.getLogger("privacyplease.server")
 def main(arguments: list[str] | None = None) -> int:
     """Runs the server until it is told to stop, and returns the exit code."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    logs.configure(options.log_format)
     try:
         _serve(options, _stop_signal())
     except ServerError as error:
@@ -42,10 +45,17 @@ def _serve(options: argparse.Namespace, stop: threading.Event) -> None:
     # One connection for each call that can run at the same time: none ever waits for another one's.
     store = open_store(options.storage, limits, connections=options.workers)
     try:
-        server = build_server(store, limits, workers=options.workers, certificates=options.certificates)
+        metrics = Metrics()
+        metrics.watch(store.connections)
+        server = build_server(
+            store, limits, workers=options.workers, certificates=options.certificates, metrics=metrics
+        )
         address = server.bind(options.listen)
+        if options.metrics:
+            _tell(publish(metrics, options.metrics), options.metrics_address_file)
         server.start()
-        _announce(address, store.describe().database, options.address_file)
+        _log.info("serving on %s, cells in %s", address, store.describe().database)
+        _tell(address, options.address_file)
         stop.wait()
         _log.info("stopping")
         server.stop(_GRACE_SECONDS)
@@ -60,13 +70,12 @@ def _stop_signal() -> threading.Event:
     return stop
 
 
-def _announce(address: str, database: str, address_file: Path | None) -> None:
-    _log.info("serving on %s, cells in %s", address, database)
-    if address_file is not None:
+def _tell(address: str, file: Path | None) -> None:
+    if file is not None:
         # Renamed into place: whoever waits for the file finds it whole or not at all.
-        partial = address_file.with_name(f"{address_file.name}.{os.getpid()}")
+        partial = file.with_name(f"{file.name}.{os.getpid()}")
         partial.write_text(f"{address}\n", encoding="utf-8")
-        partial.replace(address_file)
+        partial.replace(file)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -91,6 +100,11 @@ def _parser() -> argparse.ArgumentParser:
     security.add_argument("--insecure", action="store_true", help="plaintext; on loopback alone")
     parser.add_argument("--address-file", metavar="PATH", type=Path, help="write HOST:PORT here once serving")
     parser.add_argument("--workers", metavar="N", type=_positive, default=16, help="calls served at the same time")
+    parser.add_argument("--metrics", metavar="HOST:PORT", help="serve Prometheus metrics here, on loopback alone")
+    parser.add_argument("--metrics-address-file", metavar="PATH", type=Path, help="write the metrics' HOST:PORT here")
+    parser.add_argument(
+        "--log-format", type=LogFormat, choices=[*LogFormat], default=LogFormat.TEXT, help="how the log's lines look"
+    )
     for field in fields(Limits):
         flag = "--" + field.name.replace("_", "-")
         parser.add_argument(flag, metavar="N", type=int, default=field.default, help="limit of one call")

@@ -35,10 +35,11 @@ class ProxyAlone(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic i
     ) -> _Handler | None:
         """Puts the check before whatever would answer."""
         handler = continuation(details)
-        return handler and _guarded(handler)
+        return handler and rewrapped(handler, _checked)
 
 
-def _guarded(handler: _Handler) -> _Handler:
+def rewrapped(handler: _Handler, change: Callable[[_Behaviour], _Behaviour]) -> _Handler:
+    """The handler of an rpc with something around its behaviour."""
     makers = {
         (False, False): (grpc.unary_unary_rpc_method_handler, handler.unary_unary),
         (False, True): (grpc.unary_stream_rpc_method_handler, handler.unary_stream),
@@ -46,9 +47,9 @@ def _guarded(handler: _Handler) -> _Handler:
         (True, True): (grpc.stream_stream_rpc_method_handler, handler.stream_stream),
     }
     make, behaviour = makers[bool(handler.request_streaming), bool(handler.response_streaming)]
-    checked = _checked(cast(_Behaviour, behaviour))
-    guarded: _Handler = make(checked, handler.request_deserializer, handler.response_serializer)
-    return guarded
+    changed = change(cast(_Behaviour, behaviour))
+    made: _Handler = make(changed, handler.request_deserializer, handler.response_serializer)
+    return made
 
 
 def _checked(behaviour: _Behaviour) -> _Behaviour:

@@ -9,10 +9,14 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from privacyplease.server import logs
+from privacyplease.server.calls import Observed
 from privacyplease.server.credentials import is_loopback, server_credentials
 from privacyplease.server.errors import StartError
 from privacyplease.server.identity import ProxyAlone
 from privacyplease.server.limits import Limits
+from privacyplease.server.metered import MeteredStore
+from privacyplease.server.metrics import Metrics
 from privacyplease.server.service import StorageService
 from privacyplease.server.store import Store
 from privacyplease.storage.v1 import storage_service_pb2 as pb
@@ -21,7 +25,14 @@ from privacyplease.storage.v1 import storage_service_pb2_grpc as rpc
 SERVICE = pb.DESCRIPTOR.services_by_name["StorageService"].full_name
 
 
-def build_server(store: Store, limits: Limits, *, workers: int = 16, certificates: Path | None = None) -> StorageServer:
+def build_server(
+    store: Store,
+    limits: Limits,
+    *,
+    workers: int = 16,
+    certificates: Path | None = None,
+    metrics: Metrics | None = None,
+) -> StorageServer:
     """A server over a store, not yet bound to a port.
 
     Args:
@@ -29,7 +40,10 @@ def build_server(store: Store, limits: Limits, *, workers: int = 16, certificate
         limits: bounds of one call.
         workers: calls served at the same time; a running stream is one.
         certificates: folder of its certificate (`credentials.py`); None for plaintext, on loopback alone.
+        metrics: what counts the calls and the cells; None if nobody asks.
     """
+    metrics = metrics or Metrics()
+    observed = Observed(metrics.called, logs.refused)
     server = grpc.server(
         ThreadPoolExecutor(max_workers=workers, thread_name_prefix="call"),
         options=[
@@ -40,9 +54,9 @@ def build_server(store: Store, limits: Limits, *, workers: int = 16, certificate
             # most. Calls that run are not cut off.
             ("grpc.max_connection_age_ms", 3_600_000),
         ],
-        interceptors=[ProxyAlone()] if certificates else [],
+        interceptors=[observed, ProxyAlone()] if certificates else [observed],
     )
-    rpc.add_StorageServiceServicer_to_server(StorageService(store, limits), server)
+    rpc.add_StorageServiceServicer_to_server(StorageService(MeteredStore(store, metrics), limits), server)
     return StorageServer(server, certificates)
 
 

@@ -11,11 +11,12 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import QueuePool
 
 from privacyplease.server import schema, statements
 from privacyplease.server.cells import Cell, CellRef, Tags
@@ -80,6 +81,10 @@ class SqlStore(ABC):
         """See `Store.describe`."""
         with self._reading() as connection:
             return Description(self.schema_version, self._database(connection), self._size(connection))
+
+    def connections(self) -> int:
+        """See `Store.connections`."""
+        return cast(QueuePool, self._engine.pool).checkedout()  # what either store is made with
 
     def close(self) -> None:
         """See `Store.close`."""

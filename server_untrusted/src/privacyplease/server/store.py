@@ -67,5 +67,8 @@ class Store(Protocol):
     def describe(self) -> Description:
         """Tells what the database knows of itself, at a constant cost."""
 
+    def connections(self) -> int:
+        """How many connections to the database are in use."""
+
     def close(self) -> None:
         """Gives all connections back."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from privacyplease.cli import screen
+from privacyplease.cli import activity, screen
 from privacyplease.cli.exits import ExitCode
 from privacyplease.cli.options import Json
 from privacyplease.cli.target import Target, target
@@ -23,7 +23,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def status(context: typer.Context, json: Json = False) -> None:
-    """Show both servers, their health, the store and the periods that have keys.
+    """Show both servers, their health, what they have been doing, the store and the periods that have keys.
 
     Exits with 4 unless both servers and the store answer.
 
@@ -54,6 +54,7 @@ def document(asked: Target) -> dict[str, Any]:
         "storage": _storage(system) if system else None,
         "answers": {"whole": system.answers.whole, "refused": dict(system.answers.refused)} if system else None,
         "policy": _policy(system) if system else None,
+        "activity": activity.document(system.activity) if system else None,
         "keyrings": [_keyring(keyring) for keyring in system.keyrings] if system else None,
     }
 
@@ -73,11 +74,12 @@ def _daemon(asked: Target, daemon: Daemon) -> dict[str, Any]:
     alive = daemon.process() is not None
     certificate = asked.certificate() if daemon.name == "proxy" else asked.server_certificate()
     health = _health(daemon.address, certificate) if alive else "GONE"
-    return {"address": daemon.address, "health": health, "pid": daemon.pid if alive else None}
+    metrics = f"http://{daemon.metrics}/metrics" if alive and daemon.metrics else None
+    return {"address": daemon.address, "health": health, "pid": daemon.pid if alive else None, "metrics": metrics}
 
 
 def _remote(asked: Target, address: str) -> dict[str, Any]:
-    return {"address": address, "health": _health(address, asked.certificate()), "pid": None}
+    return {"address": address, "health": _health(address, asked.certificate()), "pid": None, "metrics": None}
 
 
 def _health(address: str, certificate: Path | None) -> str:
@@ -118,7 +120,8 @@ def _show(found: dict[str, Any]) -> None:
     for name in ("proxy", "server"):
         if found[name]:
             pid = f"  pid {found[name]['pid']}" if found[name]["pid"] else ""
-            out.print(f"{name:8}{found[name]['health']}  {found[name]['address']}{pid}")
+            metrics = f"  metrics {found[name]['metrics']}" if found[name]["metrics"] else ""
+            out.print(f"{name:8}{found[name]['health']}  {found[name]['address']}{pid}{metrics}")
     if found["storage"]:
         out.print(f"store   {_storage_line(found['storage'])}")
     if found["answers"]:
@@ -127,6 +130,9 @@ def _show(found: dict[str, Any]) -> None:
         out.print(f"policy  {_policy_line(found['policy'])}")
     for keyring in found["keyrings"] or ():
         out.print(f"{keyring['dataset']:8}{_keyring_line(keyring)}")
+    if found["activity"]:
+        for line in activity.lines(found["activity"], out.width):
+            out.print(line)
 
 
 def _storage_line(storage: dict[str, Any]) -> str:

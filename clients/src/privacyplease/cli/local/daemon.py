@@ -26,12 +26,14 @@ class Daemon:
         pid: Its number. Numbers are used again: alone it tells nothing.
         started: When it began, in seconds since the epoch.
         address: Where it serves, as host:port.
+        metrics: Where it serves its metrics, as host:port; "" if it does not.
     """
 
     module: str
     pid: int
     started: float
     address: str
+    metrics: str = ""
 
     @property
     def name(self) -> str:
@@ -79,9 +81,9 @@ def spawn(module: str, arguments: Sequence[str], environment: Mapping[str, str],
         )
 
 
-def note(process: subprocess.Popen[bytes], module: str, address: str) -> Daemon:
+def note(process: subprocess.Popen[bytes], module: str, address: str, metrics: str = "") -> Daemon:
     """A process that was just spawned, to be noted down."""
-    return Daemon(module, process.pid, psutil.Process(process.pid).create_time(), address)
+    return Daemon(module, process.pid, psutil.Process(process.pid).create_time(), address, metrics)
 
 
 def last_lines(log: Path, count: int = 5) -> str:

@@ -88,6 +88,10 @@ class Home:
         """Where the `server` or the `proxy` writes its address."""
         return self._run / f"{name}.address"
 
+    def metrics_file(self, name: str) -> Path:
+        """Where the `server` or the `proxy` writes the address of its metrics."""
+        return self._run / f"{name}.metrics"
+
     def make(self) -> None:
         """Makes the folders, for their owner alone."""
         for folder in (self.path, self.proxy, self.path / "server", self._run):
@@ -112,8 +116,10 @@ class Home:
 
     def forget(self) -> None:
         """Notes that nothing runs."""
-        for file in (self._state, self.address_file("server"), self.address_file("proxy")):
-            file.unlink(missing_ok=True)
+        for name in ("server", "proxy"):
+            self.address_file(name).unlink(missing_ok=True)
+            self.metrics_file(name).unlink(missing_ok=True)
+        self._state.unlink(missing_ok=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -86,7 +86,9 @@ def _start(
     name = module.rpartition(".")[2]
     file, log = home.address_file(name), home.log(name)
     file.unlink(missing_ok=True)
-    process = spawn(module, [*arguments, "--address-file", str(file)], environment, log)
+    metrics = home.metrics_file(name)
+    published = ["--metrics", f"{_LOOPBACK}:0", "--metrics-address-file", str(metrics)]
+    process = spawn(module, [*arguments, "--address-file", str(file), *published], environment, log)
     try:
         address = _await_address(process, name, file, log)
         _await_serving(process, name, address, log, certificates)
@@ -94,7 +96,7 @@ def _start(
         process.kill()
         process.wait()
         raise
-    return note(process, module, address)
+    return note(process, module, address, metrics.read_text().strip())
 
 
 def _await_address(process: subprocess.Popen[bytes], name: str, file: Path, log: Path) -> str:

@@ -2,17 +2,34 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import UTC, timedelta
 from itertools import chain
 
 from privacyplease.client._internal.times import from_unix_ms, instant
-from privacyplease.client.catalogue import Access, Answers, Column, Dataset, Index, Keyring, Policy, Status, Storage
+from privacyplease.client.audit import AuditEntry, AuditVerdict
+from privacyplease.client.catalogue import (
+    Access,
+    Activity,
+    Answers,
+    Column,
+    Dataset,
+    Index,
+    Ingestion,
+    Keyring,
+    Policy,
+    RecentCalls,
+    Status,
+    Storage,
+)
 from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCounts, Series
 from privacyplease.client.presence import Presence, Sessions
 from privacyplease.client.stations import Availability, StationStates, Statistics
 from privacyplease.proxy.v1 import occupancy_service_pb2, stations_service_pb2
 from privacyplease.proxy.v1.access_service_pb2 import Role, WhoAmIResponse
+from privacyplease.proxy.v1.admin_service_pb2 import Activity as ActivityMessage
 from privacyplease.proxy.v1.admin_service_pb2 import GetStatusResponse, Refusals
+from privacyplease.proxy.v1.audit_service_pb2 import AuditEntry as AuditEntryMessage
+from privacyplease.proxy.v1.audit_service_pb2 import ListEntriesResponse, VerifyLogResponse
 from privacyplease.proxy.v1.error_reason_pb2 import ErrorReason
 from privacyplease.proxy.v1.occupancy_service_pb2 import (
     CountByPlaceResponse,
@@ -110,6 +127,29 @@ def status(response: GetStatusResponse) -> Status:
         storage=Storage(storage.reachable, storage.store, storage.cells, storage.bytes),
         policy=Policy(instant(response.policy.loaded_at), response.policy.problem),
         answers=Answers(response.answers.whole, {_reason(each): each.answers for each in response.answers.refused}),
+        activity=_activity(response.activity),
+    )
+
+
+def _activity(message: ActivityMessage) -> Activity:
+    ingestion = message.ingestion
+    return Activity(
+        started_at=message.started_at.ToDatetime(UTC),
+        calls=tuple(
+            RecentCalls(
+                method=recent.method,
+                calls=recent.calls,
+                failed=recent.failed,
+                per_second=recent.per_second,
+                median=recent.median.ToTimedelta(),
+                percentile_95=recent.percentile_95.ToTimedelta(),
+                mean_cells=recent.mean_cells,
+                mean_bytes=recent.mean_bytes,
+            )
+            for recent in message.calls
+        ),
+        ingestion=Ingestion(ingestion.batches, ingestion.accepted, ingestion.rejected, ingestion.accepted_per_second),
+        journal_entries=message.journal_entries,
     )
 
 
@@ -150,6 +190,37 @@ def _known(values: Iterable[float]) -> Iterable[float | None]:
 
 def _whole(values: Iterable[float]) -> Iterable[int | None]:
     return (None if value is None else int(value) for value in _known(values))
+
+
+def audit_entries(pages: Iterable[ListEntriesResponse]) -> tuple[AuditEntry, ...]:
+    """Joins the pages of ListEntries."""
+    return tuple(_audit_entry(entry) for page in pages for entry in page.entries)
+
+
+def audit_verdict(response: VerifyLogResponse) -> AuditVerdict:
+    """What the log is worth."""
+    return AuditVerdict(response.lines, response.remembered, tuple(response.findings))
+
+
+def _audit_entry(message: AuditEntryMessage) -> AuditEntry:
+    asked = message.HasField("interval")
+    return AuditEntry(
+        number=message.number,
+        at=instant(message.at),
+        event=message.event,
+        who=message.who,
+        on_behalf_of=message.on_behalf_of,
+        rpc=message.rpc,
+        call=message.call,
+        dataset=message.dataset,
+        subject=message.subject,
+        start=instant(message.interval.start) if asked else None,
+        end=instant(message.interval.end) if asked else None,
+        purpose=message.purpose,
+        reason=message.reason,
+        records=message.records if message.HasField("records") else None,
+        bytes=message.bytes if message.HasField("bytes") else None,
+    )
 
 
 def _role(role: Role.ValueType) -> str:

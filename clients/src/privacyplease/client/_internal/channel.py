@@ -13,6 +13,7 @@ _STATELESS_SERVICES = (
     "privacyplease.proxy.v1.QueryService",
     "privacyplease.proxy.v1.StationsService",
     "privacyplease.proxy.v1.AdminService",
+    "privacyplease.proxy.v1.AuditService",
     "privacyplease.proxy.v1.DeadLetterService",
 )
 

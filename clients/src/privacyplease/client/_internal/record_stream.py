@@ -30,12 +30,19 @@ class RecordStream:
             try:
                 return self._opened().read_next_batch()
             except StopIteration:
+                self._await_end()
                 return None
 
     def read_all(self) -> pa.Table:
         """All batches that were not read yet."""
         with complete():
-            return self._opened().read_all()
+            table = self._opened().read_all()
+            self._await_end()
+            return table
+
+    def _await_end(self) -> None:
+        """The answer is whole when the call says so, not when Arrow has read its last byte."""
+        self._file.read()
 
     def _opened(self) -> pa.ipc.RecordBatchStreamReader:
         import pyarrow as pa

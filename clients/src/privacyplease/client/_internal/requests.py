@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 from privacyplease.client._internal.times import duration, timestamp
+from privacyplease.proxy.v1.audit_service_pb2 import ListEntriesRequest
 from privacyplease.proxy.v1.occupancy_service_pb2 import (
     CountByPlaceRequest,
     CountRequest,
@@ -117,6 +118,15 @@ def verify(dataset: str | None, start: datetime | None, end: datetime | None) ->
     everything = start is None and end is None
     asked = None if everything else interval(start or _EARLIEST, end or _LATEST)
     return VerifyRequest(dataset=dataset or "", interval=asked)
+
+
+def audit_entries(
+    start: datetime | None, end: datetime | None, who: str | None, rpc: str | None, device: str | None
+) -> ListEntriesRequest:
+    """Asks for entries of the audit log."""
+    ends = {"from": start, "to": end}
+    given = {name: timestamp(at) for name, at in ends.items() if at is not None}
+    return ListEntriesRequest(who=who or "", rpc=rpc or "", device=device or "", **given)
 
 
 def places(where: Where) -> list[str]:

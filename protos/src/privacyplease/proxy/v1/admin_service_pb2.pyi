@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -48,6 +49,7 @@ class GetStatusResponse(_message.Message):
     STORAGE_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
     ANSWERS_FIELD_NUMBER: _builtins.int
+    ACTIVITY_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """The proxy's version."""
     @_builtins.property
@@ -66,6 +68,10 @@ class GetStatusResponse(_message.Message):
     def answers(self) -> Global___Answers:
         """What became of the storage server's answers."""
 
+    @_builtins.property
+    def activity(self) -> Global___Activity:
+        """What the proxy has been doing."""
+
     def __init__(
         self,
         *,
@@ -74,10 +80,11 @@ class GetStatusResponse(_message.Message):
         storage: Global___Storage | None = ...,
         policy: Global___Policy | None = ...,
         answers: Global___Answers | None = ...,
+        activity: Global___Activity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "policy", b"policy", "storage", b"storage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "answers", b"answers", "policy", b"policy", "storage", b"storage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "keyrings", b"keyrings", "policy", b"policy", "storage", b"storage", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "answers", b"answers", "keyrings", b"keyrings", "policy", b"policy", "storage", b"storage", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -164,6 +171,136 @@ class Policy(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Policy: _TypeAlias = Policy  # noqa: Y015
+
+@_typing.final
+class Activity(_message.Message):
+    """What the proxy has been doing. Nothing here tells who asked, or what about."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STARTED_AT_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    INGESTION_FIELD_NUMBER: _builtins.int
+    JOURNAL_ENTRIES_FIELD_NUMBER: _builtins.int
+    journal_entries: _builtins.int
+    """Entries of the journal that are not in the ledger yet. It is folded from 64 on, so many more mean that folding fails."""
+    @_builtins.property
+    def started_at(self) -> _timestamp_pb2.Timestamp:
+        """Since when the proxy runs."""
+
+    @_builtins.property
+    def calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecentCalls]:
+        """Calls that ended in the last five minutes: one entry for each rpc that had any, ascending by method. Of an rpc that
+        was called more than 4,096 times, the last 4,096.
+        """
+
+    @_builtins.property
+    def ingestion(self) -> Global___Ingestion:
+        """What was ingested."""
+
+    def __init__(
+        self,
+        *,
+        started_at: _timestamp_pb2.Timestamp | None = ...,
+        calls: _abc.Iterable[Global___RecentCalls] | None = ...,
+        ingestion: Global___Ingestion | None = ...,
+        journal_entries: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ingestion", b"ingestion", "started_at", b"started_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "ingestion", b"ingestion", "journal_entries", b"journal_entries", "started_at", b"started_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Activity: _TypeAlias = Activity  # noqa: Y015
+
+@_typing.final
+class RecentCalls(_message.Message):
+    """Calls of one rpc that ended lately."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METHOD_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    PER_SECOND_FIELD_NUMBER: _builtins.int
+    MEDIAN_FIELD_NUMBER: _builtins.int
+    PERCENTILE_95_FIELD_NUMBER: _builtins.int
+    MEAN_CELLS_FIELD_NUMBER: _builtins.int
+    MEAN_BYTES_FIELD_NUMBER: _builtins.int
+    method: _builtins.str
+    """The rpc, as "PresenceService/FindSessions"."""
+    calls: _builtins.int
+    """How many."""
+    failed: _builtins.int
+    """How many of them were refused or failed. A call that its caller gave up is not counted as failed."""
+    per_second: _builtins.float
+    """Calls a second."""
+    mean_cells: _builtins.float
+    """Cells that were opened for a call, in the mean; 0 for an rpc that opens none."""
+    mean_bytes: _builtins.float
+    """Bytes of ciphertext that were opened for a call, in the mean; 0 for an rpc that opens none."""
+    @_builtins.property
+    def median(self) -> _duration_pb2.Duration:
+        """Half of them took no longer than this. Of a stream, until its last message was taken."""
+
+    @_builtins.property
+    def percentile_95(self) -> _duration_pb2.Duration:
+        """95 of 100 took no longer than this."""
+
+    def __init__(
+        self,
+        *,
+        method: _builtins.str = ...,
+        calls: _builtins.int = ...,
+        failed: _builtins.int = ...,
+        per_second: _builtins.float = ...,
+        median: _duration_pb2.Duration | None = ...,
+        percentile_95: _duration_pb2.Duration | None = ...,
+        mean_cells: _builtins.float = ...,
+        mean_bytes: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["median", b"median", "percentile_95", b"percentile_95"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "failed", b"failed", "mean_bytes", b"mean_bytes", "mean_cells", b"mean_cells", "median", b"median", "method", b"method", "per_second", b"per_second", "percentile_95", b"percentile_95"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecentCalls: _TypeAlias = RecentCalls  # noqa: Y015
+
+@_typing.final
+class Ingestion(_message.Message):
+    """What was ingested since the proxy started. Only what is durable counts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BATCHES_FIELD_NUMBER: _builtins.int
+    ACCEPTED_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
+    ACCEPTED_PER_SECOND_FIELD_NUMBER: _builtins.int
+    batches: _builtins.int
+    """Batches."""
+    accepted: _builtins.int
+    """Records that were stored. One that was sent twice counts twice."""
+    rejected: _builtins.int
+    """Records that were rejected."""
+    accepted_per_second: _builtins.float
+    """Records stored a second, in the last five minutes."""
+    def __init__(
+        self,
+        *,
+        batches: _builtins.int = ...,
+        accepted: _builtins.int = ...,
+        rejected: _builtins.int = ...,
+        accepted_per_second: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "accepted_per_second", b"accepted_per_second", "batches", b"batches", "rejected", b"rejected"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Ingestion: _TypeAlias = Ingestion  # noqa: Y015
 
 @_typing.final
 class Keyring(_message.Message):

@@ -213,6 +213,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Status: PERMISSION_DENIED.
     """
+    ERROR_REASON_AUDIT_UNAVAILABLE: _ErrorReason.ValueType  # 44
+    """The call must be recorded in the audit log, and that cannot be written. Nothing is answered.
+
+        { "reason": "ERROR_REASON_AUDIT_UNAVAILABLE", "domain": "proxy.privacyplease" }
+
+    Status: FAILED_PRECONDITION.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why the proxy refused a call. The reason's name is the `reason` of the `google.rpc.ErrorInfo` in the status details;
@@ -409,5 +416,12 @@ field.
       "metadata": { "field": "interval", "limit": "31 days, 0:00:00" } }
 
 Status: PERMISSION_DENIED.
+"""
+ERROR_REASON_AUDIT_UNAVAILABLE: ErrorReason.ValueType  # 44
+"""The call must be recorded in the audit log, and that cannot be written. Nothing is answered.
+
+    { "reason": "ERROR_REASON_AUDIT_UNAVAILABLE", "domain": "proxy.privacyplease" }
+
+Status: FAILED_PRECONDITION.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -4,46 +4,35 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import wraps
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import grpc
 
 from privacyplease.proxy import requests
+from privacyplease.proxy.access.caller import ON_BEHALF_OF, Caller
 from privacyplease.proxy.access.policy import Grant, Role, canonical_device
 from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.access.rates import Rates
-from privacyplease.proxy.access.rules import OPEN, RULES, Asked, Rule
+from privacyplease.proxy.access.recorder import Answer, Recorder
+from privacyplease.proxy.access.rules import NO_RULE, OPEN, RULES, Asked, Rule
 from privacyplease.proxy.dataset import Dataset
 from privacyplease.proxy.errors import (
+    AccessError,
     LimitExceededError,
     PermissionDeniedError,
     ProxyError,
     PurposeRequiredError,
     RateLimitedError,
 )
-from privacyplease.proxy.identity import client_of, rewrapped
+from privacyplease.proxy.identity import rewrapped
 from privacyplease.proxy.rpc import fail
 from privacyplease.proxy.timeline import Interval
 
-ON_BEHALF_OF = "privacyplease-on-behalf-of"
-
+_Behaviour: TypeAlias = Callable[..., Any]
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-
-
-class Caller(NamedTuple):
-    """Who calls, and what they may ask.
-
-    Attributes:
-        name: The name in the certificate; "" in plaintext.
-        on_behalf_of: For whom; "" for nobody else.
-        grant: What they may ask.
-    """
-
-    name: str
-    on_behalf_of: str
-    grant: Grant
 
 
 class Access:
@@ -69,14 +58,19 @@ class Access:
         Raises:
             PermissionDeniedError: They call on behalf of somebody for whom they may not.
         """
-        policy, name = self._policies.current(), client_of(context) or ""
-        grant = policy.plaintext if self._plaintext else policy.of(name)
-        people = [str(value) for key, value in context.invocation_metadata() if key == ON_BEHALF_OF]
-        if not people:
-            return Caller(name, "", Grant(may_act_for=grant.may_act_for) if grant.may_act_for else grant)
-        if len(people) > 1 or people[0] not in policy.clients or not grant.acts_for(people[0]):
+        policy, caller = self._policies.current(), Caller.of(context)
+        grant = policy.plaintext if self._plaintext else policy.of(caller.name)
+        person = caller.on_behalf_of
+        if not person:
+            return caller._replace(grant=Grant(may_act_for=grant.may_act_for) if grant.may_act_for else grant)
+        if person not in policy.clients or not grant.acts_for(person):
             raise PermissionDeniedError("expected one person whom the caller may ask for", field=ON_BEHALF_OF)
-        return Caller(name, people[0], grant.on_behalf_of(policy.of(people[0])))
+        return caller._replace(grant=grant.on_behalf_of(policy.of(person)))
+
+    def recorded(self, rule: Rule, asked: Asked | None) -> bool:
+        """Whether the audit log is to have it."""
+        persons = asked is not None and asked.about_persons
+        return rule.act or persons or self._policies.current().audit_everything
 
     def admit(self, caller: Caller, rule: Rule) -> None:
         """Lets a call begin.
@@ -106,18 +100,11 @@ class Access:
         if asked.interval is not None and grant.longest_interval is not None:
             _require_short(requests.interval(asked.interval), grant.longest_interval)
 
-    def paced(self, batches: Iterator[Any], context: grpc.ServicerContext, rule: Rule) -> Iterator[Any]:
-        """Batches of records, no faster than the caller may send: their stream waits.
-
-        A stream may last for days, so each batch is held to the policy of its time.
-        """
-        for batch in batches:
-            caller = self.caller(context)
-            self.check(caller, self.read(rule, batch))
-            if rate := caller.grant.batches_per_second:
-                while delay := self._rates.take(f"{caller.name} batches", rate, rate):
-                    time.sleep(delay)
-            yield batch
+    def pace(self, caller: Caller) -> None:
+        """Waits until the caller may send another batch."""
+        if rate := caller.grant.batches_per_second:
+            while delay := self._rates.take(f"{caller.name} batches", rate, rate):
+                time.sleep(delay)
 
     def read(self, rule: Rule, request: Any) -> Asked:  # noqa: ANN401  # any message
         """What a request asks."""
@@ -137,57 +124,97 @@ class Access:
 
 
 class Guard(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
-    """Refuses what the policy does not allow."""
+    """Refuses what the policy does not allow, and records what the audit log is to have, if there is one."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, recorder: Recorder | None) -> None:
         self._access = access
+        self._recorder = recorder
 
     def intercept_service(
         self, continuation: Callable[[grpc.HandlerCallDetails], _Handler | None], details: grpc.HandlerCallDetails
     ) -> _Handler | None:
         """Puts the check before whatever would answer."""
         handler, rpc = continuation(details), details.method
-        return handler and (handler if rpc in OPEN else rewrapped(handler, self._guarded(rpc, handler)))
+        return handler and (handler if rpc in OPEN else rewrapped(handler, self._guarding(rpc, handler)))
 
-    def _guarded(self, rpc: str, handler: _Handler) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        rule = RULES.get(rpc)
-        streams = bool(handler.response_streaming)
+    def _guarding(self, rpc: str, handler: _Handler) -> Callable[[_Behaviour], _Behaviour]:
+        streams_in, streams_out = bool(handler.request_streaming), bool(handler.response_streaming)
 
-        def guarded(behaviour: Callable[..., Any]) -> Callable[..., Any]:
+        def guarded(behaviour: _Behaviour) -> _Behaviour:
             @wraps(behaviour)
             def one(request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401  # any message
-                return behaviour(self._admitted(rule, handler, request, context), context)
+                try:
+                    with self._admitted(rpc, request, context, streams_in) as (admitted, answer):
+                        response = behaviour(admitted, context)
+                        answer.add(response)
+                    return response
+                except ProxyError as error:
+                    fail(error, context)
 
             @wraps(behaviour)
             def many(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:  # noqa: ANN401  # any message
-                yield from behaviour(self._admitted(rule, handler, request, context), context)
+                try:
+                    with self._admitted(rpc, request, context, streams_in) as (admitted, answer):
+                        for response in behaviour(admitted, context):
+                            answer.add(response)
+                            yield response
+                except ProxyError as error:
+                    fail(error, context)
 
-            return many if streams else one
+            return many if streams_out else one
 
         return guarded
 
+    @contextmanager
     def _admitted(
         self,
-        rule: Rule | None,
-        handler: _Handler,
-        request: Any,  # noqa: ANN401  # any message
+        rpc: str,
+        request: Any,  # noqa: ANN401  # any message, or an iterator of them
         context: grpc.ServicerContext,
-    ) -> Any:  # noqa: ANN401
-        """The request, or the stream of them, as the service may see it."""
-        try:
+        streams: bool,
+    ) -> Iterator[tuple[Any, Answer]]:
+        """The request, or the stream of them, as the service may see it, and what counts its answer."""
+        rule = RULES.get(rpc, NO_RULE)
+        asked = None if streams else self._access.read(rule, request)
+        with self._refusing(rpc, asked, context):
             caller = self._access.caller(context)
-            if rule is None:
-                raise PermissionDeniedError("no role allows this call")
             self._access.admit(caller, rule)
-            if handler.request_streaming:
-                return self._access.paced(request, context, rule)
-            self._access.check(caller, self._access.read(rule, request))
-        except ProxyError as error:
-            fail(error, context)
-        return request
+            if asked is not None:
+                self._access.check(caller, asked)
+        admitted = self._batches(rpc, request, context, rule) if streams else request
+        if not self._recorder or not self._access.recorded(rule, asked):
+            yield admitted, Answer()
+            return
+        with self._recorder.answering(rpc, caller, asked, context) as answer:
+            yield admitted, answer
+
+    def _batches(self, rpc: str, batches: Iterator[Any], context: grpc.ServicerContext, rule: Rule) -> Iterator[Any]:
+        """Batches of records, no faster than the caller may send: their stream waits.
+
+        A stream may last for days, so each batch is held to the policy of its time.
+        """
+        for batch in batches:
+            asked = self._access.read(rule, batch)
+            with self._refusing(rpc, asked, context):
+                caller = self._access.caller(context)
+                self._access.check(caller, asked)
+            self._access.pace(caller)
+            yield batch
+
+    @contextmanager
+    def _refusing(self, rpc: str, asked: Asked | None, context: grpc.ServicerContext) -> Iterator[None]:
+        """Records a refusal before it is told."""
+        try:
+            yield
+        except AccessError as error:
+            if self._recorder:
+                self._recorder.refused(rpc, Caller.of(context), asked, error)
+            raise
 
 
 def _require_role(grant: Grant, roles: frozenset[Role]) -> None:
+    if not roles:
+        raise PermissionDeniedError("no role allows this call")
     if not grant.roles & roles:
         needed = " or ".join(sorted(roles))
         raise PermissionDeniedError(

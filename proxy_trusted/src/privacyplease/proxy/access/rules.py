@@ -49,18 +49,20 @@ class Rule:
     Attributes:
         roles: Any one of them opens the rpc.
         read: What a request asks. Of a stream of requests it is told each.
+        act: Whether it is an act of an administrator, which is recorded.
     """
 
     roles: frozenset[Role]
     read: Callable[[Any, Datasets], Asked]
+    act: bool = False
 
 
-def _asks_nothing(role: Role) -> Rule:
-    return Rule(frozenset({role}), lambda _request, _datasets: Asked(frozenset({role})))
+def _asks_nothing(role: Role, *, act: bool = False) -> Rule:
+    return Rule(frozenset({role}), lambda _request, _datasets: Asked(frozenset({role})), act)
 
 
-def _names_dataset(role: Role) -> Rule:
-    return Rule(frozenset({role}), lambda request, _datasets: Asked(frozenset({role}), request.dataset))
+def _names_dataset(role: Role, *, act: bool = False) -> Rule:
+    return Rule(frozenset({role}), lambda request, _datasets: Asked(frozenset({role}), request.dataset), act)
 
 
 def _count(request: Any, _datasets: Datasets) -> Asked:  # noqa: ANN401  # one of several messages
@@ -107,19 +109,25 @@ def _query(request: Any, datasets: Datasets) -> Asked:  # noqa: ANN401
     return Asked(roles, request.dataset, subject, request.interval, request.purpose, about_persons=not stations)
 
 
+def _entries(request: Any, _datasets: Datasets) -> Asked:  # noqa: ANN401
+    return Asked(frozenset({Role.ADMIN}), subject=request.device)
+
+
 _V1 = "/privacyplease.proxy.v1"
 _COUNT = Rule(frozenset({Role.COUNT}), _count)
 _STATION = Rule(frozenset({Role.STATIONS}), _station)
 
 RULES: Mapping[str, Rule] = {
     f"{_V1}.AdminService/GetStatus": _asks_nothing(Role.ADMIN),
-    f"{_V1}.DeadLetterService/Open": _names_dataset(Role.ADMIN),
+    f"{_V1}.AuditService/ListEntries": Rule(frozenset({Role.ADMIN}), _entries, act=True),
+    f"{_V1}.AuditService/VerifyLog": _asks_nothing(Role.ADMIN, act=True),
+    f"{_V1}.DeadLetterService/Open": _names_dataset(Role.ADMIN, act=True),
     f"{_V1}.DeadLetterService/Seal": _names_dataset(Role.INGEST),
     f"{_V1}.IngestService/Ingest": _names_dataset(Role.INGEST),
-    f"{_V1}.KeysService/DestroyEpochs": _names_dataset(Role.ADMIN),
-    f"{_V1}.KeysService/ExportKeyring": Rule(frozenset({Role.ADMIN}), _export),
+    f"{_V1}.KeysService/DestroyEpochs": _names_dataset(Role.ADMIN, act=True),
+    f"{_V1}.KeysService/ExportKeyring": Rule(frozenset({Role.ADMIN}), _export, act=True),
     f"{_V1}.KeysService/ListKeys": _names_dataset(Role.ADMIN),
-    f"{_V1}.KeysService/RotateMaster": _asks_nothing(Role.ADMIN),
+    f"{_V1}.KeysService/RotateMaster": _asks_nothing(Role.ADMIN, act=True),
     f"{_V1}.OccupancyService/Count": _COUNT,
     f"{_V1}.OccupancyService/CountByPlace": _COUNT,
     f"{_V1}.OccupancyService/Dwell": Rule(frozenset({Role.COUNT}), _dwell),
@@ -132,8 +140,11 @@ RULES: Mapping[str, Rule] = {
     f"{_V1}.StationsService/Availability": _STATION,
     f"{_V1}.StationsService/ListHistory": _STATION,
     f"{_V1}.StationsService/ListLatest": Rule(frozenset({Role.STATIONS}), _latest),
-    f"{_V1}.VerificationService/Verify": _names_dataset(Role.ADMIN),
+    f"{_V1}.VerificationService/Verify": _names_dataset(Role.ADMIN, act=True),
 }
+
+# What is not in the table: no role opens it.
+NO_RULE = Rule(frozenset(), lambda _request, _datasets: Asked(frozenset()))
 
 # For whoever shows a certificate that names a client.
 OPEN = frozenset(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from importlib.metadata import version
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from privacyplease.proxy.access.policy_file import PolicyFile
+from privacyplease.proxy.activity import Activity, RecentCalls
 from privacyplease.proxy.dataset import Dataset
 from privacyplease.proxy.errors import StorageError
 from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.rpc import answering
 from privacyplease.proxy.storage import Storage
 from privacyplease.proxy.v1 import admin_service_pb2 as pb
@@ -21,7 +24,7 @@ _DAY_MILLIS = 86_400_000
 
 
 class AdminService(pb_grpc.AdminServiceServicer):
-    """Describes keyring, storage, what became of its answers, and policy."""
+    """Describes keyring, storage, what became of its answers, policy, and what the proxy has been doing."""
 
     def __init__(
         self,
@@ -30,12 +33,16 @@ class AdminService(pb_grpc.AdminServiceServicer):
         storage: Storage,
         answers: Answers,
         policies: PolicyFile,
+        ledger: Ledger,
+        activity: Activity,
     ) -> None:
         self._datasets = datasets
         self._keyring = keyring
         self._storage = storage
         self._answers = answers
         self._policies = policies
+        self._ledger = ledger
+        self._activity = activity
 
     @answering
     def GetStatus(  # noqa: N802
@@ -49,6 +56,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
             storage=self._describe_storage(),
             policy=self._describe_policy(),
             answers=self._describe_answers(),
+            activity=self._describe_activity(),
         )
 
     def _describe_keys(self, dataset: Dataset) -> pb.Keyring:
@@ -73,3 +81,19 @@ class AdminService(pb_grpc.AdminServiceServicer):
         loaded_at = Timestamp()
         loaded_at.FromMilliseconds(int(self._policies.loaded_at * 1_000))
         return pb.Policy(loaded_at=loaded_at, problem=self._policies.problem)
+
+    def _describe_activity(self) -> pb.Activity:
+        started_at = Timestamp()
+        started_at.FromMilliseconds(int(self._activity.started_at * 1_000))
+        return pb.Activity(
+            started_at=started_at,
+            calls=[_recent(calls) for calls in self._activity.calls()],
+            ingestion=pb.Ingestion(**self._activity.ingestion()._asdict()),
+            journal_entries=self._ledger.waiting(),
+        )
+
+
+def _recent(calls: RecentCalls) -> pb.RecentCalls:
+    durations = {"median": calls.median, "percentile_95": calls.percentile_95}
+    spans = {name: timedelta(seconds=seconds) for name, seconds in durations.items()}
+    return pb.RecentCalls(**(calls._asdict() | spans))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeAlias
 
 import grpc
 import pyarrow as pa
@@ -32,6 +32,9 @@ MOST_BYTES = 16 * 1024 * 1024
 # sender that waits for acknowledgements before it goes on is not held up.
 BATCHES_AHEAD = 2
 
+# Is told how many records of a batch that is now durable were accepted, and how many rejected.
+BatchObserver: TypeAlias = Callable[[int, int], None]
+
 
 class IngestService(pb_grpc.IngestServiceServicer):
     """Checks, seals and stores batches. While one is being stored the next is sealed."""
@@ -43,12 +46,14 @@ class IngestService(pb_grpc.IngestServiceServicer):
         layouts: Layouts,
         storage: VerifiedStorage,
         erasures: Erasures,
+        *observers: BatchObserver,
     ) -> None:
         self._datasets = datasets
         self._sealing = sealing
         self._layouts = layouts
         self._storage = storage
         self._erasures = erasures
+        self._observers = observers
 
     @streaming
     def Ingest(  # noqa: N802
@@ -57,6 +62,8 @@ class IngestService(pb_grpc.IngestServiceServicer):
         """See the contract."""
         for taken in ahead(self._take_all(request_iterator), BATCHES_AHEAD):
             taken.append.wait()
+            for observer in self._observers:
+                observer(taken.acknowledgement.accepted, len(taken.acknowledgement.rejections))
             yield taken.acknowledgement
 
     def _take_all(self, batches: Iterator[pb.IngestRequest]) -> Iterator[_Taken]:

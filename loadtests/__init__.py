@@ -1,0 +1,1 @@
+"""Load on a running installation, and where it stops keeping up."""

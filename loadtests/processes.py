@@ -1,0 +1,67 @@
+"""How busy processes are while a load test runs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import psutil
+
+_EVERY_SECONDS = 0.5
+
+
+class Sample(NamedTuple):
+    """The CPU time of each process so far, in seconds, at an instant."""
+
+    at: float
+    used: dict[str, float]
+
+
+class Sampler:
+    """Looks at processes twice a second for as long as the block lasts."""
+
+    def __init__(self, pids: Mapping[str, int]) -> None:
+        """Takes process ids by name."""
+        self._processes = {name: psutil.Process(pid) for name, pid in pids.items()}
+        self._samples: list[Sample] = []
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sampler")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def cores(self, begin: float, end: float) -> dict[str, float]:
+        """How many cores each process kept busy between two instants, in seconds since the epoch."""
+        within = [sample for sample in self._samples if begin <= sample.at <= end]
+        if len(within) < 2:
+            return {}
+        first, last = within[0], within[-1]
+        return {
+            name: (used - first.used[name]) / (last.at - first.at)
+            for name, used in last.used.items()
+            if name in first.used
+        }
+
+    def _run(self) -> None:
+        while not self._ended.wait(_EVERY_SECONDS):
+            self._samples.append(Sample(time.time(), dict(self._look())))
+
+    def _look(self) -> dict[str, float]:
+        found = {}
+        for name, process in self._processes.items():
+            try:
+                times = process.cpu_times()
+                found[name] = times.user + times.system
+            except psutil.NoSuchProcess:
+                continue
+        return found

@@ -1,0 +1,56 @@
+"""Verifies the log of a proxy that does not run, or a copy of it: `python -m privacyplease.proxy.audit --home DIR`.
+
+`privacyplease audit verify --offline` calls it. It prints one JSON document; exit code 0 if the log is whole, 1 if it
+is not, 2 if it cannot be verified. It needs the home's keys and trusted store; the log may be a copy elsewhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from privacyplease.proxy import trusted_store
+from privacyplease.proxy.audit.log import AuditReader
+from privacyplease.proxy.errors import ConfigurationError, KeyringError
+from privacyplease.proxy.home import Home
+from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.rotation import described_by, folder_in_force
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Verifies the log.
+
+    Returns:
+        0; 1 if something is wrong with it; 2 if it cannot be verified.
+    """
+    flags = _parser().parse_args(arguments)
+    home = Home(flags.home)
+    try:
+        if not home.trusted_store.exists():
+            raise ConfigurationError(f"{home.path}: expected the home of a proxy")
+        passphrase = flags.passphrase_file.read_text().strip() if flags.passphrase_file else None
+        passphrase = passphrase or os.environ.pop("PRIVACYPLEASE_PASSPHRASE", None)
+        store = trusted_store.open_store(home.trusted_store)
+        master = described_by(home, folder_in_force(store)).master_key(passphrase)
+        reader = AuditReader(flags.log or home.audit, store, Keyring(store, master))
+        remembered, verdict = reader.remembered().number, reader.verify()
+    except (ConfigurationError, KeyringError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(json.dumps({"lines": verdict.lines, "remembered": remembered, "findings": verdict.findings}))
+    return 1 if verdict.findings else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="privacyplease-audit", description="Verifies an audit log.")
+    parser.add_argument("--home", required=True, type=Path, metavar="DIR", help="the proxy's home")
+    parser.add_argument("--log", type=Path, metavar="DIR", help="the folder of the log; else that of the home")
+    parser.add_argument("--passphrase-file", type=Path, metavar="F", help="file with the passphrase of the master key")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""The chain: each line of the log carries a MAC over itself and the line before.
+
+::
+
+    line  = entry as JSON, its last member "chain": HMAC-SHA-256(chain key, chain of the line before ‖ line without it)
+
+Whoever cannot compute the MAC cannot change, insert, drop or swap a line so that the chain still holds: that rests on
+HMAC being a PRF (RFC 2104; Bellare, CRYPTO 2006). A plain hash chain could be computed anew by whoever can write the
+file. What no chain shows is that its end is missing: for that the *anchor* says, under another MAC, how long it was.
+
+>>> key = Key(bytes(32))
+>>> line, chain = seal(key, START, {"n": 1, "event": "asked"})
+>>> line[:26]
+b'{"n":1,"event":"asked","ch'
+>>> opened = open_line(line)
+>>> opened.number, opened.holds(key, START)
+(1, True)
+>>> open_line(line.replace(b"asked", b"acked")).holds(key, START)
+False
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from privacyplease.proxy.keys import Key
+
+CHAIN_LABEL = b"privacyplease/v1/audit chain"
+ANCHOR_LABEL = b"privacyplease/v1/audit anchor"
+SUBJECT_LABEL = b"privacyplease/v1/audit subject"
+
+START = bytes(32)  # the chain of the line before the first
+
+_PSEUDONYM_BYTES = 16
+_MEMBER = b',"chain":"'
+_TAIL_BYTES = len(_MEMBER) + 64 + len(b'"}')
+
+
+class Line(NamedTuple):
+    """A line that was read.
+
+    Attributes:
+        number: Which it says it is.
+        entry: What it says.
+        body: What its MAC is over.
+        chain: Its MAC.
+    """
+
+    number: int
+    entry: Mapping[str, Any]
+    body: bytes
+    chain: bytes
+
+    def holds(self, key: Key, before: bytes) -> bool:
+        """Whether it was written after the line with that chain, and as it is."""
+        return hmac.compare_digest(self.chain, _mac(key, before, self.body))
+
+
+def seal(key: Key, before: bytes, entry: Mapping[str, object]) -> tuple[bytes, bytes]:
+    """The line of an entry, without a newline, and its chain.
+
+    Args:
+        key: The chain key.
+        before: The chain of the line before.
+        entry: What to write; its member `n` is the line's number.
+    """
+    body = json.dumps(entry, separators=(",", ":")).encode()
+    chain = _mac(key, before, body)
+    return body[:-1] + _tail(chain), chain
+
+
+def open_line(line: bytes) -> Line | None:
+    """Reads a line; None if it is none."""
+    body, tail = line[:-_TAIL_BYTES] + b"}", line[-_TAIL_BYTES:]
+    try:
+        entry, chain = json.loads(body), bytes.fromhex(tail[len(_MEMBER) : -2].decode())
+        if tail != _tail(chain) or not isinstance(entry["n"], int):  # no byte could be another
+            return None
+    except (ValueError, KeyError, TypeError):
+        return None
+    return Line(entry["n"], entry, body, chain)
+
+
+def anchor(key: Key, number: int, chain: bytes) -> bytes:
+    """What vouches for the end of the log: a MAC over number and chain of its last line."""
+    return _mac(key, number.to_bytes(8, "big"), chain)
+
+
+def pseudonym(key: Key, subject: str) -> str:
+    """A name for a subject, the same whenever they are asked about, that says nothing without the key."""
+    return _mac(key, b"", subject.encode())[:_PSEUDONYM_BYTES].hex()
+
+
+def _tail(chain: bytes) -> bytes:
+    return _MEMBER + chain.hex().encode() + b'"}'
+
+
+def _mac(key: Key, before: bytes, body: bytes) -> bytes:
+    return hmac.new(key.reveal(), before + body, hashlib.sha256).digest()

@@ -1,0 +1,100 @@
+"""AuditService: what was recorded, and whether anybody has been at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from privacyplease.proxy import requests
+from privacyplease.proxy.access.recorder import canonical_subject
+from privacyplease.proxy.audit.log import AuditLog
+from privacyplease.proxy.rpc import answering, streaming
+from privacyplease.proxy.timeline import EARLIEST, LATEST
+from privacyplease.proxy.v1 import audit_service_pb2 as pb
+from privacyplease.proxy.v1 import audit_service_pb2_grpc as pb_grpc
+from privacyplease.proxy.v1 import types_pb2
+
+ENTRIES_PER_PAGE = 512
+MOST_FINDINGS = 1_000
+
+Entry = Mapping[str, Any]
+
+
+class AuditService(pb_grpc.AuditServiceServicer):
+    """Reads the log."""
+
+    def __init__(self, log: AuditLog) -> None:
+        self._log = log
+
+    @streaming
+    def ListEntries(  # noqa: N802
+        self, request: pb.ListEntriesRequest, _context: grpc.ServicerContext
+    ) -> Iterator[pb.ListEntriesResponse]:
+        """See the contract."""
+        page = pb.ListEntriesResponse()
+        for entry in self._wanted(request):
+            page.entries.append(_message(entry))
+            if len(page.entries) == ENTRIES_PER_PAGE:
+                yield page
+                page = pb.ListEntriesResponse()
+        if page.entries:
+            yield page
+
+    @answering
+    def VerifyLog(  # noqa: N802
+        self, _request: pb.VerifyLogRequest, _context: grpc.ServicerContext
+    ) -> pb.VerifyLogResponse:
+        """See the contract."""
+        remembered, verdict = self._log.remembered().number, self._log.verify()
+        return pb.VerifyLogResponse(
+            lines=verdict.lines, remembered=remembered, findings=verdict.findings[:MOST_FINDINGS]
+        )
+
+    def _wanted(self, request: pb.ListEntriesRequest) -> Iterator[Entry]:
+        since = requests.instant(getattr(request, "from"), "from") if request.HasField("from") else EARLIEST
+        until = requests.instant(request.to, "to") if request.HasField("to") else LATEST
+        subject = self._log.pseudonym(canonical_subject(request.device)) if request.device else ""
+        for entry in self._log.entries():
+            if (
+                since <= _millis(entry["at"]) <= until
+                and request.who in ("", entry.get("who", ""), entry.get("for", ""))
+                and request.rpc in ("", entry.get("rpc", ""), entry.get("rpc", "").partition("/")[0])
+                and subject in ("", entry.get("subject", ""))
+            ):
+                yield entry
+
+
+def _message(entry: Entry) -> pb.AuditEntry:
+    message = pb.AuditEntry(
+        number=entry["n"],
+        at=_timestamp(entry["at"]),
+        event=entry["event"],
+        who=entry.get("who", ""),
+        on_behalf_of=entry.get("for", ""),
+        rpc=entry.get("rpc", ""),
+        call=entry.get("call", ""),
+        dataset=entry.get("dataset", ""),
+        subject=entry.get("subject", ""),
+        purpose=entry.get("purpose", ""),
+        reason=entry.get("reason", ""),
+        records=entry.get("records"),
+        bytes=entry.get("bytes"),
+    )
+    if {"from", "to"} <= entry.keys() and "?" not in (entry["from"], entry["to"]):
+        ends = (_timestamp(entry["from"]), _timestamp(entry["to"]))
+        message.interval.CopyFrom(types_pb2.Interval(start=ends[0], end=ends[1]))
+    return message
+
+
+def _timestamp(text: str) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromMilliseconds(_millis(text))
+    return stamp
+
+
+def _millis(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp() * 1_000)

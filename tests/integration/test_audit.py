@@ -1,0 +1,289 @@
+"""What the audit log holds after real calls, and what becomes of calls when it cannot be written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pyarrow as pa
+import pytest
+
+from privacyplease.client import AuditEntry, Client, errors
+from privacyplease.proxy.audit import __main__ as offline
+from privacyplease.proxy.authority import Subject
+from privacyplease.proxy.home import Home
+from privacyplease.proxy.server import Proxy, Settings
+from privacyplease.proxy.v1.admin_service_pb2 import GetStatusRequest
+from privacyplease.proxy.v1.admin_service_pb2_grpc import AdminServiceStub
+from tests.services.certificates import Made, channel_with
+from tests.services.patience import eventually
+from tests.services.storage import StorageProcess
+
+DEVICE = "02:00:00:00:00:01"
+EIGHT = datetime(2024, 10, 1, 8, tzinfo=UTC)
+DAY = EIGHT, EIGHT + timedelta(hours=12)
+
+POLICY = f"""
+[clients]
+operator = {{ roles = ["ingest", "count", "presence", "stations", "admin"] }}
+alice = {{ roles = ["count", "presence"] }}
+owner = {{ roles = ["self"], devices = ["{DEVICE}"] }}
+counter = {{ roles = ["count"], calls_per_minute = 1 }}
+dashboard = {{ roles = ["presence"], may_act_for = ["alice"] }}
+"""
+
+
+class Installation:
+    """A proxy over a store, and what the log says since somebody last looked."""
+
+    def __init__(self, made: Made, home: Home, address: str) -> None:
+        self.made, self.home, self.address = made, home, address
+        self._seen = 0
+
+    def client(self, name: str) -> Client:
+        folder = self.made[f"clients/{name}"]
+        if not folder.exists():
+            self.made.certificates.issue(name, datetime.now(UTC))
+        return Client(self.address, certificates=folder)
+
+    def news(self) -> list[AuditEntry]:
+        """Without the looks into the log themselves."""
+        with self.client("operator") as client:
+            entries = [entry for entry in client.audit_entries() if not entry.rpc.startswith("AuditService")]
+        news, self._seen = entries[self._seen :], len(entries)
+        return news
+
+    def bytes(self) -> bytes:
+        return b"".join(file.read_bytes() for file in sorted(self.home.audit.iterdir()))
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    made = Made(tmp_path_factory.mktemp("installation"))
+    home = Home(made.folder / "home")
+    home.path.mkdir()
+    home.policy.write_text(POLICY)
+    with StorageProcess(f"sqlite:///{made.folder / 'cells.db'}", certificates=made["storage"]) as storage:
+        certificates = {"certificates": made["proxy"], "storage_certificates": made["proxy-to-storage"]}
+        proxy = Proxy(Settings(home, storage.address, **certificates))
+        address = f"127.0.0.1:{proxy.bind('127.0.0.1:0')}"
+        proxy.start()
+        found = Installation(made, home, address)
+        with found.client("operator") as client:
+            list(client.ingest("wifi", [_sessions(3)]))
+        yield found
+        proxy.stop(0)
+
+
+def _sessions(number: int) -> pa.Table:
+    return pa.table(
+        {
+            "client_mac": [DEVICE] * number,
+            "ap_name": [f"ap-{place}" for place in range(number)],
+            "association_time": pa.array([EIGHT] * number, pa.timestamp("ms", "UTC")),
+            "session_duration": pa.array([60_000] * number, pa.duration("ms")),
+        }
+    )
+
+
+def test_a_question_about_a_person_is_recorded_with_its_outcome(running: Installation) -> None:
+    running.news()
+    with running.client("alice") as client:
+        assert len(client.presence("0200.0000.0001", *DAY, purpose="lost property").sessions) == 3
+        assert client.query("wifi", "place", *DAY, purpose="fire drill").to_arrow().num_rows == 3
+    asked, answered, query_asked, query_answered = running.news()
+    assert (asked.event, answered.event) == ("asked", "answered")
+    assert asked.call == answered.call != query_asked.call == query_answered.call
+    for entry in (asked, answered):
+        assert (entry.who, entry.on_behalf_of, entry.rpc) == ("alice", "", "PresenceService/FindSessions")
+        assert (entry.dataset, entry.purpose) == ("wifi", "lost property")
+        assert (entry.start, entry.end) == DAY
+        assert len(bytes.fromhex(entry.subject)) == 16
+        assert abs(entry.at - datetime.now(UTC)) < timedelta(minutes=1)
+    assert (asked.records, answered.records) == (None, 3)
+    assert answered.bytes
+    assert answered.bytes > 50
+    assert (query_answered.subject, query_answered.purpose) == ("", "fire drill")
+    assert query_answered.bytes
+    assert query_answered.bytes > 500
+
+
+def test_neither_a_device_nor_a_place_nor_a_record_is_in_the_log(running: Installation) -> None:
+    with running.client("alice") as client:
+        client.presence(DEVICE, *DAY, purpose="test", place="ap-1")
+        client.query("wifi", "subject", *DAY, key=DEVICE, purpose="test").to_arrow()
+    log = running.bytes()
+    assert b"FindSessions" in log
+    for needle in (DEVICE, DEVICE.replace(":", ""), "0200.0000.0001", "ap-1", "ap-0"):
+        assert needle.encode() not in log
+
+
+def test_an_auditor_who_has_the_device_finds_what_was_asked_about_it(running: Installation) -> None:
+    with running.client("alice") as client, running.client("operator") as operator:
+        client.presence(DEVICE, *DAY, purpose="the one")
+        client.presence("02:00:00:00:00:99", *DAY, purpose="another")
+        found = operator.audit_entries(device=DEVICE.upper().replace(":", "-"), who="alice", rpc="PresenceService")
+        assert {entry.purpose for entry in found} >= {"the one"}
+        assert "another" not in {entry.purpose for entry in found}
+        assert operator.audit_entries(who="nobody-of-that-name") == ()
+        now = datetime.now(UTC)
+        assert operator.audit_entries(now + timedelta(hours=1)) == operator.audit_entries(None, EIGHT) == ()
+        everything = operator.audit_entries(now - timedelta(hours=1), now + timedelta(hours=1))
+        assert [entry.number for entry in everything] == list(range(1, len(everything) + 1))
+
+
+def test_the_person_whom_a_dashboard_asks_for_is_named(running: Installation) -> None:
+    running.news()
+    with running.client("dashboard") as client:
+        client.on_behalf_of("alice").presence(DEVICE, *DAY, purpose="lost property")
+        with pytest.raises(errors.PermissionDeniedError):
+            client.on_behalf_of("owner").presence(DEVICE, *DAY, purpose="lost property")
+    told = [(entry.event, entry.who, entry.on_behalf_of) for entry in running.news()]
+    assert told == [(event, "dashboard", "alice") for event in ("asked", "answered")] + [
+        ("refused", "dashboard", "owner")
+    ]
+
+
+def test_ones_own_presence_is_recorded_too(running: Installation) -> None:
+    running.news()
+    with running.client("owner") as client:
+        assert client.presence(DEVICE, *DAY).present
+    assert [(entry.event, entry.who, entry.purpose) for entry in running.news()] == [
+        ("asked", "owner", ""),
+        ("answered", "owner", ""),
+    ]
+
+
+def test_every_refusal_is_recorded(running: Installation) -> None:
+    running.news()
+    with running.client("mallory") as client, pytest.raises(errors.PermissionDeniedError):
+        client.presence(DEVICE, *DAY, purpose="curiosity")
+    with running.client("alice") as client:
+        with pytest.raises(errors.PurposeRequiredError):
+            client.presence(DEVICE, *DAY)
+        with pytest.raises(errors.PermissionDeniedError):
+            list(client.ingest("wifi", [_sessions(1)]))
+    with running.client("counter") as client:
+        client.count(*DAY)
+        with pytest.raises(errors.RateLimitedError):
+            client.count(*DAY)
+    told = [(entry.event, entry.who, entry.rpc, entry.reason) for entry in running.news()]
+    assert told == [
+        ("refused", "mallory", "PresenceService/FindSessions", "PERMISSION_DENIED"),
+        ("refused", "alice", "PresenceService/FindSessions", "PURPOSE_REQUIRED"),
+        ("refused", "alice", "IngestService/Ingest", "PERMISSION_DENIED"),
+        ("refused", "counter", "OccupancyService/Count", "RATE_LIMITED"),
+    ]
+
+
+def test_a_certificate_that_names_nobody_is_recorded(running: Installation) -> None:
+    running.news()
+    folder = running.made.forged("printer", Subject("printer", "client", ("printer.local",)), hop="clients")
+    with channel_with(running.address, folder) as channel, pytest.raises(grpc.RpcError):
+        AdminServiceStub(channel).GetStatus(GetStatusRequest())
+    assert [(entry.event, entry.who, entry.reason) for entry in running.news()] == [("refused", "", "UNKNOWN_IDENTITY")]
+
+
+def test_a_question_that_fails_is_recorded_as_such(running: Installation) -> None:
+    running.news()
+    with running.client("alice") as client, pytest.raises(errors.MalformedSubjectError):
+        client.presence("no device", *DAY, purpose="test")
+    assert [(entry.event, entry.reason) for entry in running.news()] == [("asked", ""), ("failed", "INVALID_ARGUMENT")]
+    assert b"no device" not in running.bytes()
+
+
+def test_acts_of_administrators_are_recorded_and_looks_at_the_status_are_not(running: Installation) -> None:
+    running.news()
+    with running.client("operator") as client:
+        client.status()
+        client.open_letters("wifi", client.seal_letters("wifi", [b"message"]))
+        client.verify_audit()
+        latest = client.audit_entries()[-3:]
+    assert [(entry.event, entry.rpc, entry.records) for entry in running.news()] == [
+        ("asked", "DeadLetterService/Open", None),
+        ("answered", "DeadLetterService/Open", 1),
+    ]
+    assert [(entry.event, entry.rpc) for entry in latest] == [
+        ("asked", "AuditService/VerifyLog"),
+        ("answered", "AuditService/VerifyLog"),
+        ("asked", "AuditService/ListEntries"),
+    ]
+
+
+def test_people_counts_are_recorded_only_where_the_policy_says_so(running: Installation) -> None:
+    running.news()
+    with running.client("alice") as client:
+        client.count(*DAY)
+        assert running.news() == []
+        running.home.policy.write_text('audit = "all"\n' + POLICY)
+        try:
+            assert eventually(lambda: client.count(*DAY) == 1 and running.news() != [], 10)
+        finally:
+            running.home.policy.write_text(POLICY)
+        assert eventually(lambda: client.count(*DAY) == 1 and running.news() == [], 10)
+
+
+def test_verification_finds_an_edited_line_live_and_offline(
+    running: Installation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (file,) = running.home.audit.iterdir()
+    with running.client("operator") as client:
+        whole = client.verify_audit()
+        assert whole.findings == ()
+        assert whole.lines == whole.remembered > 10
+        _overwrite(file, b"lost property", b"lost patience")
+        assert [finding for finding in client.verify_audit().findings if "is edited" in finding]
+        _overwrite(file, b"lost patience", b"lost property")
+        assert client.verify_audit().findings == ()
+    copy = shutil.copytree(running.home.audit, tmp_path / "copy")
+    arguments = ["--home", str(running.home.path), "--log"]
+    assert offline.main([*arguments, str(copy)]) == 0
+    assert json.loads(capsys.readouterr().out)["findings"] == []
+    lines = (copy / file.name).read_bytes().splitlines(keepends=True)
+    (copy / file.name).write_bytes(b"".join(lines[:4] + lines[6:]))
+    assert offline.main([*arguments, str(copy)]) == 1
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert finding == f"{file.name}:5: lines 5 to 6 are missing before line 7"
+    assert offline.main(["--home", str(tmp_path)]) == 2
+
+
+def _overwrite(file: Path, old: bytes, new: bytes) -> None:
+    """In place, where it stands first."""
+    with file.open("r+b") as opened:
+        opened.seek(file.read_bytes().index(old))
+        opened.write(new)
+
+
+def test_what_cannot_be_recorded_is_not_answered(running: Installation) -> None:
+    kept = running.home.audit.with_name("kept")
+    running.home.audit.rename(kept)
+    running.home.audit.write_text("no folder")
+    try:
+        with running.client("alice") as client:
+            for ask in (_presence, _query, _without_purpose):
+                with pytest.raises(errors.AuditUnavailableError):
+                    ask(client)
+            assert client.count(*DAY) == 1  # which need not be recorded
+    finally:
+        running.home.audit.unlink()
+        kept.rename(running.home.audit)
+    with running.client("alice") as client, running.client("operator") as operator:
+        assert client.presence(DEVICE, *DAY, purpose="test").present
+        assert operator.verify_audit().findings == ()
+
+
+def _presence(client: Client) -> Any:
+    return client.presence(DEVICE, *DAY, purpose="test")
+
+
+def _query(client: Client) -> Any:
+    return client.query("wifi", "place", *DAY, purpose="test").to_arrow()
+
+
+def _without_purpose(client: Client) -> Any:
+    return client.presence(DEVICE, *DAY)

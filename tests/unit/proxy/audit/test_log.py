@@ -1,0 +1,300 @@
+import json
+import random
+import shutil
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine
+
+from privacyplease.proxy import trusted_store
+from privacyplease.proxy.audit.chain import open_line
+from privacyplease.proxy.audit.files import files
+from privacyplease.proxy.audit.log import AuditLog
+from privacyplease.proxy.errors import AuditUnavailableError, ConfigurationError
+from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.keys import Key
+from privacyplease.proxy.masterkey import LocalMasterKey
+
+LINES = 24
+
+
+@pytest.fixture(scope="module")
+def master() -> LocalMasterKey:
+    return LocalMasterKey(Key(bytes(range(32))))
+
+
+class Log:
+    """A log in a folder of its own, which may be opened again and again."""
+
+    def __init__(self, folder: Path, master: LocalMasterKey) -> None:
+        self.store: Engine = trusted_store.open_store(folder / "trusted.db")
+        self.folder = folder / "audit"
+        self.keyring = Keyring(self.store, master)
+
+    def open(self, **more: Any) -> AuditLog:
+        return AuditLog(self.folder, self.store, self.keyring, **more)
+
+    def lines(self) -> list[bytes]:
+        return [line for file in files(self.folder) for line in file.read_bytes().splitlines(keepends=True)]
+
+    def write(self, lines: list[bytes]) -> None:
+        """Puts other lines in the place of those there are, in one file."""
+        first, *others = files(self.folder)
+        for file in others:
+            file.unlink()
+        first.write_bytes(b"".join(lines))
+
+
+@pytest.fixture
+def log(tmp_path: Path, master: LocalMasterKey) -> Log:
+    return Log(tmp_path, master)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory, master: LocalMasterKey) -> tuple[Log, list[bytes]]:
+    """A log of some lines, and the lines."""
+    log = Log(tmp_path_factory.mktemp("written"), master)
+    opened = log.open()
+    for number in range(LINES):
+        opened.record({"event": "asked", "who": f"client-{number % 3}", "purpose": "fire drill"})
+    return log, log.lines()
+
+
+def findings(log: Log) -> list[str]:
+    return log.open().verify().findings
+
+
+def test_what_is_recorded_is_there_and_holds(log: Log) -> None:
+    opened = log.open()
+    for who in ("alice", "bob"):
+        opened.record({"event": "asked", "who": who})
+    first, second = opened.entries()
+    assert (first["n"], first["who"], second["n"], second["who"]) == (1, "alice", 2, "bob")
+    assert opened.verify() == (2, [])
+    assert opened.remembered().number == 2
+    assert all(json.loads(line) for line in log.lines())
+    assert files(log.folder)[0].stat().st_mode & 0o777 == 0o600
+
+
+def test_an_empty_log_is_whole(log: Log) -> None:
+    assert log.open().verify() == (0, [])
+
+
+def test_the_log_goes_on_after_a_restart(log: Log) -> None:
+    for number in range(3):
+        log.open().record({"event": str(number)})
+    assert [entry["n"] for entry in log.open().entries()] == [1, 2, 3]
+    assert findings(log) == []
+
+
+def test_whatever_is_written_stays_one_line(log: Log) -> None:
+    opened = log.open()
+    for text in ("a\nb", "\u2028", '"}', '","chain":"' + "0" * 64 + '"}', "\x00", "ä€𝄞"):
+        opened.record({"event": "asked", "purpose": text})
+    assert len(log.lines()) == 6
+    assert opened.verify() == (6, [])
+    assert next(entry["purpose"] for entry in opened.entries()) == "a\nb"
+
+
+def test_a_log_of_many_files_is_one_log(log: Log) -> None:
+    opened = log.open(most_file_bytes=1_000)
+    for number in range(40):
+        opened.record({"event": str(number)})
+    names = [file.name for file in files(log.folder)]
+    assert len(names) > 3
+    assert names[0] == "audit-000000000001.jsonl"
+    assert all(file.stat().st_size <= 1_000 for file in files(log.folder))
+    assert opened.verify() == (40, [])
+    log.open(most_file_bytes=1_000).record({"event": "later"})
+    assert [entry["n"] for entry in opened.entries()] == list(range(1, 42))
+    files(log.folder)[1].unlink()
+    (found,) = findings(log)
+    assert "missing" in found
+    assert names[2] in found
+
+
+def test_threads_write_one_chain(log: Log) -> None:
+    opened = log.open()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: opened.record({"event": str(number)}), range(200)))
+    assert opened.verify() == (200, [])
+    assert {entry["event"] for entry in opened.entries()} == {str(number) for number in range(200)}
+
+
+def test_a_log_that_is_being_written_to_verifies(log: Log) -> None:
+    opened, over = log.open(), threading.Event()
+
+    def write() -> None:
+        while not over.is_set():
+            opened.record({"event": "asked"})
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        assert [opened.verify().findings for _ in range(20)] == [[]] * 20
+    finally:
+        over.set()
+        writer.join()
+
+
+# Manipulations: of n lines at a position, what is left, and which line number the finding must name.
+
+
+def edit(lines: list[bytes], at: int, chance: random.Random) -> tuple[list[bytes], set[int]]:
+    """Any byte of a line but its newline becomes another."""
+    line = bytearray(lines[at])
+    position = chance.randrange(len(line) - 1)
+    line[position] ^= chance.randrange(1, 256)
+    if line[position] in b"\n\r":
+        line[position] ^= 0x80
+    return [*lines[:at], bytes(line), *lines[at + 1 :]], {at + 1, at + 2}
+
+
+def reword(lines: list[bytes], at: int, _chance: random.Random) -> tuple[list[bytes], set[int]]:
+    """What a careful forger would do: the entry is another, the rest is as it was."""
+    return [*lines[:at], lines[at].replace(b"client-", b"clienT-"), *lines[at + 1 :]], {at + 1}
+
+
+def remove(lines: list[bytes], at: int, chance: random.Random) -> tuple[list[bytes], set[int]]:
+    gone = chance.randrange(1, 4)
+    return lines[:at] + lines[at + gone :], {at + 1}
+
+
+def repeat(lines: list[bytes], at: int, _chance: random.Random) -> tuple[list[bytes], set[int]]:
+    return [*lines[: at + 1], lines[at], *lines[at + 1 :]], {at + 2}
+
+
+def swap(lines: list[bytes], at: int, chance: random.Random) -> tuple[list[bytes], set[int]]:
+    other = chance.choice([each for each in range(len(lines)) if each != at])
+    swapped = list(lines)
+    swapped[at], swapped[other] = lines[other], lines[at]
+    return swapped, {min(at, other) + 1}
+
+
+def truncate(lines: list[bytes], at: int, _chance: random.Random) -> tuple[list[bytes], set[int]]:
+    return lines[:at], {at + 1}
+
+
+def tear(lines: list[bytes], at: int, chance: random.Random) -> tuple[list[bytes], set[int]]:
+    """The end is cut off in the middle of a line that was whole."""
+    return [*lines[:at], lines[at][: chance.randrange(1, len(lines[at]))]], {at + 1}
+
+
+def insert(lines: list[bytes], at: int, _chance: random.Random) -> tuple[list[bytes], set[int]]:
+    return [*lines[:at], b'{"n":%d,"event":"asked","chain":"%s"}\n' % (at + 1, b"0" * 64), *lines[at:]], {at + 1}
+
+
+Manipulation = Callable[[list[bytes], int, random.Random], tuple[list[bytes], set[int]]]
+
+
+@pytest.mark.parametrize("manipulation", [edit, reword, remove, repeat, swap, truncate, tear, insert])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(at=st.integers(0, LINES - 1), seed=st.integers(0, 2**32))
+def test_every_manipulation_is_found_where_it_is(
+    manipulation: Manipulation, at: int, seed: int, written: tuple[Log, list[bytes]]
+) -> None:
+    log, lines = written
+    log.write(lines)
+    reader = log.open()
+    assert reader.verify() == (LINES, [])
+    changed, named = manipulation(lines, at, random.Random(seed))
+    log.write(changed)
+    found = reader.verify().findings
+    assert found
+    words = found[0]
+    assert any(f":{number}:" in words or f"line {number} " in words or f"lines {number} " in words for number in named)
+
+
+def test_a_manipulation_is_found_still_after_the_log_went_on(log: Log) -> None:
+    opened = log.open()
+    for number in range(10):
+        opened.record({"event": str(number)})
+    lines = log.lines()
+    for changed in (lines[:4] + lines[5:], lines[:-1], [*lines[:-1], lines[-1].replace(b"9", b"8", 1)], []):
+        log.write(changed)
+        log.open().record({"event": "later"})
+        assert findings(log)
+        log.write(lines)
+
+
+def test_a_forger_without_the_key_cannot_rewrite_the_log(log: Log, tmp_path: Path) -> None:
+    opened = log.open()
+    for number in range(5):
+        opened.record({"event": str(number)})
+    (tmp_path / "forger").mkdir()
+    forger = Log(tmp_path / "forger", LocalMasterKey(Key.generate()))
+    for number in range(5):
+        forger.open().record({"event": str(number + 1)})
+    shutil.copytree(forger.folder, log.folder, dirs_exist_ok=True)
+    assert len(findings(log)) >= 1
+
+
+def test_a_torn_last_line_is_cut_off_and_noted(log: Log) -> None:
+    opened = log.open()
+    opened.record({"event": "asked"})
+    with files(log.folder)[0].open("ab") as file:
+        file.write(b'{"n":2,"at":"2026-')  # as SIGKILL leaves it: no anchor has it
+    assert opened.verify() == (1, [])
+    again = log.open()
+    again.record({"event": "asked"})
+    events = [(entry["n"], entry["event"], entry.get("bytes")) for entry in again.entries()]
+    assert events == [(1, "asked", None), (2, "recovered", 18), (3, "asked", None)]
+    assert again.verify() == (3, [])
+
+
+def test_a_line_that_the_anchor_does_not_have_yet_is_genuine(log: Log) -> None:
+    """As a crash between the two leaves it."""
+    opened = log.open()
+    opened.record({"event": "first"})
+    kept = opened.remembered()
+    opened.record({"event": "second"})
+    with log.store.begin() as connection:
+        connection.execute(trusted_store.audit_anchor.update().values(number=kept.number, mac=kept.mac))
+    assert findings(log) == []
+    log.open().record({"event": "third"})
+    assert findings(log) == []
+
+
+def test_what_cannot_be_written_is_refused_and_leaves_nothing(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = log.open()
+    opened.record({"event": "first"})
+    before = log.lines()
+
+    def full(_file: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fdatasync", full)
+        for _ in range(2):
+            with pytest.raises(AuditUnavailableError):
+                opened.record({"event": "lost"})
+    assert log.lines() == before
+    opened.record({"event": "second"})
+    assert [entry["event"] for entry in opened.entries()] == ["first", "second"]
+    assert opened.verify() == (2, [])
+
+
+def test_a_folder_that_cannot_be_written_to_stops_the_start(log: Log) -> None:
+    log.folder.write_text("a file")
+    with pytest.raises(ConfigurationError, match="audit"):
+        log.open()
+
+
+def test_a_pseudonym_is_the_same_and_says_nothing(log: Log, tmp_path: Path) -> None:
+    opened = log.open()
+    name = opened.pseudonym("02:00:00:00:00:01")
+    assert name == log.open().pseudonym("02:00:00:00:00:01") != opened.pseudonym("02:00:00:00:00:02")
+    assert len(bytes.fromhex(name)) == 16
+    (tmp_path / "other").mkdir()
+    assert name != Log(tmp_path / "other", LocalMasterKey(Key.generate())).open().pseudonym("02:00:00:00:00:01")
+
+
+def test_what_is_no_line_is_not_read() -> None:
+    for text in (b"", b"{}", b"null", b"[1]", b'{"n":1}', b'{"n":"1","chain":"' + b"0" * 64 + b'"}', b"\xff" * 200):
+        assert open_line(text) is None
