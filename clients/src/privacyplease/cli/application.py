@@ -18,6 +18,7 @@ from privacyplease.cli.commands import (
     audit,
     certs,
     count,
+    dashboard,
     down,
     keys,
     occupancy,
@@ -154,6 +155,7 @@ for _command in (
     down,
     certs,
     whoami,
+    dashboard,
     audit,
     plan,
 ):

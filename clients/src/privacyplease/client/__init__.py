@@ -40,6 +40,7 @@ from privacyplease.client.catalogue import (
     Storage,
 )
 from privacyplease.client.errors import PrivacyPleaseError
+from privacyplease.client.explanation import ExplainedCell, Explanation
 from privacyplease.client.ingestion import Ack, IngestSummary, Rejection
 from privacyplease.client.keys import DatasetKeys, Destroyed, Epoch, EpochState, ExportedKeyring, Keys
 from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCount, PlaceCounts, Series, Step
@@ -74,6 +75,8 @@ __all__ = [
     "Dwell",
     "Epoch",
     "EpochState",
+    "ExplainedCell",
+    "Explanation",
     "ExportedKeyring",
     "Finding",
     "Index",

@@ -91,17 +91,23 @@ def _admitting(roles: frozenset[str]) -> Callable[[], Response | tuple[str, int]
 
 def _shared() -> dict[str, Any]:
     """What every template may use."""
-    person = g.get("person")
-    roles: set[str] = set()
-    if person is not None and not g.get("failed"):
-        roles = set(asker().access().roles)
+    if "person" not in g:
+        g.person = logins.person()
+    person, roles = g.person, _roles()
     pages = [page for page in PAGES if not page.roles or page.roles & roles]
     return {"person": person, "pages": pages if person else [], "certified": bool(logins.certified())}
 
 
+def _roles() -> set[str]:
+    """The roles of whoever is logged in; none while the proxy does not tell."""
+    try:
+        return set(asker().access().roles) if g.person else set()
+    except PrivacyPleaseError:
+        return set()
+
+
 def _failed(error: PrivacyPleaseError) -> tuple[str, int]:
     """What the proxy refused, or could not answer."""
-    g.failed = True
     state = state_of(error)
     return _shown(state.status, state.kind, state.title, state.text)
 

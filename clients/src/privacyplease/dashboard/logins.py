@@ -103,6 +103,7 @@ def log_in() -> Response | tuple[str, int]:
         return render_template("login.html", problem="Too many attempts. Wait a minute and try again."), 429
     passwords = current_app.extensions["passwords"]
     if passwords is None or not passwords.verify(name, password):
+        _failed(name)
         return render_template("login.html", problem="Name or password is wrong.", name=name), 401
     session.clear()
     session["login"] = _logins().begin(name)
@@ -118,9 +119,21 @@ def log_out() -> Response:
 
 
 def _may_try(name: str) -> bool:
+    """Whether not too many have failed of late."""
+    attempts, address = _attempts()
+    return attempts.test(_PER_ADDRESS, address) and attempts.test(_PER_NAME, address, name)
+
+
+def _failed(name: str) -> None:
+    attempts, address = _attempts()
+    attempts.hit(_PER_ADDRESS, address)
+    attempts.hit(_PER_NAME, address, name)
+
+
+def _attempts() -> tuple[MovingWindowRateLimiter, str]:
+    """Logins that failed, and where this one comes from."""
     attempts: MovingWindowRateLimiter = current_app.extensions["login attempts"]
-    address = request.remote_addr or ""
-    return attempts.hit(_PER_ADDRESS, address) and attempts.hit(_PER_NAME, address, name)
+    return attempts, request.remote_addr or ""
 
 
 def _logins() -> Logins:

@@ -22,6 +22,7 @@ from privacyplease.proxy.records import Sought, having, overlapping
 from privacyplease.proxy.timeline import Interval
 from privacyplease.proxy.turnstile import Turnstile
 from privacyplease.proxy.verified import VerifiedStorage
+from privacyplease.proxy.witness import Witness
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 
 
@@ -39,7 +40,13 @@ class Search:
         self._most_tags = most_tags
 
     def find(
-        self, dataset: Dataset, index: Index, interval: Interval, key: Sought, columns: Sequence[str]
+        self,
+        dataset: Dataset,
+        index: Index,
+        interval: Interval,
+        key: Sought,
+        columns: Sequence[str],
+        witness: Witness | None = None,
     ) -> Iterator[pa.Table]:
         """The records of a key that overlap an interval, in no order, page by page; a record may come more than once.
 
@@ -51,6 +58,7 @@ class Search:
             interval: When.
             key: The stored value of the index's key, or several; None for every key.
             columns: What to read. Start, duration and the index's key are always read.
+            witness: Looks on; each cell is then a page of its own.
 
         Raises:
             PredicateTooLargeError: The question touches too much.
@@ -62,12 +70,23 @@ class Search:
         try:
             with self.questions.passing():
                 asked = self._predicate(dataset, index, interval, key)
-                for page in self._storage.select(asked, dataset.name, index.name):
+                if witness:
+                    witness.asked(asked)
+                for page in self._pages(asked, dataset, index, witness):
                     records = self._open(page, asked, openers, dataset, index).select(wanted)
-                    yield having(overlapping(records, dataset, interval), index.key, key)
+                    found = having(overlapping(records, dataset, interval), index.key, key)
+                    if witness:
+                        witness.saw(page[0], len(records), len(found))
+                    yield found
         except UntrustedAnswerError as error:
             self._storage.answers.refuse(error)
             raise
+
+    def _pages(
+        self, asked: Predicate, dataset: Dataset, index: Index, witness: Witness | None
+    ) -> Iterator[Sequence[pb.Cell]]:
+        for page in self._storage.select(asked, dataset.name, index.name):
+            yield from ([cell] for cell in page) if witness else (page,)
 
     def _predicate(self, dataset: Dataset, index: Index, interval: Interval, key: Sought) -> Predicate:
         value = pa.array([key.as_py()], key.type) if isinstance(key, pa.Scalar) else key

@@ -71,7 +71,7 @@ def scale(most: float, marks: int = 4) -> tuple[float, list[float]]:
     >>> scale(0)
     (1.0, [0.0, 1.0])
     """
-    if most <= 0:
+    if most < 1:
         return 1.0, [0.0, 1.0]
     power = 10.0 ** math.floor(math.log10(most / marks))
     width = next(step * power for step in (1, 2, 2.5, 5, 10) if step * power * marks >= most * 0.8)
@@ -86,7 +86,7 @@ def time_ticks(frame: Frame, start: datetime, end: datetime, zone: tzinfo) -> li
     if width <= timedelta(0):
         return []
     fitting = (each for each in (*_SUB_HOUR, *_TICK_STEPS) if width / each <= frame.ticks)
-    step = next(fitting, _TICK_STEPS[-1])
+    step = next(fitting, width / frame.ticks)
     shown = "%H:%M" if step < timedelta(days=1) else "%d %b"
     return [
         Tick(frame.across((at - start) / width), _label(at, shown, zone)) for at in _round_times(start, end, step, zone)

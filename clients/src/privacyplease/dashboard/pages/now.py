@@ -103,7 +103,7 @@ def _now(ask: Asker, at: datetime) -> Now:
 
 
 def _known(ask: Asker, window: Window) -> bool:
-    """Whether anybody was seen in the day until then: else records were not kept yet, which says nothing about people."""
+    """Whether anybody was seen in the day until then: a day without a record says nothing about people."""
     return bool(ask.kept("count", window[1] - _DAY, window[1], old=True))
 
 

@@ -134,10 +134,10 @@ def _chart(ask: Asker, span: Range, where: Any, band: tuple[Band, Line] | None =
 
 def _band(ask: Asker, span: Range, where: Any) -> tuple[Band, Line] | None:  # noqa: ANN401
     """The quartiles of each step over the weeks before that have records; None if there are not enough."""
-    weeks = [
-        _series(ask, span.earlier(week), where, old=True).series.distinct_devices for week in range(1, BAND_WEEKS + 1)
-    ]
-    low, middle, high = zip(
-        *(quantiles(step, n=4, method="inclusive") for step in zip(*weeks, strict=True)), strict=True
-    )
+    weeks = [_series(ask, span.earlier(week), where, old=True).series for week in range(1, BAND_WEEKS + 1)]
+    known = [week.distinct_devices for week in weeks if any(week.distinct_devices)]
+    if len(known) < LEAST_WEEKS:
+        return None
+    quartiles = [quantiles(step, n=4, method="inclusive") for step in zip(*known, strict=True)]
+    low, middle, high = zip(*quartiles, strict=True)
     return Band("Half of the weeks before", low, high), Line(f"Median of {len(known)} weeks", "median", middle)

@@ -172,3 +172,8 @@ def _first_password(asked: Target, file: PasswordFile) -> None:
         screen.out().print(
             f"log in as {_OPERATOR} with the password {password}; others: `privacyplease dashboard passwd NAME`"
         )
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the group."""
+    app.add_typer(group)
