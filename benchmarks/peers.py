@@ -29,7 +29,6 @@ from benchmarks.rounds import in_turn
 from benchmarks.sessions import Data
 from benchmarks.targets import FERNET, MONGODB
 from privacyplease.proxy import dataset, trusted_store
-from privacyplease.proxy.extents import Extents
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.keys import Key
 from privacyplease.proxy.layouts import Layouts
@@ -83,7 +82,7 @@ class _Ours:
     def __init__(self, folder: Path, table: pa.Table) -> None:
         store = trusted_store.open_store(folder / "trusted.db")
         layouts = Layouts(store)
-        self._sealing = Sealing(Keyring(store, LocalMasterKey(Key.generate())), layouts, Extents(store))
+        self._sealing = Sealing(Keyring(store, LocalMasterKey(Key.generate())), layouts)
         self._wifi = dataset.load()["wifi"]
         self._table = table
         layouts.settle(self._wifi)

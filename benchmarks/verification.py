@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from privacyplease.proxy import dataset, trusted_store
 from privacyplease.proxy.dataset import Dataset
-from privacyplease.proxy.extents import Extents
+from privacyplease.proxy.holdings import Holdings
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.keys import Key
 from privacyplease.proxy.layouts import Layouts
@@ -56,13 +56,13 @@ def main() -> None:
     flags = _parser().parse_args()
     with tempfile.TemporaryDirectory() as folder, StorageProcess(f"sqlite:///{folder}/cells.db") as server:
         store = trusted_store.open_store(Path(folder) / "trusted.db")
-        keyring, layouts, extents = Keyring(store, LocalMasterKey(Key.generate())), Layouts(store), Extents(store)
+        keyring, layouts, holdings = Keyring(store, LocalMasterKey(Key.generate())), Layouts(store), Holdings(store)
         storage, ledger = Storage.connect(server.address), Ledger(store, keyring)
         wifi = dataset.load()["wifi"]
         layouts.settle(wifi)
-        _fill(Sealing(keyring, layouts, extents), VerifiedStorage(storage, ledger), wifi, flags.records)
+        _fill(Sealing(keyring, layouts), VerifiedStorage(storage, ledger), wifi, flags.records)
         ledger.fold()
-        searches = [Search(kind(storage, ledger), keyring, layouts, extents) for kind in (VerifiedStorage, Unverified)]
+        searches = [Search(kind(storage, ledger), keyring, layouts, holdings) for kind in (VerifiedStorage, Unverified)]
         print(f"{flags.records:,} records, median of {flags.rounds}")
         for question, index, key, hours in _questions():
             _compare(question, searches, wifi, index, key, hours, flags.rounds)

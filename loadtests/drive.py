@@ -21,7 +21,7 @@ import grpc  # noqa: E402
 from locust import LoadTestShape  # noqa: E402
 from locust.env import Environment  # noqa: E402
 
-from loadtests.users import Analyst, Dashboard, GrpcUser, Guard, Ingest  # noqa: E402
+from loadtests.users import Analyst, Dashboard, GrpcUser, Guard, Ingest, sessions  # noqa: E402
 from loadtests.world import World  # noqa: E402
 
 
@@ -48,6 +48,8 @@ def main() -> None:
     parser.add_argument("--step-seconds", required=True, type=float)
     flags = parser.parse_args()
     GrpcUser.world = World.read(flags.world)
+    # Arrow looks for pandas when it first makes an array. Later, that would make every user stand still for seconds.
+    sessions(GrpcUser.world, rows=1)
     shape = StepLoad(flags.steps, flags.step_seconds)
     environment = Environment(user_classes=[Guard, Dashboard, Analyst, Ingest], shape_class=shape)
     runner = environment.create_local_runner()

@@ -184,26 +184,28 @@ class Ingest(GrpcUser):
 
     def _batches(self, sent: deque[float]) -> Iterator[IngestRequest]:
         for sequence in range(1 << 31):
-            request = IngestRequest(dataset="wifi", sequence=sequence, arrow=self._sessions())
+            request = IngestRequest(
+                dataset="wifi", sequence=sequence, arrow=sessions(self.world, self.sessions_a_batch)
+            )
             sent.append(time.perf_counter())
             yield request
             time.sleep(self.batch_seconds)
 
-    def _sessions(self) -> bytes:
-        """Sessions that begin now, as an Arrow IPC stream."""
-        rows = self.sessions_a_batch
-        table = pa.table(
-            {
-                "client_mac": random.choices(self.world.devices, k=rows),
-                "ap_name": random.choices(self.world.places, k=rows),
-                "association_time": pa.array([datetime.now(UTC)] * rows, pa.timestamp("ms", tz="UTC")),
-                "session_duration": pa.array([random.randrange(7_200_000) for _ in range(rows)], pa.duration("ms")),
-            }
-        )
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, table.schema) as writer:
-            writer.write_table(table)
-        return bytes(sink.getvalue().to_pybytes())
+
+def sessions(world: World, rows: int) -> bytes:
+    """Sessions that begin now, as an Arrow IPC stream."""
+    table = pa.table(
+        {
+            "client_mac": random.choices(world.devices, k=rows),
+            "ap_name": random.choices(world.places, k=rows),
+            "association_time": pa.array([datetime.now(UTC)] * rows, pa.timestamp("ms", tz="UTC")),
+            "session_duration": pa.array([random.randrange(7_200_000) for _ in range(rows)], pa.duration("ms")),
+        }
+    )
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue().to_pybytes())
 
 
 def between_instants(start: datetime, end: datetime) -> Interval:

@@ -32,6 +32,19 @@ def test_every_known_answer_is_right_after_ingesting_once_and_twice(empty: Stack
     assert wrong_answers(empty.client) == []
 
 
+def test_every_known_answer_is_right_after_compaction_after_late_records_and_after_compaction_again(
+    empty: Stack, tmp_path: Path
+) -> None:
+    first, *late = _thirds(tmp_path)
+    empty.command("ingest", "wifi", str(first))
+    empty.command("compact")
+    for part in late:
+        empty.command("ingest", "wifi", str(part))
+    assert wrong_answers(empty.client) == []
+    assert "merged into" in empty.command("compact")
+    assert wrong_answers(empty.client) == []
+
+
 def test_every_known_answer_is_right_when_the_log_comes_in_three_files_in_any_order(
     empty: Stack, tmp_path: Path
 ) -> None:

@@ -17,10 +17,12 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from privacyplease.client import Client, errors
-from privacyplease.proxy import identity
+from privacyplease.proxy import identity, trusted_store
 from privacyplease.proxy.access.rules import OPEN, RULES
 from privacyplease.proxy.authority import Subject
+from privacyplease.proxy.dataset import load
 from privacyplease.proxy.home import Home
+from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.server import CONTRACTS, Proxy, Settings
 from privacyplease.proxy.v1.ingest_service_pb2 import IngestRequest
 from privacyplease.proxy.v1.ingest_service_pb2_grpc import IngestServiceStub
@@ -43,6 +45,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "AdminService/GetStatus": {},
     "AuditService/ListEntries": {"device": OTHER},
     "AuditService/VerifyLog": {},
+    "CompactionService/Compact": {"dataset": "wifi"},
     "DeadLetterService/Open": {"dataset": "wifi", "letters": [b"none"]},
     "DeadLetterService/Seal": {"dataset": "wifi", "payloads": [b"message"]},
     "ExplainService/Explain of a count": WHEN,
@@ -51,6 +54,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "KeysService/DestroyEpochs": {"dataset": "wifi", "before": {"seconds": 0}, "dry_run": True},
     "KeysService/ExportKeyring": {"passphrase": "partner", **WHEN},
     "KeysService/ListKeys": {},
+    "KeysService/RotateEpoch": {"dataset": "wifi", "containing": WHEN["interval"].start},
     "KeysService/RotateMaster": {"passphrase": "another"},
     "OccupancyService/Count": WHEN,
     "OccupancyService/CountByPlace": WHEN,
@@ -89,6 +93,7 @@ ALLOWED: dict[str, set[str]] = {
         "AdminService/GetStatus",
         "AuditService/ListEntries",
         "AuditService/VerifyLog",
+        "CompactionService/Compact",
         "DeadLetterService/Open",
         "VerificationService/Verify",
     }
@@ -128,6 +133,9 @@ def home(made: Made) -> Home:
     home = Home(made.folder / "home")
     home.path.mkdir()
     home.policy.write_text(POLICY)
+    master = home.master_key(None)
+    keyring = Keyring(trusted_store.open_store(home.trusted_store), master)
+    keyring.ensure("wifi", START // load()["wifi"].timeline.epoch)  # for RotateEpoch
     return home
 
 

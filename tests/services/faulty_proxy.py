@@ -1,4 +1,4 @@
-"""The proxy as its command runs it, but killed at a named step between intent and acknowledgement.
+"""The proxy as its command runs it, but killed at a named step of ingest or of compaction.
 
     python -m tests.services.faulty_proxy STEP [flags of privacyplease.proxy]
 
@@ -13,11 +13,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from privacyplease.proxy import journal
+from privacyplease.proxy import compaction, holdings, journal, ledger
 from privacyplease.proxy.__main__ import main
+from privacyplease.proxy.compaction import Compaction
 from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.services import ingest
 from privacyplease.proxy.storage import Storage
+from privacyplease.proxy.verified import VerifiedStorage
 
 
 def _die(*_: object) -> None:
@@ -38,6 +40,17 @@ def _after(owner: Any, name: str) -> None:
     setattr(owner, name, then_die)
 
 
+def _compacting(arm: Callable[[], None]) -> Callable[[], None]:
+    """At a step of compaction. What is replaced is removed at once; the claim of the dead expires at once."""
+
+    def armed() -> None:
+        journal.KEPT_SECONDS = -1
+        compaction.CLAIMED_MS = 0
+        arm()
+
+    return armed
+
+
 STEPS: dict[str, Callable[[], None]] = {
     "before the intent": lambda: _before(Ledger, "sent"),
     "in the middle of the intent": lambda: _after(journal, "write"),  # written, not committed
@@ -52,7 +65,24 @@ STEPS: dict[str, Callable[[], None]] = {
     "before the acknowledgement": lambda: _before(ingest, "_Taken"),
 }
 
+COMPACTION_STEPS: dict[str, Callable[[], None]] = {
+    "in the middle of claiming": _compacting(lambda: _after(compaction, "_claim")),
+    "after claiming": _compacting(lambda: _before(Compaction, "_clear_away")),
+    "in the middle of planning": _compacting(lambda: _after(holdings, "plan_run")),
+    "after planning": _compacting(lambda: _before(VerifiedStorage, "append_if")),
+    "after the intent to write": _compacting(lambda: _after(Ledger, "sent_if")),
+    "after the server has the new cells": _compacting(lambda: _before(Ledger, "stored")),
+    "after writing": _compacting(lambda: _before(Compaction, "_switch")),
+    "in the middle of switching": _compacting(lambda: _after(holdings, "switch")),
+    "at the end of switching": _compacting(lambda: _after(Ledger, "retire")),
+    "after switching": _compacting(lambda: _after(Compaction, "_switch")),
+    "before removing": _compacting(lambda: _before(Storage, "remove")),
+    "after removing": _compacting(lambda: _after(Storage, "remove")),
+    "in the middle of forgetting": _compacting(lambda: _before(ledger, "_drop_empty")),
+    "after forgetting": _compacting(lambda: _after(Ledger, "collected")),
+}
+
 
 if __name__ == "__main__":
-    STEPS[sys.argv.pop(1)]()
+    (STEPS | COMPACTION_STEPS)[sys.argv.pop(1)]()
     sys.exit(main())

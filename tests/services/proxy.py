@@ -22,6 +22,8 @@ from privacyplease.proxy.metrics import Metrics
 from privacyplease.proxy.server import Proxy, Settings
 from privacyplease.proxy.v1 import (
     admin_service_pb2_grpc,
+    compaction_service_pb2,
+    compaction_service_pb2_grpc,
     dead_letter_service_pb2_grpc,
     ingest_service_pb2,
     ingest_service_pb2_grpc,
@@ -52,9 +54,15 @@ class Proxied(NamedTuple):
     queries: query_service_pb2_grpc.QueryServiceStub
     stations: stations_service_pb2_grpc.StationsServiceStub
     letters: dead_letter_service_pb2_grpc.DeadLetterServiceStub
+    compaction: compaction_service_pb2_grpc.CompactionServiceStub
     keys: keys_service_pb2_grpc.KeysServiceStub
     verification: verification_service_pb2_grpc.VerificationServiceStub
     metrics: Metrics
+
+    def compact(self, dataset: str = "", *, include_open: bool = False) -> list[compaction_service_pb2.CompactResponse]:
+        """Compacts and returns what was done."""
+        request = compaction_service_pb2.CompactRequest(dataset=dataset, include_open=include_open)
+        return list(self.compaction.Compact(request))
 
     def ingest(
         self, dataset: str, *batches: pa.Table | Sequence[dict[str, Any]]
@@ -109,6 +117,7 @@ def proxying(
                 query_service_pb2_grpc.QueryServiceStub(channel),
                 stations_service_pb2_grpc.StationsServiceStub(channel),
                 dead_letter_service_pb2_grpc.DeadLetterServiceStub(channel),
+                compaction_service_pb2_grpc.CompactionServiceStub(channel),
                 keys_service_pb2_grpc.KeysServiceStub(channel),
                 verification_service_pb2_grpc.VerificationServiceStub(channel),
                 proxy.metrics,

@@ -92,6 +92,16 @@ def _counting(home: Path, file: Path, passphrase: str) -> Iterator[str]:
             process.terminate()
 
 
+def test_a_renewed_key_changes_no_answer(run: Any) -> None:
+    counted = _json(run, "count", *DAY)
+    done = _json(run, "keys", "rotate-epoch", "wifi", "--epoch", "2024-10-01")
+    assert (done["epoch"]["state"], done["epoch"]["renewals"], done["records"]) == ("in use", 1, 4)
+    assert _json(run, "count", *DAY) == counted
+    assert "renewed 1 time" in run("keys", "list").stdout
+    refused = run("keys", "rotate-epoch", "wifi", "--epoch", "1999-01-01")
+    assert (refused.returncode, "expected a period that has a key" in refused.stderr) == (3, True)
+
+
 def test_a_rotated_master_key_changes_no_answer(run: Any) -> None:
     counted = _json(run, "count", *DAY)
     refused = run("keys", "rotate-master", "--to", "nobody:x", "--yes")

@@ -124,16 +124,33 @@ UNUSED = count()
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(batches=reports(), ends=questions(), touch=st.sampled_from([None, -1, 0, 1]), steps=st.integers(1, 20))
-@example(batches=[], ends=(0, LATEST), touch=None, steps=3)
-@example(batches=[[Form(DEVICES[0], "ap-1", 0, LATEST, "")]], ends=(LATEST, LATEST), touch=None, steps=1)
-@example(batches=[[Form(DEVICES[0], "ap-1", 666 * 30 * DAY - 1, 1, "")]], ends=(0, 1), touch=0, steps=1)
+@given(
+    batches=reports(),
+    ends=questions(),
+    touch=st.sampled_from([None, -1, 0, 1]),
+    steps=st.integers(1, 20),
+    compacted=st.sets(st.integers(0, 1)),
+)
+@example(batches=[], ends=(0, LATEST), touch=None, steps=3, compacted={0})
+@example(batches=[[Form(DEVICES[0], "ap-1", 0, LATEST, "")]], ends=(LATEST, LATEST), touch=None, steps=1, compacted={0})
+@example(
+    batches=[[Form(DEVICES[0], "ap-1", 666 * 30 * DAY - 1, 1, "")]], ends=(0, 1), touch=0, steps=1, compacted=set()
+)
 def test_answers_are_those_of_a_plain_filter(
-    proxy: Proxied, batches: list[list[Form]], ends: tuple[int, int], touch: int | None, steps: int
+    proxy: Proxied,
+    batches: list[list[Form]],
+    ends: tuple[int, int],
+    touch: int | None,
+    steps: int,
+    compacted: set[int],
 ) -> None:
+    """Batches after which everything is compacted are `compacted`."""
     dataset = f"d{next(UNUSED) % (2 * EXAMPLES)}"
-    acknowledged = proxy.ingest(dataset, *map(table, batches))
-    assert [(answer.accepted, len(answer.rejections)) for answer in acknowledged] == [(len(b), 0) for b in batches]
+    for number, batch in enumerate(batches):
+        (answer,) = proxy.ingest(dataset, table(batch))
+        assert (answer.accepted, len(answer.rejections)) == (len(batch), 0)
+        if number in compacted:
+            proxy.compact(dataset, include_open=True)
     reported = [form for batch in batches for form in batch]
     start, end = touching(ends, touch, reported)
     expected = [form for form in longest(reported) if form.since <= end and form.since + form.span >= start]

@@ -17,13 +17,12 @@ from privacyplease.proxy.cells import Opener
 from privacyplease.proxy.dataset import load
 from privacyplease.proxy.errors import CellDamagedError, KeyUnavailableError, WrongPassphraseError
 from privacyplease.proxy.exported import Export
-from privacyplease.proxy.extents import Extents
+from privacyplease.proxy.holdings import Holdings
 from privacyplease.proxy.home import Home
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.rotation import described_by
 from privacyplease.proxy.storage import Storage
-from privacyplease.proxy.timeline import EARLIEST, LATEST, Interval
 from privacyplease.proxy.v1 import admin_service_pb2, dead_letter_service_pb2, presence_service_pb2, query_service_pb2
 from privacyplease.proxy.v1 import keys_service_pb2 as pb
 from privacyplease.proxy.v1 import occupancy_service_pb2 as occupancy_pb
@@ -133,9 +132,9 @@ def test_it_does_nothing_but_count(partner: Proxied, name: str) -> None:
 
 
 @contextmanager
-def full_keyring(home: Home) -> Iterator[tuple[Keyring, Layouts, Extents]]:
+def full_keyring(home: Home) -> Iterator[tuple[Keyring, Layouts, Holdings]]:
     store = trusted_store.open_store(home.trusted_store)
-    yield Keyring(store, described_by(home, "").master_key(PASSPHRASE)), Layouts(store), Extents(store)
+    yield Keyring(store, described_by(home, "").master_key(PASSPHRASE)), Layouts(store), Holdings(store)
 
 
 def test_its_keys_open_the_cells_of_their_periods_and_index_and_no_other(
@@ -143,8 +142,8 @@ def test_its_keys_open_the_cells_of_their_periods_and_index_and_no_other(
 ) -> None:
     """With the file, its passphrase and every cell of the store, and no proxy in between."""
     export = exported.load(file, PARTNERS)
-    with full_keyring(filled.home) as (keyring, layouts, extents):
-        opened = {name: _opened(name, export, keyring, layouts, extents, storage) for name in WIFI.indexes}
+    with full_keyring(filled.home) as (keyring, layouts, holdings):
+        opened = {name: _opened(name, export, keyring, layouts, holdings, storage) for name in WIFI.indexes}
         all_epochs = set(keyring.epochs("wifi"))
     exported_epochs = set(export.keys)
     assert len(all_epochs) == 6
@@ -156,12 +155,12 @@ def test_its_keys_open_the_cells_of_their_periods_and_index_and_no_other(
 
 
 def _opened(
-    name: str, export: Export, keyring: Keyring, layouts: Layouts, extents: Extents, storage: Served
+    name: str, export: Export, keyring: Keyring, layouts: Layouts, holdings: Holdings, storage: Served
 ) -> dict[int, bool]:
     """For each epoch, whether any key of the file, under any name, opens any of its cells of an index."""
     index, found = WIFI.indexes[name], {}
-    ever = Interval(EARLIEST, LATEST)
-    tags = predicate.predicate(WIFI, index, ever, None, extents.extents("wifi"), keyring)
+    held = holdings.all("wifi", name, WIFI.timeline)
+    tags = predicate.predicate(WIFI, index, held.places, None, keyring)
     keys = [key for of in export.keys.values() for key in (of.tag, of.bin, of.cell, of.ledger)]
     openers = [
         Opener(key, layouts, "wifi", place, WIFI.carried(WIFI.indexes[place])) for key in keys for place in WIFI.indexes
@@ -213,7 +212,8 @@ def test_cells_that_are_withheld_from_it_are_noticed(partner: Proxied, file: Pat
 def test_what_came_in_later_is_refused_where_it_lies_and_counted_by_a_new_keyring(
     filled: Proxied, partner: Proxied, tmp_path: Path, storage: Served
 ) -> None:
-    filled.ingest("wifi", [session(JULY + 20 * DAY, 99)])
+    hours = (JULY + 20 * DAY - MAY) // HOUR
+    filled.ingest("wifi", [session(MAY + hours // 11 * 11 * HOUR, 99)])  # in an hour that has a session already
     with pytest.raises(grpc.RpcError) as refused:
         answers(partner)
     assert refusal(refused.value)[1].reason == "ERROR_REASON_CELLS_UNEXPECTED"

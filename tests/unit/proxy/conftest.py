@@ -9,7 +9,6 @@ from sqlalchemy import Engine
 
 from privacyplease.proxy import dataset, trusted_store
 from privacyplease.proxy.dataset import Dataset
-from privacyplease.proxy.extents import Extents
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.keys import Key
 from privacyplease.proxy.layouts import Layouts
@@ -37,4 +36,4 @@ def keyring(store: Engine) -> Keyring:
 
 @pytest.fixture
 def sealing(store: Engine, keyring: Keyring) -> Sealing:
-    return Sealing(keyring, Layouts(store), Extents(store))
+    return Sealing(keyring, Layouts(store))

@@ -77,7 +77,9 @@ def test_a_width_reads_in_every_unit(text: str, width: int) -> None:
         ("bins = 8", "bins = 65537", "indexes.subject.bins: expected 1 to 65536, got 65537"),
         ("bins = 8", "bins = true", "indexes.subject.bins: expected 1 to 65536, got True"),
         ("bins = 8", 'bins = "8"', "indexes.subject.bins: expected 1 to 65536, got '8'"),
-        ("bins = 8", "bins = 8\nsalt = 1", "indexes.subject: expected bins and columns alone"),
+        ("bins = 8", "bins = 8\nsalt = 1", "indexes.subject: expected bins, columns and hide_volume alone"),
+        ("bins = 8", "bins = 8\nhide_volume = 1", "indexes.subject.hide_volume: expected true or false, got 1"),
+        ("[columns]", "hide_volume = 1\n[columns]", "hide_volume: expected bool, got int"),
         ("[indexes.place]", "[indexes.floor]", "indexes: expected subject, place or both, got 'floor'"),
         ('["badge", "door"', '["badge", "gate"', "indexes.place.columns: expected names of columns"),
         ('["badge", "door"', '["badge", ["door"]', "indexes.place.columns: expected names of columns"),
@@ -155,3 +157,13 @@ def test_the_shape_changes_with_what_tags_are_made_of(old: str, new: str) -> Non
 def test_the_shape_stays_when_columns_are_added(wifi: Dataset) -> None:
     assert parse(GOOD.replace('floor = "int"', 'floor = "int"\nroom = "string"')).shape == parse(GOOD).shape
     assert len(wifi.shape) < 4_000  # what the trusted store has room for
+
+
+def test_volume_is_hidden_unless_the_definition_or_an_index_says_otherwise() -> None:
+    def hidden(text: str) -> dict[str, bool]:
+        return {name: index.hide_volume for name, index in parse(text).indexes.items()}
+
+    assert hidden(GOOD) == {"subject": True, "place": True}
+    off = GOOD.replace("[columns]", "hide_volume = false\n[columns]")
+    assert hidden(off) == {"subject": False, "place": False}
+    assert hidden(off.replace("bins = 8", "bins = 8\nhide_volume = true")) == {"subject": True, "place": False}

@@ -11,7 +11,6 @@ from sqlalchemy import Engine
 from privacyplease.proxy.cells import Opener
 from privacyplease.proxy.dataset import Dataset, parse
 from privacyplease.proxy.errors import ConfigurationError, KeyUnavailableError
-from privacyplease.proxy.extents import Extents
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.records import check
@@ -45,7 +44,7 @@ def defined(old: str = "", new: str = "") -> Dataset:
 
 def sealed(store: Engine, keyring: Keyring, dataset: Dataset, record: dict) -> tuple[bytes, bytes, bytes]:
     records = check(pa.Table.from_pylist([record]), dataset).records
-    (cell,) = Sealing(keyring, Layouts(store), Extents(store)).seal(records, dataset)
+    (cell,) = Sealing(keyring, Layouts(store)).seal(records, dataset)
     return cell.sealed, cell.tag, cell.cell_id
 
 

@@ -14,12 +14,10 @@ from privacyplease.proxy import sealing as module
 from privacyplease.proxy.cells import LEAST_PAGE_BYTES, Opener, padme
 from privacyplease.proxy.dataset import Dataset
 from privacyplease.proxy.errors import CellDamagedError
-from privacyplease.proxy.extents import Extents
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.records import check
 from privacyplease.proxy.sealing import Cell, Sealing
-from privacyplease.proxy.timeline import Extent
 
 HOUR = 3_600_000
 OVERHEAD = 1 + 12 + 16  # version, nonce, authentication tag
@@ -95,16 +93,13 @@ def test_sealing_twice_gives_the_same_tags_and_nothing_else_in_common(wifi: Data
         assert not {part(cell) for cell in first} & {part(cell) for cell in second}
 
 
-def test_keys_and_extents_are_durable_before_the_first_cell(
-    wifi: Dataset, sealing: Sealing, store: Engine, keyring: Keyring
-) -> None:
+def test_keys_are_durable_before_the_first_cell(wifi: Dataset, sealing: Sealing, keyring: Keyring) -> None:
     cells = sealing.seal(records(wifi, 50, start=666 * 720 * HOUR, width=HOUR), wifi)
     assert keyring.epochs("wifi") == []
-    next(cells)
+    first = next(cells)
     assert keyring.epochs("wifi") == [666]
-    extents = Extents(store).extents("wifi")
-    assert extents[0] == Extent(666, 0, 666 * 720, 666 * 720)
-    assert {extent.level for extent in extents} == {0, 2, 4}
+    assert first.bucket == (0, 666 * 720)
+    assert {cell.bucket.level for cell in cells if cell.bucket} == {0, 2, 4}
 
 
 def test_a_cell_that_a_server_would_refuse_is_sealed_as_several(

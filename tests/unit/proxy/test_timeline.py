@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacyplease.proxy.timeline import EARLIEST, LATEST, Extent, Interval, Timeline
+from privacyplease.proxy.timeline import EARLIEST, LATEST, Interval, Timeline
 
 HOUR, DAY = 3_600_000, 86_400_000
 TIMELINE = Timeline(base=HOUR, epoch=30 * DAY)
@@ -40,9 +40,10 @@ def test_every_overlapping_record_is_looked_for(start: int, end: int, a: int, b:
     start, end, interval = min(start, end), max(start, end), Interval(min(a, b), max(a, b))
     level = TIMELINE.levels(np.array([end - start]))
     bucket = int(TIMELINE.buckets(np.array([start]), level)[0])
-    extent = Extent(int(TIMELINE.epochs(np.array([start]))[0]), int(level[0]), bucket, bucket)
-    looked_for = bucket in TIMELINE.overlapping(interval, extent)
-    assert looked_for or not (start <= interval.end and end >= interval.start)
+    epoch = int(TIMELINE.epochs(np.array([start]))[0])
+    assert is_looked_for(interval, epoch, int(level[0]), bucket) or not (
+        start <= interval.end and end >= interval.start
+    )
 
 
 @given(st.integers(0, 5), st.integers(1, 10_000), st.sampled_from([-1, 0]), st.sampled_from([0, 1]))
@@ -53,17 +54,17 @@ def test_a_record_as_wide_as_its_bucket_is_looked_for_at_both_ends(
     start, end = edge * width + before, (edge + 1) * width + before - short
     epoch, bucket = start // TIMELINE.epoch, start // width
     for instant in (start, end):
-        assert bucket in TIMELINE.overlapping(Interval(instant, instant), Extent(epoch, level, 0, LATEST))
+        assert is_looked_for(Interval(instant, instant), epoch, level, bucket)
 
 
-@given(st.integers(0, 200), instants, instants, st.integers(0, 9))
-def test_nothing_is_looked_for_outside_the_extent(first: int, a: int, b: int, level: int) -> None:
-    extent = Extent(epoch=2, level=level, first=first, last=first + 50)
-    looked_for = TIMELINE.overlapping(Interval(min(a, b), max(a, b)), extent)
-    assert set(looked_for) <= set(range(first, first + 51))
+def test_a_bucket_covers_its_part_of_the_epoch() -> None:
+    assert TIMELINE.covered(0, 0, 5) == (5 * HOUR, 6 * HOUR - 1)
+    assert TIMELINE.covered(0, 2, 11) == (11 * 64 * HOUR, 30 * DAY - 1)
+    assert TIMELINE.covered(1, 2, 11) == (30 * DAY, 12 * 64 * HOUR - 1)
+    first, last = TIMELINE.covered(1, 0, 5)
+    assert first > last
 
 
-def test_a_short_question_costs_a_few_buckets_a_level() -> None:
-    wide = [Extent(658, level, 0, LATEST) for level in range(10)]
-    instant = Interval(658 * 30 * DAY + 15 * DAY, 658 * 30 * DAY + 15 * DAY)
-    assert max(len(TIMELINE.overlapping(instant, extent)) for extent in wide) <= 2
+def is_looked_for(interval: Interval, epoch: int, level: int, bucket: int) -> bool:
+    held, wanted = TIMELINE.covered(epoch, level, bucket), TIMELINE.starting(interval, level)
+    return held.start <= wanted.end and wanted.start <= held.end

@@ -17,6 +17,7 @@ from privacyplease.cli import exits, screen
 from privacyplease.cli.commands import (
     audit,
     certs,
+    compact,
     count,
     dashboard,
     down,
@@ -151,6 +152,7 @@ for _command in (
     up,
     status,
     verify,
+    compact,
     keys,
     down,
     certs,

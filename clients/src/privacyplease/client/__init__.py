@@ -39,10 +39,11 @@ from privacyplease.client.catalogue import (
     Status,
     Storage,
 )
+from privacyplease.client.compaction import Compacted
 from privacyplease.client.errors import PrivacyPleaseError
 from privacyplease.client.explanation import ExplainedCell, Explanation
 from privacyplease.client.ingestion import Ack, IngestSummary, Rejection
-from privacyplease.client.keys import DatasetKeys, Destroyed, Epoch, EpochState, ExportedKeyring, Keys
+from privacyplease.client.keys import DatasetKeys, Destroyed, Epoch, EpochState, ExportedKeyring, Keys, Renewed
 from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCount, PlaceCounts, Series, Step
 from privacyplease.client.presence import Presence, Session, Sessions
 from privacyplease.client.records import AsyncRecords, Records
@@ -69,6 +70,7 @@ __all__ = [
     "AvailabilityStep",
     "Client",
     "Column",
+    "Compacted",
     "Dataset",
     "DatasetKeys",
     "Destroyed",
@@ -95,6 +97,7 @@ __all__ = [
     "RecentCalls",
     "Records",
     "Rejection",
+    "Renewed",
     "Series",
     "Session",
     "Sessions",

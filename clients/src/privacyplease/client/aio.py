@@ -20,9 +20,10 @@ from privacyplease.client._internal.statuses import translated
 from privacyplease.client._internal.timeouts import QUERY_S, STALL_S
 from privacyplease.client.audit import AuditEntry, AuditVerdict
 from privacyplease.client.catalogue import Access, Dataset, Status
+from privacyplease.client.compaction import Compacted
 from privacyplease.client.explanation import Explanation
 from privacyplease.client.ingestion import Ack
-from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys
+from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys, Renewed
 from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCounts
 from privacyplease.client.presence import Presence
 from privacyplease.client.records import AsyncRecords
@@ -34,6 +35,7 @@ from privacyplease.proxy.v1.admin_service_pb2 import GetStatusRequest
 from privacyplease.proxy.v1.admin_service_pb2_grpc import AdminServiceStub
 from privacyplease.proxy.v1.audit_service_pb2 import VerifyLogRequest
 from privacyplease.proxy.v1.audit_service_pb2_grpc import AuditServiceStub
+from privacyplease.proxy.v1.compaction_service_pb2_grpc import CompactionServiceStub
 from privacyplease.proxy.v1.dead_letter_service_pb2_grpc import DeadLetterServiceStub
 from privacyplease.proxy.v1.explain_service_pb2_grpc import ExplainServiceStub
 from privacyplease.proxy.v1.ingest_service_pb2_grpc import IngestServiceStub
@@ -242,6 +244,20 @@ class AsyncClient:
         answered = [await self._answer(self._on(DeadLetterServiceStub).Open, request) for request in opening]
         return [payload for response in answered for payload in letters.payloads_of(response)]
 
+    async def compact(
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        *,
+        dataset: str | None = None,
+        include_open: bool = False,
+    ) -> AsyncIterator[Compacted]:
+        """As `Client.compact`."""
+        request = requests.compact(dataset, start, end, include_open)
+        with translated():
+            async for response in self._on(CompactionServiceStub).Compact(request):
+                yield answers.compacted(response)
+
     async def datasets(self) -> tuple[Dataset, ...]:
         """As `Client.datasets`."""
         return answers.datasets(await self._answer(self._on(QueryServiceStub).ListDatasets, ListDatasetsRequest()))
@@ -260,6 +276,11 @@ class AsyncClient:
         """As `Client.rotate_master`."""
         request = RotateMasterRequest(master_key=master_key, passphrase=passphrase)
         return (await self._answer(self._on(KeysServiceStub).RotateMaster, request)).keys
+
+    async def rotate_epoch(self, dataset: str, containing: datetime) -> Renewed:
+        """As `Client.rotate_epoch`."""
+        request = life_of_keys.rotate_epoch(dataset, containing)
+        return life_of_keys.renewed(await self._answer(self._on(KeysServiceStub).RotateEpoch, request))
 
     async def export_keyring(
         self, start: datetime, end: datetime, *, passphrase: str, dataset: str = "wifi", index: str = "place"

@@ -19,9 +19,10 @@ from privacyplease.client._internal.statuses import translated
 from privacyplease.client._internal.timeouts import QUERY_S, STALL_S
 from privacyplease.client.audit import AuditEntry, AuditVerdict
 from privacyplease.client.catalogue import Access, Dataset, Status
+from privacyplease.client.compaction import Compacted
 from privacyplease.client.explanation import Explanation
 from privacyplease.client.ingestion import Ack
-from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys
+from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys, Renewed
 from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCounts
 from privacyplease.client.presence import Presence
 from privacyplease.client.records import Records
@@ -33,6 +34,7 @@ from privacyplease.proxy.v1.admin_service_pb2 import GetStatusRequest
 from privacyplease.proxy.v1.admin_service_pb2_grpc import AdminServiceStub
 from privacyplease.proxy.v1.audit_service_pb2 import VerifyLogRequest
 from privacyplease.proxy.v1.audit_service_pb2_grpc import AuditServiceStub
+from privacyplease.proxy.v1.compaction_service_pb2_grpc import CompactionServiceStub
 from privacyplease.proxy.v1.dead_letter_service_pb2_grpc import DeadLetterServiceStub
 from privacyplease.proxy.v1.explain_service_pb2_grpc import ExplainServiceStub
 from privacyplease.proxy.v1.ingest_service_pb2_grpc import IngestServiceStub
@@ -320,6 +322,29 @@ class Client:
         answered = (self._answer(self._on(DeadLetterServiceStub).Open, request) for request in opening)
         return [payload for response in answered for payload in letters.payloads_of(response)]
 
+    def compact(
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        *,
+        dataset: str | None = None,
+        include_open: bool = False,
+    ) -> Iterator[Compacted]:
+        """Merges what was stored piece by piece, now; the proxy does the same by itself in the background.
+
+        No answer changes by it. Nothing is done before the first step is asked for.
+
+        Args:
+            start: Only buckets of time from here on; all if None.
+            end: Only buckets of time up to here; all if None.
+            dataset: Only this data set.
+            include_open: Also buckets of time to which more is expected.
+        """
+        request = requests.compact(dataset, start, end, include_open)
+        with translated():
+            for response in self._on(CompactionServiceStub).Compact(request):
+                yield answers.compacted(response)
+
     def datasets(self) -> tuple[Dataset, ...]:
         """All data sets, ascending by name."""
         return answers.datasets(self._answer(self._on(QueryServiceStub).ListDatasets, ListDatasetsRequest()))
@@ -350,6 +375,18 @@ class Client:
         """
         request = RotateMasterRequest(master_key=master_key, passphrase=passphrase)
         return (self._answer(self._on(KeysServiceStub).RotateMaster, request)).keys
+
+    def rotate_epoch(self, dataset: str, containing: datetime) -> Renewed:
+        """Renews the key of one period: its records are sealed again, and the old key is destroyed.
+
+        Answers stay right meanwhile. If it is cut short, by a crash or a timeout, the proxy finishes it.
+
+        Args:
+            dataset: The data set.
+            containing: An instant in the period.
+        """
+        request = life_of_keys.rotate_epoch(dataset, containing)
+        return life_of_keys.renewed(self._answer(self._on(KeysServiceStub).RotateEpoch, request))
 
     def export_keyring(
         self, start: datetime, end: datetime, *, passphrase: str, dataset: str = "wifi", index: str = "place"

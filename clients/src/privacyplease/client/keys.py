@@ -25,6 +25,7 @@ class Epoch:
         state: What became of its key.
         made_at: When its key was made, if that was noted.
         destroyed_at: When its key was destroyed, if it was.
+        renewals: How often its key was renewed.
     """
 
     start: datetime
@@ -32,6 +33,7 @@ class Epoch:
     state: EpochState
     made_at: datetime | None
     destroyed_at: datetime | None
+    renewals: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,14 @@ class Destroyed:
 
     epochs: tuple[Epoch, ...]
     cells: int
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """A period with a new key, and how many records were sealed again, counted once for each index."""
+
+    epoch: Epoch
+    records: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from privacyplease.proxy.errors import CellDamagedError
 from privacyplease.proxy.keys import Key, context
-from privacyplease.proxy.layouts import Layout, Layouts
+from privacyplease.proxy.layouts import COMPRESSION_LEVEL, Layout, Layouts
 from privacyplease.proxy.masterkey import NONCE_BYTES
 
 VERSION = b"\x01"
@@ -33,6 +33,9 @@ CELL_PAGE_LABEL = b"privacyplease/v1/cell-page"
 
 # No page is smaller, so that cells of a few records all look alike.
 LEAST_PAGE_BYTES = 256
+
+# A sealed cell is longer than its page by version, nonce and authentication tag.
+OVERHEAD_BYTES = 1 + NONCE_BYTES + 16
 
 _HEADER = struct.Struct(">II")
 
@@ -48,29 +51,48 @@ def padme(length: int) -> int:
     return (length + mask) & ~mask
 
 
+def coarse(length: int) -> int:
+    """The padded length where many cells share one: four lengths to each doubling, at most 25 % more.
+
+    Coarser than `padme`, since it is paid for by hiding more: 56 lengths from 256 bytes to 4 MiB.
+    """
+    step = 1 << max((length - 1).bit_length() - 3, 0)
+    return -(-length // step) * step
+
+
 class Sealer:
     """Seals cells of one index in one epoch. It serves one thread."""
 
-    def __init__(self, key: Key, layout: Layout, dataset: str, index: str) -> None:
+    def __init__(
+        self, key: Key, layout: Layout, dataset: str, index: str, compression: int = COMPRESSION_LEVEL
+    ) -> None:
         self._aead = AESGCM(key.reveal())
         self._layout = layout
-        self._compressor = layout.compressor()
+        self._compressor = layout.compressor(compression)
         self._place = _Place(dataset, index)
 
     def seal(self, batch: pa.RecordBatch, tag: bytes, cell_id: bytes, nonce: bytes) -> bytes:
-        """Seals a batch of the layout's schema.
+        """Seals a batch of the layout's schema, padded for itself. See `enclose`."""
+        content = self.content(batch)
+        return self.enclose(content, padme(max(len(content), LEAST_PAGE_BYTES)), tag, cell_id, nonce)
+
+    def content(self, batch: pa.RecordBatch) -> bytes:
+        """A page of a batch of the layout's schema, not padded yet. The batch may have no records."""
+        frame = self._layout.compress(batch, self._compressor)
+        return _HEADER.pack(self._layout.number, len(frame)) + frame
+
+    def enclose(self, content: bytes, length: int, tag: bytes, cell_id: bytes, nonce: bytes) -> bytes:
+        """Pads and seals a page.
 
         Args:
-            batch: At least one record.
+            content: The page, as `content` gives it.
+            length: What to pad it to.
             tag: 16 bytes.
             cell_id: 16 random bytes.
             nonce: 12 random bytes, never used twice under one key. With 2^32 cells under a key the chance that two
                 random ones meet is 2^-33 (NIST SP 800-38D §8.3 allows 2^32 uses).
         """
-        frame = self._layout.compress(batch, self._compressor)
-        used = _HEADER.size + len(frame)
-        page = _HEADER.pack(self._layout.number, len(frame)) + frame
-        page += bytes(padme(max(used, LEAST_PAGE_BYTES)) - used)
+        page = content + bytes(length - len(content))
         return VERSION + nonce + self._aead.encrypt(nonce, page, self._place.associated(tag, cell_id))
 
 

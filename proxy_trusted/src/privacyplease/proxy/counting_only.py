@@ -13,7 +13,7 @@ from privacyplease.proxy import exported, trusted_store
 from privacyplease.proxy.dataset import Dataset, Index
 from privacyplease.proxy.errors import CellsMissingError, CellsUnexpectedError, ConfigurationError, NotExportedError
 from privacyplease.proxy.exported import Export, ExportedKeyring
-from privacyplease.proxy.extents import Extents
+from privacyplease.proxy.holdings import Holdings
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.records import Sought
@@ -46,7 +46,7 @@ def over(file: Path, passphrase: str | None, storage: Storage, most_tags: int) -
     store = trusted_store.open_store(Path(scratch.name) / "trusted.db")
     exported.fill(store, export)
     verified = VerifiedStorage(storage, Ledger(store, ExportedKeyring(export)))
-    return ExportedSearch(export, verified, Layouts(store), Extents(store), most_tags, scratch)
+    return ExportedSearch(export, verified, Layouts(store), Holdings(store), most_tags, scratch)
 
 
 class ExportedSearch(Search):
@@ -57,12 +57,12 @@ class ExportedSearch(Search):
         export: Export,
         storage: VerifiedStorage,
         layouts: Layouts,
-        extents: Extents,
+        holdings: Holdings,
         most_tags: int,
         scratch: TemporaryDirectory[str],
     ) -> None:
         """Takes the parts; `scratch` holds what the keyring says of the trusted store, no key among it."""
-        super().__init__(storage, ExportedKeyring(export), layouts, extents, most_tags)
+        super().__init__(storage, ExportedKeyring(export), layouts, holdings, most_tags)
         self._export = export
         self._scratch = scratch
 

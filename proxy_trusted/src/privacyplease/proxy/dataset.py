@@ -43,12 +43,14 @@ class Index:
         key: The column whose value chooses the bin.
         bins: How many bins share the keys.
         columns: What the copy carries, in order; always subject, place, start and duration among them.
+        hide_volume: Whether all bins of a run look equally full.
     """
 
     name: str
     key: str
     bins: int
     columns: tuple[str, ...]
+    hide_volume: bool = True
 
 
 @dataclass(frozen=True)
@@ -185,12 +187,13 @@ def _dataset(entries: dict[str, Any]) -> Dataset:
     roles = {role: _role(entries, role, columns) for role in ("subject", *_ROLES)}
     if len(set(roles.values())) < len(roles):
         raise ConfigurationError("subject, place, start and duration: expected four different columns")
+    hide_volume = _take(entries, "hide_volume", bool) if "hide_volume" in entries else True
     dataset = Dataset(
         name=_name("name", _take(entries, "name", str)),
         title=_take(entries, "title", str),
         columns=columns,
         timeline=Timeline(base=width("base_width", _take(entries, "base_width", str)), epoch=_epoch(entries)),
-        indexes=_indexes(_take(entries, "indexes", dict), columns, roles),
+        indexes=_indexes(_take(entries, "indexes", dict), columns, roles, hide_volume),
         location=_location(entries, columns),
         retain=width("retain", _take(entries, "retain", str)) if "retain" in entries else None,
         **roles,
@@ -202,7 +205,7 @@ def _dataset(entries: dict[str, Any]) -> Dataset:
 
 def _take(entries: dict[str, Any], name: str, kind: type) -> Any:  # noqa: ANN401  # TOML's values
     value = entries.pop(name, None)
-    if not isinstance(value, kind) or isinstance(value, bool):
+    if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
         raise ConfigurationError(f"{name}: expected {kind.__name__}, got {type(value).__name__}")
     return value
 
@@ -248,19 +251,24 @@ def _epoch(entries: dict[str, Any]) -> int:
     return int(days * (_UNITS["d"] // timedelta(milliseconds=1)))
 
 
-def _indexes(entries: dict[str, Any], columns: dict[str, ColumnType], roles: dict[str, str]) -> dict[str, Index]:
+def _indexes(
+    entries: dict[str, Any], columns: dict[str, ColumnType], roles: dict[str, str], hide_volume: bool
+) -> dict[str, Index]:
     unknown = set(entries) - {SUBJECT, PLACE}
     if unknown or not entries:
         raise ConfigurationError(f"indexes: expected {SUBJECT}, {PLACE} or both, got {', '.join(sorted(unknown))!r}")
-    return {name: _index(name, entry, columns, roles) for name, entry in entries.items()}
+    return {name: _index(name, entry, columns, roles, hide_volume) for name, entry in entries.items()}
 
 
-def _index(name: str, entry: object, columns: dict[str, ColumnType], roles: dict[str, str]) -> Index:
+def _index(name: str, entry: object, columns: dict[str, ColumnType], roles: dict[str, str], hide_volume: bool) -> Index:
     if not isinstance(entry, dict):
         raise ConfigurationError(f"indexes.{name}: expected a table, got {type(entry).__name__}")
     bins, carried = entry.get("bins"), entry.get("columns", list(columns))
-    if set(entry) - {"bins", "columns"}:
-        raise ConfigurationError(f"indexes.{name}: expected bins and columns alone")
+    hidden = entry.get("hide_volume", hide_volume)
+    if set(entry) - {"bins", "columns", "hide_volume"}:
+        raise ConfigurationError(f"indexes.{name}: expected bins, columns and hide_volume alone")
+    if not isinstance(hidden, bool):
+        raise ConfigurationError(f"indexes.{name}.hide_volume: expected true or false, got {hidden!r}")
     if not isinstance(bins, int) or isinstance(bins, bool) or not 1 <= bins <= MOST_BINS:
         raise ConfigurationError(f"indexes.{name}.bins: expected 1 to {MOST_BINS}, got {bins!r}")
     if not isinstance(carried, list) or not all(column in columns for column in map(str, carried)):
@@ -269,4 +277,4 @@ def _index(name: str, entry: object, columns: dict[str, ColumnType], roles: dict
         raise ConfigurationError(f"indexes.{name}.columns: expected each column once")
     if missing := set(roles.values()) - set(carried):
         raise ConfigurationError(f"indexes.{name}.columns: expected {', '.join(sorted(missing))} among them")
-    return Index(name=name, key=roles[name], bins=bins, columns=tuple(carried))
+    return Index(name=name, key=roles[name], bins=bins, columns=tuple(carried), hide_volume=hidden)

@@ -3,8 +3,8 @@
 In this order, each step durable before the next, so that whatever is cut short is finished by doing it again:
 
 1. the erasure is resolved: nothing finds the epoch any more, nothing is added to it;
-2. what was on its way to the server has arrived, and questions that asked for it are answered;
-3. the epoch's cells are deleted from the server, by their tags, for which the keys are still needed;
+2. what was on its way to the server has arrived; questions that asked for it, and compaction, are done with it;
+3. the epoch's cells are deleted from the server, by their tags, which the ledger knows;
 4. the ledger forgets the cells;
 5. the keys are destroyed.
 
@@ -17,22 +17,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from privacyplease.proxy.dataset import Dataset
 from privacyplease.proxy.erasures import Erasures
-from privacyplease.proxy.errors import KeyUnavailableError, ProxyError
-from privacyplease.proxy.extents import Extents
+from privacyplease.proxy.errors import ProxyError
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.letters import letters_of
-from privacyplease.proxy.predicate import predicate
 from privacyplease.proxy.storage import Storage
-from privacyplease.proxy.timeline import EARLIEST, LATEST, Extent, Interval
+from privacyplease.proxy.timeline import GENERATION
 from privacyplease.proxy.turnstile import Turnstile
-
-# How many buckets' tags are worked out at once.
-BUCKETS_AT_ONCE = 1_024
 
 _log = logging.getLogger(__name__)
 
@@ -44,20 +39,18 @@ class Erasing:
         self,
         datasets: Mapping[str, Dataset],
         keyring: Keyring,
-        extents: Extents,
         storage: Storage,
         ledger: Ledger,
         erasures: Erasures,
-        questions: Turnstile,
+        readers: Iterable[Turnstile],
     ) -> None:
         self._datasets = datasets
         self._keyring = keyring
-        self._extents = extents
         self._storage = storage
         self._ledger = ledger
         self._erasures = erasures
-        self._questions = questions
-        self._lock = threading.Lock()
+        self._readers = list(readers)
+        self.lock = threading.RLock()
 
     def ended(self, dataset: Dataset, before: int) -> list[int]:
         """The epochs of a data set that have keys and ended by an instant, in ms, ascending."""
@@ -74,10 +67,36 @@ class Erasing:
         Raises:
             StorageError: The server is away. The epochs are out of reach; `finish` does the rest.
         """
-        wanted = list(epochs)
-        for epoch in wanted:
-            self._erasures.resolve(dataset.name, epoch)
-        return sum(self._carry_out(dataset, epoch) for epoch in wanted)
+        return self._erase(dataset, [number for epoch in epochs for number in self._numbers(dataset, epoch)])
+
+    def retire(self, dataset: Dataset, generations: Iterable[int]) -> int:
+        """Erases old keys of an epoch, by their numbers, whose records are all stored under a newer one.
+
+        Returns:
+            How many cells the server says it deleted.
+
+        Raises:
+            StorageError: The server is away. The keys are out of use; `finish` does the rest.
+        """
+        return self._erase(dataset, list(generations))
+
+    def live(self, dataset: Dataset, epoch: int) -> list[int]:
+        """The numbers of an epoch's keys that are not erased nor about to be, ascending."""
+        return [number for number in self._erasures.live(dataset.name) if number % GENERATION == epoch]
+
+    def require_alone(self) -> None:
+        """As `Erasures.require_alone`."""
+        self._erasures.require_alone()
+
+    def settle(self) -> None:
+        """Returns when what was let in before is on the server, and whoever read or compacted before has ended."""
+        self._erasures.settle()
+        self._storage.drain()
+        self._clear()
+
+    def _clear(self) -> None:
+        for reader in self._readers:
+            reader.clear()
 
     def finish(self) -> None:
         """Carries out what was resolved and cut short.
@@ -91,32 +110,28 @@ class Erasing:
             else:
                 _log.warning("an erasure waits for the definition of its data set to come back")
 
+    def _numbers(self, dataset: Dataset, epoch: int) -> list[int]:
+        """The newest first: the epoch is out of reach with that one."""
+        return self._keyring.generations(dataset.name, epoch)[::-1] or [epoch]
+
+    def _erase(self, dataset: Dataset, numbers: list[int]) -> int:
+        for number in numbers:
+            self._erasures.resolve(dataset.name, number)
+        return sum(self._carry_out(dataset, number) for number in numbers)
+
     def _carry_out(self, dataset: Dataset, epoch: int) -> int:
-        with self._lock:
+        with self.lock:
             self._storage.drain()
-            self._questions.clear()
+            self._clear()
             cells = self._delete_cells(dataset, epoch)
             self._ledger.forget(dataset.name, epoch)
             self._erasures.shred(dataset.name, epoch, int(time.time() * 1_000))
-            for owner in (dataset.name, letters_of(dataset.name)):
-                self._keyring.forget(owner, epoch)
-            self._extents.forget(dataset.name, epoch)
+            self._keyring.forget(dataset.name, epoch)
+            self._keyring.forget(letters_of(dataset.name), epoch % GENERATION)
         return cells
 
     def _delete_cells(self, dataset: Dataset, epoch: int) -> int:
-        try:
-            return sum(self._storage.delete(tags) for tags in self._tags(dataset, epoch))
-        except KeyUnavailableError:
-            _log.warning("the key of an epoch to be erased does not open: its cells cannot be found, nor opened")
-            return 0
-
-    def _tags(self, dataset: Dataset, epoch: int) -> Iterator[Iterable[bytes]]:
-        ever = Interval(EARLIEST, LATEST)
-        for extent in self._extents.of_epoch(dataset.name, epoch):
-            for part in _parts(extent):
-                for index in dataset.indexes.values():
-                    most = BUCKETS_AT_ONCE * index.bins
-                    yield predicate(dataset, index, ever, None, [part], self._keyring, most)
+        return sum(self._storage.delete(tags) for tags in self._ledger.tags(dataset.name, epoch))
 
 
 class Retention:
@@ -124,9 +139,17 @@ class Retention:
 
     PERIOD_SECONDS = 3_600.0
 
-    def __init__(self, datasets: Mapping[str, Dataset], erasing: Erasing) -> None:
+    def __init__(self, datasets: Mapping[str, Dataset], erasing: Erasing, finish: Callable[[], None]) -> None:
+        """Takes the parts.
+
+        Args:
+            datasets: The data sets.
+            erasing: What erases.
+            finish: Finishes what else was cut short.
+        """
         self._datasets = datasets
         self._erasing = erasing
+        self._finish = finish
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
 
@@ -148,6 +171,7 @@ class Retention:
             ProxyError: Some of it must wait.
         """
         self._erasing.finish()
+        self._finish()
         for dataset in self._datasets.values():
             if dataset.retain is not None and (epochs := self._erasing.ended(dataset, now - dataset.retain)):
                 _log.info("retention: erasing %d epochs of data set %s", len(epochs), dataset.name)
@@ -162,8 +186,3 @@ class Retention:
             except Exception as error:  # a round that fails must not be the last one; the message may quote anything
                 _log.error("retention failed: %s", type(error).__name__)
             self._stopped.wait(self.PERIOD_SECONDS)
-
-
-def _parts(extent: Extent) -> Iterator[Extent]:
-    for first in range(extent.first, extent.last + 1, BUCKETS_AT_ONCE):
-        yield extent._replace(first=first, last=min(first + BUCKETS_AT_ONCE - 1, extent.last))

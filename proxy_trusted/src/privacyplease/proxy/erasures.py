@@ -14,11 +14,12 @@ import numpy as np
 import pyarrow as pa
 from sqlalchemy import Engine, delete, select, text, update
 
-from privacyplease.proxy import trusted_store
+from privacyplease.proxy import holdings, trusted_store
 from privacyplease.proxy.dataset import Dataset
 from privacyplease.proxy.errors import InvalidRequestError
 from privacyplease.proxy.letters import letters_of
 from privacyplease.proxy.records import Checked, Rejection, spans
+from privacyplease.proxy.timeline import GENERATION
 from privacyplease.proxy.turnstile import Turnstile
 from privacyplease.proxy.upsert import inserted_once
 
@@ -40,7 +41,11 @@ class Erasure(NamedTuple):
 
 
 class Erasures:
-    """Remembers erasures. Safe to use from many threads."""
+    """Remembers erasures. Safe to use from many threads.
+
+    Rows are of keys, by their numbers: one for an epoch, or one for each generation of its keys. An epoch whose old key
+    was erased after its records went under a new one is not erased.
+    """
 
     def __init__(self, store: Engine, *, alone: bool = True) -> None:
         """Stands on a store; `alone` says that no other proxy does, which may hold keys and batches of an epoch."""
@@ -51,9 +56,37 @@ class Erasures:
         self._known = {(erasure.dataset, erasure.epoch): erasure for erasure in self._load()}
 
     def of(self, dataset: str) -> list[Erasure]:
-        """Those of a data set, ascending by epoch."""
+        """The epochs of a data set that are erased as a whole, or about to be, ascending."""
         with self._lock:
-            return sorted(erasure for erasure in self._known.values() if erasure.dataset == dataset)
+            known = [erasure for erasure in self._known.values() if erasure.dataset == dataset]
+        by_epoch: dict[int, list[Erasure]] = {}
+        for erasure in sorted(known, key=lambda erasure: erasure.epoch):
+            by_epoch.setdefault(erasure.epoch % GENERATION, []).append(erasure)
+        live = {number % GENERATION for number in self.live(dataset)}
+        return [last[-1]._replace(epoch=epoch) for epoch, last in sorted(by_epoch.items()) if epoch not in live]
+
+    def live(self, dataset: str) -> list[int]:
+        """The numbers of the keys of a data set that are not erased nor about to be, ascending."""
+        keys = trusted_store.data_keys.c
+        with self._store.connect() as connection:
+            stored = set(connection.scalars(select(keys.epoch).where(keys.dataset == dataset)))
+        with self._lock:
+            return sorted(number for number in stored if (dataset, number) not in self._known)
+
+    def require_alone(self) -> None:
+        """Passes if no other proxy stands on the store.
+
+        Raises:
+            InvalidRequestError: Others may share it.
+        """
+        if not self._alone:
+            raise InvalidRequestError(
+                "expected a trusted store of this proxy alone: others would not know of an erasure"
+            )
+
+    def settle(self) -> None:
+        """Returns when no batch is being written that was let in before."""
+        self._batches.clear()
 
     def unfinished(self) -> list[Erasure]:
         """Those that were resolved and not carried out."""
@@ -66,10 +99,7 @@ class Erasures:
         Raises:
             InvalidRequestError: Other proxies may share the store. Nothing has changed.
         """
-        if not self._alone:
-            raise InvalidRequestError(
-                "expected a trusted store of this proxy alone: others would not know of an erasure"
-            )
+        self.require_alone()
         row = {"dataset": dataset, "epoch": epoch}
         with trusted_store.writing(self._store) as connection:
             connection.execute(inserted_once(self._store.dialect, trusted_store.erasures), row)
@@ -78,16 +108,20 @@ class Erasures:
         self._batches.clear()
 
     def shred(self, dataset: str, epoch: int, now: int) -> None:
-        """Destroys the keys of a resolved epoch, those of its dead letters among them, so that nothing of them is left.
+        """Destroys a resolved key, and those of its epoch's dead letters if the epoch goes, so that nothing is left.
 
         The store overwrites what it deletes (SQLite's `secure_delete`), and its write-ahead log, where the rows may
         stand as well, is emptied.
         """
-        keys, extents, erasures = trusted_store.data_keys.c, trusted_store.extents.c, trusted_store.erasures.c
-        owners = (dataset, letters_of(dataset))
+        keys, erasures = trusted_store.data_keys.c, trusted_store.erasures.c
+        doomed = delete(trusted_store.data_keys).where(keys.dataset == dataset, keys.epoch == epoch)
+        whole = epoch % GENERATION in {erasure.epoch for erasure in self.of(dataset)}
+        letters = keys.dataset == letters_of(dataset), keys.epoch == epoch % GENERATION
         with self._store.begin() as connection:
-            connection.execute(delete(trusted_store.data_keys).where(keys.dataset.in_(owners), keys.epoch == epoch))
-            connection.execute(delete(trusted_store.extents).where(extents.dataset == dataset, extents.epoch == epoch))
+            connection.execute(doomed)
+            if whole:
+                connection.execute(delete(trusted_store.data_keys).where(*letters))
+            holdings.forget(connection, dataset, epoch)
             done = update(trusted_store.erasures).where(erasures.dataset == dataset, erasures.epoch == epoch)
             connection.execute(done.values(erased_at=now))
         with self._store.connect() as connection:

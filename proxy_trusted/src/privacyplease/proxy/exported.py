@@ -4,7 +4,7 @@
 
     file = JSON: format, costs and salt of Argon2id, sealed (nonce ‖ AES-256-GCM(passphrase key, nonce, body))
     body = JSON: the data set as one index sees it, the interval, and for each period that it touches
-           the four keys of that index, extents, layouts, and what the ledger had of it
+           the four keys of that index, holdings, layouts, and what the ledger had of it
 
 A data key is not in it, and cannot be found from what is: the keys are outputs of HKDF-Expand under labels of their own
 (`keys.py`), which are independent for whoever lacks its input (RFC 5869). So the holder can open neither another index
@@ -22,14 +22,15 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 from sqlalchemy import Engine, insert
 
-from privacyplease.proxy import masterkey, trusted_store
+from privacyplease.proxy import holdings, masterkey, trusted_store
 from privacyplease.proxy.columns import ColumnType
 from privacyplease.proxy.dataset import Dataset, Index
 from privacyplease.proxy.errors import ConfigurationError, KeyUnavailableError
+from privacyplease.proxy.holdings import Place, Run
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.keys import IndexKeys, Key, context
 from privacyplease.proxy.layouts import Layout
-from privacyplease.proxy.timeline import Extent, Interval, Timeline
+from privacyplease.proxy.timeline import Interval, Timeline
 
 FORMAT = "privacyplease exported keyring v1"
 EXPORT_LABEL = b"privacyplease/v1/export"
@@ -53,7 +54,8 @@ class Export:
         interval: What may be asked about.
         made_at: When it was made, in ms since 1970: what came later is not in it.
         keys: The index's keys, by epoch.
-        extents: Where data lies that overlaps the interval.
+        buckets: The open buckets in which data lies that overlaps the interval.
+        runs: The runs in which it lies.
         layouts: How it lies in its cells.
         totals: Which cells the storage server must have.
     """
@@ -62,7 +64,8 @@ class Export:
     interval: Interval
     made_at: int
     keys: dict[int, IndexKeys]
-    extents: list[Extent]
+    buckets: list[Place]
+    runs: list[Run]
     layouts: list[Layout]
     totals: list[Total]
 
@@ -110,12 +113,8 @@ def load(path: Path, passphrase: str) -> Export:
 
 
 def fill(store: Engine, export: Export) -> None:
-    """Puts extents, layouts and ledger into an empty trusted store."""
+    """Puts holdings, layouts and ledger into an empty trusted store."""
     dataset, index = export.dataset.name, export.index.name
-    extents = [
-        {"dataset": dataset, "epoch": e.epoch, "level": e.level, "first_bucket": e.first, "last_bucket": e.last}
-        for e in export.extents
-    ]
     layouts = [
         {"dataset": dataset, "index_name": index, "layout": layout.number}
         | {"arrow_schema": layout.schema.serialize().to_pybytes(), "dictionary": layout.dictionary}
@@ -127,8 +126,8 @@ def fill(store: Engine, export: Export) -> None:
         for total in export.totals
     ]
     with store.begin() as connection:
+        holdings.fill(connection, dataset, index, export.buckets, export.runs)
         for table, rows in (
-            (trusted_store.extents, extents),
             (trusted_store.layouts, layouts),
             (trusted_store.ledger, totals),
         ):
@@ -157,7 +156,8 @@ def _body(export: Export) -> dict[str, Any]:
             epoch: [_text(key.reveal()) for key in (keys.tag, keys.bin, keys.cell, keys.ledger)]
             for epoch, keys in export.keys.items()
         },
-        "extents": export.extents,
+        "buckets": export.buckets,
+        "runs": export.runs,
         "layouts": [
             [layout.number, _text(layout.schema.serialize().to_pybytes()), _text(layout.dictionary)]
             for layout in export.layouts
@@ -176,7 +176,8 @@ def _export(body: dict[str, Any]) -> Export:
         interval=Interval(*body["interval"]),
         made_at=body["made_at"],
         keys={int(epoch): IndexKeys(*map(_key, keys)) for epoch, keys in body["keys"].items()},
-        extents=[Extent(*extent) for extent in body["extents"]],
+        buckets=[Place(*place) for place in body["buckets"]],
+        runs=[Run(*run) for run in body["runs"]],
         layouts=[
             Layout(number, pa.ipc.read_schema(pa.py_buffer(b64decode(schema))), b64decode(dictionary))
             for number, schema, dictionary in body["layouts"]

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
 from privacyplease.proxy import exported
 from privacyplease.proxy.dataset import Dataset, Index
 from privacyplease.proxy.exported import Export, Total
-from privacyplease.proxy.extents import Extents
+from privacyplease.proxy.holdings import Holdings
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.predicate import predicate
-from privacyplease.proxy.timeline import Extent, Interval
+from privacyplease.proxy.timeline import GENERATION, Interval
 from privacyplease.proxy.verified import VerifiedStorage
 
 
@@ -28,10 +27,10 @@ class Exported(NamedTuple):
 class Exporting:
     """Makes exported keyrings."""
 
-    def __init__(self, keyring: Keyring, layouts: Layouts, extents: Extents, storage: VerifiedStorage) -> None:
+    def __init__(self, keyring: Keyring, layouts: Layouts, holdings: Holdings, storage: VerifiedStorage) -> None:
         self._keyring = keyring
         self._layouts = layouts
-        self._extents = extents
+        self._holdings = holdings
         self._storage = storage
 
     def export(self, dataset: Dataset, index: Index, interval: Interval, passphrase: str) -> Exported:
@@ -45,15 +44,16 @@ class Exporting:
             KeyUnavailableError: The key of one of the epochs does not open.
             StorageUnavailableError: Records of the interval are on their way to the storage server.
         """
-        extents = list(self._touched(dataset, interval))
-        asked = predicate(dataset, index, interval, None, extents, self._keyring)
-        tags, totals = self._storage.totals(asked, dataset.name, index.name)
+        held = self._holdings.overlapping(dataset.name, index.name, dataset.timeline, interval)
+        asked = predicate(dataset, index, held.places, None, self._keyring)
+        tags, totals = self._storage.totals(asked, dataset.name, index.name, held)
         export = Export(
             dataset=_as_seen_by(index, dataset),
             interval=interval,
             made_at=int(time.time() * 1_000),
             keys={epoch: self._keyring.keys(dataset.name, epoch, index.name) for epoch in set(asked.values())},
-            extents=extents,
+            buckets=[bucket.place for bucket in held.buckets],
+            runs=held.runs,
             layouts=self._layouts.known(dataset.name, index.name),
             totals=[
                 Total(tag, asked[tag], row[0], tuple(row[1:]))
@@ -61,13 +61,7 @@ class Exporting:
                 if row[0]
             ],
         )
-        return Exported(exported.seal(export, passphrase), sorted(export.keys))
-
-    def _touched(self, dataset: Dataset, interval: Interval) -> Iterator[Extent]:
-        """The extents, cut to the buckets in which a record can lie that overlaps the interval."""
-        for extent in self._extents.extents(dataset.name):
-            if buckets := dataset.timeline.overlapping(interval, extent):
-                yield extent._replace(first=buckets.start, last=buckets.stop - 1)
+        return Exported(exported.seal(export, passphrase), sorted({number % GENERATION for number in export.keys}))
 
 
 def _as_seen_by(index: Index, dataset: Dataset) -> Dataset:

@@ -11,6 +11,8 @@ An entry stands for the cells of one call in one epoch, and goes from state to s
 
 A reader that knows an entry as SENT, or finds one that was not there when it asked the server, accepts its cells
 whether they come or not; those of every other entry must come.
+
+An entry that is RETIRED is of another kind: cells that runs have taken the place of, on their way out.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.engine.interfaces import DBAPICursor
 
 from privacyplease.proxy.prf import Bytes
@@ -45,6 +47,7 @@ class State(IntEnum):
     SENT = 0
     STORED = 1
     FOLDED = 2
+    RETIRED = 3
 
 
 class Entry(NamedTuple):
@@ -97,8 +100,8 @@ def write(connection: Connection, dataset: str, epoch: int, cells: Bytes, state:
 
 
 def unfolded(cursor: DBAPICursor) -> dict[int, State]:
-    """The entries that are not in the ledger, and their states. Cost: an index alone is read, never a cell."""
-    cursor.execute(f"SELECT entry, state FROM journal WHERE state < {State.FOLDED:d}")  # noqa: S608
+    """The entries whose cells are not in the ledger, and their states. Cost: an index alone is read, never a cell."""
+    cursor.execute(f"SELECT entry, state FROM journal WHERE state <> {State.FOLDED:d}")  # noqa: S608
     return {entry: State(state) for entry, state in cursor.fetchall()}
 
 
@@ -119,8 +122,21 @@ def last(cursor: DBAPICursor) -> int:
 
 
 def since(cursor: DBAPICursor, number: int) -> list[Entry]:
-    """The entries that were written after the one of a number."""
-    return _entries(cursor, f"entry > {number:d}")
+    """The entries of cells that were sent after the one of a number was written."""
+    return _entries(cursor, f"entry > {number:d} AND state <> {State.RETIRED:d}")
+
+
+def retired(connection: Connection, dataset: str, epoch: int) -> list[int]:
+    """The numbers of an epoch's retired entries that no question can still need."""
+    before = int((time.time() - KEPT_SECONDS) * 1_000)
+    chosen = journal.c.dataset == dataset, journal.c.epoch == epoch, journal.c.state == State.RETIRED
+    return list(connection.scalars(select(journal.c.entry).where(*chosen, journal.c.sent_at_ms < before)))
+
+
+def of_epoch(connection: Connection, dataset: str, epoch: int) -> list[int]:
+    """The numbers of an epoch's entries."""
+    chosen = journal.c.dataset == dataset, journal.c.epoch == epoch
+    return list(connection.scalars(select(journal.c.entry).where(*chosen)))
 
 
 def read(cursor: DBAPICursor, wanted: Iterable[int]) -> list[Entry]:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, select, update
 from privacyplease.proxy.errors import KeyUnavailableError
 from privacyplease.proxy.keys import IndexKeys, Key, context, expand
 from privacyplease.proxy.masterkey import MasterKey
+from privacyplease.proxy.timeline import GENERATION
 from privacyplease.proxy.trusted_store import data_keys, lock, master_keys, writing
 from privacyplease.proxy.upsert import inserted_once, inserted_or
 
@@ -43,41 +44,55 @@ class Keyring:
         self._store = store
         self._held = _Held(master, folder)
         self._opened: dict[tuple[str, int], Key] = {}
+        self._current: dict[tuple[str, int], int] = {}
         self._derived: dict[tuple[str, int, str], IndexKeys] = {}
         self._lock = threading.Lock()
 
     def epochs(self, dataset: str) -> list[int]:
         """The epochs that have a key, ascending."""
-        query = select(data_keys.c.epoch).where(data_keys.c.dataset == dataset).order_by(data_keys.c.epoch)
-        with self._store.connect() as connection:
-            return list(connection.scalars(query))
+        return sorted({generation % GENERATION for generation in self.made(dataset)})
+
+    def generations(self, dataset: str, epoch: int) -> list[int]:
+        """The numbers of an epoch's keys, ascending: one, or more while it is being renewed (`renewing.py`)."""
+        return sorted(generation for generation in self.made(dataset) if generation % GENERATION == epoch)
 
     def made(self, dataset: str) -> dict[int, int | None]:
-        """When the key of each epoch was made, in ms since 1970; None where that is not known."""
+        """When each key was made, by its number, in ms since 1970; None where that is not known."""
         query = select(data_keys.c.epoch, data_keys.c.made_at).where(data_keys.c.dataset == dataset)
         with self._store.connect() as connection:
             return {row.epoch: row.made_at for row in connection.execute(query)}
 
     def forget(self, dataset: str, epoch: int) -> None:
-        """Drops what is in memory of an epoch whose key was destroyed."""
+        """Drops what is in memory of a key that was destroyed, by its number."""
         with self._lock:
+            if self._current.get((dataset, epoch % GENERATION)) == epoch:
+                del self._current[dataset, epoch % GENERATION]
             self._opened.pop((dataset, epoch), None)
             for name in [name for name in self._derived if name[:2] == (dataset, epoch)]:
                 del self._derived[name]
 
-    def ensure(self, dataset: str, epoch: int) -> None:
+    def ensure(self, dataset: str, epoch: int) -> int:
         """Makes the epoch's data key durable unless there is one. Of two proxies that try at once, one wins.
+
+        Returns:
+            The number of the key to seal new records of the epoch under.
 
         Raises:
             KeyUnavailableError: Another proxy has rotated the master key meanwhile.
         """
-        if (dataset, epoch) in self._opened:
-            return
-        while not self._add(dataset, epoch, held := self._in_force()):
-            if self._in_force() is held:
-                raise KeyUnavailableError("another proxy has rotated the master key; start this one again")
         with self._lock:
-            self._open(dataset, epoch)
+            current = self._current.get((dataset, epoch))
+        if current is not None:
+            return current
+        return self._make(dataset, max(self.generations(dataset, epoch), default=epoch))
+
+    def renew(self, dataset: str, epoch: int) -> int:
+        """Makes the next data key of an epoch, under which its records are sealed from now on; returns its number.
+
+        Raises:
+            KeyUnavailableError: Another proxy has rotated the master key meanwhile.
+        """
+        return self._make(dataset, self.generations(dataset, epoch)[-1] + GENERATION)
 
     def rewrap(self, master: MasterKey, folder: str) -> int:
         """Wraps every data key by another master key and puts that in force, in one transaction.
@@ -127,6 +142,15 @@ class Keyring:
         """
         with self._lock:
             return expand(self._open(owner, epoch), label, owner)
+
+    def _make(self, dataset: str, number: int) -> int:
+        while not self._add(dataset, number, held := self._in_force()):
+            if self._in_force() is held:
+                raise KeyUnavailableError("another proxy has rotated the master key; start this one again")
+        with self._lock:
+            self._open(dataset, number)
+            self._current[dataset, number % GENERATION] = number
+        return number
 
     def _add(self, dataset: str, epoch: int, held: _Held) -> bool:
         """Adds a new data key unless there is one; False if the master key that wrapped it is no longer in force."""

@@ -7,7 +7,7 @@ layout by number. So neither is repeated in every cell, a data set may gain colu
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -49,7 +49,7 @@ class Layout:
     @cached_property
     def primer(self) -> zstandard.ZstdCompressionDict:
         """The dictionary as zstd takes it."""
-        primer = zstandard.ZstdCompressionDict(self.dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+        primer = _raw(self.dictionary)
         primer.precompute_compress(level=COMPRESSION_LEVEL)
         return primer
 
@@ -57,9 +57,10 @@ class Layout:
         """The batch as a zstd frame."""
         return compressor.compress(batch.serialize())
 
-    def compressor(self) -> zstandard.ZstdCompressor:
+    def compressor(self, level: int = COMPRESSION_LEVEL) -> zstandard.ZstdCompressor:
         """A compressor for cells of this layout. It serves one thread."""
-        return zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, dict_data=self.primer, write_dict_id=False)
+        primer = self.primer if level == COMPRESSION_LEVEL else _raw(self.dictionary)
+        return zstandard.ZstdCompressor(level=level, dict_data=primer, write_dict_id=False)
 
     def decompressor(self) -> zstandard.ZstdDecompressor:
         """A decompressor for cells of this layout. It serves one thread."""
@@ -101,14 +102,19 @@ class Layouts:
 
     def current(self, dataset: Dataset, index: Index) -> Layout:
         """The layout for new cells: that of the definition, made durable on first use."""
-        schema = dataset.carried(index)
         with self._lock:
-            while True:
-                known = self._load(dataset.name, index.name)
-                _check_types(dataset, index, known.values())
-                if match := next((layout for layout in known.values() if layout.schema == schema), None):
-                    return match
-                self._add(dataset.name, index.name, Layout.make(max(known, default=0) + 1, schema))
+            return self._of(lambda _: dataset.carried(index), dataset, index)
+
+    def complete(self, dataset: Dataset, index: Index) -> Layout:
+        """The layout for cells that replace others: no column is lost that the definition has dropped."""
+
+        def schema(known: dict[int, Layout]) -> pa.Schema:
+            carried = dataset.carried(index)
+            stored = {field.name: field for layout in known.values() for field in layout.schema}
+            return pa.schema([*carried, *(field for name, field in stored.items() if name not in carried.names)])
+
+        with self._lock:
+            return self._of(schema, dataset, index)
 
     def numbered(self, dataset: str, index: str, number: int) -> Layout:
         """The layout of that number.
@@ -128,6 +134,16 @@ class Layouts:
         """Every layout of an index, ascending."""
         with self._lock:
             return [layout for _, layout in sorted(self._load(dataset, index).items())]
+
+    def _of(self, choose: Callable[[dict[int, Layout]], pa.Schema], dataset: Dataset, index: Index) -> Layout:
+        """The layout of the schema that is chosen by those that there are; it is made unless it is one of them."""
+        while True:
+            known = self._load(dataset.name, index.name)
+            _check_types(dataset, index, known.values())
+            schema = choose(known)
+            if match := next((layout for layout in known.values() if layout.schema == schema), None):
+                return match
+            self._add(dataset.name, index.name, Layout.make(max(known, default=0) + 1, schema))
 
     def _load(self, dataset: str, index: str) -> dict[int, Layout]:
         query = select(layouts).where(layouts.c.dataset == dataset, layouts.c.index_name == index)
@@ -152,6 +168,10 @@ class Layouts:
         }
         with writing(self._store) as connection:
             connection.execute(inserted_once(self._store.dialect, layouts), row)
+
+
+def _raw(dictionary: bytes) -> zstandard.ZstdCompressionDict:
+    return zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
 
 
 def _blank(kind: pa.DataType) -> pa.Array:

@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby, repeat
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import ColumnElement, Engine, delete, literal_column
+from sqlalchemy import ColumnElement, Connection, Engine, delete, literal_column, select
 from sqlalchemy.engine.interfaces import DBAPICursor
 
-from privacyplease.proxy import journal, sethash
+from privacyplease.proxy import holdings, journal, sethash
 from privacyplease.proxy.errors import CellsMissingError, CellsUnexpectedError, StorageUnavailableError
 from privacyplease.proxy.journal import LONGEST_QUESTION_SECONDS, Entry, State
 from privacyplease.proxy.keyring import Keyring
@@ -34,6 +34,10 @@ from privacyplease.proxy.upsert import Columns, inserted_or
 # Folding many entries at once is cheaper, for those of one hour share tags; until then every question reads them.
 FOLDED_FROM_CELLS = 32_768
 FOLDED_FROM_ENTRIES = 64
+
+# As many as a server replaces in one call by default.
+RETIRED_TOGETHER = 16_384
+TAGS_TOGETHER = 16_384
 
 _TAGS_PER_STATEMENT = 500
 _PARTS = [f"hash{part}" for part in range(sethash.WIDTH - 1)]
@@ -64,13 +68,15 @@ class Look(NamedTuple):
         at: When, in seconds.
         expected: int64[m, 5], count and set hash of what must come under each tag.
         last: The number of the newest entry of the journal.
-        sent: Entries whose cells may come or not.
+        sent: Entries whose cells may come or not, since they are on their way.
+        retired: Entries whose cells may come or not, since they are on their way out.
     """
 
     at: float
     expected: Numbers
     last: int
     sent: list[Entry]
+    retired: list[Entry]
 
 
 class Waiting(NamedTuple):
@@ -114,14 +120,22 @@ class Ledger:
         self._store = store
         self._keyring = keyring
         self._read: dict[int, Entry] = {}
+        self._tags: dict[int, Names] = {}
         self._lock = threading.Lock()
         self._folding = threading.Lock()
         self._waiting = Waiting(0, 0)
 
     def sent(self, cells: Sequence[Cell]) -> list[int]:
-        """See `storage.Journal`."""
-        recorded = [(owner, self._recorded(owner, list(group))) for owner, group in groupby(cells, lambda c: c.owner)]
+        """See `storage.Journal`. Where the cells lie is noted, too."""
+        return self.sent_if(cells, lambda connection: holdings.note(connection, cells))
+
+    def sent_if(self, cells: Sequence[Cell], check: Callable[[Connection], None]) -> list[int]:
+        """As `sent`, unless what is done in the same transaction raises an error."""
+        recorded = [
+            (owner, self.recorded(owner, names_of(group))) for owner, group in groupby(cells, lambda c: c.owner)
+        ]
         with writing(self._store) as connection:
+            check(connection)
             entries = [journal.write(connection, owner.dataset, owner.epoch, of) for owner, of in recorded]
         with self._lock:
             self._waiting = Waiting(self._waiting.entries + len(entries), self._waiting.cells + len(cells))
@@ -138,18 +152,26 @@ class Ledger:
                 raise StorageUnavailableError("storing cells took too long; send them again")
         self._fold_if_due()
 
-    def look(self, asked: Asked) -> Look:
-        """What is stored, and what may be, before the server is asked."""
+    def look(self, asked: Asked, version: int | None = None) -> Look:
+        """What is stored, and what may be, before the server is asked.
+
+        Args:
+            asked: What it will be asked for.
+            version: `Held.version` of the holdings from which that was worked out: what was retired since must come.
+                None: now.
+        """
         at = time.time()
         with reading(self._store) as cursor:
             states, last = journal.unfolded(cursor), journal.last(cursor)
             entries = self._entries(cursor, states)
             expected = _totals(cursor, asked.tags)
-        for entry in entries:
-            if states[entry.number] is State.STORED:
-                expected = sethash.added(expected, _under(asked.tags, entry.cells))
+        since = last if version is None else version
+        retired = [entry for entry in entries if states[entry.number] is State.RETIRED and self.touches(entry, asked)]
+        required = [entry for entry in entries if states[entry.number] is State.STORED]
+        for entry in (*required, *(entry for entry in retired if entry.number > since)):
+            expected = sethash.added(expected, _under(asked.tags, entry.cells))
         sent = [entry for entry in entries if states[entry.number] is State.SENT]
-        return Look(at, expected, last, sent)
+        return Look(at, expected, last, sent, [entry for entry in retired if entry.number <= since])
 
     def judge(self, asked: Asked, look: Look, names: Bytes) -> Verdict:
         """How an answer differs from what is stored, in all. See `compare`."""
@@ -171,12 +193,20 @@ class Ledger:
         Raises:
             StorageUnavailableError: The answer took too long for that to be known.
         """
-        came = names[~_among(names, [*look.sent, *self._written_since(look, asked)], asked.tags)]
+        came = names[self.required(look, names)]
         rows = np.searchsorted(asked.tags, _fixed(came[:, :BLOCK]))
         found = sethash.sums(self._members(asked, came, rows), rows, len(asked.tags))
         more = found[:, 0] - look.expected[:, 0]
         exchanged = (more == 0) & (found != look.expected).any(axis=1)
         return np.column_stack([np.maximum(-more, 0) + exchanged, np.maximum(more, 0) + exchanged])
+
+    def required(self, look: Look, names: Bytes) -> npt.NDArray[np.bool_]:
+        """Which of the cells that came had to come: bool[n]. The others are on their way, in or out.
+
+        Raises:
+            StorageUnavailableError: The answer took too long for that to be known.
+        """
+        return ~_among(names, [*look.sent, *look.retired, *self._written_since(look)])
 
     def settle(self, entry: Entry, present: npt.NDArray[np.bool_]) -> None:
         """Closes an entry that nobody finished: its cells that are present (bool[n]) are stored, the others are not.
@@ -199,11 +229,55 @@ class Ledger:
                 if not journal.advance(connection, stored, State.STORED, State.FOLDED):
                     transaction.rollback()  # another proxy is folding them
                     return
-                if rows:
-                    # Past SQLAlchemy's handling of each value, which took most of the time.
-                    add = inserted_or(connection.dialect, ledger, _sums)
-                    connection.exec_driver_sql(str(add.compile(dialect=connection.dialect)), rows)
+                _add_rows(connection, rows)
                 journal.drop(connection)
+
+    def unfolded(self, asked: Asked) -> bool:
+        """Whether cells were sent under any of the tags that are not in the ledger yet."""
+        with reading(self._store) as cursor:
+            states = journal.unfolded(cursor)
+            entries = self._entries(cursor, states)
+        return any(states[entry.number] is not State.RETIRED and self.touches(entry, asked) for entry in entries)
+
+    def retire(self, connection: Connection, owner: Owner, names: Bytes) -> None:
+        """Takes cells (uint8[n, 32]) out of the ledger: from this transaction on they may come or not."""
+        for begin in range(0, len(names), RETIRED_TOGETHER):
+            cells = self.recorded(owner, names[begin : begin + RETIRED_TOGETHER])
+            number = journal.write(connection, owner.dataset, owner.epoch, cells, State.RETIRED)
+            entry = Entry(number, owner.dataset, owner.epoch, State.RETIRED, 0, cells)
+            _add_rows(connection, _rows([entry], sign=-1))
+
+    def retired(self, dataset: str, epoch: int) -> Iterator[Entry]:
+        """The cells of an epoch that are to go, and that no question can still need."""
+        with self._store.connect() as connection:
+            numbers = journal.retired(connection, dataset, epoch)
+        for number in numbers:
+            with reading(self._store) as cursor:
+                entries = journal.read(cursor, [number])
+            yield from entries
+
+    def collected(self, entry: Entry) -> None:
+        """Forgets cells that are gone, and the tags under which there are none any more."""
+        with writing(self._store) as connection:
+            if journal.remove(connection, entry.number, State.RETIRED):
+                _drop_empty(connection, entry.cells[:, :BLOCK])
+
+    def tags(self, dataset: str, epoch: int) -> Iterator[list[bytes]]:
+        """Every tag of an epoch under which there may be a cell, some thousands at a time; some more than once."""
+        chosen = select(ledger.c.tag).where(ledger.c.dataset == dataset, ledger.c.epoch == epoch)
+        with self._store.connect() as connection:
+            tags = [bytes(tag) for tag in connection.scalars(chosen)]
+            numbers = journal.of_epoch(connection, dataset, epoch)
+        yield from (tags[begin : begin + TAGS_TOGETHER] for begin in range(0, len(tags), TAGS_TOGETHER))
+        for number in numbers:
+            with reading(self._store) as cursor:
+                entries = journal.read(cursor, [number])
+            yield from (np.unique(_fixed(of.cells[:, :BLOCK])).view(f"V{BLOCK}").tolist() for of in entries)
+
+    def forget_tags(self, tags: Sequence[bytes]) -> None:
+        """Removes all that the ledger knows of some tags, whose cells are no more."""
+        with writing(self._store) as connection:
+            connection.execute(delete(ledger).where(ledger.c.tag.in_(tags)))
 
     def size(self) -> LedgerSize:
         """How large journal and ledger are. Cost: the ledger's keys are read, about 0.1 s for a million tags."""
@@ -223,9 +297,8 @@ class Ledger:
             journal.forget(connection, dataset, epoch)
             connection.execute(delete(ledger).where(ledger.c.dataset == dataset, ledger.c.epoch == epoch))
 
-    def _recorded(self, owner: Owner, cells: list[Cell]) -> Bytes:
-        octets = b"".join(cell.tag + cell.cell_id for cell in cells)
-        names = np.frombuffer(octets, np.uint8).reshape(-1, 2 * BLOCK)
+    def recorded(self, owner: Owner, names: Bytes) -> Bytes:
+        """The cells (uint8[n, 32]) as an entry has them: uint8[n, 48]."""
         key = self._keyring.keys(*owner).ledger
         return journal.recorded(names, sethash.entries(key, names[:, :BLOCK], names[:, BLOCK:]))
 
@@ -247,9 +320,18 @@ class Ledger:
             known |= {entry.number: entry for entry in journal.read(cursor, lacking)}
         with self._lock:
             self._read = known
+            self._tags = {number: tags for number, tags in self._tags.items() if number in known}
         return list(known.values())
 
-    def _written_since(self, look: Look, asked: Asked) -> list[Entry]:
+    def touches(self, entry: Entry, asked: Asked) -> bool:
+        """Whether any of the tags is one of the entry's. There may be many entries, so their tags are sorted once."""
+        tags = self._tags.get(entry.number)
+        if tags is None:
+            tags = self._tags[entry.number] = np.unique(_fixed(entry.cells[:, :BLOCK]))
+        found = np.minimum(np.searchsorted(tags, asked.tags), len(tags) - 1)
+        return bool((tags[found] == asked.tags).any())
+
+    def _written_since(self, look: Look) -> list[Entry]:
         if time.time() - look.at > LONGEST_QUESTION_SECONDS:
             raise StorageUnavailableError("the storage server took too long to answer")
         with reading(self._store) as cursor:
@@ -288,7 +370,7 @@ def _under(tags: Names, cells: Bytes) -> Numbers:
     return sethash.sums(journal.members(cells[hit]), rows[hit], len(tags))
 
 
-def _among(names: Bytes, entries: list[Entry], tags: Names) -> npt.NDArray[np.bool_]:
+def _among(names: Bytes, entries: list[Entry]) -> npt.NDArray[np.bool_]:
     """Which of the cells (uint8[n, 32]) are in any of the entries: bool[n]."""
     if not entries or not len(names):
         return np.zeros(len(names), bool)
@@ -307,13 +389,34 @@ def _by_epoch(entries: list[Entry]) -> Iterator[list[Entry]]:
         yield list(group)
 
 
-def _rows(entries: list[Entry]) -> Iterator[tuple[object, ...]]:
+def _rows(entries: list[Entry], sign: int = 1) -> Iterator[tuple[object, ...]]:
     """What entries of one epoch add to the ledger: a row for each tag, in the order of the table's columns."""
     cells = np.concatenate([entry.cells for entry in entries])
     tags, sets = np.unique(_fixed(cells[:, :BLOCK]), return_inverse=True)
-    totals = sethash.sums(journal.members(cells), sets, len(tags)).T.tolist()
+    totals = (sign * sethash.sums(journal.members(cells), sets, len(tags))).T.tolist()
     owner = repeat(entries[0].dataset), repeat(entries[0].epoch)
     return zip(tags.view("V16").tolist(), *owner, *totals)  # noqa: B905  # `repeat` has no end
+
+
+def _add_rows(connection: Connection, rows: Iterable[tuple[object, ...]]) -> None:
+    if given := list(rows):
+        # Past SQLAlchemy's handling of each value, which took most of the time.
+        add = inserted_or(connection.dialect, ledger, _sums)
+        connection.exec_driver_sql(str(add.compile(dialect=connection.dialect)), given)
+
+
+def _drop_empty(connection: Connection, tags: Bytes) -> None:
+    """Removes the rows of tags (uint8[n, 16]) under which there is nothing."""
+    literals = [f"X'{octets.hex()}'" for octets in np.unique(_fixed(tags)).view("V16").tolist()]
+    for begin in range(0, len(literals), _TAGS_PER_STATEMENT):
+        chosen = ",".join(literals[begin : begin + _TAGS_PER_STATEMENT])
+        connection.exec_driver_sql(f"DELETE FROM ledger WHERE cells = 0 AND tag IN ({chosen})")  # noqa: S608
+
+
+def names_of(cells: Iterable[Cell]) -> Bytes:
+    """Tag and cell id of each: uint8[n, 32]."""
+    octets = b"".join(cell.tag + cell.cell_id for cell in cells)
+    return np.frombuffer(octets, np.uint8).reshape(-1, 2 * BLOCK)
 
 
 def _sums(given: Columns) -> dict[str, ColumnElement[Any]]:

@@ -17,13 +17,12 @@ import pyarrow as pa
 
 from privacyplease.proxy.cells import CELL_ID_BYTES, Sealer
 from privacyplease.proxy.dataset import Dataset, Index
-from privacyplease.proxy.extents import Extents
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.masterkey import NONCE_BYTES
 from privacyplease.proxy.records import spans
 from privacyplease.proxy.tags import TAG_BYTES, bins, tags
-from privacyplease.proxy.timeline import Extent, Millis
+from privacyplease.proxy.timeline import Millis
 
 # Half of what a server takes by default. A cell beyond it is sealed as two.
 MOST_SEALED_BYTES = 4 * 1024 * 1024
@@ -41,13 +40,24 @@ class Owner(NamedTuple):
     index_name: str
 
 
+class Bucket(NamedTuple):
+    """A bucket of time of an epoch."""
+
+    level: int
+    number: int
+
+
 class Cell(NamedTuple):
-    """A sealed page of records, what the server finds it by, and, for the proxy alone, whose it is."""
+    """A sealed page of records, what the server finds it by, and, for the proxy alone, whose it is and where it lies.
+
+    The bucket is None for a cell of a run.
+    """
 
     tag: bytes
     cell_id: bytes
     sealed: bytes
     owner: Owner
+    bucket: Bucket | None = None
 
 
 class Coordinates(NamedTuple):
@@ -62,25 +72,32 @@ class Coordinates(NamedTuple):
 class Sealing:
     """Turns records into cells."""
 
-    def __init__(self, keyring: Keyring, layouts: Layouts, extents: Extents) -> None:
+    def __init__(self, keyring: Keyring, layouts: Layouts) -> None:
         self._keyring = keyring
         self._layouts = layouts
-        self._extents = extents
 
     def seal(self, records: pa.Table, dataset: Dataset) -> Iterator[Cell]:
         """The cells of every index for checked records.
 
-        The epochs' keys and the extents are durable before the first cell is given out, so a cell that is stored can be
-        opened and found whatever happens next.
+        The epochs' keys are durable before the first cell is given out, so a cell that is stored can be opened whatever
+        happens next.
         """
-        where = _coordinates(records, dataset)
-        for epoch in np.unique(where.epochs).tolist():
-            self._keyring.ensure(dataset.name, epoch)
-        self._extents.widen(dataset.name, _extents(where))
+        where = self._under_current_keys(_coordinates(records, dataset), dataset)
         for index in dataset.indexes.values():
             for epoch in np.unique(where.epochs).tolist():
                 rows = np.flatnonzero(where.epochs == epoch)
                 yield from self._seal_epoch(records, dataset, index, epoch, rows, where)
+
+    def reseal(self, records: pa.Table, dataset: Dataset, index: Index, epoch: int) -> Iterator[Cell]:
+        """The cells of one index for records of one epoch, under the key of a number."""
+        where = _coordinates(records, dataset)
+        yield from self._seal_epoch(records, dataset, index, epoch, np.arange(len(records)), where)
+
+    def _under_current_keys(self, where: Coordinates, dataset: Dataset) -> Coordinates:
+        """Makes sure of the epochs' keys, and puts the number of its key in the place of each epoch."""
+        epochs, each = np.unique(where.epochs, return_inverse=True)
+        current = np.array([self._keyring.ensure(dataset.name, epoch) for epoch in epochs.tolist()], np.int64)
+        return where._replace(epochs=current[each])
 
     def _seal_epoch(
         self, records: pa.Table, dataset: Dataset, index: Index, epoch: int, rows: Numbers, where: Coordinates
@@ -97,7 +114,8 @@ class Sealing:
         sealer = Sealer(keys.cell, self._layouts.current(dataset, index), dataset.name, index.name)
         batch = pa.RecordBatch.from_arrays([column.chunk(0) for column in ordered.columns], schema=ordered.schema)
         owner = Owner(dataset.name, epoch, index.name)
-        yield from _seal_groups(sealer, batch, bounds.tolist(), names, owner)
+        within = zip(levels[first].tolist(), buckets[first].tolist(), strict=True)
+        yield from _seal_groups(sealer, batch, bounds.tolist(), names, owner, [Bucket(*place) for place in within])
 
 
 def _coordinates(records: pa.Table, dataset: Dataset) -> Coordinates:
@@ -105,16 +123,6 @@ def _coordinates(records: pa.Table, dataset: Dataset) -> Coordinates:
     starts, ends = spans(records, dataset)
     levels = timeline.levels(ends - starts)
     return Coordinates(starts, timeline.epochs(starts), levels, timeline.buckets(starts, levels))
-
-
-def _extents(where: Coordinates) -> list[Extent]:
-    """The range of buckets for each (epoch, level) among the records."""
-    order = np.lexsort((where.buckets, where.levels, where.epochs))
-    epochs, levels, buckets = where.epochs[order], where.levels[order], where.buckets[order]
-    bounds = _bounds(epochs, levels)
-    first, last = bounds[:-1], bounds[1:] - 1
-    columns = epochs[first], levels[first], buckets[first], buckets[last]
-    return [Extent(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
 
 def _bounds(*columns: Numbers) -> Numbers:
@@ -127,17 +135,17 @@ def _bounds(*columns: Numbers) -> Numbers:
 
 
 def _seal_groups(
-    sealer: Sealer, batch: pa.RecordBatch, bounds: list[int], names: bytes, owner: Owner
+    sealer: Sealer, batch: pa.RecordBatch, bounds: list[int], names: bytes, owner: Owner, within: list[Bucket]
 ) -> Iterator[Cell]:
     # Asked once: to measure the slice of every cell took a third of the time of sealing it.
     fits = batch.nbytes <= MOST_OPENED_BYTES
     for group, (begin, end) in enumerate(pairwise(bounds)):
         tag = names[group * TAG_BYTES : (group + 1) * TAG_BYTES]
-        yield from _seal_page(sealer, batch.slice(begin, end - begin), tag, owner, fits=fits)
+        yield from _seal_page(sealer, batch.slice(begin, end - begin), tag, owner, within[group], fits=fits)
 
 
 def _seal_page(
-    sealer: Sealer, batch: pa.RecordBatch, tag: bytes, owner: Owner, *, fits: bool = False
+    sealer: Sealer, batch: pa.RecordBatch, tag: bytes, owner: Owner, bucket: Bucket, *, fits: bool
 ) -> Iterator[Cell]:
     """Seals a page as one cell, or as several if it is too large; `fits` spares the question what it opens into."""
     if fits or batch.nbytes <= MOST_OPENED_BYTES or len(batch) == 1:
@@ -145,8 +153,8 @@ def _seal_page(
         cell_id, nonce = random[:CELL_ID_BYTES], random[CELL_ID_BYTES:]
         sealed = sealer.seal(batch, tag, cell_id, nonce)
         if len(sealed) <= MOST_SEALED_BYTES or len(batch) == 1:
-            yield Cell(tag, cell_id, sealed, owner)
+            yield Cell(tag, cell_id, sealed, owner, bucket)
             return
     half = len(batch) // 2
-    yield from _seal_page(sealer, batch.slice(0, half), tag, owner, fits=fits)
-    yield from _seal_page(sealer, batch.slice(half), tag, owner, fits=fits)
+    yield from _seal_page(sealer, batch.slice(0, half), tag, owner, bucket, fits=fits)
+    yield from _seal_page(sealer, batch.slice(half), tag, owner, bucket, fits=fits)

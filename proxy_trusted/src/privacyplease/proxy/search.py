@@ -14,7 +14,7 @@ from privacyplease.proxy.calls import opened
 from privacyplease.proxy.cells import Opener
 from privacyplease.proxy.dataset import Dataset, Index
 from privacyplease.proxy.errors import UntrustedAnswerError
-from privacyplease.proxy.extents import Extents
+from privacyplease.proxy.holdings import Held, Holdings
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.predicate import MOST_TAGS, Predicate, predicate
@@ -30,13 +30,18 @@ class Search:
     """Finds records through an index."""
 
     def __init__(
-        self, storage: VerifiedStorage, keyring: Keyring, layouts: Layouts, extents: Extents, most_tags: int = MOST_TAGS
+        self,
+        storage: VerifiedStorage,
+        keyring: Keyring,
+        layouts: Layouts,
+        holdings: Holdings,
+        most_tags: int = MOST_TAGS,
     ) -> None:
         self.questions = Turnstile()  # whoever takes cells away waits here for the questions that asked for them
         self._storage = storage
         self._keyring = keyring
         self._layouts = layouts
-        self._extents = extents
+        self._holdings = holdings
         self._most_tags = most_tags
 
     def find(
@@ -69,10 +74,11 @@ class Search:
         openers: dict[int, Opener] = {}
         try:
             with self.questions.passing():
-                asked = self._predicate(dataset, index, interval, key)
+                held = self._holdings.overlapping(dataset.name, index.name, dataset.timeline, interval)
+                asked = self._predicate(dataset, index, held, key)
                 if witness:
                     witness.asked(asked)
-                for page in self._pages(asked, dataset, index, witness):
+                for page in _apart(self._storage.select(asked, dataset.name, index.name, held), witness):
                     records = self._open(page, asked, openers, dataset, index).select(wanted)
                     found = having(overlapping(records, dataset, interval), index.key, key)
                     if witness:
@@ -82,16 +88,9 @@ class Search:
             self._storage.answers.refuse(error)
             raise
 
-    def _pages(
-        self, asked: Predicate, dataset: Dataset, index: Index, witness: Witness | None
-    ) -> Iterator[Sequence[pb.Cell]]:
-        for page in self._storage.select(asked, dataset.name, index.name):
-            yield from ([cell] for cell in page) if witness else (page,)
-
-    def _predicate(self, dataset: Dataset, index: Index, interval: Interval, key: Sought) -> Predicate:
+    def _predicate(self, dataset: Dataset, index: Index, held: Held, key: Sought) -> Predicate:
         value = pa.array([key.as_py()], key.type) if isinstance(key, pa.Scalar) else key
-        extents = self._extents.extents(dataset.name)
-        return predicate(dataset, index, interval, value, extents, self._keyring, self._most_tags)
+        return predicate(dataset, index, held.places, value, self._keyring, self._most_tags)
 
     def _open(
         self, page: Sequence[pb.Cell], asked: Predicate, openers: dict[int, Opener], dataset: Dataset, index: Index
@@ -108,3 +107,8 @@ class Search:
     def _opener(self, dataset: Dataset, index: Index, epoch: int) -> Opener:
         keys = self._keyring.keys(dataset.name, epoch, index.name)
         return Opener(keys.cell, self._layouts, dataset.name, index.name, dataset.carried(index))
+
+
+def _apart(pages: Iterator[Sequence[pb.Cell]], witness: Witness | None) -> Iterator[Sequence[pb.Cell]]:
+    """The pages; a page for each cell if there is a witness."""
+    return ([cell] for page in pages for cell in page) if witness else pages

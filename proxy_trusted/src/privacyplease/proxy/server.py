@@ -22,12 +22,13 @@ from privacyplease.proxy.access.recorder import Recorder
 from privacyplease.proxy.activity import Activity
 from privacyplease.proxy.audit.log import AuditLog
 from privacyplease.proxy.calls import Observed, methods
+from privacyplease.proxy.compaction import Compaction
 from privacyplease.proxy.credentials import require_loopback, server_credentials
 from privacyplease.proxy.erasing import Erasing, Retention
 from privacyplease.proxy.erasures import Erasures
 from privacyplease.proxy.errors import KeyringError, NotExportedError, ProxyError
 from privacyplease.proxy.exporting import Exporting
-from privacyplease.proxy.extents import Extents
+from privacyplease.proxy.holdings import Holdings
 from privacyplease.proxy.home import Home
 from privacyplease.proxy.identity import Identified
 from privacyplease.proxy.keyring import Keyring
@@ -36,6 +37,7 @@ from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.letters import Letters
 from privacyplease.proxy.metrics import Metrics, answers_of, ledger_of
 from privacyplease.proxy.predicate import MOST_TAGS
+from privacyplease.proxy.renewing import Renewing
 from privacyplease.proxy.rotation import Rotation, described_by, folder_in_force
 from privacyplease.proxy.rpc import status
 from privacyplease.proxy.sealing import Sealing
@@ -43,6 +45,7 @@ from privacyplease.proxy.search import Search
 from privacyplease.proxy.services.access import AccessService
 from privacyplease.proxy.services.admin import AdminService
 from privacyplease.proxy.services.audit import AuditService
+from privacyplease.proxy.services.compaction import CompactionService
 from privacyplease.proxy.services.explain import ExplainService
 from privacyplease.proxy.services.ingest import IngestService
 from privacyplease.proxy.services.keys import KeysService
@@ -60,6 +63,8 @@ from privacyplease.proxy.v1 import (
     admin_service_pb2_grpc,
     audit_service_pb2,
     audit_service_pb2_grpc,
+    compaction_service_pb2,
+    compaction_service_pb2_grpc,
     dead_letter_service_pb2,
     dead_letter_service_pb2_grpc,
     explain_service_pb2,
@@ -86,6 +91,7 @@ CONTRACTS = (
     access_service_pb2.DESCRIPTOR,
     admin_service_pb2.DESCRIPTOR,
     audit_service_pb2.DESCRIPTOR,
+    compaction_service_pb2.DESCRIPTOR,
     dead_letter_service_pb2.DESCRIPTOR,
     explain_service_pb2.DESCRIPTOR,
     ingest_service_pb2.DESCRIPTOR,
@@ -223,7 +229,7 @@ class Proxy:
         wraps = shared is not None and _has_keys(shared)
         master = described_by(home, folder).master_key(settings.passphrase, wraps=wraps)
         store = shared or trusted_store.open_store(home.trusted_store)
-        keyring, layouts, extents = Keyring(store, master, folder), Layouts(store), Extents(store)
+        keyring, layouts, holdings = Keyring(store, master, folder), Layouts(store), Holdings(store)
         layouts.check(datasets)
         # The log is this home's, and so is its anchor, which may lag behind after a loss of power: its commits need not
         # wait for the disk.
@@ -234,20 +240,26 @@ class Proxy:
         verified = VerifiedStorage(storage, ledger)
         self.metrics.watch(lambda: ledger_of(ledger))
         self.metrics.watch(lambda: answers_of(verified.answers))
-        search = Search(verified, keyring, layouts, extents, settings.most_tags)
+        search = Search(verified, keyring, layouts, holdings, settings.most_tags)
         erasures = Erasures(store, alone=shared is None)
-        erasing = Erasing(datasets, keyring, extents, storage, ledger, erasures, search.questions)
-        self._retention = Retention(datasets, erasing)
-        sealing, batches = Sealing(keyring, layouts, extents), (self.metrics.ingested, self._activity.ingested)
+        compaction = Compaction(store, verified, ledger, keyring, layouts)
+        erasing = Erasing(datasets, keyring, storage, ledger, erasures, [search.questions, compaction.jobs])
+        renewing = Renewing(datasets, keyring, layouts, holdings, verified, erasing)
+        self._retention = Retention(datasets, erasing, renewing.finish)
+        sealing, batches = Sealing(keyring, layouts), (self.metrics.ingested, self._activity.ingested)
         ingest = IngestService(datasets, sealing, layouts, verified, erasures, *batches)
-        exporting = Exporting(keyring, layouts, extents, verified)
-        keys = KeysService(datasets, keyring, erasures, erasing, Rotation(home, store, keyring), exporting)
+        exporting = Exporting(keyring, layouts, holdings, verified)
+        rotation = Rotation(home, store, keyring)
+        keys = KeysService(datasets, keyring, erasures, erasing, rotation, exporting, renewing)
 
         def register(server: grpc.Server) -> None:
             access_service_pb2_grpc.add_AccessServiceServicer_to_server(AccessService(access), server)
             admin = AdminService(datasets, keyring, storage, verified.answers, policies, ledger, self._activity)
             admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
             audit_service_pb2_grpc.add_AuditServiceServicer_to_server(AuditService(log), server)
+            compaction_service_pb2_grpc.add_CompactionServiceServicer_to_server(
+                CompactionService(datasets, compaction), server
+            )
             ingest_service_pb2_grpc.add_IngestServiceServicer_to_server(ingest, server)
             keys_service_pb2_grpc.add_KeysServiceServicer_to_server(keys, server)
             occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(
@@ -260,7 +272,7 @@ class Proxy:
             letters = DeadLetterService(datasets, Letters(keyring))
             dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(letters, server)
             verification = VerificationService(
-                datasets, Verification(verified, keyring, layouts, extents, search.questions)
+                datasets, Verification(verified, keyring, layouts, holdings, search.questions)
             )
             verification_service_pb2_grpc.add_VerificationServiceServicer_to_server(verification, server)
 

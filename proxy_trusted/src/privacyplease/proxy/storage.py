@@ -24,6 +24,7 @@ from privacyplease.proxy.credentials import Link, require_loopback
 from privacyplease.proxy.errors import AnswerInconsistentError, StorageRefusedError, StorageUnavailableError
 from privacyplease.proxy.sealing import Cell
 from privacyplease.proxy.storage_calls import StorageObserver, observed
+from privacyplease.proxy.tags import TAG_BYTES
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 from privacyplease.storage.v1 import storage_service_pb2_grpc as pb_grpc
 
@@ -202,6 +203,24 @@ class Storage:
             _raise(error)
         finally:
             stream.cancel()  # type: ignore[no-untyped-call]
+
+    def remove(self, names: Sequence[bytes]) -> bool:
+        """Removes cells by name (tag and cell id, 32 bytes), all or none, and no other under their tags.
+
+        Args:
+            names: At most as many as the server takes in one call.
+
+        Returns:
+            False if some are not stored, and so none was removed.
+        """
+        refs = [pb.CellRef(tag=name[:TAG_BYTES], cell_id=name[TAG_BYTES:]) for name in names]
+        try:
+            _call(lambda: self._stub.Replace(pb.ReplaceRequest(remove=refs), timeout=DEADLINE_SECONDS))
+        except StorageRefusedError as error:
+            if error.metadata.get("storage_reason") != "ERROR_REASON_REPLACE_CONFLICT":
+                raise
+            return False
+        return True
 
     def describe(self) -> pb.DescribeResponse:
         """The server's own description of its store. Believed for display and limits alone."""

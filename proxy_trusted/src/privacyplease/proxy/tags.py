@@ -2,6 +2,7 @@
 
 A tag is the PRF of (level, bucket, bin) under the tag key of an index in an epoch. The three are written into one AES
 block, so different ones never share a tag under one key; under two keys, two tags are equal with probability 2^-128.
+For cells of a run (`holdings.py`) the run's number stands for the bucket, and the level is one that no bucket has.
 
 ::
 
@@ -20,6 +21,7 @@ from privacyplease.proxy.keys import Key
 from privacyplease.proxy.prf import BLOCK, Bytes, cmac, permute
 
 TAG_BYTES = BLOCK
+RUN_LEVEL = 255
 
 Numbers = npt.NDArray[np.int64]
 

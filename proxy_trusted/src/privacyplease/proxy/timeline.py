@@ -20,6 +20,10 @@ import numpy.typing as npt
 
 Millis = npt.NDArray[np.int64]
 
+# The keys of an epoch may be renewed. The n-th generation of them goes by the number epoch + n · 2^24 wherever an
+# epoch's number says whose key something is under: epochs of a day, until 9999, are fewer.
+GENERATION = 1 << 24
+
 GROWTH = 8  # each level's buckets are eight times as wide as those below
 EARLIEST = 0  # 1970-01-01T00:00:00Z
 LATEST = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z: the last instant that every ISO 8601 reader takes
@@ -30,15 +34,6 @@ class Interval(NamedTuple):
 
     start: int
     end: int
-
-
-class Extent(NamedTuple):
-    """The buckets of one (epoch, level) that may hold data, first to last, both included."""
-
-    epoch: int
-    level: int
-    first: int
-    last: int
 
 
 @dataclass(frozen=True)
@@ -74,14 +69,12 @@ class Timeline:
         """The epoch, for each of int64[n] starts in ms."""
         return starts // self.epoch
 
-    def overlapping(self, interval: Interval, extent: Extent) -> range:
-        """The buckets of an (epoch, level) in which a record that overlaps the interval can lie.
+    def starting(self, interval: Interval, level: int) -> Interval:
+        """When a record of a level starts that overlaps the interval: in [interval.start - width, interval.end]."""
+        return Interval(interval.start - int(self.widths[level]), interval.end)
 
-        Such a record starts in [interval.start - width, interval.end], in the epoch, and in a bucket that holds data.
-        """
-        width = int(self.widths[extent.level])
-        earliest = max(interval.start - width, extent.epoch * self.epoch)
-        latest = min(interval.end, (extent.epoch + 1) * self.epoch - 1)
-        if earliest > latest:
-            return range(0)
-        return range(max(earliest // width, extent.first), min(latest // width, extent.last) + 1)
+    def covered(self, epoch: int, level: int, bucket: int) -> Interval:
+        """The starts that belong to a bucket of an epoch; none, an end before its start, if the two do not meet."""
+        width, epoch = int(self.widths[level]), epoch % GENERATION
+        first, last = max(bucket * width, epoch * self.epoch), min((bucket + 1) * width, (epoch + 1) * self.epoch) - 1
+        return Interval(first, last)

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Connection,
     Engine,
@@ -78,15 +79,55 @@ erasures = Table(
     **_MYSQL,
 )
 
-# For each epoch and level the buckets that hold data, first to last: what lies outside need not be asked for.
-extents = Table(
-    "extents",
+# The buckets under whose tags cells were appended that are in no run yet (`holdings.py`), with how many calls, cells
+# and bytes were sent there: at least those that are stored.
+open_buckets = Table(
+    "open_buckets",
     metadata,
     Column("dataset", String(64), primary_key=True),
+    Column("index_name", String(64), primary_key=True),
+    Column("level", SmallInteger, primary_key=True),
+    Column("bucket", BigInteger, primary_key=True),
     Column("epoch", Integer, primary_key=True),
-    Column("level", Integer, primary_key=True),
-    Column("first_bucket", BigInteger, nullable=False),
-    Column("last_bucket", BigInteger, nullable=False),
+    Column("calls", BigInteger, nullable=False),
+    Column("cells", BigInteger, nullable=False),
+    Column("sealed_bytes", BigInteger, nullable=False),
+    Column("opened_at_ms", BigInteger, nullable=False),
+    Column("written_at_ms", BigInteger, nullable=False),
+    **_MYSQL,
+)
+
+# What was compacted: runs, and those that are being written. Times and durations in ms; `size` is what the fullest bin
+# takes in bytes.
+runs = Table(
+    "runs",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("dataset", String(64), nullable=False),
+    Column("index_name", String(64), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("first_start", BigInteger, nullable=False),
+    Column("last_start", BigInteger, nullable=False),
+    Column("reach", BigInteger, nullable=False),
+    Column("shortest", BigInteger, nullable=False),
+    Column("longest", BigInteger, nullable=False),
+    Column("records", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("live", Boolean, nullable=False),
+    Index("runs_of_index", "dataset", "index_name", "epoch"),
+    sqlite_autoincrement=True,  # tags are made of it
+    **_MYSQL,
+)
+
+# Who compacts an index of an epoch, until when.
+claims = Table(
+    "claims",
+    metadata,
+    Column("dataset", String(64), primary_key=True),
+    Column("index_name", String(64), primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("token", String(32), nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
     **_MYSQL,
 )
 
@@ -206,7 +247,15 @@ def open_store(path: Path, *, durable: bool = True) -> Engine:
 
 
 def _bring_up_to_date(engine: Engine) -> None:
-    """Adds what a store lacks that an earlier version made."""
+    """Adds what a store lacks that an earlier version made.
+
+    Raises:
+        ConfigurationError: It does not say in which buckets its data lies, but only between which.
+    """
+    if "extents" in inspect(engine).get_table_names():
+        with engine.connect() as connection:
+            if connection.execute(text("SELECT COUNT(*) FROM extents")).scalar():
+                raise ConfigurationError("the trusted store is of an earlier version; ingest its data into a new home")
     if "made_at" not in {column["name"] for column in inspect(engine).get_columns("data_keys")}:
         with engine.begin() as connection:
             connection.execute(text("ALTER TABLE data_keys ADD COLUMN made_at BIGINT"))

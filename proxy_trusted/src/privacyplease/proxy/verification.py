@@ -1,6 +1,6 @@
 """Verification: the whole store against the ledger, part by part, without stopping at what is found.
 
-What is asked for is every tag that any question could ask for: all bins of all buckets that may hold data. Cells under
+What is asked for is every tag that any question could ask for: all bins of all places that may hold data. Cells under
 other tags are never asked for, by nobody, so it does not matter what they are.
 """
 
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -15,13 +17,13 @@ import numpy as np
 from privacyplease.proxy.cells import CELL_ID_BYTES, Opener
 from privacyplease.proxy.dataset import Dataset, Index
 from privacyplease.proxy.errors import CellDamagedError
-from privacyplease.proxy.extents import Extents
+from privacyplease.proxy.holdings import Holdings, Place
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.ledger import Asked
 from privacyplease.proxy.predicate import Predicate, predicate
 from privacyplease.proxy.sethash import Numbers
-from privacyplease.proxy.timeline import EARLIEST, LATEST, Extent, Interval
+from privacyplease.proxy.timeline import EARLIEST, LATEST, Interval
 from privacyplease.proxy.turnstile import Turnstile
 from privacyplease.proxy.verified import VerifiedStorage, asked_tags
 from privacyplease.storage.v1 import storage_service_pb2 as pb
@@ -36,20 +38,31 @@ _NOWHERE = b""  # in the place of the tag, for cells that nobody asked for
 
 
 class Part(NamedTuple):
-    """A run of buckets of one index, as much as is asked for at a time."""
+    """Places of one index in one epoch, as much as is asked for at a time.
+
+    Attributes:
+        dataset: The data set.
+        of_index: The index.
+        starts: When records at each place can start, in ms.
+    """
 
     dataset: Dataset
     of_index: Index
-    extent: Extent
+    starts: dict[Place, Interval]
+
+    @property
+    def epoch(self) -> int:
+        """Theirs."""
+        return next(iter(self.starts)).epoch
 
     @property
     def tags(self) -> int:
         """How many tags it has."""
-        return (self.extent.last - self.extent.first + 1) * self.of_index.bins
+        return len(self.starts) * self.of_index.bins
 
 
 class Finding(NamedTuple):
-    """What is wrong with the cells of one bucket of one index.
+    """What is wrong with the cells of one place of one index.
 
     Attributes:
         dataset: The data set.
@@ -83,24 +96,26 @@ class Verification:
         storage: VerifiedStorage,
         keyring: Keyring,
         layouts: Layouts,
-        extents: Extents,
+        holdings: Holdings,
         questions: Turnstile,
     ) -> None:
         self._questions = questions
         self._storage = storage
         self._keyring = keyring
         self._layouts = layouts
-        self._extents = extents
+        self._holdings = holdings
 
     def parts(self, dataset: Dataset, interval: Interval) -> Iterator[Part]:
-        """What there is to check of a data set: every bucket in which a record that overlaps the interval can lie."""
+        """What there is to check of a data set: every place at which a record that overlaps the interval can lie."""
         for index in dataset.indexes.values():
-            width = max(1, PART_TAGS // index.bins)
-            for extent in self._extents.extents(dataset.name):
-                buckets = dataset.timeline.overlapping(interval, extent)
-                for first in buckets[::width]:
-                    last = min(first + width, buckets.stop) - 1
-                    yield Part(dataset, index, Extent(extent.epoch, extent.level, first, last))
+            held = self._holdings.overlapping(dataset.name, index.name, dataset.timeline, interval)
+            starts = {bucket.place: dataset.timeline.covered(*bucket.place) for bucket in held.buckets}
+            starts |= {run.place: Interval(run.first, run.last) for run in held.runs}
+            size = max(1, PART_TAGS // index.bins)
+            for _, group in groupby(sorted(starts), key=attrgetter("epoch")):
+                places = list(group)
+                for begin in range(0, len(places), size):
+                    yield Part(dataset, index, {place: starts[place] for place in places[begin : begin + size]})
 
     def check(self, part: Part) -> Checked:
         """Asks for all cells of a part and compares them with the ledger. Of an epoch that was erased there are none.
@@ -110,30 +125,28 @@ class Verification:
             KeyUnavailableError: The key of the epoch is gone, or does not open.
         """
         with self._questions.passing():
-            epochs = {extent.epoch for extent in self._extents.extents(part.dataset.name)}
-            return self._check(part) if part.extent.epoch in epochs else Checked(0, [])
+            held = self._holdings.all(part.dataset.name, part.of_index.name, part.dataset.timeline)
+            return self._check(part) if part.epoch in {place.epoch for place in held.places} else Checked(0, [])
 
     def _check(self, part: Part) -> Checked:
-        asked, buckets = self._tags(part)
-        cells, wrong = 0, defaultdict[int | None, Numbers](lambda: np.zeros(3, np.int64))
+        asked, places = self._tags(part)
+        cells, wrong = 0, defaultdict[Place | None, Numbers](lambda: np.zeros(3, np.int64))
         for call in self._storage.parts(asked, part.dataset.name, part.of_index.name):
             for survey in self._surveys(call, part):
                 cells += survey.cells
                 for tag, counts in survey.wrong():
-                    wrong[buckets.get(tag)] += counts
-        return Checked(cells, [_finding(part, bucket, counts) for bucket, counts in sorted(wrong.items(), key=_order)])
+                    wrong[places.get(tag)] += counts
+        return Checked(cells, [_finding(part, place, counts) for place, counts in sorted(wrong.items(), key=_order)])
 
-    def _tags(self, part: Part) -> tuple[Predicate, dict[bytes, int]]:
-        """Every tag of a part, and the bucket that it stands for."""
+    def _tags(self, part: Part) -> tuple[Predicate, dict[bytes, Place]]:
+        """Every tag of a part, and the place that it stands for."""
         asked: Predicate = {}
-        buckets: dict[bytes, int] = {}
-        epoch, level, first, last = part.extent
-        for bucket in range(first, last + 1):
-            one = [Extent(epoch, level, bucket, bucket)]
-            tags = predicate(part.dataset, part.of_index, EVERYTHING, None, one, self._keyring, part.of_index.bins)
+        places: dict[bytes, Place] = {}
+        for place in part.starts:
+            tags = predicate(part.dataset, part.of_index, [place], None, self._keyring, part.of_index.bins)
             asked |= tags
-            buckets |= dict.fromkeys(tags, bucket)
-        return asked, buckets
+            places |= dict.fromkeys(tags, place)
+        return asked, places
 
     def _surveys(self, asked: Asked, part: Part) -> Iterator[_Survey]:
         """What came for the tags, in as many goes as it takes for none to be too large."""
@@ -151,7 +164,7 @@ class Verification:
 
     def _opener(self, part: Part) -> Opener:
         dataset, index = part.dataset, part.of_index
-        keys = self._keyring.keys(dataset.name, part.extent.epoch, index.name)
+        keys = self._keyring.keys(dataset.name, part.epoch, index.name)
         return Opener(keys.cell, self._layouts, dataset.name, index.name, dataset.carried(index))
 
 
@@ -212,15 +225,11 @@ class _Survey:
             self._damaged[cell.tag] += 1
 
 
-def _finding(part: Part, bucket: int | None, counts: Numbers) -> Finding:
-    epoch, level, first, last = part.extent
-    if bucket is not None:
-        first = last = bucket
-    width, timeline = int(part.dataset.timeline.widths[level]), part.dataset.timeline
-    start = max(first * width, epoch * timeline.epoch)
-    end = min((last + 1) * width, (epoch + 1) * timeline.epoch, LATEST + 1) - 1
-    return Finding(part.dataset.name, part.of_index.name, Interval(start, end), *counts.tolist())
+def _finding(part: Part, place: Place | None, counts: Numbers) -> Finding:
+    starts = part.starts.values() if place is None else [part.starts[place]]
+    first, last = min(of.start for of in starts), min(max(of.end for of in starts), LATEST)
+    return Finding(part.dataset.name, part.of_index.name, Interval(first, last), *counts.tolist())
 
 
-def _order(item: tuple[int | None, Numbers]) -> int:
-    return -1 if item[0] is None else item[0]
+def _order(item: tuple[Place | None, Numbers]) -> tuple[int, ...]:
+    return () if item[0] is None else item[0]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
+from sqlalchemy import Connection
 
 from privacyplease.proxy import sethash
 from privacyplease.proxy.errors import StorageUnavailableError, UntrustedAnswerError
-from privacyplease.proxy.journal import Entry, names
+from privacyplease.proxy.holdings import Held
+from privacyplease.proxy.journal import LONGEST_QUESTION_SECONDS, Entry, names
 from privacyplease.proxy.ledger import Asked, Ledger, Look, Names
 from privacyplease.proxy.predicate import Predicate
 from privacyplease.proxy.prf import BLOCK, Bytes
@@ -53,6 +57,13 @@ class Answers:
             self._refused[error.reason] += 1
 
 
+class Taken(NamedTuple):
+    """Cells that are known to be stored, and tags under which there may be others soon."""
+
+    cells: list[pb.Cell]
+    on_their_way: set[bytes]
+
+
 class VerifiedStorage:
     """A storage server and the ledger of what it has. Safe to use from many threads.
 
@@ -70,35 +81,104 @@ class VerifiedStorage:
         """Sends cells to be stored, as `Storage.append`."""
         return self._storage.append(cells, self._ledger)
 
-    def select(self, asked: Predicate, dataset: str, index: str) -> Iterator[Sequence[pb.Cell]]:
+    def append_if(self, cells: Iterable[Cell], check: Callable[[Connection], None]) -> Append:
+        """Sends cells of runs to be stored; none any more once the check fails, which is done with the intent."""
+        return self._storage.append(cells, _Guarded(self._ledger, check))
+
+    def select(self, asked: Predicate, dataset: str, index: str, held: Held) -> Iterator[Sequence[pb.Cell]]:
         """The cells under any of the tags, page by page. Whether they are all is known after the last page.
+
+        Args:
+            asked: The tags.
+            dataset: The data set.
+            index: The index.
+            held: What the tags were worked out from.
 
         Raises:
             UntrustedAnswerError: The answer is not what is stored.
-            StorageError: The answer broke off.
+            StorageError: The answer broke off, or took so long that cells may have gone that it should have held.
         """
         for part in self.parts(asked, dataset, index):
-            look, came = self.look(part), bytearray()
+            look, came = self.look(part, held.version), bytearray()
             for page in self._storage.select(asked_tags(part)):
                 came += names_of(page)
                 yield page
             self._ledger.judge(part, look, _names(came)).check()
+            _check_age(held)
             self.answers.accept()
+
+    def take(self, asked: Predicate, dataset: str, index: str, held: Held) -> Taken:
+        """The cells under any of the tags that are known to be stored, and whether there may be others.
+
+        Raises:
+            UntrustedAnswerError: The answer is not what is stored.
+            StorageError: The answer broke off, or took too long.
+        """
+        cells: list[pb.Cell] = []
+        on_their_way: set[bytes] = set()
+        for part in self.parts(asked, dataset, index):
+            look = self.look(part, held.version)
+            came = [cell for page in self._storage.select(asked_tags(part)) for cell in page]
+            found = _names(names_of(came))
+            required = self._ledger.required(look, found).tolist()
+            self._ledger.judge(part, look, found).check()
+            cells += [cell for cell, kept in zip(came, required, strict=True) if kept]
+            on_their_way |= {name[:BLOCK] for entry in look.sent for name in _rows(names(entry.cells))} & asked.keys()
+        _check_age(held)
+        return Taken(cells, on_their_way)
 
     def as_sent(self, asked: Asked) -> Generator[Sequence[pb.Cell]]:
         """What the server sends when it is asked, as `Storage.as_sent`."""
         return self._storage.as_sent(asked_tags(asked))
 
-    def look(self, asked: Asked) -> Look:
+    def look(self, asked: Asked, version: int | None = None) -> Look:
         """What is known before the server is asked. Entries that nobody will finish are settled first."""
-        look = self._ledger.look(asked)
+        look = self._ledger.look(asked, version)
         overdue = [entry for entry in look.sent if entry.overdue]
         for entry in overdue:
             self._settle(entry)
-        return self._ledger.look(asked) if overdue else look
+        return self._ledger.look(asked, version) if overdue else look
 
-    def totals(self, asked: Predicate, dataset: str, index: str) -> tuple[list[bytes], Numbers]:
+    def settle(self, tags: Iterable[bytes]) -> bool:
+        """Brings all that was sent under some tags into the ledger, or out; False if somebody may still finish it."""
+        chosen = Asked("", "", np.array(sorted(tags), f"S{BLOCK}"), np.zeros(0, np.int64))
+        self.look(chosen)
+        self._ledger.fold()
+        return not self._ledger.unfolded(chosen)
+
+    def remove(self, entry: Entry) -> int:
+        """Removes the cells of a retired entry from the server, those that are still there, and forgets it.
+
+        Returns:
+            How many there were.
+        """
+        gone = _rows(names(entry.cells))
+        if not self._storage.remove(gone):
+            there = {
+                name
+                for page in self._storage.select({name[:BLOCK] for name in gone})
+                for name in _rows(_names(names_of(page)))
+            }
+            gone = [name for name in gone if name in there]
+            if gone and not self._storage.remove(gone):
+                raise StorageUnavailableError("another compactor is removing the same cells")
+        self._ledger.collected(entry)
+        return len(gone)
+
+    def erase(self, tags: Sequence[bytes]) -> int:
+        """Deletes every cell under tags that nobody uses any more, and what is known of them."""
+        deleted = self._storage.delete(tags)
+        self._ledger.forget_tags(tags)
+        return deleted
+
+    def totals(self, asked: Predicate, dataset: str, index: str, held: Held) -> tuple[list[bytes], Numbers]:
         """Tags, ascending, and int64[m, 5], count and set hash of what is stored under each, as of now.
+
+        Args:
+            asked: The tags.
+            dataset: The data set.
+            index: The index.
+            held: What the tags were worked out from.
 
         Raises:
             StorageUnavailableError: Cells under some of them are on their way.
@@ -107,7 +187,7 @@ class VerifiedStorage:
             return [], np.zeros((0, sethash.WIDTH), np.int64)
         self._storage.drain()
         tags, epochs = _in_order(asked)
-        look = self.look(Asked(dataset, index, tags, epochs))
+        look = self.look(Asked(dataset, index, tags, epochs), held.version)
         if any(np.isin(cells_tags(entry), tags).any() for entry in look.sent):
             raise StorageUnavailableError("records of this time are on their way to the storage server; ask again")
         return tags.view(f"V{BLOCK}").tolist(), look.expected
@@ -131,6 +211,27 @@ class VerifiedStorage:
         tags = {name[:BLOCK] for name in sent}
         there = {name for page in self._storage.select(tags) for name in _rows(_names(names_of(page)))}
         self._ledger.settle(entry, np.array([name in there for name in sent]))
+
+
+class _Guarded:
+    """The ledger, for cells that may be sent only while something holds."""
+
+    def __init__(self, ledger: Ledger, check: Callable[[Connection], None]) -> None:
+        self._ledger = ledger
+        self._check = check
+
+    def sent(self, cells: Sequence[Cell]) -> list[int]:
+        """See `storage.Journal`."""
+        return self._ledger.sent_if(cells, self._check)
+
+    def stored(self, entries: Sequence[int]) -> None:
+        """See `storage.Journal`."""
+        self._ledger.stored(entries)
+
+
+def _check_age(held: Held) -> None:
+    if time.time() - held.at > LONGEST_QUESTION_SECONDS:
+        raise StorageUnavailableError("the storage server took too long to answer")
 
 
 def cells_tags(entry: Entry) -> Names:

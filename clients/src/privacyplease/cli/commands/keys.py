@@ -31,7 +31,7 @@ def list_(
     """Show which periods have a key, since when, and which were destroyed.
 
     --json prints {"master_key", "datasets": [{"dataset", "retain", "epochs": [{"start", "end", "state", "made_at",
-    "destroyed_at"}]}]}; retain in seconds, null where there is none.
+    "destroyed_at", "renewals"}]}]}; retain in seconds, null where there is none.
 
     Example: privacyplease keys list
     """
@@ -83,6 +83,31 @@ def rotate_master(
         screen.out().print(f"master key  {screen.printable(to)}, {screen.counted(keys, 'key')} wrapped anew")
 
 
+@app.command("rotate-epoch")
+def rotate_epoch(
+    context: typer.Context,
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="The data set, as wifi.")],
+    epoch: Annotated[str, typer.Option("--epoch", metavar="T", help="An instant in the period: 2024-07-01, now.")],
+    timezone: Zone = "UTC",
+    json: Json = False,
+) -> None:
+    """Renew the key of one period, which may have leaked: seal its records again, destroy the old key.
+
+    Answers stay right meanwhile, and records may come in. What is cut short is finished by the proxy.
+
+    --json prints {"epoch": {"start", "end", "state", "made_at", "destroyed_at", "renewals"}, "records"}.
+
+    Example: privacyplease keys rotate-epoch wifi --epoch 2024-07-01
+    """
+    at = read_instant(epoch, read_zone(timezone), "--epoch")
+    with connect(context) as client:
+        done = client.rotate_epoch(dataset, at)
+    if json:
+        screen.print_json({"epoch": _epoch(done.epoch), "records": done.records})
+    else:
+        screen.out().print(f"{_line(done.epoch)}; {screen.counted(done.records, 'record')} sealed again")
+
+
 @app.command()
 def export(
     context: typer.Context,
@@ -103,7 +128,7 @@ def export(
     Its passphrase comes from --export-passphrase-file or PRIVACYPLEASE_EXPORT_PASSPHRASE. A proxy counts with it:
     `python -m privacyplease.proxy --keyring FILE …` (docs/OPERATIONS.md). It opens whole periods: those it names.
 
-    --json prints {"file", "epochs": [{"start", "end", "state", "made_at", "destroyed_at"}]}.
+    --json prints {"file", "epochs": [{"start", "end", "state", "made_at", "destroyed_at", "renewals"}]}.
 
     Example: privacyplease keys export --from 2024-07-01 --to 2024-08-01 --index place -o july.keyring
     """
@@ -143,7 +168,7 @@ def destroy(
 
     A period is erased as a whole. Records that come late for it are rejected from then on.
 
-    --json prints {"epochs": [{"start", "end", "state", "made_at", "destroyed_at"}], "cells"}.
+    --json prints {"epochs": [{"start", "end", "state", "made_at", "destroyed_at", "renewals"}], "cells"}.
 
     Example: privacyplease keys destroy wifi --before -180d
     """
@@ -186,6 +211,7 @@ def _ask(dataset: str, doomed: tuple[Epoch, ...]) -> None:
 def _line(epoch: Epoch) -> str:
     span = f"{iso(epoch.start)} … {iso(epoch.end)}  {epoch.state.value}"
     made = f", made {iso(epoch.made_at)}" if epoch.made_at else ""
+    made += f", renewed {screen.counted(epoch.renewals, 'time')}" if epoch.renewals else ""
     return span + (f" {iso(epoch.destroyed_at)}" if epoch.destroyed_at else made)
 
 
@@ -205,6 +231,7 @@ def _epoch(epoch: Epoch) -> dict[str, Any]:
         "state": epoch.state.value,
         "made_at": iso(epoch.made_at) if epoch.made_at else None,
         "destroyed_at": iso(epoch.destroyed_at) if epoch.destroyed_at else None,
+        "renewals": epoch.renewals,
     }
 
 

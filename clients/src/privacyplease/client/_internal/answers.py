@@ -21,6 +21,7 @@ from privacyplease.client.catalogue import (
     Status,
     Storage,
 )
+from privacyplease.client.compaction import Compacted
 from privacyplease.client.explanation import ExplainedCell, Explanation
 from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCounts, Series
 from privacyplease.client.presence import Presence, Sessions
@@ -31,6 +32,7 @@ from privacyplease.proxy.v1.admin_service_pb2 import Activity as ActivityMessage
 from privacyplease.proxy.v1.admin_service_pb2 import GetStatusResponse, Refusals
 from privacyplease.proxy.v1.audit_service_pb2 import AuditEntry as AuditEntryMessage
 from privacyplease.proxy.v1.audit_service_pb2 import ListEntriesResponse, VerifyLogResponse
+from privacyplease.proxy.v1.compaction_service_pb2 import CompactResponse
 from privacyplease.proxy.v1.error_reason_pb2 import ErrorReason
 from privacyplease.proxy.v1.explain_service_pb2 import ExplainResponse
 from privacyplease.proxy.v1.occupancy_service_pb2 import (
@@ -43,6 +45,11 @@ from privacyplease.proxy.v1.presence_service_pb2 import FindSessionsResponse
 from privacyplease.proxy.v1.query_service_pb2 import Dataset as DatasetMessage
 from privacyplease.proxy.v1.query_service_pb2 import ListDatasetsResponse
 from privacyplease.proxy.v1.stations_service_pb2 import AvailabilityResponse, ListHistoryResponse, ListLatestResponse
+
+
+def compacted(response: CompactResponse) -> Compacted:
+    """A step of a compaction."""
+    return Compacted(response.dataset, response.merged_cells, response.written_cells, response.removed_cells)
 
 
 def presence(pages: Sequence[FindSessionsResponse]) -> Presence:

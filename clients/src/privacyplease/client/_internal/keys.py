@@ -5,7 +5,7 @@ from datetime import datetime
 
 from privacyplease.client._internal.requests import interval
 from privacyplease.client._internal.times import instant, timestamp
-from privacyplease.client.keys import DatasetKeys, Destroyed, Epoch, EpochState, ExportedKeyring, Keys
+from privacyplease.client.keys import DatasetKeys, Destroyed, Epoch, EpochState, ExportedKeyring, Keys, Renewed
 from privacyplease.proxy.v1 import keys_service_pb2 as pb
 
 _STATES = {
@@ -38,6 +38,16 @@ def keys(response: pb.ListKeysResponse) -> Keys:
     return Keys(response.master_key, tuple(_dataset(message) for message in response.datasets))
 
 
+def rotate_epoch(dataset: str, containing: datetime) -> pb.RotateEpochRequest:
+    """Whose key to renew."""
+    return pb.RotateEpochRequest(dataset=dataset, containing=timestamp(containing))
+
+
+def renewed(response: pb.RotateEpochResponse) -> Renewed:
+    """What was renewed."""
+    return Renewed(_epoch(response.epoch), response.records)
+
+
 def export(dataset: str, start: datetime, end: datetime, index: str, passphrase: str) -> pb.ExportKeyringRequest:
     """What to export."""
     return pb.ExportKeyringRequest(dataset=dataset, interval=interval(start, end), index=index, passphrase=passphrase)
@@ -67,4 +77,5 @@ def _epoch(message: pb.Epoch) -> Epoch:
         state=_STATES[message.state],
         made_at=instant(message.made_at) if message.HasField("made_at") else None,
         destroyed_at=instant(message.destroyed_at) if message.HasField("destroyed_at") else None,
+        renewals=message.renewals,
     )

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 from privacyplease.client._internal.times import duration, timestamp
 from privacyplease.proxy.v1.audit_service_pb2 import ListEntriesRequest
+from privacyplease.proxy.v1.compaction_service_pb2 import CompactRequest
 from privacyplease.proxy.v1.explain_service_pb2 import ExplainRequest
 from privacyplease.proxy.v1.occupancy_service_pb2 import (
     CountByPlaceRequest,
@@ -121,6 +122,13 @@ def stations_now(dataset: str, contract: str, at: datetime | None) -> ListLatest
 def availability(dataset: str, contract: str, start: datetime, end: datetime, step: timedelta) -> AvailabilityRequest:
     """Asks what was available in each step."""
     return AvailabilityRequest(dataset=dataset, contract=contract, interval=interval(start, end), step=duration(step))
+
+
+def compact(dataset: str | None, start: datetime | None, end: datetime | None, include_open: bool) -> CompactRequest:
+    """Asks for compaction."""
+    everything = start is None and end is None
+    asked = None if everything else interval(start or _EARLIEST, end or _LATEST)
+    return CompactRequest(dataset=dataset or "", interval=asked, include_open=include_open)
 
 
 def verify(dataset: str | None, start: datetime | None, end: datetime | None) -> VerifyRequest:

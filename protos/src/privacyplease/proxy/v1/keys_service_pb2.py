@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from privacyplease.proxy.v1 import types_pb2 as privacyplease_dot_proxy_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)privacyplease/proxy/v1/keys_service.proto\x12\x16privacyplease.proxy.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"privacyplease/proxy/v1/types.proto\"\"\n\x0fListKeysRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\"]\n\x10ListKeysResponse\x12\x12\n\nmaster_key\x18\x01 \x01(\t\x12\x35\n\x08\x64\x61tasets\x18\x02 \x03(\x0b\x32#.privacyplease.proxy.v1.DatasetKeys\"x\n\x0b\x44\x61tasetKeys\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12)\n\x06retain\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\x06\x65pochs\x18\x03 \x03(\x0b\x32\x1d.privacyplease.proxy.v1.Epoch\"\xed\x01\n\x05\x45poch\x12)\n\x05start\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x05state\x18\x03 \x01(\x0e\x32\".privacyplease.proxy.v1.EpochState\x12+\n\x07made_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x64\x65stroyed_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"B\n\x13RotateMasterRequest\x12\x12\n\nmaster_key\x18\x01 \x01(\t\x12\x17\n\npassphrase\x18\x02 \x01(\tB\x03\x80\x01\x01\"8\n\x14RotateMasterResponse\x12\x12\n\nmaster_key\x18\x01 \x01(\t\x12\x0c\n\x04keys\x18\x02 \x01(\r\"\x83\x01\n\x14\x45xportKeyringRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x32\n\x08interval\x18\x02 \x01(\x0b\x32 .privacyplease.proxy.v1.Interval\x12\r\n\x05index\x18\x03 \x01(\t\x12\x17\n\npassphrase\x18\x04 \x01(\tB\x03\x80\x01\x01\"W\n\x15\x45xportKeyringResponse\x12\x0f\n\x07keyring\x18\x01 \x01(\x0c\x12-\n\x06\x65pochs\x18\x02 \x03(\x0b\x32\x1d.privacyplease.proxy.v1.Epoch\"\xa1\x01\n\x14\x44\x65stroyEpochsRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12,\n\x06\x62\x65\x66ore\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x30\n\ncontaining\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\x42\x07\n\x05which\"U\n\x15\x44\x65stroyEpochsResponse\x12-\n\x06\x65pochs\x18\x01 \x03(\x0b\x32\x1d.privacyplease.proxy.v1.Epoch\x12\r\n\x05\x63\x65lls\x18\x02 \x01(\x04*}\n\nEpochState\x12\x1b\n\x17\x45POCH_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45POCH_STATE_IN_USE\x10\x01\x12\x1f\n\x1b\x45POCH_STATE_BEING_DESTROYED\x10\x02\x12\x19\n\x15\x45POCH_STATE_DESTROYED\x10\x03\x32\xb5\x03\n\x0bKeysService\x12]\n\x08ListKeys\x12\'.privacyplease.proxy.v1.ListKeysRequest\x1a(.privacyplease.proxy.v1.ListKeysResponse\x12i\n\x0cRotateMaster\x12+.privacyplease.proxy.v1.RotateMasterRequest\x1a,.privacyplease.proxy.v1.RotateMasterResponse\x12n\n\rExportKeyring\x12,.privacyplease.proxy.v1.ExportKeyringRequest\x1a-.privacyplease.proxy.v1.ExportKeyringResponse0\x01\x12l\n\rDestroyEpochs\x12,.privacyplease.proxy.v1.DestroyEpochsRequest\x1a-.privacyplease.proxy.v1.DestroyEpochsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)privacyplease/proxy/v1/keys_service.proto\x12\x16privacyplease.proxy.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"privacyplease/proxy/v1/types.proto\"\"\n\x0fListKeysRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\"]\n\x10ListKeysResponse\x12\x12\n\nmaster_key\x18\x01 \x01(\t\x12\x35\n\x08\x64\x61tasets\x18\x02 \x03(\x0b\x32#.privacyplease.proxy.v1.DatasetKeys\"x\n\x0b\x44\x61tasetKeys\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12)\n\x06retain\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\x06\x65pochs\x18\x03 \x03(\x0b\x32\x1d.privacyplease.proxy.v1.Epoch\"\xff\x01\n\x05\x45poch\x12)\n\x05start\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x05state\x18\x03 \x01(\x0e\x32\".privacyplease.proxy.v1.EpochState\x12+\n\x07made_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x64\x65stroyed_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08renewals\x18\x06 \x01(\r\"B\n\x13RotateMasterRequest\x12\x12\n\nmaster_key\x18\x01 \x01(\t\x12\x17\n\npassphrase\x18\x02 \x01(\tB\x03\x80\x01\x01\"8\n\x14RotateMasterResponse\x12\x12\n\nmaster_key\x18\x01 \x01(\t\x12\x0c\n\x04keys\x18\x02 \x01(\r\"U\n\x12RotateEpochRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12.\n\ncontaining\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"T\n\x13RotateEpochResponse\x12,\n\x05\x65poch\x18\x01 \x01(\x0b\x32\x1d.privacyplease.proxy.v1.Epoch\x12\x0f\n\x07records\x18\x02 \x01(\x04\"\x83\x01\n\x14\x45xportKeyringRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x32\n\x08interval\x18\x02 \x01(\x0b\x32 .privacyplease.proxy.v1.Interval\x12\r\n\x05index\x18\x03 \x01(\t\x12\x17\n\npassphrase\x18\x04 \x01(\tB\x03\x80\x01\x01\"W\n\x15\x45xportKeyringResponse\x12\x0f\n\x07keyring\x18\x01 \x01(\x0c\x12-\n\x06\x65pochs\x18\x02 \x03(\x0b\x32\x1d.privacyplease.proxy.v1.Epoch\"\xa1\x01\n\x14\x44\x65stroyEpochsRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12,\n\x06\x62\x65\x66ore\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x30\n\ncontaining\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\x42\x07\n\x05which\"U\n\x15\x44\x65stroyEpochsResponse\x12-\n\x06\x65pochs\x18\x01 \x03(\x0b\x32\x1d.privacyplease.proxy.v1.Epoch\x12\r\n\x05\x63\x65lls\x18\x02 \x01(\x04*}\n\nEpochState\x12\x1b\n\x17\x45POCH_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45POCH_STATE_IN_USE\x10\x01\x12\x1f\n\x1b\x45POCH_STATE_BEING_DESTROYED\x10\x02\x12\x19\n\x15\x45POCH_STATE_DESTROYED\x10\x03\x32\x9d\x04\n\x0bKeysService\x12]\n\x08ListKeys\x12\'.privacyplease.proxy.v1.ListKeysRequest\x1a(.privacyplease.proxy.v1.ListKeysResponse\x12i\n\x0cRotateMaster\x12+.privacyplease.proxy.v1.RotateMasterRequest\x1a,.privacyplease.proxy.v1.RotateMasterResponse\x12\x66\n\x0bRotateEpoch\x12*.privacyplease.proxy.v1.RotateEpochRequest\x1a+.privacyplease.proxy.v1.RotateEpochResponse\x12n\n\rExportKeyring\x12,.privacyplease.proxy.v1.ExportKeyringRequest\x1a-.privacyplease.proxy.v1.ExportKeyringResponse0\x01\x12l\n\rDestroyEpochs\x12,.privacyplease.proxy.v1.DestroyEpochsRequest\x1a-.privacyplease.proxy.v1.DestroyEpochsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,8 +38,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROTATEMASTERREQUEST'].fields_by_name['passphrase']._serialized_options = b'\200\001\001'
   _globals['_EXPORTKEYRINGREQUEST'].fields_by_name['passphrase']._loaded_options = None
   _globals['_EXPORTKEYRINGREQUEST'].fields_by_name['passphrase']._serialized_options = b'\200\001\001'
-  _globals['_EPOCHSTATE']._serialized_start=1263
-  _globals['_EPOCHSTATE']._serialized_end=1388
+  _globals['_EPOCHSTATE']._serialized_start=1454
+  _globals['_EPOCHSTATE']._serialized_end=1579
   _globals['_LISTKEYSREQUEST']._serialized_start=170
   _globals['_LISTKEYSREQUEST']._serialized_end=204
   _globals['_LISTKEYSRESPONSE']._serialized_start=206
@@ -47,19 +47,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DATASETKEYS']._serialized_start=301
   _globals['_DATASETKEYS']._serialized_end=421
   _globals['_EPOCH']._serialized_start=424
-  _globals['_EPOCH']._serialized_end=661
-  _globals['_ROTATEMASTERREQUEST']._serialized_start=663
-  _globals['_ROTATEMASTERREQUEST']._serialized_end=729
-  _globals['_ROTATEMASTERRESPONSE']._serialized_start=731
-  _globals['_ROTATEMASTERRESPONSE']._serialized_end=787
-  _globals['_EXPORTKEYRINGREQUEST']._serialized_start=790
-  _globals['_EXPORTKEYRINGREQUEST']._serialized_end=921
-  _globals['_EXPORTKEYRINGRESPONSE']._serialized_start=923
-  _globals['_EXPORTKEYRINGRESPONSE']._serialized_end=1010
-  _globals['_DESTROYEPOCHSREQUEST']._serialized_start=1013
-  _globals['_DESTROYEPOCHSREQUEST']._serialized_end=1174
-  _globals['_DESTROYEPOCHSRESPONSE']._serialized_start=1176
-  _globals['_DESTROYEPOCHSRESPONSE']._serialized_end=1261
-  _globals['_KEYSSERVICE']._serialized_start=1391
-  _globals['_KEYSSERVICE']._serialized_end=1828
+  _globals['_EPOCH']._serialized_end=679
+  _globals['_ROTATEMASTERREQUEST']._serialized_start=681
+  _globals['_ROTATEMASTERREQUEST']._serialized_end=747
+  _globals['_ROTATEMASTERRESPONSE']._serialized_start=749
+  _globals['_ROTATEMASTERRESPONSE']._serialized_end=805
+  _globals['_ROTATEEPOCHREQUEST']._serialized_start=807
+  _globals['_ROTATEEPOCHREQUEST']._serialized_end=892
+  _globals['_ROTATEEPOCHRESPONSE']._serialized_start=894
+  _globals['_ROTATEEPOCHRESPONSE']._serialized_end=978
+  _globals['_EXPORTKEYRINGREQUEST']._serialized_start=981
+  _globals['_EXPORTKEYRINGREQUEST']._serialized_end=1112
+  _globals['_EXPORTKEYRINGRESPONSE']._serialized_start=1114
+  _globals['_EXPORTKEYRINGRESPONSE']._serialized_end=1201
+  _globals['_DESTROYEPOCHSREQUEST']._serialized_start=1204
+  _globals['_DESTROYEPOCHSREQUEST']._serialized_end=1365
+  _globals['_DESTROYEPOCHSRESPONSE']._serialized_start=1367
+  _globals['_DESTROYEPOCHSRESPONSE']._serialized_end=1452
+  _globals['_KEYSSERVICE']._serialized_start=1582
+  _globals['_KEYSSERVICE']._serialized_end=2123
 # @@protoc_insertion_point(module_scope)

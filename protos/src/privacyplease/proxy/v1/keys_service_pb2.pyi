@@ -145,8 +145,11 @@ class Epoch(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     MADE_AT_FIELD_NUMBER: _builtins.int
     DESTROYED_AT_FIELD_NUMBER: _builtins.int
+    RENEWALS_FIELD_NUMBER: _builtins.int
     state: Global___EpochState.ValueType
     """What became of its key."""
+    renewals: _builtins.int
+    """How often its key was renewed; 0 for a period that was destroyed."""
     @_builtins.property
     def start(self) -> _timestamp_pb2.Timestamp:
         """Its first instant."""
@@ -171,10 +174,11 @@ class Epoch(_message.Message):
         state: Global___EpochState.ValueType = ...,
         made_at: _timestamp_pb2.Timestamp | None = ...,
         destroyed_at: _timestamp_pb2.Timestamp | None = ...,
+        renewals: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["destroyed_at", b"destroyed_at", "end", b"end", "made_at", b"made_at", "start", b"start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["destroyed_at", b"destroyed_at", "end", b"end", "made_at", b"made_at", "start", b"start", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["destroyed_at", b"destroyed_at", "end", b"end", "made_at", b"made_at", "renewals", b"renewals", "start", b"start", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -235,6 +239,62 @@ class RotateMasterResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RotateMasterResponse: _TypeAlias = RotateMasterResponse  # noqa: Y015
+
+@_typing.final
+class RotateEpochRequest(_message.Message):
+    """Whose key to renew."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_FIELD_NUMBER: _builtins.int
+    CONTAINING_FIELD_NUMBER: _builtins.int
+    dataset: _builtins.str
+    """The data set. Required."""
+    @_builtins.property
+    def containing(self) -> _timestamp_pb2.Timestamp:
+        """An instant in the period. Required."""
+
+    def __init__(
+        self,
+        *,
+        dataset: _builtins.str = ...,
+        containing: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["containing", b"containing"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["containing", b"containing", "dataset", b"dataset"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateEpochRequest: _TypeAlias = RotateEpochRequest  # noqa: Y015
+
+@_typing.final
+class RotateEpochResponse(_message.Message):
+    """The new key is in force, and the old one is no more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCH_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
+    records: _builtins.int
+    """How many records were sealed again, counted once for each index."""
+    @_builtins.property
+    def epoch(self) -> Global___Epoch:
+        """The period."""
+
+    def __init__(
+        self,
+        *,
+        epoch: Global___Epoch | None = ...,
+        records: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "records", b"records"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateEpochResponse: _TypeAlias = RotateEpochResponse  # noqa: Y015
 
 @_typing.final
 class ExportKeyringRequest(_message.Message):

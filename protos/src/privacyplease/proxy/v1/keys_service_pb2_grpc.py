@@ -45,6 +45,11 @@ class KeysServiceStub:
                 request_serializer=privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.RotateMasterRequest.SerializeToString,
                 response_deserializer=privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.RotateMasterResponse.FromString,
                 _registered_method=True)
+        self.RotateEpoch = channel.unary_unary(
+                '/privacyplease.proxy.v1.KeysService/RotateEpoch',
+                request_serializer=privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.RotateEpochRequest.SerializeToString,
+                response_deserializer=privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.RotateEpochResponse.FromString,
+                _registered_method=True)
         self.ExportKeyring = channel.unary_stream(
                 '/privacyplease.proxy.v1.KeysService/ExportKeyring',
                 request_serializer=privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.ExportKeyringRequest.SerializeToString,
@@ -74,6 +79,20 @@ class KeysServiceServicer:
         is done the old master key opens everything, from then on the new one does, a crash in between included. What described
         the old one in the proxy's home is deleted; a backup from before needs the old one. Cost: one unwrapping and one wrapping
         for each period that has a key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateEpoch(self, request, context):
+        """RotateEpoch renews the key of one period, for the day on which it may have leaked: every record of the period is sealed
+        again under a fresh key, and the old key and the cells under it are destroyed. Answers stay right meanwhile, and records
+        may come in, under the new key from the beginning. What had been copied before can still be opened by whoever has the old
+        key: nothing calls that back. The key of the period's dead letters stays.
+
+        Crash-safe: what was begun is finished, at the latest when the proxy is started again; asking again goes on with
+        it. If the storage server withholds a cell, the call fails with DATA_LOSS and both keys stay. Cost: reads and writes
+        every record of the period, in every index.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -119,6 +138,11 @@ def add_KeysServiceServicer_to_server(servicer, server):
                     servicer.RotateMaster,
                     request_deserializer=privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.RotateMasterRequest.FromString,
                     response_serializer=privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.RotateMasterResponse.SerializeToString,
+            ),
+            'RotateEpoch': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateEpoch,
+                    request_deserializer=privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.RotateEpochRequest.FromString,
+                    response_serializer=privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.RotateEpochResponse.SerializeToString,
             ),
             'ExportKeyring': grpc.unary_stream_rpc_method_handler(
                     servicer.ExportKeyring,
@@ -186,6 +210,33 @@ class KeysService:
             '/privacyplease.proxy.v1.KeysService/RotateMaster',
             privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.RotateMasterRequest.SerializeToString,
             privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.RotateMasterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateEpoch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyplease.proxy.v1.KeysService/RotateEpoch',
+            privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.RotateEpochRequest.SerializeToString,
+            privacyplease_dot_proxy_dot_v1_dot_keys__service__pb2.RotateEpochResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,16 @@ class KeysServiceStub:
     the old one in the proxy's home is deleted; a backup from before needs the old one. Cost: one unwrapping and one wrapping
     for each period that has a key.
     """
+    RotateEpoch: _grpc.UnaryUnaryMultiCallable[_keys_service_pb2.RotateEpochRequest, _keys_service_pb2.RotateEpochResponse]
+    """RotateEpoch renews the key of one period, for the day on which it may have leaked: every record of the period is sealed
+    again under a fresh key, and the old key and the cells under it are destroyed. Answers stay right meanwhile, and records
+    may come in, under the new key from the beginning. What had been copied before can still be opened by whoever has the old
+    key: nothing calls that back. The key of the period's dead letters stays.
+
+    Crash-safe: what was begun is finished, at the latest when the proxy is started again; asking again goes on with
+    it. If the storage server withholds a cell, the call fails with DATA_LOSS and both keys stay. Cost: reads and writes
+    every record of the period, in every index.
+    """
     ExportKeyring: _grpc.UnaryStreamMultiCallable[_keys_service_pb2.ExportKeyringRequest, _keys_service_pb2.ExportKeyringResponse]
     """ExportKeyring makes a keyring file for somebody who may count people in an interval and no more: a proxy that is
     started on it answers OccupancyService for that interval, as of now, and refuses everything else with
@@ -78,6 +88,16 @@ class KeysServiceAsyncStub(KeysServiceStub):
     is done the old master key opens everything, from then on the new one does, a crash in between included. What described
     the old one in the proxy's home is deleted; a backup from before needs the old one. Cost: one unwrapping and one wrapping
     for each period that has a key.
+    """
+    RotateEpoch: _aio.UnaryUnaryMultiCallable[_keys_service_pb2.RotateEpochRequest, _keys_service_pb2.RotateEpochResponse]  # type: ignore[assignment]
+    """RotateEpoch renews the key of one period, for the day on which it may have leaked: every record of the period is sealed
+    again under a fresh key, and the old key and the cells under it are destroyed. Answers stay right meanwhile, and records
+    may come in, under the new key from the beginning. What had been copied before can still be opened by whoever has the old
+    key: nothing calls that back. The key of the period's dead letters stays.
+
+    Crash-safe: what was begun is finished, at the latest when the proxy is started again; asking again goes on with
+    it. If the storage server withholds a cell, the call fails with DATA_LOSS and both keys stay. Cost: reads and writes
+    every record of the period, in every index.
     """
     ExportKeyring: _aio.UnaryStreamMultiCallable[_keys_service_pb2.ExportKeyringRequest, _keys_service_pb2.ExportKeyringResponse]  # type: ignore[assignment]
     """ExportKeyring makes a keyring file for somebody who may count people in an interval and no more: a proxy that is
@@ -123,6 +143,22 @@ class KeysServiceServicer(metaclass=_abc_1.ABCMeta):
         is done the old master key opens everything, from then on the new one does, a crash in between included. What described
         the old one in the proxy's home is deleted; a backup from before needs the old one. Cost: one unwrapping and one wrapping
         for each period that has a key.
+        """
+
+    @_abc_1.abstractmethod
+    def RotateEpoch(
+        self,
+        request: _keys_service_pb2.RotateEpochRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_keys_service_pb2.RotateEpochResponse, _abc.Awaitable[_keys_service_pb2.RotateEpochResponse]]:
+        """RotateEpoch renews the key of one period, for the day on which it may have leaked: every record of the period is sealed
+        again under a fresh key, and the old key and the cells under it are destroyed. Answers stay right meanwhile, and records
+        may come in, under the new key from the beginning. What had been copied before can still be opened by whoever has the old
+        key: nothing calls that back. The key of the period's dead letters stays.
+
+        Crash-safe: what was begun is finished, at the latest when the proxy is started again; asking again goes on with
+        it. If the storage server withholds a cell, the call fails with DATA_LOSS and both keys stay. Cost: reads and writes
+        every record of the period, in every index.
         """
 
     @_abc_1.abstractmethod

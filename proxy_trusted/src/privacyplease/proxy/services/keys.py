@@ -17,8 +17,10 @@ from privacyplease.proxy.errors import InvalidRequestError
 from privacyplease.proxy.exporting import Exporting
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.masterkeys import PASSPHRASE
+from privacyplease.proxy.renewing import Renewing
 from privacyplease.proxy.rotation import Rotation
 from privacyplease.proxy.rpc import answering, streaming
+from privacyplease.proxy.timeline import GENERATION
 from privacyplease.proxy.v1 import keys_service_pb2 as pb
 from privacyplease.proxy.v1 import keys_service_pb2_grpc as pb_grpc
 
@@ -36,6 +38,7 @@ class KeysService(pb_grpc.KeysServiceServicer):
         erasing: Erasing,
         rotation: Rotation,
         exporting: Exporting,
+        renewing: Renewing,
     ) -> None:
         """Takes the parts.
 
@@ -46,6 +49,7 @@ class KeysService(pb_grpc.KeysServiceServicer):
             erasing: What erases.
             rotation: What rotates the master key.
             exporting: What exports.
+            renewing: What renews the key of an epoch.
         """
         self._datasets = dict(datasets)
         self._keyring = keyring
@@ -53,6 +57,7 @@ class KeysService(pb_grpc.KeysServiceServicer):
         self._erasing = erasing
         self._rotation = rotation
         self._exporting = exporting
+        self._renewing = renewing
 
     @answering
     def ListKeys(  # noqa: N802
@@ -84,6 +89,17 @@ class KeysService(pb_grpc.KeysServiceServicer):
             raise InvalidRequestError("expected no passphrase for a master key of another kind", field="passphrase")
         keys = self._rotation.rotate(choice, request.passphrase or None)
         return pb.RotateMasterResponse(master_key=self._rotation.choice, keys=keys)
+
+    @answering
+    def RotateEpoch(  # noqa: N802
+        self, request: pb.RotateEpochRequest, _context: grpc.ServicerContext
+    ) -> pb.RotateEpochResponse:
+        """See the contract."""
+        dataset = requests.dataset(request.dataset, self._datasets)
+        epoch = requests.instant(request.containing, "containing") // dataset.timeline.epoch
+        records = self._renewing.renew(dataset, epoch)
+        (renewed,) = (listed for listed in self._list(dataset).epochs if _number(listed, dataset) == epoch)
+        return pb.RotateEpochResponse(epoch=renewed, records=records)
 
     @streaming
     def ExportKeyring(  # noqa: N802
@@ -117,17 +133,19 @@ class KeysService(pb_grpc.KeysServiceServicer):
 
     def _list(self, dataset: Dataset) -> pb.DatasetKeys:
         width = dataset.timeline.epoch
-        made = self._keyring.made(dataset.name)
+        numbers = sorted(self._keyring.made(dataset.name).items())  # of several keys of an epoch, the newest stays
+        made = {number % GENERATION: (number // GENERATION, at) for number, at in numbers}
         erased = {erasure.epoch: erasure for erasure in self._erasures.of(dataset.name)}
         listed = []
         for epoch in sorted({*made, *erased}):
             entry = pb.Epoch(start=_stamp(epoch * width), end=_stamp((epoch + 1) * width))
             entry.state = pb.EPOCH_STATE_BEING_DESTROYED if epoch in erased else pb.EPOCH_STATE_IN_USE
-            if at := made.get(epoch):
+            entry.renewals, at = made.get(epoch, (0, None))
+            if at:
                 entry.made_at.CopyFrom(_stamp(at))
-            if epoch in erased and (at := erased[epoch].erased_at):
+            if epoch in erased and (gone := erased[epoch].erased_at):
                 entry.state = pb.EPOCH_STATE_DESTROYED
-                entry.destroyed_at.CopyFrom(_stamp(at))
+                entry.destroyed_at.CopyFrom(_stamp(gone))
             listed.append(entry)
         retain = None if dataset.retain is None else Duration(seconds=dataset.retain // 1_000)
         return pb.DatasetKeys(dataset=dataset.name, retain=retain, epochs=listed)

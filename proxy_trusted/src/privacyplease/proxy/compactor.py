@@ -1,0 +1,77 @@
+"""The compactor: compaction in the background, in a thread of its own, taking half of the time that it could."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from privacyplease.proxy.compaction import Compaction, Scope
+from privacyplease.proxy.dataset import Dataset
+from privacyplease.proxy.errors import ProxyError
+from privacyplease.proxy.v1 import error_reason_pb2 as reasons
+
+_log = logging.getLogger(__name__)
+
+
+class Round(NamedTuple):
+    """How the last round ended.
+
+    Attributes:
+        at: When, in seconds since 1970; None: none has ended yet.
+        failure: Why it stopped short, as the name of an `ErrorReason`, or "".
+    """
+
+    at: float | None = None
+    failure: str = ""
+
+
+class Compactor:
+    """Looks once a minute for what has closed.
+
+    Attributes:
+        last: How the last round ended.
+    """
+
+    PERIOD_SECONDS = 60.0
+
+    def __init__(self, datasets: Mapping[str, Dataset], compaction: Compaction) -> None:
+        self._datasets = datasets
+        self._compaction = compaction
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="compactor", daemon=True)
+        self.last = Round()
+
+    def start(self) -> None:
+        """Starts: the first round is now."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Starts no further job. One that runs may be cut short, as by a crash."""
+        self._stopped.set()
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            failure = ""
+            try:
+                self._round()
+            except ProxyError as error:
+                failure = reasons.ErrorReason.Name(error.reason)
+                _log.warning("compaction waits: %s", error)
+            except Exception as error:  # a round that fails must not be the last one; the message may quote anything
+                failure = reasons.ErrorReason.Name(reasons.ERROR_REASON_INTERNAL)
+                _log.error("compaction failed: %s", type(error).__name__)
+            self.last = Round(time.time(), failure)
+            self._stopped.wait(self.PERIOD_SECONDS)
+
+    def _round(self) -> None:
+        for dataset in self._datasets.values():
+            began = time.monotonic()
+            for _ in self._compaction.compact(dataset, Scope()):
+                # Questions and ingest come first: as much time is left to them as a job took.
+                if self._stopped.wait(time.monotonic() - began):
+                    return
+                began = time.monotonic()
+            self._compaction.collect(dataset)

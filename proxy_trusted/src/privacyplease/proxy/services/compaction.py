@@ -1,0 +1,40 @@
+"""CompactionService: what the background does, at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import grpc
+
+from privacyplease.proxy import requests
+from privacyplease.proxy.compaction import Compaction, Scope
+from privacyplease.proxy.dataset import Dataset
+from privacyplease.proxy.rpc import streaming
+from privacyplease.proxy.timeline import EARLIEST, LATEST, Interval
+from privacyplease.proxy.v1 import compaction_service_pb2 as pb
+from privacyplease.proxy.v1 import compaction_service_pb2_grpc as pb_grpc
+
+
+class CompactionService(pb_grpc.CompactionServiceServicer):
+    """Compacts while the caller listens."""
+
+    def __init__(self, datasets: dict[str, Dataset], compaction: Compaction) -> None:
+        self._datasets = datasets
+        self._compaction = compaction
+
+    @streaming
+    def Compact(  # noqa: N802
+        self, request: pb.CompactRequest, _context: grpc.ServicerContext
+    ) -> Iterator[pb.CompactResponse]:
+        """See the contract."""
+        names = [requests.dataset(request.dataset, self._datasets).name] if request.dataset else sorted(self._datasets)
+        ever = Interval(EARLIEST, LATEST)
+        interval = requests.interval(request.interval) if request.HasField("interval") else ever
+        scope = Scope(interval, waits=False, open_too=request.include_open)
+        for dataset in (self._datasets[name] for name in names):
+            for done in self._compaction.compact(dataset, scope):
+                yield pb.CompactResponse(
+                    dataset=dataset.name, merged_cells=done.merged_cells, written_cells=done.written_cells
+                )
+            if removed := self._compaction.collect(dataset):
+                yield pb.CompactResponse(dataset=dataset.name, removed_cells=removed)

@@ -1,0 +1,63 @@
+"""A compactor that is killed anywhere loses nothing and accuses nobody; the next one mends what it left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import grpc
+import pytest
+from sqlalchemy import func, select
+
+from privacyplease.proxy import journal, trusted_store
+from privacyplease.proxy.v1 import compaction_service_pb2, compaction_service_pb2_grpc
+from tests.integration.proxy.test_compaction import BINS, everything, sessions, settled, stored
+from tests.services import faulty_proxy
+from tests.services.cells import channel_to
+from tests.services.daemon import Daemon
+from tests.services.patience import eventually
+from tests.services.proxy import PASSPHRASE, proxying
+from tests.services.storage import Served
+
+
+@pytest.mark.parametrize("step", faulty_proxy.COMPACTION_STEPS)
+def test_nothing_is_lost_and_nothing_is_left(
+    step: str, storage: Served, sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with proxying(tmp_path / "home", storage.address) as proxy:
+        proxy.ingest("wifi", sessions(300))
+        settled(proxy)
+        proxy.ingest("wifi", sessions(300, seed=2))
+        before = everything(proxy)
+    compact_until_killed(step, storage, tmp_path)
+    with proxying(tmp_path / "home", storage.address) as proxy:
+        assert everything(proxy) == before
+        monkeypatch.setattr(journal, "SETTLED_AFTER_SECONDS", -1)
+        monkeypatch.setattr(journal, "KEPT_SECONDS", -1)
+        assert everything(proxy) == before
+        settled(proxy)
+        assert everything(proxy) == before
+        assert len(stored(sqlite_url)) == sum(BINS.values())
+    store = trusted_store.open_store(tmp_path / "home" / "trusted.db")
+    with store.connect() as connection:
+        left = {
+            table.name: connection.scalar(select(func.count()).select_from(table))
+            for table in (trusted_store.ledger, trusted_store.runs, trusted_store.open_buckets, trusted_store.claims)
+        }
+    with trusted_store.reading(store) as cursor:
+        waiting = journal.unfolded(cursor)
+    assert left == {"ledger": sum(BINS.values()), "runs": len(BINS), "open_buckets": 0, "claims": 0}
+    assert waiting == {}
+
+
+def compact_until_killed(step: str, storage: Served, folder: Path) -> None:
+    address = folder / "address"
+    where = ["--insecure", "--listen=127.0.0.1:0", f"--home={folder / 'home'}", f"--storage-server={storage.address}"]
+    command = ["-m", "tests.services.faulty_proxy", step, *where, f"--address-file={address}"]
+    with Daemon("proxy", command, folder, PRIVACYPLEASE_PASSPHRASE=PASSPHRASE) as daemon:
+        assert eventually(address.exists), daemon.log
+        with channel_to(address.read_text().strip()) as channel:
+            stub = compaction_service_pb2_grpc.CompactionServiceStub(channel)
+            with pytest.raises(grpc.RpcError) as killed:
+                list(stub.Compact(compaction_service_pb2.CompactRequest()))
+        assert isinstance(killed.value, grpc.Call)
+        assert killed.value.code() is grpc.StatusCode.UNAVAILABLE, daemon.log
