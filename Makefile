@@ -56,8 +56,9 @@ loadtest: $(VENV)/.development ## let users come until it does not keep up (USER
 	@scripts/require.sh mariadb
 	@$(BIN)/python -m loadtests --report docs/LOADTEST.md $(if $(USERS),--users $(USERS)) $(if $(SECONDS),--seconds $(SECONDS))
 
-soak: $(VENV)/.development ## let the storage server lie and count what is found (N=10000)
+soak: $(VENV)/.development ## lies of the storage server (N=10000), and requests that nobody would send (CALLS=100000)
 	@$(BIN)/python -m tests.soak.lying_server $(or $(N),10000)
+	@$(BIN)/python -m tests.soak.fuzz $(or $(CALLS),100000)
 
 check-readme: $(VENV)/.development ## fail if the README's help text is not that of the commands
 	@$(BIN)/python scripts/check_readme.py

@@ -3,7 +3,8 @@
     python -m benchmarks [--scale 1M,10M] [--only NAME,NAME] [--rounds N] [--report FILE]
 
 Starts a private MariaDB, and Kafka where it is needed. Without `--only` everything is measured, and the report is
-written to `docs/BENCHMARKS.md`; with it the report goes to the screen alone, unless `--report` says where.
+written to `docs/BENCHMARKS.md`; with it results go to the screen alone, unless `--report` names a report in which to
+replace what is measured anew.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import asking, growth, memory, report, storage, throughput
@@ -23,39 +25,46 @@ REPORT = Path(__file__).parents[1] / "docs" / "BENCHMARKS.md"
 
 # Once a run, in the modules of these names, and once a scale. What needs Kafka or other libraries is imported late.
 ONCE = {"bulk": "bulk_ingest", "stream": "stream_ingest", "latency": "latency", "sealing": "peers"}
-SCALED = ("storage", "questions", "throughput", "memory")
-EVERYTHING = {*ONCE, *SCALED}
+BUILT = ("questions", "throughput", "storage", "memory")
+EVERYTHING = {*ONCE, *BUILT, "unhidden"}
 _UNITS = {"": 1, "K": 1_000, "M": 1_000_000}
 
 
 def main() -> None:
-    """Measures and reports."""
+    """Measures and reports. What is measured is in the report at once, so that nothing is lost if the rest fails."""
     flags = _parser().parse_args()
-    results = Results()
+    file = flags.report or (REPORT if flags.only == EVERYTHING else None)
+    results = Results(report.load(file) if file else [], report.machine())
     with MariaDB(options=MARIADB_OPTIONS) as database:
-        for name, module in ONCE.items():
-            if name in flags.only:
-                importlib.import_module(f"benchmarks.{module}").run(database, results, flags.rounds)
-        if set(SCALED) & flags.only:
-            medians = {scale: _scale(database, scale, results, flags) for scale in flags.scale}
-            growth.run(medians, results)
+        for _ in _measured(database, results, flags):
+            if file:
+                report.write(results, file)
     sys.stdout.write(f"\n{report.summary(results)}\n")
-    if file := flags.report or (REPORT if flags.only == EVERYTHING else None):
-        report.write(results, file)
 
 
-def _scale(database: MariaDB, scale: int, results: Results, flags: argparse.Namespace) -> dict[str, float]:
-    medians: dict[str, float] = {}
+def _measured(database: MariaDB, results: Results, flags: argparse.Namespace) -> Iterator[None]:
+    """Runs one benchmark after the other."""
+    for name, module in ONCE.items():
+        if name in flags.only:
+            yield importlib.import_module(f"benchmarks.{module}").run(database, results, flags.rounds)
+    for scale in flags.scale:
+        if set(BUILT) & flags.only:
+            yield from _scaled(database, scale, results, flags)
+        if "unhidden" in flags.only:
+            yield storage.run_shown(database, scale, results)
+    yield growth.run(results)
+
+
+def _scaled(database: MariaDB, scale: int, results: Results, flags: argparse.Namespace) -> Iterator[None]:
     with world(database, scale, results) as both:
-        if "storage" in flags.only:
-            storage.run(both, results)
         if "questions" in flags.only:
-            medians = asking.run(both, results, flags.rounds)
+            yield asking.run(both, results, flags.rounds)
         if "throughput" in flags.only:
-            throughput.run(both, results, flags.rounds)
+            yield throughput.run(both, results, flags.rounds)
+        if "storage" in flags.only:
+            yield storage.run(both, results)
         if "memory" in flags.only:
-            memory.run(both, results)
-    return medians
+            yield memory.run(both, results)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -22,24 +22,17 @@ _TARGETS = {
 }
 
 
-def run(world: World, results: Results, rounds: int) -> dict[str, float]:
-    """Asks both sides in turn.
-
-    Returns:
-        The median of the encrypted side in ms, for each family of questions.
-    """
+def run(world: World, results: Results, rounds: int) -> None:
+    """Asks both sides in turn."""
     section = results.section(
         f"questions-{world.data.sessions}",
         f"Questions to {world.data.sessions:,} sessions",
         "From the call of the SDK to its answer, in the middle of the data; all answers of both sides are compared.",
     )
-    medians = {}
     for family in families(world.data):
         took = _Asked(world, family).medians(rounds)
         row = Row(family.name, took["encrypted"], took["plaintext"], "ms")
         section.add(row if row.ratio is None else _held(row, family, world.data.sessions))
-        medians[family.name] = took["encrypted"]
-    return medians
 
 
 def _held(row: Row, family: Family, scale: int) -> Row:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from benchmarks.questions import RANGES
 from benchmarks.results import Bound, Results, Row
 from benchmarks.targets import GROWTH
 
-SMALL, LARGE = 1_000_000, 10_000_000
+_SMALL, _LARGE = "questions-1000000", "questions-10000000"
+_FIXED = set(RANGES) - {"all"}
 
 
-def run(medians: Mapping[int, Mapping[str, float]], results: Results) -> None:
-    """Compares the medians of the encrypted side (ms) at two scales, if both were measured."""
-    if not (medians.get(SMALL) and medians.get(LARGE)):
+def run(results: Results) -> None:
+    """Compares the encrypted side's medians at two scales, if both were measured."""
+    small, large = results.named(_SMALL), results.named(_LARGE)
+    if not (small and large):
         return
     section = results.section(
         "growth",
@@ -21,10 +21,8 @@ def run(medians: Mapping[int, Mapping[str, float]], results: Results) -> None:
         "The encrypted side alone: medians of the same questions at both scales.",
         sides=("10 M", "1 M"),
     )
-    for name, large in medians[LARGE].items():
-        if name.rpartition(", ")[2] in _FIXED:
-            small = medians[SMALL][name]
-            section.add(Row(name, large, small, "ms", (Bound(GROWTH, large / small),)))
-
-
-_FIXED = set(RANGES) - {"all"}
+    before = {row.what: row.encrypted for row in small.rows}
+    for row in large.rows:
+        if row.what.rpartition(", ")[2] in _FIXED:
+            bound = Bound(GROWTH, row.encrypted / before[row.what])
+            section.add(Row(row.what, row.encrypted, before[row.what], row.unit, (bound,)))

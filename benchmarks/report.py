@@ -6,10 +6,10 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -27,24 +27,51 @@ machine.
 """
 
 
+def load(file: Path) -> list[Section]:
+    """The sections of a report that was written before; none if there is none."""
+    values = file.with_suffix(".json")
+    return [_section(entry) for entry in json.loads(values.read_text())] if values.exists() else []
+
+
 def write(results: Results, file: Path) -> None:
     """Writes the report, and the same as JSON beside it."""
-    about = machine()
-    file.write_text(_document(results, about), encoding="utf-8")
+    file.write_text(_document(results), encoding="utf-8")
     sections = [asdict(section) for section in results.sections]
-    file.with_suffix(".json").write_text(json.dumps({**about, "sections": sections}, indent=1) + "\n")
+    file.with_suffix(".json").write_text(json.dumps(sections, indent=1) + "\n")
 
 
-def _document(results: Results, machine: dict[str, str]) -> str:
-    parts = [_TITLE, _HOW, _lines(f"| {name} | {value} |" for name, value in _headed("run", "", machine))]
-    parts += ["## Targets", summary(results)]
-    parts += [part for section in results.sections for part in (f"## {section.title}", section.text, _table(section))]
+def machine() -> dict[str, str]:
+    """When and where something is measured, and at which commit."""
+    memory = psutil.virtual_memory().total / 2**30
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "commit": _commit(),
+        "machine": f"{os.cpu_count()} cores ({_processor()}), {memory:.0f} GiB, {platform.system()}",
+        "load": f"{os.getloadavg()[0]:.1f} at the start",
+        "python": platform.python_version(),
+    }
+
+
+def _section(entry: dict[str, Any]) -> Section:
+    rows = [Row(**{**row, "bounds": tuple(map(_bound, row["bounds"]))}) for row in entry["rows"]]
+    return Section(**{**entry, "rows": rows, "sides": tuple(entry["sides"])})
+
+
+def _bound(entry: dict[str, Any]) -> Bound:
+    return Bound(Target(**entry["target"]), entry["value"])
+
+
+def _document(results: Results) -> str:
+    parts = [_TITLE, _HOW, "## Targets", summary(results)]
+    for section in results.sections:
+        run = ", ".join(f"{name} {value}" for name, value in section.run.items())
+        parts += [f"## {section.title}", f"{section.text}\n\n*{run}*", _table(section)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
 def summary(results: Results) -> str:
     """Each target with what was measured at its worst."""
-    rows = [_verdict(target, [bound for _, _, bound in results.bounds(target)]) for target in ALL]
+    rows = [_verdict(target, list(results.bounds(target))) for target in ALL]
     return _lines(["| target | bound | worst measured | |", "|---|---|---|---|", *rows])
 
 
@@ -55,6 +82,8 @@ def _verdict(target: Target, bounds: list[Bound]) -> str:
     worst = min(values) if target.at_least else max(values)
     kept = sum(bound.met for bound in bounds)
     verdict = "met" if kept == len(bounds) else f"**not met** ({kept} of {len(bounds)} are)"
+    if target.cost and kept < len(bounds):
+        verdict += f": {target.cost}"
     return f"| {target.what} | {target} | {worst:.3g}{target.unit} | {verdict} |"
 
 
@@ -72,17 +101,6 @@ def _row(row: Row) -> str:
     return f"| {row.what} | {shown(row.encrypted, row.unit)} | {theirs} | {ratio} | {targets} | {verdicts} |"
 
 
-def machine() -> dict[str, str]:
-    """Where and when something is measured."""
-    memory = psutil.virtual_memory().total / 2**30
-    return {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "commit": _commit(),
-        "machine": f"{os.cpu_count()} cores ({_processor()}), {memory:.0f} GiB, {platform.system()}",
-        "python": platform.python_version(),
-    }
-
-
 def _commit() -> str:
     described = ["git", "describe", "--always", "--dirty", "--exclude=*"]
     return subprocess.run(described, capture_output=True, text=True, check=True).stdout.strip()
@@ -93,11 +111,5 @@ def _processor() -> str:
     return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
 
 
-def _headed(first: str, second: str, rows: dict[str, str]) -> Iterator[tuple[str, str]]:
-    yield first, second
-    yield "---", "---"
-    yield from rows.items()
-
-
-def _lines(lines: Iterator[str] | list[str]) -> str:
+def _lines(lines: list[str]) -> str:
     return "\n".join(lines)

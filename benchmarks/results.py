@@ -65,6 +65,7 @@ class Section:
         text: How it was measured.
         sides: What the two columns are.
         rows: The results.
+        run: When and where it was measured, and at which commit.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Section:
     text: str
     sides: tuple[str, str] = ("encrypted", "plaintext")
     rows: list[Row] = field(default_factory=list)
+    run: dict[str, str] = field(default_factory=dict)
 
     def add(self, row: Row) -> None:
         """Adds a result and says it at once, for whoever watches."""
@@ -86,21 +88,33 @@ class Section:
 
 @dataclass
 class Results:
-    """All that one run measured."""
+    """All that was measured.
+
+    Attributes:
+        sections: The results of each benchmark, in the order in which they were measured.
+        run: When and where this run is, and at which commit.
+    """
 
     sections: list[Section] = field(default_factory=list)
+    run: dict[str, str] = field(default_factory=dict)
 
     def section(self, name: str, title: str, text: str, sides: tuple[str, str] = ("encrypted", "plaintext")) -> Section:
-        """Begins a section."""
+        """Begins a section, in the place of one that was measured earlier."""
         sys.stdout.write(f"\n{title}\n")
-        self.sections.append(Section(name, title, text, sides))
-        return self.sections[-1]
+        fresh = Section(name, title, text, sides, run=self.run)
+        kept = [fresh if section.name == name else section for section in self.sections]
+        self.sections = kept if fresh in kept else [*kept, fresh]
+        return fresh
 
-    def bounds(self, target: Target) -> Iterator[tuple[Section, Row, Bound]]:
+    def named(self, name: str) -> Section | None:
+        """The section of a name, if it was measured."""
+        return next((section for section in self.sections if section.name == name), None)
+
+    def bounds(self, target: Target) -> Iterator[Bound]:
         """Everything held against a target."""
         for section in self.sections:
             for row in section.rows:
-                yield from ((section, row, bound) for bound in row.bounds if bound.target is target)
+                yield from (bound for bound in row.bounds if bound.target == target)
 
 
 def shown(value: float, unit: str) -> str:

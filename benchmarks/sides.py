@@ -8,7 +8,7 @@ lie in one MariaDB, so that they share its settings.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -73,11 +73,17 @@ class Encrypted(NamedTuple):
 
 
 @contextmanager
-def encrypted(database: MariaDB, name: str) -> Iterator[Encrypted]:
-    """Both servers over an empty database of that name, which is dropped in the end."""
+def encrypted(database: MariaDB, name: str, definitions: Mapping[str, str] | None = None) -> Iterator[Encrypted]:
+    """Both servers over an empty database of that name, which is dropped in the end.
+
+    Args:
+        database: Where.
+        name: The name.
+        definitions: See `tests.services.stack`.
+    """
     with (
         _database(database, name) as url,
-        stack(url) as running,
+        stack(url, definitions) as running,
         Client(running.proxy, certificates=running.certificates, timeout=_PATIENCE_S) as client,
     ):
         yield Encrypted(Side(running.proxy, running.certificates, client, name), running)

@@ -12,13 +12,14 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from privacyplease.cli.local.home import Home
 from privacyplease.client import Client
+from privacyplease.proxy.home import Home as ProxyHome
 
 
 class Stack(NamedTuple):
@@ -42,10 +43,19 @@ class Stack(NamedTuple):
 
 
 @contextmanager
-def stack(storage: str) -> Iterator[Stack]:
-    """Starts both servers over a store, in a home of their own, and stops them."""
+def stack(storage: str, definitions: Mapping[str, str] | None = None) -> Iterator[Stack]:
+    """Starts both servers over a store, in a home of their own, and stops them.
+
+    Args:
+        storage: URL of the store.
+        definitions: Definitions of data sets in TOML, by name, in the place of those that ship.
+    """
     with tempfile.TemporaryDirectory(prefix="privacyplease-") as folder:
         home = Path(folder)
+        for name, text in (definitions or {}).items():
+            file = ProxyHome(Home(home).proxy).datasets / f"{name}.toml"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
         _run(home, "up", "--detach", "--proxy-port", "0", "--storage", storage)
         try:
             proxy = _proxy_address(home)

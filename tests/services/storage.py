@@ -22,7 +22,7 @@ from typing import NamedTuple, Self
 
 import grpc
 
-from privacyplease.server import Limits, build_server, open_store
+from privacyplease.server import Limits, Load, build_server, open_store
 from privacyplease.server.metrics import Metrics
 from privacyplease.server.sql import SqlStore
 from privacyplease.storage.v1 import storage_service_pb2_grpc as rpc
@@ -67,6 +67,13 @@ class StorageProcess:
         return self._address_file.read_text(encoding="utf-8").strip()
 
     @property
+    def pid(self) -> int:
+        """The pid of the running process."""
+        if self._process is None:
+            raise RuntimeError("expected a running storage server, got a stopped one")
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         """What it has written to stderr."""
         return self._log.read_text(encoding="utf-8", errors="replace")
@@ -109,14 +116,15 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def serving(storage_url: str, limits: Limits | None = None) -> Iterator[Served]:
+def serving(storage_url: str, limits: Limits | None = None, load: Load | None = None) -> Iterator[Served]:
     """Serves a store from this process, for as long as the block lasts."""
     limits = limits or Limits()
-    store = open_store(storage_url, limits, connections=8)
+    load = load or Load()
+    store = open_store(storage_url, limits, connections=load.connections)
     assert isinstance(store, SqlStore)
     metrics = Metrics()
     metrics.watch(store.connections)
-    server = build_server(store, limits, workers=8, metrics=metrics)
+    server = build_server(store, limits, load=load, metrics=metrics)
     address = server.bind("127.0.0.1:0")
     server.start()
     try:

@@ -17,10 +17,13 @@ import pytest
 
 from privacyplease.proxy import compaction, dataset, journal, runs, tiers, trusted_store
 from privacyplease.proxy.cells import LEAST_PAGE_BYTES, OVERHEAD_BYTES, coarse
+from privacyplease.proxy.compactor import Compactor
 from privacyplease.proxy.holdings import Holdings
 from privacyplease.proxy.home import Home
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.tags import RUN_LEVEL, tags
+from privacyplease.proxy.v1 import admin_service_pb2
+from tests.services.patience import eventually
 from tests.services.proxy import PASSPHRASE, Proxied, proxying
 from tests.services.storage import Served, serving
 
@@ -293,3 +296,18 @@ def test_a_column_that_the_definition_has_dropped_comes_back_with_it(
     definition.write_text(shipped)
     with proxying(home, storage.address) as proxy:
         assert proxy.records("wifi", "subject", START, START + DAY).equals(before)
+
+
+def test_the_background_compacts_what_is_due_and_the_status_tells_of_it(
+    storage: Served, tmp_path: Path, at_once: None, monkeypatch: pytest.MonkeyPatch, sqlite_url: str
+) -> None:
+    monkeypatch.setattr(Compactor, "PERIOD_SECONDS", 0.1)
+    monkeypatch.setattr(tiers, "QUIET", -1)
+    with proxying(tmp_path / "home", storage.address) as proxy:
+        proxy.ingest("wifi", sessions(300))
+        before = everything(proxy)
+        assert eventually(lambda: len(stored(sqlite_url)) == sum(BINS.values()), 60)
+        assert everything(proxy) == before
+        status = proxy.admin.GetStatus(admin_service_pb2.GetStatusRequest()).compaction
+        assert (status.open_buckets, status.open_cells, status.failure) == (0, 0, "")
+        assert status.HasField("last_round")

@@ -213,7 +213,7 @@ def test_a_database_that_is_not_there_is_said_in_one_line(mariadb: MariaDB) -> N
 
 
 def test_wrong_arguments_exit_with_2(sqlite_url: str) -> None:
-    assert run("--storage", sqlite_url, "--workers", "0").returncode == 2
+    assert run("--storage", sqlite_url, "--grace-seconds", "-1").returncode == 2
     assert run("--storage", sqlite_url, "--max-cell-bytes", "many").returncode == 2
 
 

@@ -23,6 +23,7 @@ FROZEN = {
     "Client",
     "Column",
     "Compacted",
+    "Compaction",
     "Dataset",
     "Dwell",
     "DatasetKeys",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,10 @@ def test_a_lost_master_key_is_not_replaced_by_a_new_one(tmp_path: Path) -> None:
     Home(tmp_path).trusted_store.touch()
     with pytest.raises(ConfigurationError, match=r"master\.key: missing, but there are keys that it wraps"):
         Home(tmp_path).master_key("x")
+
+
+def test_many_may_be_made_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenSSL's threads for lanes are a pool that concurrent derivations exhaust, or wait in for ever."""
+    monkeypatch.setattr(masterkey, "ARGON2", {"iterations": 3, "lanes": 4, "memory_kib": 1024})
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda number: masterkey.create(tmp_path / f"{number}.key", "x"), range(64)))

@@ -20,7 +20,7 @@ def test_examples_hold(module: object) -> None:
 
 
 def test_the_public_names_are_these() -> None:
-    assert server.__all__ == ["Limits", "StorageServer", "Store", "build_server", "open_store"]
+    assert server.__all__ == ["Limits", "Load", "StorageServer", "Store", "build_server", "open_store"]
 
 
 def test_statements_stay_below_what_a_database_takes_in_one_packet() -> None:

@@ -95,6 +95,23 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True)
+class Compaction:
+    """What compaction has still to do, in the background.
+
+    Attributes:
+        open_buckets: Buckets of time that were appended to and are not compacted, of all data sets and indexes.
+        open_cells: Cells in them, at most.
+        last_round: When the proxy last looked for what there is to do, and did it; None if not yet.
+        failure: Why it stopped short then, as the name of an `ErrorReason`; "" if it did not.
+    """
+
+    open_buckets: int
+    open_cells: int
+    last_round: datetime | None
+    failure: str
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """The policy that says who may ask what.
 
@@ -162,7 +179,10 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How the system is doing: the proxy, keyrings, the storage server and its answers, the policy, recent activity."""
+    """How the system is doing: the proxy, keyrings, the storage server and its answers, the policy, recent activity.
+
+    Compaction's backlog is part of it.
+    """
 
     version: str
     keyrings: tuple[Keyring, ...]
@@ -170,6 +190,7 @@ class Status:
     answers: Answers
     policy: Policy
     activity: Activity
+    compaction: Compaction
 
 
 @dataclass(frozen=True, slots=True)

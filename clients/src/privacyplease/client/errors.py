@@ -17,6 +17,9 @@
     ├── TryAgainError                try again: nothing is wrong with the request
     │   ├── ProxyUnreachableError        nobody answers at the proxy's address
     │   ├── StorageUnavailableError      the storage server or its database is away
+    │   ├── OverloadedError              the proxy has enough to do; `retry_after_s` says when to come back
+    │   ├── ProxyStoppingError           the proxy is being stopped
+    │   ├── StreamIdleError              an ingest stream ended because nothing was sent on it
     │   ├── MasterKeyUnavailableError    the HSM, vault or KMS that holds the master key is away
     │   ├── DeadlineExceededError        no answer in time
     │   └── RateLimitedError             as many calls as are allowed for now; `metadata` has retry_seconds
@@ -69,6 +72,7 @@ class PrivacyPleaseError(Exception):
         reason: The name in `privacyplease.proxy.v1.ErrorReason`; empty if the proxy gave none.
         metadata: What the proxy adds for programs, as {"field": "device"}.
         violations: The fields at fault, if the request is.
+        retry_after_s: How long to wait before trying again; None if the proxy does not say.
     """
 
     def __init__(
@@ -78,12 +82,14 @@ class PrivacyPleaseError(Exception):
         reason: str = "",
         metadata: Mapping[str, str] | None = None,
         violations: tuple[FieldViolation, ...] = (),
+        retry_after_s: float | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.reason = reason
         self.metadata = dict(metadata or {})
         self.violations = violations
+        self.retry_after_s = retry_after_s
 
 
 class RequestError(PrivacyPleaseError):
@@ -144,6 +150,18 @@ class ProxyUnreachableError(TryAgainError):
 
 class StorageUnavailableError(TryAgainError):
     """The proxy answers, but the storage server or its database is away."""
+
+
+class OverloadedError(TryAgainError):
+    """The proxy has as much to do as it can and did nothing. Try again after `retry_after_s`."""
+
+
+class ProxyStoppingError(TryAgainError):
+    """The proxy is being stopped. What it acknowledged is durable."""
+
+
+class StreamIdleError(TryAgainError):
+    """The proxy ended an ingest stream because nothing was sent on it. What was sent is acknowledged."""
 
 
 class MasterKeyUnavailableError(TryAgainError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import os
 import signal
 import sys
@@ -22,7 +23,7 @@ from privacyplease.proxy.metrics import publish
 from privacyplease.proxy.predicate import MOST_TAGS
 from privacyplease.proxy.server import Proxy, Settings
 
-GRACE_SECONDS = 10.0
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 _log = logging.getLogger("privacyplease.proxy")
 
@@ -58,7 +59,8 @@ def _serve(flags: argparse.Namespace, home: Home) -> int:
     if flags.address_file:
         _announce(flags.address_file, address)
     stopped.wait()
-    proxy.stop(GRACE_SECONDS)
+    _log.info("stopping")
+    proxy.stop(flags.grace_seconds, flags.lame_duck_seconds)
     return 0
 
 
@@ -98,12 +100,30 @@ def _parser() -> argparse.ArgumentParser:
         "--passphrase-file", type=Path, help="file with the passphrase of the master key or the keyring"
     )
     parser.add_argument("--address-file", type=Path, help="file to write the address to, once serving")
+    parser.add_argument("--questions", type=_positive, default=16, metavar="N", help="questions answered at once")
+    parser.add_argument("--streams", type=_positive, default=32, metavar="N", help="ingest streams open at once")
+    parser.add_argument(
+        "--question-seconds", type=_seconds, default=120.0, metavar="S", help="how long an answer may take"
+    )
+    parser.add_argument(
+        "--idle-seconds", type=_seconds, default=600.0, metavar="S", help="how long an ingest stream may be idle"
+    )
+    parser.add_argument(
+        "--grace-seconds", type=_seconds, default=10.0, metavar="S", help="for running calls to end, when stopped"
+    )
+    parser.add_argument(
+        "--lame-duck-seconds",
+        type=_seconds,
+        default=0.0,
+        metavar="S",
+        help="for load balancers to see NOT_SERVING before calls are refused, when stopped",
+    )
     parser.add_argument("--metrics", metavar="HOST:PORT", help="serve Prometheus metrics here, on loopback alone")
     parser.add_argument("--metrics-address-file", type=Path, help="file to write the metrics' address to")
     parser.add_argument(
         "--log-format", type=LogFormat, choices=[*LogFormat], default=LogFormat.TEXT, help="how the log's lines look"
     )
-    parser.add_argument("--workers", type=int, default=16, help="calls answered at once")
+    parser.add_argument("--no-compaction", action="store_true", help="do not compact in the background")
     parser.add_argument("--most-tags", type=int, default=MOST_TAGS, help="tags that one question may touch")
     return parser
 
@@ -115,8 +135,12 @@ def _settings(flags: argparse.Namespace, home: Home) -> Settings:
         home=home,
         storage=flags.storage_server,
         passphrase=_passphrase(flags.passphrase_file),
-        workers=flags.workers,
+        questions=flags.questions,
+        streams=flags.streams,
+        question_seconds=flags.question_seconds,
+        idle_seconds=flags.idle_seconds,
         most_tags=flags.most_tags,
+        compacts=not flags.no_compaction,
         certificates=flags.certificates,
         storage_certificates=flags.storage_certificates,
         trusted_store=flags.trusted_store,
@@ -136,10 +160,29 @@ def _passphrase(file: Path | None) -> str | None:
 
 
 def _stop_signals() -> threading.Event:
+    """Is set by the first signal; the second ends the process at once."""
     stopped = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
+
+    def stop(*_: object) -> None:
+        stopped.set()
+        for number in _STOPPING:
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in _STOPPING:
+        signal.signal(number, stop)
     return stopped
+
+
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1, got {number}")
+    return number
+
+
+def _seconds(text: str) -> float:
+    if not 0 <= (number := float(text)) < math.inf:
+        raise argparse.ArgumentTypeError(f"expected seconds, got {text}")
+    return number
 
 
 def _announce(file: Path, address: str) -> None:

@@ -139,6 +139,11 @@ class Compaction:
             for entry in self._ledger.retired(dataset.name, number)
         )
 
+    def waiting(self) -> dict[str, tuple[int, int]]:
+        """How many open buckets each data set has, and how many cells lie in them, at most."""
+        with self._store.connect() as connection:
+            return holdings.waiting(connection)
+
     def _is_current(self, dataset: Dataset, number: int) -> bool:
         """Whether the epoch's key is in use: what lies under an older one is about to be sealed again and erased."""
         return self._keyring.generations(dataset.name, number % GENERATION)[-1:] == [number]

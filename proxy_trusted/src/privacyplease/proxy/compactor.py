@@ -45,15 +45,19 @@ class Compactor:
         self.last = Round()
 
     def start(self) -> None:
-        """Starts: the first round is now."""
+        """Starts: the first round is in a minute."""
         self._thread.start()
+
+    def backlog(self) -> dict[str, tuple[int, int]]:
+        """How many open buckets each data set has, and how many cells lie in them, at most."""
+        return self._compaction.waiting()
 
     def stop(self) -> None:
         """Starts no further job. One that runs may be cut short, as by a crash."""
         self._stopped.set()
 
     def _run(self) -> None:
-        while not self._stopped.is_set():
+        while not self._stopped.wait(self.PERIOD_SECONDS):
             failure = ""
             try:
                 self._round()
@@ -64,7 +68,6 @@ class Compactor:
                 failure = reasons.ErrorReason.Name(reasons.ERROR_REASON_INTERNAL)
                 _log.error("compaction failed: %s", type(error).__name__)
             self.last = Round(time.time(), failure)
-            self._stopped.wait(self.PERIOD_SECONDS)
 
     def _round(self) -> None:
         for dataset in self._datasets.values():

@@ -103,6 +103,28 @@ class Renewed:
         return tuple(number for file in files for number in (file.st_mtime_ns, file.st_ino, file.st_size))
 
 
+class _News:
+    """What gRPC asks before each handshake: new certificates, or None.
+
+    None matters. Given certificates, gRPC frees the ones before while other handshakes may still use them, and crashes
+    (grpc/grpc#36693): a few strangers who connect at once were enough. Now it can happen only as they are renewed.
+    """
+
+    def __init__(self, renewed: Renewed, given: Credentials) -> None:
+        self._renewed = renewed
+        self._given = given
+        self._lock = threading.Lock()
+
+    def get(self) -> grpc.ServerCertificateConfiguration | None:
+        """The certificates, if they are others than before."""
+        now = self._renewed.current()
+        with self._lock:
+            if now is self._given:
+                return None
+            self._given = now
+            return now.server()
+
+
 def server_credentials(folder: Path) -> grpc.ServerCredentials:
     """For a server that lets in whoever the folder's CA certified, and reads the folder again as it changes.
 
@@ -110,10 +132,9 @@ def server_credentials(folder: Path) -> grpc.ServerCredentials:
         ConfigurationError: See `load`.
     """
     renewed = Renewed(folder)
-    # Asked before each handshake.
-    return grpc.dynamic_ssl_server_credentials(
-        renewed.current().server(), lambda: renewed.current().server(), require_client_authentication=True
-    )
+    first = renewed.current()
+    news = _News(renewed, first).get
+    return grpc.dynamic_ssl_server_credentials(first.server(), news, require_client_authentication=True)  # type: ignore[arg-type]
 
 
 class Link:

@@ -20,6 +20,11 @@
     ├── StorageError            see to the storage server
     │   ├── StorageUnavailableError
     │   └── StorageRefusedError
+    ├── TryLaterError           nothing is wrong with the request: send it again, or ask for less
+    │   ├── OverloadedError
+    │   ├── DeadlineExceededError
+    │   ├── StoppingError
+    │   └── StreamIdleError
     ├── NotExportedError        ask for a keyring that was exported for this
     ├── UnknownIdentityError    come with a certificate that names a client
     ├── AccessError             ask whoever answers for the policy
@@ -59,7 +64,6 @@ class ProxyError(Exception):
 
     reason: ClassVar[reasons.ErrorReason.ValueType] = reasons.ERROR_REASON_INTERNAL
     status: ClassVar[grpc.StatusCode] = grpc.StatusCode.INTERNAL
-
     retry_seconds: float | None = None
 
     def __init__(self, message: str, *, field: str = "", **metadata: object) -> None:
@@ -216,6 +220,39 @@ class StorageRefusedError(StorageError):
     """The storage server refused the call; the two do not fit together."""
 
     reason = reasons.ERROR_REASON_STORAGE_REFUSED
+
+
+class TryLaterError(ProxyError):
+    """Nothing is wrong with the request. Nothing was done, or what was done may be done again."""
+
+
+class OverloadedError(TryLaterError):
+    """As many calls of this kind run as may."""
+
+    reason = reasons.ERROR_REASON_OVERLOADED
+    status = grpc.StatusCode.RESOURCE_EXHAUSTED
+    retry_seconds = 1.0
+
+
+class DeadlineExceededError(TryLaterError):
+    """The answer takes longer than a call may, or than its caller waits."""
+
+    reason = reasons.ERROR_REASON_DEADLINE_EXCEEDED
+    status = grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+class StoppingError(TryLaterError):
+    """The proxy is being stopped."""
+
+    reason = reasons.ERROR_REASON_STOPPING
+    status = grpc.StatusCode.UNAVAILABLE
+
+
+class StreamIdleError(TryLaterError):
+    """Nothing came on a stream for too long."""
+
+    reason = reasons.ERROR_REASON_STREAM_IDLE
+    status = grpc.StatusCode.UNAVAILABLE
 
 
 class UntrustedAnswerError(ProxyError):

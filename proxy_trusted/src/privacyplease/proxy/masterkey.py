@@ -13,6 +13,7 @@ import json
 import os
 import secrets
 import tempfile
+import threading
 from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import Protocol
@@ -35,6 +36,9 @@ ARGON2 = {"iterations": 3, "lanes": 4, "memory_kib": 64 * 1024}
 # A file asking for more is refused: it could stop the machine.
 ARGON2_MOST = {"iterations": 64, "lanes": 64, "memory_kib": 4 * 1024 * 1024}
 ARGON2_LEAST_KIB_PER_LANE = 8  # RFC 9106 §3.1
+
+# OpenSSL takes threads for the lanes from one pool: derivations side by side fail for want of them, or wait for ever.
+_one_at_a_time = threading.Lock()
 
 
 class MasterKey(Protocol):
@@ -157,4 +161,5 @@ def _passphrase_key(passphrase: str, salt: bytes, cost: dict[str, int]) -> Key:
         lanes=cost["lanes"],
         memory_cost=cost["memory_kib"],
     )
-    return Key(kdf.derive(passphrase.encode()))
+    with _one_at_a_time:
+        return Key(kdf.derive(passphrase.encode()))

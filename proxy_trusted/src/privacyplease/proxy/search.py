@@ -79,8 +79,8 @@ class Search:
                 if witness:
                     witness.asked(asked)
                 for page in _apart(self._storage.select(asked, dataset.name, index.name, held), witness):
-                    records = self._open(page, asked, openers, dataset, index).select(wanted)
-                    found = having(overlapping(records, dataset, interval), index.key, key)
+                    records = self._open(page, asked, openers, dataset, index, wanted)
+                    found = overlapping(having(records, index.key, key), dataset, interval)
                     if witness:
                         witness.saw(page[0], len(records), len(found))
                     yield found
@@ -93,7 +93,13 @@ class Search:
         return predicate(dataset, index, held.places, value, self._keyring, self._most_tags)
 
     def _open(
-        self, page: Sequence[pb.Cell], asked: Predicate, openers: dict[int, Opener], dataset: Dataset, index: Index
+        self,
+        page: Sequence[pb.Cell],
+        asked: Predicate,
+        openers: dict[int, Opener],
+        dataset: Dataset,
+        index: Index,
+        columns: Sequence[str],
     ) -> pa.Table:
         opened(page)
         batches = []
@@ -101,8 +107,8 @@ class Search:
             epoch = asked[cell.tag]
             if epoch not in openers:
                 openers[epoch] = self._opener(dataset, index, epoch)
-            batches.append(openers[epoch].open(cell.sealed, cell.tag, cell.cell_id))
-        return pa.Table.from_batches(batches).combine_chunks()
+            batches.append(openers[epoch].open(cell.sealed, cell.tag, cell.cell_id).select(columns))
+        return pa.Table.from_batches(batches)
 
     def _opener(self, dataset: Dataset, index: Index, epoch: int) -> Opener:
         keys = self._keyring.keys(dataset.name, epoch, index.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,9 +21,11 @@ from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.access.rates import Rates
 from privacyplease.proxy.access.recorder import Recorder
 from privacyplease.proxy.activity import Activity
+from privacyplease.proxy.admission import Admission, Kind
 from privacyplease.proxy.audit.log import AuditLog
 from privacyplease.proxy.calls import Observed, methods
 from privacyplease.proxy.compaction import Compaction
+from privacyplease.proxy.compactor import Compactor
 from privacyplease.proxy.credentials import require_loopback, server_credentials
 from privacyplease.proxy.erasing import Erasing, Retention
 from privacyplease.proxy.erasures import Erasures
@@ -47,7 +50,7 @@ from privacyplease.proxy.services.admin import AdminService
 from privacyplease.proxy.services.audit import AuditService
 from privacyplease.proxy.services.compaction import CompactionService
 from privacyplease.proxy.services.explain import ExplainService
-from privacyplease.proxy.services.ingest import IngestService
+from privacyplease.proxy.services.ingest import IngestService, Streams
 from privacyplease.proxy.services.keys import KeysService
 from privacyplease.proxy.services.letters import DeadLetterService
 from privacyplease.proxy.services.occupancy import OccupancyService
@@ -105,6 +108,19 @@ CONTRACTS = (
 SERVICES = tuple(name for contract in CONTRACTS for name in (s.full_name for s in contract.services_by_name.values()))
 METHODS = methods(CONTRACTS)
 
+# A caller that keeps the proxy waiting for so long, for the message of its call or for taking the answer, is cut off.
+STALL_SECONDS = 60.0
+
+_STATUS = "/privacyplease.proxy.v1.AdminService/GetStatus"
+_INGEST = ingest_service_pb2.DESCRIPTOR.services_by_name["IngestService"].full_name
+# What may have to go through the whole store, or the whole log.
+_MAINTENANCE = tuple(
+    f"/privacyplease.proxy.v1.{service}Service/" for service in ("Audit", "Compaction", "Keys", "Verification")
+)
+_WATCHES, _STATUSES, _REFLECTIONS, _MAINTAINED = 16, 8, 4, 4
+_DAY_SECONDS = 86_400.0
+_STATUS_SECONDS = 5.0
+
 # What is left of them to a proxy on an exported keyring.
 COUNTING = frozenset(s.full_name for s in occupancy_service_pb2.DESCRIPTOR.services_by_name.values())
 COUNTS_ALONE = "this proxy runs on an exported keyring: it counts people and does nothing else"
@@ -127,24 +143,32 @@ class Settings:
         home: Its home.
         storage: The storage server's address.
         passphrase: What opens the master key; None for the home's own.
-        workers: Calls answered at once.
+        questions: Questions answered at once.
+        streams: Ingest streams open at once.
+        question_seconds: How long an answer may take.
+        idle_seconds: How long an ingest stream may be idle.
         most_tags: Tags that one question may touch.
         certificates: Folder of its certificate for clients (`credentials.py`); None for plaintext, on loopback alone.
         storage_certificates: Folder of its certificate for the storage server; None likewise.
         trusted_store: URL of a trusted store that proxies share (`trusted_store.open_url`); None for the home's own.
         keyring: An exported keyring to count people with, and do nothing else; of the home the policy alone is used,
             and the passphrase opens this file.
+        compacts: Whether it compacts in the background.
     """
 
     home: Home
     storage: str
     passphrase: str | None = None
-    workers: int = 16
+    questions: int = 16
+    streams: int = 32
+    question_seconds: float = 120.0
+    idle_seconds: float = 600.0
     most_tags: int = MOST_TAGS
     certificates: Path | None = None
     storage_certificates: Path | None = None
     trusted_store: str | None = None
     keyring: Path | None = None
+    compacts: bool = True
 
 
 Register: TypeAlias = Callable[[grpc.Server], None]
@@ -163,11 +187,15 @@ class Proxy:
         Raises:
             ConfigurationError: A file of the home is wrong.
         """
-        self._health = health.HealthServicer()
+        # Blocking: its other way lets a watcher that leaves while another comes stop the whole server, for one holds
+        # the lock that the other needs in gRPC's only thread (grpcio-health-checking 1.8x, `HealthServicer.Watch`).
+        self._health = health.HealthServicer(experimental_non_blocking=False)
+        self._admission = Admission(_kinds(settings), STALL_SECONDS)
         self.locked: KeyringError | None = None
         self.metrics, self._activity = Metrics(METHODS.values()), Activity()
         self._certificates = settings.certificates
         self._retention: Retention | None = None
+        self._compactor: Compactor | None = None
         datasets = dataset.load(settings.home.datasets)
         policies = PolicyFile(settings.home.policy, datasets)
         access = Access(policies, datasets, Rates(), plaintext=self._certificates is None)
@@ -178,12 +206,16 @@ class Proxy:
                 register, guards = self._services(settings, datasets, policies, access)
         except KeyringError as error:
             self.locked, guards = error, [Identified(), _Locked(error)]
-        if self._certificates is None:
-            guards = guards[1:]  # plaintext shows no identity
+        identified, *guards = guards
+        certified = [identified] if self._certificates else []  # plaintext shows no identity
         observed = Observed(METHODS, self.metrics.called, self._activity.called, logs.refused)
-        interceptors: Guards = [observed, *guards]
+        interceptors: Guards = [observed, *certified, self._admission, *guards]
         self.metrics.locked.set(self.locked is not None)
-        self.grpc = grpc.server(ThreadPoolExecutor(settings.workers), interceptors=interceptors, options=_OPTIONS)
+        self.grpc = grpc.server(
+            ThreadPoolExecutor(self._admission.threads, thread_name_prefix="call"),
+            interceptors=interceptors,
+            options=_OPTIONS,
+        )
         if not self.locked:
             register(self.grpc)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
@@ -205,19 +237,31 @@ class Proxy:
 
     def start(self) -> None:
         """Starts serving; the health service says so."""
+        self._admission.start()
         self.grpc.start()
         state = health_pb2.HealthCheckResponse.NOT_SERVING if self.locked else health_pb2.HealthCheckResponse.SERVING
         for service in ("", *SERVICES):
             self._health.set(service, state)
         if self._retention:
             self._retention.start()
+        if self._compactor:
+            self._compactor.start()
 
-    def stop(self, grace: float) -> None:
-        """Says NOT_SERVING, lets running calls finish for `grace` seconds, and ends."""
+    def stop(self, grace: float, lame_duck: float = 0.0) -> None:
+        """Ends in good order.
+
+        Says NOT_SERVING; refuses new calls after `lame_duck` seconds; lets running questions finish, and ingest streams
+        acknowledge what was read, for `grace` seconds; ends.
+        """
         self._health.enter_graceful_shutdown()
         if self._retention:
             self._retention.stop()
+        if self._compactor:
+            self._compactor.stop()
+        time.sleep(lame_duck)
+        self._admission.stop()
         self.grpc.stop(grace).wait()
+        self._admission.end()
 
     def _services(
         self, settings: Settings, datasets: dict[str, dataset.Dataset], policies: PolicyFile, access: Access
@@ -246,15 +290,20 @@ class Proxy:
         erasing = Erasing(datasets, keyring, storage, ledger, erasures, [search.questions, compaction.jobs])
         renewing = Renewing(datasets, keyring, layouts, holdings, verified, erasing)
         self._retention = Retention(datasets, erasing, renewing.finish)
-        sealing, batches = Sealing(keyring, layouts), (self.metrics.ingested, self._activity.ingested)
-        ingest = IngestService(datasets, sealing, layouts, verified, erasures, *batches)
+        compactor = Compactor(datasets, compaction)
+        self._compactor = compactor if settings.compacts else None
+        sealing, streams = Sealing(keyring, layouts), Streams(self._admission.stopping, settings.idle_seconds)
+        batches = self.metrics.ingested, self._activity.ingested
+        ingest = IngestService(datasets, sealing, layouts, verified, erasures, streams, *batches)
         exporting = Exporting(keyring, layouts, holdings, verified)
         rotation = Rotation(home, store, keyring)
         keys = KeysService(datasets, keyring, erasures, erasing, rotation, exporting, renewing)
 
         def register(server: grpc.Server) -> None:
             access_service_pb2_grpc.add_AccessServiceServicer_to_server(AccessService(access), server)
-            admin = AdminService(datasets, keyring, storage, verified.answers, policies, ledger, self._activity)
+            admin = AdminService(
+                datasets, keyring, storage, verified.answers, policies, ledger, self._activity, compactor
+            )
             admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
             audit_service_pb2_grpc.add_AuditServiceServicer_to_server(AuditService(log), server)
             compaction_service_pb2_grpc.add_CompactionServiceServicer_to_server(
@@ -293,6 +342,18 @@ class Proxy:
 def _folder_in_force(home: Home) -> str:
     """Makes no store: by an old one without a master key a home is known that has lost it."""
     return folder_in_force(trusted_store.open_store(home.trusted_store)) if home.trusted_store.exists() else ""
+
+
+def _kinds(settings: Settings) -> tuple[Kind, ...]:
+    """Whatever is no health check, no look at the contract and no ingest is a question."""
+    return (
+        Kind("watch", (f"/{health.SERVICE_NAME}/Watch",), _WATCHES, None, last=True),
+        Kind("status", (f"/{health.SERVICE_NAME}/", _STATUS), _STATUSES, _STATUS_SECONDS, last=True),
+        Kind("reflection", ("/grpc.reflection.",), _REFLECTIONS, _STATUS_SECONDS),
+        Kind("ingest", (f"/{_INGEST}/",), settings.streams, None),
+        Kind("maintenance", _MAINTENANCE, _MAINTAINED, _DAY_SECONDS),
+        Kind("question", ("/",), settings.questions, settings.question_seconds),
+    )
 
 
 def _has_keys(store: Engine) -> bool:

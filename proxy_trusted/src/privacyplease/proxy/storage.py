@@ -19,6 +19,7 @@ from google.rpc import error_details_pb2
 from grpc.experimental import ChannelOptions
 from grpc_status import rpc_status
 
+from privacyplease.proxy import deadline
 from privacyplease.proxy.cells import CELL_ID_BYTES
 from privacyplease.proxy.credentials import Link, require_loopback
 from privacyplease.proxy.errors import AnswerInconsistentError, StorageRefusedError, StorageUnavailableError
@@ -53,7 +54,7 @@ _RETRY = {
                 "initialBackoff": "0.1s",
                 "maxBackoff": "2s",
                 "backoffMultiplier": 3,
-                "retryableStatusCodes": ["UNAVAILABLE"],
+                "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
             },
         }
     ]
@@ -194,12 +195,16 @@ class Storage:
         """
         predicate = pb.Predicate(any_of_tags=pb.AnyOfTags(tags=tags))
         stream = self._stub.Select(
-            pb.SelectRequest(predicate=predicate, page_bytes=PAGE_BYTES), timeout=DEADLINE_SECONDS
+            pb.SelectRequest(predicate=predicate, page_bytes=PAGE_BYTES), timeout=deadline.within(DEADLINE_SECONDS)
         )
+        if asking := deadline.current():
+            asking.when_over(lambda: stream.cancel() and None)  # type: ignore[no-untyped-call]
         try:
             for page in stream:
                 yield page.cells
+                deadline.within(DEADLINE_SECONDS)
         except grpc.RpcError as error:
+            deadline.within(DEADLINE_SECONDS)  # it may be the question's own time that is over
             _raise(error)
         finally:
             stream.cancel()  # type: ignore[no-untyped-call]
@@ -222,9 +227,9 @@ class Storage:
             return False
         return True
 
-    def describe(self) -> pb.DescribeResponse:
-        """The server's own description of its store. Believed for display and limits alone."""
-        return _call(lambda: self._stub.Describe(pb.DescribeRequest(), timeout=DEADLINE_SECONDS))
+    def describe(self, timeout: float = DEADLINE_SECONDS) -> pb.DescribeResponse:
+        """The server's own description of its store, within seconds. Believed for display and limits alone."""
+        return _call(lambda: self._stub.Describe(pb.DescribeRequest(), timeout=deadline.within(timeout)))
 
     def limits(self) -> pb.Limits:
         """What the server takes in one call, asked for once."""

@@ -7,8 +7,8 @@ two kinds of values only: 16 bytes to find something by, and bytes that somebody
 """
 
 from privacyplease.server.limits import Limits
-from privacyplease.server.server import StorageServer, build_server
+from privacyplease.server.server import Load, StorageServer, build_server
 from privacyplease.server.storage_url import open_store
 from privacyplease.server.store import Store
 
-__all__ = ["Limits", "StorageServer", "Store", "build_server", "open_store"]
+__all__ = ["Limits", "Load", "StorageServer", "Store", "build_server", "open_store"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import os
 import signal
 import sys
@@ -19,11 +20,16 @@ from privacyplease.server.errors import ServerError
 from privacyplease.server.limits import Limits
 from privacyplease.server.logs import LogFormat
 from privacyplease.server.metrics import Metrics, publish
-from privacyplease.server.server import build_server
+from privacyplease.server.server import Load, build_server
 from privacyplease.server.storage_url import open_store
 
+_LOAD = {
+    "reads": "selections and measurements at the same time",
+    "writes": "appends, replacements and deletions at the same time",
+    "seconds": "how long one call may take",
+}
 _STORAGE_VARIABLE = "PRIVACYPLEASE_STORAGE"
-_GRACE_SECONDS = 10
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 _log = logging.getLogger("privacyplease.server")
 
@@ -42,14 +48,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _serve(options: argparse.Namespace, stop: threading.Event) -> None:
     limits = Limits(**{field.name: getattr(options, field.name) for field in fields(Limits)})
-    # One connection for each call that can run at the same time: none ever waits for another one's.
-    store = open_store(options.storage, limits, connections=options.workers)
+    load = Load(**{field.name: getattr(options, field.name) for field in fields(Load)})
+    store = open_store(options.storage, limits, connections=load.connections)
     try:
         metrics = Metrics()
         metrics.watch(store.connections)
-        server = build_server(
-            store, limits, workers=options.workers, certificates=options.certificates, metrics=metrics
-        )
+        server = build_server(store, limits, load=load, certificates=options.certificates, metrics=metrics)
         address = server.bind(options.listen)
         if options.metrics:
             _tell(publish(metrics, options.metrics), options.metrics_address_file)
@@ -58,16 +62,23 @@ def _serve(options: argparse.Namespace, stop: threading.Event) -> None:
         _tell(address, options.address_file)
         stop.wait()
         _log.info("stopping")
-        server.stop(_GRACE_SECONDS)
+        server.stop(options.grace_seconds, options.lame_duck_seconds)
     finally:
         store.close()
 
 
 def _stop_signal() -> threading.Event:
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
+    """Is set by the first signal; the second ends the process at once."""
+    stopped = threading.Event()
+
+    def stop(*_: object) -> None:
+        stopped.set()
+        for number in _STOPPING:
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in _STOPPING:
+        signal.signal(number, stop)
+    return stopped
 
 
 def _tell(address: str, file: Path | None) -> None:
@@ -99,7 +110,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     security.add_argument("--insecure", action="store_true", help="plaintext; on loopback alone")
     parser.add_argument("--address-file", metavar="PATH", type=Path, help="write HOST:PORT here once serving")
-    parser.add_argument("--workers", metavar="N", type=_positive, default=16, help="calls served at the same time")
+    for field in fields(Load):
+        parser.add_argument(f"--{field.name}", metavar="N", type=int, default=field.default, help=_LOAD[field.name])
+    parser.add_argument(
+        "--grace-seconds", metavar="S", type=_seconds, default=10.0, help="for running calls to end, when stopped"
+    )
+    parser.add_argument(
+        "--lame-duck-seconds",
+        metavar="S",
+        type=_seconds,
+        default=0.0,
+        help="for load balancers to see NOT_SERVING before calls are refused, when stopped",
+    )
     parser.add_argument("--metrics", metavar="HOST:PORT", help="serve Prometheus metrics here, on loopback alone")
     parser.add_argument("--metrics-address-file", metavar="PATH", type=Path, help="write the metrics' HOST:PORT here")
     parser.add_argument(
@@ -111,10 +133,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected at least 1, got {number}")
+def _seconds(text: str) -> float:
+    if not 0 <= (number := float(text)) < math.inf:
+        raise argparse.ArgumentTypeError(f"expected seconds, got {text}")
     return number
 
 

@@ -10,6 +10,9 @@
         ├── CellTooLargeError           seal fewer records into a cell
         ├── ReplaceConflictError        read the tag again
         ├── StoreUnavailableError       send it again later
+        ├── OverloadedError             send it again in a second
+        ├── DeadlineExceededError       ask for less at once
+        ├── StoppingError               send it to another server, or when this one is back
         ├── UnknownIdentityError        come with the proxy's certificate
         └── InternalError               a fault of this server
 
@@ -47,6 +50,7 @@ class RefusedError(ServerError):
 
     code: ClassVar[grpc.StatusCode]
     reason: ClassVar[reasons.ErrorReason.ValueType]
+    retry_seconds: ClassVar[int | None] = None
 
     def __init__(self, message: str, **metadata: int) -> None:
         super().__init__(message)
@@ -117,6 +121,37 @@ class StoreUnavailableError(RefusedError):
 
     code = grpc.StatusCode.UNAVAILABLE
     reason = reasons.ERROR_REASON_STORE_UNAVAILABLE
+
+
+class OverloadedError(RefusedError):
+    """As many calls of this kind run as may. Nothing was done."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    reason = reasons.ERROR_REASON_OVERLOADED
+    retry_seconds = 1
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(f"{limit:,} calls of this kind run, which is all", limit=limit)
+
+
+class DeadlineExceededError(RefusedError):
+    """The call takes longer than it may, or than its caller waits."""
+
+    code = grpc.StatusCode.DEADLINE_EXCEEDED
+    reason = reasons.ERROR_REASON_DEADLINE_EXCEEDED
+
+    def __init__(self, *, seconds: int) -> None:
+        super().__init__(f"the call takes longer than {seconds:,} s", seconds=seconds)
+
+
+class StoppingError(RefusedError):
+    """The server is being stopped. Nothing was done."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+    reason = reasons.ERROR_REASON_STOPPING
+
+    def __init__(self) -> None:
+        super().__init__("the server is being stopped")
 
 
 class UnknownIdentityError(RefusedError):

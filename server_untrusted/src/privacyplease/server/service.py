@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import grpc
 
-from privacyplease.server import pages, requests
+from privacyplease.server import deadline, pages, requests
 from privacyplease.server.cells import Cell
 from privacyplease.server.limits import Limits
 from privacyplease.server.status import answering
@@ -35,6 +35,7 @@ class StorageService(rpc.StorageServiceServicer):
             tags = requests.tags_of(request.predicate, self._limits)
             after = requests.position_of(request.cursor, tags)
             for page in pages.pages(self._store.select(tags, after), pages.clamped(request.page_bytes)):
+                deadline.check()
                 yield pb.SelectResponse(cells=map(_message, page), cursor=pages.cursor_after(page[-1]))
 
     def Measure(self, request: pb.MeasureRequest, context: grpc.ServicerContext) -> pb.MeasureResponse:  # noqa: N802

@@ -6,9 +6,11 @@ import logging
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import grpc
 from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
@@ -26,17 +28,27 @@ def answering(context: grpc.ServicerContext) -> Iterator[None]:
     """Ends the call with the right status if the block fails."""
     try:
         yield
-    except RefusedError as refused:
-        if isinstance(refused, StoreUnavailableError):
-            _log.warning("%s", refused)
-        status = status_of(refused)
     except Exception as error:
+        fail(error, context)
+
+
+def fail(error: Exception, context: grpc.ServicerContext) -> NoReturn:
+    """Ends the call with the status that tells of an error."""
+    if isinstance(error, grpc.RpcError) and not context.is_active():
+        raise error  # the caller left while it was sending
+    if not isinstance(error, RefusedError):
         # Neither the caller nor the log gets its message: a database's errors quote statements, and those hold tags.
         _log.error("unexpected %s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
-        status = status_of(InternalError())
-    else:
-        return
-    context.abort_with_status(rpc_status.to_status(status))
+        error = InternalError()
+    if isinstance(error, StoreUnavailableError):
+        _log.warning("%s", error)
+    ended = rpc_status.to_status(status_of(error))
+    if error.retry_seconds is not None:  # as gRPC's own retries read it (gRFC A6)
+        pushback = ("grpc-retry-pushback-ms", str(1_000 * error.retry_seconds))
+        context.set_trailing_metadata((*ended.trailing_metadata, pushback))
+        context.abort(ended.code, ended.details)
+    context.abort_with_status(ended)
+    raise AssertionError("abort_with_status returned")
 
 
 def status_of(refused: RefusedError) -> status_pb2.Status:
@@ -61,6 +73,8 @@ def _details(refused: RefusedError) -> Iterator[Message]:
                 for field, description in refused.violations
             ]
         )
+    if refused.retry_seconds is not None:
+        yield error_details_pb2.RetryInfo(retry_delay=Duration(seconds=refused.retry_seconds))
 
 
 def _packed(detail: Message) -> Any:

@@ -55,6 +55,7 @@ def document(asked: Target) -> dict[str, Any]:
         "answers": {"whole": system.answers.whole, "refused": dict(system.answers.refused)} if system else None,
         "policy": _policy(system) if system else None,
         "activity": activity.document(system.activity) if system else None,
+        "compaction": _compaction(system) if system else None,
         "keyrings": [_keyring(keyring) for keyring in system.keyrings] if system else None,
     }
 
@@ -98,6 +99,16 @@ def _storage(system: Status) -> dict[str, Any]:
     }
 
 
+def _compaction(system: Status) -> dict[str, Any]:
+    compaction = system.compaction
+    return {
+        "open_buckets": compaction.open_buckets,
+        "open_cells": compaction.open_cells,
+        "last_round": iso(compaction.last_round) if compaction.last_round else None,
+        "failure": compaction.failure or None,
+    }
+
+
 def _policy(system: Status) -> dict[str, Any]:
     return {"loaded_at": iso(system.policy.loaded_at), "problem": system.policy.problem or None}
 
@@ -128,6 +139,8 @@ def _show(found: dict[str, Any]) -> None:
         out.print(f"answers {_answers_line(found['answers'])}")
     if found["policy"]:
         out.print(f"policy  {_policy_line(found['policy'])}")
+    if found["compaction"]:
+        out.print(f"open    {_compaction_line(found['compaction'])}")
     for keyring in found["keyrings"] or ():
         out.print(f"{keyring['dataset']:8}{_keyring_line(keyring)}")
     if found["activity"]:
@@ -152,6 +165,11 @@ def _answers_line(answers: dict[str, Any]) -> str:
 def _policy_line(policy: dict[str, Any]) -> str:
     line = f"of {policy['loaded_at']}"
     return f"{line}; its file is not taken: {policy['problem']}" if policy["problem"] else line
+
+
+def _compaction_line(compaction: dict[str, Any]) -> str:
+    line = f"{screen.counted(compaction['open_cells'], 'cell')} not compacted yet"
+    return f"{line}; the last round stopped short: {compaction['failure']}" if compaction["failure"] else line
 
 
 def _keyring_line(keyring: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from privacyplease.client.catalogue import (
     Activity,
     Answers,
     Column,
+    Compaction,
     Dataset,
     Index,
     Ingestion,
@@ -29,6 +30,7 @@ from privacyplease.client.stations import Availability, StationStates, Statistic
 from privacyplease.proxy.v1 import occupancy_service_pb2, stations_service_pb2
 from privacyplease.proxy.v1.access_service_pb2 import Role, WhoAmIResponse
 from privacyplease.proxy.v1.admin_service_pb2 import Activity as ActivityMessage
+from privacyplease.proxy.v1.admin_service_pb2 import Compaction as CompactionMessage
 from privacyplease.proxy.v1.admin_service_pb2 import GetStatusResponse, Refusals
 from privacyplease.proxy.v1.audit_service_pb2 import AuditEntry as AuditEntryMessage
 from privacyplease.proxy.v1.audit_service_pb2 import ListEntriesResponse, VerifyLogResponse
@@ -155,7 +157,13 @@ def status(response: GetStatusResponse) -> Status:
         policy=Policy(instant(response.policy.loaded_at), response.policy.problem),
         answers=Answers(response.answers.whole, {_reason(each): each.answers for each in response.answers.refused}),
         activity=_activity(response.activity),
+        compaction=_compaction(response.compaction),
     )
+
+
+def _compaction(message: CompactionMessage) -> Compaction:
+    last = message.last_round.ToDatetime(UTC) if message.HasField("last_round") else None
+    return Compaction(message.open_buckets, message.open_cells, last, message.failure)
 
 
 def _activity(message: ActivityMessage) -> Activity:

@@ -12,6 +12,7 @@ from privacyplease.client.errors import (
     DeadlineExceededError,
     FaultError,
     PrivacyPleaseError,
+    StreamIdleError,
     TryAgainError,
 )
 
@@ -58,11 +59,13 @@ class Patience:
             PrivacyPleaseError: No further attempt is due; the error says why the last one failed.
         """
         error = failure if isinstance(failure, PrivacyPleaseError) else error_of(failure)
+        if isinstance(error, StreamIdleError):
+            return _FIRST_S  # nothing failed: the source is slow
         delay = self._retry(error, self._failures)
         if delay is None:
             raise error from failure
         self._failures += 1
-        return delay
+        return max(delay, error.retry_after_s or 0.0)
 
 
 def stalled(stall_s: float) -> DeadlineExceededError:

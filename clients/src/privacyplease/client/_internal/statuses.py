@@ -13,7 +13,7 @@ from grpc_status import rpc_status
 from privacyplease.client import errors
 from privacyplease.proxy.v1.error_reason_pb2 import ErrorReason
 
-_Detail = TypeVar("_Detail", error_details_pb2.ErrorInfo, error_details_pb2.BadRequest)
+_Detail = TypeVar("_Detail", error_details_pb2.ErrorInfo, error_details_pb2.BadRequest, error_details_pb2.RetryInfo)
 
 _DOMAIN = "proxy.privacyplease"
 
@@ -36,6 +36,10 @@ BY_REASON: Mapping[int, type[errors.PrivacyPleaseError]] = MappingProxyType(
         ErrorReason.ERROR_REASON_INTERNAL: errors.InternalError,
         ErrorReason.ERROR_REASON_CELLS_MISSING: errors.CellsMissingError,
         ErrorReason.ERROR_REASON_CELLS_UNEXPECTED: errors.CellsUnexpectedError,
+        ErrorReason.ERROR_REASON_OVERLOADED: errors.OverloadedError,
+        ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED: errors.DeadlineExceededError,
+        ErrorReason.ERROR_REASON_STOPPING: errors.ProxyStoppingError,
+        ErrorReason.ERROR_REASON_STREAM_IDLE: errors.StreamIdleError,
         ErrorReason.ERROR_REASON_MASTER_KEY_UNAVAILABLE: errors.MasterKeyUnavailableError,
         ErrorReason.ERROR_REASON_MASTER_KEY_REFUSED: errors.MasterKeyRefusedError,
         ErrorReason.ERROR_REASON_NOT_EXPORTED: errors.NotExportedError,
@@ -89,11 +93,13 @@ def error_of(failure: grpc.RpcError) -> errors.PrivacyPleaseError:
     if info is None or info.domain != _DOMAIN:
         return _without_reason(call)
     violations = _detail(details, error_details_pb2.BadRequest()) or error_details_pb2.BadRequest()
+    retry = _detail(details, error_details_pb2.RetryInfo())
     return _class_of(info.reason, call.code())(
         call.details() or info.reason,
         reason=info.reason,
         metadata=info.metadata,
         violations=tuple(errors.FieldViolation(v.field, v.description) for v in violations.field_violations),
+        retry_after_s=retry.retry_delay.ToTimedelta().total_seconds() if retry else None,
     )
 
 

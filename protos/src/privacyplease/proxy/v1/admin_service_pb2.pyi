@@ -50,6 +50,7 @@ class GetStatusResponse(_message.Message):
     POLICY_FIELD_NUMBER: _builtins.int
     ANSWERS_FIELD_NUMBER: _builtins.int
     ACTIVITY_FIELD_NUMBER: _builtins.int
+    COMPACTION_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """The proxy's version."""
     @_builtins.property
@@ -72,6 +73,10 @@ class GetStatusResponse(_message.Message):
     def activity(self) -> Global___Activity:
         """What the proxy has been doing."""
 
+    @_builtins.property
+    def compaction(self) -> Global___Compaction:
+        """What compaction has still to do."""
+
     def __init__(
         self,
         *,
@@ -81,14 +86,51 @@ class GetStatusResponse(_message.Message):
         policy: Global___Policy | None = ...,
         answers: Global___Answers | None = ...,
         activity: Global___Activity | None = ...,
+        compaction: Global___Compaction | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "answers", b"answers", "policy", b"policy", "storage", b"storage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "answers", b"answers", "compaction", b"compaction", "policy", b"policy", "storage", b"storage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "answers", b"answers", "keyrings", b"keyrings", "policy", b"policy", "storage", b"storage", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "answers", b"answers", "compaction", b"compaction", "keyrings", b"keyrings", "policy", b"policy", "storage", b"storage", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStatusResponse: _TypeAlias = GetStatusResponse  # noqa: Y015
+
+@_typing.final
+class Compaction(_message.Message):
+    """Compaction in the background. Buckets of time wait until they have closed and have been quiet for some minutes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPEN_BUCKETS_FIELD_NUMBER: _builtins.int
+    OPEN_CELLS_FIELD_NUMBER: _builtins.int
+    LAST_ROUND_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    open_buckets: _builtins.int
+    """Buckets of time that were appended to and are not compacted, of all data sets and indexes."""
+    open_cells: _builtins.int
+    """Cells in them, at most."""
+    failure: _builtins.str
+    """Why it stopped short then, as the name of an ErrorReason; empty if it did not."""
+    @_builtins.property
+    def last_round(self) -> _timestamp_pb2.Timestamp:
+        """When this proxy last looked for what there is to do, and did it. Absent: not yet."""
+
+    def __init__(
+        self,
+        *,
+        open_buckets: _builtins.int = ...,
+        open_cells: _builtins.int = ...,
+        last_round: _timestamp_pb2.Timestamp | None = ...,
+        failure: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_round", b"last_round"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "last_round", b"last_round", "open_buckets", b"open_buckets", "open_cells", b"open_cells"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Compaction: _TypeAlias = Compaction  # noqa: Y015
 
 @_typing.final
 class Answers(_message.Message):

@@ -154,6 +154,38 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Status: DATA_LOSS.
     """
+    ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 30
+    """The proxy runs as many calls of this kind as it can. It was refused at once and nothing was done; send it again
+    after the delay in the `google.rpc.RetryInfo` of the details.
+
+        { "reason": "ERROR_REASON_OVERLOADED", "domain": "proxy.privacyplease",
+          "metadata": { "kind": "question", "limit": "16" } }
+
+    Status: RESOURCE_EXHAUSTED.
+    """
+    ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 31
+    """The answer took longer than the proxy lets a call take, or than the caller's own deadline. Ask for less at once.
+
+        { "reason": "ERROR_REASON_DEADLINE_EXCEEDED", "domain": "proxy.privacyplease", "metadata": { "seconds": "120" } }
+
+    Status: DEADLINE_EXCEEDED.
+    """
+    ERROR_REASON_STOPPING: _ErrorReason.ValueType  # 32
+    """The proxy is being stopped. An ingest stream ends with it once every batch that was read is acknowledged: open
+    another, and go on after the last acknowledgement.
+
+        { "reason": "ERROR_REASON_STOPPING", "domain": "proxy.privacyplease" }
+
+    Status: UNAVAILABLE.
+    """
+    ERROR_REASON_STREAM_IDLE: _ErrorReason.ValueType  # 33
+    """Nothing was sent on an ingest stream for so long that the proxy ended it. Everything sent before is acknowledged;
+    open another when there is something to send.
+
+        { "reason": "ERROR_REASON_STREAM_IDLE", "domain": "proxy.privacyplease", "metadata": { "seconds": "600" } }
+
+    Status: UNAVAILABLE.
+    """
     ERROR_REASON_MASTER_KEY_UNAVAILABLE: _ErrorReason.ValueType  # 20
     """Whoever holds the master key (an HSM, a vault, a KMS) cannot be reached, or is sealed. A proxy that met this when it
     started answers nothing until it is started again; one that met it later needs only to be asked again.
@@ -357,6 +389,38 @@ others were withheld for them. No part of the answer is given.
     { "reason": "ERROR_REASON_CELLS_UNEXPECTED", "domain": "proxy.privacyplease", "metadata": { "tags": "1" } }
 
 Status: DATA_LOSS.
+"""
+ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 30
+"""The proxy runs as many calls of this kind as it can. It was refused at once and nothing was done; send it again
+after the delay in the `google.rpc.RetryInfo` of the details.
+
+    { "reason": "ERROR_REASON_OVERLOADED", "domain": "proxy.privacyplease",
+      "metadata": { "kind": "question", "limit": "16" } }
+
+Status: RESOURCE_EXHAUSTED.
+"""
+ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 31
+"""The answer took longer than the proxy lets a call take, or than the caller's own deadline. Ask for less at once.
+
+    { "reason": "ERROR_REASON_DEADLINE_EXCEEDED", "domain": "proxy.privacyplease", "metadata": { "seconds": "120" } }
+
+Status: DEADLINE_EXCEEDED.
+"""
+ERROR_REASON_STOPPING: ErrorReason.ValueType  # 32
+"""The proxy is being stopped. An ingest stream ends with it once every batch that was read is acknowledged: open
+another, and go on after the last acknowledgement.
+
+    { "reason": "ERROR_REASON_STOPPING", "domain": "proxy.privacyplease" }
+
+Status: UNAVAILABLE.
+"""
+ERROR_REASON_STREAM_IDLE: ErrorReason.ValueType  # 33
+"""Nothing was sent on an ingest stream for so long that the proxy ended it. Everything sent before is acknowledged;
+open another when there is something to send.
+
+    { "reason": "ERROR_REASON_STREAM_IDLE", "domain": "proxy.privacyplease", "metadata": { "seconds": "600" } }
+
+Status: UNAVAILABLE.
 """
 ERROR_REASON_MASTER_KEY_UNAVAILABLE: ErrorReason.ValueType  # 20
 """Whoever holds the master key (an HSM, a vault, a KMS) cannot be reached, or is sealed. A proxy that met this when it

@@ -86,6 +86,29 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Status: UNAUTHENTICATED.
     """
+    ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 9
+    """The server runs as many calls of this kind as it can. It was refused at once and nothing was done; send it again
+    after the delay in the `google.rpc.RetryInfo` of the details.
+
+        { "reason": "ERROR_REASON_OVERLOADED", "domain": "storage.privacyplease", "metadata": { "limit": "16" } }
+
+    Status: RESOURCE_EXHAUSTED.
+    """
+    ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 10
+    """The call took longer than the server lets a call take. A selection goes on from its last cursor.
+
+        { "reason": "ERROR_REASON_DEADLINE_EXCEEDED", "domain": "storage.privacyplease",
+          "metadata": { "seconds": "120" } }
+
+    Status: DEADLINE_EXCEEDED.
+    """
+    ERROR_REASON_STOPPING: _ErrorReason.ValueType  # 11
+    """The server is being stopped. Nothing was done; send it again, to another server or when this one is back.
+
+        { "reason": "ERROR_REASON_STOPPING", "domain": "storage.privacyplease" }
+
+    Status: UNAVAILABLE.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why the storage server refused a call. The reason's name is the `reason` of the `google.rpc.ErrorInfo` in the
@@ -156,5 +179,28 @@ certificate that is not genuine, or none, never gets as far as a status: the con
     { "reason": "ERROR_REASON_UNKNOWN_IDENTITY", "domain": "storage.privacyplease" }
 
 Status: UNAUTHENTICATED.
+"""
+ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 9
+"""The server runs as many calls of this kind as it can. It was refused at once and nothing was done; send it again
+after the delay in the `google.rpc.RetryInfo` of the details.
+
+    { "reason": "ERROR_REASON_OVERLOADED", "domain": "storage.privacyplease", "metadata": { "limit": "16" } }
+
+Status: RESOURCE_EXHAUSTED.
+"""
+ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 10
+"""The call took longer than the server lets a call take. A selection goes on from its last cursor.
+
+    { "reason": "ERROR_REASON_DEADLINE_EXCEEDED", "domain": "storage.privacyplease",
+      "metadata": { "seconds": "120" } }
+
+Status: DEADLINE_EXCEEDED.
+"""
+ERROR_REASON_STOPPING: ErrorReason.ValueType  # 11
+"""The server is being stopped. Nothing was done; send it again, to another server or when this one is back.
+
+    { "reason": "ERROR_REASON_STOPPING", "domain": "storage.privacyplease" }
+
+Status: UNAVAILABLE.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -10,6 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.activity import Activity, RecentCalls
+from privacyplease.proxy.compactor import Compactor
 from privacyplease.proxy.dataset import Dataset
 from privacyplease.proxy.errors import StorageError
 from privacyplease.proxy.keyring import Keyring
@@ -21,6 +22,9 @@ from privacyplease.proxy.v1 import admin_service_pb2_grpc as pb_grpc
 from privacyplease.proxy.verified import Answers
 
 _DAY_MILLIS = 86_400_000
+
+# Describing the store takes milliseconds. Whoever asks how the system is doing need not wait for retries.
+_PATIENCE_SECONDS = 1.0
 
 
 class AdminService(pb_grpc.AdminServiceServicer):
@@ -35,6 +39,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
         policies: PolicyFile,
         ledger: Ledger,
         activity: Activity,
+        compactor: Compactor,
     ) -> None:
         self._datasets = datasets
         self._keyring = keyring
@@ -43,6 +48,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
         self._policies = policies
         self._ledger = ledger
         self._activity = activity
+        self._compactor = compactor
 
     @answering
     def GetStatus(  # noqa: N802
@@ -57,15 +63,27 @@ class AdminService(pb_grpc.AdminServiceServicer):
             policy=self._describe_policy(),
             answers=self._describe_answers(),
             activity=self._describe_activity(),
+            compaction=self._describe_compaction(),
         )
 
     def _describe_keys(self, dataset: Dataset) -> pb.Keyring:
         days = dataset.timeline.epoch // _DAY_MILLIS
         return pb.Keyring(dataset=dataset.name, epochs=self._keyring.epochs(dataset.name), epoch_days=days)
 
+    def _describe_compaction(self) -> pb.Compaction:
+        last, backlog = self._compactor.last, self._compactor.backlog()
+        described = pb.Compaction(
+            open_buckets=sum(buckets for buckets, _ in backlog.values()),
+            open_cells=sum(cells for _, cells in backlog.values()),
+            failure=last.failure,
+        )
+        if last.at is not None:
+            described.last_round.FromMilliseconds(int(last.at * 1_000))
+        return described
+
     def _describe_storage(self) -> pb.Storage:
         try:
-            described = self._storage.describe()
+            described = self._storage.describe(_PATIENCE_SECONDS)
         except StorageError:
             return pb.Storage(reachable=False)
         return pb.Storage(reachable=True, store=described.store, cells=described.cells, bytes=described.bytes)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeAlias
 
@@ -15,7 +17,7 @@ from privacyplease.proxy.ahead import ahead
 from privacyplease.proxy.columns import ColumnType
 from privacyplease.proxy.dataset import Dataset
 from privacyplease.proxy.erasures import Erasures
-from privacyplease.proxy.errors import MalformedBatchError
+from privacyplease.proxy.errors import MalformedBatchError, StoppingError, StreamIdleError, TryLaterError
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.records import check
 from privacyplease.proxy.rpc import streaming
@@ -36,6 +38,18 @@ BATCHES_AHEAD = 2
 BatchObserver: TypeAlias = Callable[[int, int], None]
 
 
+class Streams(NamedTuple):
+    """When the proxy ends a stream.
+
+    Attributes:
+        stopping: Once it is set, streams end as soon as every batch that was read is acknowledged.
+        idle_seconds: So do streams on which nothing comes for so long.
+    """
+
+    stopping: threading.Event
+    idle_seconds: float
+
+
 class IngestService(pb_grpc.IngestServiceServicer):
     """Checks, seals and stores batches. While one is being stored the next is sealed."""
 
@@ -46,13 +60,26 @@ class IngestService(pb_grpc.IngestServiceServicer):
         layouts: Layouts,
         storage: VerifiedStorage,
         erasures: Erasures,
+        streams: Streams,
         *observers: BatchObserver,
     ) -> None:
+        """Takes what it works with.
+
+        Args:
+            datasets: The data sets.
+            sealing: Seals.
+            layouts: Layouts of cells.
+            storage: Stores.
+            erasures: Knows what was erased.
+            streams: When they end.
+            observers: Are told of each batch.
+        """
         self._datasets = datasets
         self._sealing = sealing
         self._layouts = layouts
         self._storage = storage
         self._erasures = erasures
+        self._stopping, self._idle_seconds = streams
         self._observers = observers
 
     @streaming
@@ -60,13 +87,25 @@ class IngestService(pb_grpc.IngestServiceServicer):
         self, request_iterator: Iterator[pb.IngestRequest], _context: grpc.ServicerContext
     ) -> Iterator[pb.IngestResponse]:
         """See the contract."""
-        for taken in ahead(self._take_all(request_iterator), BATCHES_AHEAD):
+        batches = _Batches(request_iterator)
+        for taken in ahead(self._take_all(batches), BATCHES_AHEAD, lambda: self._end(batches)):
             taken.append.wait()
             for observer in self._observers:
                 observer(taken.acknowledgement.accepted, len(taken.acknowledgement.rejections))
             yield taken.acknowledgement
 
-    def _take_all(self, batches: Iterator[pb.IngestRequest]) -> Iterator[_Taken]:
+    def _end(self, batches: _Batches) -> TryLaterError | None:
+        """Why a stream on which nothing comes is to end; None as long as it is not."""
+        since = batches.awaited_since
+        if since is None:
+            return None
+        if self._stopping.is_set():
+            return StoppingError("the proxy is being stopped; go on after the last acknowledgement")
+        if time.monotonic() - since > self._idle_seconds:
+            return StreamIdleError(f"nothing came for {self._idle_seconds:g} s", seconds=f"{self._idle_seconds:g}")
+        return None
+
+    def _take_all(self, batches: _Batches) -> Iterator[_Taken]:
         dataset: Dataset | None = None
         for request in batches:
             if request.dataset or dataset is None:
@@ -85,6 +124,28 @@ class IngestService(pb_grpc.IngestServiceServicer):
             rejections=[pb.Rejection(row=row, field=field, reason=reason) for row, field, reason in rejections],
         )
         return _Taken(acknowledgement, append)
+
+
+class _Batches:
+    """The batches of a stream.
+
+    Attributes:
+        awaited_since: Since when the next one is waited for, in seconds of the monotonic clock; None while one is
+            being taken.
+    """
+
+    def __init__(self, requests: Iterator[pb.IngestRequest]) -> None:
+        self._requests = requests
+        self.awaited_since: float | None = None
+
+    def __iter__(self) -> Iterator[pb.IngestRequest]:
+        return self
+
+    def __next__(self) -> pb.IngestRequest:
+        self.awaited_since = time.monotonic()
+        request = next(self._requests)
+        self.awaited_since = None
+        return request
 
 
 class _Taken(NamedTuple):

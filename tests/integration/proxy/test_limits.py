@@ -1,0 +1,204 @@
+"""Too many calls, calls that take too long, callers that do not get on: each is refused quickly and says why."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+
+from privacyplease.client import Client
+from privacyplease.client.errors import DeadlineExceededError, OverloadedError
+from privacyplease.proxy.home import Home
+from privacyplease.proxy.server import Proxy, Settings
+from privacyplease.proxy.v1 import admin_service_pb2, admin_service_pb2_grpc, ingest_service_pb2_grpc
+from privacyplease.proxy.v1 import occupancy_service_pb2 as pb
+from privacyplease.proxy.v1 import occupancy_service_pb2_grpc as pb_grpc
+from privacyplease.proxy.v1.ingest_service_pb2 import IngestRequest
+from tests.services.cells import channel_to, refusal
+from tests.services.patience import eventually
+from tests.services.proxy import PASSPHRASE, arrow_batch, interval
+from tests.services.storage import serving
+
+START = 1_727_740_800_000
+COUNT = pb.CountRequest(interval=interval(START, START + 3_600_000))
+COUNT_PATH = "/privacyplease.proxy.v1.OccupancyService/Count"
+RECORD = {
+    "client_mac": "aa:bb:cc:dd:ee:ff",
+    "ap_name": "north door",
+    "association_time": "2024-10-01T00:10:00Z",
+    "session_duration": "60",
+}
+
+
+@contextmanager
+def limited(folder: Path, **limits: Any) -> Iterator[tuple[str, grpc.Channel]]:
+    """A proxy with limits of its own."""
+    with ExitStack() as running:
+        storage = running.enter_context(serving(f"sqlite:///{folder}/cells.db"))
+        proxy = Proxy(Settings(Home(folder / "home"), storage.address, PASSPHRASE, **limits))
+        address = f"127.0.0.1:{proxy.bind('127.0.0.1:0')}"
+        proxy.start()
+        running.callback(proxy.stop, 0)
+        yield address, running.enter_context(channel_to(address))
+
+
+@contextmanager
+def unsent(channel: grpc.Channel, path: str, calls: int) -> Iterator[None]:
+    """Calls that are begun and hold their place: their message does not come."""
+    over = threading.Event()
+
+    def nothing() -> Iterator[bytes]:
+        over.wait()
+        yield from ()
+
+    begun = [channel.stream_stream(path)(nothing()) for _ in range(calls)]
+    try:
+        yield
+    finally:
+        over.set()
+        for call in begun:
+            call.cancel()
+
+
+def refused(channel: grpc.Channel) -> grpc.RpcError | None:
+    """How a question fails, sent once."""
+    try:
+        pb_grpc.OccupancyServiceStub(channel).Count(COUNT, timeout=10)
+    except grpc.RpcError as error:
+        return error
+    return None
+
+
+def test_a_question_beyond_the_limit_is_refused_at_once_and_told_when_to_come_back(tmp_path: Path) -> None:
+    with limited(tmp_path, questions=2) as (_, channel), unsent(channel, COUNT_PATH, 50):
+        assert eventually(lambda: refused(channel) is not None, 5)
+        began = time.monotonic()
+        error = refused(channel)
+        assert time.monotonic() - began < 1
+        assert error is not None
+        code, info, _ = refusal(error)
+        assert (code, info.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "ERROR_REASON_OVERLOADED")
+        assert dict(info.metadata) == {"kind": "question", "limit": "2"}
+        retry = error_details_pb2.RetryInfo()
+        assert any(detail.Unpack(retry) for detail in rpc_status.from_call(error).details)  # type: ignore[union-attr]
+        assert retry.retry_delay.seconds == 1
+
+
+def test_health_status_and_ingest_go_on_while_every_question_is_taken(tmp_path: Path) -> None:
+    with limited(tmp_path, questions=2) as (_, channel), unsent(channel, COUNT_PATH, 50):
+        assert eventually(lambda: refused(channel) is not None, 5)
+        health = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
+        assert health.status == health_pb2.HealthCheckResponse.SERVING
+        status = admin_service_pb2_grpc.AdminServiceStub(channel).GetStatus(
+            admin_service_pb2.GetStatusRequest(), timeout=5
+        )
+        assert status.storage.reachable
+        stub = ingest_service_pb2_grpc.IngestServiceStub(channel)
+        assert [ack.accepted for ack in stub.Ingest(iter([arrow_batch("wifi", 0, [RECORD])]), timeout=20)] == [1]
+
+
+def test_idle_ingest_streams_do_not_keep_questions_from_being_answered(tmp_path: Path) -> None:
+    path = "/privacyplease.proxy.v1.IngestService/Ingest"
+    with limited(tmp_path, streams=40, questions=2) as (_, channel), unsent(channel, path, 40):
+        assert all(refused(channel) is None for _ in range(10))
+
+
+def test_the_sdk_comes_back_when_it_was_told_to(tmp_path: Path) -> None:
+    with ExitStack() as running:
+        address, channel = running.enter_context(limited(tmp_path, questions=1))
+        client = running.enter_context(Client(address, insecure=True))
+        thread = running.enter_context(ThreadPoolExecutor(1))
+        with unsent(channel, COUNT_PATH, 50):
+            assert eventually(lambda: refused(channel) is not None, 5)
+            with pytest.raises(OverloadedError) as raised:
+                client.count(*_hour())
+            assert raised.value.retry_after_s == 1.0
+            answer = thread.submit(client.count, *_hour())
+            time.sleep(0.3)
+            assert not answer.done()
+        assert answer.result() == 0
+
+
+def test_an_answer_that_takes_too_long_ends_with_a_reason(tmp_path: Path) -> None:
+    with limited(tmp_path, question_seconds=0.0) as (address, channel), Client(address, insecure=True) as client:
+        stub = ingest_service_pb2_grpc.IngestServiceStub(channel)
+        list(stub.Ingest(iter([arrow_batch("wifi", 0, [RECORD])])))
+        with pytest.raises(DeadlineExceededError) as raised:
+            client.count(*_hour())
+        assert raised.value.reason == "ERROR_REASON_DEADLINE_EXCEEDED"
+
+
+def test_a_stream_on_which_nothing_comes_ends_after_what_came_is_acknowledged(tmp_path: Path) -> None:
+    with limited(tmp_path, idle_seconds=0.5) as (_, channel):
+        over = threading.Event()
+
+        def batches() -> Iterator[IngestRequest]:
+            yield arrow_batch("wifi", 7, [RECORD])
+            over.wait(30)
+
+        stream = ingest_service_pb2_grpc.IngestServiceStub(channel).Ingest(batches())
+        try:
+            assert next(stream).sequence == 7
+            with pytest.raises(grpc.RpcError) as caught:
+                next(stream)
+        finally:
+            over.set()
+        assert refusal(caught.value)[:2] == (
+            grpc.StatusCode.UNAVAILABLE,
+            error_details_pb2.ErrorInfo(
+                reason="ERROR_REASON_STREAM_IDLE", domain="proxy.privacyplease", metadata={"seconds": "0.5"}
+            ),
+        )
+
+
+@pytest.mark.parametrize("octets", [b"\xff", b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x02\xc3\x28"])
+def test_bytes_that_are_no_message_are_the_callers_fault(tmp_path: Path, octets: bytes) -> None:
+    with limited(tmp_path) as (_, channel), pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary(COUNT_PATH)(octets, timeout=10)
+    code, info, fields = refusal(caught.value)
+    assert (code, info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "ERROR_REASON_INVALID_REQUEST")
+    assert "message" in fields
+
+
+def test_watchers_that_come_and_go_do_not_stop_the_server(tmp_path: Path) -> None:
+    """They did: `HealthServicer.Watch` waits, with a lock, for what the thread does that waits for the lock."""
+
+    def watch(channel: grpc.Channel) -> None:
+        for _ in range(50):
+            call = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=20)
+            next(call)
+            call.cancel()
+
+    with limited(tmp_path) as (address, channel), ThreadPoolExecutor(4) as threads, ExitStack() as open_:
+        channels = [open_.enter_context(channel_to(address)) for _ in range(4)]
+        list(threads.map(watch, channels))
+        assert refused(channel) is None
+
+
+def test_status_answers_quickly_while_the_storage_server_is_away(tmp_path: Path) -> None:
+    proxy = Proxy(Settings(Home(tmp_path), "127.0.0.1:1", PASSPHRASE))
+    address = f"127.0.0.1:{proxy.bind('127.0.0.1:0')}"
+    proxy.start()
+    try:
+        with channel_to(address) as channel:
+            began = time.monotonic()
+            stub = admin_service_pb2_grpc.AdminServiceStub(channel)
+            assert not stub.GetStatus(admin_service_pb2.GetStatusRequest()).storage.reachable
+            assert time.monotonic() - began < 2
+    finally:
+        proxy.stop(0)
+
+
+def _hour() -> tuple[datetime, datetime]:
+    return datetime(2024, 10, 1, 0, tzinfo=UTC), datetime(2024, 10, 1, 1, tzinfo=UTC)
