@@ -213,12 +213,12 @@ class TestQuestions:
         assert list(seen[0].fields) == ["purpose"]
 
     def test_too_large_a_predicate(self, tmp_path: Path, storage: Served) -> None:
-        with proxying(tmp_path / "home", storage.address, most_tags=8) as proxy:
+        with proxying(tmp_path / "home", storage.address, most_tags=7) as proxy:
             proxy.ingest("wifi", [RECORD, RECORD | {"association_time": "2024-10-01T20:00:00Z"}])
             assert count(proxy, interval=interval(START, START)) == 1
             with refused() as seen:
                 count(proxy)
-            metadata = {"tags": str(13 * 4), "limit": "8"}  # hours from the first to the last, times bins
+            metadata = {"tags": str(2 * 4), "limit": "7"}  # hours that hold something, times bins
             assert seen == [Refusal(grpc.StatusCode.INVALID_ARGUMENT, "PREDICATE_TOO_LARGE", metadata, {})]
 
     def test_a_data_set_without_the_index_that_a_service_asks(self, tmp_path: Path, storage: Served) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,8 @@ from privacyplease.proxy import masterkey
 from privacyplease.proxy.errors import ConfigurationError, KeyUnavailableError, WrongPassphraseError
 from privacyplease.proxy.home import Home
 from privacyplease.proxy.keys import Key
+
+COST = masterkey.ARGON2
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +27,13 @@ def test_what_was_made_opens_with_the_passphrase(tmp_path: Path) -> None:
     file = tmp_path / "home" / "master.key"
     wrapped = masterkey.create(file, "pass phrase").wrap(Key(b"k" * 32), b"place")
     assert masterkey.load(file, "pass phrase").unwrap(wrapped, b"place") == Key(b"k" * 32)
+
+
+def test_guessing_a_passphrase_costs_64_mib_and_three_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(masterkey, "ARGON2", COST)
+    masterkey.create(tmp_path / "master.key", "x")
+    made = json.loads((tmp_path / "master.key").read_text())
+    assert (made["memory_kib"], made["iterations"]) == (64 * 1024, 3)
 
 
 def test_only_the_owner_reads_the_file(tmp_path: Path) -> None:

@@ -1,0 +1,106 @@
+"""What nobody is protected from, shown as it is: the threat model says so, and these tests say that it is so."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from privacyplease.proxy.v1 import keys_service_pb2, keys_service_pb2_grpc, occupancy_service_pb2
+from tests.services.proxy import Proxied, instant, interval, proxying
+from tests.services.storage import serving
+
+NOON = 1_727_784_000_000
+HOUR = 3_600_000
+ALL = interval(NOON - HOUR, NOON + HOUR)
+
+
+def session(device: int) -> dict[str, Any]:
+    return {
+        "client_mac": f"0a:5b:0c:7d:0e:{device:02x}",
+        "ap_name": "ap-1",
+        "association_time": datetime.fromtimestamp(NOON / 1_000, UTC),
+        "session_duration": timedelta(minutes=1),
+    }
+
+
+def ingest(proxy: Proxied, *devices: int) -> None:
+    (answer,) = proxy.ingest("wifi", [session(device) for device in devices])
+    assert answer.accepted == len(devices)
+
+
+def count(proxy: Proxied) -> int:
+    return proxy.occupancy.Count(occupancy_service_pb2.CountRequest(interval=ALL)).distinct_devices
+
+
+class Site:
+    """A store and a proxy's home in folders of their own, served for a while at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store, self.home = folder / "store", folder / "home"
+        self.store.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def served(self) -> Iterator[Proxied]:
+        with serving(f"sqlite:///{self.store / 'cells.db'}") as storage, proxying(self.home, storage.address) as proxy:
+            yield proxy
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """Holds two records, `tmp_path / "before"` is a copy from between them."""
+    site = Site(tmp_path / "now")
+    with site.served() as proxy:
+        ingest(proxy, 1)
+    shutil.copytree(tmp_path / "now", tmp_path / "before")
+    with site.served() as proxy:
+        ingest(proxy, 2)
+    return site
+
+
+def restore(folder: Path, before: Path) -> None:
+    shutil.rmtree(folder)
+    shutil.copytree(before, folder)
+
+
+def test_a_store_that_is_rolled_back_alone_is_noticed(site: Site, tmp_path: Path) -> None:
+    restore(site.store, tmp_path / "before" / "store")
+    with site.served() as proxy, pytest.raises(grpc.RpcError) as raised:
+        count(proxy)
+    assert raised.value.code() is grpc.StatusCode.DATA_LOSS
+
+
+def test_a_store_and_a_home_that_are_rolled_back_together_are_not(site: Site, tmp_path: Path) -> None:
+    restore(site.store, tmp_path / "before" / "store")
+    restore(site.home, tmp_path / "before" / "home")
+    with site.served() as proxy:
+        assert count(proxy) == 1
+
+
+def test_a_backup_of_the_home_from_before_opens_what_was_destroyed_since(site: Site, tmp_path: Path) -> None:
+    request = keys_service_pb2.DestroyEpochsRequest(dataset="wifi", containing=instant(NOON))
+    with site.served() as proxy:
+        assert keys_service_pb2_grpc.KeysServiceStub(proxy.channel).DestroyEpochs(request).cells
+        assert count(proxy) == 0
+    restore(site.store, tmp_path / "before" / "store")
+    with site.served() as proxy:
+        assert count(proxy) == 0
+    restore(site.home, tmp_path / "before" / "home")
+    with site.served() as proxy:
+        assert count(proxy) == 1
+
+
+def test_the_home_names_data_sets_and_periods_and_no_record(site: Site) -> None:
+    with closing(sqlite3.connect(site.home / "trusted.db")) as connection:
+        buckets = connection.execute("SELECT DISTINCT dataset, level, bucket FROM open_buckets").fetchall()
+    assert buckets == [("wifi", 0, NOON // HOUR)]
+    held = b"".join(file.read_bytes() for file in site.home.rglob("*") if file.is_file())
+    for value in (b"ap-1", b"0a:5b:0c:7d:0e:01", bytes.fromhex("0a5b0c7d0e01"), bytes.fromhex("010e7d0c5b0a")):
+        assert value not in held
