@@ -24,7 +24,7 @@ demo: $(VENV)/.runtime ## from nothing to answers: a campus day, sealed and aske
 	@$(BIN)/python scripts/demo.py
 
 test: $(VENV)/.development lint check-readme ## lint, types, boundaries, unit and integration tests (T=path, K=pattern, JOBS=n)
-	@scripts/require.sh mariadb kafka softhsm
+	@scripts/require.sh mariadb kafka chromium softhsm
 	@$(BIN)/pytest --numprocesses $(or $(JOBS),auto) --dist loadfile $(T) $(if $(K),-k '$(K)')
 
 lint: $(VENV)/.development protos-check ## style, types, import rules and contracts
@@ -76,7 +76,7 @@ $(VENV)/.runtime: $(VENV)/bin/python $(PINS)
 	@echo "installing the five distributions into $(VENV) ..." >&2
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt \
 	    --editable protos --editable server_untrusted --editable proxy_trusted \
-	    --editable 'clients[cli]' --editable ingest
+	    --editable 'clients[dashboard]' --editable ingest
 	@touch $@
 
 $(VENV)/.development: $(VENV)/.runtime

@@ -58,7 +58,7 @@ def _measured(database: MariaDB, results: Results, flags: argparse.Namespace) ->
 def _scaled(database: MariaDB, scale: int, results: Results, flags: argparse.Namespace) -> Iterator[None]:
     with world(database, scale, results) as both:
         if "questions" in flags.only:
-            yield asking.run(both, results, flags.rounds)
+            yield from asking.run(both, results, flags.rounds)
         if "throughput" in flags.only:
             yield throughput.run(both, results, flags.rounds)
         if "storage" in flags.only:

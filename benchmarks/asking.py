@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from itertools import cycle
 
 from benchmarks.questions import Family, Kind, Question, families
@@ -22,8 +23,8 @@ _TARGETS = {
 }
 
 
-def run(world: World, results: Results, rounds: int) -> None:
-    """Asks both sides in turn."""
+def run(world: World, results: Results, rounds: int) -> Iterator[None]:
+    """Asks both sides in turn; gives control back after each family of questions."""
     section = results.section(
         f"questions-{world.data.sessions}",
         f"Questions to {world.data.sessions:,} sessions",
@@ -33,6 +34,7 @@ def run(world: World, results: Results, rounds: int) -> None:
         took = _Asked(world, family).medians(rounds)
         row = Row(family.name, took["encrypted"], took["plaintext"], "ms")
         section.add(row if row.ratio is None else _held(row, family, world.data.sessions))
+        yield
 
 
 def _held(row: Row, family: Family, scale: int) -> Row:

@@ -8,6 +8,7 @@ set -euo pipefail
 declare -A packages=(
     [python]="python3 python3-venv"
     [mariadb]="mariadb-server-core mariadb-client-core"
+    [chromium]="chromium"
     [kafka]="default-jre-headless maven"
     [softhsm]="softhsm2"
 )
@@ -18,6 +19,7 @@ has() {
     case $1 in
         python) "${PYTHON:-python3}" -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ;;
         mariadb) on_path mariadbd && on_path mariadb-install-db ;;
+        chromium) on_path chromium ;;
         kafka) on_path java && on_path mvn ;; # Kafka itself comes as jars, by Maven
         softhsm) on_path softhsm2-util ;;
     esac

@@ -48,6 +48,8 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "CompactionService/Compact": {"dataset": "wifi"},
     "DeadLetterService/Open": {"dataset": "wifi", "letters": [b"none"]},
     "DeadLetterService/Seal": {"dataset": "wifi", "payloads": [b"message"]},
+    "ExplainService/Explain of a count": WHEN,
+    "ExplainService/Explain of a device": {"device": OTHER, **SESSIONS},
     "IngestService/Ingest": {"dataset": "wifi", "json_lines": ""},
     "KeysService/DestroyEpochs": {"dataset": "wifi", "before": {"seconds": 0}, "dry_run": True},
     "KeysService/ExportKeyring": {"passphrase": "partner", **WHEN},

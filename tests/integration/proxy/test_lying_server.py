@@ -42,6 +42,7 @@ WHEN = {"interval": interval(START, START + HOUR)}
 STEP = {"step": Duration(seconds=600)}
 # Every rpc that asks the storage server for cells, and a question of it.
 QUESTIONS: dict[str, dict[str, Any]] = {
+    "ExplainService.Explain": WHEN,
     "PresenceService.FindSessions": {"device": "00:00:00:00:00:01", "purpose": "test", **WHEN},
     "OccupancyService.Count": WHEN,
     "OccupancyService.CountByPlace": WHEN,

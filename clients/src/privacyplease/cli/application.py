@@ -19,6 +19,7 @@ from privacyplease.cli.commands import (
     certs,
     compact,
     count,
+    dashboard,
     down,
     keys,
     occupancy,
@@ -156,6 +157,7 @@ for _command in (
     down,
     certs,
     whoami,
+    dashboard,
     audit,
     plan,
 ):

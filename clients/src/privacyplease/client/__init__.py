@@ -42,6 +42,7 @@ from privacyplease.client.catalogue import (
 )
 from privacyplease.client.compaction import Compacted
 from privacyplease.client.errors import PrivacyPleaseError
+from privacyplease.client.explanation import ExplainedCell, Explanation
 from privacyplease.client.ingestion import Ack, IngestSummary, Rejection
 from privacyplease.client.keys import DatasetKeys, Destroyed, Epoch, EpochState, ExportedKeyring, Keys, Renewed
 from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCount, PlaceCounts, Series, Step
@@ -78,6 +79,8 @@ __all__ = [
     "Dwell",
     "Epoch",
     "EpochState",
+    "ExplainedCell",
+    "Explanation",
     "ExportedKeyring",
     "Finding",
     "Index",

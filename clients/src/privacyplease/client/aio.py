@@ -21,6 +21,7 @@ from privacyplease.client._internal.timeouts import QUERY_S, STALL_S
 from privacyplease.client.audit import AuditEntry, AuditVerdict
 from privacyplease.client.catalogue import Access, Dataset, Status
 from privacyplease.client.compaction import Compacted
+from privacyplease.client.explanation import Explanation
 from privacyplease.client.ingestion import Ack
 from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys, Renewed
 from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCounts
@@ -36,6 +37,7 @@ from privacyplease.proxy.v1.audit_service_pb2 import VerifyLogRequest
 from privacyplease.proxy.v1.audit_service_pb2_grpc import AuditServiceStub
 from privacyplease.proxy.v1.compaction_service_pb2_grpc import CompactionServiceStub
 from privacyplease.proxy.v1.dead_letter_service_pb2_grpc import DeadLetterServiceStub
+from privacyplease.proxy.v1.explain_service_pb2_grpc import ExplainServiceStub
 from privacyplease.proxy.v1.ingest_service_pb2_grpc import IngestServiceStub
 from privacyplease.proxy.v1.keys_service_pb2 import ListKeysRequest, RotateMasterRequest
 from privacyplease.proxy.v1.keys_service_pb2_grpc import KeysServiceStub
@@ -152,6 +154,20 @@ class AsyncClient:
         """As `Client.dwell`."""
         request = requests.dwell(dataset, start, end, bounds, look_back, place)
         return answers.dwell(await self._answer(self._on(OccupancyServiceStub).Dwell, request), tuple(bounds))
+
+    async def explain(
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        place: str | None = None,
+        device: str | None = None,
+        dataset: str = "wifi",
+        purpose: str = "",
+    ) -> Explanation:
+        """As `Client.explain`."""
+        request = requests.explain(dataset, start, end, place, device, purpose)
+        return answers.explanation(await self._answer(self._on(ExplainServiceStub).Explain, request))
 
     async def station_history(
         self, station: str, start: datetime, end: datetime, *, dataset: str = "bikes"

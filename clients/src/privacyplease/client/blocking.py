@@ -20,6 +20,7 @@ from privacyplease.client._internal.timeouts import QUERY_S, STALL_S
 from privacyplease.client.audit import AuditEntry, AuditVerdict
 from privacyplease.client.catalogue import Access, Dataset, Status
 from privacyplease.client.compaction import Compacted
+from privacyplease.client.explanation import Explanation
 from privacyplease.client.ingestion import Ack
 from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys, Renewed
 from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCounts
@@ -35,6 +36,7 @@ from privacyplease.proxy.v1.audit_service_pb2 import VerifyLogRequest
 from privacyplease.proxy.v1.audit_service_pb2_grpc import AuditServiceStub
 from privacyplease.proxy.v1.compaction_service_pb2_grpc import CompactionServiceStub
 from privacyplease.proxy.v1.dead_letter_service_pb2_grpc import DeadLetterServiceStub
+from privacyplease.proxy.v1.explain_service_pb2_grpc import ExplainServiceStub
 from privacyplease.proxy.v1.ingest_service_pb2_grpc import IngestServiceStub
 from privacyplease.proxy.v1.keys_service_pb2 import ListKeysRequest, RotateMasterRequest
 from privacyplease.proxy.v1.keys_service_pb2_grpc import KeysServiceStub
@@ -188,6 +190,29 @@ class Client:
         """
         request = requests.dwell(dataset, start, end, bounds, look_back, place)
         return answers.dwell(self._answer(self._on(OccupancyServiceStub).Dwell, request), tuple(bounds))
+
+    def explain(
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        place: str | None = None,
+        device: str | None = None,
+        dataset: str = "wifi",
+        purpose: str = "",
+    ) -> Explanation:
+        """What the storage server sees of a question: that of `count`, or of `presence` if a device is given.
+
+        Args:
+            start: The first instant.
+            end: The last instant.
+            place: Only at this place.
+            device: Whose sessions; devices are counted if None.
+            dataset: The data set to ask.
+            purpose: As for `presence`, if a device is given.
+        """
+        request = requests.explain(dataset, start, end, place, device, purpose)
+        return answers.explanation(self._answer(self._on(ExplainServiceStub).Explain, request))
 
     def station_history(self, station: str, start: datetime, end: datetime, *, dataset: str = "bikes") -> StationStates:
         """What a bike-share station reported during the interval, ascending in time.

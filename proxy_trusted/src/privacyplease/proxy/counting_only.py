@@ -16,10 +16,12 @@ from privacyplease.proxy.exported import Export, ExportedKeyring
 from privacyplease.proxy.holdings import Holdings
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.ledger import Ledger
+from privacyplease.proxy.records import Sought
 from privacyplease.proxy.search import Search
 from privacyplease.proxy.storage import Storage
 from privacyplease.proxy.timeline import Interval
 from privacyplease.proxy.verified import VerifiedStorage
+from privacyplease.proxy.witness import Witness
 
 CHANGED = "; if the period has changed since the keyring was exported, ask for a new one"
 
@@ -70,7 +72,13 @@ class ExportedSearch(Search):
         return self._export.dataset
 
     def find(
-        self, dataset: Dataset, index: Index, interval: Interval, key: pa.Scalar | None, columns: Sequence[str]
+        self,
+        dataset: Dataset,
+        index: Index,
+        interval: Interval,
+        key: Sought,
+        columns: Sequence[str],
+        witness: Witness | None = None,
     ) -> Iterator[pa.Table]:
         """See `Search.find`.
 
@@ -82,7 +90,7 @@ class ExportedSearch(Search):
             message = f"expected an interval within {_iso(allowed.start)} … {_iso(allowed.end)}, which was exported"
             raise NotExportedError(message, field="interval")
         try:
-            yield from super().find(dataset, index, interval, key, columns)
+            yield from super().find(dataset, index, interval, key, columns, witness)
         except (CellsMissingError, CellsUnexpectedError) as error:
             raise type(error)(f"{error}{CHANGED}", **error.metadata) from error
 

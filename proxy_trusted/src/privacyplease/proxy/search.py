@@ -22,6 +22,7 @@ from privacyplease.proxy.records import Sought, having, overlapping
 from privacyplease.proxy.timeline import Interval
 from privacyplease.proxy.turnstile import Turnstile
 from privacyplease.proxy.verified import VerifiedStorage
+from privacyplease.proxy.witness import Witness
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 
 
@@ -44,7 +45,13 @@ class Search:
         self._most_tags = most_tags
 
     def find(
-        self, dataset: Dataset, index: Index, interval: Interval, key: Sought, columns: Sequence[str]
+        self,
+        dataset: Dataset,
+        index: Index,
+        interval: Interval,
+        key: Sought,
+        columns: Sequence[str],
+        witness: Witness | None = None,
     ) -> Iterator[pa.Table]:
         """The records of a key that overlap an interval, in no order, page by page; a record may come more than once.
 
@@ -56,6 +63,7 @@ class Search:
             interval: When.
             key: The stored value of the index's key, or several; None for every key.
             columns: What to read. Start, duration and the index's key are always read.
+            witness: Looks on; each cell is then a page of its own.
 
         Raises:
             PredicateTooLargeError: The question touches too much.
@@ -68,9 +76,14 @@ class Search:
             with self.questions.passing():
                 held = self._holdings.overlapping(dataset.name, index.name, dataset.timeline, interval)
                 asked = self._predicate(dataset, index, held, key)
-                for page in self._storage.select(asked, dataset.name, index.name, held):
+                if witness:
+                    witness.asked(asked)
+                for page in _apart(self._storage.select(asked, dataset.name, index.name, held), witness):
                     records = self._open(page, asked, openers, dataset, index, wanted)
-                    yield overlapping(having(records, index.key, key), dataset, interval)
+                    found = overlapping(having(records, index.key, key), dataset, interval)
+                    if witness:
+                        witness.saw(page[0], len(records), len(found))
+                    yield found
         except UntrustedAnswerError as error:
             self._storage.answers.refuse(error)
             raise
@@ -100,3 +113,8 @@ class Search:
     def _opener(self, dataset: Dataset, index: Index, epoch: int) -> Opener:
         keys = self._keyring.keys(dataset.name, epoch, index.name)
         return Opener(keys.cell, self._layouts, dataset.name, index.name, dataset.carried(index))
+
+
+def _apart(pages: Iterator[Sequence[pb.Cell]], witness: Witness | None) -> Iterator[Sequence[pb.Cell]]:
+    """The pages; a page for each cell if there is a witness."""
+    return ([cell] for page in pages for cell in page) if witness else pages

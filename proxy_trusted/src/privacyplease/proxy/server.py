@@ -49,6 +49,7 @@ from privacyplease.proxy.services.access import AccessService
 from privacyplease.proxy.services.admin import AdminService
 from privacyplease.proxy.services.audit import AuditService
 from privacyplease.proxy.services.compaction import CompactionService
+from privacyplease.proxy.services.explain import ExplainService
 from privacyplease.proxy.services.ingest import IngestService, Streams
 from privacyplease.proxy.services.keys import KeysService
 from privacyplease.proxy.services.letters import DeadLetterService
@@ -69,6 +70,8 @@ from privacyplease.proxy.v1 import (
     compaction_service_pb2_grpc,
     dead_letter_service_pb2,
     dead_letter_service_pb2_grpc,
+    explain_service_pb2,
+    explain_service_pb2_grpc,
     ingest_service_pb2,
     ingest_service_pb2_grpc,
     keys_service_pb2,
@@ -93,6 +96,7 @@ CONTRACTS = (
     audit_service_pb2.DESCRIPTOR,
     compaction_service_pb2.DESCRIPTOR,
     dead_letter_service_pb2.DESCRIPTOR,
+    explain_service_pb2.DESCRIPTOR,
     ingest_service_pb2.DESCRIPTOR,
     keys_service_pb2.DESCRIPTOR,
     occupancy_service_pb2.DESCRIPTOR,
@@ -310,6 +314,7 @@ class Proxy:
             occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(
                 OccupancyService(datasets, search), server
             )
+            explain_service_pb2_grpc.add_ExplainServiceServicer_to_server(ExplainService(datasets, search), server)
             presence_service_pb2_grpc.add_PresenceServiceServicer_to_server(PresenceService(datasets, search), server)
             query_service_pb2_grpc.add_QueryServiceServicer_to_server(QueryService(datasets, search), server)
             stations_service_pb2_grpc.add_StationsServiceServicer_to_server(StationsService(datasets, search), server)

@@ -31,7 +31,8 @@ def roles(policies: PolicyFile) -> set[Role]:
 def test_a_file_is_made_that_lets_the_operator_do_everything_and_nobody_else_anything(tmp_path: Path) -> None:
     policy = PolicyFile(tmp_path / "policy.toml", DATASETS).current()
     assert policy.of("operator").roles == policy.plaintext.roles == set(Role)
-    assert set(policy.clients) == {"operator"}
+    assert set(policy.clients) == {"operator", "dashboard"}
+    assert policy.of("dashboard").acts_for("operator")  # and asks nothing in its own name
     assert (tmp_path / "policy.toml").stat().st_mode & 0o777 == 0o600
 
 

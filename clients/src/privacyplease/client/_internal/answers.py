@@ -23,6 +23,7 @@ from privacyplease.client.catalogue import (
     Storage,
 )
 from privacyplease.client.compaction import Compacted
+from privacyplease.client.explanation import ExplainedCell, Explanation
 from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCounts, Series
 from privacyplease.client.presence import Presence, Sessions
 from privacyplease.client.stations import Availability, StationStates, Statistics
@@ -35,6 +36,7 @@ from privacyplease.proxy.v1.audit_service_pb2 import AuditEntry as AuditEntryMes
 from privacyplease.proxy.v1.audit_service_pb2 import ListEntriesResponse, VerifyLogResponse
 from privacyplease.proxy.v1.compaction_service_pb2 import CompactResponse
 from privacyplease.proxy.v1.error_reason_pb2 import ErrorReason
+from privacyplease.proxy.v1.explain_service_pb2 import ExplainResponse
 from privacyplease.proxy.v1.occupancy_service_pb2 import (
     CountByPlaceResponse,
     DwellResponse,
@@ -88,6 +90,24 @@ def dwell(response: DwellResponse, bounds: tuple[timedelta, ...]) -> Dwell:
         median=response.median.ToTimedelta() if response.HasField("median") else None,
         returning_devices=response.returning_devices,
         new_devices=response.new_devices,
+    )
+
+
+def explanation(response: ExplainResponse) -> Explanation:
+    """What the storage server saw."""
+    return Explanation(
+        index=response.index,
+        tags=response.tags,
+        first_tags=tuple(response.first_tags),
+        cells=response.cells,
+        bytes=response.bytes,
+        first_cells=tuple(
+            ExplainedCell(each.tag, each.cell_id, each.head, each.size, each.records_opened, each.records_kept)
+            for each in response.first_cells
+        ),
+        records_opened=response.records_opened,
+        records_kept=response.records_kept,
+        answer=response.answer,
     )
 
 

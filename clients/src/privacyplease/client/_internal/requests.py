@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from privacyplease.client._internal.times import duration, timestamp
 from privacyplease.proxy.v1.audit_service_pb2 import ListEntriesRequest
 from privacyplease.proxy.v1.compaction_service_pb2 import CompactRequest
+from privacyplease.proxy.v1.explain_service_pb2 import ExplainRequest
 from privacyplease.proxy.v1.occupancy_service_pb2 import (
     CountByPlaceRequest,
     CountRequest,
@@ -76,6 +77,15 @@ def dwell(
         places=places(place),
         bounds=[duration(bound) for bound in bounds],
         look_back=duration(look_back),
+    )
+
+
+def explain(
+    dataset: str, start: datetime, end: datetime, place: str | None, device: str | None, purpose: str
+) -> ExplainRequest:
+    """Asks what the storage server sees of a question."""
+    return ExplainRequest(
+        dataset=dataset, interval=interval(start, end), place=place or "", device=device or "", purpose=purpose
     )
 
 

@@ -100,6 +100,11 @@ def _sessions(request: Any, _datasets: Datasets) -> Asked:  # noqa: ANN401
     return Asked(PERSON, dataset, request.device, request.interval, request.purpose, about_persons=True)
 
 
+def _explained(request: Any, datasets: Datasets) -> Asked:  # noqa: ANN401
+    """What the question itself asks: whoever runs the system is not told more than others."""
+    return _sessions(request, datasets) if request.device else _count(request, datasets)
+
+
 def _query(request: Any, datasets: Datasets) -> Asked:  # noqa: ANN401
     """Records of bike stations are nobody's; all others are taken to be a person's."""
     dataset = datasets.get(request.dataset)
@@ -124,6 +129,7 @@ RULES: Mapping[str, Rule] = {
     f"{_V1}.CompactionService/Compact": _names_dataset(Role.ADMIN),
     f"{_V1}.DeadLetterService/Open": _names_dataset(Role.ADMIN, act=True),
     f"{_V1}.DeadLetterService/Seal": _names_dataset(Role.INGEST),
+    f"{_V1}.ExplainService/Explain": Rule(frozenset({Role.ADMIN}), _explained, act=True),
     f"{_V1}.IngestService/Ingest": _names_dataset(Role.INGEST),
     f"{_V1}.KeysService/DestroyEpochs": _names_dataset(Role.ADMIN, act=True),
     f"{_V1}.KeysService/ExportKeyring": Rule(frozenset({Role.ADMIN}), _export, act=True),

@@ -1,0 +1,86 @@
+"""How soon each page of the dashboard shows something: a browser opens it anew, over a store of a million sessions.
+
+    python -m benchmarks.dashboard [--sessions N] [--rounds N]
+
+Both servers and the dashboard run as a user starts them, over SQLite. A page counts as there when its main number, its
+form or its table is on the screen. Every opening asks anew: the moment that the page is about moves by a minute each
+time, so that nothing is answered from the dashboard's memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from playwright.sync_api import Page
+
+from benchmarks.sessions import Data
+from tests.services.dashboard import browsing, dashboard
+from tests.services.stack import stack
+
+PASSWORD = "for benchmarks alone"
+
+# A page, its address at a moment, and what is its first meaningful content.
+PAGES = (
+    ("now", "/now?at={at}", "#people"),
+    ("occupancy, 24 hours", "/occupancy?to={at}", "#peak"),
+    ("occupancy, 7 days", "/occupancy?to={at}&range=7d", "#peak"),
+    ("occupancy, 4 weeks", "/occupancy?to={at}&range=28d", "#peak"),
+    ("dwell, 24 hours", "/dwell?to={at}", "#sessions"),
+    ("dwell, 7 days", "/dwell?to={at}&range=7d", "#sessions"),
+    ("presence", "/presence", "main button.primary"),
+    ("bikes", "/bikes", "main button.primary"),
+    ("what the server sees", "/server", "main button.primary"),
+    ("system", "/system", "#storage"),
+)
+
+
+def main() -> None:
+    """Measures and prints medians and the slowest."""
+    flags = _parser().parse_args()
+    data = Data(flags.sessions)
+    with tempfile.TemporaryDirectory() as folder, stack(f"sqlite:///{folder}/cells.db") as running:
+        for _ in running.client.ingest("wifi", data.tables()):
+            pass
+        print(f"{flags.sessions:,} sessions of {data.days} days, {flags.rounds} rounds")
+        print("seconds until there is something to read:")
+        with dashboard(running.home, operator=PASSWORD) as address, browsing() as browser:
+            page = browser.new_page()
+            page.goto(f"{address}/login")
+            page.fill("[name=name]", "operator")
+            page.fill("[name=password]", PASSWORD)
+            page.click("main button")
+            for name, path, content in PAGES:
+                took = [_open(page, address + path, content, at) for at in _moments(data, flags.rounds)]
+                print(f"{name:24} median {statistics.median(took):5.2f}   slowest {max(took):5.2f}", flush=True)
+
+
+def _moments(data: Data, rounds: int) -> Iterator[datetime]:
+    """In the last days, so that weeks lie before them."""
+    last = data.start + timedelta(days=data.days - 1)
+    return (last - timedelta(minutes=minute) for minute in range(rounds))
+
+
+def _open(page: Page, address: str, content: str, at: datetime) -> float:
+    """Opens a page and returns how long its content took; what loads after it is waited for, and not measured."""
+    began = time.perf_counter()
+    page.goto(address.format(at=f"{at:%Y-%m-%dT%H:%MZ}"), wait_until="commit")
+    page.locator(content).first.wait_for()
+    took = time.perf_counter() - began
+    page.wait_for_function("!document.querySelector('[aria-busy]')", timeout=120_000)
+    return took
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="How soon each page of the dashboard shows something.")
+    parser.add_argument("--sessions", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""`privacyplease dashboard`: a web server for people."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from privacyplease.cli import screen
+from privacyplease.cli.failures import CommandError
+from privacyplease.cli.options import Zone, read_zone
+from privacyplease.cli.target import Target, target
+
+if TYPE_CHECKING:
+    from privacyplease.client import Client
+    from privacyplease.dashboard.passwords import PasswordFile
+
+IDENTITY = "dashboard"
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_OPERATOR = "operator"
+
+group = typer.Typer(name="dashboard", invoke_without_command=True)
+
+Passwords = Annotated[
+    Path | None,
+    typer.Option("--passwords", metavar="FILE", help="Who may log in; else `dashboard/passwords` in the home."),
+]
+
+
+@group.callback()
+def dashboard(
+    context: typer.Context,
+    listen: Annotated[
+        str, typer.Option("--listen", metavar="HOST:PORT", help="Where to serve; port 0: the system chooses.")
+    ] = "127.0.0.1:8050",
+    tls: Annotated[
+        Path | None,
+        typer.Option(
+            "--tls",
+            exists=True,
+            file_okay=False,
+            metavar="DIR",
+            help="Holds tls.crt and tls.key to show browsers, and ca.crt, the CA of those that log in by certificate.",
+        ),
+    ] = None,
+    passwords: Passwords = None,
+    timezone: Zone = "UTC",
+) -> None:
+    """Serve the dashboard: people now, occupancy, dwell, presence, bikes, and how the system is doing.
+
+    It asks the proxy for whoever is logged in, by a certificate of its own: that of `dashboard` in the home, which is
+    made on first use, or the one that --certificates names.
+
+    Without --tls it serves on this machine alone.
+
+    Example: privacyplease dashboard
+    """
+    if context.invoked_subcommand is not None:
+        return
+    zone, asked, (host, port) = read_zone(timezone), target(context), _address(listen, tls)
+    _require_installed()
+    from privacyplease.dashboard import Settings, create_app
+    from privacyplease.dashboard.serving import serve
+
+    file = _passwords(asked, passwords)
+    with _client(asked) as client:
+        _require_identity(client)
+        _first_password(asked, file)
+        server = serve(create_app(client, Settings(file, zone, secure=tls is not None)), host, port, tls)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        bound = f"{host}:{server.bind_addr[1]}"
+        screen.out().print(f"dashboard  {'https' if tls else 'http'}://{bound}/  stop with Ctrl-C")
+        sys.stdout.flush()
+        try:
+            server.serve()
+        except KeyboardInterrupt:
+            screen.note("stopping")
+        finally:
+            server.stop()
+
+
+@group.command()
+def passwd(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Who: a name that the policy has a table for.")],
+    passwords: Passwords = None,
+) -> None:
+    """Give a person a password, asked for on a terminal or read from standard input.
+
+    Example: privacyplease dashboard passwd alice
+    """
+    _require_installed()
+    if sys.stdin.isatty():
+        password = typer.prompt("password", hide_input=True, confirmation_prompt=True)
+    else:
+        password = sys.stdin.readline().rstrip("\n")
+    file = _passwords(target(context), passwords)
+    try:
+        file.set(name, password)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    screen.out().print(f"{name} may log in: {file.path}")
+
+
+def _address(listen: str, tls: Path | None) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65_535:
+        raise typer.BadParameter(f"expected HOST:PORT, got {listen!r}", param_hint="--listen")
+    host = host.strip("[]")
+    if tls is None and host not in _LOOPBACK:
+        raise typer.BadParameter("passwords do not leave this machine in plaintext: give --tls", param_hint="--listen")
+    return host, int(port)
+
+
+def _require_installed() -> None:
+    try:
+        import argon2  # noqa: F401
+        import flask  # noqa: F401
+    except ImportError:
+        raise CommandError("the dashboard is not installed here", "pip install 'privacyplease[dashboard]'") from None
+
+
+def _passwords(asked: Target, file: Path | None) -> PasswordFile:
+    from privacyplease.dashboard.passwords import PasswordFile
+
+    return PasswordFile(file or asked.home.path / "dashboard" / "passwords")
+
+
+def _client(asked: Target) -> Client:
+    from privacyplease.client import Client
+
+    if asked.plaintext():
+        raise CommandError(
+            "the dashboard asks for whoever is logged in, which takes a certificate: the proxy speaks plaintext",
+            "start it again without --insecure",
+        )
+    return Client(asked.address(), certificates=asked.certificates or _own_certificate(asked))
+
+
+def _own_certificate(asked: Target) -> Path:
+    """The certificate of the dashboard in the home; made on first use."""
+    from privacyplease.cli.local.certificates import certs
+
+    folder = asked.home.certificates / "clients" / IDENTITY
+    if not folder.is_dir():
+        asked.certificate()  # or there is no home to make it in
+        certs(asked.home.certificates, "issue", IDENTITY)
+        screen.out().print(f"certificate made: {folder}")
+    return folder
+
+
+def _require_identity(client: Client) -> None:
+    access = client.whoami()
+    if not access.may_act_for:
+        raise CommandError(
+            f"the policy does not let {access.name} ask for others",
+            "add to policy.toml in the proxy's home:\n\n"
+            f"[clients.{access.name}]\n"
+            'roles = ["count", "presence", "self", "stations", "admin"]\nmay_act_for = ["*"]',
+        )
+
+
+def _first_password(asked: Target, file: PasswordFile) -> None:
+    """Lets the operator in where nobody has a password yet; it is shown this once."""
+    if not file.names() and asked.home.running() is not None:
+        password = secrets.token_urlsafe(15)
+        file.set(_OPERATOR, password)
+        screen.out().print(
+            f"log in as {_OPERATOR} with the password {password}; others: `privacyplease dashboard passwd NAME`"
+        )
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the group."""
+    app.add_typer(group)

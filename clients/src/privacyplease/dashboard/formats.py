@@ -1,0 +1,96 @@
+"""How numbers and times are written."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, tzinfo
+
+from flask import Flask, current_app
+
+MIB = 1024 * 1024
+
+
+def register(app: Flask) -> None:
+    """Makes the formats filters of the templates."""
+    for format_ in (number, mebibytes, moment, clock, day, humanised, iso, machine, decimal, weekday):
+        app.add_template_filter(format_)
+
+
+def zone() -> tzinfo:
+    """The zone of what is shown and entered."""
+    found: tzinfo = current_app.extensions["zone"]
+    return found
+
+
+def number(count: float) -> str:
+    """With thousands separators.
+
+    >>> number(178570), number(2.5)
+    ('178,570', '2.5')
+    """
+    return f"{count:,.0f}" if float(count).is_integer() else f"{count:,.1f}"
+
+
+def decimal(value: float) -> str:
+    """With one decimal.
+
+    >>> decimal(2.25)
+    '2.2'
+    """
+    return f"{value:,.1f}"
+
+
+def mebibytes(size: int) -> str:
+    """Bytes in MiB.
+
+    >>> mebibytes(47_500_000)
+    '45.3 MiB'
+    """
+    return f"{size / MIB:,.1f} MiB"
+
+
+def moment(at: datetime) -> str:
+    """A day and a time, as "Tue 1 Oct 2024, 14:30"."""
+    local = at.astimezone(zone())
+    return f"{local:%a} {local.day} {local:%b %Y, %H:%M}"
+
+
+def clock(at: datetime) -> str:
+    """A time of day, to the second where there are any."""
+    local = at.astimezone(zone())
+    return f"{local:%H:%M:%S}" if local.second else f"{local:%H:%M}"
+
+
+def day(at: datetime) -> str:
+    """A day, as "Tue 1 Oct"."""
+    local = at.astimezone(zone())
+    return f"{local:%a} {local.day} {local:%b}"
+
+
+def weekday(at: datetime) -> str:
+    """As "Tuesday"."""
+    return f"{at.astimezone(zone()):%A}"
+
+
+def iso(at: datetime) -> str:
+    """ISO 8601 with the zone."""
+    return at.astimezone(zone()).isoformat(timespec="seconds")
+
+
+def machine(at: datetime) -> str:
+    """As an input of the type datetime-local has it."""
+    return at.astimezone(zone()).strftime("%Y-%m-%dT%H:%M")
+
+
+def humanised(width: timedelta) -> str:
+    """The two largest units that are not zero.
+
+    >>> humanised(timedelta(days=2, hours=3, seconds=5)), humanised(timedelta(seconds=0.25))
+    ('2 d 3 h', '250 ms')
+    """
+    if width and width < timedelta(seconds=1):
+        return f"{width / timedelta(milliseconds=1):,.0f} ms"
+    days, rest = divmod(int(width.total_seconds()), 86_400)
+    hours, rest = divmod(rest, 3_600)
+    minutes, seconds = divmod(rest, 60)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
+    return " ".join([f"{count:,} {unit}" for count, unit in parts if count][:2]) or "0 s"

@@ -1,0 +1,88 @@
+"""Ranges of time that a page is about, and the steps that fit them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+
+MOST_STEPS = 200
+WEEK = timedelta(weeks=1)
+
+# What can be chosen, by the name in the address.
+PRESETS = {
+    "24h": ("24 hours", timedelta(hours=24)),
+    "7d": ("7 days", timedelta(days=7)),
+    "28d": ("4 weeks", timedelta(days=28)),
+}
+_STEPS = [timedelta(minutes=minutes) for minutes in (1, 5, 15, 30, 60, 180, 360, 1_440, 10_080)]
+
+
+class RangeError(ValueError):
+    """A range that cannot be read; the message is for whoever entered it."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """A closed interval, and how it was chosen.
+
+    Attributes:
+        start: The first instant.
+        end: The last instant.
+        preset: The name in `PRESETS`; "" if both ends were entered.
+    """
+
+    start: datetime
+    end: datetime
+    preset: str = ""
+
+    @property
+    def width(self) -> timedelta:
+        """How long it is."""
+        return self.end - self.start
+
+    @property
+    def step(self) -> timedelta:
+        """The narrowest step of a common width that cuts it into no more than `MOST_STEPS`."""
+        return next((step for step in _STEPS if self.width <= step * MOST_STEPS), self.width / MOST_STEPS)
+
+    def earlier(self, weeks: int) -> Range:
+        """The same some weeks before."""
+        return Range(self.start - weeks * WEEK, self.end - weeks * WEEK)
+
+
+def read_range(given: Mapping[str, str], zone: tzinfo, now: datetime, default: str = "24h") -> Range:
+    """The range that an address names: `from` and `to`, or `range` and `to`; without `to`, until now.
+
+    Raises:
+        RangeError: One of them cannot be read.
+    """
+    end = read_moment(given.get("to", ""), zone) or whole_minute(now)
+    if start := read_moment(given.get("from", ""), zone):
+        if start > end:
+            raise RangeError("The range ends before it begins.")
+        return Range(start, end)
+    preset = given.get("range") or default
+    if preset not in PRESETS:
+        raise RangeError(f"Expected a range of {', '.join(PRESETS)}.")
+    return Range(end - PRESETS[preset][1], end, preset)
+
+
+def read_moment(text: str, zone: tzinfo) -> datetime | None:
+    """A moment, as "2024-10-01T08:00"; in the zone if it has none of its own. None if nothing is given.
+
+    Raises:
+        RangeError: It cannot be read.
+    """
+    if not text.strip():
+        return None
+    try:
+        found = datetime.fromisoformat(text.strip().replace(" ", "+"))  # in an address a plus may have become a blank
+        return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise RangeError("Expected a time as 2024-10-01T08:00.") from None
+
+
+def whole_minute(now: datetime) -> datetime:
+    """The minute that began last: so that what is asked twice within it is the same question."""
+    return now.replace(second=0, microsecond=0)

@@ -1,0 +1,27 @@
+"""What a dashboard is started with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, timedelta, tzinfo
+
+from privacyplease.dashboard.passwords import PasswordFile
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a dashboard is started with.
+
+    Attributes:
+        passwords: Who may log in by a password; None if nobody may.
+        zone: The time zone of what is shown and entered.
+        secure: Whether browsers come by TLS: cookies are then sent by no other way.
+        idle: How long a login lasts without a request.
+        lifetime: How long a login lasts at most.
+    """
+
+    passwords: PasswordFile | None
+    zone: tzinfo = UTC
+    secure: bool = False
+    idle: timedelta = timedelta(minutes=30)
+    lifetime: timedelta = timedelta(hours=12)

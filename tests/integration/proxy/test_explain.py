@@ -1,0 +1,78 @@
+"""What the storage server sees of a question, held against what lies in its database."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from privacyplease.client import Client, errors
+from tests.services.proxy import proxying
+from tests.services.storage import serving
+
+DAY = datetime(2024, 10, 1, tzinfo=UTC), datetime(2024, 10, 1, 23, tzinfo=UTC)
+DEVICES = [f"02:00:00:00:00:{number:02}" for number in range(20)]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("explain") / "cells.db"
+
+
+@pytest.fixture(scope="module")
+def client(store: Path) -> Iterator[Client]:
+    with serving(f"sqlite:///{store}") as storage, proxying(store.parent / "home", storage.address) as proxy:
+        proxy.ingest(
+            "wifi",
+            [
+                {
+                    "client_mac": device,
+                    "ap_name": f"ap-{number % 5}",
+                    "association_time": f"2024-10-01T{8 + number % 3:02}:00:00Z",
+                    "session_duration": "60",
+                }
+                for number, device in enumerate(DEVICES)
+            ],
+        )
+        with Client(proxy.address, insecure=True) as client:
+            yield client
+
+
+def test_what_is_shown_is_what_the_server_has(client: Client, store: Path) -> None:
+    seen = client.explain(*DAY)
+    with sqlite3.connect(store) as database:
+        stored = {
+            (tag, cell): octets for tag, cell, octets in database.execute("SELECT tag, cell_id, sealed FROM cells")
+        }
+    assert seen.cells == len(seen.first_cells) > 0
+    assert seen.bytes == sum(each.size for each in seen.first_cells)
+    for cell in seen.first_cells:
+        octets = stored[cell.tag, cell.cell_id]
+        assert (cell.head, cell.size) == (octets[:64], len(octets))
+        assert cell.tag in seen.first_tags or seen.tags > len(seen.first_tags)
+
+
+def test_the_answer_is_that_of_the_question_itself(client: Client) -> None:
+    everybody = client.explain(*DAY)
+    assert everybody.answer == client.count(*DAY) == len(DEVICES)
+    assert (everybody.index, everybody.records_opened, everybody.records_kept) == ("place", 20, 20)
+    one = client.explain(*DAY, place="ap-1")
+    assert one.answer == one.records_kept == client.count(*DAY, place="ap-1") == 4
+    assert one.records_opened >= one.records_kept
+    assert sum(cell.records_opened for cell in one.first_cells) == one.records_opened
+    device = client.explain(*DAY, device=DEVICES[3], purpose="test")
+    assert (device.index, device.answer, device.records_kept) == ("subject", 1, 1)
+    assert client.explain(*DAY, device=DEVICES[3], place="ap-1", purpose="test").answer == 0
+
+
+def test_whose_sessions_are_counted_is_asked_for_a_purpose(client: Client) -> None:
+    with pytest.raises(errors.PurposeRequiredError):
+        client.explain(*DAY, device=DEVICES[3])
+
+
+def test_nothing_found(client: Client) -> None:
+    later = client.explain(datetime(2030, 1, 1, tzinfo=UTC), datetime(2030, 1, 2, tzinfo=UTC))
+    assert (later.answer, later.tags, later.cells, later.first_cells) == (0, 0, 0, ())
