@@ -124,6 +124,9 @@ def _parser() -> argparse.ArgumentParser:
         "--log-format", type=LogFormat, choices=[*LogFormat], default=LogFormat.TEXT, help="how the log's lines look"
     )
     parser.add_argument("--no-compaction", action="store_true", help="do not compact in the background")
+    parser.add_argument(
+        "--cache-mib", type=int, default=256, help="MiB of opened cells of compacted periods to keep in memory"
+    )
     parser.add_argument("--most-tags", type=int, default=MOST_TAGS, help="tags that one question may touch")
     return parser
 
@@ -140,6 +143,7 @@ def _settings(flags: argparse.Namespace, home: Home) -> Settings:
         question_seconds=flags.question_seconds,
         idle_seconds=flags.idle_seconds,
         most_tags=flags.most_tags,
+        cache_bytes=flags.cache_mib << 20,
         compacts=not flags.no_compaction,
         certificates=flags.certificates,
         storage_certificates=flags.storage_certificates,

@@ -25,6 +25,7 @@ from privacyplease.proxy.errors import ProxyError
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.letters import letters_of
+from privacyplease.proxy.opened_cells import OpenedCells
 from privacyplease.proxy.storage import Storage
 from privacyplease.proxy.timeline import GENERATION
 from privacyplease.proxy.turnstile import Turnstile
@@ -43,6 +44,7 @@ class Erasing:
         ledger: Ledger,
         erasures: Erasures,
         readers: Iterable[Turnstile],
+        cache: OpenedCells,
     ) -> None:
         self._datasets = datasets
         self._keyring = keyring
@@ -50,6 +52,7 @@ class Erasing:
         self._ledger = ledger
         self._erasures = erasures
         self._readers = list(readers)
+        self._cache = cache
         self.lock = threading.RLock()
 
     def ended(self, dataset: Dataset, before: int) -> list[int]:
@@ -126,6 +129,7 @@ class Erasing:
             cells = self._delete_cells(dataset, epoch)
             self._ledger.forget(dataset.name, epoch)
             self._erasures.shred(dataset.name, epoch, int(time.time() * 1_000))
+            self._cache.forget(dataset.name, epoch)
             self._keyring.forget(dataset.name, epoch)
             self._keyring.forget(letters_of(dataset.name), epoch % GENERATION)
         return cells

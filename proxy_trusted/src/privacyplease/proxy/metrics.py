@@ -20,6 +20,7 @@ from privacyplease.proxy.credentials import is_loopback
 from privacyplease.proxy.errors import ConfigurationError, UntrustedAnswerError
 from privacyplease.proxy.journal import State
 from privacyplease.proxy.ledger import Ledger
+from privacyplease.proxy.opened_cells import OpenedCells
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 from privacyplease.proxy.v1 import (
     occupancy_service_pb2,
@@ -154,6 +155,16 @@ def ledger_of(ledger: Ledger) -> Iterable[Metric]:
         journal.add_metric([state.name.lower()], size.entries.get(state, 0))
     yield journal
     yield GaugeMetricFamily("privacyplease_proxy_ledger_tags", "Tags in the ledger.", value=size.tags)
+
+
+def cache_of(cache: OpenedCells) -> Iterable[Metric]:
+    """What became of the cache of opened cells."""
+    figures = cache.figures
+    looks = CounterMetricFamily("privacyplease_proxy_cache_tags", "Tags of runs asked for.", labels=["outcome"])
+    looks.add_metric(["hit"], figures.hits)
+    looks.add_metric(["miss"], figures.misses)
+    yield looks
+    yield GaugeMetricFamily("privacyplease_proxy_cache_bytes", "Opened cells in memory.", value=figures.bytes)
 
 
 def publish(metrics: Metrics, listen: str) -> str:

@@ -14,9 +14,10 @@ from privacyplease.proxy.calls import opened
 from privacyplease.proxy.cells import Opener
 from privacyplease.proxy.dataset import Dataset, Index
 from privacyplease.proxy.errors import UntrustedAnswerError
-from privacyplease.proxy.holdings import Held, Holdings
+from privacyplease.proxy.holdings import Holdings, Place
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
+from privacyplease.proxy.opened_cells import Fresh, OpenedCells
 from privacyplease.proxy.predicate import MOST_TAGS, Predicate, predicate
 from privacyplease.proxy.records import Sought, having, overlapping
 from privacyplease.proxy.timeline import Interval
@@ -36,7 +37,9 @@ class Search:
         layouts: Layouts,
         holdings: Holdings,
         most_tags: int = MOST_TAGS,
+        cache_bytes: int = 0,
     ) -> None:
+        self.cache = OpenedCells(cache_bytes)
         self.questions = Turnstile()  # whoever takes cells away waits here for the questions that asked for them
         self._storage = storage
         self._keyring = keyring
@@ -75,22 +78,32 @@ class Search:
         try:
             with self.questions.passing():
                 held = self._holdings.overlapping(dataset.name, index.name, dataset.timeline, interval)
-                asked = self._predicate(dataset, index, held, key)
+                asked = self._predicate(dataset, index, held.places, key)
+                lasting = self._predicate(dataset, index, [run.place for run in held.runs], key)
+                known = {} if witness else self.cache.known(lasting)
+                fresh = self.cache.fresh()
+                if known:
+                    kept = pa.Table.from_batches([each.select(wanted) for found in known.values() for each in found])
+                    yield overlapping(having(kept, index.key, key), dataset, interval)
+                asked = {tag: epoch for tag, epoch in asked.items() if tag not in known}
                 if witness:
                     witness.asked(asked)
                 for page in _apart(self._storage.select(asked, dataset.name, index.name, held), witness):
-                    records = self._open(page, asked, openers, dataset, index, wanted)
+                    batches = self._open(page, asked, openers, dataset, index)
+                    _add(fresh, page, batches, lasting)
+                    records = pa.Table.from_batches([batch.select(wanted) for batch in batches])
                     found = overlapping(having(records, index.key, key), dataset, interval)
                     if witness:
                         witness.saw(page[0], len(records), len(found))
                     yield found
+                self.cache.keep(dataset.name, fresh)
         except UntrustedAnswerError as error:
             self._storage.answers.refuse(error)
             raise
 
-    def _predicate(self, dataset: Dataset, index: Index, held: Held, key: Sought) -> Predicate:
+    def _predicate(self, dataset: Dataset, index: Index, places: Sequence[Place], key: Sought) -> Predicate:
         value = pa.array([key.as_py()], key.type) if isinstance(key, pa.Scalar) else key
-        return predicate(dataset, index, held.places, value, self._keyring, self._most_tags)
+        return predicate(dataset, index, places, value, self._keyring, self._most_tags)
 
     def _open(
         self,
@@ -99,16 +112,15 @@ class Search:
         openers: dict[int, Opener],
         dataset: Dataset,
         index: Index,
-        columns: Sequence[str],
-    ) -> pa.Table:
+    ) -> list[pa.RecordBatch]:
         opened(page)
         batches = []
         for cell in page:
             epoch = asked[cell.tag]
             if epoch not in openers:
                 openers[epoch] = self._opener(dataset, index, epoch)
-            batches.append(openers[epoch].open(cell.sealed, cell.tag, cell.cell_id).select(columns))
-        return pa.Table.from_batches(batches)
+            batches.append(openers[epoch].open(cell.sealed, cell.tag, cell.cell_id))
+        return batches
 
     def _opener(self, dataset: Dataset, index: Index, epoch: int) -> Opener:
         keys = self._keyring.keys(dataset.name, epoch, index.name)
@@ -118,3 +130,9 @@ class Search:
 def _apart(pages: Iterator[Sequence[pb.Cell]], witness: Witness | None) -> Iterator[Sequence[pb.Cell]]:
     """The pages; a page for each cell if there is a witness."""
     return ([cell] for page in pages for cell in page) if witness else pages
+
+
+def _add(fresh: Fresh, page: Sequence[pb.Cell], batches: Sequence[pa.RecordBatch], lasting: Predicate) -> None:
+    for cell, batch in zip(page, batches, strict=True):
+        if (epoch := lasting.get(cell.tag)) is not None:
+            fresh.add(cell.tag, epoch, batch)

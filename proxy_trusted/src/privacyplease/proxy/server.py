@@ -38,7 +38,7 @@ from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.letters import Letters
-from privacyplease.proxy.metrics import Metrics, answers_of, ledger_of
+from privacyplease.proxy.metrics import Metrics, answers_of, cache_of, ledger_of
 from privacyplease.proxy.predicate import MOST_TAGS
 from privacyplease.proxy.renewing import Renewing
 from privacyplease.proxy.rotation import Rotation, described_by, folder_in_force
@@ -148,6 +148,7 @@ class Settings:
         question_seconds: How long an answer may take.
         idle_seconds: How long an ingest stream may be idle.
         most_tags: Tags that one question may touch.
+        cache_bytes: How much of what was opened of compacted periods stays in memory.
         certificates: Folder of its certificate for clients (`credentials.py`); None for plaintext, on loopback alone.
         storage_certificates: Folder of its certificate for the storage server; None likewise.
         trusted_store: URL of a trusted store that proxies share (`trusted_store.open_url`); None for the home's own.
@@ -164,6 +165,7 @@ class Settings:
     question_seconds: float = 120.0
     idle_seconds: float = 600.0
     most_tags: int = MOST_TAGS
+    cache_bytes: int = 256 << 20
     certificates: Path | None = None
     storage_certificates: Path | None = None
     trusted_store: str | None = None
@@ -284,10 +286,12 @@ class Proxy:
         verified = VerifiedStorage(storage, ledger)
         self.metrics.watch(lambda: ledger_of(ledger))
         self.metrics.watch(lambda: answers_of(verified.answers))
-        search = Search(verified, keyring, layouts, holdings, settings.most_tags)
+        search = Search(verified, keyring, layouts, holdings, settings.most_tags, settings.cache_bytes)
+        self.metrics.watch(lambda: cache_of(search.cache))
         erasures = Erasures(store, alone=shared is None)
         compaction = Compaction(store, verified, ledger, keyring, layouts)
-        erasing = Erasing(datasets, keyring, storage, ledger, erasures, [search.questions, compaction.jobs])
+        readers = [search.questions, compaction.jobs]
+        erasing = Erasing(datasets, keyring, storage, ledger, erasures, readers, search.cache)
         renewing = Renewing(datasets, keyring, layouts, holdings, verified, erasing)
         self._retention = Retention(datasets, erasing, renewing.finish)
         compactor = Compactor(datasets, compaction)
