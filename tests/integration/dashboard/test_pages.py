@@ -111,6 +111,9 @@ def test_occupancy_is_that_of_the_sdk(visit: Visit, running: Stack) -> None:
     found = running.client.occupancy(start, end, timedelta(hours=1))
     assert number(page, "people") == running.client.count(start, end)
     assert number(page, "peak") == found.peak.distinct_devices
+    before = running.client.count(start - timedelta(weeks=1), end - timedelta(weeks=1))
+    assert f"The week before: {before:,} distinct devices" in page.locator("#before").inner_text()
+    assert page.locator(".chart svg.wide path.line").count() == 3
     page.click("summary")
     shown = page.locator(".chart tbody tr td:nth-child(2)").all_inner_texts()
     assert [int(text.replace(",", "")) for text in shown] == list(found.series.distinct_devices)
@@ -210,7 +213,7 @@ def test_pages_work_without_a_script_and_with_the_keyboard_alone(visit: Visit, a
     without.add_cookies(page.context.cookies())
     plain = without.new_page()
     plain.goto(f"{address}/occupancy?{WEEK}")
-    assert plain.locator(".chart svg.wide path.line").count() == 2
+    assert plain.locator(".chart svg.wide path.line").count() == 1
     plain.click("section:has-text('Hours of the week') >> text=Load")
     assert plain.locator("#heat").count() == 1
     without.close()
