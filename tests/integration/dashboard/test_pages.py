@@ -196,6 +196,14 @@ def test_a_part_that_loads_shows_that_it_does_and_says_so_if_it_fails(visit: Vis
     expect(page.locator(".state.away")).to_have_text("The dashboard does not answer")
 
 
+def test_a_part_of_a_page_about_no_range_is_refused_in_words(visit: Visit, address: str) -> None:
+    page = visit("/now")
+    for path in ("/now/people?at=x", "/occupancy/weeks?range=x", "/dwell/devices?to=x", "/bikes/availability?to=x"):
+        response = page.request.get(f"{address}{path}", headers={"X-Fragment": "1"})
+        assert response.status == 400
+        assert "This cannot be asked" in response.text()
+
+
 def test_the_theme_can_be_chosen_and_stays(visit: Visit) -> None:
     page = visit("/now", theme="light")
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")

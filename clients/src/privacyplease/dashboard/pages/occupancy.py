@@ -14,7 +14,7 @@ from privacyplease.dashboard.asking import Asker, asker
 from privacyplease.dashboard.charts.heatmap import DAYS, heat_map
 from privacyplease.dashboard.charts.lines import Band, Line, LineChart, line_chart
 from privacyplease.dashboard.formats import zone
-from privacyplease.dashboard.pages.page import Page, problem
+from privacyplease.dashboard.pages.page import Page
 from privacyplease.dashboard.places import groups, locations, meant, places_before
 from privacyplease.dashboard.ranges import PRESETS, WEEK, Range, RangeError, read_range
 
@@ -53,12 +53,9 @@ def page() -> str | tuple[str, int]:
 
 
 @blueprint.get("/band")
-def band() -> str | tuple[str, int]:
+def band() -> str:
     """The series again, with the week before and what was usual."""
-    try:
-        span = _span()
-    except RangeError as error:
-        return problem("This cannot be asked", str(error))
+    span = _span()
     ask = asker()
     where = meant(ask, request.args.get("place", "").strip(), span.end)
     return render_template(
@@ -70,12 +67,9 @@ def band() -> str | tuple[str, int]:
 
 
 @blueprint.get("/weeks")
-def weeks() -> str | tuple[str, int]:
+def weeks() -> str:
     """The mean of each hour of the week."""
-    try:
-        span = _span()
-    except RangeError as error:
-        return problem("This cannot be asked", str(error))
+    span = _span()
     ask = asker()
     end = span.end.replace(minute=0, second=0, microsecond=0)
     start = end - HEAT_WEEKS * WEEK
@@ -86,12 +80,9 @@ def weeks() -> str | tuple[str, int]:
 
 
 @blueprint.get("/places")
-def places() -> str | tuple[str, int]:
+def places() -> str:
     """Places and floors by their number of people."""
-    try:
-        span = _span()
-    except RangeError as error:
-        return problem("This cannot be asked", str(error))
+    span = _span()
     ask = asker()
     floors = groups(places_before(ask, span.end))
     by_floor = ask.kept("count_by_place", span.start, span.end, groups=floors)
