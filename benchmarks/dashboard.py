@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from benchmarks.sessions import Data
 from tests.services.dashboard import browsing, dashboard
@@ -71,7 +71,7 @@ def _open(page: Page, address: str, content: str, at: datetime) -> float:
     page.goto(address.format(at=f"{at:%Y-%m-%dT%H:%MZ}"), wait_until="commit")
     page.locator(content).first.wait_for()
     took = time.perf_counter() - began
-    page.wait_for_function("!document.querySelector('[aria-busy]')", timeout=120_000)
+    expect(page.locator("[aria-busy]")).to_have_count(0, timeout=120_000)
     return took
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from playwright.sync_api import Browser, Page  # noqa: E402
+from playwright.sync_api import Browser, Page, expect  # noqa: E402
 
 from tests.integration.dashboard.conftest import ingest_bikes, log_in  # noqa: E402
 from tests.integration.known_answers import LARGE  # noqa: E402
@@ -65,7 +65,7 @@ def _take(browser: Browser, address: str, theme: str) -> None:
             page.fill(field, value)
         if entered:
             page.click("main button.primary")
-        page.wait_for_function("!document.querySelector('[aria-busy]')")
+        expect(page.locator("[aria-busy]")).to_have_count(0, timeout=20_000)
         _save(page, f"{name}-{theme}")
     context.close()
 

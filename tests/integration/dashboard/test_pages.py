@@ -111,6 +111,9 @@ def test_occupancy_is_that_of_the_sdk(visit: Visit, running: Stack) -> None:
     found = running.client.occupancy(start, end, timedelta(hours=1))
     assert number(page, "people") == running.client.count(start, end)
     assert number(page, "peak") == found.peak.distinct_devices
+    before = running.client.count(start - timedelta(weeks=1), end - timedelta(weeks=1))
+    assert f"The week before: {before:,} distinct devices" in page.locator("#before").inner_text()
+    assert page.locator(".chart svg.wide path.line").count() == 3
     page.click("summary")
     shown = page.locator(".chart tbody tr td:nth-child(2)").all_inner_texts()
     assert [int(text.replace(",", "")) for text in shown] == list(found.series.distinct_devices)
@@ -193,6 +196,14 @@ def test_a_part_that_loads_shows_that_it_does_and_says_so_if_it_fails(visit: Vis
     expect(page.locator(".state.away")).to_have_text("The dashboard does not answer")
 
 
+def test_a_part_of_a_page_about_no_range_is_refused_in_words(visit: Visit, address: str) -> None:
+    page = visit("/now")
+    for path in ("/now/people?at=x", "/occupancy/weeks?range=x", "/dwell/devices?to=x", "/bikes/availability?to=x"):
+        response = page.request.get(f"{address}{path}", headers={"X-Fragment": "1"})
+        assert response.status == 400
+        assert "This cannot be asked" in response.text()
+
+
 def test_the_theme_can_be_chosen_and_stays(visit: Visit) -> None:
     page = visit("/now", theme="light")
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -210,7 +221,7 @@ def test_pages_work_without_a_script_and_with_the_keyboard_alone(visit: Visit, a
     without.add_cookies(page.context.cookies())
     plain = without.new_page()
     plain.goto(f"{address}/occupancy?{WEEK}")
-    assert plain.locator(".chart svg.wide path.line").count() == 2
+    assert plain.locator(".chart svg.wide path.line").count() == 1
     plain.click("section:has-text('Hours of the week') >> text=Load")
     assert plain.locator("#heat").count() == 1
     without.close()

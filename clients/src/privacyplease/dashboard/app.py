@@ -16,6 +16,7 @@ from privacyplease.client import Client, PrivacyPleaseError
 from privacyplease.dashboard import formats, logins
 from privacyplease.dashboard.asking import Memory, asker
 from privacyplease.dashboard.pages import PAGES
+from privacyplease.dashboard.ranges import RangeError
 from privacyplease.dashboard.settings import Settings
 from privacyplease.dashboard.states import state_of
 
@@ -69,6 +70,7 @@ def create_app(client: Client, settings: Settings) -> Flask:
     formats.register(app)
     app.after_request(_protected)
     app.register_error_handler(PrivacyPleaseError, _failed)
+    app.register_error_handler(RangeError, _unreadable)
     app.register_error_handler(HTTPException, _refused)
     return app
 
@@ -110,6 +112,10 @@ def _failed(error: PrivacyPleaseError) -> tuple[str, int]:
     """What the proxy refused, or could not answer."""
     state = state_of(error)
     return _shown(state.status, state.kind, state.title, state.text)
+
+
+def _unreadable(error: RangeError) -> tuple[str, int]:
+    return _shown(400, "refused", "This cannot be asked", str(error))
 
 
 def _refused(error: HTTPException) -> Response | tuple[str, int]:

@@ -10,7 +10,7 @@ from privacyplease.client import Dwell
 from privacyplease.dashboard.asking import asker
 from privacyplease.dashboard.charts.bars import bar_chart
 from privacyplease.dashboard.formats import humanised, zone
-from privacyplease.dashboard.pages.page import Page, problem
+from privacyplease.dashboard.pages.page import Page
 from privacyplease.dashboard.places import meant
 from privacyplease.dashboard.ranges import PRESETS, RangeError, read_range
 
@@ -48,12 +48,9 @@ def page() -> str | tuple[str, int]:
 
 
 @blueprint.get("/devices")
-def devices() -> str | tuple[str, int]:
+def devices() -> str:
     """New and returning devices."""
-    try:
-        span = read_range(request.args, zone(), datetime.now(UTC))
-    except RangeError as error:
-        return problem("This cannot be asked", str(error))
+    span = read_range(request.args, zone(), datetime.now(UTC))
     ask = asker()
     where = meant(ask, request.args.get("place", "").strip(), span.end)
     found: Dwell = ask.kept("dwell", span.start, span.end, look_back=LOOK_BACK, place=where)

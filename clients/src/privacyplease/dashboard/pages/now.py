@@ -98,8 +98,13 @@ def _windows(at: datetime) -> list[Window]:
 
 def _now(ask: Asker, at: datetime) -> Now:
     current, *before = _windows(at)
-    counts = [ask.kept("count", *window, old=True) if _known(ask, window) else None for window in before]
-    return Now(at, ask.kept("count", *current), counts)
+    return Now(at, ask.kept("count", *current), [_before(ask, window) for window in before])
+
+
+def _before(ask: Asker, window: Window) -> int | None:
+    """How many there were; None if nothing is known of that day."""
+    count: int = ask.kept("count", *window, old=True)
+    return count if count or _known(ask, window) else None
 
 
 def _known(ask: Asker, window: Window) -> bool:

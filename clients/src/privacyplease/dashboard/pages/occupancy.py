@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from statistics import quantiles
-from typing import Any
+from typing import Any, TypeAlias
 
 from flask import Blueprint, render_template, request
 
@@ -13,7 +14,7 @@ from privacyplease.dashboard.asking import Asker, asker
 from privacyplease.dashboard.charts.heatmap import DAYS, heat_map
 from privacyplease.dashboard.charts.lines import Band, Line, LineChart, line_chart
 from privacyplease.dashboard.formats import zone
-from privacyplease.dashboard.pages.page import Page, problem
+from privacyplease.dashboard.pages.page import Page
 from privacyplease.dashboard.places import groups, locations, meant, places_before
 from privacyplease.dashboard.ranges import PRESETS, WEEK, Range, RangeError, read_range
 
@@ -23,12 +24,15 @@ PAGE = Page(blueprint, "Occupancy", frozenset({"count"}))
 BAND_WEEKS = 6
 HEAT_WEEKS = 4
 LEAST_WEEKS = 2
+
+Counts: TypeAlias = tuple[int, ...]
+
 _HOUR = timedelta(hours=1)
 
 
 @blueprint.get("")
 def page() -> str | tuple[str, int]:
-    """The page, with the series and last week's."""
+    """The page, with the series."""
     place = request.args.get("place", "").strip()
     try:
         span = _span()
@@ -42,32 +46,30 @@ def page() -> str | tuple[str, int]:
         place=place,
         presets=PRESETS,
         people=ask.kept("count", span.start, span.end, place=where),
-        people_before=ask.kept("count", span.earlier(1).start, span.earlier(1).end, place=where, old=True),
         found=_series(ask, span, where),
         chart=_chart(ask, span, where),
-        has_band=span.width <= WEEK,
+        comparable=span.width <= WEEK,
     )
 
 
 @blueprint.get("/band")
-def band() -> str | tuple[str, int]:
-    """The series again, with what was usual in the weeks before."""
-    try:
-        span = _span()
-    except RangeError as error:
-        return problem("This cannot be asked", str(error))
+def band() -> str:
+    """The series again, with the week before and what was usual."""
+    span = _span()
     ask = asker()
     where = meant(ask, request.args.get("place", "").strip(), span.end)
-    return render_template("occupancy_chart.html", chart=_chart(ask, span, where, _band(ask, span, where)))
+    return render_template(
+        "occupancy_chart.html",
+        chart=_chart(ask, span, where, _weeks(ask, span, where)),
+        people=ask.kept("count", span.start, span.end, place=where),
+        people_before=ask.kept("count", span.earlier(1).start, span.earlier(1).end, place=where, old=True),
+    )
 
 
 @blueprint.get("/weeks")
-def weeks() -> str | tuple[str, int]:
+def weeks() -> str:
     """The mean of each hour of the week."""
-    try:
-        span = _span()
-    except RangeError as error:
-        return problem("This cannot be asked", str(error))
+    span = _span()
     ask = asker()
     end = span.end.replace(minute=0, second=0, microsecond=0)
     start = end - HEAT_WEEKS * WEEK
@@ -78,12 +80,9 @@ def weeks() -> str | tuple[str, int]:
 
 
 @blueprint.get("/places")
-def places() -> str | tuple[str, int]:
+def places() -> str:
     """Places and floors by their number of people."""
-    try:
-        span = _span()
-    except RangeError as error:
-        return problem("This cannot be asked", str(error))
+    span = _span()
     ask = asker()
     floors = groups(places_before(ask, span.end))
     by_floor = ask.kept("count_by_place", span.start, span.end, groups=floors)
@@ -111,33 +110,38 @@ def _series(ask: Asker, span: Range, where: Any, *, old: bool = False) -> Occupa
     return found
 
 
-def _chart(ask: Asker, span: Range, where: Any, band: tuple[Band, Line] | None = None) -> LineChart:  # noqa: ANN401
-    found = _series(ask, span, where)
-    counts = found.series.distinct_devices
+def _chart(
+    ask: Asker,
+    span: Range,
+    where: Any,  # noqa: ANN401
+    weeks: Sequence[Counts] = (),
+) -> LineChart:
+    """The series, and the weeks before, the latest first, if they are given."""
+    counts = _series(ask, span, where).series.distinct_devices
     lines = [Line("This range", "current", counts)]
-    if span.width <= WEEK:
-        lines.append(
-            Line("A week before", "before", _series(ask, span.earlier(1), where, old=True).series.distinct_devices)
-        )
-    if band:
-        lines.append(band[1])
+    lines += [Line("A week before", "before", week) for week in weeks[:1]]
+    band, middle = _band([week for week in weeks if any(week)])
     return line_chart(
         "Distinct devices over time",
         span.start,
         span.step,
-        lines,
+        lines + middle,
         zone(),
-        band=band[0] if band else None,
+        band=band,
         peak=counts.index(max(counts)) if any(counts) else None,
     )
 
 
-def _band(ask: Asker, span: Range, where: Any) -> tuple[Band, Line] | None:  # noqa: ANN401
-    """The quartiles of each step over the weeks before that have records; None if there are not enough."""
-    weeks = [_series(ask, span.earlier(week), where, old=True).series for week in range(1, BAND_WEEKS + 1)]
-    known = [week.distinct_devices for week in weeks if any(week.distinct_devices)]
-    if len(known) < LEAST_WEEKS:
-        return None
-    quartiles = [quantiles(step, n=4, method="inclusive") for step in zip(*known, strict=True)]
+def _weeks(ask: Asker, span: Range, where: Any) -> list[Counts]:  # noqa: ANN401
+    """The same range in the weeks before, the latest first."""
+    earlier = (span.earlier(week) for week in range(1, BAND_WEEKS + 1))
+    return [_series(ask, week, where, old=True).series.distinct_devices for week in earlier]
+
+
+def _band(weeks: list[Counts]) -> tuple[Band | None, list[Line]]:
+    """The quartiles of each step over some weeks, and their median; nothing if there are not enough."""
+    if len(weeks) < LEAST_WEEKS:
+        return None, []
+    quartiles = [quantiles(step, n=4, method="inclusive") for step in zip(*weeks, strict=True)]
     low, middle, high = zip(*quartiles, strict=True)
-    return Band("Half of the weeks before", low, high), Line(f"Median of {len(known)} weeks", "median", middle)
+    return Band("Half of the weeks before", low, high), [Line(f"Median of {len(weeks)} weeks", "median", middle)]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import Blueprint, render_template
-
-PROBLEM = 400
+from flask import Blueprint
 
 
 @dataclass(frozen=True)
@@ -24,8 +22,3 @@ class Page:
     def endpoint(self) -> str:
         """For `url_for`."""
         return f"{self.blueprint.name}.page"
-
-
-def problem(title: str, text: str) -> tuple[str, int]:
-    """The part of a page that says why a question was not asked."""
-    return render_template("state.html", kind="refused", title=title, text=text), PROBLEM

@@ -1,0 +1,67 @@
+"""What is shown when the storage server lies, and when nobody answers."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.integration.dashboard.conftest import PASSWORD, log_in
+from tests.services.dashboard import dashboard
+from tests.services.stack import Stack, stack
+
+pytestmark = pytest.mark.timeout(120)
+
+LOG = """Client MAC Address,AP Name,Association Time,Session Duration
+02:00:00:00:00:01,ap-1,Tue Oct 01 08:00:00 UTC 2024,30 min 0 sec
+"""
+RANGE = "/occupancy?from=2024-10-01T08:00Z&to=2024-10-01T09:00Z"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return tmp_path / "cells.db"
+
+
+@pytest.fixture
+def running(store: Path, tmp_path: Path) -> Iterator[Stack]:
+    (tmp_path / "log.csv").write_text(LOG)
+    with stack(f"sqlite:///{store}") as running:
+        running.command("ingest", "wifi", str(tmp_path / "log.csv"))
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser, running: Stack) -> Iterator[Page]:
+    with dashboard(running.home, operator=PASSWORD) as address:
+        context = browser.new_context(base_url=address)
+        page = context.new_page()
+        log_in(page, address, "operator")
+        yield page
+        context.close()
+
+
+def test_no_part_of_an_answer_that_cannot_be_trusted_is_shown(page: Page, store: Path) -> None:
+    page.goto(RANGE)
+    expect(page.locator("#people")).to_have_text("1")
+    with sqlite3.connect(store) as database:
+        database.execute("DELETE FROM cells")
+    response = page.goto(f"{RANGE}&place=ap-1")  # not asked before, so not remembered
+    assert response is not None
+    assert response.status == 502
+    expect(page.locator(".state.distrust")).to_contain_text("The storage server cannot be trusted")
+    assert page.locator("#people").count() == 0
+    page.goto("/system")
+    expect(page.locator("#refused")).not_to_have_text("0")
+
+
+def test_a_proxy_that_is_away_is_said_to_be(page: Page, running: Stack) -> None:
+    page.goto("/now")
+    running.command("down")
+    response = page.goto(RANGE)
+    assert response is not None
+    assert response.status == 503
+    expect(page.locator(".state.away")).to_contain_text("The proxy does not answer")
