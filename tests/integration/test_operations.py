@@ -188,7 +188,7 @@ def test_labels_come_from_closed_sets(ran: Ran) -> None:
         "method": {*METHODS.values(), *server_calls.METHODS.values()},
         "code": {code.name for code in grpc.StatusCode},
         "reason": set(error_reason_pb2.ErrorReason.keys()),
-        "outcome": {"accepted", "rejected"},
+        "outcome": {"accepted", "rejected", "hit", "miss"},
         "state": {state.name.lower() for state in State},
         "operation": set(OPERATIONS),
         "kind": set(STORE_ERRORS),
