@@ -192,7 +192,7 @@ def test_no_data_key_is_in_the_file(filled: Proxied, file: Path) -> None:
 
 
 def test_the_file_shows_nothing_without_its_passphrase(file: Path, tmp_path: Path, storage: Served) -> None:
-    assert not any(word in file.read_bytes() for word in (b"wifi", b"ap_name", b"mac"))
+    assert not any(word in file.read_bytes() for word in (b'"wifi"', b"ap_name", b"client_mac"))
     with pytest.raises(WrongPassphraseError):
         exported.load(file, PARTNERS + "x")
     locked = proxying(tmp_path / "partner", storage.address, passphrase="wrong", keyring=file)
