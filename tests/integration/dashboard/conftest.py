@@ -58,8 +58,9 @@ def address(running: Stack) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One for each file: while it is open, its event loop runs in the thread of the tests, and no other may."""
     with browsing() as browser:
         yield browser
 
