@@ -47,14 +47,14 @@ _HONEST = "aa:bb:cc:dd:ee:ff"
 _CALL_SECONDS = 60.0
 _HEALTH_SECONDS = 15.0
 
-# What no status may hold: a stack, a path, a repr, a word of a library.
+# What no status may hold: a stack, a path, a repr, a word of a library; or what gRPC says of one that is too long.
 _INSIDES = re.compile(
-    r"Traceback|File \"|\.py\b|/usr/|/home/|/work|object at 0x|<class|Exception|b'\\x|sqlalchemy|pymysql"
+    r"Traceback|File \"|\.py\b|/usr/|/home/|/work|object at 0x|<class|Exception|b'\\x|sqlalchemy|pymysql|metadata size"
 )
 # What no line of a log should say.
 _FAULT = re.compile("Traceback|internal fault|unexpected ")
 
-# Argon2id takes half a second. All but a few of the requests that would come so far name, after all else, what is not there.
+# Argon2id takes half a second. All but a few of the requests that would come so far name something that is not there.
 _DEAR = {
     "RotateMaster": keys_service_pb2.RotateMasterRequest(master_key="nobody").SerializeToString(),
     "ExportKeyring": keys_service_pb2.ExportKeyringRequest(index="none").SerializeToString(),
@@ -307,8 +307,8 @@ def _call(
     octets = [make.bytes_for(method.input_type) for _ in range(several)]
     if method.name in _DEAR and chance.random() > _DEAR_SHARE:
         octets = [sent + _DEAR[method.name] for sent in octets]
-    # Whatever the method's own shape: so that none, or two, can be sent where one is expected. One by itself takes a third
-    # of the time, for gRPC starts two threads for each stream of requests.
+    # Whatever the method's own shape: so that none, or two, can be sent where one is expected. One by itself takes a
+    # third of the time, for gRPC starts two threads for each stream of requests.
     one = len(octets) == 1
     asked, shape = (octets[0], channel.unary_stream) if one else (iter(octets), channel.stream_stream)
     call: Any = shape(path)(asked, timeout=_CALL_SECONDS, metadata=metadata)
