@@ -25,7 +25,7 @@ demo: $(VENV)/.runtime ## from nothing to answers: a campus day, sealed and aske
 
 test: $(VENV)/.development lint check-readme ## lint, types, boundaries, unit and integration tests (T=path, K=pattern, JOBS=n)
 	@scripts/require.sh mariadb kafka chromium softhsm
-	@$(BIN)/pytest --numprocesses $(or $(JOBS),auto) --dist loadfile $(T) $(if $(K),-k '$(K)')
+	@$(BIN)/pytest --numprocesses $(or $(JOBS),auto) --dist loadfile --no-loadscope-reorder $(T) $(if $(K),-k '$(K)')
 
 lint: $(VENV)/.development protos-check ## style, types, import rules and contracts
 	@$(BIN)/ruff check --quiet .

@@ -14,8 +14,6 @@ REPOSITORY = Path(__file__).parents[2]
 
 Python = Callable[..., subprocess.CompletedProcess[str]]
 
-pytestmark = pytest.mark.timeout(600)
-
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Python:

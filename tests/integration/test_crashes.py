@@ -6,8 +6,6 @@ import os
 import secrets
 from pathlib import Path
 
-import pytest
-
 from tests.integration.known_answers import LARGE, questions
 from tests.services.crashes import PARTS, Crashes, Pipeline
 from tests.services.kafka import Kafka
@@ -17,7 +15,6 @@ from tests.services.sessions import MAC
 KILLS = 10
 
 
-@pytest.mark.timeout(280)
 def test_every_answer_is_right_after_each_part_was_killed_while_the_log_streamed_in(
     kafka: Kafka, mariadb: MariaDB, tmp_path: Path
 ) -> None:

@@ -7,12 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 REPOSITORY = Path(__file__).parents[2]
 
 
-@pytest.mark.timeout(400)
 def test_a_few_users_are_answered_without_an_error(tmp_path: Path) -> None:
     report = tmp_path / "report.md"
     size = ("--users", "8", "--seconds", "10", "--devices", "50", "--places", "8", "--days", "2")

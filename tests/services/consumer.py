@@ -7,6 +7,7 @@ from pathlib import Path
 from confluent_kafka import Consumer, TopicPartition
 
 from tests.services.daemon import Daemon
+from tests.services.topics import watermarks
 
 _SECONDS = 30
 
@@ -58,7 +59,7 @@ class Progress:
             partitions = consumer.list_topics(self._topic, timeout=_SECONDS).topics[self._topic].partitions
             places = [TopicPartition(self._topic, partition) for partition in partitions]
             done = {each.partition: max(each.offset, 0) for each in consumer.committed(places, timeout=_SECONDS)}
-            ends = {each.partition: consumer.get_watermark_offsets(each, timeout=_SECONDS)[1] for each in places}
+            ends = {each.partition: watermarks(consumer, each)[1] for each in places}
         finally:
             consumer.close()
         return sum(ends[partition] - done[partition] for partition in ends)

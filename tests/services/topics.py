@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from uuid import uuid4
 
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 _SECONDS = 30
+_LEADERLESS = (KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION)
 
 
 class Topics:
@@ -54,9 +55,22 @@ class Topics:
             consumer.close()
 
 
+def watermarks(consumer: Consumer, partition: TopicPartition) -> tuple[int, int]:
+    """The first offset of a partition and the one after its last; waits while it has no leader."""
+    deadline = time.monotonic() + _SECONDS
+    while True:
+        try:
+            first, after = consumer.get_watermark_offsets(partition, timeout=_SECONDS)
+            return first, after
+        except KafkaException as error:
+            if error.args[0].code() not in _LEADERLESS or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
 def _all(consumer: Consumer, topic: str) -> list[Message]:
     partitions = consumer.list_topics(topic, timeout=_SECONDS).topics[topic].partitions
-    marks = {each: consumer.get_watermark_offsets(TopicPartition(topic, each), timeout=_SECONDS) for each in partitions}
+    marks = {each: watermarks(consumer, TopicPartition(topic, each)) for each in partitions}
     consumer.assign([TopicPartition(topic, each, first) for each, (first, _) in marks.items()])
     expected, found = sum(after - first for first, after in marks.values()), list[Message]()
     deadline = time.monotonic() + _SECONDS

@@ -14,8 +14,6 @@ import pytest
 from tests.services.dashboard import dashboard
 from tests.services.stack import Stack, stack
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:

@@ -14,8 +14,6 @@ from tests.integration.dashboard.conftest import Visit
 from tests.integration.known_answers import questions
 from tests.services.stack import Stack
 
-pytestmark = pytest.mark.timeout(240)
-
 WEEK = "to=2024-10-08T00:00Z&range=7d"
 PAGES = {
     "login": "/login",

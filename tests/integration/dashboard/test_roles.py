@@ -8,8 +8,6 @@ from playwright.sync_api import expect
 from tests.integration.dashboard.conftest import PASSWORD, Visit, log_in
 from tests.services.stack import Stack
 
-pytestmark = pytest.mark.timeout(240)
-
 
 @pytest.mark.parametrize(
     ("person", "pages"),

@@ -32,8 +32,6 @@ from tests.services.patience import eventually
 from tests.services.sessions import MAC, Session, longest
 from tests.services.stack import Stack, stack
 
-pytestmark = pytest.mark.timeout(240)
-
 Start = Callable[..., ConsumerProcess]
 
 
