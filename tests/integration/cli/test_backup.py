@@ -17,7 +17,6 @@ def test_a_home_that_is_lost_is_restored(run: Any, home: Path, tmp_path: Path) -
     storage = ["--storage", f"sqlite:///{tmp_path / 'cells.db'}", "--proxy-port", "0", "--detach"]
     _succeeds(run("up", *storage, **PASSPHRASE))
     _ingest(run, tmp_path, range(40))
-    assert "expected a proxy's home" in run("--home", str(tmp_path / "elsewhere"), "backup", str(tmp_path)).stderr
     made = json.loads(_succeeds(run("backup", str(tmp_path), "--json")))
     file = Path(made["file"])
     assert (file.parent, file.stat().st_mode & 0o777, made["certificates"]) == (tmp_path, 0o600, False)
@@ -30,9 +29,6 @@ def test_a_home_that_is_lost_is_restored(run: Any, home: Path, tmp_path: Path) -
 
     _kill(home)
     shutil.rmtree(home)
-    (damaged := tmp_path / "damaged.tar").write_bytes(file.read_bytes()[:-20_000])
-    refused = run("restore", str(damaged))
-    assert (refused.returncode, "damaged or cut short" in refused.stderr) == (1, True)
     assert "as of 20" in _succeeds(run("restore", str(file)))
     refused = run("up", *storage, PRIVACYPLEASE_PASSPHRASE="another")
     assert "start the proxy with the passphrase that its home was made with" in refused.stderr

@@ -1,8 +1,8 @@
 """Which backups were made, and what must stay on the storage server for them.
 
 A backup knows the cells that there were when it was made. Compaction replaces cells and removes them some minutes
-later; those that one of the last two backups knows stay for as long as that is so. So the store always has every cell
-that these backups know, and a proxy that is restored from one of them can hold the server to it.
+later; those that one of the last two backups knows stay for as long as that is so, or for 31 days. So the store has
+every cell that these backups know, and a proxy that is restored from one of them can hold the server to it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from privacyplease.proxy.trusted_store import backups, data_keys, reading, writi
 
 # What these many of the latest backups know stays, so that one of them may turn out to be unreadable.
 KEPT_BACKUPS = 2
+
+# And for so long: where backups have ceased, what is replaced must not pile up for ever.
+KEPT_MS = 31 * 86_400_000
 
 # A backup that has not ended by then was cut off.
 _LONGEST_BACKUP_MS = 86_400_000
@@ -65,11 +68,12 @@ def last(connection: Connection) -> Backup | None:
 
 
 def needed_after(connection: Connection) -> int | None:
-    """The number of the journal's entry after which what was retired stays; None if nothing must stay."""
+    """The number of the journal's entry after which what was retired stays; None if none of it must."""
     held = backups.c
-    whole = select(held.entry).where(held.done_at_ms.is_not(None)).order_by(held.number.desc()).limit(KEPT_BACKUPS)
+    whole = select(held.entry).where(held.done_at_ms.is_not(None), held.begun_at_ms > _now() - KEPT_MS)
+    latest = whole.order_by(held.number.desc()).limit(KEPT_BACKUPS)
     begun = select(held.entry).where(held.done_at_ms.is_(None), held.begun_at_ms > _now() - _LONGEST_BACKUP_MS)
-    return min([*connection.scalars(whole), *connection.scalars(begun)], default=None)
+    return min([*connection.scalars(latest), *connection.scalars(begun)], default=None)
 
 
 def keys_without(store: Engine) -> int:
