@@ -180,7 +180,7 @@ class Adopting:
         while True:
             numbers = range(first, first := first + RUNS_AT_ONCE)
             new = [number for number in numbers if number not in had]
-            found = [self._runs_of(*place, new) for place in self._indexes()]
+            found = [self._runs_of(*place, new) for place in self._indexes() if new]
             yield from found
             if len(new) == len(numbers) and not any(cells for cells, _ in found):
                 return
