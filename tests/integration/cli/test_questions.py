@@ -210,7 +210,7 @@ def test_the_audit_log_is_shown_and_verified(run: Any, home: Path, tmp_path: Pat
     file.write_bytes(file.read_bytes().replace(b"audited", b"Audited"))
     edited = run(*offline)
     assert (edited.returncode, "is edited" in edited.stdout) == (1, True)
-    assert "error: 1 finding in" in edited.stderr
+    assert "error: 2 findings in" in edited.stderr  # as it was asked, and as it was answered
 
 
 def test_verify_finds_a_sound_store_and_then_what_is_gone(run: Any, home: Path) -> None:
