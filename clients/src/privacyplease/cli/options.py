@@ -29,7 +29,6 @@ Purpose = Annotated[
         "--purpose", envvar="PRIVACYPLEASE_PURPOSE", metavar="TEXT", help="Why you ask; the audit log keeps it."
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON, times in UTC.")]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from privacyplease.cli import screen
-from privacyplease.cli.options import Dataset, From, Json, To, Zone, read_range
+from privacyplease.cli.forms import Csv, Json, written
+from privacyplease.cli.options import Dataset, From, To, Zone, read_range
 from privacyplease.cli.target import connect
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def places(
     dataset: Dataset = "wifi",
     timezone: Zone = "UTC",
     json: Json = False,
+    csv: Csv = False,
 ) -> None:
     """How many distinct devices there were at each place, the fullest first.
 
@@ -31,9 +33,8 @@ def places(
     span = read_range(start, end, timezone)
     with connect(context) as client:
         counts = client.count_by_place(span.start, span.end, dataset=dataset)
-    if json:
-        screen.print_json(document(counts))
-    else:
+    told = document(counts)
+    if not written(told, json, csv, ("place", "distinct_devices"), told["places"]):
         _show(counts)
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from privacyplease.cli import screen
-from privacyplease.cli.options import Dataset, From, Json, Place, Purpose, Range, To, Zone, read_range
+from privacyplease.cli.forms import Csv, Json, written
+from privacyplease.cli.options import Dataset, From, Place, Purpose, Range, To, Zone, read_range
 from privacyplease.cli.target import connect
 from privacyplease.cli.times import humanised, iso
 
@@ -25,6 +26,7 @@ def presence(
     dataset: Dataset = "wifi",
     timezone: Zone = "UTC",
     json: Json = False,
+    csv: Csv = False,
 ) -> None:
     """Where a device was, and when.
 
@@ -35,9 +37,8 @@ def presence(
     span = read_range(start, end, timezone)
     with connect(context) as client:
         found = client.presence(device, span.start, span.end, place=place, dataset=dataset, purpose=purpose)
-    if json:
-        screen.print_json(document(found))
-    else:
+    told = document(found)
+    if not written(told, json, csv, ("place", "start", "end"), told["sessions"]):
         _show(found, span)
 
 
