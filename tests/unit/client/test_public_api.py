@@ -44,6 +44,7 @@ FROZEN = {
     "Place",
     "PlaceCount",
     "PlaceCounts",
+    "Places",
     "Policy",
     "Presence",
     "PrivacyPleaseError",

@@ -23,9 +23,9 @@ from privacyplease.client.compaction import Compacted
 from privacyplease.client.explanation import Explanation
 from privacyplease.client.ingestion import Ack
 from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys, Renewed
-from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCounts
+from privacyplease.client.occupancy import Dwell, Occupancy, Peak, PlaceCounts, Places
 from privacyplease.client.presence import Presence
-from privacyplease.client.records import Records
+from privacyplease.client.records import Page, Records
 from privacyplease.client.stations import Availability, StationStates
 from privacyplease.client.verification import Verification, VerificationProgress
 from privacyplease.proxy.v1.access_service_pb2 import WhoAmIRequest
@@ -160,7 +160,7 @@ class Client:
         request = requests.peak(dataset, start, end, step, place)
         return answers.peak(self._answer(self._on(OccupancyServiceStub).Peak, request).peak)
 
-    def list_places(self, start: datetime, end: datetime, *, dataset: str = "wifi") -> tuple[Place, ...]:
+    def list_places(self, start: datetime, end: datetime, *, dataset: str = "wifi") -> Places:
         """Which places had a session during the interval, and where each of them lies.
 
         Asks an index that carries more than counting needs: a short interval is enough for places that are busy.
@@ -512,10 +512,10 @@ class Client:
         with translated():
             return list(method(request, timeout=self._timeout, metadata=self._metadata))
 
-    def _arrow_pages(self, call: grpc.CallIterator[QueryResponse]) -> Iterator[bytes]:
+    def _arrow_pages(self, call: grpc.CallIterator[QueryResponse]) -> Iterator[Page]:
         try:
             with translated():
                 for page in call:
-                    yield page.arrow
+                    yield Page(page.arrow, page.records)
         finally:
             call.cancel()  # type: ignore[no-untyped-call]

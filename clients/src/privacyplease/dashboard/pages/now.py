@@ -14,7 +14,7 @@ from privacyplease.client import PlaceCounts
 from privacyplease.dashboard.asking import Asker, asker
 from privacyplease.dashboard.formats import now, zone
 from privacyplease.dashboard.pages.page import Page
-from privacyplease.dashboard.places import groups, places_before
+from privacyplease.dashboard.places import places_before
 from privacyplease.dashboard.ranges import WEEK, RangeError, read_moment, whole_minute
 
 blueprint = Blueprint("now", __name__, url_prefix="/now")
@@ -81,7 +81,7 @@ def places() -> str:
     """Floors and places."""
     at, _ = _at(request.args)
     ask = asker()
-    floors = groups(places_before(ask, at))
+    floors = places_before(ask, at).groups()
     return render_template("now_places.html", floors=_shares(ask, at, floors), places=_shares(ask, at, None))
 
 

@@ -15,7 +15,7 @@ from privacyplease.dashboard.charts.heatmap import DAYS, heat_map
 from privacyplease.dashboard.charts.lines import Band, Line, LineChart, line_chart
 from privacyplease.dashboard.formats import now, zone
 from privacyplease.dashboard.pages.page import Page
-from privacyplease.dashboard.places import groups, locations, meant, places_before
+from privacyplease.dashboard.places import locations, meant, places_before
 from privacyplease.dashboard.ranges import PRESETS, WEEK, Range, RangeError, read_range
 
 blueprint = Blueprint("occupancy", __name__, url_prefix="/occupancy")
@@ -84,7 +84,7 @@ def places() -> str:
     """Places and floors by their number of people."""
     span = _span()
     ask = asker()
-    floors = groups(places_before(ask, span.end))
+    floors = places_before(ask, span.end).groups()
     by_floor = ask.kept("count_by_place", span.start, span.end, groups=floors)
     return render_template(
         "occupancy_places.html",
