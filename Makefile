@@ -60,7 +60,7 @@ soak: $(VENV)/.development ## lies of the storage server (N=10000), and requests
 	@$(BIN)/python -m tests.soak.lying_server $(or $(N),10000)
 	@$(BIN)/python -m tests.soak.fuzz $(or $(CALLS),100000)
 
-check-readme: $(VENV)/.development ## fail if the README's help text is not that of the commands
+check-readme: $(VENV)/.development ## fail if README or docs show other output than their commands give
 	@$(BIN)/python scripts/check_readme.py
 
 clean: ## remove whatever the other targets made

@@ -33,7 +33,7 @@ def test_every_library_gets_the_same_table(name: str) -> None:
 
 def test_classes_of_dwell_say_where_they_begin() -> None:
     assert RESULTS["dwell"].to_arrow() == pa.table(
-        {"longer_than": pa.array([timedelta(0), QUARTER], pa.duration("ms")), "sessions": pa.array([7, 2])}
+        {"at_least": pa.array([timedelta(0), QUARTER], pa.duration("ms")), "sessions": pa.array([7, 2])}
     )
 
 

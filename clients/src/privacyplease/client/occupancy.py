@@ -185,8 +185,8 @@ class Dwell(Tabular):
     new_devices: int
 
     def to_arrow(self) -> pa.Table:
-        """The classes as a table of longer_than: duration[ms], where each begins, and sessions: int64."""
+        """The classes as a table of at_least: duration[ms], where each begins, and sessions: int64."""
         from privacyplease.client._internal.arrow import counts, durations, table
 
         begins = (timedelta(0), *self.bounds)
-        return table({"longer_than": durations(begins), "sessions": counts(self.sessions)})
+        return table({"at_least": durations(begins), "sessions": counts(self.sessions)})

@@ -14,8 +14,6 @@ from privacyplease.cli.target import connect
 if TYPE_CHECKING:
     from privacyplease.client import PlaceCounts
 
-_BAR_WIDTH = 40
-
 
 def places(
     context: typer.Context,
@@ -44,20 +42,14 @@ def document(counts: PlaceCounts) -> dict[str, Any]:
 
 
 def _show(counts: PlaceCounts) -> None:
-    from rich.bar import Bar
-    from rich.table import Table
+    from privacyplease.cli.bars import bars
 
     out = screen.out()
     if not len(counts):
         out.print("no device was anywhere")
         return
-    table = Table("place", "", box=None, pad_edge=False)
-    table.add_column("distinct devices", justify="right")
-    top = counts.distinct_devices[0]
-    for count in counts:
-        bar = Bar(top, 0, count.distinct_devices, width=_BAR_WIDTH)
-        table.add_row(count.place, bar, screen.number(count.distinct_devices))
-    out.print(table)
+    for line in bars([(screen.printable(count.place), count.distinct_devices) for count in counts], out.width):
+        out.print(line)
 
 
 def register(app: typer.Typer) -> None:
