@@ -13,7 +13,7 @@ DISTRIBUTIONS := protos server_untrusted proxy_trusted clients ingest
 PINS := constraints.txt pyproject.toml $(DISTRIBUTIONS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint protos protos-check services crashtest bench loadtest soak check-readme clean
+.PHONY: help setup demo test lint protos protos-check services crashtest bench loadtest soak notebook check-readme clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -60,6 +60,9 @@ soak: $(VENV)/.development ## lies of the storage server (N=10000), and requests
 	@$(BIN)/python -m tests.soak.lying_server $(or $(N),10000)
 	@$(BIN)/python -m tests.soak.fuzz $(or $(CALLS),100000)
 
+notebook: $(VENV)/.notebook ## run docs/notebook.py against a simulated campus and write down what it shows
+	@$(BIN)/python scripts/notebook.py
+
 check-readme: $(VENV)/.development ## fail if README or docs show other output than their commands give
 	@$(BIN)/python scripts/check_readme.py
 
@@ -87,4 +90,9 @@ $(VENV)/.development: $(VENV)/.runtime
 $(VENV)/.benchmarks: $(VENV)/.development
 	@echo "installing the libraries to measure beside into $(VENV) ..." >&2
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group bench
+	@touch $@
+
+$(VENV)/.notebook: $(VENV)/.development
+	@echo "installing what runs the notebook into $(VENV) ..." >&2
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group notebook
 	@touch $@
