@@ -44,7 +44,7 @@ plt.show()
 
 # %%
 hours = client.occupancy(*week, timedelta(hours=1)).to_pandas()
-grid = hours.pivot_table("distinct_devices", hours["at"].dt.dayofweek, hours["at"].dt.hour)
+grid = hours.pivot_table("distinct_devices", hours["at"].dt.day_of_week, hours["at"].dt.hour)
 
 figure, axes = plt.subplots(figsize=(9, 2.2))
 image = axes.imshow(grid, aspect="auto", cmap="viridis")
