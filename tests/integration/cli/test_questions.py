@@ -179,7 +179,7 @@ def test_explain_shows_what_the_server_sees(ask: Ask) -> None:
     assert all(len(tag) == 32 for tag in found["first_tags"])
     shown = ask("explain", *DAY, "--device", "02:00:00:00:00:01", *WHY)
     assert found["first_tags"][0] not in shown
-    assert "answer                   2 sessions" in shown
+    assert "answer     2 sessions" in shown
 
 
 def test_answers_are_csv_if_that_is_asked_for(ask: Ask) -> None:

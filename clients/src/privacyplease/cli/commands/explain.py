@@ -73,16 +73,16 @@ def _show(found: Explanation, answer: str) -> None:
     out = screen.out()
     cells, size = screen.counted(found.cells, "cell"), screen.mebibytes(found.bytes)
     opened, kept = screen.counted(found.records_opened, "record"), screen.number(found.records_kept)
-    out.print(f"to the storage server    {screen.counted(found.tags, 'tag')}")
-    out.print(f"from the storage server  {cells}, {size} of ciphertext")
+    out.print(f"sent       {screen.counted(found.tags, 'tag')}")
+    out.print(f"came back  {cells}, {size} of ciphertext")
     if found.first_cells:
         rows = [_row(cell) for cell in found.first_cells[:_MOST_CELLS]]
         for line in aligned(_HEADINGS, rows, out.width, right=_HEADINGS[2:], elastic="ciphertext"):
             out.print(line)
     if (more := found.cells - _MOST_CELLS) > 0:
         out.print(f"… and {screen.counted(more, 'cell')} more")
-    out.print(f"in the proxy             {opened} opened, {kept} of them belong to the answer")
-    out.print(f"answer                   {screen.counted(found.answer, answer)}")
+    out.print(f"opened     {opened}, {kept} of them for the answer")
+    out.print(f"answer     {screen.counted(found.answer, answer)}")
 
 
 def _row(cell: ExplainedCell) -> tuple[str, ...]:
