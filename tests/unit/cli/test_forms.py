@@ -13,6 +13,7 @@ from privacyplease.cli.forms import written
 
 # These do something, and tell in one document what they did.
 ACTS = {
+    ("backup",),
     ("certs", "init"),
     ("certs", "issue"),
     ("certs", "renew"),
@@ -23,6 +24,7 @@ ACTS = {
     ("keys", "export"),
     ("keys", "rotate-epoch"),
     ("keys", "rotate-master"),
+    ("restore",),
 }
 
 
