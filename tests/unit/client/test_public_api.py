@@ -24,6 +24,7 @@ FROZEN = {
     "Column",
     "Compacted",
     "Compaction",
+    "Count",
     "Dataset",
     "Dwell",
     "DatasetKeys",
