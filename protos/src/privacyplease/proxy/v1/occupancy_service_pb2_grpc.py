@@ -74,7 +74,7 @@ class OccupancyServiceServicer:
     def Count(self, request, context):
         """Count gives the number of distinct devices with a session that overlaps the interval. Nothing found counts as zero.
         Cost: the cells of the interval for the bins of the places in the place index, or for every bin if no place is given;
-        where a compacted period lies inside the interval, its roll-up, about a tenth of its cells. The number is exact, but for one
+        where a compacted period lies inside the interval, its roll-up, a few percent of its cells. The number is exact, but for one
         case, and the answer says which it is: more than 65,536 devices, and more than 64 MiB of cells to count them exactly.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -36,7 +36,7 @@ class OccupancyServiceStub:
     Count: _grpc.UnaryUnaryMultiCallable[_occupancy_service_pb2.CountRequest, _occupancy_service_pb2.CountResponse]
     """Count gives the number of distinct devices with a session that overlaps the interval. Nothing found counts as zero.
     Cost: the cells of the interval for the bins of the places in the place index, or for every bin if no place is given;
-    where a compacted period lies inside the interval, its roll-up, about a tenth of its cells. The number is exact, but for one
+    where a compacted period lies inside the interval, its roll-up, a few percent of its cells. The number is exact, but for one
     case, and the answer says which it is: more than 65,536 devices, and more than 64 MiB of cells to count them exactly.
     """
     CountByPlace: _grpc.UnaryStreamMultiCallable[_occupancy_service_pb2.CountByPlaceRequest, _occupancy_service_pb2.CountByPlaceResponse]
@@ -71,7 +71,7 @@ class OccupancyServiceAsyncStub(OccupancyServiceStub):
     Count: _aio.UnaryUnaryMultiCallable[_occupancy_service_pb2.CountRequest, _occupancy_service_pb2.CountResponse]  # type: ignore[assignment]
     """Count gives the number of distinct devices with a session that overlaps the interval. Nothing found counts as zero.
     Cost: the cells of the interval for the bins of the places in the place index, or for every bin if no place is given;
-    where a compacted period lies inside the interval, its roll-up, about a tenth of its cells. The number is exact, but for one
+    where a compacted period lies inside the interval, its roll-up, a few percent of its cells. The number is exact, but for one
     case, and the answer says which it is: more than 65,536 devices, and more than 64 MiB of cells to count them exactly.
     """
     CountByPlace: _aio.UnaryStreamMultiCallable[_occupancy_service_pb2.CountByPlaceRequest, _occupancy_service_pb2.CountByPlaceResponse]  # type: ignore[assignment]
@@ -109,7 +109,7 @@ class OccupancyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_occupancy_service_pb2.CountResponse, _abc.Awaitable[_occupancy_service_pb2.CountResponse]]:
         """Count gives the number of distinct devices with a session that overlaps the interval. Nothing found counts as zero.
         Cost: the cells of the interval for the bins of the places in the place index, or for every bin if no place is given;
-        where a compacted period lies inside the interval, its roll-up, about a tenth of its cells. The number is exact, but for one
+        where a compacted period lies inside the interval, its roll-up, a few percent of its cells. The number is exact, but for one
         case, and the answer says which it is: more than 65,536 devices, and more than 64 MiB of cells to count them exactly.
         """
 
