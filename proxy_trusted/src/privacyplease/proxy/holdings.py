@@ -8,6 +8,7 @@ What is noted is at least what the server has: an open bucket is noted with the 
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -200,6 +201,26 @@ def plan_run(connection: Connection, dataset: str, index: str, run: Run) -> int:
     return int(number)
 
 
+def unused_run(connection: Connection) -> int:
+    """A number that no run has had yet; those of later runs are higher."""
+    number = plan_run(connection, "", "", Run(*[0] * len(Run._fields)))
+    drop_run(connection, number)
+    return number
+
+
+def run_numbers(connection: Connection, first: int) -> set[int]:
+    """The numbers of runs, live or not, from one on."""
+    return set(connection.scalars(select(runs.c.number).where(runs.c.number >= first)))
+
+
+def skip_runs(connection: Connection) -> None:
+    """Lets the numbers of runs go on from a random one that is far higher than any before."""
+    number = ((unused_run(connection) >> _SKIPPED_BITS) + 1 + secrets.randbelow(1 << 24)) << _SKIPPED_BITS
+    row = dict.fromkeys(_RUN_COLUMNS, 0) | {"number": number, "dataset": "", "index_name": "", "live": False}
+    connection.execute(insert(runs), row)
+    drop_run(connection, number)
+
+
 def switch(connection: Connection, old: Sequence[int], new: Sequence[int]) -> bool:
     """Puts new runs in the place of old ones; False, and only to be rolled back, unless they were as expected."""
     gone = sum(connection.execute(delete(runs).where(runs.c.number == number, runs.c.live)).rowcount for number in old)
@@ -239,6 +260,9 @@ def forget(connection: Connection, dataset: str, epoch: int) -> None:
     for table in (open_buckets, runs):
         connection.execute(delete(table).where(table.c.dataset == dataset, table.c.epoch == epoch))
 
+
+# More runs than any store comes to.
+_SKIPPED_BITS = 32
 
 _RUN_COLUMNS = ("epoch", "first_start", "last_start", "reach", "shortest", "longest", "records", "size", "rolled_up")
 _LIVE = (
