@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Engine, delete, func, insert, select, update
@@ -139,7 +140,7 @@ class Holdings:
         at = time.time()
         with reading(self._store) as cursor:
             version = journal.last(cursor)
-            cursor.execute(self._sql(_opened(timeline, interval)), (dataset, index) * len(timeline.widths))
+            cursor.execute(self._sql(_opened(len(timeline.widths))), _starting(dataset, index, timeline, interval))
             found = [_bucket(row) for row in cursor.fetchall()]
             cursor.execute(self._sql(_LIVE), (dataset, index, interval.end, interval.start))
             live = [Run(*row) for row in cursor.fetchall()]
@@ -203,7 +204,7 @@ def plan_run(connection: Connection, dataset: str, index: str, run: Run) -> int:
 
 def unused_run(connection: Connection) -> int:
     """A number that no run has had yet; those of later runs are higher."""
-    number = plan_run(connection, "", "", Run(*[0] * len(Run._fields)))
+    number = plan_run(connection, "", "", Run(0, 0, 0, 0, 0, 0, 0, 0, 0))
     drop_run(connection, number)
     return number
 
@@ -272,17 +273,27 @@ _LIVE = (
 _BUCKET_COLUMNS = "epoch, level, bucket, calls, cells, sealed_bytes, opened_at_ms, written_at_ms"
 
 
-def _opened(timeline: Timeline, interval: Interval) -> str:
-    """The open buckets that can hold a record that overlaps an interval: a range of the primary key for each level."""
-    parts = []
+@cache
+def _opened(levels: int) -> str:
+    """The open buckets of an index in a range of numbers for each level, which is a range of the primary key.
+
+    One text for every question, so that the database reads it once.
+    """
+    parts = (
+        f"SELECT {_BUCKET_COLUMNS} FROM open_buckets "  # noqa: S608  # names and numbers of our own
+        f"WHERE dataset = ? AND index_name = ? AND level = {level} AND bucket BETWEEN ? AND ?"
+        for level in range(levels)
+    )
+    return " UNION ALL ".join(parts) + " ORDER BY epoch"
+
+
+def _starting(dataset: str, index: str, timeline: Timeline, interval: Interval) -> list[str | int]:
+    """For each level the numbers of buckets that can hold a record that overlaps the interval."""
+    values: list[str | int] = []
     for level, width in enumerate(timeline.widths.tolist()):
         starts = timeline.starting(interval, level)
-        chosen = f"level = {level} AND bucket BETWEEN {starts.start // width} AND {starts.end // width}"
-        # Every value in the text is a number that was computed here.
-        parts.append(
-            f"SELECT {_BUCKET_COLUMNS} FROM open_buckets WHERE dataset = ? AND index_name = ? AND {chosen}"  # noqa: S608
-        )
-    return " UNION ALL ".join(parts) + " ORDER BY epoch"
+        values += (dataset, index, starts.start // width, starts.end // width)
+    return values
 
 
 def _bucket(row: Sequence[int]) -> OpenBucket:

@@ -18,7 +18,7 @@ from privacyplease.proxy.holdings import Held, Holdings, Place, Run
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.keys import Key
 from privacyplease.proxy.layouts import ROLLUP, Layouts
-from privacyplease.proxy.opened_cells import Fresh, OpenedCells
+from privacyplease.proxy.opened_cells import Known, OpenedCells
 from privacyplease.proxy.predicate import MOST_TAGS, Predicate, predicate
 from privacyplease.proxy.records import Sought, having, overlapping
 from privacyplease.proxy.rollups import Rollups, key_of, without
@@ -86,19 +86,20 @@ class Search:
                     runs, held = without(held, interval)
                     if runs:
                         rollups.fill(*self._roll_up(dataset, index, held, runs, key))
-                asked = self._predicate(dataset, index, held.places, key)
                 lasting = self._predicate(dataset, index, [run.place for run in held.runs], key)
-                known = {} if witness else self.cache.known(lasting)
-                fresh = self.cache.fresh()
-                if known:
-                    kept = pa.Table.from_batches([each.select(wanted) for found in known.values() for each in found])
-                    yield overlapping(having(kept, index.key, key), dataset, interval)
-                asked = {tag: epoch for tag, epoch in asked.items() if tag not in known}
+                asked = self._predicate(dataset, index, [of.place for of in held.buckets], key, beside=len(lasting))
+                known = self.cache.known(() if witness else lasting, wanted)
+                if known.cells:
+                    schema = pa.schema([dataset.schema.field(name) for name in wanted])
+                    yield overlapping(_joined(known, key, schema), dataset, interval)
+                fresh = self.cache.fresh(known.lacking, index.key)
+                asked |= {tag: epoch for tag, epoch in lasting.items() if tag not in known.cells}
                 if witness:
                     witness.asked(asked)
                 for page in _apart(self._storage.select(asked, dataset.name, index.name, held), witness):
                     batches = self._open(page, asked, openers, dataset, index, dataset.carried(index))
-                    _add(fresh, page, batches, lasting)
+                    for cell, batch in zip(page, batches, strict=True):
+                        fresh.add(cell.tag, asked[cell.tag], batch)
                     records = pa.Table.from_batches([batch.select(wanted) for batch in batches])
                     found = overlapping(having(records, index.key, key), dataset, interval)
                     if witness:
@@ -114,22 +115,25 @@ class Search:
     ) -> tuple[list[pa.Table], Key, int]:
         """What `Rollups.fill` takes, of some runs."""
         asked = self._predicate(dataset, index, [run.rollup for run in runs], key)
-        known, fresh = self.cache.known(asked), self.cache.fresh()
-        batches = [batch for found in known.values() for batch in found]
+        known = self.cache.known(asked, ROLLUP.schema.names)
+        tables = [_joined(known, key, ROLLUP.schema)]
+        fresh = self.cache.fresh(known.lacking, "place")
         openers: dict[int, Opener] = {}
-        missing = {tag: epoch for tag, epoch in asked.items() if tag not in known}
-        for page in self._storage.select(missing, dataset.name, index.name, held):
-            came = self._open(page, missing, openers, dataset, index, ROLLUP.schema)
-            _add(fresh, page, came, missing)
-            batches += came
+        lacking = {tag: asked[tag] for tag in known.lacking}
+        for page in self._storage.select(lacking, dataset.name, index.name, held):
+            batches = self._open(page, lacking, openers, dataset, index, ROLLUP.schema)
+            for cell, batch in zip(page, batches, strict=True):
+                fresh.add(cell.tag, lacking[cell.tag], batch)
+            tables.append(having(pa.Table.from_batches(batches), "place", key))
         self.cache.keep(dataset.name, fresh)
         spared = sum(run.size for run in runs) * len(asked) // len(runs)
-        tables = [having(pa.Table.from_batches([batch]), "place", key) for batch in batches]
         return tables, key_of(dataset, self._keyring), spared
 
-    def _predicate(self, dataset: Dataset, index: Index, places: Sequence[Place], key: Sought) -> Predicate:
+    def _predicate(
+        self, dataset: Dataset, index: Index, places: Sequence[Place], key: Sought, beside: int = 0
+    ) -> Predicate:
         value = pa.array([key.as_py()], key.type) if isinstance(key, pa.Scalar) else key
-        return predicate(dataset, index, places, value, self._keyring, self._most_tags)
+        return predicate(dataset, index, places, value, self._keyring, self._most_tags, beside)
 
     def _open(
         self,
@@ -154,12 +158,12 @@ class Search:
         return Opener(keys.cell, self._layouts, dataset.name, index.name, schema)
 
 
+def _joined(known: Known, key: Sought, schema: pa.Schema) -> pa.Table:
+    """The records of a key that were opened before."""
+    cells = (cell for cells in known.cells.values() for cell in cells)
+    return pa.Table.from_batches([found.select(schema.names) for cell in cells for found in cell.having(key)], schema)
+
+
 def _apart(pages: Iterator[Sequence[pb.Cell]], witness: Witness | None) -> Iterator[Sequence[pb.Cell]]:
     """The pages; a page for each cell if there is a witness."""
     return ([cell] for page in pages for cell in page) if witness else pages
-
-
-def _add(fresh: Fresh, page: Sequence[pb.Cell], batches: Sequence[pa.RecordBatch], lasting: Predicate) -> None:
-    for cell, batch in zip(page, batches, strict=True):
-        if (epoch := lasting.get(cell.tag)) is not None:
-            fresh.add(cell.tag, epoch, batch)
