@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from privacyplease.cli import screen
-from privacyplease.cli.options import Dataset, From, Json, Place, To, Zone, read_range
+from privacyplease.cli.forms import Csv, Json, written
+from privacyplease.cli.options import Dataset, From, Place, To, Zone, read_range
 from privacyplease.cli.target import connect
 from privacyplease.cli.times import iso
 
@@ -24,18 +25,19 @@ def count(
     timezone: Zone = "UTC",
     exact: Annotated[bool, typer.Option("--exact", help="Never estimate, whatever it costs.")] = False,
     json: Json = False,
+    csv: Csv = False,
 ) -> None:
     """How many distinct devices there were, at a place or anywhere.
 
-    A number that is an estimate says so, and within which bounds the true one is at 95 %.
+    An estimate says so, and within which bounds the true number is at 95 %.
 
     Example: privacyplease count --from -2h --to now --place ap-29
     """
     span = read_range(start, end, timezone)
     with connect(context) as client:
         devices = client.count(span.start, span.end, place=place, exact=exact, dataset=dataset)
-    if json:
-        screen.print_json(document(devices))
+    told = document(devices)
+    if written(told, json, csv, tuple(told), [told]):
         return
     where = f"at {place}" if place else "anywhere"
     when = f"from {iso(span.start, span.zone)} to {iso(span.end, span.zone)}"
@@ -51,9 +53,9 @@ def shown(devices: Count) -> str:
 
 
 def document(devices: Count) -> dict[str, Any]:
-    """The answer as --json prints it."""
+    """The answer as --json prints it; with bounds if it is an estimate."""
     bounds = {"at_least": devices.at_least, "at_most": devices.at_most}
-    return {"distinct_devices": devices, "exact": devices.exact, **({} if devices.exact else bounds)}
+    return {"distinct_devices": devices, **({} if devices.exact else bounds)}
 
 
 def register(app: typer.Typer) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from flask import Blueprint, render_template, request
 
 from privacyplease.client import Dwell
 from privacyplease.dashboard.asking import asker
 from privacyplease.dashboard.charts.bars import bar_chart
-from privacyplease.dashboard.formats import humanised, zone
+from privacyplease.dashboard.formats import humanised, now, zone
 from privacyplease.dashboard.pages.page import Page
 from privacyplease.dashboard.places import meant
 from privacyplease.dashboard.ranges import PRESETS, RangeError, read_range
@@ -31,7 +31,7 @@ def page() -> str | tuple[str, int]:
     """The page, with the lengths of sessions."""
     place = request.args.get("place", "").strip()
     try:
-        span = read_range(request.args, zone(), datetime.now(UTC))
+        span = read_range(request.args, zone(), now())
     except RangeError as error:
         return render_template("dwell.html", span=None, place=place, problem=str(error), presets=PRESETS), 400
     ask = asker()
@@ -50,7 +50,7 @@ def page() -> str | tuple[str, int]:
 @blueprint.get("/devices")
 def devices() -> str:
     """New and returning devices."""
-    span = read_range(request.args, zone(), datetime.now(UTC))
+    span = read_range(request.args, zone(), now())
     ask = asker()
     where = meant(ask, request.args.get("place", "").strip(), span.end)
     found: Dwell = ask.kept("dwell", span.start, span.end, look_back=LOOK_BACK, place=where)

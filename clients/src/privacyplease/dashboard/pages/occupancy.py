@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from statistics import quantiles
 from typing import Any, TypeAlias
 
@@ -13,9 +13,9 @@ from privacyplease.client import Occupancy
 from privacyplease.dashboard.asking import Asker, asker
 from privacyplease.dashboard.charts.heatmap import DAYS, heat_map
 from privacyplease.dashboard.charts.lines import Band, Line, LineChart, line_chart
-from privacyplease.dashboard.formats import zone
+from privacyplease.dashboard.formats import now, zone
 from privacyplease.dashboard.pages.page import Page
-from privacyplease.dashboard.places import groups, locations, meant, places_before
+from privacyplease.dashboard.places import locations, meant, places_before
 from privacyplease.dashboard.ranges import PRESETS, WEEK, Range, RangeError, read_range
 
 blueprint = Blueprint("occupancy", __name__, url_prefix="/occupancy")
@@ -84,7 +84,7 @@ def places() -> str:
     """Places and floors by their number of people."""
     span = _span()
     ask = asker()
-    floors = groups(places_before(ask, span.end))
+    floors = places_before(ask, span.end).groups()
     by_floor = ask.kept("count_by_place", span.start, span.end, groups=floors)
     return render_template(
         "occupancy_places.html",
@@ -97,12 +97,12 @@ def places() -> str:
 @blueprint.get("/names")
 def names() -> str:
     """What can be entered as a place."""
-    known = places_before(asker(), datetime.now(UTC) if not request.args.get("to") else _span().end)
+    known = places_before(asker(), now() if not request.args.get("to") else _span().end)
     return render_template("place_names.html", names=[*locations(known), *(place.place for place in known)])
 
 
 def _span() -> Range:
-    return read_range(request.args, zone(), datetime.now(UTC))
+    return read_range(request.args, zone(), now())
 
 
 def _series(ask: Asker, span: Range, where: Any, *, old: bool = False) -> Occupancy:  # noqa: ANN401  # as `Client.occupancy`
