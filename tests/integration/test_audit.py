@@ -18,10 +18,12 @@ from privacyplease.proxy.audit import __main__ as offline
 from privacyplease.proxy.authority import Subject
 from privacyplease.proxy.home import Home
 from privacyplease.proxy.server import Proxy, Settings
+from privacyplease.proxy.v1 import keys_service_pb2
 from privacyplease.proxy.v1.admin_service_pb2 import GetStatusRequest
 from privacyplease.proxy.v1.admin_service_pb2_grpc import AdminServiceStub
 from tests.services.certificates import Made, channel_with
 from tests.services.patience import eventually
+from tests.services.proxy import instant, proxying
 from tests.services.storage import StorageProcess
 
 DEVICE = "02:00:00:00:00:01"
@@ -250,6 +252,22 @@ def test_verification_finds_an_edited_line_live_and_offline(
     (finding,) = json.loads(capsys.readouterr().out)["findings"]
     assert finding == f"{file.name}:5: lines 5 to 6 are missing before line 7"
     assert offline.main(["--home", str(tmp_path)]) == 2
+
+
+def test_a_log_whose_key_is_in_a_shared_store_is_verified_offline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, url = tmp_path / "home", f"sqlite:///{tmp_path / 'shared.db'}"
+    with (
+        proxying(home, "127.0.0.1:1", passphrase=None, trusted_store=url) as proxy,
+        pytest.raises(grpc.RpcError),  # the store is shared; that it was asked is on record
+    ):
+        proxy.keys.RotateEpoch(keys_service_pb2.RotateEpochRequest(dataset="wifi", containing=instant(0)))
+    assert offline.main(["--home", str(home)]) == 2
+    assert "PRIVACYPLEASE_TRUSTED_STORE is its URL" in capsys.readouterr().err
+    monkeypatch.setenv("PRIVACYPLEASE_TRUSTED_STORE", url)
+    assert offline.main(["--home", str(home)]) == 0
+    assert json.loads(capsys.readouterr().out)["lines"] > 0
 
 
 def _overwrite(file: Path, old: bytes, new: bytes) -> None:

@@ -12,14 +12,17 @@ from pathlib import Path
 import grpc
 import pyarrow as pa
 import pytest
+from confluent_kafka import Producer
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from privacyplease.client import Ack, Client
 from privacyplease.proxy.v1 import ingest_service_pb2_grpc
 from privacyplease.proxy.v1.ingest_service_pb2 import IngestRequest
 from tests.services.cells import channel_to, refusal
+from tests.services.consumer import ConsumerProcess, Progress
 from tests.services.crashes import _free_ports
 from tests.services.daemon import Daemon
+from tests.services.kafka import Kafka
 from tests.services.patience import eventually
 from tests.services.proxy import arrow_batch
 from tests.services.storage import StorageProcess
@@ -102,6 +105,47 @@ def test_an_ingest_goes_on_where_it_was_when_its_proxy_is_stopped_and_started(pr
     assert "internal fault" not in running.log
     assert "Traceback" not in running.log
     assert all(isinstance(answer, int) or "InternalError" not in type(answer).__name__ for answer in questions)
+
+
+def test_a_consumer_goes_on_when_its_proxy_is_stopped_and_started(
+    proxy: tuple[Daemon, str], kafka: Kafka, tmp_path: Path
+) -> None:
+    running, address = proxy
+    topic, flags = kafka.create_topic(), ("--flush-records", "10")
+    progress = Progress(kafka.bootstrap, topic)
+    producer = Producer({"bootstrap.servers": kafka.bootstrap})
+
+    def send(numbers: range) -> None:
+        for number in numbers:
+            producer.produce(topic, session(number), partition=0)
+        assert producer.flush(30) == 0
+
+    send(range(200))
+    with (
+        ConsumerProcess(tmp_path, address, kafka.bootstrap, topic, *flags) as consumer,
+        Client(address, insecure=True) as client,
+    ):
+        assert eventually(lambda: client.count(*DAY) > 0, 60)
+        send(range(200, 400))
+        assert running.stop() == 0
+        send(range(400, 600))
+        os.kill(consumer.pid, signal.SIGSTOP)  # so that what is committed stays comparable with what is stored
+        committed = 600 - progress.behind()
+        running.start()
+        assert eventually(lambda: serves(address), 60)
+        assert committed <= client.count(*DAY) <= 400
+        os.kill(consumer.pid, signal.SIGCONT)
+        assert eventually(progress.caught_up, 60)
+        assert client.count(*DAY) == 600
+        assert consumer.stop() == 0
+    assert "Traceback" not in consumer.log + running.log
+    kafka.delete_topic(topic)
+
+
+def session(number: int) -> bytes:
+    """A line of the stream form, of a device that no other has."""
+    fields = ["", f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}", "2024-10-01T08:00:00Z", "", "north door"]
+    return "\t".join([*fields, *[""] * 6, "60", "", ""]).encode()
 
 
 def test_a_stream_is_told_that_the_proxy_stops_after_all_that_was_read_is_acknowledged(

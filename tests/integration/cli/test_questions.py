@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import sqlite3
 import urllib.request
 from collections.abc import Callable
@@ -292,6 +293,27 @@ def test_status_says_where_metrics_are(run: Any) -> None:
     for name in ("proxy", "server"):
         with urllib.request.urlopen(found[name]["metrics"]) as metrics:
             assert f"privacyplease_{name}_calls_total" in metrics.read().decode()
+
+
+def test_the_audit_log_is_shown_and_verified(run: Any, home: Path, tmp_path: Path) -> None:
+    device = "02:00:00:00:00:01"
+    run("presence", device, *DAY, "--purpose", "audited")
+    shown = _json(run, "audit", "show", "--rpc", "PresenceService", "--device", device, "--from", "-1h")["entries"]
+    asked = [entry for entry in shown if entry["purpose"] == "audited"]
+    assert [(entry["event"], entry["who"]) for entry in asked] == [("asked", "operator"), ("answered", "operator")]
+    assert device not in json.dumps(shown)
+    assert _json(run, "audit", "show", "--who", "nobody")["entries"] == []
+    assert 'purpose "audited"' in run("audit", "show", "--rpc", "PresenceService/FindSessions").stdout
+    found = _json(run, "audit", "verify")
+    assert (found["findings"], found["lines"] >= len(shown) > 0) == ([], True)
+    copy = shutil.copytree(home / "proxy" / "audit", tmp_path / "copy")
+    offline = ["audit", "verify", "--offline", "--log", str(copy)]
+    assert _json(run, *offline)["findings"] == []
+    (file,) = copy.iterdir()
+    file.write_bytes(file.read_bytes().replace(b"audited", b"Audited"))
+    edited = run(*offline)
+    assert (edited.returncode, "is edited" in edited.stdout) == (1, True)
+    assert "error: 2 findings in" in edited.stderr  # as it was asked, and as it was answered
 
 
 def test_verify_finds_a_sound_store_and_then_what_is_gone(run: Any, home: Path) -> None:

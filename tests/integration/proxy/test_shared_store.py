@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from privacyplease.client import Client, PrivacyPleaseError
-from privacyplease.proxy import journal, trusted_store
+from privacyplease.proxy import backups, holdings, journal, trusted_store
 from privacyplease.proxy.erasures import Erasures
 from privacyplease.proxy.errors import ConfigurationError, InvalidRequestError
 from privacyplease.proxy.v1 import verification_service_pb2 as pb
@@ -146,6 +146,18 @@ def test_entries_are_numbered_in_the_order_in_which_they_are_committed(shared_ur
             with pytest.raises(TimeoutError):
                 later.result(timeout=0.5)  # or a reader could see it, and look past the first for ever
         assert later.result(timeout=10) > first
+
+
+def test_backups_of_a_shared_store_are_noted_and_numbers_of_runs_skipped(shared_url: str) -> None:
+    store = trusted_store.open_url(shared_url)
+    number = backups.begin(store)
+    with trusted_store.writing(store) as connection:
+        backups.done(connection, number)
+        assert (backups.last(connection), backups.needed_after(connection)) == (backups.Backup(number, 0, 1), 0)
+        assert holdings.unused_run(connection) == 2
+        holdings.skip_runs(connection)
+        assert holdings.unused_run(connection) > 1 << 32
+    assert backups.keys_without(store) == 0
 
 
 def test_a_proxy_without_the_master_key_does_not_start(pair: Pair, tmp_path: Path, storage: Served) -> None:

@@ -70,6 +70,12 @@ def test_a_status_carries_reason_field_and_metadata() -> None:
     assert [(v.field, v.description) for v in bad.field_violations] == [("interval", "too much")]
 
 
+def test_whoever_finds_the_storage_server_away_is_told_when_to_come_back() -> None:
+    made, retry = rpc.status(errors.StorageUnavailableError("away")), error_details_pb2.RetryInfo()
+    assert any(detail.Unpack(retry) for detail in made.details)
+    assert retry.retry_delay.seconds == 1
+
+
 def test_a_status_fits_in_the_trailers_whatever_the_message() -> None:
     long = "\N{OGHAM SPACE MARK}" * 100_000
     made = rpc.status(PredicateTooLargeError(long, field="interval", known=long))

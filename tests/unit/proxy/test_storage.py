@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from privacyplease.proxy.sealing import Cell, Owner
 from privacyplease.proxy.storage import APPEND_BYTES, Storage
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 from privacyplease.storage.v1 import storage_service_pb2_grpc as pb_grpc
+from tests.services.patience import eventually
 
 TAGS = [bytes([number]) * 16 for number in range(1, 6)]
 OWNER = Owner("wifi", 666, "subject")
@@ -57,12 +59,18 @@ class Told:
 
 @contextmanager
 def connected(service: Scripted) -> Iterator[Storage]:
+    with serving(service) as port:
+        yield Storage.connect(f"127.0.0.1:{port}")
+
+
+@contextmanager
+def serving(service: Scripted, port: int = 0) -> Iterator[int]:
     server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", 1 << 25)])
     pb_grpc.add_StorageServiceServicer_to_server(service, server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     try:
-        yield Storage.connect(f"127.0.0.1:{port}")
+        yield port
     finally:
         server.stop(0).wait()
 
@@ -157,6 +165,33 @@ def test_a_broken_answer_is_a_refusal() -> None:
 
     with connected(Scripted(fail)) as storage, pytest.raises(StorageRefusedError, match="UNKNOWN"):
         list(storage.select(TAGS))
+
+
+def test_nobody_waits_for_a_server_that_is_known_to_be_away() -> None:
+    journal, cells = Told(), [Cell(TAGS[0], bytes(16), b"x", OWNER)]
+    with serving(Scripted(lambda _: [])) as port:
+        storage = Storage.connect(f"127.0.0.1:{port}")
+        storage.limits()
+    with pytest.raises(StorageUnavailableError):
+        storage.describe()
+    began = time.monotonic()
+    for ask in [lambda: storage.append(cells, journal).wait()] + [lambda: list(storage.select(TAGS))] * 20:
+        with pytest.raises(StorageUnavailableError, match="cannot be reached"):
+            ask()
+    assert time.monotonic() - began < 10  # with retries each of them takes 3 s
+    assert journal.events == []
+    with serving(Scripted(lambda _: []), port):
+        assert eventually(lambda: answers(storage), 20)
+        storage.append(cells, journal).wait()
+    assert journal.events == ["sent 1", "stored 0"]
+
+
+def answers(storage: Storage) -> bool:
+    try:
+        storage.describe()
+    except StorageUnavailableError:
+        return False
+    return True
 
 
 def test_a_server_that_is_not_there_is_unavailable() -> None:

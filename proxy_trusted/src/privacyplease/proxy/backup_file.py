@@ -77,7 +77,7 @@ def save(contents: Contents, target: Path) -> Document:
     file = target / f"privacyplease-{made_at:%Y%m%dT%H%M%S}Z.tar" if target.is_dir() else target
     if file.exists():
         raise ConfigurationError(f"{file}: exists already and is not overwritten")
-    store = _store_of(contents)
+    store = trusted_store.open_kept(contents.home.trusted_store, contents.shared_store)
     number = backups.begin(store)
     try:
         with TemporaryDirectory(dir=file.parent, prefix=".backup-") as scratch:
@@ -123,20 +123,6 @@ def restore(file: Path, home: Home, certificates: Path) -> Document:
         marker.write_text(json.dumps({"made_at": about["made_at"]}) + "\n")
         _move(staged / "proxy", home.path)
     return about
-
-
-def _store_of(contents: Contents) -> Engine:
-    home, url = contents.home, contents.shared_store
-    if not home.trusted_store.exists():
-        raise ConfigurationError(f"{home.path}: expected a proxy's home")
-    store = trusted_store.open_url(url) if url else trusted_store.open_store(home.trusted_store)
-    with store.connect() as connection:
-        if not connection.scalar(select(func.count()).select_from(data_keys)):
-            raise ConfigurationError(
-                f"{home.path}: holds no key; if proxies share a trusted store, give its URL by "
-                "PRIVACYPLEASE_TRUSTED_STORE"
-            )
-    return store
 
 
 def _stage(contents: Contents, store: Engine, staged: Path) -> None:

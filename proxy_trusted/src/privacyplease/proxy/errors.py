@@ -214,6 +214,7 @@ class StorageUnavailableError(StorageError):
 
     reason = reasons.ERROR_REASON_STORAGE_UNAVAILABLE
     status = grpc.StatusCode.UNAVAILABLE
+    retry_seconds = 1.0
 
 
 class StorageRefusedError(StorageError):

@@ -20,7 +20,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from privacyplease.proxy.errors import OverloadedError, ProxyError
+from privacyplease.proxy.errors import ProxyError, RateLimitedError
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 
 DOMAIN = "proxy.privacyplease"
@@ -97,7 +97,7 @@ def fail(error: Exception, context: grpc.ServicerContext) -> NoReturn:
         error = _internal(error)
     ended = rpc_status.to_status(status(error))
     if error.retry_seconds is not None:  # as gRPC's own retries read it (gRFC A6): -1 is to leave it to the caller
-        milliseconds = int(error.retry_seconds * 1_000) if isinstance(error, OverloadedError) else -1
+        milliseconds = -1 if isinstance(error, RateLimitedError) else int(error.retry_seconds * 1_000)
         pushback = ("grpc-retry-pushback-ms", str(milliseconds))
         context.set_trailing_metadata((*ended.trailing_metadata, pushback))
         context.abort(ended.code, ended.details)

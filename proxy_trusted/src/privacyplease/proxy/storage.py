@@ -20,9 +20,15 @@ from grpc.experimental import ChannelOptions
 from grpc_status import rpc_status
 
 from privacyplease.proxy import deadline
+from privacyplease.proxy.breaker import Breaker
 from privacyplease.proxy.cells import CELL_ID_BYTES
 from privacyplease.proxy.credentials import Link, require_loopback
-from privacyplease.proxy.errors import AnswerInconsistentError, StorageRefusedError, StorageUnavailableError
+from privacyplease.proxy.errors import (
+    AnswerInconsistentError,
+    StorageError,
+    StorageRefusedError,
+    StorageUnavailableError,
+)
 from privacyplease.proxy.sealing import Cell
 from privacyplease.proxy.storage_calls import StorageObserver, observed
 from privacyplease.proxy.tags import TAG_BYTES
@@ -102,6 +108,7 @@ class Storage:
     def __init__(self, channel: Callable[[], grpc.Channel]) -> None:
         """Takes what gives the channel for the next call, which is another one once the certificates are renewed."""
         self._channel = channel
+        self._breaker = Breaker()
         self._limits: pb.Limits | None = None
         self._begun: set[Future[None]] = set()
         self._lock = threading.Lock()
@@ -140,7 +147,12 @@ class Storage:
 
     @property
     def _stub(self) -> pb_grpc.StorageServiceStub:
-        """For one call: making it takes a few microseconds."""
+        """For one call: making it takes a few microseconds.
+
+        Raises:
+            StorageUnavailableError: The server is known to be away.
+        """
+        self._breaker.admit()
         return pb_grpc.StorageServiceStub(self._channel())
 
     def append(self, cells: Iterable[Cell], journal: Journal) -> Append:
@@ -199,13 +211,18 @@ class Storage:
         )
         if asking := deadline.current():
             asking.when_over(lambda: stream.cancel() and None)  # type: ignore[no-untyped-call]
+        came = False  # what breaks off in the middle was not tried again
         try:
             for page in stream:
+                came = True
                 yield page.cells
                 deadline.within(DEADLINE_SECONDS)
+            self._breaker.succeeded()
         except grpc.RpcError as error:
             deadline.within(DEADLINE_SECONDS)  # it may be the question's own time that is over
-            _raise(error)
+            if came:
+                raise _error(error) from error
+            self._fail(error)
         finally:
             stream.cancel()  # type: ignore[no-untyped-call]
 
@@ -220,7 +237,7 @@ class Storage:
         """
         refs = [pb.CellRef(tag=name[:TAG_BYTES], cell_id=name[TAG_BYTES:]) for name in names]
         try:
-            _call(lambda: self._stub.Replace(pb.ReplaceRequest(remove=refs), timeout=DEADLINE_SECONDS))
+            self._call(lambda: self._stub.Replace(pb.ReplaceRequest(remove=refs), timeout=DEADLINE_SECONDS))
         except StorageRefusedError as error:
             if error.metadata.get("storage_reason") != "ERROR_REASON_REPLACE_CONFLICT":
                 raise
@@ -229,7 +246,7 @@ class Storage:
 
     def describe(self, timeout: float = DEADLINE_SECONDS) -> pb.DescribeResponse:
         """The server's own description of its store, within seconds. Believed for display and limits alone."""
-        return _call(lambda: self._stub.Describe(pb.DescribeRequest(), timeout=deadline.within(timeout)))
+        return self._call(lambda: self._stub.Describe(pb.DescribeRequest(), timeout=deadline.within(timeout)))
 
     def limits(self) -> pb.Limits:
         """What the server takes in one call, asked for once."""
@@ -248,16 +265,34 @@ class Storage:
 
     def _delete(self, tags: list[bytes]) -> int:
         request = pb.DeleteRequest(predicate=pb.Predicate(any_of_tags=pb.AnyOfTags(tags=tags)))
-        deleted: pb.DeleteResponse = _call(lambda: self._stub.Delete(request, timeout=DEADLINE_SECONDS))
+        deleted: pb.DeleteResponse = self._call(lambda: self._stub.Delete(request, timeout=DEADLINE_SECONDS))
         return deleted.cells
 
     def _append(self, cells: list[Cell], journal: Journal) -> None:
         request = pb.AppendRequest(
             cells=[pb.Cell(tag=cell.tag, cell_id=cell.cell_id, sealed=cell.sealed) for cell in cells]
         )
+        stub = self._stub  # or nothing is written down that will not be sent
         entries = journal.sent(cells)
-        _call(lambda: self._stub.Append(request, timeout=DEADLINE_SECONDS))
+        self._call(lambda: stub.Append(request, timeout=DEADLINE_SECONDS))
         journal.stored(entries)
+
+    def _call(self, call: Callable[[], T]) -> T:
+        try:
+            answer = call()
+        except grpc.RpcError as error:
+            self._fail(error)
+        self._breaker.succeeded()
+        return answer
+
+    def _fail(self, error: grpc.RpcError) -> NoReturn:
+        """Raises the proxy's error, and tells the breaker whether the server was there, if that is known."""
+        failure = _error(error)
+        if isinstance(failure, StorageRefusedError):
+            self._breaker.succeeded()
+        elif _code(error) is grpc.StatusCode.UNAVAILABLE:
+            self._breaker.failed(failure)
+        raise failure from error
 
     def _chunks(self, cells: Iterable[Cell]) -> Iterator[list[Cell]]:
         most = self.limits().max_cells_per_append
@@ -287,23 +322,18 @@ def _check_page(cells: Sequence[pb.Cell], asked: frozenset[bytes], last: tuple[b
     return last
 
 
-def _call(call: Callable[[], T]) -> T:
-    try:
-        return call()
-    except grpc.RpcError as error:
-        _raise(error)
-
-
-def _raise(error: grpc.RpcError) -> NoReturn:
+def _error(error: grpc.RpcError) -> StorageError:
     """The proxy's error for a failed call to the server."""
-    code = error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN
-    reason = _reason(error)
+    code, reason = _code(error), _reason(error)
     if code in _UNAVAILABLE:
         why = _UNTRUSTING if _is_untrusting(error) else "the storage server cannot be reached"
-        raise StorageUnavailableError(why, storage_reason=reason) from error
-    raise StorageRefusedError(
-        f"the storage server refused the call: {reason or code.name}", storage_reason=reason
-    ) from error
+        return StorageUnavailableError(why, storage_reason=reason)
+    return StorageRefusedError(f"the storage server refused the call: {reason or code.name}", storage_reason=reason)
+
+
+def _code(error: grpc.RpcError) -> grpc.StatusCode:
+    code: grpc.StatusCode = error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN
+    return code
 
 
 def _is_untrusting(error: grpc.RpcError) -> bool:

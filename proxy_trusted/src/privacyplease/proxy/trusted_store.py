@@ -262,6 +262,27 @@ def open_store(path: Path, *, durable: bool = True) -> Engine:
     return engine
 
 
+def open_kept(file: Path, url: str | None) -> Engine:
+    """Opens the store of a proxy that may not be running.
+
+    Args:
+        file: The store in its home.
+        url: Of the store that it shares with other proxies, if it does.
+
+    Raises:
+        ConfigurationError: There is no store, or there are no keys in it.
+    """
+    if not file.exists():
+        raise ConfigurationError(f"{file.parent}: expected a proxy's home")
+    store = open_url(url) if url else open_store(file)
+    with store.connect() as connection:
+        if connection.execute(select(data_keys.c.epoch).limit(1)).first() is None:
+            raise ConfigurationError(
+                f"{file.parent}: holds no key; if proxies share a trusted store, PRIVACYPLEASE_TRUSTED_STORE is its URL"
+            )
+    return store
+
+
 def _bring_up_to_date(engine: Engine) -> None:
     """Adds what a store lacks that an earlier version made.
 

@@ -94,7 +94,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: DATA_LOSS.
     """
     ERROR_REASON_STORAGE_UNAVAILABLE: _ErrorReason.ValueType  # 10
-    """The storage server cannot be reached or reports that its database is away. Try again later.
+    """The storage server cannot be reached or reports that its database is away. A `google.rpc.RetryInfo` says when to try
+    again.
 
         { "reason": "ERROR_REASON_STORAGE_UNAVAILABLE", "domain": "proxy.privacyplease" }
 
@@ -330,7 +331,8 @@ No part of the answer is given.
 Status: DATA_LOSS.
 """
 ERROR_REASON_STORAGE_UNAVAILABLE: ErrorReason.ValueType  # 10
-"""The storage server cannot be reached or reports that its database is away. Try again later.
+"""The storage server cannot be reached or reports that its database is away. A `google.rpc.RetryInfo` says when to try
+again.
 
     { "reason": "ERROR_REASON_STORAGE_UNAVAILABLE", "domain": "proxy.privacyplease" }
 

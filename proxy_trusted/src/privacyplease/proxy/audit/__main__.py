@@ -1,7 +1,8 @@
 """Verifies the log of a proxy that does not run, or a copy of it: `python -m privacyplease.proxy.audit --home DIR`.
 
 `privacyplease audit verify --offline` calls it. It prints one JSON document; exit code 0 if the log is whole, 1 if it
-is not, 2 if it cannot be verified. It needs the home's keys and trusted store; the log may be a copy elsewhere.
+is not, 2 if it cannot be verified. It needs the home's keys and trusted store; the log may be a copy elsewhere. Where
+proxies share a trusted store PRIVACYPLEASE_TRUSTED_STORE names it, as for the proxy.
 """
 
 from __future__ import annotations
@@ -29,13 +30,12 @@ def main(arguments: list[str] | None = None) -> int:
     flags = _parser().parse_args(arguments)
     home = Home(flags.home)
     try:
-        if not home.trusted_store.exists():
-            raise ConfigurationError(f"{home.path}: expected the home of a proxy")
         passphrase = flags.passphrase_file.read_text().strip() if flags.passphrase_file else None
         passphrase = passphrase or os.environ.pop("PRIVACYPLEASE_PASSPHRASE", None)
-        store = trusted_store.open_store(home.trusted_store)
-        master = described_by(home, folder_in_force(store)).master_key(passphrase)
-        reader = AuditReader(flags.log or home.audit, store, Keyring(store, master))
+        store = trusted_store.open_kept(home.trusted_store, os.environ.get("PRIVACYPLEASE_TRUSTED_STORE"))
+        anchor = trusted_store.open_store(home.trusted_store)
+        master = described_by(home, folder_in_force(store)).master_key(passphrase, wraps=True)
+        reader = AuditReader(flags.log or home.audit, anchor, Keyring(store, master))
         remembered, verdict = reader.remembered().number, reader.verify()
     except (ConfigurationError, KeyringError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
