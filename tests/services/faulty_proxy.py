@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from privacyplease.proxy import compaction, holdings, journal, ledger
+from privacyplease.proxy import compaction, holdings, journal, ledger, rollups
 from privacyplease.proxy.__main__ import main
 from privacyplease.proxy.compaction import Compaction
 from privacyplease.proxy.ledger import Ledger
@@ -41,11 +41,15 @@ def _after(owner: Any, name: str) -> None:
 
 
 def _compacting(arm: Callable[[], None]) -> Callable[[], None]:
-    """At a step of compaction. What is replaced is removed at once; the claim of the dead expires at once."""
+    """At a step of compaction.
+
+    What is replaced is removed at once, the claim of the dead expires at once, and every run gets a roll-up.
+    """
 
     def armed() -> None:
         journal.KEPT_SECONDS = -1
         compaction.CLAIMED_MS = 0
+        rollups.LEAST_RUN_BYTES = 0
         arm()
 
     return armed

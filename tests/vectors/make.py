@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.cmac import CMAC
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from datasketches import update_theta_sketch
 
 FOLDER = Path(__file__).parent
 DEPENDS_ON_LIBRARY_VERSIONS = frozenset({"cells"})
@@ -236,6 +237,34 @@ def master_keys() -> Vectors:
     ]
 
 
+def rollups() -> Vectors:
+    """The key of a data set's roll-ups, hashes of subjects under it, and the sketch of these."""
+    found = []
+    subjects = {"mac": ["aa:bb:cc:dd:ee:ff", "00:00:00:00:00:01", "ff:ff:ff:ff:ff:ff"], "string": ["bench-7", "北陸"]}
+    for kind, values in subjects.items():
+        data_key, dataset = named(f"data key of roll-ups by {kind}"), "wifi"
+        info = context(b"privacyplease/v1/rollup", f"{dataset}/rollups".encode())
+        key = hmac.digest(data_key, info + b"\x01", "sha256")
+        messages = [bytes.fromhex(value.replace(":", "")) if kind == "mac" else value.encode() for value in values]
+        hashes = [int.from_bytes(aes_cmac(key, message)[:8], "big", signed=True) for message in messages]
+        made = update_theta_sketch(16)
+        for value in hashes:
+            made.update(value)
+        found.append(
+            {
+                "data_key": data_key.hex(),
+                "dataset": dataset,
+                "info": info.hex(),
+                "key": key.hex(),
+                "type": kind,
+                "values": values,
+                "hashes": hashes,
+                "sketch": made.compact().serialize().hex(),
+            }
+        )
+    return found
+
+
 def cells() -> Vectors:
     """A cell with a fixed nonce and id, and what must not open."""
     dataset, index, number = "wifi", "place", 1
@@ -341,7 +370,10 @@ def flipped(data: bytes, at: int) -> bytes:
 
 FILES: dict[str, Callable[[], Vectors]] = {
     made.__name__: made
-    for made in (cmac, keys, tags, bins, padme, wrapped_keys, hsm_keys, master_keys, cells, letters, set_hashes)
+    for made in (
+        *(cmac, keys, tags, bins, padme, set_hashes, rollups),
+        *(wrapped_keys, hsm_keys, master_keys, cells, letters),
+    )
 }
 
 

@@ -9,9 +9,10 @@ import pyarrow.csv
 import pytest
 import typer
 
-from privacyplease.cli.commands import occupancy, places, presence, verify
+from privacyplease.cli.commands import count, occupancy, places, presence, verify
 from privacyplease.cli.record_formats import ARROW, CSV, JSON_LINES, format_of
 from privacyplease.client import (
+    Count,
     Finding,
     Occupancy,
     Peak,
@@ -54,6 +55,18 @@ def test_occupancy_as_json() -> None:
             {"at": "2024-10-01T08:15:00Z", "distinct_devices": 12},
         ],
     }
+
+
+def test_an_estimate_says_so_and_how_far_it_may_be_off() -> None:
+    estimate = Count(90_000, at_least=89_300, at_most=90_700)
+    assert count.shown(estimate) == "≈ 90,000 distinct devices (89,300 to 90,700)"
+    assert count.document(estimate) == {
+        "distinct_devices": 90_000,
+        "at_least": 89_300,
+        "at_most": 90_700,
+    }
+    assert count.shown(Count(1)) == "1 distinct device"
+    assert count.document(Count(1)) == {"distinct_devices": 1}
 
 
 def test_places_as_json() -> None:

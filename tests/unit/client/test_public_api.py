@@ -20,6 +20,7 @@ FROZEN = {
     "Column",
     "Compacted",
     "Compaction",
+    "Count",
     "Dataset",
     "Dwell",
     "DatasetKeys",

@@ -58,6 +58,15 @@ def test_times_are_sent_to_the_millisecond_in_any_zone(proxy: Any, client: Clien
     assert (request.interval.start.seconds, request.interval.start.nanos) == (EIGHT_MS // 1000, 123_000_000)
 
 
+def test_a_count_knows_whether_it_is_exact(proxy: Any, client: Client) -> None:
+    bounds = occupancy_service_pb2.Estimate(at_least=89_300, at_most=90_700)
+    answers = [{"distinct_devices": 7}, {"distinct_devices": 90_000, "estimate": bounds}]
+    proxy.on("Count", lambda request, context: occupancy_service_pb2.CountResponse(**answers[not request.exact]))
+    exact, estimate = client.count(*DAY, exact=True), client.count(*DAY)
+    assert (exact, exact.exact, exact.at_least, exact.at_most) == (7, True, 7, 7)
+    assert (estimate, estimate.exact, estimate.at_least, estimate.at_most) == (90_000, False, 89_300, 90_700)
+
+
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_time_without_zone_is_refused_before_anything_is_sent(which: int, proxy: Any, client: Client) -> None:
     interval = list(DAY)

@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Engine, insert
 
-from privacyplease.proxy import cells, keyring, keys, masterkey, prf, sethash, tags, trusted_store
+from privacyplease.proxy import cells, keyring, keys, masterkey, prf, rollups, sethash, tags, trusted_store
 from privacyplease.proxy.cells import Opener, Sealer, padme
 from privacyplease.proxy.columns import ColumnType, read
 from privacyplease.proxy.errors import (
@@ -94,6 +94,16 @@ def test_bins() -> None:
         kind = ColumnType(vector["type"])
         stored = read(pa.array([vector["value"]]), kind).values
         assert tags.bins(key(vector["key"]), stored, kind, vector["bins"]).tolist() == [vector["bin"]]
+
+
+def test_roll_ups() -> None:
+    for vector in vectors("rollups"):
+        derived = keys.expand(key(vector["data_key"]), rollups.ROLLUP_LABEL, f"{vector['dataset']}/rollups")
+        assert derived == key(vector["key"])
+        kind = ColumnType(vector["type"])
+        hashed = tags.hashes(derived, read(pa.array(vector["values"]), kind).values, kind).view(np.int64)
+        assert hashed.tolist() == vector["hashes"]
+        assert rollups.sketch(pa.array(hashed)).serialize().hex() == vector["sketch"]
 
 
 def test_padded_lengths() -> None:

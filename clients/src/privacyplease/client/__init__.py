@@ -45,7 +45,18 @@ from privacyplease.client.errors import PrivacyPleaseError
 from privacyplease.client.explanation import ExplainedCell, Explanation
 from privacyplease.client.ingestion import Ack, IngestSummary, Rejection
 from privacyplease.client.keys import DatasetKeys, Destroyed, Epoch, EpochState, ExportedKeyring, Keys, Renewed
-from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCount, PlaceCounts, Places, Series, Step
+from privacyplease.client.occupancy import (
+    Count,
+    Dwell,
+    Occupancy,
+    Peak,
+    Place,
+    PlaceCount,
+    PlaceCounts,
+    Places,
+    Series,
+    Step,
+)
 from privacyplease.client.presence import Presence, Session, Sessions
 from privacyplease.client.records import AsyncRecords, Records
 from privacyplease.client.stations import (
@@ -73,6 +84,7 @@ __all__ = [
     "Column",
     "Compacted",
     "Compaction",
+    "Count",
     "Dataset",
     "DatasetKeys",
     "Destroyed",

@@ -24,7 +24,7 @@ from privacyplease.client.compaction import Compacted
 from privacyplease.client.explanation import Explanation
 from privacyplease.client.ingestion import Ack
 from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys, Renewed
-from privacyplease.client.occupancy import Dwell, Occupancy, Peak, PlaceCounts, Places
+from privacyplease.client.occupancy import Count, Dwell, Occupancy, Peak, PlaceCounts, Places
 from privacyplease.client.presence import Presence
 from privacyplease.client.records import AsyncRecords, Page
 from privacyplease.client.stations import Availability, StationStates
@@ -105,10 +105,12 @@ class AsyncClient:
         request = requests.presence(dataset, device, start, end, place, purpose)
         return answers.presence(await self._pages(self._on(PresenceServiceStub).FindSessions, request))
 
-    async def count(self, start: datetime, end: datetime, *, place: Where = None, dataset: str = "wifi") -> int:
+    async def count(
+        self, start: datetime, end: datetime, *, place: Where = None, exact: bool = False, dataset: str = "wifi"
+    ) -> Count:
         """As `Client.count`."""
-        request = requests.count(dataset, start, end, place)
-        return (await self._answer(self._on(OccupancyServiceStub).Count, request)).distinct_devices
+        request = requests.count(dataset, start, end, place, exact=exact)
+        return answers.count(await self._answer(self._on(OccupancyServiceStub).Count, request))
 
     async def count_by_place(
         self,

@@ -26,7 +26,7 @@ from privacyplease.client.compaction import Compacted
 from privacyplease.client.explanation import Explanation
 from privacyplease.client.ingestion import Ack
 from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys, Renewed
-from privacyplease.client.occupancy import Dwell, Occupancy, Peak, PlaceCounts, Places
+from privacyplease.client.occupancy import Count, Dwell, Occupancy, Peak, PlaceCounts, Places
 from privacyplease.client.presence import Presence
 from privacyplease.client.records import Page, Records
 from privacyplease.client.stations import Availability, StationStates
@@ -130,14 +130,24 @@ class Client:
         request = requests.presence(dataset, device, start, end, place, purpose)
         return answers.presence(self._pages(self._on(PresenceServiceStub).FindSessions, request))
 
-    def count(self, start: datetime, end: datetime, *, place: Where = None, dataset: str = "wifi") -> int:
+    def count(
+        self, start: datetime, end: datetime, *, place: Where = None, exact: bool = False, dataset: str = "wifi"
+    ) -> Count:
         """How many distinct devices there were: at a place, at one of several, or anywhere.
 
         >>> client.count(*day), client.count(*day, place="ap-01-5"), client.count(*day, place=["ap-01-5", "ap-01-6"])
         (420, 288, 300)
+
+        Args:
+            start: The first instant.
+            end: The last instant.
+            place: Where.
+            exact: Never estimate, whatever it costs. Else the number may be an estimate, and says so, where there were
+                more than 65,536 devices and the proxy would have to read more than 64 MiB to count them.
+            dataset: The data set to ask.
         """
-        request = requests.count(dataset, start, end, place)
-        return self._answer(self._on(OccupancyServiceStub).Count, request).distinct_devices
+        request = requests.count(dataset, start, end, place, exact=exact)
+        return answers.count(self._answer(self._on(OccupancyServiceStub).Count, request))
 
     def count_by_place(
         self,

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from privacyplease.client._internal.tabular import Tabular
 from privacyplease.client._internal.times import unix_ms
@@ -23,6 +23,33 @@ if TYPE_CHECKING:
 
 # Between the parts of a location.
 _SEPARATOR = " > "
+
+
+class Count(int):
+    """How many distinct devices there were: a number, and how sure it is.
+
+    >>> Count(52).exact, Count(90_000, at_least=89_300, at_most=90_700).exact
+    (True, False)
+
+    Attributes:
+        at_least: The true number is within the two bounds with a probability of 95 %. The number itself if it is exact.
+        at_most: The upper one, likewise.
+    """
+
+    at_least: int
+    at_most: int
+
+    def __new__(cls, devices: int, *, at_least: int | None = None, at_most: int | None = None) -> Self:
+        """A count; exact without bounds."""
+        made = super().__new__(cls, devices)
+        made.at_least = devices if at_least is None else at_least
+        made.at_most = devices if at_most is None else at_most
+        return made
+
+    @property
+    def exact(self) -> bool:
+        """Whether it is no estimate."""
+        return self.at_least == self == self.at_most
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,19 +18,19 @@ import numpy as np
 import pyarrow as pa
 from sqlalchemy import ColumnElement, Connection, Engine, delete, insert, select, update
 
-from privacyplease.proxy import holdings, runs, tiers
+from privacyplease.proxy import holdings, rollups, runs, tiers
 from privacyplease.proxy.cells import Opener, Sealer
 from privacyplease.proxy.dataset import Dataset, Index
 from privacyplease.proxy.errors import UntrustedAnswerError
 from privacyplease.proxy.holdings import Held, Holdings, OpenBucket, Place, Run
 from privacyplease.proxy.keyring import Keyring
-from privacyplease.proxy.layouts import Layouts
+from privacyplease.proxy.layouts import ROLLUP, Layouts
 from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.predicate import predicate
 from privacyplease.proxy.records import longest, spans
 from privacyplease.proxy.runs import Pages, Stretch
 from privacyplease.proxy.sealing import Owner
-from privacyplease.proxy.tags import RUN_LEVEL, TAG_BYTES, tags
+from privacyplease.proxy.tags import ROLLUP_LEVEL, RUN_LEVEL, TAG_BYTES, tags
 from privacyplease.proxy.tiers import Job
 from privacyplease.proxy.timeline import EARLIEST, GENERATION, LATEST, Interval
 from privacyplease.proxy.trusted_store import claims, writing
@@ -171,7 +171,7 @@ class Compaction:
     def _do(self, job: Job, dataset: Dataset, index: Index, claim: Claim) -> Done:
         """Copies and switches."""
         held = self._still(job, dataset, index, claim)
-        asked = predicate(dataset, index, held.places, None, self._keyring, most_tags=1 << 31)
+        asked = predicate(dataset, index, held.places + held.rollups, None, self._keyring, most_tags=1 << 31)
         taken = self._storage.take(asked, dataset.name, index.name, held)
         keys = self._keyring.keys(*claim.owner)
         layout = self._layouts.complete(dataset, index)
@@ -179,17 +179,29 @@ class Compaction:
         bins = self._open(taken, held, layout.schema, dataset, index, claim)
         stretches = list(runs.cut(bins, dataset, job.narrower, sealer)) if any(map(len, bins)) else []
         pages = [runs.paginate(stretch, sealer, hide_volume=index.hide_volume) for stretch in stretches]
-        numbers = self._plan(stretches, pages, dataset, claim)
+        summaries = [self._rolled_up(*of, dataset, index, claim) for of in zip(stretches, pages, strict=True)]
+        numbers = self._plan(stretches, pages, summaries, dataset, claim)
         cells = [
             cell
-            for number, of in zip(numbers, pages, strict=True)
+            for number, *each in zip(numbers, pages, summaries, strict=True)
+            for level, of in zip((RUN_LEVEL, ROLLUP_LEVEL), each, strict=True)
+            if of
             for cell in runs.seal(
-                of, self._tags(Place(claim.owner.epoch, RUN_LEVEL, number), index, claim), sealer, claim.owner
+                of, self._tags(Place(claim.owner.epoch, level, number), index, claim), sealer, claim.owner
             )
         ]
         self._storage.append_if(cells, lambda connection: _renew(connection, claim, self._now())).wait()
         self._switch(held, taken, numbers, dataset, index, claim)
         return Done(dataset.name, index.name, claim.owner.epoch, len(taken.cells), len(cells))
+
+    def _rolled_up(self, stretch: Stretch, pages: Pages, dataset: Dataset, index: Index, claim: Claim) -> Pages | None:
+        """The pages of a run's roll-up, if it is to have one."""
+        if not rollups.serves(index, dataset) or pages.size < rollups.LEAST_RUN_BYTES:
+            return None
+        sealer = Sealer(self._keyring.keys(*claim.owner).cell, ROLLUP, dataset.name, index.name)
+        summary = rollups.rolled_up(stretch, dataset, rollups.key_of(dataset, self._keyring))
+        made = runs.paginate(summary, sealer, hide_volume=index.hide_volume)
+        return made if 2 * made.size <= pages.size else None
 
     def _still(self, job: Job, dataset: Dataset, index: Index, claim: Claim) -> Held:
         """The job's buckets and runs as they are now."""
@@ -215,7 +227,8 @@ class Compaction:
         bin_of = self._bins(held, index, claim)
         opened: list[list[pa.RecordBatch]] = [[] for _ in range(index.bins)]
         for cell in taken.cells:
-            opened[bin_of[cell.tag]].append(opener.open(cell.sealed, cell.tag, cell.cell_id))
+            if cell.tag in bin_of:  # no roll-up
+                opened[bin_of[cell.tag]].append(opener.open(cell.sealed, cell.tag, cell.cell_id))
         return [longest(pa.Table.from_batches(batches, schema).combine_chunks(), dataset) for batches in opened]
 
     def _bins(self, held: Held, index: Index, claim: Claim) -> dict[bytes, int]:
@@ -228,9 +241,16 @@ class Compaction:
         names = tags(key, np.full_like(bins, place.level), np.full_like(bins, place.number), bins).tobytes()
         return [names[at : at + TAG_BYTES] for at in range(0, len(names), TAG_BYTES)]
 
-    def _plan(self, stretches: list[Stretch], pages: list[Pages], dataset: Dataset, claim: Claim) -> list[int]:
+    def _plan(
+        self,
+        stretches: list[Stretch],
+        pages: list[Pages],
+        summaries: list[Pages | None],
+        dataset: Dataset,
+        claim: Claim,
+    ) -> list[int]:
         """Makes the new runs durable, so that whatever is cut short is known."""
-        planned = [_described(*of, dataset, claim) for of in zip(stretches, pages, strict=True)]
+        planned = [_described(*of, dataset, claim) for of in zip(stretches, pages, summaries, strict=True)]
         with writing(self._store) as connection:
             _renew(connection, claim, self._now())
             return [holdings.plan_run(connection, claim.owner.dataset, claim.owner.index_name, run) for run in planned]
@@ -257,7 +277,8 @@ class Compaction:
         with self._store.connect() as connection:
             left = holdings.unfinished(connection, claim.owner.dataset, claim.owner.index_name, claim.owner.epoch)
         for number in left:
-            names = self._tags(Place(claim.owner.epoch, RUN_LEVEL, number), index, claim)
+            places = (Place(claim.owner.epoch, level, number) for level in (RUN_LEVEL, ROLLUP_LEVEL))
+            names = [tag for place in places for tag in self._tags(place, index, claim)]
             if self._storage.settle(names):
                 self._storage.erase(names)
                 with writing(self._store) as connection:
@@ -280,7 +301,7 @@ class Compaction:
         return int(self._clock() * 1_000)
 
 
-def _described(stretch: Stretch, pages: Pages, dataset: Dataset, claim: Claim) -> Run:
+def _described(stretch: Stretch, pages: Pages, summary: Pages | None, dataset: Dataset, claim: Claim) -> Run:
     spanned = [spans(table, dataset) for table in stretch.bins]
     starts, ends = (np.concatenate(of) for of in zip(*spanned, strict=True))
     durations = ends - starts
@@ -294,6 +315,7 @@ def _described(stretch: Stretch, pages: Pages, dataset: Dataset, claim: Claim) -
         longest=int(durations.max()),
         records=len(starts),
         size=pages.size,
+        rolled_up=summary is not None,
     )
 
 

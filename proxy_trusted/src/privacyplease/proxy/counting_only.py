@@ -17,6 +17,7 @@ from privacyplease.proxy.holdings import Holdings
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.records import Sought
+from privacyplease.proxy.rollups import Rollups
 from privacyplease.proxy.search import Search
 from privacyplease.proxy.storage import Storage
 from privacyplease.proxy.timeline import Interval
@@ -79,6 +80,7 @@ class ExportedSearch(Search):
         key: Sought,
         columns: Sequence[str],
         witness: Witness | None = None,
+        rollups: Rollups | None = None,
     ) -> Iterator[pa.Table]:
         """See `Search.find`.
 
@@ -90,7 +92,7 @@ class ExportedSearch(Search):
             message = f"expected an interval within {_iso(allowed.start)} … {_iso(allowed.end)}, which was exported"
             raise NotExportedError(message, field="interval")
         try:
-            yield from super().find(dataset, index, interval, key, columns, witness)
+            yield from super().find(dataset, index, interval, key, columns, witness, rollups)
         except (CellsMissingError, CellsUnexpectedError) as error:
             raise type(error)(f"{error}{CHANGED}", **error.metadata) from error
 

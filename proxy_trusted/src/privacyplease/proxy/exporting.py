@@ -53,7 +53,7 @@ class Exporting:
             made_at=int(time.time() * 1_000),
             keys={epoch: self._keyring.keys(dataset.name, epoch, index.name) for epoch in set(asked.values())},
             buckets=[bucket.place for bucket in held.buckets],
-            runs=held.runs,
+            runs=[run._replace(rolled_up=False) for run in held.runs],  # their hashes are of all epochs
             layouts=self._layouts.known(dataset.name, index.name),
             totals=[
                 Total(tag, asked[tag], row[0], tuple(row[1:]))

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, delete, func, insert, 
 
 from privacyplease.proxy import journal
 from privacyplease.proxy.sealing import Bucket, Cell
-from privacyplease.proxy.tags import RUN_LEVEL
+from privacyplease.proxy.tags import ROLLUP_LEVEL, RUN_LEVEL
 from privacyplease.proxy.timeline import EARLIEST, LATEST, Interval, Timeline
 from privacyplease.proxy.trusted_store import open_buckets, reading, runs
 from privacyplease.proxy.upsert import Columns, inserted_or
@@ -64,6 +64,7 @@ class Run(NamedTuple):
         longest: That of the longest.
         records: How many there are.
         size: What its fullest bin takes on the server, in bytes.
+        rolled_up: Whether there is a roll-up beside it (`rollups.py`).
     """
 
     number: int
@@ -75,11 +76,17 @@ class Run(NamedTuple):
     longest: int
     records: int
     size: int
+    rolled_up: bool = False
 
     @property
     def place(self) -> Place:
         """Where its cells lie."""
         return Place(self.epoch, RUN_LEVEL, self.number)
+
+    @property
+    def rollup(self) -> Place:
+        """Where those of its roll-up lie."""
+        return Place(self.epoch, ROLLUP_LEVEL, self.number)
 
 
 class Place(NamedTuple):
@@ -87,7 +94,7 @@ class Place(NamedTuple):
 
     Attributes:
         epoch: The epoch.
-        level: That of a bucket, or `RUN_LEVEL`.
+        level: That of a bucket, `RUN_LEVEL` or `ROLLUP_LEVEL`.
         number: That of the bucket, or of the run.
     """
 
@@ -113,8 +120,13 @@ class Held(NamedTuple):
 
     @property
     def places(self) -> list[Place]:
-        """All places."""
+        """Where records lie."""
         return [bucket.place for bucket in self.buckets] + [run.place for run in self.runs]
+
+    @property
+    def rollups(self) -> list[Place]:
+        """Where roll-ups lie."""
+        return [run.rollup for run in self.runs if run.rolled_up]
 
 
 class Holdings:
@@ -192,7 +204,7 @@ def plan_run(connection: Connection, dataset: str, index: str, run: Run) -> int:
 
 def unused_run(connection: Connection) -> int:
     """A number that no run has had yet; those of later runs are higher."""
-    number = plan_run(connection, "", "", Run(*[0] * len(Run._fields)))
+    number = plan_run(connection, "", "", Run(0, 0, 0, 0, 0, 0, 0, 0, 0))
     drop_run(connection, number)
     return number
 
@@ -253,7 +265,7 @@ def forget(connection: Connection, dataset: str, epoch: int) -> None:
 # More runs than any store comes to.
 _SKIPPED_BITS = 32
 
-_RUN_COLUMNS = ("epoch", "first_start", "last_start", "reach", "shortest", "longest", "records", "size")
+_RUN_COLUMNS = ("epoch", "first_start", "last_start", "reach", "shortest", "longest", "records", "size", "rolled_up")
 _LIVE = (
     f"SELECT number, {', '.join(_RUN_COLUMNS)} FROM runs "  # noqa: S608  # names of our own
     "WHERE dataset = ? AND index_name = ? AND live AND first_start <= ? AND reach >= ? ORDER BY epoch"

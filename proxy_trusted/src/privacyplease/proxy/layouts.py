@@ -29,7 +29,7 @@ class Layout:
     """How records lie in a cell.
 
     Attributes:
-        number: Its number in the index, from 1.
+        number: Its number in the index, from 1; 0 for that of roll-ups.
         schema: The columns.
         dictionary: What zstd is primed with: one blank record of the schema as Arrow writes it, since that framing is
             in every cell. On real WiFi sessions it takes a page of the place index from 346 bytes to 291 for ten
@@ -65,6 +65,10 @@ class Layout:
     def decompressor(self) -> zstandard.ZstdDecompressor:
         """A decompressor for cells of this layout. It serves one thread."""
         return zstandard.ZstdDecompressor(dict_data=self.primer)
+
+
+# That of roll-ups (`rollups.py`), the same for all. Sketches do not compress, so zstd is primed with nothing.
+ROLLUP = Layout(0, pa.schema([("place", pa.string()), ("sketch", pa.binary())]), b"")
 
 
 class Layouts:
@@ -122,6 +126,8 @@ class Layouts:
         Raises:
             KeyUnavailableError: The trusted store has none, so it is older than the cells.
         """
+        if number == ROLLUP.number:
+            return ROLLUP
         with self._lock:
             known = self._known.get((dataset, index), {})
             if number not in known:

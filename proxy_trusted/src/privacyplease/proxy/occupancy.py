@@ -45,10 +45,15 @@ class Steps(NamedTuple):
         return np.clip((instants - self.interval.start) // self.width, 0, self.number - 1)
 
 
+def subjects(pages: Iterable[pa.Table], dataset: Dataset) -> pa.Array | None:
+    """The distinct subjects that the pages hold; None for no pages."""
+    seen = _union([pc.unique(page[dataset.subject]) for page in pages])
+    return None if seen is None else pc.unique(seen)
+
+
 def count(pages: Iterable[pa.Table], dataset: Dataset) -> int:
     """How many distinct subjects the pages hold."""
-    seen = _union([pc.unique(page[dataset.subject]) for page in pages])
-    return 0 if seen is None else len(pc.unique(seen))
+    return len(found) if (found := subjects(pages, dataset)) is not None else 0
 
 
 def count_by_place(
@@ -61,13 +66,30 @@ def count_by_place(
         dataset: Their data set.
         groups: The group of each place that is counted as part of one.
     """
-    renamed = (_grouped(page, dataset, groups or {}) for page in pages)
-    pairs = [page.group_by([dataset.place, dataset.subject]).aggregate([]) for page in renamed]
-    if not pairs:
+    return count_pairs(subjects_by_place(pages, dataset, groups), dataset)
+
+
+def count_pairs(pairs: pa.Table | None, dataset: Dataset) -> tuple[list[str], list[int]]:
+    """As `count_by_place`, of what `subjects_by_place` gives."""
+    if pairs is None:
         return [], []
-    counted = pa.concat_tables(pairs).group_by(dataset.place).aggregate([(dataset.subject, "count_distinct")])
-    ranked = counted.rename_columns(["place", "count"]).sort_by([("count", "descending"), ("place", "ascending")])
-    return ranked["place"].to_pylist(), ranked["count"].to_pylist()
+    counted = pairs.group_by(dataset.place).aggregate([(dataset.subject, "count_distinct")])
+    return ranked(counted.rename_columns(["place", "count"]))
+
+
+def subjects_by_place(
+    pages: Iterable[pa.Table], dataset: Dataset, groups: Mapping[str, str] | None = None
+) -> pa.Table | None:
+    """Places, or groups, and subjects that were there, a few repeated, as `count_by_place`; None for no pages."""
+    renamed = (grouped(page, dataset.place, groups or {}) for page in pages)
+    pairs = [page.group_by([dataset.place, dataset.subject]).aggregate([]) for page in renamed]
+    return pa.concat_tables(pairs) if pairs else None
+
+
+def ranked(counted: pa.Table) -> tuple[list[str], list[int]]:
+    """Columns place and count, descending by count, then ascending by name."""
+    rows = counted.sort_by([("count", "descending"), ("place", "ascending")])
+    return rows["place"].to_pylist(), rows["count"].to_pylist()
 
 
 def series(pages: Iterable[pa.Table], dataset: Dataset, steps: Steps) -> Numbers:
@@ -88,14 +110,14 @@ def series(pages: Iterable[pa.Table], dataset: Dataset, steps: Steps) -> Numbers
     return np.cumsum(change)[: steps.number]
 
 
-def _grouped(page: pa.Table, dataset: Dataset, groups: Mapping[str, str]) -> pa.Table:
-    """The page with the group's name for each place that is in one."""
+def grouped(page: pa.Table, column: str, groups: Mapping[str, str]) -> pa.Table:
+    """The page with the group's name for each place, in a column, that is in one."""
     if not groups:
         return page
-    places = page[dataset.place].combine_chunks().dictionary_encode()
+    places = page[column].combine_chunks().dictionary_encode()
     names = pa.array([groups.get(place, place) for place in places.dictionary.to_pylist()], pa.string())
-    at = page.schema.get_field_index(dataset.place)
-    return page.set_column(at, dataset.place, names.take(places.indices))
+    at = page.schema.get_field_index(column)
+    return page.set_column(at, column, names.take(places.indices))
 
 
 def _span(page: pa.Table, dataset: Dataset, steps: Steps) -> tuple[pa.Array, Numbers, Numbers]:

@@ -14,12 +14,14 @@ from privacyplease.proxy.calls import opened
 from privacyplease.proxy.cells import Opener
 from privacyplease.proxy.dataset import Dataset, Index
 from privacyplease.proxy.errors import UntrustedAnswerError
-from privacyplease.proxy.holdings import Holdings, Place
+from privacyplease.proxy.holdings import Held, Holdings, Place, Run
 from privacyplease.proxy.keyring import Keyring
-from privacyplease.proxy.layouts import Layouts
+from privacyplease.proxy.keys import Key
+from privacyplease.proxy.layouts import ROLLUP, Layouts
 from privacyplease.proxy.opened_cells import Known, OpenedCells
 from privacyplease.proxy.predicate import MOST_TAGS, Predicate, predicate
 from privacyplease.proxy.records import Sought, having, overlapping
+from privacyplease.proxy.rollups import Rollups, key_of, without
 from privacyplease.proxy.timeline import Interval
 from privacyplease.proxy.turnstile import Turnstile
 from privacyplease.proxy.verified import VerifiedStorage
@@ -55,6 +57,7 @@ class Search:
         key: Sought,
         columns: Sequence[str],
         witness: Witness | None = None,
+        rollups: Rollups | None = None,
     ) -> Iterator[pa.Table]:
         """The records of a key that overlap an interval, in no order, page by page; a record may come more than once.
 
@@ -67,6 +70,7 @@ class Search:
             key: The stored value of the index's key, or several; None for every key.
             columns: What to read. Start, duration and the index's key are always read.
             witness: Looks on; each cell is then a page of its own.
+            rollups: Takes roll-ups of the place index in the place of the records of runs, which then do not come.
 
         Raises:
             PredicateTooLargeError: The question touches too much.
@@ -78,6 +82,10 @@ class Search:
         try:
             with self.questions.passing():
                 held = self._holdings.overlapping(dataset.name, index.name, dataset.timeline, interval)
+                if rollups is not None:
+                    runs, held = without(held, interval)
+                    if runs:
+                        rollups.fill(*self._roll_up(dataset, index, held, runs, key))
                 lasting = self._predicate(dataset, index, [run.place for run in held.runs], key)
                 asked = self._predicate(dataset, index, [of.place for of in held.buckets], key, beside=len(lasting))
                 known = self.cache.known(() if witness else lasting, wanted)
@@ -89,7 +97,7 @@ class Search:
                 if witness:
                     witness.asked(asked)
                 for page in _apart(self._storage.select(asked, dataset.name, index.name, held), witness):
-                    batches = self._open(page, asked, openers, dataset, index)
+                    batches = self._open(page, asked, openers, dataset, index, dataset.carried(index))
                     for cell, batch in zip(page, batches, strict=True):
                         fresh.add(cell.tag, asked[cell.tag], batch)
                     records = pa.Table.from_batches([batch.select(wanted) for batch in batches])
@@ -101,6 +109,25 @@ class Search:
         except UntrustedAnswerError as error:
             self._storage.answers.refuse(error)
             raise
+
+    def _roll_up(
+        self, dataset: Dataset, index: Index, held: Held, runs: Sequence[Run], key: Sought
+    ) -> tuple[list[pa.Table], Key, int]:
+        """What `Rollups.fill` takes, of some runs."""
+        asked = self._predicate(dataset, index, [run.rollup for run in runs], key)
+        known = self.cache.known(asked, ROLLUP.schema.names)
+        tables = [_joined(known, key, ROLLUP.schema)]
+        fresh = self.cache.fresh(known.lacking, "place")
+        openers: dict[int, Opener] = {}
+        lacking = {tag: asked[tag] for tag in known.lacking}
+        for page in self._storage.select(lacking, dataset.name, index.name, held):
+            batches = self._open(page, lacking, openers, dataset, index, ROLLUP.schema)
+            for cell, batch in zip(page, batches, strict=True):
+                fresh.add(cell.tag, lacking[cell.tag], batch)
+            tables.append(having(pa.Table.from_batches(batches), "place", key))
+        self.cache.keep(dataset.name, fresh)
+        spared = sum(run.size for run in runs) * len(asked) // len(runs)
+        return tables, key_of(dataset, self._keyring), spared
 
     def _predicate(
         self, dataset: Dataset, index: Index, places: Sequence[Place], key: Sought, beside: int = 0
@@ -115,19 +142,20 @@ class Search:
         openers: dict[int, Opener],
         dataset: Dataset,
         index: Index,
+        schema: pa.Schema,
     ) -> list[pa.RecordBatch]:
         opened(page)
         batches = []
         for cell in page:
             epoch = asked[cell.tag]
             if epoch not in openers:
-                openers[epoch] = self._opener(dataset, index, epoch)
+                openers[epoch] = self._opener(dataset, index, epoch, schema)
             batches.append(openers[epoch].open(cell.sealed, cell.tag, cell.cell_id))
         return batches
 
-    def _opener(self, dataset: Dataset, index: Index, epoch: int) -> Opener:
+    def _opener(self, dataset: Dataset, index: Index, epoch: int, schema: pa.Schema) -> Opener:
         keys = self._keyring.keys(dataset.name, epoch, index.name)
-        return Opener(keys.cell, self._layouts, dataset.name, index.name, dataset.carried(index))
+        return Opener(keys.cell, self._layouts, dataset.name, index.name, schema)
 
 
 def _joined(known: Known, key: Sought, schema: pa.Schema) -> pa.Table:

@@ -2,7 +2,8 @@
 
 A tag is the PRF of (level, bucket, bin) under the tag key of an index in an epoch. The three are written into one AES
 block, so different ones never share a tag under one key; under two keys, two tags are equal with probability 2^-128.
-For cells of a run (`holdings.py`) the run's number stands for the bucket, and the level is one that no bucket has.
+For cells of a run (`holdings.py`) and of its roll-up the run's number stands for the bucket, and the level is one that
+no bucket has.
 
 ::
 
@@ -22,6 +23,7 @@ from privacyplease.proxy.prf import BLOCK, Bytes, cmac, permute
 
 TAG_BYTES = BLOCK
 RUN_LEVEL = 255
+ROLLUP_LEVEL = 254
 
 Numbers = npt.NDArray[np.int64]
 
@@ -46,10 +48,9 @@ def tags(key: Key, levels: Numbers, buckets: Numbers, bins: Numbers) -> Bytes:
 
 
 def bins(key: Key, values: pa.Array, kind: ColumnType, count: int) -> Numbers:
-    """The bin of each of n stored values of an index's key: a PRF of the value, modulo the number of bins.
+    """The bin of each of n stored values of an index's key: their hash modulo the number of bins.
 
-    The PRF is computed once for each distinct value. 64 of its bits are reduced, so no bin is favoured by more than
-    `count` / 2^64.
+    64 bits are reduced, so no bin is favoured by more than `count` / 2^64.
 
     Args:
         key: The bin key of an index in an epoch.
@@ -60,6 +61,14 @@ def bins(key: Key, values: pa.Array, kind: ColumnType, count: int) -> Numbers:
     Returns:
         int64[n], 0 to `count` - 1.
     """
+    return (hashes(key, values, kind) % np.uint64(count)).astype(np.int64)
+
+
+def hashes(key: Key, values: pa.Array, kind: ColumnType) -> npt.NDArray[np.uint64]:
+    """The first 64 bits of a PRF, AES-CMAC, of each of n stored values, without nulls: uint64[n].
+
+    It is computed once for each distinct value.
+    """
     encoded = values.dictionary_encode()
     octets, offsets = _octets(encoded.dictionary, kind)
     lengths = np.diff(offsets)
@@ -68,8 +77,8 @@ def bins(key: Key, values: pa.Array, kind: ColumnType, count: int) -> Numbers:
     for size in np.unique(sizes):
         rows = np.flatnonzero(sizes == size)
         hashed[rows] = cmac(key, _messages(octets, offsets[rows], int(lengths[rows].max())), lengths[rows])
-    chosen = (hashed[:, :8].copy().view(">u8").ravel() % np.uint64(count)).astype(np.int64)
-    return chosen[np.asarray(encoded.indices, np.int64)]
+    distinct = hashed[:, :8].copy().view(">u8").ravel().astype(np.uint64)
+    return distinct[np.asarray(encoded.indices, np.int64)]
 
 
 def _octets(values: pa.Array, kind: ColumnType) -> tuple[Bytes, Numbers]:

@@ -27,6 +27,7 @@ from sqlalchemy import (
     Table,
     create_engine,
     event,
+    false,
     inspect,
     select,
     text,
@@ -98,7 +99,7 @@ open_buckets = Table(
 )
 
 # What was compacted: runs, and those that are being written. Times and durations in ms; `size` is what the fullest bin
-# takes in bytes.
+# takes in bytes, `rolled_up` whether there is a roll-up beside it.
 runs = Table(
     "runs",
     metadata,
@@ -114,6 +115,7 @@ runs = Table(
     Column("records", BigInteger, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("live", Boolean, nullable=False),
+    Column("rolled_up", Boolean, nullable=False, server_default=false()),
     Index("runs_of_index", "dataset", "index_name", "epoch"),
     sqlite_autoincrement=True,  # tags are made of it
     **_MYSQL,
@@ -226,6 +228,7 @@ def open_url(url: str) -> Engine:
     )
     try:
         _create(engine)
+        _bring_up_to_date(engine)
     except DBAPIError as error:
         code = error.orig.args[0] if error.orig and error.orig.args else ""
         raise ConfigurationError(f"trusted store at {given.host}: cannot be used: error {code}") from error
@@ -293,6 +296,9 @@ def _bring_up_to_date(engine: Engine) -> None:
     if "made_at" not in {column["name"] for column in inspect(engine).get_columns("data_keys")}:
         with engine.begin() as connection:
             connection.execute(text("ALTER TABLE data_keys ADD COLUMN made_at BIGINT"))
+    if "rolled_up" not in {column["name"] for column in inspect(engine).get_columns("runs")}:
+        with engine.begin() as connection:
+            connection.execute(text("ALTER TABLE runs ADD COLUMN rolled_up BOOLEAN NOT NULL DEFAULT FALSE"))
 
 
 @contextmanager

@@ -111,6 +111,7 @@ class Verification:
             held = self._holdings.overlapping(dataset.name, index.name, dataset.timeline, interval)
             starts = {bucket.place: dataset.timeline.covered(*bucket.place) for bucket in held.buckets}
             starts |= {run.place: Interval(run.first, run.last) for run in held.runs}
+            starts |= {run.rollup: Interval(run.first, run.last) for run in held.runs if run.rolled_up}
             size = max(1, PART_TAGS // index.bins)
             for _, group in groupby(sorted(starts), key=attrgetter("epoch")):
                 places = list(group)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
 
 from privacyplease.cli import screen
@@ -9,6 +11,9 @@ from privacyplease.cli.forms import Csv, Json, written
 from privacyplease.cli.options import Dataset, From, Place, To, Zone, read_range
 from privacyplease.cli.target import connect
 from privacyplease.cli.times import iso
+
+if TYPE_CHECKING:
+    from privacyplease.client import Count
 
 
 def count(
@@ -18,22 +23,39 @@ def count(
     place: Place = None,
     dataset: Dataset = "wifi",
     timezone: Zone = "UTC",
+    exact: Annotated[bool, typer.Option("--exact", help="Never estimate, whatever it costs.")] = False,
     json: Json = False,
     csv: Csv = False,
 ) -> None:
     """How many distinct devices there were, at a place or anywhere.
 
+    An estimate says so, and within which bounds the true number is at 95 %.
+
     Example: privacyplease count --from -2h --to now --place ap-29
     """
     span = read_range(start, end, timezone)
     with connect(context) as client:
-        devices = client.count(span.start, span.end, place=place, dataset=dataset)
-    told = {"distinct_devices": devices}
+        devices = client.count(span.start, span.end, place=place, exact=exact, dataset=dataset)
+    told = document(devices)
     if written(told, json, csv, tuple(told), [told]):
         return
     where = f"at {place}" if place else "anywhere"
     when = f"from {iso(span.start, span.zone)} to {iso(span.end, span.zone)}"
-    screen.out().print(f"{screen.counted(devices, 'distinct device')} {where} {when}")
+    screen.out().print(f"{shown(devices)} {where} {when}")
+
+
+def shown(devices: Count) -> str:
+    """As "52 distinct devices", or "≈ 90,000 distinct devices (89,300 to 90,700)"."""
+    number = screen.counted(devices, "distinct device")
+    if devices.exact:
+        return number
+    return f"≈ {number} ({screen.number(devices.at_least)} to {screen.number(devices.at_most)})"
+
+
+def document(devices: Count) -> dict[str, Any]:
+    """The answer as --json prints it; with bounds if it is an estimate."""
+    bounds = {"at_least": devices.at_least, "at_most": devices.at_most}
+    return {"distinct_devices": devices, **({} if devices.exact else bounds)}
 
 
 def register(app: typer.Typer) -> None:

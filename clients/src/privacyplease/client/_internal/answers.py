@@ -24,7 +24,7 @@ from privacyplease.client.catalogue import (
 )
 from privacyplease.client.compaction import Compacted
 from privacyplease.client.explanation import ExplainedCell, Explanation
-from privacyplease.client.occupancy import Dwell, Occupancy, Peak, PlaceCounts, Places, Series
+from privacyplease.client.occupancy import Count, Dwell, Occupancy, Peak, PlaceCounts, Places, Series
 from privacyplease.client.presence import Presence, Sessions
 from privacyplease.client.stations import Availability, StationStates, Statistics
 from privacyplease.proxy.v1 import occupancy_service_pb2, stations_service_pb2
@@ -39,6 +39,7 @@ from privacyplease.proxy.v1.error_reason_pb2 import ErrorReason
 from privacyplease.proxy.v1.explain_service_pb2 import ExplainResponse
 from privacyplease.proxy.v1.occupancy_service_pb2 import (
     CountByPlaceResponse,
+    CountResponse,
     DwellResponse,
     ListPlacesResponse,
     SeriesResponse,
@@ -65,6 +66,14 @@ def presence(pages: Sequence[FindSessionsResponse]) -> Presence:
             ends_ms=tuple(chain.from_iterable(page.sessions.ends_unix_ms for page in pages)),
         ),
     )
+
+
+def count(response: CountResponse) -> Count:
+    """A number and how sure it is."""
+    if not response.HasField("estimate"):
+        return Count(response.distinct_devices)
+    bounds = response.estimate
+    return Count(response.distinct_devices, at_least=bounds.at_least, at_most=bounds.at_most)
 
 
 def place_counts(pages: Sequence[CountByPlaceResponse]) -> PlaceCounts:

@@ -39,9 +39,9 @@ def presence(
     )
 
 
-def count(dataset: str, start: datetime, end: datetime, place: Where) -> CountRequest:
+def count(dataset: str, start: datetime, end: datetime, place: Where, *, exact: bool) -> CountRequest:
     """Asks how many devices there were."""
-    return CountRequest(dataset=dataset, interval=interval(start, end), **_where(place))
+    return CountRequest(dataset=dataset, interval=interval(start, end), exact=exact, **_where(place))
 
 
 def count_by_place(

@@ -27,41 +27,43 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from privacyplease.proxy.v1 import types_pb2 as privacyplease_dot_proxy_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.privacyplease/proxy/v1/occupancy_service.proto\x12\x16privacyplease.proxy.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"privacyplease/proxy/v1/types.proto\"r\n\x0c\x43ountRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x32\n\x08interval\x18\x02 \x01(\x0b\x32 .privacyplease.proxy.v1.Interval\x12\r\n\x05place\x18\x03 \x01(\t\x12\x0e\n\x06places\x18\x04 \x03(\t\")\n\rCountResponse\x12\x18\n\x10\x64istinct_devices\x18\x01 \x01(\x04\"\x8e\x01\n\x13\x43ountByPlaceRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x32\n\x08interval\x18\x02 \x01(\x0b\x32 .privacyplease.proxy.v1.Interval\x12\x32\n\x06groups\x18\x03 \x03(\x0b\x32\".privacyplease.proxy.v1.PlaceGroup\"*\n\nPlaceGroup\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06places\x18\x02 \x03(\t\"@\n\x14\x43ountByPlaceResponse\x12\x0e\n\x06places\x18\x01 \x03(\t\x12\x18\n\x10\x64istinct_devices\x18\x02 \x03(\x04\"\x9c\x01\n\rSeriesRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x32\n\x08interval\x18\x02 \x01(\x0b\x32 .privacyplease.proxy.v1.Interval\x12\'\n\x04step\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05place\x18\x04 \x01(\t\x12\x0e\n\x06places\x18\x05 \x03(\t\"m\n\x0eSeriesResponse\x12\x15\n\rstart_unix_ms\x18\x01 \x01(\x03\x12\x18\n\x10\x64istinct_devices\x18\x02 \x03(\x04\x12*\n\x04peak\x18\x03 \x01(\x0b\x32\x1c.privacyplease.proxy.v1.Peak\"H\n\x04Peak\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x64istinct_devices\x18\x02 \x01(\x04\"\x9a\x01\n\x0bPeakRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x32\n\x08interval\x18\x02 \x01(\x0b\x32 .privacyplease.proxy.v1.Interval\x12\'\n\x04step\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05place\x18\x04 \x01(\t\x12\x0e\n\x06places\x18\x05 \x03(\t\":\n\x0cPeakResponse\x12*\n\x04peak\x18\x01 \x01(\x0b\x32\x1c.privacyplease.proxy.v1.Peak\"X\n\x11ListPlacesRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x32\n\x08interval\x18\x02 \x01(\x0b\x32 .privacyplease.proxy.v1.Interval\"7\n\x12ListPlacesResponse\x12\x0e\n\x06places\x18\x01 \x03(\t\x12\x11\n\tlocations\x18\x02 \x03(\t\"\xbc\x01\n\x0c\x44wellRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x32\n\x08interval\x18\x02 \x01(\x0b\x32 .privacyplease.proxy.v1.Interval\x12\x0e\n\x06places\x18\x03 \x03(\t\x12)\n\x06\x62ounds\x18\x04 \x03(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tlook_back\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"|\n\rDwellResponse\x12\x10\n\x08sessions\x18\x01 \x03(\x04\x12)\n\x06median\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11returning_devices\x18\x03 \x01(\x04\x12\x13\n\x0bnew_devices\x18\x04 \x01(\x04\x32\xc0\x04\n\x10OccupancyService\x12T\n\x05\x43ount\x12$.privacyplease.proxy.v1.CountRequest\x1a%.privacyplease.proxy.v1.CountResponse\x12k\n\x0c\x43ountByPlace\x12+.privacyplease.proxy.v1.CountByPlaceRequest\x1a,.privacyplease.proxy.v1.CountByPlaceResponse0\x01\x12Y\n\x06Series\x12%.privacyplease.proxy.v1.SeriesRequest\x1a&.privacyplease.proxy.v1.SeriesResponse0\x01\x12Q\n\x04Peak\x12#.privacyplease.proxy.v1.PeakRequest\x1a$.privacyplease.proxy.v1.PeakResponse\x12\x65\n\nListPlaces\x12).privacyplease.proxy.v1.ListPlacesRequest\x1a*.privacyplease.proxy.v1.ListPlacesResponse0\x01\x12T\n\x05\x44well\x12$.privacyplease.proxy.v1.DwellRequest\x1a%.privacyplease.proxy.v1.DwellResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.privacyplease/proxy/v1/occupancy_service.proto\x12\x16privacyplease.proxy.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"privacyplease/proxy/v1/types.proto\"\x81\x01\n\x0c\x43ountRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x32\n\x08interval\x18\x02 \x01(\x0b\x32 .privacyplease.proxy.v1.Interval\x12\r\n\x05place\x18\x03 \x01(\t\x12\x0e\n\x06places\x18\x04 \x03(\t\x12\r\n\x05\x65xact\x18\x05 \x01(\x08\"]\n\rCountResponse\x12\x18\n\x10\x64istinct_devices\x18\x01 \x01(\x04\x12\x32\n\x08\x65stimate\x18\x02 \x01(\x0b\x32 .privacyplease.proxy.v1.Estimate\"-\n\x08\x45stimate\x12\x10\n\x08\x61t_least\x18\x01 \x01(\x04\x12\x0f\n\x07\x61t_most\x18\x02 \x01(\x04\"\x8e\x01\n\x13\x43ountByPlaceRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x32\n\x08interval\x18\x02 \x01(\x0b\x32 .privacyplease.proxy.v1.Interval\x12\x32\n\x06groups\x18\x03 \x03(\x0b\x32\".privacyplease.proxy.v1.PlaceGroup\"*\n\nPlaceGroup\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06places\x18\x02 \x03(\t\"@\n\x14\x43ountByPlaceResponse\x12\x0e\n\x06places\x18\x01 \x03(\t\x12\x18\n\x10\x64istinct_devices\x18\x02 \x03(\x04\"\x9c\x01\n\rSeriesRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x32\n\x08interval\x18\x02 \x01(\x0b\x32 .privacyplease.proxy.v1.Interval\x12\'\n\x04step\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05place\x18\x04 \x01(\t\x12\x0e\n\x06places\x18\x05 \x03(\t\"m\n\x0eSeriesResponse\x12\x15\n\rstart_unix_ms\x18\x01 \x01(\x03\x12\x18\n\x10\x64istinct_devices\x18\x02 \x03(\x04\x12*\n\x04peak\x18\x03 \x01(\x0b\x32\x1c.privacyplease.proxy.v1.Peak\"H\n\x04Peak\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x64istinct_devices\x18\x02 \x01(\x04\"\x9a\x01\n\x0bPeakRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x32\n\x08interval\x18\x02 \x01(\x0b\x32 .privacyplease.proxy.v1.Interval\x12\'\n\x04step\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05place\x18\x04 \x01(\t\x12\x0e\n\x06places\x18\x05 \x03(\t\":\n\x0cPeakResponse\x12*\n\x04peak\x18\x01 \x01(\x0b\x32\x1c.privacyplease.proxy.v1.Peak\"X\n\x11ListPlacesRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x32\n\x08interval\x18\x02 \x01(\x0b\x32 .privacyplease.proxy.v1.Interval\"7\n\x12ListPlacesResponse\x12\x0e\n\x06places\x18\x01 \x03(\t\x12\x11\n\tlocations\x18\x02 \x03(\t\"\xbc\x01\n\x0c\x44wellRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x32\n\x08interval\x18\x02 \x01(\x0b\x32 .privacyplease.proxy.v1.Interval\x12\x0e\n\x06places\x18\x03 \x03(\t\x12)\n\x06\x62ounds\x18\x04 \x03(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tlook_back\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"|\n\rDwellResponse\x12\x10\n\x08sessions\x18\x01 \x03(\x04\x12)\n\x06median\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11returning_devices\x18\x03 \x01(\x04\x12\x13\n\x0bnew_devices\x18\x04 \x01(\x04\x32\xc0\x04\n\x10OccupancyService\x12T\n\x05\x43ount\x12$.privacyplease.proxy.v1.CountRequest\x1a%.privacyplease.proxy.v1.CountResponse\x12k\n\x0c\x43ountByPlace\x12+.privacyplease.proxy.v1.CountByPlaceRequest\x1a,.privacyplease.proxy.v1.CountByPlaceResponse0\x01\x12Y\n\x06Series\x12%.privacyplease.proxy.v1.SeriesRequest\x1a&.privacyplease.proxy.v1.SeriesResponse0\x01\x12Q\n\x04Peak\x12#.privacyplease.proxy.v1.PeakRequest\x1a$.privacyplease.proxy.v1.PeakResponse\x12\x65\n\nListPlaces\x12).privacyplease.proxy.v1.ListPlacesRequest\x1a*.privacyplease.proxy.v1.ListPlacesResponse0\x01\x12T\n\x05\x44well\x12$.privacyplease.proxy.v1.DwellRequest\x1a%.privacyplease.proxy.v1.DwellResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'privacyplease.proxy.v1.occupancy_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_COUNTREQUEST']._serialized_start=175
-  _globals['_COUNTREQUEST']._serialized_end=289
-  _globals['_COUNTRESPONSE']._serialized_start=291
-  _globals['_COUNTRESPONSE']._serialized_end=332
-  _globals['_COUNTBYPLACEREQUEST']._serialized_start=335
-  _globals['_COUNTBYPLACEREQUEST']._serialized_end=477
-  _globals['_PLACEGROUP']._serialized_start=479
-  _globals['_PLACEGROUP']._serialized_end=521
-  _globals['_COUNTBYPLACERESPONSE']._serialized_start=523
-  _globals['_COUNTBYPLACERESPONSE']._serialized_end=587
-  _globals['_SERIESREQUEST']._serialized_start=590
-  _globals['_SERIESREQUEST']._serialized_end=746
-  _globals['_SERIESRESPONSE']._serialized_start=748
-  _globals['_SERIESRESPONSE']._serialized_end=857
-  _globals['_PEAK']._serialized_start=859
-  _globals['_PEAK']._serialized_end=931
-  _globals['_PEAKREQUEST']._serialized_start=934
-  _globals['_PEAKREQUEST']._serialized_end=1088
-  _globals['_PEAKRESPONSE']._serialized_start=1090
-  _globals['_PEAKRESPONSE']._serialized_end=1148
-  _globals['_LISTPLACESREQUEST']._serialized_start=1150
-  _globals['_LISTPLACESREQUEST']._serialized_end=1238
-  _globals['_LISTPLACESRESPONSE']._serialized_start=1240
-  _globals['_LISTPLACESRESPONSE']._serialized_end=1295
-  _globals['_DWELLREQUEST']._serialized_start=1298
-  _globals['_DWELLREQUEST']._serialized_end=1486
-  _globals['_DWELLRESPONSE']._serialized_start=1488
-  _globals['_DWELLRESPONSE']._serialized_end=1612
-  _globals['_OCCUPANCYSERVICE']._serialized_start=1615
-  _globals['_OCCUPANCYSERVICE']._serialized_end=2191
+  _globals['_COUNTREQUEST']._serialized_start=176
+  _globals['_COUNTREQUEST']._serialized_end=305
+  _globals['_COUNTRESPONSE']._serialized_start=307
+  _globals['_COUNTRESPONSE']._serialized_end=400
+  _globals['_ESTIMATE']._serialized_start=402
+  _globals['_ESTIMATE']._serialized_end=447
+  _globals['_COUNTBYPLACEREQUEST']._serialized_start=450
+  _globals['_COUNTBYPLACEREQUEST']._serialized_end=592
+  _globals['_PLACEGROUP']._serialized_start=594
+  _globals['_PLACEGROUP']._serialized_end=636
+  _globals['_COUNTBYPLACERESPONSE']._serialized_start=638
+  _globals['_COUNTBYPLACERESPONSE']._serialized_end=702
+  _globals['_SERIESREQUEST']._serialized_start=705
+  _globals['_SERIESREQUEST']._serialized_end=861
+  _globals['_SERIESRESPONSE']._serialized_start=863
+  _globals['_SERIESRESPONSE']._serialized_end=972
+  _globals['_PEAK']._serialized_start=974
+  _globals['_PEAK']._serialized_end=1046
+  _globals['_PEAKREQUEST']._serialized_start=1049
+  _globals['_PEAKREQUEST']._serialized_end=1203
+  _globals['_PEAKRESPONSE']._serialized_start=1205
+  _globals['_PEAKRESPONSE']._serialized_end=1263
+  _globals['_LISTPLACESREQUEST']._serialized_start=1265
+  _globals['_LISTPLACESREQUEST']._serialized_end=1353
+  _globals['_LISTPLACESRESPONSE']._serialized_start=1355
+  _globals['_LISTPLACESRESPONSE']._serialized_end=1410
+  _globals['_DWELLREQUEST']._serialized_start=1413
+  _globals['_DWELLREQUEST']._serialized_end=1601
+  _globals['_DWELLRESPONSE']._serialized_start=1603
+  _globals['_DWELLRESPONSE']._serialized_end=1727
+  _globals['_OCCUPANCYSERVICE']._serialized_start=1730
+  _globals['_OCCUPANCYSERVICE']._serialized_end=2306
 # @@protoc_insertion_point(module_scope)

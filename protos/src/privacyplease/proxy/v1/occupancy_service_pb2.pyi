@@ -31,10 +31,13 @@ class CountRequest(_message.Message):
     INTERVAL_FIELD_NUMBER: _builtins.int
     PLACE_FIELD_NUMBER: _builtins.int
     PLACES_FIELD_NUMBER: _builtins.int
+    EXACT_FIELD_NUMBER: _builtins.int
     dataset: _builtins.str
     """The data set. Empty means "wifi"."""
     place: _builtins.str
     """Only at this place. Empty means anywhere, unless `places` says otherwise."""
+    exact: _builtins.bool
+    """Never estimate, whatever it costs."""
     @_builtins.property
     def interval(self) -> _types_pb2.Interval:
         """When. Required."""
@@ -50,10 +53,11 @@ class CountRequest(_message.Message):
         interval: _types_pb2.Interval | None = ...,
         place: _builtins.str = ...,
         places: _abc.Iterable[_builtins.str] | None = ...,
+        exact: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "interval", b"interval", "place", b"place", "places", b"places"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "exact", b"exact", "interval", b"interval", "place", b"place", "places", b"places"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -66,20 +70,52 @@ class CountResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DISTINCT_DEVICES_FIELD_NUMBER: _builtins.int
+    ESTIMATE_FIELD_NUMBER: _builtins.int
     distinct_devices: _builtins.int
     """Distinct devices."""
+    @_builtins.property
+    def estimate(self) -> Global___Estimate:
+        """Present if the number is an estimate; absent if it is exact."""
+
     def __init__(
         self,
         *,
         distinct_devices: _builtins.int = ...,
+        estimate: Global___Estimate | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["distinct_devices", b"distinct_devices"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["distinct_devices", b"distinct_devices", "estimate", b"estimate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CountResponse: _TypeAlias = CountResponse  # noqa: Y015
+
+@_typing.final
+class Estimate(_message.Message):
+    """How far an estimate may be off: the true number is within these bounds with a probability of 95 %."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_LEAST_FIELD_NUMBER: _builtins.int
+    AT_MOST_FIELD_NUMBER: _builtins.int
+    at_least: _builtins.int
+    """The lower bound."""
+    at_most: _builtins.int
+    """The upper bound."""
+    def __init__(
+        self,
+        *,
+        at_least: _builtins.int = ...,
+        at_most: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least", b"at_least", "at_most", b"at_most"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Estimate: _TypeAlias = Estimate  # noqa: Y015
 
 @_typing.final
 class CountByPlaceRequest(_message.Message):

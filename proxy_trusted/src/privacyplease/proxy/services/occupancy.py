@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import grpc
 import pyarrow as pa
+from datasketches import compact_theta_sketch
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from privacyplease.proxy import occupancy, requests
@@ -15,6 +16,7 @@ from privacyplease.proxy.dwell import dwell
 from privacyplease.proxy.occupancy import Numbers, Steps
 from privacyplease.proxy.places import places_of
 from privacyplease.proxy.records import Sought
+from privacyplease.proxy.rollups import DEVIATIONS, MOST_EXACT_BYTES, Rollups
 from privacyplease.proxy.rpc import answering, streaming
 from privacyplease.proxy.search import Search
 from privacyplease.proxy.timeline import EARLIEST, Interval
@@ -35,10 +37,15 @@ class OccupancyService(pb_grpc.OccupancyServiceServicer):
     @answering
     def Count(self, request: pb.CountRequest, _context: grpc.ServicerContext) -> pb.CountResponse:  # noqa: N802
         """See the contract."""
-        asked = self._asked(request)
-        return pb.CountResponse(
-            distinct_devices=occupancy.count(self._find(asked, asked.dataset.subject), asked.dataset)
-        )
+        asked, rollups = self._asked(request), Rollups()
+        subjects = occupancy.subjects(self._find(asked, asked.dataset.subject, rollups=rollups), asked.dataset)
+        if not rollups.tables:
+            return pb.CountResponse(distinct_devices=0 if subjects is None else len(subjects))
+        people = rollups.people(subjects, asked.dataset)
+        if people.is_estimation_mode() and (request.exact or rollups.spared <= MOST_EXACT_BYTES):
+            devices = occupancy.count(self._find(asked, asked.dataset.subject), asked.dataset)
+            return pb.CountResponse(distinct_devices=devices)
+        return pb.CountResponse(distinct_devices=round(people.get_estimate()), estimate=_estimate(people))
 
     @streaming
     def CountByPlace(  # noqa: N802
@@ -47,7 +54,7 @@ class OccupancyService(pb_grpc.OccupancyServiceServicer):
         """See the contract."""
         dataset = requests.dataset(request.dataset or requests.DEFAULT_DATASET, self._datasets)
         asked, groups = _Asked(dataset, requests.interval(request.interval), None), requests.groups(request.groups)
-        places, counts = occupancy.count_by_place(self._find(asked, dataset.subject, dataset.place), dataset, groups)
+        places, counts = self._by_place(asked, groups)
         for page in _pages(len(places), PLACES_PER_PAGE):
             yield pb.CountByPlaceResponse(places=places[page], distinct_devices=counts[page])
 
@@ -98,6 +105,16 @@ class OccupancyService(pb_grpc.OccupancyServiceServicer):
             answer.median.FromMilliseconds(found.median)
         return answer
 
+    def _by_place(self, asked: _Asked, groups: dict[str, str]) -> tuple[list[str], list[int]]:
+        dataset, rollups = asked.dataset, Rollups()
+        pages = self._find(asked, dataset.subject, dataset.place, rollups=rollups)
+        pairs = occupancy.subjects_by_place(pages, dataset, groups)
+        if not rollups.tables:
+            return occupancy.count_pairs(pairs, dataset)
+        if summed := rollups.people_by_place(pairs, dataset, groups):
+            return summed
+        return occupancy.count_by_place(self._find(asked, dataset.subject, dataset.place), dataset, groups)
+
     def _series(self, request: pb.SeriesRequest | pb.PeakRequest) -> tuple[Steps, Numbers]:
         asked = self._asked(request)
         steps = requests.steps(asked.interval, request.step)
@@ -108,10 +125,9 @@ class OccupancyService(pb_grpc.OccupancyServiceServicer):
         places = requests.places(request.places, dataset, request.place)
         return _Asked(dataset, requests.interval(request.interval), places)
 
-    def _find(self, asked: _Asked, *columns: str) -> Iterator[pa.Table]:
-        return self._search.find(
-            asked.dataset, requests.index(PLACE, asked.dataset), asked.interval, asked.places, columns
-        )
+    def _find(self, asked: _Asked, *columns: str, rollups: Rollups | None = None) -> Iterator[pa.Table]:
+        index = requests.index(PLACE, asked.dataset)
+        return self._search.find(asked.dataset, index, asked.interval, asked.places, columns, rollups=rollups)
 
 
 class _Asked(NamedTuple):
@@ -120,6 +136,14 @@ class _Asked(NamedTuple):
     dataset: Dataset
     interval: Interval
     places: Sought
+
+
+def _estimate(people: compact_theta_sketch) -> pb.Estimate | None:
+    """Within what bounds the true number is; None: it is exact."""
+    if not people.is_estimation_mode():
+        return None
+    at_least, at_most = (round(bound(DEVIATIONS)) for bound in (people.get_lower_bound, people.get_upper_bound))
+    return pb.Estimate(at_least=at_least, at_most=at_most)
 
 
 def _locating(dataset: Dataset) -> Index:
