@@ -20,6 +20,7 @@ FROZEN = {
     "AuditVerdict",
     "Availability",
     "AvailabilityStep",
+    "Cache",
     "Client",
     "Column",
     "Compacted",
