@@ -46,16 +46,19 @@ def page(browser: Browser, running: Stack) -> Iterator[Page]:
 
 def test_no_part_of_an_answer_that_cannot_be_trusted_is_shown(page: Page, store: Path) -> None:
     page.goto(RANGE)
-    expect(page.locator("#people")).to_have_text("1")
+    expect(page.locator("#peak")).to_have_text("1")
     with sqlite3.connect(store) as database:
         database.execute("DELETE FROM cells")
     response = page.goto(f"{RANGE}&place=ap-1")  # not asked before, so not remembered
     assert response is not None
     assert response.status == 502
     expect(page.locator(".state.distrust")).to_contain_text("The storage server cannot be trusted")
-    assert page.locator("#people").count() == 0
+    assert page.locator("#peak").count() == 0
     page.goto("/system")
     expect(page.locator("#refused")).not_to_have_text("0")
+    page.click("text=Verify")
+    expect(page.locator("#verification .state.distrust")).to_contain_text("The store is not as it must be")
+    assert page.locator("#findings tbody tr").count() > 0
 
 
 def test_a_proxy_that_is_away_is_said_to_be(page: Page, running: Stack) -> None:
