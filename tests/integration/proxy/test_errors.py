@@ -202,7 +202,7 @@ class TestQuestions:
         assert list(seen[0].fields) == ["step"]
 
     def test_a_step_wider_than_the_interval_is_one_step(self, empty: Proxied) -> None:
-        (page,) = series(empty, step=Duration(seconds=2**62))
+        (page,) = series(empty, step=Duration(seconds=315_576_000_000))
         assert list(page.distinct_devices) == [0]
 
     def test_a_purpose_that_is_too_long(self, empty: Proxied) -> None:
@@ -259,6 +259,8 @@ class TestBatches:
             ({"json_lines": '{"client_mac": {"a": 1}}'}, "json_lines"),
             ({"json_lines": '{"client_mac": "x"'}, "json_lines"),
             ({"json_lines": '{"colour": "red"}'}, "records"),
+            ({"arrow": arrow_batch("wifi", 0, [RECORD | {"c" * 60_000: "red"}]).arrow}, "records"),
+            ({"arrow": arrow_batch("wifi", 0, [RECORD | {"vendor": {"v" * 60_000: 1}}]).arrow}, "records"),
             ({"json_lines": " " * (MOST_BYTES + 1)}, "json_lines"),
         ],
         ids=[
@@ -275,6 +277,8 @@ class TestBatches:
             "nested json",
             "json cut off",
             "unknown json column",
+            "unknown column with a long name",
+            "type with a long name",
             "too many bytes",
         ],
     )  # fmt: skip

@@ -82,8 +82,8 @@ def test_what_is_refused_names_the_field(client: Client) -> None:
     for field, question in (
         ("places", lambda: client.count(*DAY, place=["ap-1", ""])),
         ("places", lambda: client.count(*DAY, place=[f"ap-{n}" for n in range(4_097)])),
-        ("groups", lambda: client.count_by_place(*DAY, groups={"a": ["ap-1"], "b": ["ap-1"]})),
-        ("groups", lambda: client.count_by_place(*DAY, groups={"": ["ap-1"]})),
+        ("groups.places", lambda: client.count_by_place(*DAY, groups={"a": ["ap-1"], "b": ["ap-1"]})),
+        ("groups.name", lambda: client.count_by_place(*DAY, groups={"": ["ap-1"]})),
         ("bounds", lambda: client.dwell(*DAY, bounds=[timedelta(2), timedelta(1)])),
     ):
         with pytest.raises(errors.RequestError) as refused:

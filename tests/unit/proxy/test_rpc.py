@@ -70,6 +70,13 @@ def test_a_status_carries_reason_field_and_metadata() -> None:
     assert [(v.field, v.description) for v in bad.field_violations] == [("interval", "too much")]
 
 
+def test_a_status_fits_in_the_trailers_whatever_the_message() -> None:
+    long = "\N{OGHAM SPACE MARK}" * 100_000
+    made = rpc.status(PredicateTooLargeError(long, field="interval", known=long))
+    escaped = 3 * len(made.message.encode())
+    assert escaped + 4 * made.ByteSize() // 3 < 8_192
+
+
 @pytest.mark.parametrize("active", [True, False], ids=["client waits", "client left"])
 def test_an_unexpected_fault_tells_nobody_what_it_was_about(
     active: bool, caplog: pytest.LogCaptureFixture

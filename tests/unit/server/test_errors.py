@@ -14,12 +14,15 @@ def test_every_reason_of_the_contract_has_exactly_one_error() -> None:
     assert sorted(known) == sorted(set(reasons.ErrorReason.values()) - {reasons.ERROR_REASON_UNSPECIFIED})
 
 
-def test_a_status_carries_the_reason_and_its_numbers() -> None:
-    status = status_of(PredicateTooLargeError(tags=70_000, limit=65_536))
+def test_a_status_carries_the_reason_its_numbers_and_the_field() -> None:
+    status = status_of(PredicateTooLargeError("tags", tags=70_000, limit=65_536))
     info = error_details_pb2.ErrorInfo()
     status.details[0].Unpack(info)
     assert (info.reason, info.domain) == ("ERROR_REASON_PREDICATE_TOO_LARGE", "storage.privacyplease")
     assert dict(info.metadata) == {"tags": "70000", "limit": "65536"}
+    bad = error_details_pb2.BadRequest()
+    status.details[1].Unpack(bad)
+    assert [violation.field for violation in bad.field_violations] == ["tags"]
 
 
 @pytest.mark.parametrize("shown", [repr, str, "{!r}".format])

@@ -28,7 +28,8 @@ SUBJECT = "subject"
 PLACE = "place"
 
 MOST_BINS = 65_536
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+MOST_NAME_CHARACTERS = 63
+_NAME = re.compile(rf"[a-z][a-z0-9_]{{0,{MOST_NAME_CHARACTERS - 1}}}")
 _WIDTH = re.compile(r"([1-9][0-9]{0,5})(s|m|h|d)")
 _UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _ROLES = {"place": ColumnType.STRING, "start": ColumnType.TIMESTAMP, "duration": ColumnType.DURATION}

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from privacyplease.proxy.columns import ColumnType, Mask, read, show
-from privacyplease.proxy.dataset import Dataset
+from privacyplease.proxy.dataset import MOST_NAME_CHARACTERS, Dataset
 from privacyplease.proxy.errors import MalformedBatchError
 from privacyplease.proxy.timeline import EARLIEST, LATEST, Interval, Millis
 
@@ -162,7 +162,8 @@ def _check_names(batch: pa.Table, dataset: Dataset) -> None:
         raise MalformedBatchError("expected each column once", field="records")
     if unknown := set(batch.column_names) - set(dataset.columns):
         known = ", ".join(dataset.columns)
-        raise MalformedBatchError(f"no such column: {', '.join(sorted(unknown))}; expected {known}", field="records")
+        named = ", ".join(sorted(unknown))[:MOST_NAME_CHARACTERS]
+        raise MalformedBatchError(f"no such column: {named}; expected {known}", field="records")
     if missing := set(dataset.required) - set(batch.column_names):
         raise MalformedBatchError(f"missing column: {', '.join(sorted(missing))}", field="records")
 
@@ -173,7 +174,8 @@ def _read_column(batch: pa.Table, name: str, kind: ColumnType, verdict: _Verdict
     try:
         column = read(batch[name], kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise MalformedBatchError(f"{name}: {kind.expected}, got {batch[name].type}", field="records") from error
+        given = str(batch[name].type)[:MOST_NAME_CHARACTERS]
+        raise MalformedBatchError(f"{name}: {kind.expected}, got {given}", field="records") from error
     verdict.reject(column.bad, name, kind.expected)
     if kind is ColumnType.STRING:
         lengths = pc.binary_length(column.values).fill_null(0).to_numpy(zero_copy_only=False)

@@ -19,16 +19,18 @@ from privacyplease.proxy.errors import (
     UnknownDatasetError,
 )
 from privacyplease.proxy.occupancy import Steps
-from privacyplease.proxy.records import Sought
+from privacyplease.proxy.records import MOST_TEXT_BYTES, TOO_WIDE, Sought
 from privacyplease.proxy.timeline import EARLIEST, LATEST, Interval
 from privacyplease.proxy.v1 import occupancy_service_pb2, types_pb2
 
 DEFAULT_DATASET = "wifi"
 DEFAULT_STATIONS = "bikes"
 MOST_STEPS = 100_000
-MOST_PURPOSE_CHARACTERS = 500
+MOST_CHARACTERS = 500
 MOST_PLACES = 4_096
+MOST_GROUPED_PLACES = 65_536
 MOST_BOUNDS = 100
+MOST_DURATION_SECONDS = 315_576_000_000  # google/protobuf/duration.proto
 
 
 def dataset(name: str, known: dict[str, Dataset]) -> Dataset:
@@ -74,9 +76,10 @@ def steps(when: Interval, width: Duration) -> Steps:
     Raises:
         InvalidRequestError: The width is not positive, or there would be too many steps.
     """
-    if millis(width) < 1:
+    wide = millis(width, "step")
+    if wide < 1:
         raise InvalidRequestError("expected a step of at least 1 ms", field="step")
-    cut = Steps(when, min(millis(width), LATEST))  # no interval is longer
+    cut = Steps(when, min(wide, LATEST))  # no interval is longer
     if cut.number > MOST_STEPS:
         raise InvalidRequestError(f"expected at most {MOST_STEPS:,} steps, got {cut.number:,}", field="step")
     return cut
@@ -86,13 +89,24 @@ def key(value: str, column: str, of: Dataset, field: str) -> pa.Scalar:
     """The stored value of an index's key.
 
     Raises:
-        MalformedSubjectError: The text does not read as the column's type.
+        MalformedSubjectError: The text does not read as the column's type, or no record holds so much.
     """
     kind = of.columns[column]
-    stored = read(pa.array([value], pa.string()), kind).values[0]
+    stored = read(pa.array([recordable(value, field)], pa.string()), kind).values[0]
     if not value or not stored.is_valid:
         raise MalformedSubjectError(kind.expected, field=field, expected=kind.value)
     return stored
+
+
+def recordable(text: str, field: str) -> str:
+    """The text, which a record may hold.
+
+    Raises:
+        MalformedSubjectError: It is too long.
+    """
+    if len(text.encode()) > MOST_TEXT_BYTES:
+        raise MalformedSubjectError(TOO_WIDE, field=field)
+    return text
 
 
 def optional_key(value: str, column: str, of: Dataset, field: str) -> pa.Scalar | None:
@@ -105,7 +119,7 @@ def places(names: Sequence[str], of: Dataset, place: str = "") -> Sought:
 
     Raises:
         InvalidRequestError: There are too many, or both are given.
-        MalformedSubjectError: A name is empty.
+        MalformedSubjectError: A name is empty or too long.
     """
     if not names:
         return optional_key(place, of.place, of, "place")
@@ -115,24 +129,28 @@ def places(names: Sequence[str], of: Dataset, place: str = "") -> Sought:
         raise InvalidRequestError(f"expected at most {MOST_PLACES:,} places, got {len(names):,}", field="places")
     if not all(names):
         raise MalformedSubjectError("expected the name of a place, got none", field="places")
-    return pa.array(sorted(set(names)), of.columns[of.place].stored)
+    return pa.array(sorted({recordable(name, "places") for name in names}), of.columns[of.place].stored)
 
 
 def groups(given: Sequence[occupancy_service_pb2.PlaceGroup]) -> dict[str, str]:
     """The name of the group of each place that is in one.
 
     Raises:
-        InvalidRequestError: There are too many groups, one lacks a name, or a place is in two.
+        InvalidRequestError: There are too many groups or places, a group lacks a name, or a place is in two.
+        MalformedSubjectError: A name is too long.
     """
     if len(given) > MOST_PLACES:
         raise InvalidRequestError(f"expected at most {MOST_PLACES:,} groups, got {len(given):,}", field="groups")
+    if (number := sum(len(group.places) for group in given)) > MOST_GROUPED_PLACES:
+        message = f"expected at most {MOST_GROUPED_PLACES:,} places, got {number:,}"
+        raise InvalidRequestError(message, field="groups.places")
     named: dict[str, str] = {}
     for group in given:
-        if not group.name:
-            raise InvalidRequestError("expected the name of a group, got none", field="groups")
+        if not recordable(group.name, "groups.name"):
+            raise InvalidRequestError("expected the name of a group, got none", field="groups.name")
         for place in group.places:
-            if named.setdefault(place, group.name) != group.name:
-                raise InvalidRequestError("expected each place in one group", field="groups")
+            if named.setdefault(recordable(place, "groups.places"), group.name) != group.name:
+                raise InvalidRequestError("expected each place in one group", field="groups.places")
     return named
 
 
@@ -144,14 +162,21 @@ def bounds(widths: Sequence[Duration]) -> list[int]:
     """
     if len(widths) > MOST_BOUNDS:
         raise InvalidRequestError(f"expected at most {MOST_BOUNDS} bounds, got {len(widths):,}", field="bounds")
-    found = [millis(width) for width in widths]
+    found = [millis(width, "bounds") for width in widths]
     if any(high <= low for low, high in pairwise([0, *found])):
         raise InvalidRequestError("expected bounds that are positive and ascending", field="bounds")
     return found
 
 
-def millis(width: Duration) -> int:
-    """A duration in ms; finer digits are cut."""
+def millis(width: Duration, field: str) -> int:
+    """A duration in ms; finer digits are cut.
+
+    Raises:
+        InvalidRequestError: It is negative, or none that a `Duration` may hold.
+    """
+    if not (0 <= width.seconds <= MOST_DURATION_SECONDS and 0 <= width.nanos < 1_000_000_000):
+        message = f"expected a duration of 0 to {MOST_DURATION_SECONDS:,} s and less than 1,000,000,000 ns"
+        raise InvalidRequestError(message, field=field)
     return width.seconds * 1_000 + width.nanos // 1_000_000
 
 
@@ -161,9 +186,18 @@ def purpose(text: str) -> str:
     Raises:
         InvalidRequestError: It is too long.
     """
-    if len(text) > MOST_PURPOSE_CHARACTERS:
-        raise InvalidRequestError(f"expected at most {MOST_PURPOSE_CHARACTERS} characters", field="purpose")
-    return text.strip()
+    return short(text, "purpose").strip()
+
+
+def short(text: str, field: str) -> str:
+    """The text, which is no longer than people type.
+
+    Raises:
+        InvalidRequestError: It is too long.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise InvalidRequestError(f"expected at most {MOST_CHARACTERS} characters, got {len(text):,}", field=field)
+    return text
 
 
 def instant(at: Timestamp, field: str) -> int:

@@ -25,6 +25,9 @@ from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 
 DOMAIN = "proxy.privacyplease"
 
+# gRPC takes 8 KiB of trailers. A message is there three times: with each byte escaped as three, and twice in Base64.
+MOST_MESSAGE_BYTES = 1_000
+
 S = TypeVar("S")
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -64,11 +67,13 @@ def streaming(
 
 def status(error: ProxyError) -> status_pb2.Status:
     """The status that tells a client of an error, in full."""
-    metadata = {**({"field": error.field} if error.field else {}), **error.metadata}
+    message = _clipped(str(error))
+    metadata = {name: _clipped(value) for name, value in error.metadata.items()}
+    metadata = {**({"field": error.field} if error.field else {}), **metadata}
     info = error_details_pb2.ErrorInfo(reason=reasons.ErrorReason.Name(error.reason), domain=DOMAIN, metadata=metadata)
     details: list[Message] = [info]
     if error.field:
-        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=str(error))
+        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=message)
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     if error.retry_seconds is not None:
         delay = Duration()
@@ -77,7 +82,11 @@ def status(error: ProxyError) -> status_pb2.Status:
     packed = [any_pb2.Any() for _ in details]
     for envelope, detail in zip(packed, details, strict=True):
         envelope.Pack(detail)
-    return status_pb2.Status(code=error.status.value[0], message=str(error), details=packed)
+    return status_pb2.Status(code=error.status.value[0], message=message, details=packed)
+
+
+def _clipped(text: str) -> str:
+    return text.encode()[:MOST_MESSAGE_BYTES].decode(errors="ignore")
 
 
 def fail(error: Exception, context: grpc.ServicerContext) -> NoReturn:

@@ -45,18 +45,6 @@ class SchemaTooNewError(StartError):
         )
 
 
-class RefusedError(ServerError):
-    """A call that was refused, or failed, in a way that the contract names (error_reason.proto)."""
-
-    code: ClassVar[grpc.StatusCode]
-    reason: ClassVar[reasons.ErrorReason.ValueType]
-    retry_seconds: ClassVar[int | None] = None
-
-    def __init__(self, message: str, **metadata: int) -> None:
-        super().__init__(message)
-        self.metadata = metadata
-
-
 class Violation(NamedTuple):
     """One broken rule of a request's message."""
 
@@ -64,16 +52,33 @@ class Violation(NamedTuple):
     description: str
 
 
+class RefusedError(ServerError):
+    """A call that was refused, or failed, in a way that the contract names (error_reason.proto).
+
+    Attributes:
+        violations: Which fields of the request are at fault, if any are.
+        metadata: What else a client may want to know.
+    """
+
+    code: ClassVar[grpc.StatusCode]
+    reason: ClassVar[reasons.ErrorReason.ValueType]
+    retry_seconds: ClassVar[int | None] = None
+
+    def __init__(self, message: str, *violations: Violation, **metadata: int) -> None:
+        super().__init__(message)
+        self.violations = violations
+        self.metadata = metadata
+
+
 class InvalidRequestError(RefusedError):
-    """The request breaks rules of its message; `violations` names the fields."""
+    """The request breaks rules of its message."""
 
     code = grpc.StatusCode.INVALID_ARGUMENT
     reason = reasons.ERROR_REASON_INVALID_REQUEST
 
     def __init__(self, *violations: Violation) -> None:
         first = violations[0]
-        super().__init__(f"{first.field}: {first.description}")
-        self.violations = violations
+        super().__init__(f"{first.field}: {first.description}", *violations)
 
 
 class PredicateTooLargeError(RefusedError):
@@ -82,8 +87,9 @@ class PredicateTooLargeError(RefusedError):
     code = grpc.StatusCode.INVALID_ARGUMENT
     reason = reasons.ERROR_REASON_PREDICATE_TOO_LARGE
 
-    def __init__(self, *, tags: int, limit: int) -> None:
-        super().__init__(f"expected at most {limit:,} tags, got {tags:,}", tags=tags, limit=limit)
+    def __init__(self, field: str, *, tags: int, limit: int) -> None:
+        message = f"expected at most {limit:,} tags, got {tags:,}"
+        super().__init__(message, Violation(field, message), tags=tags, limit=limit)
 
 
 class TooManyCellsError(RefusedError):
@@ -92,8 +98,9 @@ class TooManyCellsError(RefusedError):
     code = grpc.StatusCode.INVALID_ARGUMENT
     reason = reasons.ERROR_REASON_TOO_MANY_CELLS
 
-    def __init__(self, *, cells: int, limit: int) -> None:
-        super().__init__(f"expected at most {limit:,} cells, got {cells:,}", cells=cells, limit=limit)
+    def __init__(self, field: str, *, cells: int, limit: int) -> None:
+        message = f"expected at most {limit:,} cells, got {cells:,}"
+        super().__init__(message, Violation(field, message), cells=cells, limit=limit)
 
 
 class CellTooLargeError(RefusedError):
@@ -102,8 +109,9 @@ class CellTooLargeError(RefusedError):
     code = grpc.StatusCode.INVALID_ARGUMENT
     reason = reasons.ERROR_REASON_CELL_TOO_LARGE
 
-    def __init__(self, *, size: int, limit: int) -> None:
-        super().__init__(f"expected a cell of at most {limit:,} bytes, got {size:,}", bytes=size, limit=limit)
+    def __init__(self, field: str, *, size: int, limit: int) -> None:
+        message = f"expected a cell of at most {limit:,} bytes, got {size:,}"
+        super().__init__(message, Violation(field, message), bytes=size, limit=limit)
 
 
 class ReplaceConflictError(RefusedError):

@@ -21,6 +21,7 @@ from privacyplease.server.limits import Limits
 from privacyplease.server.pages import ref_at
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 
+_TAGS = "predicate.any_of_tags.tags"
 _MOST_VIOLATIONS = 16  # they travel in a trailer, and gRPC bounds all trailers of a call to 8 KiB
 
 
@@ -45,7 +46,7 @@ def cells_to_replace(request: pb.ReplaceRequest, limits: Limits) -> tuple[list[C
         CellTooLargeError: an added cell is larger than the server stores.
     """
     _refuse(_no_entries("remove", request.remove))
-    _bound_cells(len(request.remove), limits)
+    _bound_cells("remove", len(request.remove), limits)
     remove = [CellRef(ref.tag, ref.cell_id) for ref in request.remove]
     _refuse(_bad_refs("remove", remove), _repeated("remove", remove))
     return sorted(remove), _checked_cells("add", request.add, limits)
@@ -62,8 +63,8 @@ def tags_of(predicate: pb.Predicate, limits: Limits) -> Tags:
         raise InvalidRequestError(Violation("predicate", "expected one kind, got none"))
     tags = predicate.any_of_tags.tags
     if len(tags) > limits.max_tags_per_predicate:
-        raise PredicateTooLargeError(tags=len(tags), limit=limits.max_tags_per_predicate)
-    _refuse(_no_entries("predicate.any_of_tags.tags", tags), _bad_tags("predicate.any_of_tags.tags", tags))
+        raise PredicateTooLargeError(_TAGS, tags=len(tags), limit=limits.max_tags_per_predicate)
+    _refuse(_no_entries(_TAGS, tags), _bad_tags(_TAGS, tags))
     return tuple(sorted(set(tags)))
 
 
@@ -82,20 +83,20 @@ def position_of(cursor: bytes, tags: Tags) -> CellRef | None:
 
 
 def _checked_cells(field: str, messages: Sequence[pb.Cell], limits: Limits) -> list[Cell]:
-    _bound_cells(len(messages), limits)
+    _bound_cells(field, len(messages), limits)
     cells = [Cell(cell.tag, cell.cell_id, cell.sealed) for cell in messages]
     _refuse(_bad_refs(field, cells), _empty(field, cells))
-    largest = max((len(cell.sealed) for cell in cells), default=0)
-    if largest > limits.max_cell_bytes:
-        raise CellTooLargeError(size=largest, limit=limits.max_cell_bytes)
+    for at, cell in enumerate(cells):
+        if len(cell.sealed) > limits.max_cell_bytes:
+            raise CellTooLargeError(f"{field}[{at}].sealed", size=len(cell.sealed), limit=limits.max_cell_bytes)
     # Ascending, because that is kind to the B-tree and lets two calls lock rows in the same order. The sort is stable:
     # of two cells with the same name the first one counts, as if they had come in two calls.
     return sorted(cells, key=lambda cell: cell[:2])
 
 
-def _bound_cells(cells: int, limits: Limits) -> None:
+def _bound_cells(field: str, cells: int, limits: Limits) -> None:
     if cells > limits.max_cells_per_append:
-        raise TooManyCellsError(cells=cells, limit=limits.max_cells_per_append)
+        raise TooManyCellsError(field, cells=cells, limit=limits.max_cells_per_append)
 
 
 def _refuse(*findings: Iterator[Violation]) -> None:

@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from privacyplease.server.errors import InternalError, InvalidRequestError, RefusedError, StoreUnavailableError
+from privacyplease.server.errors import InternalError, RefusedError, StoreUnavailableError
 from privacyplease.storage.v1 import error_reason_pb2 as reasons
 
 DOMAIN = "storage.privacyplease"
@@ -66,7 +66,7 @@ def _details(refused: RefusedError) -> Iterator[Message]:
         domain=DOMAIN,
         metadata={name: str(number) for name, number in refused.metadata.items()},
     )
-    if isinstance(refused, InvalidRequestError):
+    if refused.violations:
         yield error_details_pb2.BadRequest(
             field_violations=[
                 error_details_pb2.BadRequest.FieldViolation(field=field, description=description)

@@ -32,9 +32,9 @@ class ListEntriesRequest(_message.Message):
     RPC_FIELD_NUMBER: _builtins.int
     DEVICE_FIELD_NUMBER: _builtins.int
     who: _builtins.str
-    """Only by this caller, or for this person."""
+    """Only by this caller, or for this person. Up to 500 characters."""
     rpc: _builtins.str
-    """Only of this rpc, as "PresenceService/FindSessions", or of this service."""
+    """Only of this rpc, as "PresenceService/FindSessions", or of this service. Up to 500 characters."""
     device: _builtins.str
     """Only about this subject, as a MAC address in any notation or as the data set writes it. The log holds a pseudonym of it."""
     @_builtins.property

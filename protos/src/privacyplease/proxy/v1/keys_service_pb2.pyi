@@ -194,11 +194,11 @@ class RotateMasterRequest(_message.Message):
     PASSPHRASE_FIELD_NUMBER: _builtins.int
     master_key: _builtins.str
     """Who holds it: "passphrase", which is meant where it is empty, "pkcs11:…", "vault:…" or "aws-kms:…", with the same
-    text as in the home's `master.toml`. The PIN or token comes from the proxy's own environment.
+    text as in the home's `master.toml`. The PIN or token comes from the proxy's own environment. Up to 500 characters.
     """
     passphrase: _builtins.str
     """Its passphrase, if it is one. Empty: one is made up and kept in the proxy's home. Without a new passphrase the proxy does
-    not start again.
+    not start again. Up to 500 characters.
     """
     def __init__(
         self,
@@ -311,7 +311,7 @@ class ExportKeyringRequest(_message.Message):
     index: _builtins.str
     """The index whose keys are handed over. Empty means "place", and so far no other answers counts."""
     passphrase: _builtins.str
-    """What opens the file. Required."""
+    """What opens the file. Required; up to 500 characters."""
     @_builtins.property
     def interval(self) -> _types_pb2.Interval:
         """What may be asked about, both ends included. Required."""

@@ -98,7 +98,9 @@ class CountByPlaceRequest(_message.Message):
 
     @_builtins.property
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlaceGroup]:
-        """Places that are counted as one, as those of a floor. Places of no group count by themselves. Up to 4,096 groups."""
+        """Places that are counted as one, as those of a floor. Places of no group count by themselves. Up to 4,096 groups, of
+        65,536 places in all.
+        """
 
     def __init__(
         self,
@@ -434,7 +436,9 @@ class DwellRequest(_message.Message):
 
     @_builtins.property
     def look_back(self) -> _duration_pb2.Duration:
-        """How far before the interval to look for devices that return. Absent or zero: not at all, and all devices are new."""
+        """How far before the interval to look for devices that return; not negative. Absent or zero: not at all, and all
+        devices are new.
+        """
 
     def __init__(
         self,

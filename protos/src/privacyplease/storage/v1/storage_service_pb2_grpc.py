@@ -30,7 +30,8 @@ class StorageServiceStub:
     whole of what crosses the trust boundary: no key, no plaintext, no column name and no data set's name has a field here.
 
     Bounds that `Describe` does not report: a tag and a cell id are exactly 16 bytes. Every failure carries a
-    `google.rpc.ErrorInfo` whose reason is an `ErrorReason`.
+    `google.rpc.ErrorInfo` whose reason is an `ErrorReason`; INVALID_ARGUMENT carries a `google.rpc.BadRequest`, too, that
+    names the fields.
     """
 
     def __init__(self, channel):
@@ -76,7 +77,8 @@ class StorageServiceServicer:
     whole of what crosses the trust boundary: no key, no plaintext, no column name and no data set's name has a field here.
 
     Bounds that `Describe` does not report: a tag and a cell id are exactly 16 bytes. Every failure carries a
-    `google.rpc.ErrorInfo` whose reason is an `ErrorReason`.
+    `google.rpc.ErrorInfo` whose reason is an `ErrorReason`; INVALID_ARGUMENT carries a `google.rpc.BadRequest`, too, that
+    names the fields.
     """
 
     def Append(self, request, context):
@@ -178,7 +180,8 @@ class StorageService:
     whole of what crosses the trust boundary: no key, no plaintext, no column name and no data set's name has a field here.
 
     Bounds that `Describe` does not report: a tag and a cell id are exactly 16 bytes. Every failure carries a
-    `google.rpc.ErrorInfo` whose reason is an `ErrorReason`.
+    `google.rpc.ErrorInfo` whose reason is an `ErrorReason`; INVALID_ARGUMENT carries a `google.rpc.BadRequest`, too, that
+    names the fields.
     """
 
     @staticmethod

@@ -31,7 +31,8 @@ class StorageServiceStub:
     whole of what crosses the trust boundary: no key, no plaintext, no column name and no data set's name has a field here.
 
     Bounds that `Describe` does not report: a tag and a cell id are exactly 16 bytes. Every failure carries a
-    `google.rpc.ErrorInfo` whose reason is an `ErrorReason`.
+    `google.rpc.ErrorInfo` whose reason is an `ErrorReason`; INVALID_ARGUMENT carries a `google.rpc.BadRequest`, too, that
+    names the fields.
     """
 
     @_typing.overload
@@ -74,7 +75,8 @@ class StorageServiceAsyncStub(StorageServiceStub):
     whole of what crosses the trust boundary: no key, no plaintext, no column name and no data set's name has a field here.
 
     Bounds that `Describe` does not report: a tag and a cell id are exactly 16 bytes. Every failure carries a
-    `google.rpc.ErrorInfo` whose reason is an `ErrorReason`.
+    `google.rpc.ErrorInfo` whose reason is an `ErrorReason`; INVALID_ARGUMENT carries a `google.rpc.BadRequest`, too, that
+    names the fields.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -113,7 +115,8 @@ class StorageServiceServicer(metaclass=_abc_1.ABCMeta):
     whole of what crosses the trust boundary: no key, no plaintext, no column name and no data set's name has a field here.
 
     Bounds that `Describe` does not report: a tag and a cell id are exactly 16 bytes. Every failure carries a
-    `google.rpc.ErrorInfo` whose reason is an `ErrorReason`.
+    `google.rpc.ErrorInfo` whose reason is an `ErrorReason`; INVALID_ARGUMENT carries a `google.rpc.BadRequest`, too, that
+    names the fields.
     """
 
     @_abc_1.abstractmethod

@@ -15,7 +15,7 @@ from privacyplease.proxy.access.policy import canonical_device
 from privacyplease.proxy.access.rules import Asked
 from privacyplease.proxy.audit.log import AuditLog
 from privacyplease.proxy.errors import AuditUnavailableError, ProxyError
-from privacyplease.proxy.requests import MOST_PURPOSE_CHARACTERS
+from privacyplease.proxy.requests import MOST_CHARACTERS
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 from privacyplease.proxy.v1 import types_pb2
 from privacyplease.proxy.v1.dead_letter_service_pb2 import OpenResponse
@@ -24,7 +24,7 @@ from privacyplease.proxy.v1.presence_service_pb2 import FindSessionsResponse
 Entry = dict[str, object]
 
 # Of texts that callers choose, so that no line grows without bound.
-_MOST_CHARACTERS = 64
+_MOST_NAME_CHARACTERS = 64
 
 
 class Answer:
@@ -102,9 +102,9 @@ class Recorder:
         entry: Entry = {"who": caller.name, "for": caller.on_behalf_of, "rpc": rpc.rpartition(".")[2]}
         if asked is not None:
             entry |= {
-                "dataset": asked.dataset[:_MOST_CHARACTERS],
+                "dataset": asked.dataset[:_MOST_NAME_CHARACTERS],
                 "subject": self._log.pseudonym(canonical_subject(asked.subject)) if asked.subject else "",
-                "purpose": asked.purpose[:MOST_PURPOSE_CHARACTERS],
+                "purpose": asked.purpose[:MOST_CHARACTERS],
                 **_interval(asked.interval),
             }
         return {name: value for name, value in entry.items() if value}

@@ -75,7 +75,7 @@ def _dwell(request: Any, datasets: Datasets) -> Asked:  # noqa: ANN401
     asked = _count(request, datasets)
     interval = types_pb2.Interval()
     interval.CopyFrom(request.interval)
-    back = max(0, requests.millis(request.look_back))
+    back = requests.millis(request.look_back, "look_back")
     if interval.HasField("start") and back:
         interval.start.FromMilliseconds(max(EARLIEST, requests.instant(interval.start, "interval.start") - back))
     return replace(asked, interval=interval)

@@ -57,12 +57,14 @@ class AuditService(pb_grpc.AuditServiceServicer):
     def _wanted(self, request: pb.ListEntriesRequest) -> Iterator[Entry]:
         since = requests.instant(getattr(request, "from"), "from") if request.HasField("from") else EARLIEST
         until = requests.instant(request.to, "to") if request.HasField("to") else LATEST
-        subject = self._log.pseudonym(canonical_subject(request.device)) if request.device else ""
+        who, rpc = requests.short(request.who, "who"), requests.short(request.rpc, "rpc")
+        device = requests.recordable(request.device, "device")
+        subject = self._log.pseudonym(canonical_subject(device)) if device else ""
         for entry in self._log.entries():
             if (
                 since <= _millis(entry["at"]) <= until
-                and request.who in ("", entry.get("who", ""), entry.get("for", ""))
-                and request.rpc in ("", entry.get("rpc", ""), entry.get("rpc", "").partition("/")[0])
+                and who in ("", entry.get("who", ""), entry.get("for", ""))
+                and rpc in ("", entry.get("rpc", ""), entry.get("rpc", "").partition("/")[0])
                 and subject in ("", entry.get("subject", ""))
             ):
                 yield entry

@@ -84,10 +84,11 @@ class KeysService(pb_grpc.KeysServiceServicer):
         self, request: pb.RotateMasterRequest, _context: grpc.ServicerContext
     ) -> pb.RotateMasterResponse:
         """See the contract."""
-        choice = request.master_key or PASSPHRASE
-        if request.passphrase and choice != PASSPHRASE:
+        choice = requests.short(request.master_key, "master_key") or PASSPHRASE
+        passphrase = requests.short(request.passphrase, "passphrase")
+        if passphrase and choice != PASSPHRASE:
             raise InvalidRequestError("expected no passphrase for a master key of another kind", field="passphrase")
-        keys = self._rotation.rotate(choice, request.passphrase or None)
+        keys = self._rotation.rotate(choice, passphrase or None)
         return pb.RotateMasterResponse(master_key=self._rotation.choice, keys=keys)
 
     @answering
@@ -109,7 +110,7 @@ class KeysService(pb_grpc.KeysServiceServicer):
         dataset = requests.dataset(request.dataset or requests.DEFAULT_DATASET, self._datasets)
         if request.index not in ("", PLACE):
             raise InvalidRequestError("expected place: no other index answers counts", field="index")
-        if not request.passphrase:
+        if not requests.short(request.passphrase, "passphrase"):
             raise InvalidRequestError("expected a passphrase for the exported keyring", field="passphrase")
         interval = requests.interval(request.interval)
         file, epochs = self._exporting.export(dataset, requests.index(PLACE, dataset), interval, request.passphrase)

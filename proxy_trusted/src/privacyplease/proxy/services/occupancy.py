@@ -88,7 +88,7 @@ class OccupancyService(pb_grpc.OccupancyServiceServicer):
         """See the contract."""
         dataset = requests.dataset(request.dataset or requests.DEFAULT_DATASET, self._datasets)
         interval, bounds = requests.interval(request.interval), requests.bounds(request.bounds)
-        since = max(EARLIEST, interval.start - max(0, requests.millis(request.look_back)))
+        since = max(EARLIEST, interval.start - requests.millis(request.look_back, "look_back"))
         asked = _Asked(dataset, Interval(since, interval.end), requests.places(request.places, dataset))
         found = dwell(self._find(asked, dataset.subject, dataset.place), dataset, interval, bounds)
         answer = pb.DwellResponse(

@@ -9,7 +9,7 @@ import grpc
 import pyarrow as pa
 
 from privacyplease.proxy import requests
-from privacyplease.proxy.dataset import Dataset, Index
+from privacyplease.proxy.dataset import MOST_NAME_CHARACTERS, Dataset, Index
 from privacyplease.proxy.errors import UnknownColumnError
 from privacyplease.proxy.records import longest, shown
 from privacyplease.proxy.rpc import answering, streaming
@@ -52,9 +52,9 @@ class QueryService(pb_grpc.QueryServiceServicer):
 
 def _columns(request: pb.QueryRequest, index: Index) -> list[str]:
     columns = list(request.columns) or list(index.columns)
-    if unknown := [name for name in columns if name not in index.columns]:
+    if unknown := next((name for name in columns if name not in index.columns), None):
         expected = ", ".join(index.columns)
-        message = f"index {index.name!r} carries no column {', '.join(unknown)}; it carries {expected}"
+        message = f"index {index.name!r} carries no column {unknown[:MOST_NAME_CHARACTERS]!r}; it carries {expected}"
         raise UnknownColumnError(message, field="columns")
     if len(set(columns)) < len(columns):
         raise UnknownColumnError("expected each column once", field="columns")
