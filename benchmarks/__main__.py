@@ -50,7 +50,7 @@ def _measured(database: MariaDB, results: Results, flags: argparse.Namespace) ->
     for scale in flags.scale:
         if set(BUILT) & flags.only:
             yield from _scaled(database, scale, results, flags)
-        if "unhidden" in flags.only:
+        if "unhidden" in flags.only and scale == max(flags.scale):
             yield storage.run_shown(database, scale, results)
     yield growth.run(results)
 

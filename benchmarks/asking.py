@@ -13,7 +13,7 @@ from benchmarks.targets import BUILDING, BUSIEST, PRESENCE, PRESENCE_MS, QUIET, 
 from benchmarks.world import World
 from privacyplease.client import Client
 
-# A slow question is asked fewer times.
+# Whoever takes longer is asked fewer times.
 _LONGEST_S = 15.0
 
 _TARGETS = {

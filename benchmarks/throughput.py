@@ -25,6 +25,7 @@ _PROCESSES = 4  # a Python process cannot ask for more than one core
 _QUESTIONS = 330
 _SECONDS = 5.0
 _START_S = 120.0
+_LONGEST_S = 20.0
 
 
 def run(world: World, results: Results, rounds: int) -> None:
@@ -40,7 +41,7 @@ def run(world: World, results: Results, rounds: int) -> None:
     sides = {"encrypted": world.encrypted.side, "plaintext": world.plaintext}
     for clients in CLIENTS:
         runs = {name: partial(asked.rate, side, clients) for name, side in sides.items()}
-        rates = in_turn(runs, rounds)
+        rates = in_turn(runs, rounds, _LONGEST_S)
         targets = [THROUGHPUT] if clients == max(CLIENTS) else []
         bounds = held(targets, rates["encrypted"] / rates["plaintext"], world.data.sessions)
         what = f"mixed, {clients} client{'s' if clients > 1 else ''}"

@@ -116,6 +116,8 @@ narrow = {{ roles = ["count", "presence"], datasets = ["bikes"], purposes = ["fi
 short = {{ roles = ["count"], longest_interval = "2h" }}
 seldom = {{ roles = ["count"], calls_per_minute = 6, burst = 2 }}
 mine = {{ roles = ["presence", "self"], devices = ["{OWN}"] }}
+console = {{ roles = ["ingest", "count", "presence", "self", "stations", "admin"], may_act_for = ["*"] }}
+part = {{ roles = ["admin"], datasets = ["wifi"] }}
 wifi-only = {{ roles = ["ingest"], datasets = ["wifi"] }}
 slow = {{ roles = ["ingest"], batches_per_second = 5 }}
 """
@@ -271,6 +273,14 @@ def test_whoever_acts_for_others_may_what_both_may(made: Made, address: str) -> 
         assert set(found.values()) == {"PERMISSION_DENIED"}
 
 
+def test_nobody_hands_out_or_destroys_keys_or_opens_letters_for_somebody_else(made: Made, address: str) -> None:
+    in_person = {rpc for rpc in REQUESTS if rpc.startswith("KeysService")} - {"KeysService/ListKeys"}
+    with channel_with(address, folder_of(made, "console")) as channel:
+        found = outcomes(channel, ("privacyplease-on-behalf-of", "operator"))
+    refused = {rpc for rpc, reason in found.items() if reason}
+    assert refused == in_person | {"DeadLetterService/Open"}
+
+
 def test_the_client_learns_what_it_may(made: Made, address: str) -> None:
     with client_of(made, address, "dashboard") as dashboard:
         assert (dashboard.whoami().name, dashboard.whoami().roles) == ("dashboard", ())
@@ -318,6 +328,13 @@ def test_a_data_set_that_is_not_ones_to_ask(made: Made, address: str) -> None:
             client.count(*DAY)
         assert raised.value.metadata == {"field": "dataset"}
         assert client.count(*DAY, dataset="bikes") == 0
+
+
+def test_all_data_sets_are_not_ones_to_ask_if_one_is_not(made: Made, address: str) -> None:
+    with channel_with(address, folder_of(made, "part")) as channel:
+        for rpc in ("CompactionService/Compact", "KeysService/ListKeys", "VerificationService/Verify"):
+            refused = [outcome(channel, rpc, {"dataset": name}) for name in ("wifi", "bikes", "")]
+            assert refused == ["", "PERMISSION_DENIED", "PERMISSION_DENIED"], rpc
 
 
 def test_an_interval_that_is_too_long(made: Made, address: str) -> None:

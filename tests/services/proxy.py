@@ -85,7 +85,7 @@ def proxying(
     home: Path,
     storage: str,
     *,
-    passphrase: str = PASSPHRASE,
+    passphrase: str | None = PASSPHRASE,
     most_tags: int | None = None,
     trusted_store: str | None = None,
     keyring: Path | None = None,
@@ -95,7 +95,7 @@ def proxying(
     Args:
         home: its home; keys are made on first use.
         storage: the storage server's address.
-        passphrase: of the master key.
+        passphrase: of the master key; None for the one that the proxy makes up.
         most_tags: how many tags a question may touch.
         trusted_store: URL of a trusted store that it shares.
         keyring: an exported keyring to run on; the home is then an empty folder.

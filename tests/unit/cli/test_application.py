@@ -13,6 +13,7 @@ from privacyplease.client import errors
 from privacyplease.client._internal.statuses import BY_REASON
 
 COMMANDS = ["presence", "count", "occupancy", "places", "plan", "query", "up", "status", "verify", "down", "compact"]
+COMMANDS += ["backup", "restore", "audit show", "audit verify"]
 COMMANDS += ["certs init", "certs issue", "certs renew", "certs show"]
 COMMANDS += ["stations history", "stations now", "stations availability"]
 RANGE = ["--from", "-2h", "--to", "now"]

@@ -14,8 +14,10 @@ from grpc_status import rpc_status
 from privacyplease.client import Client
 from privacyplease.proxy.v1 import (
     admin_service_pb2_grpc,
+    audit_service_pb2_grpc,
     dead_letter_service_pb2_grpc,
     ingest_service_pb2_grpc,
+    keys_service_pb2_grpc,
     occupancy_service_pb2_grpc,
     presence_service_pb2_grpc,
     query_service_pb2_grpc,
@@ -77,8 +79,10 @@ def violation(field: str, description: str) -> error_details_pb2.BadRequest:
 def serve(proxy: ScriptedProxy, port: int = 0) -> tuple[grpc.Server, int]:
     server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.max_receive_message_length", 32 << 20)])
     admin_service_pb2_grpc.add_AdminServiceServicer_to_server(proxy, server)
+    audit_service_pb2_grpc.add_AuditServiceServicer_to_server(proxy, server)
     dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(proxy, server)
     ingest_service_pb2_grpc.add_IngestServiceServicer_to_server(proxy, server)
+    keys_service_pb2_grpc.add_KeysServiceServicer_to_server(proxy, server)
     occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(proxy, server)
     presence_service_pb2_grpc.add_PresenceServiceServicer_to_server(proxy, server)
     query_service_pb2_grpc.add_QueryServiceServicer_to_server(proxy, server)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacyplease.proxy.columns import TIMESTAMP, ColumnType, read, show
+from privacyplease.proxy.columns import TIMESTAMP, ColumnType, read, read_one, show, show_one
 
 NUMBER = 0xAABBCCDDEEFF
 
@@ -217,3 +217,32 @@ def test_all_columns_but_addresses_are_shown_as_stored() -> None:
 def test_no_text_breaks_a_column(text: list[str], kind: ColumnType) -> None:
     result = read(pa.array(text, pa.string()), kind)
     assert np.array_equal(result.bad, result.values.is_null().to_numpy(zero_copy_only=False))
+
+
+@pytest.mark.parametrize("kind", ColumnType)
+def test_one_value_reads_and_shows_as_a_column_does(kind: ColumnType) -> None:
+    macs = [
+        "aabbccddeeff",
+        "AA:bb:cc:dd:ee:0f",
+        "0a-bb-cc-dd-ee-ff",
+        "aabb.ccdd.eeff",
+        "aa:bb:cc-dd:ee:ff",
+        "aabbccddeef",
+    ]
+    texts = [
+        *macs,
+        f" {macs[0]}\t",
+        f"{macs[0]}\n",
+        "\u212a" * 12,
+        "",
+        "ap",
+        "1",
+        "1.5",
+        "true",
+        "2024-05-06T07:08:09Z",
+    ]
+    column = read(pa.array(texts, pa.string()), kind).values
+    stored = [read_one(text, kind) for text in texts]
+    assert stored == list(column)
+    shown = show(column, kind).to_pylist() if kind is not ColumnType.MAC else show(column.drop_null(), kind).to_pylist()
+    assert [show_one(each, kind) for each in stored if each.is_valid] == [each for each in shown if each is not None]

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from privacyplease.cli import exits, screen
 from privacyplease.cli.commands import (
     audit,
+    backup,
     certs,
     compact,
     count,
@@ -154,6 +155,7 @@ for _command in (
     verify,
     compact,
     keys,
+    backup,
     down,
     certs,
     whoami,

@@ -255,7 +255,7 @@ class AsyncClient:
         """As `Client.compact`."""
         request = requests.compact(dataset, start, end, include_open)
         with translated():
-            async for response in self._on(CompactionServiceStub).Compact(request):
+            async for response in self._on(CompactionServiceStub).Compact(request, metadata=self._metadata):
                 yield answers.compacted(response)
 
     async def datasets(self) -> tuple[Dataset, ...]:
@@ -275,12 +275,12 @@ class AsyncClient:
     async def rotate_master(self, master_key: str = "passphrase", *, passphrase: str = "") -> int:
         """As `Client.rotate_master`."""
         request = RotateMasterRequest(master_key=master_key, passphrase=passphrase)
-        return (await self._answer(self._on(KeysServiceStub).RotateMaster, request)).keys
+        return (await self._work(self._on(KeysServiceStub).RotateMaster, request)).keys
 
     async def rotate_epoch(self, dataset: str, containing: datetime) -> Renewed:
         """As `Client.rotate_epoch`."""
         request = life_of_keys.rotate_epoch(dataset, containing)
-        return life_of_keys.renewed(await self._answer(self._on(KeysServiceStub).RotateEpoch, request))
+        return life_of_keys.renewed(await self._work(self._on(KeysServiceStub).RotateEpoch, request))
 
     async def export_keyring(
         self, start: datetime, end: datetime, *, passphrase: str, dataset: str = "wifi", index: str = "place"
@@ -299,7 +299,7 @@ class AsyncClient:
     ) -> Destroyed:
         """As `Client.destroy_epochs`."""
         request = life_of_keys.destroy(dataset, before, containing, dry_run)
-        return life_of_keys.destroyed(await self._answer(self._on(KeysServiceStub).DestroyEpochs, request))
+        return life_of_keys.destroyed(await self._work(self._on(KeysServiceStub).DestroyEpochs, request))
 
     async def whoami(self) -> Access:
         """As `Client.whoami`."""
@@ -338,7 +338,7 @@ class AsyncClient:
 
     async def verify_audit(self) -> AuditVerdict:
         """As `Client.verify_audit`."""
-        return answers.audit_verdict(await self._answer(self._on(AuditServiceStub).VerifyLog, VerifyLogRequest()))
+        return answers.audit_verdict(await self._work(self._on(AuditServiceStub).VerifyLog, VerifyLogRequest()))
 
     async def close(self) -> None:
         """Closes the channel; what still runs on it fails."""
@@ -361,6 +361,12 @@ class AsyncClient:
     ) -> _Response:
         with translated():
             return await method(request, timeout=self._timeout, metadata=self._metadata)
+
+    async def _work(
+        self, method: grpc.aio.UnaryUnaryMultiCallable[_Request, _Response], request: _Request
+    ) -> _Response:
+        with translated():
+            return await method(request, metadata=self._metadata)
 
     async def _pages(
         self, method: grpc.aio.UnaryStreamMultiCallable[_Request, _Response], request: _Request

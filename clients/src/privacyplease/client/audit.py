@@ -11,8 +11,8 @@ class AuditEntry:
     Attributes:
         number: Its number, from 1 on.
         at: When it was written.
-        event: "asked", then "answered" or "failed"; "refused"; "recovered". A question without an outcome was broken
-            off.
+        event: "asked", then "answered" or "failed"; "refused"; "recovered", "restored". A question without an
+            outcome was broken off.
         who: The name in the caller's certificate.
         on_behalf_of: For whom they asked.
         rpc: Which rpc, as "PresenceService/FindSessions".

@@ -342,7 +342,7 @@ class Client:
         """
         request = requests.compact(dataset, start, end, include_open)
         with translated():
-            for response in self._on(CompactionServiceStub).Compact(request):
+            for response in self._on(CompactionServiceStub).Compact(request, metadata=self._metadata):
                 yield answers.compacted(response)
 
     def datasets(self) -> tuple[Dataset, ...]:
@@ -366,6 +366,8 @@ class Client:
     def rotate_master(self, master_key: str = "passphrase", *, passphrase: str = "") -> int:
         """Puts a new master key in force: every data key is wrapped anew, and no cell is touched.
 
+        It takes as long as it takes to do so, whatever `timeout` says.
+
         Args:
             master_key: Who holds it: "passphrase", "pkcs11:…", "vault:…" or "aws-kms:…".
             passphrase: Its passphrase, if it is one; without, the proxy makes one up and keeps it in its home.
@@ -374,19 +376,20 @@ class Client:
             How many data keys were wrapped anew.
         """
         request = RotateMasterRequest(master_key=master_key, passphrase=passphrase)
-        return (self._answer(self._on(KeysServiceStub).RotateMaster, request)).keys
+        return (self._work(self._on(KeysServiceStub).RotateMaster, request)).keys
 
     def rotate_epoch(self, dataset: str, containing: datetime) -> Renewed:
         """Renews the key of one period: its records are sealed again, and the old key is destroyed.
 
-        Answers stay right meanwhile. If it is cut short, by a crash or a timeout, the proxy finishes it.
+        Answers stay right meanwhile. It takes as long as it takes to read and write the period, whatever `timeout`
+        says; if it is cut short, the proxy finishes it.
 
         Args:
             dataset: The data set.
             containing: An instant in the period.
         """
         request = life_of_keys.rotate_epoch(dataset, containing)
-        return life_of_keys.renewed(self._answer(self._on(KeysServiceStub).RotateEpoch, request))
+        return life_of_keys.renewed(self._work(self._on(KeysServiceStub).RotateEpoch, request))
 
     def export_keyring(
         self, start: datetime, end: datetime, *, passphrase: str, dataset: str = "wifi", index: str = "place"
@@ -419,6 +422,8 @@ class Client:
     ) -> Destroyed:
         """Erases periods for good: their keys are destroyed and their cells deleted. Nobody can take that back.
 
+        It takes as long as it takes to delete the cells, whatever `timeout` says.
+
         Args:
             dataset: The data set.
             before: Every period that has ended by then.
@@ -429,7 +434,7 @@ class Client:
             StorageUnavailableError: The periods are out of reach; their cells are deleted when the server is back.
         """
         request = life_of_keys.destroy(dataset, before, containing, dry_run)
-        return life_of_keys.destroyed(self._answer(self._on(KeysServiceStub).DestroyEpochs, request))
+        return life_of_keys.destroyed(self._work(self._on(KeysServiceStub).DestroyEpochs, request))
 
     def whoami(self) -> Access:
         """Whom the proxy takes us for, and what we may ask."""
@@ -484,8 +489,11 @@ class Client:
         return answers.audit_entries(self._pages(self._on(AuditServiceStub).ListEntries, request))
 
     def verify_audit(self) -> AuditVerdict:
-        """Whether anybody has been at the audit log."""
-        return answers.audit_verdict(self._answer(self._on(AuditServiceStub).VerifyLog, VerifyLogRequest()))
+        """Whether anybody has been at the audit log.
+
+        It takes as long as it takes to read the log, whatever `timeout` says.
+        """
+        return answers.audit_verdict(self._work(self._on(AuditServiceStub).VerifyLog, VerifyLogRequest()))
 
     def close(self) -> None:
         """Closes the channel; what still runs on it fails."""
@@ -507,6 +515,11 @@ class Client:
     def _answer(self, method: grpc.UnaryUnaryMultiCallable[_Request, _Response], request: _Request) -> _Response:
         with translated():
             return method(request, timeout=self._timeout, metadata=self._metadata)
+
+    def _work(self, method: grpc.UnaryUnaryMultiCallable[_Request, _Response], request: _Request) -> _Response:
+        """As `_answer`, for what may have to go through the whole store or log: the proxy ends it after a day."""
+        with translated():
+            return method(request, metadata=self._metadata)
 
     def _pages(self, method: grpc.UnaryStreamMultiCallable[_Request, _Response], request: _Request) -> list[_Response]:
         with translated():

@@ -105,17 +105,19 @@ class Observed(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in 
         """Takes the rpcs to tell of (`methods`), and whom to tell."""
         self._known = known
         self._observers = observers
+        self._handlers: dict[str, _Handler] = {}
 
     def intercept_service(
         self, continuation: Callable[[grpc.HandlerCallDetails], _Handler | None], details: grpc.HandlerCallDetails
     ) -> _Handler | None:
-        """Watches whatever would answer."""
-        handler = continuation(details)
+        """Watches whatever would answer. What that is depends on the method alone, so it is put together once."""
         method = self._known.get(details.method)
-        if handler is None or method is None:
-            return handler
-        watch = self._stream if handler.response_streaming else self._answer
-        return rewrapped(handler, lambda behaviour: watch(behaviour, method))
+        if method is None:
+            return continuation(details)
+        if method not in self._handlers and (handler := continuation(details)):
+            watch = self._stream if handler.response_streaming else self._answer
+            self._handlers[method] = rewrapped(handler, lambda behaviour: watch(behaviour, method))
+        return self._handlers.get(method)
 
     def _answer(self, behaviour: _Behaviour, method: str) -> _Behaviour:
         @wraps(behaviour)

@@ -11,6 +11,7 @@ bad. `show` takes the stored form back to what people read. Both work on whole c
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -27,6 +28,8 @@ DURATION = pa.duration("ms")
 _MAC = (
     r"^(?:[0-9a-f]{12}|(?:[0-9a-f]{2}:){5}[0-9a-f]{2}|(?:[0-9a-f]{2}-){5}[0-9a-f]{2}|(?:[0-9a-f]{4}\.){2}[0-9a-f]{4})$"
 )
+_PLAIN_MAC = re.compile(_MAC, re.ASCII | re.IGNORECASE)
+_NO_SEPARATORS = str.maketrans("", "", ":.-")
 _DATE = r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
 _CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d"
 _ISO_8601 = rf"^{_DATE}[T ]{_CLOCK}:[0-5]\d(?:\.\d{{1,9}})?(?:Z|[+-](?:{_CLOCK}|(?:[01]\d|2[0-3])[0-5]\d))$"
@@ -125,6 +128,28 @@ def show(column: pa.Array | pa.ChunkedArray, kind: ColumnType) -> pa.Array | pa.
     distinct = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     encoded = distinct.dictionary_encode()
     return _mac_text(encoded.dictionary).take(encoded.indices)
+
+
+def read_one(text: str, kind: ColumnType) -> pa.Scalar:
+    """Reads one text as the type, in stored form; null if it is bad.
+
+    Every question names somebody or a place, so what is plain to see goes past Arrow, which takes a tenth of a
+    millisecond however little it is given.
+    """
+    if kind is ColumnType.STRING:
+        return pa.scalar(text, kind.stored)
+    if kind is ColumnType.MAC and _PLAIN_MAC.fullmatch(text):
+        return pa.scalar(int(text.translate(_NO_SEPARATORS), 16), kind.stored)
+    return read(pa.array([text], pa.string()), kind).values[0]
+
+
+def show_one(value: pa.Scalar, kind: ColumnType) -> object:
+    """Gives one stored value, which is not null, the form that clients get."""
+    shown = value.as_py()
+    if kind is not ColumnType.MAC:
+        return shown
+    digits = f"{shown:0{MAC_DIGITS}x}"
+    return ":".join(digits[at : at + 2] for at in range(0, MAC_DIGITS, 2))
 
 
 def _read_text(values: pa.StringArray, kind: ColumnType) -> Column:

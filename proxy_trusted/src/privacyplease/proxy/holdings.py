@@ -8,8 +8,10 @@ What is noted is at least what the server has: an open bucket is noted with the 
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Engine, delete, func, insert, select, update
@@ -126,7 +128,7 @@ class Holdings:
         at = time.time()
         with reading(self._store) as cursor:
             version = journal.last(cursor)
-            cursor.execute(self._sql(_opened(timeline, interval)), (dataset, index) * len(timeline.widths))
+            cursor.execute(self._sql(_opened(len(timeline.widths))), _starting(dataset, index, timeline, interval))
             found = [_bucket(row) for row in cursor.fetchall()]
             cursor.execute(self._sql(_LIVE), (dataset, index, interval.end, interval.start))
             live = [Run(*row) for row in cursor.fetchall()]
@@ -188,6 +190,26 @@ def plan_run(connection: Connection, dataset: str, index: str, run: Run) -> int:
     return int(number)
 
 
+def unused_run(connection: Connection) -> int:
+    """A number that no run has had yet; those of later runs are higher."""
+    number = plan_run(connection, "", "", Run(*[0] * len(Run._fields)))
+    drop_run(connection, number)
+    return number
+
+
+def run_numbers(connection: Connection, first: int) -> set[int]:
+    """The numbers of runs, live or not, from one on."""
+    return set(connection.scalars(select(runs.c.number).where(runs.c.number >= first)))
+
+
+def skip_runs(connection: Connection) -> None:
+    """Lets the numbers of runs go on from a random one that is far higher than any before."""
+    number = ((unused_run(connection) >> _SKIPPED_BITS) + 1 + secrets.randbelow(1 << 24)) << _SKIPPED_BITS
+    row = dict.fromkeys(_RUN_COLUMNS, 0) | {"number": number, "dataset": "", "index_name": "", "live": False}
+    connection.execute(insert(runs), row)
+    drop_run(connection, number)
+
+
 def switch(connection: Connection, old: Sequence[int], new: Sequence[int]) -> bool:
     """Puts new runs in the place of old ones; False, and only to be rolled back, unless they were as expected."""
     gone = sum(connection.execute(delete(runs).where(runs.c.number == number, runs.c.live)).rowcount for number in old)
@@ -228,6 +250,9 @@ def forget(connection: Connection, dataset: str, epoch: int) -> None:
         connection.execute(delete(table).where(table.c.dataset == dataset, table.c.epoch == epoch))
 
 
+# More runs than any store comes to.
+_SKIPPED_BITS = 32
+
 _RUN_COLUMNS = ("epoch", "first_start", "last_start", "reach", "shortest", "longest", "records", "size")
 _LIVE = (
     f"SELECT number, {', '.join(_RUN_COLUMNS)} FROM runs "  # noqa: S608  # names of our own
@@ -236,17 +261,27 @@ _LIVE = (
 _BUCKET_COLUMNS = "epoch, level, bucket, calls, cells, sealed_bytes, opened_at_ms, written_at_ms"
 
 
-def _opened(timeline: Timeline, interval: Interval) -> str:
-    """The open buckets that can hold a record that overlaps an interval: a range of the primary key for each level."""
-    parts = []
+@cache
+def _opened(levels: int) -> str:
+    """The open buckets of an index in a range of numbers for each level, which is a range of the primary key.
+
+    One text for every question, so that the database reads it once.
+    """
+    parts = (
+        f"SELECT {_BUCKET_COLUMNS} FROM open_buckets "  # noqa: S608  # names and numbers of our own
+        f"WHERE dataset = ? AND index_name = ? AND level = {level} AND bucket BETWEEN ? AND ?"
+        for level in range(levels)
+    )
+    return " UNION ALL ".join(parts) + " ORDER BY epoch"
+
+
+def _starting(dataset: str, index: str, timeline: Timeline, interval: Interval) -> list[str | int]:
+    """For each level the numbers of buckets that can hold a record that overlaps the interval."""
+    values: list[str | int] = []
     for level, width in enumerate(timeline.widths.tolist()):
         starts = timeline.starting(interval, level)
-        chosen = f"level = {level} AND bucket BETWEEN {starts.start // width} AND {starts.end // width}"
-        # Every value in the text is a number that was computed here.
-        parts.append(
-            f"SELECT {_BUCKET_COLUMNS} FROM open_buckets WHERE dataset = ? AND index_name = ? AND {chosen}"  # noqa: S608
-        )
-    return " UNION ALL ".join(parts) + " ORDER BY epoch"
+        values += (dataset, index, starts.start // width, starts.end // width)
+    return values
 
 
 def _bucket(row: Sequence[int]) -> OpenBucket:

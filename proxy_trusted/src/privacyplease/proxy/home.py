@@ -7,6 +7,7 @@
     ├── master.key      the master key, opened by the passphrase
     ├── passphrase      only where nobody gave one: made on first use, for its owner's eyes alone
     ├── master-…/       after a rotation: the three above, of the master key in force (`rotation.py`)
+    ├── restored.json   only after a restore, until the storage server was asked what came after the backup
     ├── trusted.db      wrapped data keys and what else must outlive the process
     ├── policy.toml     who may ask what, made on first use
     ├── audit/          who asked what (`audit/`)
@@ -49,6 +50,16 @@ class Home:
     def audit(self) -> Path:
         """The audit log's folder."""
         return self.path / "audit"
+
+    @property
+    def restored(self) -> Path:
+        """There after a restore, until what came after the backup is known (`adopting.py`)."""
+        return self.path / "restored.json"
+
+    @property
+    def adopted(self) -> Path:
+        """What that came to, from then on."""
+        return self.path / "adopted.json"
 
     @property
     def datasets(self) -> Path:

@@ -126,10 +126,11 @@ def since(cursor: DBAPICursor, number: int) -> list[Entry]:
     return _entries(cursor, f"entry > {number:d} AND state <> {State.RETIRED:d}")
 
 
-def retired(connection: Connection, dataset: str, epoch: int) -> list[int]:
-    """The numbers of an epoch's retired entries that no question can still need."""
+def retired(connection: Connection, dataset: str, epoch: int, until: int | None) -> list[int]:
+    """The numbers of an epoch's retired entries, up to one, that no question can still need."""
     before = int((time.time() - KEPT_SECONDS) * 1_000)
-    chosen = journal.c.dataset == dataset, journal.c.epoch == epoch, journal.c.state == State.RETIRED
+    chosen = [journal.c.dataset == dataset, journal.c.epoch == epoch, journal.c.state == State.RETIRED]
+    chosen += [journal.c.entry <= until] if until is not None else []
     return list(connection.scalars(select(journal.c.entry).where(*chosen, journal.c.sent_at_ms < before)))
 
 

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from sqlalchemy import ColumnElement, Connection, Engine, delete, literal_column, select
 from sqlalchemy.engine.interfaces import DBAPICursor
 
-from privacyplease.proxy import holdings, journal, sethash
+from privacyplease.proxy import backups, holdings, journal, sethash
 from privacyplease.proxy.errors import CellsMissingError, CellsUnexpectedError, StorageUnavailableError
 from privacyplease.proxy.journal import LONGEST_QUESTION_SECONDS, Entry, State
 from privacyplease.proxy.keyring import Keyring
@@ -248,9 +248,9 @@ class Ledger:
             _add_rows(connection, _rows([entry], sign=-1))
 
     def retired(self, dataset: str, epoch: int) -> Iterator[Entry]:
-        """The cells of an epoch that are to go, and that no question can still need."""
+        """The cells of an epoch that are to go, and that neither a question nor a backup can still need."""
         with self._store.connect() as connection:
-            numbers = journal.retired(connection, dataset, epoch)
+            numbers = journal.retired(connection, dataset, epoch, backups.needed_after(connection))
         for number in numbers:
             with reading(self._store) as cursor:
                 entries = journal.read(cursor, [number])

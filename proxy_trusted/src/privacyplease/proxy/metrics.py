@@ -14,7 +14,9 @@ import grpc
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from sqlalchemy import Engine
 
+from privacyplease.proxy import backups
 from privacyplease.proxy.activity import Batch
 from privacyplease.proxy.calls import Call, methods
 from privacyplease.proxy.credentials import is_loopback
@@ -156,6 +158,13 @@ def ledger_of(ledger: Ledger) -> Iterable[Metric]:
         journal.add_metric([state.name.lower()], size.entries.get(state, 0))
     yield journal
     yield GaugeMetricFamily("privacyplease_proxy_ledger_tags", "Tags in the ledger.", value=size.tags)
+
+
+def backups_of(store: Engine) -> Iterable[Metric]:
+    """How many data keys are in no backup."""
+    yield GaugeMetricFamily(
+        "privacyplease_proxy_keys_without_backup", "Data keys in no backup.", value=backups.keys_without(store)
+    )
 
 
 def cache_of(cache: OpenedCells) -> Iterable[Metric]:

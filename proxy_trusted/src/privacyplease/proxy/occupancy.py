@@ -20,6 +20,9 @@ from privacyplease.proxy.timeline import Interval
 
 Numbers = npt.NDArray[np.int64]
 
+# Finding the repetitions in fewer records takes longer than what is saved.
+_FEW = 65_536
+
 
 class Steps(NamedTuple):
     """An interval cut into steps. Each is half open, but the last ends with the interval and is closed like it.
@@ -96,8 +99,10 @@ def _grouped(page: pa.Table, dataset: Dataset, groups: Mapping[str, str]) -> pa.
 
 
 def _span(page: pa.Table, dataset: Dataset, steps: Steps) -> tuple[pa.Array, Numbers, Numbers]:
-    """Subject, first step and last step of each record, repetitions left out."""
+    """Subject, first step and last step of each record; of a page that takes much memory repetitions are left out."""
     starts, ends = spans(page, dataset)
+    if len(page) <= _FEW:
+        return page[dataset.subject].combine_chunks(), steps.step_of(starts), steps.step_of(ends)
     columns = [page[dataset.subject], pa.array(steps.step_of(starts)), pa.array(steps.step_of(ends))]
     distinct = pa.table(columns, names=["who", "first", "last"]).group_by(["who", "first", "last"]).aggregate([])
     return distinct["who"].combine_chunks(), distinct["first"].to_numpy(), distinct["last"].to_numpy()

@@ -29,6 +29,7 @@ def predicate(
     key: pa.Array | None,
     keyring: Keyring,
     most_tags: int = MOST_TAGS,
+    beside: int = 0,
 ) -> Predicate:
     """The tags of every cell at some places that can hold a record of the key.
 
@@ -39,11 +40,12 @@ def predicate(
         key: Stored values of the index's key; None for every key, and so for every bin.
         keyring: The keys.
         most_tags: How many tags a question may have.
+        beside: How many it has at other places.
 
     Raises:
         PredicateTooLargeError: The question has more tags.
     """
-    asked = len(places) * (index.bins if key is None else min(index.bins, len(key)))
+    asked = beside + len(places) * (index.bins if key is None else min(index.bins, len(key)))
     if asked > most_tags:
         message = f"the question touches {asked:,} tags of index {index.name!r}; at most {most_tags:,} may be asked for"
         raise PredicateTooLargeError(message, tags=asked, limit=most_tags)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from privacyplease.proxy.columns import read
+from privacyplease.proxy.columns import read_one
 from privacyplease.proxy.dataset import Dataset, Index
 from privacyplease.proxy.errors import (
     InvalidIntervalError,
@@ -92,7 +92,7 @@ def key(value: str, column: str, of: Dataset, field: str) -> pa.Scalar:
         MalformedSubjectError: The text does not read as the column's type, or no record holds so much.
     """
     kind = of.columns[column]
-    stored = read(pa.array([recordable(value, field)], pa.string()), kind).values[0]
+    stored = read_one(recordable(value, field), kind)
     if not value or not stored.is_valid:
         raise MalformedSubjectError(kind.expected, field=field, expected=kind.value)
     return stored

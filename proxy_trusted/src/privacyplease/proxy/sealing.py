@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from privacyplease.proxy.cells import CELL_ID_BYTES, Sealer
+from privacyplease.proxy.cell_ids import CELL_ID_LABEL, drawing
+from privacyplease.proxy.cells import Sealer
 from privacyplease.proxy.dataset import Dataset, Index
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
@@ -114,8 +115,9 @@ class Sealing:
         sealer = Sealer(keys.cell, self._layouts.current(dataset, index), dataset.name, index.name)
         batch = pa.RecordBatch.from_arrays([column.chunk(0) for column in ordered.columns], schema=ordered.schema)
         owner = Owner(dataset.name, epoch, index.name)
-        within = zip(levels[first].tolist(), buckets[first].tolist(), strict=True)
-        yield from _seal_groups(sealer, batch, bounds.tolist(), names, owner, [Bucket(*place) for place in within])
+        within = [Bucket(*place) for place in zip(levels[first].tolist(), buckets[first].tolist(), strict=True)]
+        ids = drawing(self._keyring.derived(dataset.name, epoch, CELL_ID_LABEL))
+        yield from _seal_groups(sealer, batch, bounds.tolist(), names, owner, within, ids)
 
 
 def _coordinates(records: pa.Table, dataset: Dataset) -> Coordinates:
@@ -135,26 +137,38 @@ def _bounds(*columns: Numbers) -> Numbers:
 
 
 def _seal_groups(
-    sealer: Sealer, batch: pa.RecordBatch, bounds: list[int], names: bytes, owner: Owner, within: list[Bucket]
+    sealer: Sealer,
+    batch: pa.RecordBatch,
+    bounds: list[int],
+    names: bytes,
+    owner: Owner,
+    within: list[Bucket],
+    ids: Iterator[bytes],
 ) -> Iterator[Cell]:
     # Asked once: to measure the slice of every cell took a third of the time of sealing it.
     fits = batch.nbytes <= MOST_OPENED_BYTES
     for group, (begin, end) in enumerate(pairwise(bounds)):
         tag = names[group * TAG_BYTES : (group + 1) * TAG_BYTES]
-        yield from _seal_page(sealer, batch.slice(begin, end - begin), tag, owner, within[group], fits=fits)
+        yield from _seal_page(sealer, batch.slice(begin, end - begin), tag, owner, within[group], ids, fits=fits)
 
 
 def _seal_page(
-    sealer: Sealer, batch: pa.RecordBatch, tag: bytes, owner: Owner, bucket: Bucket, *, fits: bool
+    sealer: Sealer,
+    batch: pa.RecordBatch,
+    tag: bytes,
+    owner: Owner,
+    bucket: Bucket,
+    ids: Iterator[bytes],
+    *,
+    fits: bool,
 ) -> Iterator[Cell]:
     """Seals a page as one cell, or as several if it is too large; `fits` spares the question what it opens into."""
     if fits or batch.nbytes <= MOST_OPENED_BYTES or len(batch) == 1:
-        random = secrets.token_bytes(CELL_ID_BYTES + NONCE_BYTES)
-        cell_id, nonce = random[:CELL_ID_BYTES], random[CELL_ID_BYTES:]
-        sealed = sealer.seal(batch, tag, cell_id, nonce)
+        cell_id = next(ids)
+        sealed = sealer.seal(batch, tag, cell_id, secrets.token_bytes(NONCE_BYTES))
         if len(sealed) <= MOST_SEALED_BYTES or len(batch) == 1:
             yield Cell(tag, cell_id, sealed, owner, bucket)
             return
     half = len(batch) // 2
-    yield from _seal_page(sealer, batch.slice(0, half), tag, owner, bucket, fits=fits)
-    yield from _seal_page(sealer, batch.slice(half), tag, owner, bucket, fits=fits)
+    yield from _seal_page(sealer, batch.slice(0, half), tag, owner, bucket, ids, fits=fits)
+    yield from _seal_page(sealer, batch.slice(half), tag, owner, bucket, ids, fits=fits)

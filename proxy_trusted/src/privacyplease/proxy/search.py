@@ -17,7 +17,7 @@ from privacyplease.proxy.errors import UntrustedAnswerError
 from privacyplease.proxy.holdings import Holdings, Place
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
-from privacyplease.proxy.opened_cells import Fresh, OpenedCells
+from privacyplease.proxy.opened_cells import Known, OpenedCells
 from privacyplease.proxy.predicate import MOST_TAGS, Predicate, predicate
 from privacyplease.proxy.records import Sought, having, overlapping
 from privacyplease.proxy.timeline import Interval
@@ -78,19 +78,20 @@ class Search:
         try:
             with self.questions.passing():
                 held = self._holdings.overlapping(dataset.name, index.name, dataset.timeline, interval)
-                asked = self._predicate(dataset, index, held.places, key)
                 lasting = self._predicate(dataset, index, [run.place for run in held.runs], key)
-                known = {} if witness else self.cache.known(lasting)
-                fresh = self.cache.fresh()
-                if known:
-                    kept = pa.Table.from_batches([each.select(wanted) for found in known.values() for each in found])
-                    yield overlapping(having(kept, index.key, key), dataset, interval)
-                asked = {tag: epoch for tag, epoch in asked.items() if tag not in known}
+                asked = self._predicate(dataset, index, [of.place for of in held.buckets], key, beside=len(lasting))
+                known = self.cache.known(() if witness else lasting, wanted)
+                if known.cells:
+                    schema = pa.schema([dataset.schema.field(name) for name in wanted])
+                    yield overlapping(_joined(known, key, schema), dataset, interval)
+                fresh = self.cache.fresh(known.lacking, index.key)
+                asked |= {tag: epoch for tag, epoch in lasting.items() if tag not in known.cells}
                 if witness:
                     witness.asked(asked)
                 for page in _apart(self._storage.select(asked, dataset.name, index.name, held), witness):
                     batches = self._open(page, asked, openers, dataset, index)
-                    _add(fresh, page, batches, lasting)
+                    for cell, batch in zip(page, batches, strict=True):
+                        fresh.add(cell.tag, asked[cell.tag], batch)
                     records = pa.Table.from_batches([batch.select(wanted) for batch in batches])
                     found = overlapping(having(records, index.key, key), dataset, interval)
                     if witness:
@@ -101,9 +102,11 @@ class Search:
             self._storage.answers.refuse(error)
             raise
 
-    def _predicate(self, dataset: Dataset, index: Index, places: Sequence[Place], key: Sought) -> Predicate:
+    def _predicate(
+        self, dataset: Dataset, index: Index, places: Sequence[Place], key: Sought, beside: int = 0
+    ) -> Predicate:
         value = pa.array([key.as_py()], key.type) if isinstance(key, pa.Scalar) else key
-        return predicate(dataset, index, places, value, self._keyring, self._most_tags)
+        return predicate(dataset, index, places, value, self._keyring, self._most_tags, beside)
 
     def _open(
         self,
@@ -127,12 +130,12 @@ class Search:
         return Opener(keys.cell, self._layouts, dataset.name, index.name, dataset.carried(index))
 
 
+def _joined(known: Known, key: Sought, schema: pa.Schema) -> pa.Table:
+    """The records of a key that were opened before."""
+    cells = (cell for cells in known.cells.values() for cell in cells)
+    return pa.Table.from_batches([found.select(schema.names) for cell in cells for found in cell.having(key)], schema)
+
+
 def _apart(pages: Iterator[Sequence[pb.Cell]], witness: Witness | None) -> Iterator[Sequence[pb.Cell]]:
     """The pages; a page for each cell if there is a witness."""
     return ([cell] for page in pages for cell in page) if witness else pages
-
-
-def _add(fresh: Fresh, page: Sequence[pb.Cell], batches: Sequence[pa.RecordBatch], lasting: Predicate) -> None:
-    for cell, batch in zip(page, batches, strict=True):
-        if (epoch := lasting.get(cell.tag)) is not None:
-            fresh.add(cell.tag, epoch, batch)

@@ -22,6 +22,7 @@ from privacyplease.proxy.access.rates import Rates
 from privacyplease.proxy.access.recorder import Recorder
 from privacyplease.proxy.activity import Activity
 from privacyplease.proxy.admission import Admission, Kind
+from privacyplease.proxy.adopting import Adopting, adopt
 from privacyplease.proxy.audit.log import AuditLog
 from privacyplease.proxy.calls import Observed, methods
 from privacyplease.proxy.compaction import Compaction
@@ -38,7 +39,7 @@ from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.letters import Letters
-from privacyplease.proxy.metrics import Metrics, answers_of, cache_of, ledger_of
+from privacyplease.proxy.metrics import Metrics, answers_of, backups_of, cache_of, ledger_of
 from privacyplease.proxy.predicate import MOST_TAGS
 from privacyplease.proxy.renewing import Renewing
 from privacyplease.proxy.rotation import Rotation, described_by, folder_in_force
@@ -187,7 +188,7 @@ class Proxy:
         checks and refuses every call with the reason, so that whoever asks learns why.
 
         Raises:
-            ConfigurationError: A file of the home is wrong.
+            ConfigurationError: A file of the home is wrong; or it was restored, and what came later is not to be had.
         """
         # Blocking: its other way lets a watcher that leaves while another comes stop the whole server, for one holds
         # the lock that the other needs in gRPC's only thread (grpcio-health-checking 1.8x, `HealthServicer.Watch`).
@@ -286,8 +287,11 @@ class Proxy:
         verified = VerifiedStorage(storage, ledger)
         self.metrics.watch(lambda: ledger_of(ledger))
         self.metrics.watch(lambda: answers_of(verified.answers))
+        self.metrics.watch(lambda: backups_of(store))
         search = Search(verified, keyring, layouts, holdings, settings.most_tags, settings.cache_bytes)
         self.metrics.watch(lambda: cache_of(search.cache))
+        if home.restored.exists():
+            adopt(home, Adopting(datasets, store, keyring, layouts, storage, ledger), log)
         erasures = Erasures(store, alone=shared is None)
         compaction = Compaction(store, verified, ledger, keyring, layouts)
         readers = [search.questions, compaction.jobs]

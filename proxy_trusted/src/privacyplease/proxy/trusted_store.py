@@ -180,6 +180,19 @@ ledger = Table(
     **_MYSQL,
 )
 
+# Backups that were begun, those that are whole with the time in ms (`backups.py`).
+backups = Table(
+    "backups",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("begun_at_ms", BigInteger, nullable=False),
+    Column("done_at_ms", BigInteger),
+    Column("entry", BigInteger, nullable=False),
+    Column("run", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+    **_MYSQL,
+)
+
 # One row. Whoever writes locks it first, where the database itself lets several write at once.
 writers = Table("writers", metadata, Column("writer", Integer, primary_key=True, autoincrement=False), **_MYSQL)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
@@ -80,14 +81,32 @@ def _certify(home: Home) -> None:
 def _launch(plan: Plan) -> Running:
     from privacyplease.cli.local.launch import launch
 
-    kept = plan.home.passphrase.exists()
+    kept, restored = plan.home.passphrase.exists(), plan.home.restored.exists()
+    if restored:
+        screen.note("asking the storage server what came after the backup")
     running = launch(plan)
     out = screen.out()
+    if restored:
+        _show_adopted(json.loads(plan.home.adopted.read_text()))
     if plan.home.passphrase.exists() and not kept:
         out.print(f"passphrase made up: {plan.home.passphrase}; keep a copy, nothing opens without it")
     out.print(f"server  {running.server.address}  untrusted  store {without_password(plan.storage)}")
     out.print(f"proxy   {running.proxy.address}  trusted    keys {plan.home.proxy}")
     return running
+
+
+def _show_adopted(found: dict[str, Any]) -> None:
+    out = screen.out()
+    out.print(f"restored: {screen.counted(found['cells'], 'cell')} came after {found['made_at']} and were taken in")
+    for name, noun, what in (
+        ("missing", "tag", "without what the backup knows: `privacyplease verify` shows where"),
+        ("unreadable", "cell", "that the backup cannot open: questions that meet them fail"),
+    ):
+        if found[name]:
+            screen.note(f"warning: {screen.counted(found[name], noun)} {what}")
+    for period in found["keyless"]:
+        span = f"{period['dataset']} from {period['start']} to {period['end']}"
+        screen.note(f"warning: no key for {span}: what was stored of it before is lost; send it again")
 
 
 def _require_down(home: Home) -> None:

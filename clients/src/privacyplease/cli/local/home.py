@@ -76,6 +76,16 @@ class Home:
         return self.proxy / "passphrase"
 
     @property
+    def restored(self) -> Path:
+        """There after a restore, until the proxy knows what came after the backup."""
+        return self.proxy / "restored.json"
+
+    @property
+    def adopted(self) -> Path:
+        """What that was."""
+        return self.proxy / "adopted.json"
+
+    @property
     def default_storage(self) -> str:
         """The URL of the store, unless another is given."""
         return f"sqlite:///{self.path / 'server' / 'store.db'}"

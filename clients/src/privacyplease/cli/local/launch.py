@@ -19,6 +19,8 @@ PROXY = "privacyplease.proxy"
 
 _LOOPBACK = "127.0.0.1"
 _START_PATIENCE_S = 60.0
+# After a restore the proxy first asks for everything that came later.
+_RESTORED_PATIENCE_S = 86_400.0
 _GLANCE_S = 0.05
 
 
@@ -90,7 +92,7 @@ def _start(
     published = ["--metrics", f"{_LOOPBACK}:0", "--metrics-address-file", str(metrics)]
     process = spawn(module, [*arguments, "--address-file", str(file), *published], environment, log)
     try:
-        address = _await_address(process, name, file, log)
+        address = _await_address(process, name, file, log, home)
         _await_serving(process, name, address, log, certificates)
     except BaseException:
         process.kill()
@@ -99,8 +101,8 @@ def _start(
     return note(process, module, address, metrics.read_text().strip())
 
 
-def _await_address(process: subprocess.Popen[bytes], name: str, file: Path, log: Path) -> str:
-    deadline = time.monotonic() + _START_PATIENCE_S
+def _await_address(process: subprocess.Popen[bytes], name: str, file: Path, log: Path, home: Home) -> str:
+    deadline = time.monotonic() + (_RESTORED_PATIENCE_S if home.restored.exists() else _START_PATIENCE_S)
     while not file.exists():
         _require_alive(process, name, log)
         _require_time(deadline, name, log)

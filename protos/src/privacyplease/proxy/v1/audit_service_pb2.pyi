@@ -104,8 +104,8 @@ class AuditEntry(_message.Message):
     number: _builtins.int
     """Its number, from 1 on."""
     event: _builtins.str
-    """What happened: "asked", then "answered" or "failed"; "refused"; "recovered". A question without an outcome was broken off,
-    by the client or by a crash.
+    """What happened: "asked", then "answered" or "failed"; "refused"; "recovered", "restored". A question without an outcome was
+    broken off, by the client or by a crash.
     """
     who: _builtins.str
     """The name in the caller's certificate; empty in plaintext."""

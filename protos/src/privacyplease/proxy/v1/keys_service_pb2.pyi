@@ -58,7 +58,7 @@ class ListKeysRequest(_message.Message):
 
     DATASET_FIELD_NUMBER: _builtins.int
     dataset: _builtins.str
-    """The data set; empty for all of them."""
+    """The data set; empty for all of them, for whoever may ask all of them."""
     def __init__(
         self,
         *,

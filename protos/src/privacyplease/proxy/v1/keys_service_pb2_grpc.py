@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class KeysServiceStub:
-    """KeysService is for whoever answers for the keys: what there is, and what shall be gone for good.
+    """KeysService is for whoever answers for the keys: what there is, and what shall be gone for good. Nobody calls it on behalf
+    of somebody else, but for ListKeys.
     """
 
     def __init__(self, channel):
@@ -63,7 +64,8 @@ class KeysServiceStub:
 
 
 class KeysServiceServicer:
-    """KeysService is for whoever answers for the keys: what there is, and what shall be gone for good.
+    """KeysService is for whoever answers for the keys: what there is, and what shall be gone for good. Nobody calls it on behalf
+    of somebody else, but for ListKeys.
     """
 
     def ListKeys(self, request, context):
@@ -163,7 +165,8 @@ def add_KeysServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class KeysService:
-    """KeysService is for whoever answers for the keys: what there is, and what shall be gone for good.
+    """KeysService is for whoever answers for the keys: what there is, and what shall be gone for good. Nobody calls it on behalf
+    of somebody else, but for ListKeys.
     """
 
     @staticmethod

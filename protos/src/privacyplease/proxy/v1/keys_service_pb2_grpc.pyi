@@ -27,7 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class KeysServiceStub:
-    """KeysService is for whoever answers for the keys: what there is, and what shall be gone for good."""
+    """KeysService is for whoever answers for the keys: what there is, and what shall be gone for good. Nobody calls it on behalf
+    of somebody else, but for ListKeys.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -76,7 +78,9 @@ class KeysServiceStub:
 
 @_typing.type_check_only
 class KeysServiceAsyncStub(KeysServiceStub):
-    """KeysService is for whoever answers for the keys: what there is, and what shall be gone for good."""
+    """KeysService is for whoever answers for the keys: what there is, and what shall be gone for good. Nobody calls it on behalf
+    of somebody else, but for ListKeys.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListKeys: _aio.UnaryUnaryMultiCallable[_keys_service_pb2.ListKeysRequest, _keys_service_pb2.ListKeysResponse]  # type: ignore[assignment]
@@ -121,7 +125,9 @@ class KeysServiceAsyncStub(KeysServiceStub):
     """
 
 class KeysServiceServicer(metaclass=_abc_1.ABCMeta):
-    """KeysService is for whoever answers for the keys: what there is, and what shall be gone for good."""
+    """KeysService is for whoever answers for the keys: what there is, and what shall be gone for good. Nobody calls it on behalf
+    of somebody else, but for ListKeys.
+    """
 
     @_abc_1.abstractmethod
     def ListKeys(

@@ -17,7 +17,7 @@ from privacyplease.proxy.access.policy import Grant, Role, canonical_device
 from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.access.rates import Rates
 from privacyplease.proxy.access.recorder import Answer, Recorder
-from privacyplease.proxy.access.rules import NO_RULE, OPEN, RULES, Asked, Rule
+from privacyplease.proxy.access.rules import EVERY_DATASET, NO_RULE, OPEN, RULES, Asked, Rule
 from privacyplease.proxy.dataset import Dataset
 from privacyplease.proxy.errors import (
     AccessError,
@@ -77,11 +77,14 @@ class Access:
 
         Raises:
             RateLimitedError: They have made as many calls as they may.
-            PermissionDeniedError: They have no role that opens it.
+            PermissionDeniedError: They have no role that opens it, or nobody may make it for somebody else.
         """
         for name, grant in self._charged(caller):
             self._charge(name, grant)
         _require_role(caller.grant, rule.roles)
+        if rule.in_person and caller.on_behalf_of:
+            message = "expected the certificate of whoever asks: nobody does this for somebody else"
+            raise PermissionDeniedError(message, field=ON_BEHALF_OF)
 
     def check(self, caller: Caller, asked: Asked) -> None:
         """Lets a request through.
@@ -93,8 +96,9 @@ class Access:
         """
         grant = caller.grant
         _require_role(grant, asked.roles)
-        if asked.dataset and grant.datasets is not None and asked.dataset not in grant.datasets:
-            raise PermissionDeniedError("this data set is not one that the caller may ask", field="dataset")
+        named = set(self._datasets) if asked.dataset == EVERY_DATASET else {asked.dataset}
+        if asked.dataset and grant.datasets is not None and not named <= grant.datasets:
+            raise PermissionDeniedError("expected a data set that the caller may ask", field="dataset")
         if asked.about_persons and not _is_own(grant, asked):
             _require_purpose(grant, asked)
         if asked.interval is not None and grant.longest_interval is not None:

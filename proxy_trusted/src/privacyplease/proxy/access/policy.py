@@ -15,9 +15,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
-import pyarrow as pa
-
-from privacyplease.proxy.columns import ColumnType, read, show
+from privacyplease.proxy.columns import ColumnType, read_one, show_one
 from privacyplease.proxy.dataset import Dataset, width
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.identity import client_uri
@@ -138,9 +136,8 @@ def canonical_device(text: str) -> str | None:
     >>> canonical_device("AABB.CCDD.EEFF")
     'aa:bb:cc:dd:ee:ff'
     """
-    stored = read(pa.array([text], pa.string()), ColumnType.MAC).values
-    device: str | None = show(stored, ColumnType.MAC)[0].as_py()
-    return device
+    stored = read_one(text, ColumnType.MAC)
+    return str(show_one(stored, ColumnType.MAC)) if stored.is_valid else None
 
 
 def _both(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:

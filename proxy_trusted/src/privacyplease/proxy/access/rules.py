@@ -20,6 +20,9 @@ Datasets = Mapping[str, Dataset]
 
 PERSON = frozenset({Role.PRESENCE, Role.SELF})
 
+# What a request asks that names no data set and so means all of them.
+EVERY_DATASET = "*"
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -27,7 +30,7 @@ class Asked:
 
     Attributes:
         roles: Any one of them will do.
-        dataset: The data set; "" if it asks none.
+        dataset: The data set, or `EVERY_DATASET`; "" if it asks none.
         subject: Who, as the request has it; "" for everybody or nobody in particular.
         interval: When, if it says so.
         purpose: Why, if the request has a field for it.
@@ -50,19 +53,22 @@ class Rule:
         roles: Any one of them opens the rpc.
         read: What a request asks. Of a stream of requests it is told each.
         act: Whether it is an act of an administrator, which is recorded.
+        in_person: Whether it takes a certificate of one's own: nobody does it for somebody else.
     """
 
     roles: frozenset[Role]
     read: Callable[[Any, Datasets], Asked]
     act: bool = False
+    in_person: bool = False
 
 
-def _asks_nothing(role: Role, *, act: bool = False) -> Rule:
-    return Rule(frozenset({role}), lambda _request, _datasets: Asked(frozenset({role})), act)
+def _asks_nothing(role: Role, *, act: bool = False, in_person: bool = False) -> Rule:
+    return Rule(frozenset({role}), lambda _request, _datasets: Asked(frozenset({role})), act, in_person)
 
 
-def _names_dataset(role: Role, *, act: bool = False) -> Rule:
-    return Rule(frozenset({role}), lambda request, _datasets: Asked(frozenset({role}), request.dataset), act)
+def _names_dataset(role: Role, *, unnamed: str = "", act: bool = False, in_person: bool = False) -> Rule:
+    roles = frozenset({role})
+    return Rule(roles, lambda request, _datasets: Asked(roles, request.dataset or unnamed), act, in_person)
 
 
 def _count(request: Any, _datasets: Datasets) -> Asked:  # noqa: ANN401  # one of several messages
@@ -126,16 +132,16 @@ RULES: Mapping[str, Rule] = {
     f"{_V1}.AdminService/GetStatus": _asks_nothing(Role.ADMIN),
     f"{_V1}.AuditService/ListEntries": Rule(frozenset({Role.ADMIN}), _entries, act=True),
     f"{_V1}.AuditService/VerifyLog": _asks_nothing(Role.ADMIN, act=True),
-    f"{_V1}.CompactionService/Compact": _names_dataset(Role.ADMIN),
-    f"{_V1}.DeadLetterService/Open": _names_dataset(Role.ADMIN, act=True),
+    f"{_V1}.CompactionService/Compact": _names_dataset(Role.ADMIN, unnamed=EVERY_DATASET),
+    f"{_V1}.DeadLetterService/Open": _names_dataset(Role.ADMIN, act=True, in_person=True),
     f"{_V1}.DeadLetterService/Seal": _names_dataset(Role.INGEST),
     f"{_V1}.ExplainService/Explain": Rule(frozenset({Role.ADMIN}), _explained, act=True),
     f"{_V1}.IngestService/Ingest": _names_dataset(Role.INGEST),
-    f"{_V1}.KeysService/DestroyEpochs": _names_dataset(Role.ADMIN, act=True),
-    f"{_V1}.KeysService/ExportKeyring": Rule(frozenset({Role.ADMIN}), _export, act=True),
-    f"{_V1}.KeysService/ListKeys": _names_dataset(Role.ADMIN),
-    f"{_V1}.KeysService/RotateEpoch": _names_dataset(Role.ADMIN, act=True),
-    f"{_V1}.KeysService/RotateMaster": _asks_nothing(Role.ADMIN, act=True),
+    f"{_V1}.KeysService/DestroyEpochs": _names_dataset(Role.ADMIN, act=True, in_person=True),
+    f"{_V1}.KeysService/ExportKeyring": Rule(frozenset({Role.ADMIN}), _export, act=True, in_person=True),
+    f"{_V1}.KeysService/ListKeys": _names_dataset(Role.ADMIN, unnamed=EVERY_DATASET),
+    f"{_V1}.KeysService/RotateEpoch": _names_dataset(Role.ADMIN, act=True, in_person=True),
+    f"{_V1}.KeysService/RotateMaster": _asks_nothing(Role.ADMIN, act=True, in_person=True),
     f"{_V1}.OccupancyService/Count": _COUNT,
     f"{_V1}.OccupancyService/CountByPlace": _COUNT,
     f"{_V1}.OccupancyService/Dwell": Rule(frozenset({Role.COUNT}), _dwell),
@@ -148,7 +154,7 @@ RULES: Mapping[str, Rule] = {
     f"{_V1}.StationsService/Availability": _STATION,
     f"{_V1}.StationsService/ListHistory": _STATION,
     f"{_V1}.StationsService/ListLatest": Rule(frozenset({Role.STATIONS}), _latest),
-    f"{_V1}.VerificationService/Verify": _names_dataset(Role.ADMIN, act=True),
+    f"{_V1}.VerificationService/Verify": _names_dataset(Role.ADMIN, unnamed=EVERY_DATASET, act=True),
 }
 
 # What is not in the table: no role opens it.

@@ -21,7 +21,6 @@ False
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 from collections.abc import Mapping
@@ -100,4 +99,4 @@ def _tail(chain: bytes) -> bytes:
 
 
 def _mac(key: Key, before: bytes, body: bytes) -> bytes:
-    return hmac.new(key.reveal(), before + body, hashlib.sha256).digest()
+    return hmac.digest(key.reveal(), before + body, "sha256")

@@ -8,8 +8,9 @@ import grpc
 import pyarrow as pa
 
 from privacyplease.proxy import requests
+from privacyplease.proxy.columns import show_one
 from privacyplease.proxy.dataset import SUBJECT, Dataset
-from privacyplease.proxy.records import having, longest, shown, spans
+from privacyplease.proxy.records import having, longest, spans
 from privacyplease.proxy.rpc import streaming
 from privacyplease.proxy.search import Search
 from privacyplease.proxy.v1 import presence_service_pb2 as pb
@@ -37,7 +38,7 @@ class PresenceService(pb_grpc.PresenceServiceServicer):
         pages = self._search.find(dataset, requests.index(SUBJECT, dataset), interval, device, dataset.required)
         found = [having(page, dataset.place, place) for page in pages]
         sessions = longest(pa.concat_tables(found), dataset) if found else None
-        name = shown(pa.table({dataset.subject: pa.array([device.as_py()], device.type)}), dataset)[0][0].as_py()
+        name = str(show_one(device, dataset.columns[dataset.subject]))
         yield from _pages(name, sessions, dataset)
 
 

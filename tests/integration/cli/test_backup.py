@@ -1,0 +1,60 @@
+"""A machine that is lost and comes back from a backup, through the commands as an operator gives them."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+LOG = "Client MAC Address,AP Name,Association Time,Session Duration\n"
+DAY = ["--from", "2024-10-01", "--to", "2024-10-02"]
+PASSPHRASE = {"PRIVACYPLEASE_PASSPHRASE": "kept in a safe"}
+
+
+def test_a_home_that_is_lost_is_restored(run: Any, home: Path, tmp_path: Path) -> None:
+    """Everything is on one machine here; of the untrusted part the store survives, elsewhere."""
+    storage = ["--storage", f"sqlite:///{tmp_path / 'cells.db'}", "--proxy-port", "0", "--detach"]
+    _succeeds(run("up", *storage, **PASSPHRASE))
+    _ingest(run, tmp_path, range(40))
+    made = json.loads(_succeeds(run("backup", str(tmp_path), "--json")))
+    file = Path(made["file"])
+    assert (file.parent, file.stat().st_mode & 0o777, made["certificates"]) == (tmp_path, 0o600, False)
+    _ingest(run, tmp_path, range(40, 80))
+    _succeeds(run("compact"))
+    counted = _succeeds(run("count", *DAY, "--json"))
+    assert json.loads(counted) == {"distinct_devices": 80}
+    refused = run("restore", str(file))
+    assert (refused.returncode, "expected an empty folder, or none" in refused.stderr) == (1, True)
+
+    _kill(home)
+    shutil.rmtree(home)
+    assert "as of 20" in _succeeds(run("restore", str(file)))
+    refused = run("up", *storage, PRIVACYPLEASE_PASSPHRASE="another")
+    assert "start the proxy with the passphrase that its home was made with" in refused.stderr
+    started = run("up", *storage, **PASSPHRASE)
+    assert "cells came after 20" in _succeeds(started)
+    assert "warning: no key for wifi from 20" in started.stderr
+    assert _succeeds(run("count", *DAY, "--json")) == counted
+    assert "all are there, open, and belong to the store" in _succeeds(run("verify"))
+
+
+def _ingest(run: Any, folder: Path, devices: range) -> None:
+    """Sessions of some devices, in the same hours as those of others."""
+    lines = [
+        f"02:00:00:00:00:{of:02x},ap-{of % 3},Tue Oct 01 0{of % 9}:00:00 UTC 2024,30 min 0 sec\n" for of in devices
+    ]
+    (folder / "log.csv").write_text(LOG + "".join(lines))
+    _succeeds(run("ingest", "wifi", str(folder / "log.csv")))
+
+
+def _kill(home: Path) -> None:
+    for daemon in (json.loads((home / "run" / "state.json").read_text())[name] for name in ("proxy", "server")):
+        process = psutil.Process(daemon["pid"])
+        process.kill()
+        process.wait(10)
+
+
+def _succeeds(result: Any) -> str:
+    assert result.returncode == 0, result.stderr
+    return str(result.stdout)
