@@ -14,7 +14,7 @@ from tests.integration.dashboard.conftest import Visit
 from tests.integration.known_answers import questions
 from tests.services.stack import Stack
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(480)
 
 WEEK = "to=2024-10-08T00:00Z&range=7d"
 PAGES = {

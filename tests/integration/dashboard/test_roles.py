@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from tests.integration.dashboard.conftest import PASSWORD, Visit, log_in
 from tests.services.stack import Stack
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(480)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from tests.integration.dashboard.conftest import PASSWORD, log_in
 from tests.services.dashboard import dashboard
 from tests.services.stack import Stack, stack
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(480)
 
 LOG = """Client MAC Address,AP Name,Association Time,Session Duration
 02:00:00:00:00:01,ap-1,Tue Oct 01 08:00:00 UTC 2024,30 min 0 sec
