@@ -13,14 +13,14 @@ DISTRIBUTIONS := protos server_untrusted proxy_trusted clients ingest
 PINS := constraints.txt pyproject.toml $(DISTRIBUTIONS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint protos protos-check services crashtest bench loadtest soak check-readme clean
+.PHONY: help setup demo test lint protos protos-check services crashtest bench loadtest soak notebook check-readme clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 setup: $(VENV)/.development ## install everything that development needs into .venv
 
-demo: $(VENV)/.runtime ## from nothing to answers: a campus day, sealed and asked (KEEP=1: leave it up)
+demo: $(VENV)/.runtime ## from nothing to answers: a campus day, sealed and asked (KEEP=1: a week, with the dashboard and live data)
 	@$(BIN)/python scripts/demo.py
 
 test: $(VENV)/.development lint check-readme ## lint, types, boundaries, unit and integration tests (T=path, K=pattern, JOBS=n)
@@ -60,7 +60,10 @@ soak: $(VENV)/.development ## lies of the storage server (N=10000), and requests
 	@$(BIN)/python -m tests.soak.lying_server $(or $(N),10000)
 	@$(BIN)/python -m tests.soak.fuzz $(or $(CALLS),100000)
 
-check-readme: $(VENV)/.development ## fail if the README's help text is not that of the commands
+notebook: $(VENV)/.notebook ## run docs/notebook.py against a simulated campus and write down what it shows
+	@$(BIN)/python scripts/notebook.py
+
+check-readme: $(VENV)/.development ## fail if README or docs show other output than their commands give
 	@$(BIN)/python scripts/check_readme.py
 
 clean: ## remove whatever the other targets made
@@ -87,4 +90,9 @@ $(VENV)/.development: $(VENV)/.runtime
 $(VENV)/.benchmarks: $(VENV)/.development
 	@echo "installing the libraries to measure beside into $(VENV) ..." >&2
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group bench
+	@touch $@
+
+$(VENV)/.notebook: $(VENV)/.development
+	@echo "installing what runs the notebook into $(VENV) ..." >&2
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group notebook
 	@touch $@

@@ -1,7 +1,7 @@
 """The main job in a terminal, on embedded defaults: a campus day is simulated, sealed, stored, asked and looked at.
 
 Run by `make demo`. Everything is done by the command line that users have, each command shown before it runs. With
-KEEP=1 the servers stay up afterwards.
+KEEP=1 it is a week, and then the dashboard serves until Ctrl-C while the next day comes in, an hour a minute.
 """
 
 from __future__ import annotations
@@ -10,19 +10,44 @@ import csv
 import os
 import shlex
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections import Counter
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
+from live import as_time_passes, campus_days
 from rich.console import Console
 from rich.table import Table
 
-DAY = "2024-10-01"
-DEVICES, PLACES = 5_000, 120
+from privacyplease.cli.clocks import clock_from
+from privacyplease.cli.local.home import Home
+from privacyplease.client import Client
+
+DAY = date(2024, 10, 1)
+SEED = 1
+
+
+class Campus(NamedTuple):
+    """A simulated campus: how many devices and places it has, and how many days, of which `DAY` is the last."""
+
+    devices: int
+    places: int
+    days: int
+
+
+ONE_DAY = Campus(devices=2_000, places=80, days=1)
+WEEK = Campus(devices=1_000, places=48, days=8)  # and the same day of the week before, to compare with
+
+# With KEEP=1: when the day after that the dashboard begins, and how fast time passes there.
+MORNING = datetime(2024, 10, 2, 7, 45, tzinfo=UTC)
+SPEED = 60
 
 _console = Console(highlight=False)
 
@@ -30,22 +55,29 @@ _console = Console(highlight=False)
 def main() -> None:
     """Runs the demo in a folder of its own."""
     folder = Path(tempfile.mkdtemp(prefix="privacyplease-demo-"))
-    home, log = folder / "home", folder / "campus.csv"
+    keep = bool(os.environ.get("KEEP"))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    os.environ["PRIVACYPLEASE_HOME"] = str(folder / "home")
     _say(
         "Two servers start, which know each other by certificates: the trusted proxy with fresh keys, "
         "the untrusted server with an empty SQLite store."
     )
-    _run("up", "--home", home, "--proxy-port", "0", "--detach")
-    os.environ["PRIVACYPLEASE_HOME"] = str(home)
+    _run("up", "--proxy-port", "0", "--detach")
     try:
-        _tour(home, log)
+        _tour(Home(folder / "home"), folder / "campus.csv", WEEK if keep else ONE_DAY)
+        if keep:
+            _serve(Home(folder / "home"))
+    except KeyboardInterrupt:
+        _console.print()
     finally:
-        _end(folder, home)
+        _run("down")
+        shutil.rmtree(folder)
 
 
-def _tour(home: Path, log: Path) -> None:
-    _say("A day on a campus, as its WiFi controller would report it.")
-    _run("simulate", "--devices", DEVICES, "--places", PLACES, "--days", 1, "--seed", 1, "--start", DAY, "-o", log)
+def _tour(home: Home, log: Path, campus: Campus) -> None:
+    _say("A campus, as its WiFi controller would report it.")
+    sizes = "--devices", campus.devices, "--places", campus.places, "--days", campus.days
+    _run("simulate", *sizes, "--seed", SEED, "--start", _first(campus), "-o", log)
     _say("Every session is sealed by the proxy before it is stored.")
     _run("ingest", "wifi", log)
     device, place = _someone(log)
@@ -57,7 +89,42 @@ def _tour(home: Path, log: Path) -> None:
     _say("The whole day, by half hours.")
     _run("occupancy", "--from", f"{DAY}T06:00Z", "--to", f"{DAY}T22:00Z", "--step", "30m")
     _say("And this is all that the untrusted server has of it.")
-    _show_store(home / "server" / "store.db")
+    _show_store(home.path / "server" / "store.db")
+
+
+def _serve(home: Home) -> None:
+    """The dashboard, and the day as it comes in, until one of them ends."""
+    _say(
+        f"The next day, from {MORNING:%H:%M} on, an hour a minute: "
+        "sessions come in as they begin, and are sealed like the others."
+    )
+    clock = clock_from(MORNING, SPEED)
+    days = campus_days(WEEK.devices, WEEK.places, SEED, _first(WEEK), first=WEEK.days)
+    with _dashboard() as serving, _client(home) as client:
+        for _ in client.ingest("wifi", as_time_passes(days, clock, lambda: serving.poll() is None)):
+            pass
+
+
+@contextmanager
+def _dashboard() -> Iterator[subprocess.Popen[bytes]]:
+    """Serves it; it says where, and how to log in."""
+    words = "dashboard", "--listen", "127.0.0.1:0", "--as-of", MORNING.isoformat(), "--speed", str(SPEED)
+    serving = subprocess.Popen(_shown(*words))  # noqa: S603  # our own command
+    try:
+        yield serving
+    finally:
+        serving.terminate()
+        serving.wait()
+
+
+def _client(home: Home) -> Client:
+    running = home.running()
+    assert running is not None, "both servers were started above"  # noqa: S101
+    return Client(running.proxy.address, certificates=home.operator_certificate)
+
+
+def _first(campus: Campus) -> date:
+    return DAY - timedelta(days=campus.days - 1)
 
 
 def _say(text: str) -> None:
@@ -66,10 +133,14 @@ def _say(text: str) -> None:
 
 def _run(*arguments: object) -> None:
     """Shows a command and runs it."""
+    subprocess.run(_shown(*arguments), check=True)  # noqa: S603  # our own command
+
+
+def _shown(*arguments: object) -> list[str]:
+    """The command, which is shown."""
     words = [str(argument) for argument in arguments]
     _console.print(f"[dim]$ privacyplease {shlex.join(words)}[/dim]", soft_wrap=True)
-    command = Path(sys.executable).with_name("privacyplease")
-    subprocess.run([command, *words], check=True)  # noqa: S603  # our own command
+    return [str(Path(sys.executable).with_name("privacyplease")), *words]
 
 
 def _someone(log: Path) -> tuple[str, str]:
@@ -95,15 +166,6 @@ def _show_store(file: Path) -> None:
     for tag, cell_id, sealed in rows:
         table.add_row(tag.hex(), cell_id[:4].hex() + "…", sealed[:8].hex() + "…", f"{len(sealed):,}")
     _console.print(table)
-
-
-def _end(folder: Path, home: Path) -> None:
-    if os.environ.get("KEEP"):
-        _say("The servers stay up.")
-        _console.print(f"ask:  export PRIVACYPLEASE_HOME={home}\nstop: privacyplease down", soft_wrap=True)
-        return
-    _run("down")
-    shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

@@ -4,20 +4,26 @@ import csv
 import json
 import sqlite3
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from privacyplease.cli import application
+from tests.services.terminal import terminal
+
 pytestmark = pytest.mark.usefixtures("up")
 
+Ask = Callable[..., str]
+
 HEADER = "Client MAC Address,AP Name,Association Time,Session Duration"
-LOG = f"""{HEADER}
-02:00:00:00:00:01,ap-1,Tue Oct 01 08:00:00 UTC 2024,30 min 0 sec
-02-00-00-00-00-01,ap-2,Tue Oct 01 08:20:00 UTC 2024,0 sec
-0200.0000.0002,ap-1,Tue Oct 01 08:10:00 UTC 2024,5 min 0 sec
-020000000003,ap-1,last Tuesday,5 min 0 sec
-not a mac,ap-1,Tue Oct 01 08:10:00 UTC 2024,5 min 0 sec
+LOG = f"""{HEADER},Map Location
+02:00:00:00:00:01,ap-1,Tue Oct 01 08:00:00 UTC 2024,30 min 0 sec,Campus > Library > Floor 1
+02-00-00-00-00-01,ap-2,Tue Oct 01 08:20:00 UTC 2024,0 sec,Campus > Library > Floor 2
+0200.0000.0002,ap-1,Tue Oct 01 08:10:00 UTC 2024,5 min 0 sec,Campus > Library > Floor 1
+020000000003,ap-1,last Tuesday,5 min 0 sec,
+not a mac,ap-1,Tue Oct 01 08:10:00 UTC 2024,5 min 0 sec,
 """
 DAY = ["--from", "2024-10-01", "--to", "2024-10-02"]
 WHY = ["--purpose", "test"]
@@ -35,6 +41,24 @@ def ingested(up: None, run: Any, log: Path) -> dict[str, Any]:
     result = run("ingest", "wifi", str(log), "--json")
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
+
+
+@pytest.fixture
+def ask(home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Ask:
+    """Asks in this process, which starts no other; the answer is what would stand on standard output."""
+
+    def ask(*arguments: str, columns: int = 80) -> str:
+        monkeypatch.setenv("COLUMNS", str(columns))
+        code = application.run(["--home", str(home), *arguments])
+        shown = capsys.readouterr()
+        assert code == 0, shown.err
+        return shown.out
+
+    return ask
+
+
+def _told(ask: Ask, *arguments: str) -> Any:
+    return json.loads(ask(*arguments, "--json"))
 
 
 def _json(run: Any, *arguments: str) -> Any:
@@ -130,6 +154,85 @@ def test_places(run: Any) -> None:
     assert first == {"place": "ap-1", "distinct_devices": 2}
     assert second == {"place": "ap-2", "distinct_devices": 1}
     assert "ap-1" in run("places", *DAY).stdout
+
+
+def test_floors_are_the_locations_of_places(ask: Ask) -> None:
+    floors = [("Campus > Library > Floor 1", 2), ("Campus > Library > Floor 2", 1)]
+    assert [(each["floor"], each["distinct_devices"]) for each in _told(ask, "floors", *DAY)["floors"]] == floors
+    assert ask("floors", *DAY, "--depth", "2", "--csv") == "floor,distinct_devices\nCampus > Library,2\n"
+    assert "Floor 2" in ask("floors", *DAY)
+    assert ask("locations", *DAY, "--csv").splitlines()[1] == "ap-1,Campus > Library > Floor 1"
+
+
+def test_dwell(ask: Ask) -> None:
+    found = _told(ask, "dwell", *DAY, "--bounds", "1s,10m", "--look-back", "1d")
+    assert [each["sessions"] for each in found["classes"]] == [1, 1, 1]
+    assert (found["median"], found["returning_devices"], found["new_devices"]) == (300, 0, 2)
+    assert _told(ask, "dwell", *DAY)["new_devices"] is None
+    assert "3 sessions; half of them last no longer than 5 min" in ask("dwell", *DAY)
+
+
+def test_explain_shows_what_the_server_sees(ask: Ask) -> None:
+    found = _told(ask, "explain", *DAY, "--place", "ap-1")
+    assert found["answer"] == 2
+    assert len(found["first_cells"]) == found["cells"] > 0
+    assert all(len(tag) == 32 for tag in found["first_tags"])
+    shown = ask("explain", *DAY, "--device", "02:00:00:00:00:01", *WHY)
+    assert found["first_tags"][0] not in shown
+    assert "answer     2 sessions" in shown
+
+
+def test_answers_are_csv_if_that_is_asked_for(ask: Ask) -> None:
+    assert ask("count", *DAY, "--csv") == "distinct_devices\n2\n"
+    assert ask("places", *DAY, "--csv").splitlines() == ["place,distinct_devices", "ap-1,2", "ap-2,1"]
+    seen = ask("presence", "02:00:00:00:00:01", *DAY, *WHY, "--csv").splitlines()
+    assert seen[:2] == ["place,start,end", "ap-1,2024-10-01T08:00:00Z,2024-10-01T08:30:00Z"]
+    assert "proxy.health,SERVING" in ask("status", "--csv")
+    assert "distinct_devices" not in ask("occupancy", *DAY, "--step", "1h")
+
+
+def test_tables_and_charts_fit_the_terminal(ask: Ask) -> None:
+    questions = [
+        ("floors", *DAY),
+        ("places", *DAY),
+        ("locations", *DAY),
+        ("dwell", *DAY),
+        ("occupancy", *DAY, "--step", "1h"),
+        ("explain", *DAY, "--place", "ap-1"),
+        ("presence", "02:00:00:00:00:01", *DAY, *WHY),
+    ]
+    for arguments in questions:
+        lines = ask(*arguments, columns=72).splitlines()
+        assert max(map(len, lines)) <= 72, arguments
+
+
+def test_what_is_no_terminal_gets_one_look_at_who_is_there(ask: Ask) -> None:
+    look = ask("watch", "--as-of", "2024-10-01T08:20Z", "--speed", "0")
+    assert look.startswith("2 people, 2024-10-01T08:20:00Z\n")
+    assert _told(ask, "watch", "--as-of", "2024-10-01T08:20Z", "--speed", "0")["floors"] == [
+        {"floor": "Campus > Library > Floor 1", "distinct_devices": 2},
+        {"floor": "Campus > Library > Floor 2", "distinct_devices": 1},
+    ]
+
+
+def test_a_terminal_is_watched_until_ctrl_c(home: Path, up: None) -> None:
+    with terminal(home, "watch", "--as-of", "2024-10-01T08:20Z", "--speed", "60", "--every", "1s") as watching:
+        assert "2 people" in watching.until("ap-2")
+        assert "08:2" in watching.until("ap-2")
+        watching.type("\x03")
+        assert "\x1b[?1049l" in watching.until_the_end()
+        assert watching.exit_code == 0
+
+
+def test_the_shell_completes_names_that_the_proxy_knows(run: Any, home: Path) -> None:
+    def completed(line: str) -> list[str]:
+        words = {"COMP_WORDS": f"privacyplease {line}", "COMP_CWORD": str(len(line.split(" ")))}
+        return run(_PRIVACYPLEASE_COMPLETE="complete_bash", PRIVACYPLEASE_HOME=str(home), **words).stdout.split()
+
+    day = "--from 2024-10-01 --to 2024-10-02"
+    assert completed(f"count {day} --place ap-") == ["ap-1", "ap-2"]
+    assert completed("count --dataset ") == ["bikes", "wifi"]
+    assert completed("--home /nowhere count --dataset ") == []
 
 
 def test_query(run: Any, tmp_path: Path) -> None:

@@ -59,13 +59,13 @@ def test_a_group_counts_as_one_place(client: Client) -> None:
 
 
 def test_places_know_where_they_lie_by_their_latest_session_that_tells(client: Client) -> None:
-    assert client.list_places(*DAY) == (
+    assert list(client.list_places(*DAY)) == [
         Place("ap-1", "Campus > Library > Ground floor"),
         Place("ap-2", "Campus > Library > Ground floor"),
         Place("ap-3", "Campus > Library > First floor"),
-    )
-    assert client.list_places(*BEFORE) == (Place("ap-3", "Campus > Library > Attic"),)
-    assert client.list_places(*BEFORE, dataset="bikes") == ()
+    ]
+    assert list(client.list_places(*BEFORE)) == [Place("ap-3", "Campus > Library > Attic")]
+    assert list(client.list_places(*BEFORE, dataset="bikes")) == []
 
 
 def test_dwell(client: Client) -> None:

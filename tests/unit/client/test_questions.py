@@ -47,6 +47,7 @@ def test_sessions_become_a_table_and_a_frame(proxy: Any, client: Client) -> None
     instant = pa.timestamp("ms", tz="UTC")
     assert sessions.to_arrow().schema == pa.schema({"place": pa.string(), "start": instant, "end": instant})
     assert sessions.to_pandas()["start"][0] == EIGHT
+    assert sessions.to_polars().row(0) == ("ap-1", EIGHT, EIGHT + timedelta(milliseconds=1))
 
 
 def test_times_are_sent_to_the_millisecond_in_any_zone(proxy: Any, client: Client) -> None:
@@ -109,7 +110,10 @@ def _arrow_pages(page_size: int, batches: list[pa.RecordBatch] = BATCHES) -> lis
             stream.write_batch(batch)
     arrow = sink.getvalue().to_pybytes()
     pages = [arrow[at : at + page_size] for at in range(0, len(arrow), page_size)]
-    return [query_service_pb2.QueryResponse(arrow=page) for page in pages]
+    total = sum(batch.num_rows for batch in batches)
+    return [
+        query_service_pb2.QueryResponse(arrow=page, records=0 if number else total) for number, page in enumerate(pages)
+    ]
 
 
 @pytest.mark.parametrize("page_size", [7, 1_000_000])
@@ -118,6 +122,28 @@ def test_records_come_batch_by_batch_wherever_pages_are_cut(page_size: int, prox
     assert list(client.query("wifi", "subject", *DAY)) == BATCHES
     assert client.query("wifi", "subject", *DAY).to_arrow() == pa.Table.from_batches(BATCHES)
     assert len(client.query("wifi", "subject", *DAY).to_pandas()) == 12
+    assert client.query("wifi", "subject", *DAY).to_polars()["mac"].to_list()[-1] == "m32"
+
+
+def test_records_tell_how_many_they_are_while_they_come(proxy: Any, client: Client) -> None:
+    proxy.on("Query", lambda request, context: iter(_arrow_pages(7)))
+    records = client.query("wifi", "subject", *DAY)
+    assert [(batch.num_rows, records.total()) for batch in records] == [(3, 12)] * 4
+
+
+def test_long_answers_are_streamed_to_asyncio_with_progress(proxy: Any) -> None:
+    proxy.on("Query", lambda request, context: iter(_arrow_pages(7)))
+
+    async def progress() -> list[float]:
+        async with AsyncClient(proxy.address, insecure=True) as client:
+            records = client.query("wifi", "subject", *DAY)
+            total, done, told = await records.total(), 0, []
+            async for batch in records:
+                done += batch.num_rows
+                told.append(done / total)
+            return told
+
+    assert asyncio.run(progress()) == [0.25, 0.5, 0.75, 1.0]
 
 
 def test_records_keep_their_schema_if_there_are_none(proxy: Any, client: Client) -> None:

@@ -22,7 +22,11 @@ from privacyplease.cli.commands import (
     count,
     dashboard,
     down,
+    dwell,
+    explain,
+    floors,
     keys,
+    locations,
     occupancy,
     places,
     plan,
@@ -32,11 +36,11 @@ from privacyplease.cli.commands import (
     status,
     up,
     verify,
+    watch,
     whoami,
 )
 from privacyplease.cli.failures import failure_of
-from privacyplease.cli.local.home import Home, default_home
-from privacyplease.cli.target import Target
+from privacyplease.cli.target import target_of
 
 PLUGINS = "privacyplease.commands"
 
@@ -88,7 +92,7 @@ def options(
     insecure: Annotated[bool, typer.Option("--insecure", help="Plaintext, on this machine alone.")] = False,
 ) -> None:
     """Ask who was where, and how many, of records that lie encrypted on a machine nobody has to trust."""
-    context.obj = Target(proxy, Home((home or default_home()).resolve()), certificates, insecure)
+    context.obj = target_of(proxy, home, certificates, insecure)
 
 
 def hoisted(arguments: Sequence[str]) -> list[str]:
@@ -148,8 +152,13 @@ for _command in (
     count,
     occupancy,
     places,
+    floors,
+    locations,
+    dwell,
+    watch,
     stations,
     query,
+    explain,
     up,
     status,
     verify,

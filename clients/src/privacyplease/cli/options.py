@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from privacyplease.cli.completion import dataset_names, place_names
 from privacyplease.cli.times import parse_instant, parse_width, parse_zone
 
 From = Annotated[
@@ -20,16 +21,19 @@ Zone = Annotated[
     str,
     typer.Option("--timezone", metavar="Z", help="Zone of times without one, and of those shown, as Europe/Berlin."),
 ]
-Place = Annotated[str | None, typer.Option("--place", metavar="P", help="Only at this place.")]
+Place = Annotated[
+    str | None, typer.Option("--place", metavar="P", help="Only at this place.", autocompletion=place_names)
+]
 Step = Annotated[str, typer.Option("--step", metavar="WIDTH", help="Width of a step: 30s, 15m, 1h, 1d.")]
-Dataset = Annotated[str, typer.Option("--dataset", metavar="NAME", help="The data set to ask.")]
+Dataset = Annotated[
+    str, typer.Option("--dataset", metavar="NAME", help="The data set to ask.", autocompletion=dataset_names)
+]
 Purpose = Annotated[
     str,
     typer.Option(
         "--purpose", envvar="PRIVACYPLEASE_PURPOSE", metavar="TEXT", help="Why you ask; the audit log keeps it."
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON, times in UTC.")]
 
 
 @dataclass(frozen=True)
@@ -78,10 +82,19 @@ def read_step(text: str) -> timedelta:
     Raises:
         typer.BadParameter: It is no width of time.
     """
+    return read_width(text, "--step")
+
+
+def read_width(text: str, option: str) -> timedelta:
+    """Reads a width of time, as --step takes it.
+
+    Raises:
+        typer.BadParameter: It is none; `option` says whose value it was.
+    """
     try:
         return parse_width(text)
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--step") from None
+        raise typer.BadParameter(str(error), param_hint=option) from None
 
 
 def _instant(text: str, now: datetime, zone: tzinfo, option: str) -> datetime:

@@ -10,7 +10,7 @@ import typer
 
 from privacyplease.cli.exits import ExitCode
 from privacyplease.cli.failures import CommandError
-from privacyplease.cli.local.home import Home
+from privacyplease.cli.local.home import Home, default_home
 
 if TYPE_CHECKING:
     from privacyplease.client import Client
@@ -73,6 +73,11 @@ class Target:
     def server_certificate(self) -> Path | None:
         """The folder of the certificate that the home's storage server accepts; None for plaintext."""
         return None if self.plaintext() else self.home.proxy_to_storage_certificate
+
+
+def target_of(proxy: str | None, home: Path | None, certificates: Path | None, insecure: bool) -> Target:
+    """What the global options say."""
+    return Target(proxy, Home((home or default_home()).resolve()), certificates, insecure)
 
 
 def target(context: typer.Context) -> Target:

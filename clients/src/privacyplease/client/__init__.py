@@ -46,7 +46,7 @@ from privacyplease.client.errors import PrivacyPleaseError
 from privacyplease.client.explanation import ExplainedCell, Explanation
 from privacyplease.client.ingestion import Ack, IngestSummary, Rejection
 from privacyplease.client.keys import DatasetKeys, Destroyed, Epoch, EpochState, ExportedKeyring, Keys, Renewed
-from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCount, PlaceCounts, Series, Step
+from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCount, PlaceCounts, Places, Series, Step
 from privacyplease.client.presence import Presence, Session, Sessions
 from privacyplease.client.records import AsyncRecords, Records
 from privacyplease.client.stations import (
@@ -95,6 +95,7 @@ __all__ = [
     "Place",
     "PlaceCount",
     "PlaceCounts",
+    "Places",
     "Policy",
     "Presence",
     "PrivacyPleaseError",

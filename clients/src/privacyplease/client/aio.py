@@ -24,9 +24,9 @@ from privacyplease.client.compaction import Compacted
 from privacyplease.client.explanation import Explanation
 from privacyplease.client.ingestion import Ack
 from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys, Renewed
-from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCounts
+from privacyplease.client.occupancy import Dwell, Occupancy, Peak, PlaceCounts, Places
 from privacyplease.client.presence import Presence
-from privacyplease.client.records import AsyncRecords
+from privacyplease.client.records import AsyncRecords, Page
 from privacyplease.client.stations import Availability, StationStates
 from privacyplease.client.verification import Verification, VerificationProgress
 from privacyplease.proxy.v1.access_service_pb2 import WhoAmIRequest
@@ -136,7 +136,7 @@ class AsyncClient:
         request = requests.peak(dataset, start, end, step, place)
         return answers.peak((await self._answer(self._on(OccupancyServiceStub).Peak, request)).peak)
 
-    async def list_places(self, start: datetime, end: datetime, *, dataset: str = "wifi") -> tuple[Place, ...]:
+    async def list_places(self, start: datetime, end: datetime, *, dataset: str = "wifi") -> Places:
         """As `Client.list_places`."""
         request = requests.list_places(dataset, start, end)
         return answers.places(await self._pages(self._on(OccupancyServiceStub).ListPlaces, request))
@@ -374,10 +374,10 @@ class AsyncClient:
         with translated():
             return [page async for page in method(request, timeout=self._timeout, metadata=self._metadata)]
 
-    async def _arrow_pages(self, call: grpc.aio.UnaryStreamCall[QueryRequest, QueryResponse]) -> AsyncIterator[bytes]:
+    async def _arrow_pages(self, call: grpc.aio.UnaryStreamCall[QueryRequest, QueryResponse]) -> AsyncIterator[Page]:
         try:
             with translated():
                 async for page in call:
-                    yield page.arrow
+                    yield Page(page.arrow, page.records)
         finally:
             call.cancel()

@@ -1,4 +1,7 @@
-"""The client for ordinary code, one call at a time. Safe to share between threads."""
+"""The client for ordinary code, one call at a time. Safe to share between threads.
+
+The examples ask about a day of a simulated campus: `day` is the pair of its first and its last instant.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,9 @@ from privacyplease.client.compaction import Compacted
 from privacyplease.client.explanation import Explanation
 from privacyplease.client.ingestion import Ack
 from privacyplease.client.keys import Destroyed, ExportedKeyring, Keys, Renewed
-from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCounts
+from privacyplease.client.occupancy import Dwell, Occupancy, Peak, PlaceCounts, Places
 from privacyplease.client.presence import Presence
-from privacyplease.client.records import Records
+from privacyplease.client.records import Page, Records
 from privacyplease.client.stations import Availability, StationStates
 from privacyplease.client.verification import Verification, VerificationProgress
 from privacyplease.proxy.v1.access_service_pb2 import WhoAmIRequest
@@ -109,6 +112,12 @@ class Client:
     ) -> Presence:
         """Where a device was, and when.
 
+        >>> seen = client.presence("6a:da:22:b6:7e:cb", *day, purpose="lost property")
+        >>> for session in list(seen.sessions)[:2]:
+        ...     print(session.place, session.start, session.end)
+        ap-05-7 2024-10-01 00:33:21+00:00 2024-10-01 01:51:57+00:00
+        ap-05-7 2024-10-01 08:15:50+00:00 2024-10-01 08:15:50+00:00
+
         Args:
             device: A MAC address in any notation.
             start: The first instant.
@@ -122,7 +131,11 @@ class Client:
         return answers.presence(self._pages(self._on(PresenceServiceStub).FindSessions, request))
 
     def count(self, start: datetime, end: datetime, *, place: Where = None, dataset: str = "wifi") -> int:
-        """How many distinct devices there were: at a place, at one of several, or anywhere."""
+        """How many distinct devices there were: at a place, at one of several, or anywhere.
+
+        >>> client.count(*day), client.count(*day, place="ap-01-5"), client.count(*day, place=["ap-01-5", "ap-01-6"])
+        (420, 288, 300)
+        """
         request = requests.count(dataset, start, end, place)
         return self._answer(self._on(OccupancyServiceStub).Count, request).distinct_devices
 
@@ -135,6 +148,12 @@ class Client:
         dataset: str = "wifi",
     ) -> PlaceCounts:
         """How many distinct devices there were at each place.
+
+        >>> buildings = client.list_places(*day).groups(depth=2)
+        >>> for count in list(client.count_by_place(*day, groups=buildings))[:2]:
+        ...     print(count.place, count.distinct_devices)
+        Campus > Lecture hall 1 319
+        Campus > Canteen 3 283
 
         Args:
             start: The first instant.
@@ -149,7 +168,14 @@ class Client:
     def occupancy(
         self, start: datetime, end: datetime, step: timedelta, *, place: Where = None, dataset: str = "wifi"
     ) -> Occupancy:
-        """How many distinct devices there were in each step of the interval, and when the most."""
+        """How many distinct devices there were in each step of the interval, and when the most.
+
+        >>> occupancy = client.occupancy(*day, timedelta(hours=1))
+        >>> print(occupancy.peak.at, occupancy.peak.distinct_devices)
+        2024-10-01 11:00:00+00:00 396
+        >>> occupancy.to_pandas().shape
+        (24, 2)
+        """
         request = requests.series(dataset, start, end, step, place)
         return answers.occupancy(self._pages(self._on(OccupancyServiceStub).Series, request), step)
 
@@ -160,7 +186,7 @@ class Client:
         request = requests.peak(dataset, start, end, step, place)
         return answers.peak(self._answer(self._on(OccupancyServiceStub).Peak, request).peak)
 
-    def list_places(self, start: datetime, end: datetime, *, dataset: str = "wifi") -> tuple[Place, ...]:
+    def list_places(self, start: datetime, end: datetime, *, dataset: str = "wifi") -> Places:
         """Which places had a session during the interval, and where each of them lies.
 
         Asks an index that carries more than counting needs: a short interval is enough for places that are busy.
@@ -179,6 +205,10 @@ class Client:
         dataset: str = "wifi",
     ) -> Dwell:
         """How long sessions last that overlap the interval, and how many of their devices were there before.
+
+        >>> dwell = client.dwell(*day, bounds=[timedelta(minutes=5), timedelta(hours=1)])
+        >>> print(dwell.median, dwell.sessions)
+        0:01:14 (11301, 3694, 509)
 
         Args:
             start: The first instant.
@@ -202,6 +232,10 @@ class Client:
         purpose: str = "",
     ) -> Explanation:
         """What the storage server sees of a question: that of `count`, or of `presence` if a device is given.
+
+        >>> seen = client.explain(*day, place="ap-01-5")
+        >>> print(seen.records_kept, seen.answer)
+        2515 288
 
         Args:
             start: The first instant.
@@ -256,6 +290,10 @@ class Client:
         purpose: str = "",
     ) -> Records:
         """Whole records of any data set. The question is sent now; its errors come with reading.
+
+        >>> records = client.query("wifi", "place", *day, key="ap-01-5", columns=["client_mac"], purpose="planning")
+        >>> records.to_polars()["client_mac"].n_unique()
+        288
 
         Args:
             dataset: The data set to ask.
@@ -525,10 +563,10 @@ class Client:
         with translated():
             return list(method(request, timeout=self._timeout, metadata=self._metadata))
 
-    def _arrow_pages(self, call: grpc.CallIterator[QueryResponse]) -> Iterator[bytes]:
+    def _arrow_pages(self, call: grpc.CallIterator[QueryResponse]) -> Iterator[Page]:
         try:
             with translated():
                 for page in call:
-                    yield page.arrow
+                    yield Page(page.arrow, page.records)
         finally:
             call.cancel()  # type: ignore[no-untyped-call]

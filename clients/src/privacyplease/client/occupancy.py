@@ -15,11 +15,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from privacyplease.client._internal.tabular import Tabular
 from privacyplease.client._internal.times import unix_ms
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
+
+# Between the parts of a location.
+_SEPARATOR = " > "
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Occupancy:
+class Occupancy(Tabular):
     """How many people were there over time, and when the most."""
 
     peak: Peak
@@ -75,11 +78,6 @@ class Occupancy:
             }
         )
 
-    def to_pandas(self) -> pd.DataFrame:
-        """As `to_arrow`, as a pandas frame. Needs the extra `privacyplease[pandas]`."""
-        frame: pd.DataFrame = self.to_arrow().to_pandas()
-        return frame
-
 
 @dataclass(frozen=True, slots=True)
 class PlaceCount:
@@ -90,7 +88,7 @@ class PlaceCount:
 
 
 @dataclass(frozen=True)
-class PlaceCounts:
+class PlaceCounts(Tabular):
     """Distinct devices of each place with at least one, descending by count, then ascending by name.
 
     Attributes:
@@ -114,11 +112,6 @@ class PlaceCounts:
 
         return table({"place": texts(self.places), "distinct_devices": counts(self.distinct_devices)})
 
-    def to_pandas(self) -> pd.DataFrame:
-        """As `to_arrow`, as a pandas frame. Needs the extra `privacyplease[pandas]`."""
-        frame: pd.DataFrame = self.to_arrow().to_pandas()
-        return frame
-
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -128,8 +121,53 @@ class Place:
     location: str
 
 
+@dataclass(frozen=True)
+class Places(Tabular):
+    """Places, ascending by name, and where each lies.
+
+    >>> floors = Places(("ap-17", "ap-29", "ap-30"), ("Campus > Library > 1", "Campus > Library > 2", ""))
+    >>> floors.groups()
+    {'Campus > Library > 1': ['ap-17'], 'Campus > Library > 2': ['ap-29']}
+    >>> floors.groups(depth=2)
+    {'Campus > Library': ['ap-17', 'ap-29']}
+
+    Attributes:
+        places: str[n], their names.
+        locations: str[n], where, as `Place` has it.
+    """
+
+    places: tuple[str, ...]
+    locations: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __iter__(self) -> Iterator[Place]:
+        for place, location in zip(self.places, self.locations, strict=True):
+            yield Place(place, location)
+
+    def groups(self, depth: int | None = None) -> dict[str, list[str]]:
+        """The places of each location, as `Client.count_by_place` takes groups.
+
+        Args:
+            depth: How many of a location's parts to go by, from the widest on: 2 of "campus > building > floor" makes
+                a group of each building; all if None. Places that tell no location are in no group.
+        """
+        found: dict[str, list[str]] = {}
+        for place, location in zip(self.places, self.locations, strict=True):
+            if location:
+                found.setdefault(_SEPARATOR.join(location.split(_SEPARATOR)[:depth]), []).append(place)
+        return found
+
+    def to_arrow(self) -> pa.Table:
+        """The places as a table of place: string and location: string."""
+        from privacyplease.client._internal.arrow import table, texts
+
+        return table({"place": texts(self.places), "location": texts(self.locations)})
+
+
 @dataclass(frozen=True, slots=True)
-class Dwell:
+class Dwell(Tabular):
     """How long sessions last, and whose they are.
 
     Attributes:
@@ -145,3 +183,10 @@ class Dwell:
     median: timedelta | None
     returning_devices: int
     new_devices: int
+
+    def to_arrow(self) -> pa.Table:
+        """The classes as a table of at_least: duration[ms], where each begins, and sessions: int64."""
+        from privacyplease.client._internal.arrow import counts, durations, table
+
+        begins = (timedelta(0), *self.bounds)
+        return table({"at_least": durations(begins), "sessions": counts(self.sessions)})

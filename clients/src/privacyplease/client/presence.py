@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from privacyplease.client._internal.tabular import Tabular
 from privacyplease.client._internal.times import from_unix_ms
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
 
 
@@ -32,7 +32,7 @@ class Session:
 
 
 @dataclass(frozen=True)
-class Sessions:
+class Sessions(Tabular):
     """Sessions of one device, column by column, ascending by (start, place).
 
     Attributes:
@@ -57,11 +57,6 @@ class Sessions:
         from privacyplease.client._internal.arrow import instants, table, texts
 
         return table({"place": texts(self.places), "start": instants(self.starts_ms), "end": instants(self.ends_ms)})
-
-    def to_pandas(self) -> pd.DataFrame:
-        """As `to_arrow`, as a pandas frame. Needs the extra `privacyplease[pandas]`."""
-        frame: pd.DataFrame = self.to_arrow().to_pandas()
-        return frame
 
 
 @dataclass(frozen=True)

@@ -4,36 +4,48 @@
 >>> sink = pa.BufferOutputStream()
 >>> with pa.ipc.new_stream(sink, pa.schema({"mac": pa.string()})) as stream:
 ...     stream.write_batch(pa.record_batch({"mac": ["02:00:00:00:00:01", "02:00:00:00:00:02"]}))
->>> pages = iter([sink.getvalue().to_pybytes()])
->>> for batch in Records(pages):
-...     print(batch.num_rows, batch.schema.names)
-2 ['mac']
+>>> records = Records(iter([Page(sink.getvalue().to_pybytes(), records=2)]))
+>>> done = 0
+>>> for batch in records:
+...     done += batch.num_rows
+...     print(f"{done} of {records.total()}")
+2 of 2
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from privacyplease.client._internal.page_file import page_file
 from privacyplease.client._internal.record_stream import RecordStream
+from privacyplease.client._internal.tabular import Tabular
 
 if TYPE_CHECKING:
     import pandas as pd
+    import polars as pl
     import pyarrow as pa
 
 
-class Records:
+class Page(NamedTuple):
+    """The next bytes of an answer, and in the first one how many records the answer has."""
+
+    arrow: bytes
+    records: int = 0
+
+
+class Records(Tabular):
     """The records that a query found, ascending by (start, subject, place). They can be read once.
 
     Nothing is read ahead: whoever reads slowly slows the proxy down, and the client's timeout runs meanwhile. Every
     method raises what the query raises, an error in the middle of the answer included.
     """
 
-    def __init__(self, pages: Iterator[bytes]) -> None:
-        self._stream = RecordStream(page_file(partial(next, pages, None)))
+    def __init__(self, pages: Iterator[Page]) -> None:
+        self._pages = pages
+        self._total = 0
+        self._stream = RecordStream(page_file(self._next_page))
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         while (batch := self._stream.next_batch()) is not None:
@@ -43,21 +55,29 @@ class Records:
         """Names and types of the columns; known even if no record was found."""
         return self._stream.schema()
 
+    def total(self) -> int:
+        """How many records were found, read or not: known with the first page, to show progress by."""
+        self._stream.schema()
+        return self._total
+
     def to_arrow(self) -> pa.Table:
         """All records that were not read yet, in memory."""
         return self._stream.read_all()
 
-    def to_pandas(self) -> pd.DataFrame:
-        """As `to_arrow`, as a pandas frame. Needs the extra `privacyplease[pandas]`."""
-        frame: pd.DataFrame = self.to_arrow().to_pandas()
-        return frame
+    def _next_page(self) -> bytes | None:
+        page = next(self._pages, None)
+        if page is None:
+            return None
+        self._total = page.records or self._total
+        return page.arrow
 
 
 class AsyncRecords:
     """As `Records`, for `async for`. Arrow is decoded in a thread, so that the event loop stays free."""
 
-    def __init__(self, pages: AsyncIterator[bytes]) -> None:
+    def __init__(self, pages: AsyncIterator[Page]) -> None:
         self._pages = pages
+        self._total = 0
         self._loop = asyncio.get_running_loop()
         self._stream = RecordStream(page_file(self._next_page))
 
@@ -69,6 +89,11 @@ class AsyncRecords:
         """As `Records.schema`."""
         return await asyncio.to_thread(self._stream.schema)
 
+    async def total(self) -> int:
+        """As `Records.total`."""
+        await self.schema()
+        return self._total
+
     async def to_arrow(self) -> pa.Table:
         """As `Records.to_arrow`."""
         return await asyncio.to_thread(self._stream.read_all)
@@ -78,9 +103,19 @@ class AsyncRecords:
         frame: pd.DataFrame = (await self.to_arrow()).to_pandas()
         return frame
 
+    async def to_polars(self) -> pl.DataFrame:
+        """As `Records.to_polars`."""
+        import polars as pl
+
+        return pl.DataFrame(await self.to_arrow())
+
     def _next_page(self) -> bytes | None:
         """Called in the decoding thread: the page itself is awaited where the channel lives."""
         return asyncio.run_coroutine_threadsafe(self._anext_page(), self._loop).result()
 
     async def _anext_page(self) -> bytes | None:
-        return await anext(self._pages, None)
+        page = await anext(self._pages, None)
+        if page is None:
+            return None
+        self._total = page.records or self._total
+        return page.arrow

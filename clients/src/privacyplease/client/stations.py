@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from privacyplease.client._internal.tabular import Tabular
 from privacyplease.client._internal.times import unix_ms
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
 
 
@@ -71,7 +71,7 @@ class StationState:
 
 
 @dataclass(frozen=True)
-class StationStates:
+class StationStates(Tabular):
     """States of stations.
 
     Attributes:
@@ -91,11 +91,6 @@ class StationStates:
     def to_arrow(self) -> pa.Table:
         """The states as a table."""
         return self.table
-
-    def to_pandas(self) -> pd.DataFrame:
-        """As `to_arrow`, as a pandas frame. Needs the extra `privacyplease[pandas]`."""
-        frame: pd.DataFrame = self.table.to_pandas()
-        return frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +134,7 @@ class Statistics:
 
 
 @dataclass(frozen=True)
-class Availability:
+class Availability(Tabular):
     """Bikes and free stands of a contract in each step. Steps are half open; the last is closed where it ends.
 
     Attributes:
@@ -173,8 +168,3 @@ class Availability:
                 f"{name}_max": counts(of.maxima),
             }
         return table(columns)
-
-    def to_pandas(self) -> pd.DataFrame:
-        """As `to_arrow`, as a pandas frame. Needs the extra `privacyplease[pandas]`."""
-        frame: pd.DataFrame = self.to_arrow().to_pandas()
-        return frame

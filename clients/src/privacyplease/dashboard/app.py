@@ -59,7 +59,7 @@ def create_app(client: Client, settings: Settings) -> Flask:
         MAX_CONTENT_LENGTH=64 * 1024,
         WTF_CSRF_TIME_LIMIT=int(settings.lifetime / timedelta(seconds=1)),
     )
-    app.extensions.update({"client": client, "memory": Memory(), "zone": settings.zone})
+    app.extensions.update({"client": client, "memory": Memory(), "zone": settings.zone, "clock": settings.clock})
     CSRFProtect(app)
     logins.register(app, settings)
     for page in PAGES:

@@ -21,6 +21,12 @@ def zone() -> tzinfo:
     return found
 
 
+def now() -> datetime:
+    """The time that is taken for now, in UTC."""
+    found: datetime = current_app.extensions["clock"]()
+    return found
+
+
 def number(count: float) -> str:
     """With thousands separators.
 

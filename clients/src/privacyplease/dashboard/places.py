@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 
-from privacyplease.client import Place
+from privacyplease.client import Places
 from privacyplease.dashboard.asking import Asker
 
 SEPARATOR = " > "
@@ -13,23 +12,14 @@ _KNOWN_FOR = timedelta(days=7)
 _HOUR = timedelta(hours=1)
 
 
-def places_before(asker: Asker, end: datetime) -> tuple[Place, ...]:
+def places_before(asker: Asker, end: datetime) -> Places:
     """The places that had a session in the week before; to the hour, so that the answer can be kept."""
     hour = end.astimezone(UTC).replace(minute=0, second=0, microsecond=0) + _HOUR
-    found: tuple[Place, ...] = asker.kept("list_places", hour - _KNOWN_FOR, hour, old=True)
+    found: Places = asker.kept("list_places", hour - _KNOWN_FOR, hour, old=True)
     return found
 
 
-def groups(places: tuple[Place, ...]) -> dict[str, list[str]]:
-    """The places of each location, as floors; those that tell no location are left out."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for place in places:
-        if place.location:
-            found[place.location].append(place.place)
-    return dict(found)
-
-
-def locations(places: tuple[Place, ...]) -> list[str]:
+def locations(places: Places) -> list[str]:
     """Every location of the places and what it lies in, ascending."""
     paths = {place.location for place in places if place.location}
     parts = {SEPARATOR.join(path.split(SEPARATOR)[:depth]) for path in paths for depth in range(1, path.count(">") + 2)}

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from privacyplease.dashboard.passwords import PasswordFile
+
+
+def _real_time() -> datetime:
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -15,6 +20,7 @@ class Settings:
     Attributes:
         passwords: Who may log in by a password; None if nobody may.
         zone: The time zone of what is shown and entered.
+        clock: Tells the time that pages take for now; logins go by the real time.
         secure: Whether browsers come by TLS: cookies are then sent by no other way.
         idle: How long a login lasts without a request.
         lifetime: How long a login lasts at most.
@@ -22,6 +28,7 @@ class Settings:
 
     passwords: PasswordFile | None
     zone: tzinfo = UTC
+    clock: Callable[[], datetime] = _real_time
     secure: bool = False
     idle: timedelta = timedelta(minutes=30)
     lifetime: timedelta = timedelta(hours=12)

@@ -20,7 +20,7 @@ import typer
 from privacyplease.cli import screen
 from privacyplease.cli.exits import ExitCode
 from privacyplease.cli.failures import CommandError
-from privacyplease.cli.options import Json
+from privacyplease.cli.forms import Json
 from privacyplease.cli.target import connect
 from privacyplease.ingest import commands
 from privacyplease.ingest.errors import IngestError, LayoutError, ZoneError

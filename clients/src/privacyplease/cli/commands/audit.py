@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +10,8 @@ import typer
 
 from privacyplease.cli import screen
 from privacyplease.cli.exits import ExitCode
-from privacyplease.cli.options import Json, Zone, read_instant, read_zone
+from privacyplease.cli.forms import Csv, Json, written
+from privacyplease.cli.options import Zone, read_instant, read_zone
 from privacyplease.cli.target import connect, target
 from privacyplease.cli.times import iso
 
@@ -41,6 +42,7 @@ def show(
     ] = None,
     timezone: Zone = "UTC",
     json: Json = False,
+    csv: Csv = False,
 ) -> None:
     """Show entries of the log, oldest first. They are as they were written; `audit verify` says what they are worth.
 
@@ -55,9 +57,8 @@ def show(
     )
     with connect(context) as client:
         entries = client.audit_entries(since, until, who=who, rpc=rpc, device=device)
-    if json:
-        screen.print_json({"entries": [document(entry) for entry in entries]})
-    else:
+    told = [document(entry) for entry in entries]
+    if not written({"entries": told}, json, csv, _columns(), told):
         for entry in entries:
             screen.out().print(line(entry, zone))
 
@@ -77,6 +78,7 @@ def verify(
         typer.Option(exists=True, dir_okay=False, metavar="F", help="With --offline: opens the proxy's keys."),
     ] = None,
     json: Json = False,
+    csv: Csv = False,
 ) -> None:
     """Find any line of the log that was edited, removed or reordered. Exits with 1 if there is one.
 
@@ -91,9 +93,7 @@ def verify(
     else:
         with connect(context) as client:
             found = asdict(client.verify_audit())
-    if json:
-        screen.print_json(found)
-    else:
+    if not written(found, json, csv):
         _show_verdict(found)
     if found["findings"]:
         raise typer.Exit(ExitCode.FAULT)
@@ -103,6 +103,12 @@ def document(entry: AuditEntry) -> dict[str, Any]:
     """An entry as --json prints it."""
     plain = {name: value if value != "" else None for name, value in asdict(entry).items()}
     return {**plain, **{name: _iso(plain[name]) for name in ("at", "start", "end")}}
+
+
+def _columns() -> tuple[str, ...]:
+    from privacyplease.client import AuditEntry
+
+    return tuple(field.name for field in fields(AuditEntry))
 
 
 def line(entry: AuditEntry, zone: tzinfo) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from privacyplease.cli import screen
-from privacyplease.cli.options import Json
+from privacyplease.cli.forms import Json
 from privacyplease.cli.target import target
 
 

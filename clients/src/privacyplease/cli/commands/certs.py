@@ -7,10 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from privacyplease.cli import screen
-from privacyplease.cli.options import Json
+from privacyplease.cli.forms import Csv, Json, written
 from privacyplease.cli.target import target
 
 group = typer.Typer(name="certs", no_args_is_help=True)
+
+_COLUMNS = ("name", "identity", "hosts", "issuer", "expires", "days_left", "state")
 
 Hosts = Annotated[
     list[str] | None,
@@ -67,21 +69,21 @@ def renew(
 
 
 @group.command()
-def show(context: typer.Context, json: Json = False) -> None:
+def show(context: typer.Context, json: Json = False, csv: Csv = False) -> None:
     """Show all certificates: whose they are, who issued them, and when they expire.
 
     Example: privacyplease certs show
     """
-    _run(context, json, "show")
+    _run(context, json, "show", csv=csv)
 
 
-def _run(context: typer.Context, json: bool, *arguments: str) -> None:
+def _run(context: typer.Context, json: bool, *arguments: str, csv: bool = False) -> None:
     from privacyplease.cli.local.certificates import certs
 
     document = certs(target(context).home.certificates, *arguments)
-    if json:
-        screen.print_json(document)
-    elif document["certificates"]:
+    if written(document, json, csv, _COLUMNS, document["certificates"]):
+        return
+    if document["certificates"]:
         _show(document)
     else:
         screen.note(f"nothing to do in {document['folder']}")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from privacyplease.cli import screen
-from privacyplease.cli.options import Json, Zone, read_range
+from privacyplease.cli.forms import Json
+from privacyplease.cli.options import Zone, read_range
 from privacyplease.cli.target import connect
 
 if TYPE_CHECKING:

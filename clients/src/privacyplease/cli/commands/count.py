@@ -5,7 +5,8 @@ from __future__ import annotations
 import typer
 
 from privacyplease.cli import screen
-from privacyplease.cli.options import Dataset, From, Json, Place, To, Zone, read_range
+from privacyplease.cli.forms import Csv, Json, written
+from privacyplease.cli.options import Dataset, From, Place, To, Zone, read_range
 from privacyplease.cli.target import connect
 from privacyplease.cli.times import iso
 
@@ -18,6 +19,7 @@ def count(
     dataset: Dataset = "wifi",
     timezone: Zone = "UTC",
     json: Json = False,
+    csv: Csv = False,
 ) -> None:
     """How many distinct devices there were, at a place or anywhere.
 
@@ -26,8 +28,8 @@ def count(
     span = read_range(start, end, timezone)
     with connect(context) as client:
         devices = client.count(span.start, span.end, place=place, dataset=dataset)
-    if json:
-        screen.print_json({"distinct_devices": devices})
+    told = {"distinct_devices": devices}
+    if written(told, json, csv, tuple(told), [told]):
         return
     where = f"at {place}" if place else "anywhere"
     when = f"from {iso(span.start, span.zone)} to {iso(span.end, span.zone)}"

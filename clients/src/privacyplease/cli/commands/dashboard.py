@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from privacyplease.cli import screen
+from privacyplease.cli.clocks import AsOf, Speed, read_clock
 from privacyplease.cli.failures import CommandError
 from privacyplease.cli.options import Zone, read_zone
 from privacyplease.cli.target import Target, target
@@ -48,6 +49,8 @@ def dashboard(
         ),
     ] = None,
     passwords: Passwords = None,
+    as_of: AsOf = None,
+    speed: Speed = 1,
     timezone: Zone = "UTC",
 ) -> None:
     """Serve the dashboard: people now, occupancy, dwell, presence, bikes, and how the system is doing.
@@ -62,6 +65,7 @@ def dashboard(
     if context.invoked_subcommand is not None:
         return
     zone, asked, (host, port) = read_zone(timezone), target(context), _address(listen, tls)
+    clock = read_clock(as_of, speed, timezone)
     _require_installed()
     from privacyplease.dashboard import Settings, create_app
     from privacyplease.dashboard.serving import serve
@@ -70,7 +74,7 @@ def dashboard(
     with _client(asked) as client:
         _require_identity(client)
         _first_password(asked, file)
-        server = serve(create_app(client, Settings(file, zone, secure=tls is not None)), host, port, tls)
+        server = serve(create_app(client, Settings(file, zone, clock, secure=tls is not None)), host, port, tls)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         bound = f"{host}:{server.bind_addr[1]}"
         screen.out().print(f"dashboard  {'https' if tls else 'http'}://{bound}/  stop with Ctrl-C")

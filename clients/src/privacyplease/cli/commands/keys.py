@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from privacyplease.cli import screen
-from privacyplease.cli.options import Dataset, From, Json, To, Zone, read_instant, read_range, read_zone
+from privacyplease.cli.forms import Csv, Json, written
+from privacyplease.cli.options import Dataset, From, To, Zone, read_instant, read_range, read_zone
 from privacyplease.cli.target import connect
 from privacyplease.cli.times import humanised, iso, seconds
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from privacyplease.client.keys import DatasetKeys, Epoch
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+_EPOCHS = ("dataset", "start", "end", "state", "made_at", "destroyed_at", "renewals")
 
 app = typer.Typer(help="What has a key, and what shall be gone for good.")
 
@@ -27,6 +30,7 @@ def list_(
     context: typer.Context,
     dataset: Annotated[str | None, typer.Option("--dataset", metavar="NAME", help="Only this data set.")] = None,
     json: Json = False,
+    csv: Csv = False,
 ) -> None:
     """Show which periods have a key, since when, and which were destroyed.
 
@@ -37,9 +41,9 @@ def list_(
     """
     with connect(context) as client:
         found = client.keys(dataset)
-    if json:
-        datasets = [_document(keys) for keys in found.datasets]
-        screen.print_json({"master_key": found.master_key, "datasets": datasets})
+    datasets = [_document(keys) for keys in found.datasets]
+    epochs = [{"dataset": keys["dataset"], **epoch} for keys in datasets for epoch in keys["epochs"]]
+    if written({"master_key": found.master_key, "datasets": datasets}, json, csv, _EPOCHS, epochs):
         return
     out = screen.out()
     out.print(f"master key  {screen.printable(found.master_key)}")

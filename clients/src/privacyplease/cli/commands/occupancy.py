@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from privacyplease.cli import screen
-from privacyplease.cli.options import Dataset, From, Json, Place, Range, Step, To, Zone, read_range, read_step
+from privacyplease.cli.forms import Csv, Json, written
+from privacyplease.cli.options import Dataset, From, Place, Range, Step, To, Zone, read_range, read_step
 from privacyplease.cli.target import connect
 from privacyplease.cli.times import humanised, iso
 
@@ -24,6 +25,7 @@ def occupancy(
     dataset: Dataset = "wifi",
     timezone: Zone = "UTC",
     json: Json = False,
+    csv: Csv = False,
 ) -> None:
     """How many distinct devices there were in each step, as a chart, and when the most.
 
@@ -32,9 +34,8 @@ def occupancy(
     span, width = read_range(start, end, timezone), read_step(step)
     with connect(context) as client:
         found = client.occupancy(span.start, span.end, width, place=place, dataset=dataset)
-    if json:
-        screen.print_json(document(found))
-    else:
+    told = document(found)
+    if not written(told, json, csv, ("at", "distinct_devices"), told["series"]):
         _show(found, span, place)
 
 

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from privacyplease.cli import screen
-from privacyplease.cli.options import Dataset, From, Json, To, Zone, read_range
+from privacyplease.cli.forms import Csv, Json, written
+from privacyplease.cli.options import Dataset, From, To, Zone, read_range
 from privacyplease.cli.target import connect
 
 if TYPE_CHECKING:
     from privacyplease.client import PlaceCounts
-
-_BAR_WIDTH = 40
 
 
 def places(
@@ -23,6 +22,7 @@ def places(
     dataset: Dataset = "wifi",
     timezone: Zone = "UTC",
     json: Json = False,
+    csv: Csv = False,
 ) -> None:
     """How many distinct devices there were at each place, the fullest first.
 
@@ -31,9 +31,8 @@ def places(
     span = read_range(start, end, timezone)
     with connect(context) as client:
         counts = client.count_by_place(span.start, span.end, dataset=dataset)
-    if json:
-        screen.print_json(document(counts))
-    else:
+    told = document(counts)
+    if not written(told, json, csv, ("place", "distinct_devices"), told["places"]):
         _show(counts)
 
 
@@ -43,20 +42,14 @@ def document(counts: PlaceCounts) -> dict[str, Any]:
 
 
 def _show(counts: PlaceCounts) -> None:
-    from rich.bar import Bar
-    from rich.table import Table
+    from privacyplease.cli.bars import bars
 
     out = screen.out()
     if not len(counts):
         out.print("no device was anywhere")
         return
-    table = Table("place", "", box=None, pad_edge=False)
-    table.add_column("distinct devices", justify="right")
-    top = counts.distinct_devices[0]
-    for count in counts:
-        bar = Bar(top, 0, count.distinct_devices, width=_BAR_WIDTH)
-        table.add_row(count.place, bar, screen.number(count.distinct_devices))
-    out.print(table)
+    for line in bars([(screen.printable(count.place), count.distinct_devices) for count in counts], out.width):
+        out.print(line)
 
 
 def register(app: typer.Typer) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from privacyplease.cli import screen
 from privacyplease.cli.columns import aligned
-from privacyplease.cli.options import Json
+from privacyplease.cli.forms import Csv, Json, written
 
 if TYPE_CHECKING:
     from privacyplease.cli.planning import IndexPlan, Plan
@@ -42,6 +42,7 @@ def plan(
         typer.Option("--most-storage", metavar="FACTOR", min=0, help="What hiding may cost, beside plaintext."),
     ] = 0.8,
     json: Json = False,
+    csv: Csv = False,
 ) -> None:
     """Recommend base width, bins and padding for a deployment, and tell what they cost.
 
@@ -55,9 +56,7 @@ def plan(
     found = planned(
         Deployment(devices, places, rows_per_day, dominant_share, least_devices, least_places, most_storage)
     )
-    if json:
-        screen.print_json(asdict(found))
-    else:
+    if not written(asdict(found), json, csv):
         _show(found)
 
 

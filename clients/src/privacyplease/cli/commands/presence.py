@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from privacyplease.cli import screen
-from privacyplease.cli.options import Dataset, From, Json, Place, Purpose, Range, To, Zone, read_range
+from privacyplease.cli.columns import aligned
+from privacyplease.cli.forms import Csv, Json, written
+from privacyplease.cli.options import Dataset, From, Place, Purpose, Range, To, Zone, read_range
 from privacyplease.cli.target import connect
 from privacyplease.cli.times import humanised, iso
 
 if TYPE_CHECKING:
-    from privacyplease.client import Presence
+    from datetime import tzinfo
+
+    from privacyplease.client import Presence, Session
+
+_HEADINGS = ("place", "start", "end", "duration")
 
 
 def presence(
@@ -25,6 +31,7 @@ def presence(
     dataset: Dataset = "wifi",
     timezone: Zone = "UTC",
     json: Json = False,
+    csv: Csv = False,
 ) -> None:
     """Where a device was, and when.
 
@@ -35,9 +42,8 @@ def presence(
     span = read_range(start, end, timezone)
     with connect(context) as client:
         found = client.presence(device, span.start, span.end, place=place, dataset=dataset, purpose=purpose)
-    if json:
-        screen.print_json(document(found))
-    else:
+    told = document(found)
+    if not written(told, json, csv, ("place", "start", "end"), told["sessions"]):
         _show(found, span)
 
 
@@ -51,8 +57,6 @@ def document(presence: Presence) -> dict[str, Any]:
 
 
 def _show(presence: Presence, span: Range) -> None:
-    from rich.table import Table
-
     out = screen.out()
     if not presence.present:
         out.print(f"{presence.device} was not seen from {iso(span.start, span.zone)} to {iso(span.end, span.zone)}")
@@ -60,11 +64,15 @@ def _show(presence: Presence, span: Range) -> None:
     places = len(set(presence.sessions.places))
     heading = f"{screen.counted(len(presence.sessions), 'session')} at {screen.counted(places, 'place')}"
     out.print(f"{presence.device} was seen: {heading}")
-    table = Table("place", "start", "end", "duration", box=None, pad_edge=False)
-    for session in presence.sessions:
-        start, end = iso(session.start, span.zone), iso(session.end, span.zone)
-        table.add_row(session.place, start, end, humanised(session.end - session.start))
-    out.print(table)
+    for line in aligned(
+        _HEADINGS, [_line(session, span.zone) for session in presence.sessions], out.width, elastic="place"
+    ):
+        out.print(line)
+
+
+def _line(session: Session, zone: tzinfo) -> tuple[str, ...]:
+    place = screen.printable(session.place)
+    return place, iso(session.start, zone), iso(session.end, zone), humanised(session.end - session.start)
 
 
 def register(app: typer.Typer) -> None:

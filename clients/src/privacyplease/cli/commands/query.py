@@ -26,6 +26,7 @@ def query(
     purpose: Purpose = "",
     timezone: Zone = "UTC",
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object a record; else CSV.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV; so it is without, too.")] = False,
 ) -> None:
     """Whole records of a data set, as CSV, JSON lines or Arrow.
 

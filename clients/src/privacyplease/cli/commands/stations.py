@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from privacyplease.cli import screen, station_tables
+from privacyplease.cli import station_tables
+from privacyplease.cli.forms import Csv, Json, written
 from privacyplease.cli.options import (
     Dataset,
     From,
-    Json,
     Step,
     To,
     Zone,
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 Contract = Annotated[str, typer.Argument(metavar="CONTRACT", help="The contract, as lund; in any case.")]
 
+_SERIES = ("at", *(f"{of}_{name}" for of in ("bikes", "stands") for name in ("mean", "minimum", "maximum")))
+
 app = typer.Typer(help="What bike-share stations have and had.")
 
 
@@ -40,6 +43,7 @@ def history(
     dataset: Dataset = "bikes",
     timezone: Zone = "UTC",
     json: Json = False,
+    csv: Csv = False,
 ) -> None:
     """What a station reported. Each state holds until the next one.
 
@@ -51,9 +55,8 @@ def history(
     span = read_range(start, end, timezone)
     with connect(context) as client:
         found = client.station_history(station, span.start, span.end, dataset=dataset)
-    if json:
-        screen.print_json({"station": station, "states": documents(found)})
-    else:
+    told = documents(found)
+    if not written({"station": station, "states": told}, json, csv, _columns(), told):
         station_tables.print_history(station, found, span)
 
 
@@ -68,6 +71,7 @@ def now(
     dataset: Dataset = "bikes",
     timezone: Zone = "UTC",
     json: Json = False,
+    csv: Csv = False,
 ) -> None:
     """The last known state of each station of a contract.
 
@@ -80,10 +84,9 @@ def now(
     then = None if at is None else read_instant(at, zone, "--at")
     with connect(context) as client:
         found = client.stations_now(contract, then, dataset=dataset)
-    if json:
-        when = None if then is None else iso(then)
-        screen.print_json({"contract": contract, "at": when, "stations": documents(found)})
-    else:
+    when, told = None if then is None else iso(then), documents(found)
+    document = {"contract": contract, "at": when, "stations": told}
+    if not written(document, json, csv, _columns(), told):
         station_tables.print_latest(contract, found, then, zone)
 
 
@@ -97,6 +100,7 @@ def availability(
     dataset: Dataset = "bikes",
     timezone: Zone = "UTC",
     json: Json = False,
+    csv: Csv = False,
 ) -> None:
     """Bikes and free stands of a contract over time.
 
@@ -110,9 +114,8 @@ def availability(
     span, width = read_range(start, end, timezone), read_step(step)
     with connect(context) as client:
         found = client.availability(contract, span.start, span.end, width, dataset=dataset)
-    if json:
-        screen.print_json({"contract": contract, "series": series(found)})
-    else:
+    told = series(found)
+    if not written({"contract": contract, "series": told}, json, csv, _SERIES, map(_flat, told)):
         station_tables.print_availability(contract, found, span.zone)
 
 
@@ -124,6 +127,18 @@ def documents(states: StationStates) -> list[dict[str, Any]]:
 def series(availability: Availability) -> list[dict[str, Any]]:
     """Steps as --json prints them."""
     return [{"at": iso(step.at), "bikes": _spread(step.bikes), "stands": _spread(step.stands)} for step in availability]
+
+
+def _columns() -> tuple[str, ...]:
+    from privacyplease.client import StationState
+
+    return tuple(field.name for field in fields(StationState))
+
+
+def _flat(step: dict[str, Any]) -> dict[str, Any]:
+    """A step as a row of the CSV."""
+    spreads = {f"{of}_{name}": value for of in ("bikes", "stands") for name, value in step[of].items()}
+    return {"at": step["at"], **spreads}
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 (whatever a column holds)

@@ -9,7 +9,7 @@ import typer
 
 from privacyplease.cli import activity, screen
 from privacyplease.cli.exits import ExitCode
-from privacyplease.cli.options import Json
+from privacyplease.cli.forms import Csv, Json, written
 from privacyplease.cli.target import Target, target
 from privacyplease.cli.times import iso
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def status(context: typer.Context, json: Json = False) -> None:
+def status(context: typer.Context, json: Json = False, csv: Csv = False) -> None:
     """Show both servers, their health, what they have been doing, the store and the periods that have keys.
 
     Exits with 4 unless both servers and the store answer.
@@ -30,9 +30,7 @@ def status(context: typer.Context, json: Json = False) -> None:
     Example: privacyplease status
     """
     found = document(target(context))
-    if json:
-        screen.print_json(found)
-    else:
+    if not written(found, json, csv):
         _show(found)
     if not found["healthy"]:
         raise typer.Exit(ExitCode.TRY_AGAIN)

@@ -12,7 +12,8 @@ import typer
 from privacyplease.cli import screen
 from privacyplease.cli.columns import aligned
 from privacyplease.cli.exits import ExitCode
-from privacyplease.cli.options import Json, Zone, read_instant, read_zone
+from privacyplease.cli.forms import Csv, Json, written
+from privacyplease.cli.options import Zone, read_instant, read_zone
 from privacyplease.cli.target import connect
 from privacyplease.cli.times import iso
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _MOST_LINES = 50
 _COUNTS = ("missing", "unexpected", "damaged")
+_COLUMNS = ("dataset", "index", "first_start", "last_start", *_COUNTS)
 _HEADINGS = ("data set", "index", "records from", "to", *_COUNTS)
 
 _From = Annotated[
@@ -37,6 +39,7 @@ def verify(
     dataset: _Dataset = None,
     timezone: Zone = "UTC",
     json: Json = False,
+    csv: Csv = False,
 ) -> None:
     """Compare the whole store with the ledger: what is missing, damaged or not of it.
 
@@ -48,9 +51,8 @@ def verify(
     first, last = (_instant(text, zone, option) for text, option in ((start, "--from"), (end, "--to")))
     with connect(context) as client, _progress() as told:
         found = client.verify(first, last, dataset=dataset, told=told)
-    if json:
-        screen.print_json(document(found))
-    else:
+    answer = document(found)
+    if not written(answer, json, csv, _COLUMNS, answer["findings"]):
         _show(found, zone)
     if not found.sound:
         raise typer.Exit(ExitCode.UNTRUSTED)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from privacyplease.cli import screen
-from privacyplease.cli.options import Json
+from privacyplease.cli.forms import Csv, Json, written
 from privacyplease.cli.target import connect
 from privacyplease.cli.times import humanised, seconds
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from privacyplease.client import Access
 
 
-def whoami(context: typer.Context, json: Json = False) -> None:
+def whoami(context: typer.Context, json: Json = False, csv: Csv = False) -> None:
     """Show whom the proxy takes you for, and what you may ask.
 
     --json prints the roles and their limits; what is not limited is null.
@@ -24,9 +24,7 @@ def whoami(context: typer.Context, json: Json = False) -> None:
     """
     with connect(context) as client:
         found = client.whoami()
-    if json:
-        screen.print_json(document(found))
-    else:
+    if not written(document(found), json, csv):
         _show(found)
 
 

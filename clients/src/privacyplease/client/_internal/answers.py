@@ -25,7 +25,7 @@ from privacyplease.client.catalogue import (
 )
 from privacyplease.client.compaction import Compacted
 from privacyplease.client.explanation import ExplainedCell, Explanation
-from privacyplease.client.occupancy import Dwell, Occupancy, Peak, Place, PlaceCounts, Series
+from privacyplease.client.occupancy import Dwell, Occupancy, Peak, PlaceCounts, Places, Series
 from privacyplease.client.presence import Presence, Sessions
 from privacyplease.client.stations import Availability, StationStates, Statistics
 from privacyplease.proxy.v1 import occupancy_service_pb2, stations_service_pb2
@@ -76,10 +76,11 @@ def place_counts(pages: Sequence[CountByPlaceResponse]) -> PlaceCounts:
     )
 
 
-def places(pages: Sequence[ListPlacesResponse]) -> tuple[Place, ...]:
+def places(pages: Sequence[ListPlacesResponse]) -> Places:
     """Joins the pages of ListPlaces; there may be none."""
-    return tuple(
-        Place(name, location) for page in pages for name, location in zip(page.places, page.locations, strict=True)
+    return Places(
+        places=tuple(chain.from_iterable(page.places for page in pages)),
+        locations=tuple(chain.from_iterable(page.locations for page in pages)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -23,6 +24,11 @@ def instants(values_ms: Iterable[int]) -> pa.Array[Any]:
 def counts(values: Iterable[int | None]) -> pa.Array[Any]:
     """int64[n]."""
     return pa.array(values, pa.int64())
+
+
+def durations(values: Iterable[timedelta]) -> pa.Array[Any]:
+    """duration[ms][n]."""
+    return pa.array(values, pa.duration("ms"))
 
 
 def numbers(values: Iterable[float | None]) -> pa.Array[Any]:

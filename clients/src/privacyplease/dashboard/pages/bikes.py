@@ -11,7 +11,7 @@ from privacyplease.client.errors import RefusedError
 from privacyplease.dashboard.asking import Asker, asker
 from privacyplease.dashboard.charts.lines import Line, line_chart
 from privacyplease.dashboard.charts.positions import level, positions
-from privacyplease.dashboard.formats import zone
+from privacyplease.dashboard.formats import now, zone
 from privacyplease.dashboard.pages.page import Page
 from privacyplease.dashboard.ranges import PRESETS, RangeError, read_range
 
@@ -27,7 +27,7 @@ def page() -> str | tuple[str, int]:
     ask, known = asker(), _contracts(asker())
     contract = request.args.get("contract", "").strip() or next(iter(known), "")
     try:
-        span = read_range(request.args, zone(), datetime.now(UTC))
+        span = read_range(request.args, zone(), now())
     except RangeError as error:
         return render_template(
             "bikes.html", contract=contract, contracts=known, problem=str(error), presets=PRESETS
@@ -52,7 +52,7 @@ def page() -> str | tuple[str, int]:
 @blueprint.get("/availability")
 def availability() -> str:
     """Bikes and stands over time."""
-    span = read_range(request.args, zone(), datetime.now(UTC))
+    span = read_range(request.args, zone(), now())
     contract = request.args.get("contract", "")
     found: Availability = asker().kept("availability", contract, span.start, span.end, span.step)
     lines = [Line("Bikes", "current", found.bikes.means), Line("Free stands", "before", found.stands.means)]
@@ -72,4 +72,4 @@ def _contracts(ask: Asker) -> list[str]:
 
 def _hour() -> datetime:
     """The next full hour: within one the question is the same, so that its answer can be kept."""
-    return datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    return now().replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from flask import Blueprint, render_template, request
@@ -10,7 +10,7 @@ from flask import Blueprint, render_template, request
 from privacyplease.client import Dwell
 from privacyplease.dashboard.asking import asker
 from privacyplease.dashboard.charts.bars import bar_chart
-from privacyplease.dashboard.formats import humanised, zone
+from privacyplease.dashboard.formats import humanised, now, zone
 from privacyplease.dashboard.pages.page import Page
 from privacyplease.dashboard.places import meant
 from privacyplease.dashboard.ranges import PRESETS, Range, RangeError, read_range, whole_quarter
@@ -66,7 +66,7 @@ def _lengths(span: Range) -> dict[str, Any]:
 
 
 def _span() -> Range:
-    return read_range(request.args, zone(), whole_quarter(datetime.now(UTC)))
+    return read_range(request.args, zone(), whole_quarter(now()))
 
 
 def _place() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from statistics import median
 from typing import TypeAlias
 
@@ -12,9 +12,9 @@ from werkzeug.datastructures import MultiDict
 
 from privacyplease.client import PlaceCounts
 from privacyplease.dashboard.asking import Asker, asker
-from privacyplease.dashboard.formats import zone
+from privacyplease.dashboard.formats import now, zone
 from privacyplease.dashboard.pages.page import Page
-from privacyplease.dashboard.places import groups, places_before
+from privacyplease.dashboard.places import places_before
 from privacyplease.dashboard.ranges import WEEK, RangeError, read_moment, whole_minute
 
 blueprint = Blueprint("now", __name__, url_prefix="/now")
@@ -81,14 +81,14 @@ def places() -> str:
     """Floors and places."""
     at, _ = _at(request.args)
     ask = asker()
-    floors = groups(places_before(ask, at))
+    floors = places_before(ask, at).groups()
     return render_template("now_places.html", floors=_shares(ask, at, floors), places=_shares(ask, at, None))
 
 
 def _at(given: MultiDict[str, str]) -> tuple[datetime, bool]:
     """The moment that is meant, and whether it is the present."""
     at = read_moment(given.get("at", ""), zone())
-    return (at, False) if at else (whole_minute(datetime.now(UTC)), True)
+    return (at, False) if at else (whole_minute(now()), True)
 
 
 def _windows(at: datetime) -> list[Window]:

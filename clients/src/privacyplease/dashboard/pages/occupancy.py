@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from statistics import quantiles
 from typing import Any, TypeAlias
@@ -14,9 +14,9 @@ from privacyplease.client import Occupancy
 from privacyplease.dashboard.asking import Asker, asker
 from privacyplease.dashboard.charts.heatmap import DAYS, heat_map
 from privacyplease.dashboard.charts.lines import Band, Line, LineChart, line_chart
-from privacyplease.dashboard.formats import zone
+from privacyplease.dashboard.formats import now, zone
 from privacyplease.dashboard.pages.page import Page
-from privacyplease.dashboard.places import groups, locations, meant, places_before
+from privacyplease.dashboard.places import locations, meant, places_before
 from privacyplease.dashboard.ranges import PRESETS, WEEK, Range, RangeError, read_range, whole_quarter
 
 blueprint = Blueprint("occupancy", __name__, url_prefix="/occupancy")
@@ -103,7 +103,7 @@ def weeks() -> str:
 def places() -> str:
     """Places and floors by their number of people."""
     span, ask = _span(), asker()
-    floors = groups(places_before(ask, span.end))
+    floors = places_before(ask, span.end).groups()
     by_place, by_floor = ask.together(
         partial(ask.kept, "count_by_place", span.start, span.end),
         partial(ask.kept, "count_by_place", span.start, span.end, groups=floors),
@@ -119,12 +119,12 @@ def places() -> str:
 @blueprint.get("/names")
 def names() -> str:
     """What can be entered as a place."""
-    known = places_before(asker(), datetime.now(UTC) if not request.args.get("to") else _span().end)
+    known = places_before(asker(), now() if not request.args.get("to") else _span().end)
     return render_template("place_names.html", names=[*locations(known), *(place.place for place in known)])
 
 
 def _span() -> Range:
-    return read_range(request.args, zone(), whole_quarter(datetime.now(UTC)))
+    return read_range(request.args, zone(), whole_quarter(now()))
 
 
 def _place() -> str:

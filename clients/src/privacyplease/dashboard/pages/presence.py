@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from flask import Blueprint, render_template, request
 
 from privacyplease.client import PrivacyPleaseError
 from privacyplease.dashboard.asking import asker
 from privacyplease.dashboard.charts.timeline import MOST_ROWS, timelines
-from privacyplease.dashboard.formats import zone
+from privacyplease.dashboard.formats import now, zone
 from privacyplease.dashboard.pages.page import Page
 from privacyplease.dashboard.ranges import PRESETS, RangeError, read_range
 from privacyplease.dashboard.states import state_of
@@ -31,7 +29,7 @@ def answer() -> str | tuple[str, int]:
     """Whether the device was seen, and then where."""
     given = request.form
     try:
-        span = read_range(given, zone(), datetime.now(UTC))
+        span = read_range(given, zone(), now())
         device, purpose = given.get("device", "").strip(), given.get("purpose", "").strip()
         found = asker().client.presence(device, span.start, span.end, purpose=purpose)
     except RangeError as error:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from flask import Blueprint, render_template, request
 
 from privacyplease.client import PrivacyPleaseError
 from privacyplease.dashboard.asking import asker
-from privacyplease.dashboard.formats import zone
+from privacyplease.dashboard.formats import now, zone
 from privacyplease.dashboard.pages.page import Page
 from privacyplease.dashboard.ranges import RangeError, read_range
 from privacyplease.dashboard.states import state_of
@@ -32,7 +30,7 @@ def answer() -> str | tuple[str, int]:
     given = request.form
     device, place = given.get("device", "").strip(), given.get("place", "").strip()
     try:
-        span = read_range(given, zone(), datetime.now(UTC))
+        span = read_range(given, zone(), now())
         seen = asker().client.explain(
             span.start, span.end, device=device, place=place, purpose=given.get("purpose", "").strip()
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from privacyplease.cli import screen
-from privacyplease.cli.options import Json
+from privacyplease.cli.forms import Csv, Json, written
 from privacyplease.cli.target import connect
 from privacyplease.ingest.commands.options import Bootstrap, KafkaConfig, Topic, explained
 
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from privacyplease.ingest.dead_letters.mailbox import Mailbox, Received
 
 __all__ = ["register"]
+
+_COLUMNS = (
+    *("partition", "offset", "redriven", "dataset", "field", "reason"),
+    *("from_topic", "from_partition", "from_offset", "from_timestamp", "omitted", "message", "message_base64"),
+)
 
 app = typer.Typer(no_args_is_help=True, help="List dead letters, or bring them back to their topic.")
 
@@ -33,6 +38,7 @@ def list_letters(
     show: Annotated[bool, typer.Option("--show", help="Have the proxy open the messages, and show them.")] = False,
     kafka_config: KafkaConfig = None,
     json: Json = False,
+    csv: Csv = False,
 ) -> None:
     """List the dead letters of a topic: why each is there, and where it came from.
 
@@ -43,10 +49,10 @@ def list_letters(
 
     with explained(), Mailbox(topic, settings(bootstrap, kafka_config)) as mailbox:
         if not show:
-            _print(_described(mailbox, None), as_json=json)
+            _print(_described(mailbox, None), json, csv)
             return
         with connect(context) as client:
-            _print(_described(mailbox, client), as_json=json)
+            _print(_described(mailbox, client), json, csv)
 
 
 @app.command()
@@ -110,15 +116,23 @@ def _shown(message: bytes | None) -> dict[str, Any]:
         return {"message_base64": base64.b64encode(message).decode()}
 
 
-def _print(letters: Iterator[dict[str, Any]], *, as_json: bool) -> None:
-    if as_json:
-        screen.print_json({"letters": list(letters)})
+def _print(letters: Iterator[dict[str, Any]], json: bool, csv: bool) -> None:
+    if json or csv:
+        told = list(letters)
+        written({"letters": told}, json, csv, _COLUMNS, map(_flat, told))
         return
     out, count = screen.out(), 0
     for letter in letters:
         out.print(_line(letter))
         count += 1
     screen.note(screen.counted(count, "dead letter"))
+
+
+def _flat(letter: dict[str, Any]) -> dict[str, Any]:
+    """A letter as a row of the CSV; what it does not tell is empty."""
+    origin = letter.get("from", {})
+    told = {**letter, **{f"from_{name}": origin.get(name) for name in ("topic", "partition", "offset", "timestamp")}}
+    return {name: told.get(name) for name in _COLUMNS}
 
 
 def _line(letter: dict[str, Any]) -> str:

@@ -62,7 +62,12 @@ def _columns(request: pb.QueryRequest, index: Index) -> list[str]:
 
 
 def _pages(records: pa.Table) -> Iterator[pb.QueryResponse]:
-    """The records as one Arrow IPC stream, cut into pages."""
+    """The records as one Arrow IPC stream, cut into pages; the first tells how many there are."""
+    for number, page in enumerate(_stream(records)):
+        yield pb.QueryResponse(arrow=page, records=0 if number else records.num_rows)
+
+
+def _stream(records: pa.Table) -> Iterator[bytes]:
     sink = io.BytesIO()
     with pa.ipc.new_stream(sink, records.schema) as writer:
         for batch in records.to_batches(RECORDS_PER_BATCH):
@@ -72,13 +77,13 @@ def _pages(records: pa.Table) -> Iterator[pb.QueryResponse]:
     yield from _cut(sink)
 
 
-def _cut(sink: io.BytesIO) -> Iterator[pb.QueryResponse]:
+def _cut(sink: io.BytesIO) -> Iterator[bytes]:
     """What was written so far, in pages; the sink is empty afterwards."""
     written = sink.getvalue()
     sink.seek(0)
     sink.truncate()
     for begin in range(0, len(written), PAGE_BYTES):
-        yield pb.QueryResponse(arrow=written[begin : begin + PAGE_BYTES])
+        yield written[begin : begin + PAGE_BYTES]
 
 
 def _describe(dataset: Dataset) -> pb.Dataset:

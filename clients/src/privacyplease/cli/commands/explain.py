@@ -1,0 +1,95 @@
+"""`privacyplease explain`: what the storage server sees of a question."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from privacyplease.cli import screen
+from privacyplease.cli.columns import aligned
+from privacyplease.cli.forms import Csv, Json, written
+from privacyplease.cli.options import Dataset, From, Place, Purpose, To, Zone, read_range
+from privacyplease.cli.target import connect
+
+if TYPE_CHECKING:
+    from privacyplease.client import ExplainedCell, Explanation
+
+_MOST_CELLS = 8
+_COLUMNS = ("tag", "cell_id", "head", "size", "records_opened", "records_kept")
+_HEADINGS = ("tag", "ciphertext", "bytes", "opened", "kept")
+
+Device = Annotated[
+    str | None, typer.Option("--device", metavar="DEVICE", help="Whose sessions; else devices are counted.")
+]
+
+
+def explain(
+    context: typer.Context,
+    start: From,
+    end: To,
+    place: Place = None,
+    device: Device = None,
+    purpose: Purpose = "",
+    dataset: Dataset = "wifi",
+    timezone: Zone = "UTC",
+    json: Json = False,
+    csv: Csv = False,
+) -> None:
+    """What the storage server sees of a question, as count asks it, or presence with --device.
+
+    Tags and cells are the first ones. --json prints them in hexadecimal, --csv the cells.
+
+    Example: privacyplease explain --from 2024-10-01T08:00Z --to 2024-10-01T09:00Z --place ap-29
+    """
+    span = read_range(start, end, timezone)
+    with connect(context) as client:
+        found = client.explain(span.start, span.end, place=place, device=device, dataset=dataset, purpose=purpose)
+    told = document(found)
+    if not written(told, json, csv, _COLUMNS, told["first_cells"]):
+        _show(found, "session" if device else "distinct device")
+
+
+def document(found: Explanation) -> dict[str, Any]:
+    """The answer as --json prints it."""
+    return {
+        "index": found.index,
+        "tags": found.tags,
+        "first_tags": [tag.hex() for tag in found.first_tags],
+        "cells": found.cells,
+        "bytes": found.bytes,
+        "first_cells": [{name: _plain(getattr(cell, name)) for name in _COLUMNS} for cell in found.first_cells],
+        "records_opened": found.records_opened,
+        "records_kept": found.records_kept,
+        "answer": found.answer,
+    }
+
+
+def _plain(value: bytes | int) -> str | int:
+    return value.hex() if isinstance(value, bytes) else value
+
+
+def _show(found: Explanation, answer: str) -> None:
+    out = screen.out()
+    cells, size = screen.counted(found.cells, "cell"), screen.mebibytes(found.bytes)
+    opened, kept = screen.counted(found.records_opened, "record"), screen.number(found.records_kept)
+    out.print(f"sent       {screen.counted(found.tags, 'tag')}")
+    out.print(f"came back  {cells}, {size} of ciphertext")
+    if found.first_cells:
+        rows = [_row(cell) for cell in found.first_cells[:_MOST_CELLS]]
+        for line in aligned(_HEADINGS, rows, out.width, right=_HEADINGS[2:], elastic="ciphertext"):
+            out.print(line)
+    if (more := found.cells - _MOST_CELLS) > 0:
+        out.print(f"… and {screen.counted(more, 'cell')} more")
+    out.print(f"opened     {opened}, {kept} of them for the answer")
+    out.print(f"answer     {screen.counted(found.answer, answer)}")
+
+
+def _row(cell: ExplainedCell) -> tuple[str, ...]:
+    numbers = (screen.number(number) for number in (cell.size, cell.records_opened, cell.records_kept))
+    return cell.tag.hex(), f"{cell.head[:16].hex()}…", *numbers
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(explain)
