@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -65,31 +66,58 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture
-def visit(browser: Browser, address: str) -> Iterator[Visit]:
-    """Logs somebody in and opens a page, in a browser that notes what goes wrong and what it asks for."""
-    contexts: list[BrowserContext] = []
-    strangers: list[str] = []
-    complaints: list[str] = []
+class Visitors:
+    """Whoever looks at the dashboard, each logged in once, in browsers that note what goes wrong and what they ask for.
 
-    def visit(path: str, person: str = "operator", theme: str = "light", width: int = 1280) -> Page:
-        context = browser.new_context(
+    Attributes:
+        complaints: What went wrong, and what was asked of strangers.
+    """
+
+    def __init__(self, browser: Browser, address: str) -> None:
+        self.complaints: list[str] = []
+        self._browser, self._address = browser, address
+        self._logins: dict[str, list[Any]] = {}
+        self._contexts: list[BrowserContext] = []
+
+    def visit(self, path: str, person: str | None = "operator", theme: str = "light", width: int = 1280) -> Page:
+        """Opens a page as somebody, or as somebody who is not logged in."""
+        context = self._browser.new_context(
             color_scheme="dark" if theme == "dark" else "light", viewport={"width": width, "height": 900}
         )
-        contexts.append(context)
-        context.on("request", lambda request: strangers.append(request.url) if not _own(request.url, address) else None)
+        self._contexts.append(context)
+        context.on("request", lambda request: self._look_at(request.url))
         page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
-        log_in(page, address, person)
-        page.goto(f"{address}{path}")
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", lambda said: self.complaints.append(said.text) if "Content Security" in said.text else None)
+        if person and person not in self._logins:
+            log_in(page, self._address, person)
+            self._logins[person] = context.cookies()
+        if person:
+            context.add_cookies(self._logins[person])
+        page.goto(f"{self._address}{path}")
         return page
 
-    yield visit
-    for context in contexts:
-        context.close()
-    assert strangers == []
-    assert complaints == []
+    def leave(self) -> None:
+        """Closes what was opened."""
+        while self._contexts:
+            self._contexts.pop().close()
+
+    def _look_at(self, url: str) -> None:
+        if not url.startswith((f"{self._address}/", "data:")):
+            self.complaints.append(url)
+
+
+@pytest.fixture(scope="module")
+def visitors(browser: Browser, address: str) -> Visitors:
+    return Visitors(browser, address)
+
+
+@pytest.fixture
+def visit(visitors: Visitors) -> Iterator[Visit]:
+    """Opens a page as somebody."""
+    yield visitors.visit
+    visitors.leave()
+    assert visitors.complaints == []
 
 
 def log_in(page: Page, address: str, person: str, password: str = PASSWORD) -> None:
@@ -97,7 +125,3 @@ def log_in(page: Page, address: str, person: str, password: str = PASSWORD) -> N
     page.fill("[name=name]", person)
     page.fill("[name=password]", password)
     page.click("main button")
-
-
-def _own(url: str, address: str) -> bool:
-    return url.startswith((f"{address}/", "data:"))

@@ -19,20 +19,20 @@ LOG = """Client MAC Address,AP Name,Association Time,Session Duration
 RANGE = "/occupancy?from=2024-10-01T08:00Z&to=2024-10-01T09:00Z"
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    return tmp_path / "cells.db"
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store")
 
 
-@pytest.fixture
-def running(store: Path, tmp_path: Path) -> Iterator[Stack]:
-    (tmp_path / "log.csv").write_text(LOG)
-    with stack(f"sqlite:///{store}") as running:
-        running.command("ingest", "wifi", str(tmp_path / "log.csv"))
+@pytest.fixture(scope="module")
+def running(folder: Path) -> Iterator[Stack]:
+    (folder / "log.csv").write_text(LOG)
+    with stack(f"sqlite:///{folder}/cells.db") as running:
+        running.command("ingest", "wifi", str(folder / "log.csv"))
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(browser: Browser, running: Stack) -> Iterator[Page]:
     with dashboard(running.home, operator=PASSWORD) as address:
         context = browser.new_context(base_url=address)
@@ -42,24 +42,26 @@ def page(browser: Browser, running: Stack) -> Iterator[Page]:
         context.close()
 
 
-def test_no_part_of_an_answer_that_cannot_be_trusted_is_shown(page: Page, store: Path) -> None:
+def test_no_part_of_an_answer_that_cannot_be_trusted_is_shown(page: Page, folder: Path) -> None:
     page.goto(RANGE)
-    expect(page.locator("#people")).to_have_text("1")
-    with sqlite3.connect(store) as database:
+    expect(page.locator("#peak")).to_have_text("1")
+    with sqlite3.connect(folder / "cells.db") as database:
         database.execute("DELETE FROM cells")
     response = page.goto(f"{RANGE}&place=ap-1")  # not asked before, so not remembered
     assert response is not None
     assert response.status == 502
     expect(page.locator(".state.distrust")).to_contain_text("The storage server cannot be trusted")
-    assert page.locator("#people").count() == 0
+    assert page.locator("#peak").count() == 0
     page.goto("/system")
     expect(page.locator("#refused")).not_to_have_text("0")
+    page.click("text=Verify")
+    expect(page.locator("#verification .state.distrust")).to_contain_text("The store is not as it must be")
+    assert page.locator("#findings tbody tr").count() > 0
 
 
 def test_a_proxy_that_is_away_is_said_to_be(page: Page, running: Stack) -> None:
-    page.goto("/now")
     running.command("down")
-    response = page.goto(RANGE)
+    response = page.goto(f"{RANGE}&place=ap-2")
     assert response is not None
     assert response.status == 503
     expect(page.locator(".state.away")).to_contain_text("The proxy does not answer")

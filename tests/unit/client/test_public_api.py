@@ -16,6 +16,7 @@ FROZEN = {
     "AuditVerdict",
     "Availability",
     "AvailabilityStep",
+    "Cache",
     "Client",
     "Column",
     "Compacted",

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from privacyplease.dashboard.ranges import MOST_STEPS, Range, RangeError, read_moment, read_range
+from privacyplease.dashboard.ranges import MOST_STEPS, Range, RangeError, read_moment, read_range, whole_quarter
 
 NOW = datetime(2024, 10, 1, 12, 0, 30, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -31,7 +31,16 @@ def test_a_beginning_counts_more_than_a_preset() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [{"range": "never"}, {"to": "yesterday"}, {"from": "2024-10-02"}, {"to": "9999-99-99"}]
+    "given",
+    [
+        {"range": "never"},
+        {"to": "yesterday"},
+        {"from": "2024-10-02"},
+        {"to": "9999-99-99"},
+        {"to": "0001-01-01"},
+        {"to": "9999-12-31T23:59"},
+        {"from": "1970-12-31T23:59"},
+    ],
 )
 def test_what_cannot_be_read_is_refused(given: dict[str, str]) -> None:
     with pytest.raises(RangeError):
@@ -47,3 +56,18 @@ def test_steps_are_few_and_as_narrow_as_they_may_be(days: float) -> None:
 def test_a_day_has_steps_of_a_quarter_of_an_hour_and_a_week_of_an_hour() -> None:
     assert read_range({}, UTC, NOW).step == timedelta(minutes=15)
     assert read_range({"range": "7d"}, UTC, NOW).step == timedelta(hours=1)
+
+
+def test_of_a_long_range_the_last_week_is_shown_first_in_the_same_steps() -> None:
+    span = Range(NOW, NOW + timedelta(days=28, minutes=1))
+    newest = span.newest
+    assert (newest.end, newest.width) == (span.end, timedelta(days=6, hours=18, minutes=1))
+    assert (newest.start - span.start) % span.step == timedelta(0)
+    week = Range(NOW, NOW + timedelta(days=7))
+    assert week.newest == week
+    assert Range(NOW, NOW + timedelta(days=40_000)).newest.width <= timedelta(days=40_000) / MOST_STEPS
+
+
+def test_a_live_range_ends_with_the_quarter_of_an_hour() -> None:
+    assert whole_quarter(NOW) == datetime(2024, 10, 1, 12, 15, tzinfo=UTC)
+    assert whole_quarter(datetime(2024, 10, 1, 12, 45, tzinfo=UTC)) == datetime(2024, 10, 1, 12, 45, tzinfo=UTC)

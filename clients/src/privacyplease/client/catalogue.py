@@ -112,6 +112,21 @@ class Compaction:
 
 
 @dataclass(frozen=True, slots=True)
+class Cache:
+    """The proxy's cache of opened cells.
+
+    Attributes:
+        hits: Tags that a question asked for and that were in it, since the proxy started.
+        misses: Tags that might have been in it, and were not.
+        bytes: What it holds now.
+    """
+
+    hits: int
+    misses: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """The policy that says who may ask what.
 
@@ -151,12 +166,21 @@ class RecentCalls:
 
 @dataclass(frozen=True, slots=True)
 class Ingestion:
-    """What was ingested since the proxy started, and records stored a second in the last five minutes."""
+    """What was ingested since the proxy started.
+
+    Attributes:
+        batches: Batches.
+        accepted: Records that were stored.
+        rejected: Records that were not.
+        accepted_per_second: Records stored a second, in the last five minutes.
+        newest_record: When the newest record ends that was stored, by data set; those without one are not listed.
+    """
 
     batches: int
     accepted: int
     rejected: int
     accepted_per_second: float
+    newest_record: Mapping[str, datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +205,7 @@ class Activity:
 class Status:
     """How the system is doing: the proxy, keyrings, the storage server and its answers, the policy, recent activity.
 
-    Compaction's backlog is part of it.
+    Compaction's backlog and the cache of opened cells are part of it.
     """
 
     version: str
@@ -191,6 +215,7 @@ class Status:
     policy: Policy
     activity: Activity
     compaction: Compaction
+    cache: Cache
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar, cast
 
 from cachetools import TTLCache
@@ -21,6 +22,8 @@ ANSWER_S = 20.0
 # Where places lie, and what was weeks ago, hardly changes.
 OLD_ANSWER_S = 600.0
 ACCESS_S = 5.0
+# Questions of one page that are asked at once. More would only wait for each other in the proxy.
+TOGETHER = 3
 
 
 class Memory:
@@ -30,18 +33,29 @@ class Memory:
         self._kept: dict[float, TTLCache[Hashable, Any]] = {
             seconds: TTLCache(MOST_ANSWERS, seconds) for seconds in _KEPT_S
         }
+        self._awaited: dict[Hashable, Future[Any]] = {}
         self._lock = threading.Lock()
 
     def answer(self, seconds: float, key: Hashable, ask: Callable[[], _Answer]) -> _Answer:
-        """The answer that is kept, or else a new one. Failures are not kept."""
+        """The answer that is kept or that somebody is waiting for, or else a new one. Failures are not kept."""
         kept = self._kept[seconds]
         with self._lock:
             if key in kept:
                 return cast(_Answer, kept[key])
-        found = ask()
+            awaited, mine = self._awaited.get(key), Future[_Answer]()
+            if awaited is None:
+                self._awaited[key] = mine
+        if awaited is not None:
+            return cast(_Answer, awaited.result())
+        try:
+            mine.set_result(ask())
+        except BaseException as error:
+            mine.set_exception(error)
         with self._lock:
-            kept[key] = found
-        return found
+            del self._awaited[key]
+            if mine.exception() is None:
+                kept[key] = mine.result()
+        return mine.result()
 
 
 _KEPT_S = (ACCESS_S, ANSWER_S, OLD_ANSWER_S)
@@ -71,6 +85,11 @@ class Asker:
         key = (self.person, question, _hashable(arguments), _hashable(named))
         ask = getattr(self.client, question)
         return self._memory.answer(OLD_ANSWER_S if old else ANSWER_S, key, lambda: ask(*arguments, **named))
+
+    def together(self, *asks: Callable[[], _Answer]) -> list[_Answer]:
+        """The answers to some questions, asked at the same time; the first failure if there is any."""
+        with ThreadPoolExecutor(TOGETHER) as pool:
+            return list(pool.map(lambda ask: ask(), asks))
 
 
 def asker() -> Asker:

@@ -11,7 +11,7 @@ MIB = 1024 * 1024
 
 def register(app: Flask) -> None:
     """Makes the formats filters of the templates."""
-    for format_ in (number, mebibytes, moment, clock, day, humanised, iso, machine, decimal, weekday):
+    for format_ in (number, mebibytes, moment, clock, humanised, milliseconds, age, iso, machine, decimal, weekday):
         app.add_template_filter(format_)
 
 
@@ -66,12 +66,6 @@ def clock(at: datetime) -> str:
     return f"{local:%H:%M:%S}" if local.second else f"{local:%H:%M}"
 
 
-def day(at: datetime) -> str:
-    """A day, as "Tue 1 Oct"."""
-    local = at.astimezone(zone())
-    return f"{local:%a} {local.day} {local:%b}"
-
-
 def weekday(at: datetime) -> str:
     """As "Tuesday"."""
     return f"{at.astimezone(zone()):%A}"
@@ -100,3 +94,25 @@ def humanised(width: timedelta) -> str:
     minutes, seconds = divmod(rest, 60)
     parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
     return " ".join([f"{count:,} {unit}" for count, unit in parts if count][:2]) or "0 s"
+
+
+def milliseconds(width: timedelta) -> str:
+    """In ms, whatever its length, so that a column of them can be compared.
+
+    >>> milliseconds(timedelta(seconds=1.25))
+    '1,250 ms'
+    """
+    return f"{width / timedelta(milliseconds=1):,.0f} ms"
+
+
+def age(at: datetime, now: datetime) -> str:
+    """How long ago it was, to the minute.
+
+    >>> noon = datetime(2024, 10, 1, 12)
+    >>> age(noon - timedelta(minutes=90, seconds=5), noon), age(noon, noon), age(noon + timedelta(hours=2), noon)
+    ('1 h 30 min ago', 'just now', 'in 2 h')
+    """
+    width = timedelta(minutes=round(abs(now - at) / timedelta(minutes=1)))
+    if not width:
+        return "just now"
+    return f"{humanised(width)} ago" if at < now else f"in {humanised(width)}"

@@ -21,6 +21,8 @@ CERTIFICATE_NAME = "privacyplease.client"
 
 MOST_LOGINS = 10_000
 _PER_NAME, _PER_ADDRESS = parse("5 per minute"), parse("30 per minute")
+# Nobody else may try between a look at what has failed and a note of it. This bounds the memory of Argon2, too.
+_ONE_AT_A_TIME = threading.Lock()
 
 blueprint = Blueprint("logins", __name__)
 
@@ -99,12 +101,13 @@ def form() -> Response | str:
 def log_in() -> Response | tuple[str, int]:
     """Begins a session. A password that is right does not help whoever has tried too often."""
     name, password = request.form.get("name", "").strip(), request.form.get("password", "")
-    if not _may_try(name):
-        return render_template("login.html", problem="Too many attempts. Wait a minute and try again."), 429
-    passwords = current_app.extensions["passwords"]
-    if passwords is None or not passwords.verify(name, password):
-        _failed(name)
-        return render_template("login.html", problem="Name or password is wrong.", name=name), 401
+    with _ONE_AT_A_TIME:
+        if not _may_try(name):
+            return render_template("login.html", problem="Too many attempts. Wait a minute and try again."), 429
+        passwords = current_app.extensions["passwords"]
+        if passwords is None or not passwords.verify(name, password):
+            _failed(name)
+            return render_template("login.html", problem="Name or password is wrong.", name=name), 401
     session.clear()
     session["login"] = _logins().begin(name)
     return redirect(url_for("now.page"))

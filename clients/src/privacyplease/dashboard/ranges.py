@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
 MOST_STEPS = 200
+# The proxy answers from 1970 to 9999; the weeks before and the steps behind what is asked for lie in there, too.
+FIRST, LAST = datetime(1971, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC)
 WEEK = timedelta(weeks=1)
 
 # What can be chosen, by the name in the address.
@@ -46,6 +48,15 @@ class Range:
         """The narrowest step of a common width that cuts it into no more than `MOST_STEPS`."""
         return next((step for step in _STEPS if self.width <= step * MOST_STEPS), self.width / MOST_STEPS)
 
+    @property
+    def newest(self) -> Range:
+        """Its last steps, of a week together at most: what is worth showing before all of it is known."""
+        if self.width <= WEEK:
+            return self
+        steps = -(-self.width // self.step)
+        shown = max(1, WEEK // self.step)
+        return Range(self.start + (steps - shown) * self.step, self.end)
+
     def earlier(self, weeks: int) -> Range:
         """The same some weeks before."""
         return Range(self.start - weeks * WEEK, self.end - weeks * WEEK)
@@ -78,11 +89,20 @@ def read_moment(text: str, zone: tzinfo) -> datetime | None:
         return None
     try:
         found = datetime.fromisoformat(text.strip().replace(" ", "+"))  # in an address a plus may have become a blank
-        return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+        at = (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise RangeError("Expected a time as 2024-10-01T08:00.") from None
+    if not FIRST <= at <= LAST:
+        raise RangeError(f"Expected a time from {FIRST.year} to {LAST.year}.")
+    return at
 
 
 def whole_minute(now: datetime) -> datetime:
     """The minute that began last: so that what is asked twice within it is the same question."""
     return now.replace(second=0, microsecond=0)
+
+
+def whole_quarter(now: datetime) -> datetime:
+    """The quarter of an hour that begins next, or now: so that answers about weeks ago can be used again within it."""
+    begun = now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0)
+    return begun if begun == now else begun + timedelta(minutes=15)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,18 @@ def client_name(certificate: dict[str, Any]) -> str:
     return names[0] if len(names) == 1 else ""
 
 
-def serve(app: Flask, host: str, port: int, tls: Path | None) -> wsgi.Server:
+class Server(wsgi.Server):
+    """A web server that does not take a browser that went away for a fault."""
+
+    def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:  # as cheroot's
+        """Says on stderr what went wrong."""
+        if not (traceback and isinstance(sys.exception(), OSError)):
+            super().error_log(msg, level, traceback)
+
+
+def serve(app: Flask, host: str, port: int, tls: Path | None) -> Server:
     """A server that is bound to its address; `start` runs it until `stop`."""
-    server = wsgi.Server((host, port), app, numthreads=_THREADS, server_name="dashboard")
+    server = Server((host, port), app, numthreads=_THREADS, server_name="dashboard")
     if tls is not None:
         server.ssl_adapter = Adapter(tls)
     server.prepare()

@@ -1,9 +1,11 @@
 """What the proxy has been doing lately, for `GetStatus`: rates and percentiles over a window of time.
 
 >>> activity = Activity(clock=lambda: 1_000.0)
->>> activity.ingested(accepted=50, rejected=1)
+>>> activity.ingested(Batch("wifi", accepted=50, rejected=1, newest=1_727_769_600_000))
 >>> activity.ingestion()
 Ingestion(batches=1, accepted=50, rejected=1, accepted_per_second=50.0)
+>>> activity.newest()
+{'wifi': 1727769600000}
 """
 
 from __future__ import annotations
@@ -62,6 +64,22 @@ class Ingestion(NamedTuple):
     accepted_per_second: float
 
 
+class Batch(NamedTuple):
+    """A batch that is durable.
+
+    Attributes:
+        dataset: The data set.
+        accepted: How many records of it were stored.
+        rejected: How many were not.
+        newest: When the last of those that were stored ends, in ms since the epoch; None if none was stored.
+    """
+
+    dataset: str
+    accepted: int
+    rejected: int
+    newest: int | None
+
+
 class Activity:
     """The calls and batches of the last five minutes. Safe to use from many threads."""
 
@@ -73,6 +91,7 @@ class Activity:
         self._numbers: Counter[str] = Counter()
         self._batches: deque[tuple[float, int]] = deque(maxlen=MOST_KEPT)
         self._total = Ingestion(0, 0, 0, 0.0)
+        self._newest: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def called(self, call: Call) -> None:
@@ -82,12 +101,14 @@ class Activity:
             self._numbers[call.method] += 1
             self._calls[call.method][row] = self._clock(), call.seconds, call.failed, call.cells, call.bytes
 
-    def ingested(self, accepted: int, rejected: int) -> None:
+    def ingested(self, batch: Batch) -> None:
         """Takes note of a batch that is durable."""
         with self._lock:
-            self._batches.append((self._clock(), accepted))
-            total = self._total
-            self._total = Ingestion(total.batches + 1, total.accepted + accepted, total.rejected + rejected, 0.0)
+            self._batches.append((self._clock(), batch.accepted))
+            batches, accepted, rejected, _ = self._total
+            self._total = Ingestion(batches + 1, accepted + batch.accepted, rejected + batch.rejected, 0.0)
+            if batch.newest is not None:
+                self._newest[batch.dataset] = max(batch.newest, self._newest.get(batch.dataset, batch.newest))
 
     def calls(self) -> list[RecentCalls]:
         """The calls of the window, for each rpc that had any, ascending by method."""
@@ -109,6 +130,11 @@ class Activity:
             oldest = batches[0][0] if batches else since
             seconds = self._seconds(oldest, full=len(batches) == MOST_KEPT)
             return self._total._replace(accepted_per_second=sum(accepted for _, accepted in batches) / seconds)
+
+    def newest(self) -> dict[str, int]:
+        """When the newest record of each data set ends, in ms since the epoch, ascending by name."""
+        with self._lock:
+            return dict(sorted(self._newest.items()))
 
     def _seconds(self, oldest: float, *, full: bool) -> float:
         """What the events are spread over: the window, or the time since the start, or since the oldest one kept."""

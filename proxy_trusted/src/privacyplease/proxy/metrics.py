@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Engine
 
 from privacyplease.proxy import backups
+from privacyplease.proxy.activity import Batch
 from privacyplease.proxy.calls import Call, methods
 from privacyplease.proxy.credentials import is_loopback
 from privacyplease.proxy.errors import ConfigurationError, UntrustedAnswerError
@@ -95,11 +96,11 @@ class Metrics:
             self._cells.labels(call.method).observe(call.cells)
             self._bytes.labels(call.method).observe(call.bytes)
 
-    def ingested(self, accepted: int, rejected: int) -> None:
+    def ingested(self, batch: Batch) -> None:
         """Counts a batch that is durable."""
         self._batches.inc()
-        self._records.labels("accepted").inc(accepted)
-        self._records.labels("rejected").inc(rejected)
+        self._records.labels("accepted").inc(batch.accepted)
+        self._records.labels("rejected").inc(batch.rejected)
 
     def stored(self, method: str, code: grpc.StatusCode, seconds: float) -> None:
         """Counts a call to the storage server; `method` is an rpc of its contract."""

@@ -310,7 +310,7 @@ class Proxy:
         def register(server: grpc.Server) -> None:
             access_service_pb2_grpc.add_AccessServiceServicer_to_server(AccessService(access), server)
             admin = AdminService(
-                datasets, keyring, storage, verified.answers, policies, ledger, self._activity, compactor
+                datasets, keyring, storage, verified.answers, policies, ledger, self._activity, compactor, search.cache
             )
             admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
             audit_service_pb2_grpc.add_AuditServiceServicer_to_server(AuditService(log), server)

@@ -84,6 +84,8 @@ def dashboard(
         except KeyboardInterrupt:
             screen.note("stopping")
         finally:
+            for name in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(name, signal.SIG_DFL)  # whoever asks again does not want to wait for what still runs
             server.stop()
 
 

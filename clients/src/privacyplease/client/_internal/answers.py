@@ -11,6 +11,7 @@ from privacyplease.client.catalogue import (
     Access,
     Activity,
     Answers,
+    Cache,
     Column,
     Compaction,
     Dataset,
@@ -168,6 +169,7 @@ def status(response: GetStatusResponse) -> Status:
         answers=Answers(response.answers.whole, {_reason(each): each.answers for each in response.answers.refused}),
         activity=_activity(response.activity),
         compaction=_compaction(response.compaction),
+        cache=Cache(response.cache.hits, response.cache.misses, response.cache.bytes),
     )
 
 
@@ -193,7 +195,13 @@ def _activity(message: ActivityMessage) -> Activity:
             )
             for recent in message.calls
         ),
-        ingestion=Ingestion(ingestion.batches, ingestion.accepted, ingestion.rejected, ingestion.accepted_per_second),
+        ingestion=Ingestion(
+            batches=ingestion.batches,
+            accepted=ingestion.accepted,
+            rejected=ingestion.rejected,
+            accepted_per_second=ingestion.accepted_per_second,
+            newest_record={each.dataset: each.newest_record.ToDatetime(UTC) for each in ingestion.freshness},
+        ),
         journal_entries=message.journal_entries,
     )
 

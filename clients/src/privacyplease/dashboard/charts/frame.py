@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 _TICK_STEPS = [timedelta(hours=hours) for hours in (1, 2, 3, 6, 12, 24, 48, 168, 336, 672, 2_016, 8_064)]
 _SUB_HOUR = [timedelta(minutes=minutes) for minutes in (1, 5, 10, 15, 30)]
+# Clocks never change by more.
+_CLOCK_CHANGE = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Frame:
     left: int = 56
     bottom: int = 26
     top: int = 16
-    right: int = 14
+    right: int = 22
 
     @property
     def base(self) -> int:
@@ -95,12 +97,13 @@ def time_ticks(frame: Frame, start: datetime, end: datetime, zone: tzinfo) -> li
 
 def _round_times(start: datetime, end: datetime, step: timedelta, zone: tzinfo) -> Iterator[datetime]:
     """Instants between the two that lie whole steps after local midnight."""
-    wall = start.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    number = max(0, int((start - wall.astimezone(UTC)) / step) - 1)
-    while (at := (wall.replace(tzinfo=None) + number * step).replace(tzinfo=zone).astimezone(UTC)) <= end:
-        if at >= start:
+    midnight = start.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    first = max(0, int((start - midnight.astimezone(UTC)) / step) - 1)
+    last = (end - midnight.astimezone(UTC) + _CLOCK_CHANGE) // step
+    for number in range(first, last + 1):
+        at = (midnight.replace(tzinfo=None) + number * step).replace(tzinfo=zone).astimezone(UTC)
+        if start <= at <= end:
             yield at
-        number += 1
 
 
 def _label(at: datetime, shown: str, zone: tzinfo) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from flask import Blueprint, render_template, request
 
@@ -12,12 +13,14 @@ from privacyplease.dashboard.charts.bars import bar_chart
 from privacyplease.dashboard.formats import humanised, now, zone
 from privacyplease.dashboard.pages.page import Page
 from privacyplease.dashboard.places import meant
-from privacyplease.dashboard.ranges import PRESETS, RangeError, read_range
+from privacyplease.dashboard.ranges import PRESETS, Range, RangeError, read_range, whole_quarter
 
 blueprint = Blueprint("dwell", __name__, url_prefix="/dwell")
 PAGE = Page(blueprint, "Dwell", frozenset({"count"}))
 
 LOOK_BACK = timedelta(days=28)
+# Ranges no longer than this are answered before the page is shown.
+AT_ONCE = timedelta(days=1)
 BOUNDS = [
     timedelta(seconds=1),
     *(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30)),
@@ -28,30 +31,43 @@ LABELS = ["0 s", *(f"to {humanised(bound)}" for bound in BOUNDS[1:]), f"{humanis
 
 @blueprint.get("")
 def page() -> str | tuple[str, int]:
-    """The page, with the lengths of sessions."""
-    place = request.args.get("place", "").strip()
+    """The page, with the lengths of sessions; of a long range they are loaded after it."""
+    place = _place()
     try:
-        span = read_range(request.args, zone(), now())
+        span = _span()
     except RangeError as error:
         return render_template("dwell.html", span=None, place=place, problem=str(error), presets=PRESETS), 400
-    ask = asker()
-    found: Dwell = ask.kept("dwell", span.start, span.end, bounds=BOUNDS, place=meant(ask, place, span.end))
-    return render_template(
-        "dwell.html",
-        span=span,
-        place=place,
-        presets=PRESETS,
-        found=found,
-        sessions=sum(found.sessions),
-        chart=bar_chart("Sessions by length", LABELS, found.sessions),
-    )
+    answer = _lengths(span) if span.width <= AT_ONCE else {}
+    return render_template("dwell.html", span=span, place=place, presets=PRESETS, **answer)
+
+
+@blueprint.get("/lengths")
+def lengths() -> str:
+    """The lengths of sessions alone."""
+    span = _span()
+    return render_template("dwell_lengths.html", span=span, place=_place(), **_lengths(span))
 
 
 @blueprint.get("/devices")
 def devices() -> str:
     """New and returning devices."""
-    span = read_range(request.args, zone(), now())
-    ask = asker()
-    where = meant(ask, request.args.get("place", "").strip(), span.end)
+    span, ask = _span(), asker()
+    where = meant(ask, _place(), span.end)
     found: Dwell = ask.kept("dwell", span.start, span.end, look_back=LOOK_BACK, place=where)
-    return render_template("dwell_devices.html", found=found, look_back=LOOK_BACK)
+    return render_template("dwell_devices.html", found=found)
+
+
+def _lengths(span: Range) -> dict[str, Any]:
+    ask = asker()
+    where = meant(ask, _place(), span.end)
+    found: Dwell = ask.kept("dwell", span.start, span.end, bounds=BOUNDS, place=where)
+    chart = bar_chart("Sessions by length", LABELS, found.sessions)
+    return {"found": found, "sessions": sum(found.sessions), "chart": chart}
+
+
+def _span() -> Range:
+    return read_range(request.args, zone(), whole_quarter(now()))
+
+
+def _place() -> str:
+    return request.args.get("place", "").strip()

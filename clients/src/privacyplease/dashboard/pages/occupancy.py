@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from statistics import quantiles
 from typing import Any, TypeAlias
 
@@ -16,7 +17,7 @@ from privacyplease.dashboard.charts.lines import Band, Line, LineChart, line_cha
 from privacyplease.dashboard.formats import now, zone
 from privacyplease.dashboard.pages.page import Page
 from privacyplease.dashboard.places import locations, meant, places_before
-from privacyplease.dashboard.ranges import PRESETS, WEEK, Range, RangeError, read_range
+from privacyplease.dashboard.ranges import PRESETS, WEEK, Range, RangeError, read_range, whole_quarter
 
 blueprint = Blueprint("occupancy", __name__, url_prefix="/occupancy")
 PAGE = Page(blueprint, "Occupancy", frozenset({"count"}))
@@ -32,49 +33,68 @@ _HOUR = timedelta(hours=1)
 
 @blueprint.get("")
 def page() -> str | tuple[str, int]:
-    """The page, with the series."""
-    place = request.args.get("place", "").strip()
+    """The page, with the series; of a long range with its last week."""
+    place = _place()
     try:
         span = _span()
     except RangeError as error:
         return render_template("occupancy.html", span=None, place=place, problem=str(error), presets=PRESETS), 400
     ask = asker()
-    where = meant(ask, place, span.end)
+    newest = span.newest
+    found, whole = _series(ask, newest, _where(ask, span), span.step), newest == span
+    nobody = whole and not found.peak.distinct_devices
     return render_template(
         "occupancy.html",
         span=span,
         place=place,
         presets=PRESETS,
-        people=ask.kept("count", span.start, span.end, place=where),
-        found=_series(ask, span, where),
-        chart=_chart(ask, span, where),
-        comparable=span.width <= WEEK,
+        whole=whole,
+        nobody=nobody,
+        people=0 if nobody else None,
+        peak=found.peak if whole else None,
+        chart=_chart(span, found.series.distinct_devices),
     )
 
 
-@blueprint.get("/band")
-def band() -> str:
-    """The series again, with the week before and what was usual."""
-    span = _span()
-    ask = asker()
-    where = meant(ask, request.args.get("place", "").strip(), span.end)
+@blueprint.get("/figures")
+def figures() -> str:
+    """How many in the whole range, and the peak."""
+    span, ask = _span(), asker()
+    where = _where(ask, span)
+    people, found = ask.together(
+        partial(ask.kept, "count", span.start, span.end, place=where), partial(_series, ask, span, where)
+    )
+    return render_template("occupancy_figures.html", span=span, place=_place(), people=people, peak=found.peak)
+
+
+@blueprint.get("/chart")
+def chart() -> str:
+    """The whole series; with the week before and what was usual, unless it is longer than a week."""
+    span, ask = _span(), asker()
+    where = _where(ask, span)
+    if span.width > WEEK:
+        return render_template("occupancy_chart.html", chart=_chart(span, _counts(ask, span, where)))
+    before = span.earlier(1)
+    current, *weeks = ask.together(
+        partial(_counts, ask, span, where),
+        *(partial(_counts, ask, span.earlier(week), where, old=True) for week in range(1, BAND_WEEKS + 1)),
+    )
+    people, people_before = ask.together(
+        partial(ask.kept, "count", span.start, span.end, place=where),
+        partial(ask.kept, "count", before.start, before.end, place=where, old=True),
+    )
     return render_template(
-        "occupancy_chart.html",
-        chart=_chart(ask, span, where, _weeks(ask, span, where)),
-        people=ask.kept("count", span.start, span.end, place=where),
-        people_before=ask.kept("count", span.earlier(1).start, span.earlier(1).end, place=where, old=True),
+        "occupancy_chart.html", chart=_chart(span, current, weeks), people=people, people_before=people_before
     )
 
 
 @blueprint.get("/weeks")
 def weeks() -> str:
     """The mean of each hour of the week."""
-    span = _span()
-    ask = asker()
+    span, ask = _span(), asker()
     end = span.end.replace(minute=0, second=0, microsecond=0)
     start = end - HEAT_WEEKS * WEEK
-    where = meant(ask, request.args.get("place", "").strip(), span.end)
-    found: Occupancy = ask.kept("occupancy", start, end, _HOUR, place=where, old=True)
+    found: Occupancy = ask.kept("occupancy", start, end, _HOUR, place=_where(ask, span), old=True)
     heat = heat_map(start, found.series.distinct_devices, zone())
     return render_template("occupancy_weeks.html", heat=heat, days=DAYS, weeks=HEAT_WEEKS)
 
@@ -82,13 +102,15 @@ def weeks() -> str:
 @blueprint.get("/places")
 def places() -> str:
     """Places and floors by their number of people."""
-    span = _span()
-    ask = asker()
+    span, ask = _span(), asker()
     floors = places_before(ask, span.end).groups()
-    by_floor = ask.kept("count_by_place", span.start, span.end, groups=floors)
+    by_place, by_floor = ask.together(
+        partial(ask.kept, "count_by_place", span.start, span.end),
+        partial(ask.kept, "count_by_place", span.start, span.end, groups=floors),
+    )
     return render_template(
         "occupancy_places.html",
-        places=list(ask.kept("count_by_place", span.start, span.end)),
+        places=list(by_place),
         floors=[each for each in by_floor if each.place in floors],
         span=span,
     )
@@ -102,23 +124,31 @@ def names() -> str:
 
 
 def _span() -> Range:
-    return read_range(request.args, zone(), now())
+    return read_range(request.args, zone(), whole_quarter(now()))
 
 
-def _series(ask: Asker, span: Range, where: Any, *, old: bool = False) -> Occupancy:  # noqa: ANN401  # as `Client.occupancy`
-    found: Occupancy = ask.kept("occupancy", span.start, span.end, span.step, place=where, old=old)
+def _place() -> str:
+    return request.args.get("place", "").strip()
+
+
+def _where(ask: Asker, span: Range) -> str | list[str] | None:
+    return meant(ask, _place(), span.end)
+
+
+def _series(ask: Asker, span: Range, where: Any, step: timedelta | None = None, *, old: bool = False) -> Occupancy:  # noqa: ANN401  # as `Client.occupancy`
+    found: Occupancy = ask.kept("occupancy", span.start, span.end, step or span.step, place=where, old=old)
     return found
 
 
-def _chart(
-    ask: Asker,
-    span: Range,
-    where: Any,  # noqa: ANN401
-    weeks: Sequence[Counts] = (),
-) -> LineChart:
-    """The series, and the weeks before, the latest first, if they are given."""
-    counts = _series(ask, span, where).series.distinct_devices
-    lines = [Line("This range", "current", counts)]
+def _counts(ask: Asker, span: Range, where: Any, *, old: bool = False) -> Counts:  # noqa: ANN401
+    return _series(ask, span, where, old=old).series.distinct_devices
+
+
+def _chart(span: Range, counts: Counts, weeks: Sequence[Counts] = ()) -> LineChart:
+    """The series, or what is known of its end, and the weeks before, the latest first, if they are given."""
+    steps = max(len(counts), -(-span.width // span.step))
+    unknown = (None,) * (steps - len(counts))
+    lines = [Line("This range", "current", unknown + counts)]
     lines += [Line("A week before", "before", week) for week in weeks[:1]]
     band, middle = _band([week for week in weeks if any(week)])
     return line_chart(
@@ -128,14 +158,8 @@ def _chart(
         lines + middle,
         zone(),
         band=band,
-        peak=counts.index(max(counts)) if any(counts) else None,
+        peak=counts.index(max(counts)) if any(counts) and not unknown else None,
     )
-
-
-def _weeks(ask: Asker, span: Range, where: Any) -> list[Counts]:  # noqa: ANN401
-    """The same range in the weeks before, the latest first."""
-    earlier = (span.earlier(week) for week in range(1, BAND_WEEKS + 1))
-    return [_series(ask, week, where, old=True).series.distinct_devices for week in earlier]
 
 
 def _band(weeks: list[Counts]) -> tuple[Band | None, list[Line]]:

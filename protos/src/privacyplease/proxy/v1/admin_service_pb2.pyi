@@ -51,6 +51,7 @@ class GetStatusResponse(_message.Message):
     ANSWERS_FIELD_NUMBER: _builtins.int
     ACTIVITY_FIELD_NUMBER: _builtins.int
     COMPACTION_FIELD_NUMBER: _builtins.int
+    CACHE_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """The proxy's version."""
     @_builtins.property
@@ -77,6 +78,10 @@ class GetStatusResponse(_message.Message):
     def compaction(self) -> Global___Compaction:
         """What compaction has still to do."""
 
+    @_builtins.property
+    def cache(self) -> Global___Cache:
+        """The cache of opened cells."""
+
     def __init__(
         self,
         *,
@@ -87,14 +92,45 @@ class GetStatusResponse(_message.Message):
         answers: Global___Answers | None = ...,
         activity: Global___Activity | None = ...,
         compaction: Global___Compaction | None = ...,
+        cache: Global___Cache | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "answers", b"answers", "compaction", b"compaction", "policy", b"policy", "storage", b"storage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "answers", b"answers", "cache", b"cache", "compaction", b"compaction", "policy", b"policy", "storage", b"storage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "answers", b"answers", "compaction", b"compaction", "keyrings", b"keyrings", "policy", b"policy", "storage", b"storage", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "answers", b"answers", "cache", b"cache", "compaction", b"compaction", "keyrings", b"keyrings", "policy", b"policy", "storage", b"storage", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStatusResponse: _TypeAlias = GetStatusResponse  # noqa: Y015
+
+@_typing.final
+class Cache(_message.Message):
+    """Opened cells that the proxy keeps in memory, so that it need not ask for them again. Counts begin with the proxy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HITS_FIELD_NUMBER: _builtins.int
+    MISSES_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    hits: _builtins.int
+    """Tags that a question asked for and that were in it."""
+    misses: _builtins.int
+    """Tags that might have been in it, and were not."""
+    bytes: _builtins.int
+    """What it holds now, in bytes."""
+    def __init__(
+        self,
+        *,
+        hits: _builtins.int = ...,
+        misses: _builtins.int = ...,
+        bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "hits", b"hits", "misses", b"misses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Cache: _TypeAlias = Cache  # noqa: Y015
 
 @_typing.final
 class Compaction(_message.Message):
@@ -320,6 +356,7 @@ class Ingestion(_message.Message):
     ACCEPTED_FIELD_NUMBER: _builtins.int
     REJECTED_FIELD_NUMBER: _builtins.int
     ACCEPTED_PER_SECOND_FIELD_NUMBER: _builtins.int
+    FRESHNESS_FIELD_NUMBER: _builtins.int
     batches: _builtins.int
     """Batches."""
     accepted: _builtins.int
@@ -328,6 +365,10 @@ class Ingestion(_message.Message):
     """Records that were rejected."""
     accepted_per_second: _builtins.float
     """Records stored a second, in the last five minutes."""
+    @_builtins.property
+    def freshness(self) -> _containers.RepeatedCompositeFieldContainer[Global___Freshness]:
+        """How fresh each data set is, ascending by name. Those that no record was stored of are not listed."""
+
     def __init__(
         self,
         *,
@@ -335,14 +376,43 @@ class Ingestion(_message.Message):
         accepted: _builtins.int = ...,
         rejected: _builtins.int = ...,
         accepted_per_second: _builtins.float = ...,
+        freshness: _abc.Iterable[Global___Freshness] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "accepted_per_second", b"accepted_per_second", "batches", b"batches", "rejected", b"rejected"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "accepted_per_second", b"accepted_per_second", "batches", b"batches", "freshness", b"freshness", "rejected", b"rejected"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Ingestion: _TypeAlias = Ingestion  # noqa: Y015
+
+@_typing.final
+class Freshness(_message.Message):
+    """How fresh a data set is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_FIELD_NUMBER: _builtins.int
+    NEWEST_RECORD_FIELD_NUMBER: _builtins.int
+    dataset: _builtins.str
+    """The data set."""
+    @_builtins.property
+    def newest_record(self) -> _timestamp_pb2.Timestamp:
+        """When the newest of its records ends: of those that were stored since the proxy started, the latest begin plus duration."""
+
+    def __init__(
+        self,
+        *,
+        dataset: _builtins.str = ...,
+        newest_record: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["newest_record", b"newest_record"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "newest_record", b"newest_record"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Freshness: _TypeAlias = Freshness  # noqa: Y015
 
 @_typing.final
 class Keyring(_message.Message):

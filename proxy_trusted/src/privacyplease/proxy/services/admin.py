@@ -15,6 +15,7 @@ from privacyplease.proxy.dataset import Dataset
 from privacyplease.proxy.errors import StorageError
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.ledger import Ledger
+from privacyplease.proxy.opened_cells import OpenedCells
 from privacyplease.proxy.rpc import answering
 from privacyplease.proxy.storage import Storage
 from privacyplease.proxy.v1 import admin_service_pb2 as pb
@@ -40,6 +41,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
         ledger: Ledger,
         activity: Activity,
         compactor: Compactor,
+        cache: OpenedCells,
     ) -> None:
         self._datasets = datasets
         self._keyring = keyring
@@ -49,6 +51,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
         self._ledger = ledger
         self._activity = activity
         self._compactor = compactor
+        self._cache = cache
 
     @answering
     def GetStatus(  # noqa: N802
@@ -64,6 +67,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
             answers=self._describe_answers(),
             activity=self._describe_activity(),
             compaction=self._describe_compaction(),
+            cache=pb.Cache(**self._cache.figures._asdict()),
         )
 
     def _describe_keys(self, dataset: Dataset) -> pb.Keyring:
@@ -96,19 +100,26 @@ class AdminService(pb_grpc.AdminServiceServicer):
         )
 
     def _describe_policy(self) -> pb.Policy:
-        loaded_at = Timestamp()
-        loaded_at.FromMilliseconds(int(self._policies.loaded_at * 1_000))
+        loaded_at = _instant(int(self._policies.loaded_at * 1_000))
         return pb.Policy(loaded_at=loaded_at, problem=self._policies.problem)
 
     def _describe_activity(self) -> pb.Activity:
-        started_at = Timestamp()
-        started_at.FromMilliseconds(int(self._activity.started_at * 1_000))
         return pb.Activity(
-            started_at=started_at,
+            started_at=_instant(int(self._activity.started_at * 1_000)),
             calls=[_recent(calls) for calls in self._activity.calls()],
-            ingestion=pb.Ingestion(**self._activity.ingestion()._asdict()),
+            ingestion=pb.Ingestion(**self._activity.ingestion()._asdict(), freshness=self._describe_freshness()),
             journal_entries=self._ledger.waiting(),
         )
+
+    def _describe_freshness(self) -> list[pb.Freshness]:
+        newest = self._activity.newest().items()
+        return [pb.Freshness(dataset=dataset, newest_record=_instant(unix_ms)) for dataset, unix_ms in newest]
+
+
+def _instant(unix_ms: int) -> Timestamp:
+    found = Timestamp()
+    found.FromMilliseconds(unix_ms)
+    return found
 
 
 def _recent(calls: RecentCalls) -> pb.RecentCalls:

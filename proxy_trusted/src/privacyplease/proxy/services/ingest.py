@@ -10,9 +10,11 @@ from typing import NamedTuple, TypeAlias
 
 import grpc
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.json
 
 from privacyplease.proxy import requests
+from privacyplease.proxy.activity import Batch
 from privacyplease.proxy.ahead import ahead
 from privacyplease.proxy.columns import ColumnType
 from privacyplease.proxy.dataset import Dataset
@@ -34,8 +36,8 @@ MOST_BYTES = 16 * 1024 * 1024
 # sender that waits for acknowledgements before it goes on is not held up.
 BATCHES_AHEAD = 2
 
-# Is told how many records of a batch that is now durable were accepted, and how many rejected.
-BatchObserver: TypeAlias = Callable[[int, int], None]
+# Is told of each batch that is now durable.
+BatchObserver: TypeAlias = Callable[[Batch], None]
 
 
 class Streams(NamedTuple):
@@ -91,7 +93,7 @@ class IngestService(pb_grpc.IngestServiceServicer):
         for taken in ahead(self._take_all(batches), BATCHES_AHEAD, lambda: self._end(batches)):
             taken.append.wait()
             for observer in self._observers:
-                observer(taken.acknowledgement.accepted, len(taken.acknowledgement.rejections))
+                observer(taken.batch)
             yield taken.acknowledgement
 
     def _end(self, batches: _Batches) -> TryLaterError | None:
@@ -123,7 +125,8 @@ class IngestService(pb_grpc.IngestServiceServicer):
             accepted=len(records),
             rejections=[pb.Rejection(row=row, field=field, reason=reason) for row, field, reason in rejections],
         )
-        return _Taken(acknowledgement, append)
+        batch = Batch(dataset.name, len(records), len(rejections), _newest(records, dataset))
+        return _Taken(acknowledgement, append, batch)
 
 
 class _Batches:
@@ -153,6 +156,14 @@ class _Taken(NamedTuple):
 
     acknowledgement: pb.IngestResponse
     append: Append
+    batch: Batch
+
+
+def _newest(records: pa.Table, dataset: Dataset) -> int | None:
+    """When the last of the records ends, in ms since the epoch."""
+    ends = pc.add(records[dataset.start], records[dataset.duration])
+    newest: int | None = pc.max(ends.cast(pa.int64())).as_py()
+    return newest
 
 
 def _read(request: pb.IngestRequest, dataset: Dataset) -> pa.Table:
