@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,12 +15,14 @@ import pyarrow as pa
 import pytest
 
 from privacyplease.client import Client, PrivacyPleaseError
+from privacyplease.client.errors import TrustedStoreUnavailableError
 from privacyplease.proxy import backups, holdings, journal, trusted_store
 from privacyplease.proxy.erasures import Erasures
 from privacyplease.proxy.errors import ConfigurationError, InvalidRequestError
 from privacyplease.proxy.v1 import verification_service_pb2 as pb
 from tests.services import faulty_proxy
 from tests.services.daemon import Daemon
+from tests.services.mariadb import MariaDB
 from tests.services.patience import eventually
 from tests.services.proxy import PASSPHRASE, Proxied, proxying
 from tests.services.storage import Served
@@ -224,3 +227,20 @@ def _acknowledged(address: str, batches: int) -> int:
         except PrivacyPleaseError:
             return seen
     raise AssertionError("expected the proxy to be killed")
+
+
+def test_a_trusted_store_that_is_away_is_told_and_waited_for(
+    tmp_path: Path, storage: Served, mariadb: MariaDB, mariadb_url: str
+) -> None:
+    with proxying(tmp_path / "one", storage.address, trusted_store=mariadb_url) as proxy:
+        proxy.ingest("wifi", batch(1))
+        with Client(proxy.address, insecure=True, timeout=5) as client:
+            asked = datetime(2024, 10, 1, 8, tzinfo=UTC), datetime(2024, 10, 1, 9, tzinfo=UTC)
+            mariadb.kill()
+            try:
+                with pytest.raises(TrustedStoreUnavailableError) as told:
+                    client.count(*asked)
+            finally:
+                mariadb.restart()
+            assert told.value.retry_after_s == 1
+            assert client.count(*asked) == 1

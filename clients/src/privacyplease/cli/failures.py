@@ -77,6 +77,7 @@ def _hint(error: Exception) -> str:
         errors.RateLimitedError: "`privacyplease whoami` shows how often you may ask",
         errors.ProxyUnreachableError: "start it with `privacyplease up`, or give its address with --proxy HOST:PORT",
         errors.StorageUnavailableError: "`privacyplease status` shows how the storage server is doing",
+        errors.TrustedStoreUnavailableError: "tell whoever runs the proxy: its --trusted-store does not answer",
         errors.OverloadedError: "others are asking; try again in a few seconds",
         errors.ProxyStoppingError: "try again when the proxy is back",
         errors.DeadlineExceededError: "ask for a shorter range, or see `privacyplease status`",

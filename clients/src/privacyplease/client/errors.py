@@ -17,6 +17,7 @@
     ├── TryAgainError                try again: nothing is wrong with the request
     │   ├── ProxyUnreachableError        nobody answers at the proxy's address
     │   ├── StorageUnavailableError      the storage server or its database is away
+    │   ├── TrustedStoreUnavailableError  the database that proxies share is away
     │   ├── OverloadedError              the proxy has enough to do; `retry_after_s` says when to come back
     │   ├── ProxyStoppingError           the proxy is being stopped
     │   ├── StreamIdleError              an ingest stream ended because nothing was sent on it
@@ -150,6 +151,10 @@ class ProxyUnreachableError(TryAgainError):
 
 class StorageUnavailableError(TryAgainError):
     """The proxy answers, but the storage server or its database is away."""
+
+
+class TrustedStoreUnavailableError(TryAgainError):
+    """The proxy answers, but the database that it shares with other proxies is away."""
 
 
 class OverloadedError(TryAgainError):

@@ -17,6 +17,7 @@
     │   ├── MasterKeyUnavailableError
     │   └── MasterKeyRefusedError
     ├── AuditUnavailableError   see to the audit log's disk
+    ├── TrustedStoreUnavailableError   see to the database that proxies share
     ├── StorageError            see to the storage server
     │   ├── StorageUnavailableError
     │   └── StorageRefusedError
@@ -203,6 +204,14 @@ class AuditUnavailableError(ProxyError):
 
     reason = reasons.ERROR_REASON_AUDIT_UNAVAILABLE
     status = grpc.StatusCode.FAILED_PRECONDITION
+
+
+class TrustedStoreUnavailableError(ProxyError):
+    """The database that holds the trusted store cannot be reached; trying again is safe."""
+
+    reason = reasons.ERROR_REASON_TRUSTED_STORE_UNAVAILABLE
+    status = grpc.StatusCode.UNAVAILABLE
+    retry_seconds = 1.0
 
 
 class StorageError(ProxyError):

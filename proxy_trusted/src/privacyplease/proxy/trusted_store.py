@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pymysql.constants import CR, ER
+from pymysql.err import InterfaceError, OperationalError
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -47,6 +49,14 @@ _MYSQL: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", 
 _MYSQL |= {name.replace("mysql", "mariadb"): value for name, value in _MYSQL.items()}
 _DRIVERS = {"mysql": "mysql+pymysql", "mariadb": "mysql+pymysql"}
 _CONNECTIONS = 16
+_AWAY = (
+    CR.CR_CONNECTION_ERROR,
+    CR.CR_CONN_HOST_ERROR,
+    CR.CR_SERVER_GONE_ERROR,
+    CR.CR_SERVER_LOST,
+    ER.CON_COUNT_ERROR,
+    ER.SERVER_SHUTDOWN,
+)
 _ATTEMPTS = 5
 
 # The random data key of each epoch, wrapped by the master key.
@@ -233,6 +243,14 @@ def open_url(url: str) -> Engine:
         code = error.orig.args[0] if error.orig and error.orig.args else ""
         raise ConfigurationError(f"trusted store at {given.host}: cannot be used: error {code}") from error
     return engine
+
+
+def is_away(error: Exception) -> bool:
+    """Whether an error says that the database of a shared store cannot be reached."""
+    raised = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(raised, InterfaceError):  # the connection was closed before
+        return True
+    return isinstance(raised, OperationalError) and raised.args[:1] in {(code,) for code in _AWAY}
 
 
 # How long the audit log is, and a MAC that vouches for its last line (`audit/`).

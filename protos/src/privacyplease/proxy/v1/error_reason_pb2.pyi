@@ -253,6 +253,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Status: FAILED_PRECONDITION.
     """
+    ERROR_REASON_TRUSTED_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 50
+    """The database that several proxies share as their trusted store cannot be reached. A `google.rpc.RetryInfo` says when
+    to try again.
+
+        { "reason": "ERROR_REASON_TRUSTED_STORE_UNAVAILABLE", "domain": "proxy.privacyplease" }
+
+    Status: UNAVAILABLE.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why the proxy refused a call. The reason's name is the `reason` of the `google.rpc.ErrorInfo` in the status details;
@@ -489,5 +497,13 @@ ERROR_REASON_AUDIT_UNAVAILABLE: ErrorReason.ValueType  # 44
     { "reason": "ERROR_REASON_AUDIT_UNAVAILABLE", "domain": "proxy.privacyplease" }
 
 Status: FAILED_PRECONDITION.
+"""
+ERROR_REASON_TRUSTED_STORE_UNAVAILABLE: ErrorReason.ValueType  # 50
+"""The database that several proxies share as their trusted store cannot be reached. A `google.rpc.RetryInfo` says when
+to try again.
+
+    { "reason": "ERROR_REASON_TRUSTED_STORE_UNAVAILABLE", "domain": "proxy.privacyplease" }
+
+Status: UNAVAILABLE.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
