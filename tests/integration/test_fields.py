@@ -100,6 +100,7 @@ ANYTHING = {
     "DeadLetterService/Seal payloads",
     "IngestService/Ingest sequence",
     "KeysService/DestroyEpochs dry_run",
+    "OccupancyService/Count exact",
     "StorageService/Append cells.sealed",
     "StorageService/Replace add.sealed",
     "StorageService/Select page_bytes",
