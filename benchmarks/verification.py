@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from privacyplease.proxy import dataset, trusted_store
 from privacyplease.proxy.dataset import Dataset
-from privacyplease.proxy.holdings import Holdings
+from privacyplease.proxy.holdings import Held, Holdings
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.keys import Key
 from privacyplease.proxy.layouts import Layouts
@@ -46,7 +46,7 @@ BATCH = 8_192
 class Unverified(VerifiedStorage):
     """Believes whatever the server sends."""
 
-    def select(self, asked: Predicate, _dataset: str, _index: str) -> Iterator[Sequence[pb.Cell]]:
+    def select(self, asked: Predicate, _dataset: str, _index: str, _held: Held) -> Iterator[Sequence[pb.Cell]]:
         """The cells as they come."""
         return self._storage.select(asked)
 
