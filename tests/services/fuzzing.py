@@ -14,7 +14,7 @@ import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -186,12 +186,19 @@ class Fuzz:
         self._lock = threading.Lock()
         self._outcome = Outcome()
 
-    def run(self, calls: int, connections: int) -> Outcome:
-        """Sends `calls` to each service, then opens `connections` to each port, then asks the honest questions."""
+    def run(self, calls: int, connections: int, only: Container[str] = ()) -> Outcome:
+        """Sends `calls` to each service, then opens `connections` to each port, then asks the honest questions.
+
+        Args:
+            calls: To each service.
+            connections: Of noise, to each port.
+            only: Names of the services to call, as "KeysService"; all by default.
+        """
         before = {target.name: Footprint.of(target.pid) for target in self._targets.all}
         for target in self._targets.all:
             for service in target.services:
-                self._service(target, service, calls)
+                if not only or service.name in only:
+                    self._service(target, service, calls)
         for target in self._targets.all:
             self._connections(target, connections)
         self._outcome.faults += self._targets.answers()

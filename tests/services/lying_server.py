@@ -31,7 +31,8 @@ class LyingServer(rpc.StorageServiceServicer):
 
     Attributes:
         address: Where it serves.
-        lie: What the next answer with cells is to be changed by: a key of `LIES`, or "" for an honest one.
+        lie: What the next answer with cells is to be changed by: a key of `LIES`, or "" for an honest one. To be set
+            before the question is asked: what was acknowledged by then must come.
         lied: Whether an answer was changed since `lie` was set to "".
     """
 
@@ -45,6 +46,15 @@ class LyingServer(rpc.StorageServiceServicer):
         self._lock = threading.Lock()
         self.lie = ""
         self.lied = False
+
+    @property
+    def lie(self) -> str:
+        return self._lie
+
+    @lie.setter
+    def lie(self, lie: str) -> None:
+        with self._lock:
+            self._lie, self._acknowledged = lie, list(self._snapshots)
 
     def acknowledge(self) -> None:
         """Says that the proxy has acknowledged whatever was appended until now: it must come from here on."""
@@ -62,9 +72,9 @@ class LyingServer(rpc.StorageServiceServicer):
 
     def Select(self, request: pb.SelectRequest, _context: grpc.ServicerContext) -> Iterator[pb.SelectResponse]:  # noqa: N802
         with self._lock:
-            snapshots = list(self._snapshots)
+            lie, acknowledged = self._lie, self._acknowledged
         cells = [cell for page in self._honest.Select(request) for cell in page.cells]
-        told = LIES[self.lie](cells, snapshots, self._random) if self.lie else None
+        told = LIES[lie](cells, acknowledged, self._random) if lie else None
         if told is not None:
             self.lie, self.lied = "", True
             cells = told
@@ -89,7 +99,8 @@ def lying(honest: rpc.StorageServiceStub, random: Random) -> Iterator[LyingServe
 
 
 # Each takes an honest answer, ascending, and what was acknowledged at points in time; and returns another answer, or
-# None if there is nothing to lie about. What was not acknowledged yet may honestly be left out, so that is no lie.
+# None if there is nothing to lie about. What was not acknowledged when the question was asked may honestly be left out,
+# so that is no lie.
 Lie = Callable[[Cells, list[frozenset[Name]], Random], Cells | None]
 
 

@@ -1,6 +1,6 @@
 """Random and damaged requests to every rpc of both servers, and noise to both ports.
 
-    python -m tests.soak.fuzz [NUMBER] [--connections N] [--processes P] [--seed S]
+    python -m tests.soak.fuzz [NUMBER] [--connections N] [--only NAME] [--processes P] [--seed S]
 
 Each process has servers of its own. Ends with 1 if one crashed, hung, failed inside, told of its inside, grew, or
 answers wrongly afterwards.
@@ -14,8 +14,9 @@ import random
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -29,7 +30,8 @@ def main() -> int:
     each = -(-flags.number // flags.processes), -(-flags.connections // flags.processes)
     seeds = [flags.seed + n for n in range(flags.processes)]
     with ProcessPoolExecutor(flags.processes, get_context("spawn")) as processes:
-        outcomes = list(processes.map(_fire, seeds, *([size] * flags.processes for size in each)))
+        fire = partial(_fire, calls=each[0], connections=each[1], only=flags.only)
+        outcomes = list(processes.map(fire, seeds))
     statuses: Counter[tuple[str, str]] = sum((outcome.statuses for outcome in outcomes), Counter())
     for service in sorted({service for service, _ in statuses}):
         print(f"{service}: {_told({code: times for (name, code), times in statuses.items() if name == service})}")
@@ -42,14 +44,14 @@ def main() -> int:
     return bool(faults)
 
 
-def _fire(seed: int, calls: int, connections: int) -> Outcome:
+def _fire(seed: int, calls: int, connections: int, only: Sequence[str]) -> Outcome:
     # In memory, for what is durable is not what is tested.
     memory = Path("/dev/shm")
     with (
         tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder,
         targets(Path(folder)) as at,
     ):
-        outcome = Fuzz(at, seed, lambda line: print(f"{seed}: {line}", flush=True)).run(calls, connections)
+        outcome = Fuzz(at, seed, lambda line: print(f"{seed}: {line}", flush=True)).run(calls, connections, only)
     print(*(f"{seed}: {line}" for line in outcome.lines), sep="\n", flush=True)
     return outcome
 
@@ -63,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Requests that nobody would send.")
     parser.add_argument("number", nargs="?", type=int, default=100_000, help="calls to each service")
     parser.add_argument("--connections", type=int, default=2_000, help="connections of noise to each port")
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="a service, as KeysService")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31))
     return parser

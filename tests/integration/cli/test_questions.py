@@ -280,12 +280,18 @@ def test_status_shows_the_store(run: Any) -> None:
 
 
 def test_status_shows_what_the_proxy_has_been_doing(run: Any) -> None:
-    found = _json(run, "status")["activity"]
+    status = _json(run, "status")
+    assert status["cache"]["bytes"] >= 0
+    found = status["activity"]
     count = {call["method"]: call for call in found["calls"]}["OccupancyService/Count"]
     assert 0 < count["p50_seconds"] <= count["p95_seconds"]
     assert count["mean_cells"] > 0
     assert found["ingestion"]["accepted"] > 0
-    assert "OccupancyService/Count" in run("status").stdout
+    assert found["ingestion"]["newest_record"]["wifi"].startswith("20")
+    shown = run("status").stdout
+    assert "OccupancyService/Count" in shown
+    assert "newest  wifi record ends" in shown
+    assert "of opened cells" in shown
 
 
 def test_status_says_where_metrics_are(run: Any) -> None:

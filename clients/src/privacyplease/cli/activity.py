@@ -27,6 +27,7 @@ def document(activity: Activity) -> dict[str, Any]:
             "accepted": ingestion.accepted,
             "rejected": ingestion.rejected,
             "accepted_per_second": round(ingestion.accepted_per_second, 3),
+            "newest_record": {dataset: iso(end) for dataset, end in ingestion.newest_record.items()},
         },
         "journal_entries": activity.journal_entries,
     }
@@ -40,6 +41,8 @@ def lines(found: dict[str, Any], width: int) -> Iterator[str]:
         f"{screen.number(ingestion['rejected'])} rejected since {found['started_at']}, "
         f"{ingestion['accepted_per_second']:,.1f} records/s lately"
     )
+    for dataset, end in ingestion["newest_record"].items():
+        yield f"newest  {dataset} record ends {end}"
     yield f"ledger  {screen.counted(found['journal_entries'], 'entry', 'entries')} of the journal to fold"
     if found["calls"]:
         rows = [_row(call) for call in found["calls"]]

@@ -54,6 +54,9 @@ def document(asked: Target) -> dict[str, Any]:
         "policy": _policy(system) if system else None,
         "activity": activity.document(system.activity) if system else None,
         "compaction": _compaction(system) if system else None,
+        "cache": {"hits": system.cache.hits, "misses": system.cache.misses, "bytes": system.cache.bytes}
+        if system
+        else None,
         "keyrings": [_keyring(keyring) for keyring in system.keyrings] if system else None,
     }
 
@@ -139,6 +142,8 @@ def _show(found: dict[str, Any]) -> None:
         out.print(f"policy  {_policy_line(found['policy'])}")
     if found["compaction"]:
         out.print(f"open    {_compaction_line(found['compaction'])}")
+    if found["cache"]:
+        out.print(f"cache   {_cache_line(found['cache'])}")
     for keyring in found["keyrings"] or ():
         out.print(f"{keyring['dataset']:8}{_keyring_line(keyring)}")
     if found["activity"]:
@@ -168,6 +173,12 @@ def _policy_line(policy: dict[str, Any]) -> str:
 def _compaction_line(compaction: dict[str, Any]) -> str:
     line = f"{screen.counted(compaction['open_cells'], 'cell')} not compacted yet"
     return f"{line}; the last round stopped short: {compaction['failure']}" if compaction["failure"] else line
+
+
+def _cache_line(cache: dict[str, Any]) -> str:
+    asked = cache["hits"] + cache["misses"]
+    line = f"{screen.mebibytes(cache['bytes'])} of opened cells"
+    return f"{line}; {cache['hits'] / asked:.0%} of {screen.counted(asked, 'tag')} were there" if asked else line
 
 
 def _keyring_line(keyring: dict[str, Any]) -> str:
