@@ -333,15 +333,4 @@ def _described(records: pa.Table, dataset: Dataset, number: int, epoch: int, siz
     starts, ends = spans(records, dataset)
     if not len(starts):
         return Run(number, epoch, 0, 0, 0, 0, 0, 0, size)
-    durations = ends - starts
-    return Run(
-        number,
-        epoch,
-        int(starts.min()),
-        int(starts.max()),
-        int(ends.max()),
-        int(durations.min()),
-        int(durations.max()),
-        len(records),
-        size,
-    )
+    return Run.of(starts, ends, number=number, epoch=epoch, size=size)

@@ -304,19 +304,8 @@ class Compaction:
 def _described(stretch: Stretch, pages: Pages, summary: Pages | None, dataset: Dataset, claim: Claim) -> Run:
     spanned = [spans(table, dataset) for table in stretch.bins]
     starts, ends = (np.concatenate(of) for of in zip(*spanned, strict=True))
-    durations = ends - starts
-    return Run(
-        number=0,
-        epoch=claim.owner.epoch,
-        first=int(starts.min()),
-        last=int(starts.max()),
-        reach=int(ends.max()),
-        shortest=int(durations.min()),
-        longest=int(durations.max()),
-        records=len(starts),
-        size=pages.size,
-        rolled_up=summary is not None,
-    )
+    run = Run.of(starts, ends, number=0, epoch=claim.owner.epoch, size=pages.size)
+    return run._replace(rolled_up=summary is not None)
 
 
 def _claim(connection: Connection, claim: Claim, now: int) -> bool:

@@ -12,13 +12,13 @@ import secrets
 import time
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from sqlalchemy import ColumnElement, Connection, Engine, delete, func, insert, select, update
 
 from privacyplease.proxy import journal
 from privacyplease.proxy.sealing import Bucket, Cell
-from privacyplease.proxy.tags import ROLLUP_LEVEL, RUN_LEVEL
+from privacyplease.proxy.tags import ROLLUP_LEVEL, RUN_LEVEL, Numbers
 from privacyplease.proxy.timeline import EARLIEST, LATEST, Interval, Timeline
 from privacyplease.proxy.trusted_store import open_buckets, reading, runs
 from privacyplease.proxy.upsert import Columns, inserted_or
@@ -77,6 +77,22 @@ class Run(NamedTuple):
     records: int
     size: int
     rolled_up: bool = False
+
+    @classmethod
+    def of(cls, starts: Numbers, ends: Numbers, *, number: int, epoch: int, size: int) -> Self:
+        """Describes the run of some records, by when each starts and ends: int64[n], n at least 1."""
+        durations = ends - starts
+        return cls(
+            number,
+            epoch,
+            int(starts.min()),
+            int(starts.max()),
+            int(ends.max()),
+            int(durations.min()),
+            int(durations.max()),
+            len(starts),
+            size,
+        )
 
     @property
     def place(self) -> Place:

@@ -6,7 +6,7 @@ them. Here they are opened, and what does not belong to the answer is dropped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 
@@ -18,7 +18,7 @@ from privacyplease.proxy.holdings import Held, Holdings, Place, Run
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.keys import Key
 from privacyplease.proxy.layouts import ROLLUP, Layouts
-from privacyplease.proxy.opened_cells import Known, OpenedCells
+from privacyplease.proxy.opened_cells import Fresh, Known, OpenedCells
 from privacyplease.proxy.predicate import MOST_TAGS, Predicate, predicate
 from privacyplease.proxy.records import Sought, having, overlapping
 from privacyplease.proxy.rollups import Rollups, key_of, without
@@ -78,7 +78,6 @@ class Search:
             StorageError: The server did not answer.
         """
         wanted = list(dict.fromkeys((*columns, dataset.start, dataset.duration, index.key)))
-        openers: dict[int, Opener] = {}
         try:
             with self.questions.passing():
                 held = self._holdings.overlapping(dataset.name, index.name, dataset.timeline, interval)
@@ -96,16 +95,13 @@ class Search:
                 asked |= {tag: epoch for tag, epoch in lasting.items() if tag not in known.cells}
                 if witness:
                     witness.asked(asked)
-                for page in _apart(self._storage.select(asked, dataset.name, index.name, held), witness):
-                    batches = self._open(page, asked, openers, dataset, index, dataset.carried(index))
-                    for cell, batch in zip(page, batches, strict=True):
-                        fresh.add(cell.tag, asked[cell.tag], batch)
+                pages = _apart(self._storage.select(asked, dataset.name, index.name, held), witness)
+                for page, batches in self._opened(pages, asked, fresh, dataset, index, dataset.carried(index)):
                     records = pa.Table.from_batches([batch.select(wanted) for batch in batches])
                     found = overlapping(having(records, index.key, key), dataset, interval)
                     if witness:
                         witness.saw(page[0], len(records), len(found))
                     yield found
-                self.cache.keep(dataset.name, fresh)
         except UntrustedAnswerError as error:
             self._storage.answers.refuse(error)
             raise
@@ -118,14 +114,10 @@ class Search:
         known = self.cache.known(asked, ROLLUP.schema.names)
         tables = [_joined(known, key, ROLLUP.schema)]
         fresh = self.cache.fresh(known.lacking, "place")
-        openers: dict[int, Opener] = {}
         lacking = {tag: asked[tag] for tag in known.lacking}
-        for page in self._storage.select(lacking, dataset.name, index.name, held):
-            batches = self._open(page, lacking, openers, dataset, index, ROLLUP.schema)
-            for cell, batch in zip(page, batches, strict=True):
-                fresh.add(cell.tag, lacking[cell.tag], batch)
+        pages = self._storage.select(lacking, dataset.name, index.name, held)
+        for _, batches in self._opened(pages, lacking, fresh, dataset, index, ROLLUP.schema):
             tables.append(having(pa.Table.from_batches(batches), "place", key))
-        self.cache.keep(dataset.name, fresh)
         spared = sum(run.size for run in runs) * len(asked) // len(runs)
         return tables, key_of(dataset, self._keyring), spared
 
@@ -135,23 +127,28 @@ class Search:
         value = pa.array([key.as_py()], key.type) if isinstance(key, pa.Scalar) else key
         return predicate(dataset, index, places, value, self._keyring, self._most_tags, beside)
 
-    def _open(
+    def _opened(
         self,
-        page: Sequence[pb.Cell],
+        pages: Iterable[Sequence[pb.Cell]],
         asked: Predicate,
-        openers: dict[int, Opener],
+        fresh: Fresh,
         dataset: Dataset,
         index: Index,
         schema: pa.Schema,
-    ) -> list[pa.RecordBatch]:
-        opened(page)
-        batches = []
-        for cell in page:
-            epoch = asked[cell.tag]
-            if epoch not in openers:
-                openers[epoch] = self._opener(dataset, index, epoch, schema)
-            batches.append(openers[epoch].open(cell.sealed, cell.tag, cell.cell_id))
-        return batches
+    ) -> Iterator[tuple[Sequence[pb.Cell], list[pa.RecordBatch]]]:
+        """Pages of cells and what each opens into. The cache takes it after the last, when all is known to be whole."""
+        openers: dict[int, Opener] = {}
+        for page in pages:
+            opened(page)
+            batches = []
+            for cell in page:
+                epoch = asked[cell.tag]
+                if epoch not in openers:
+                    openers[epoch] = self._opener(dataset, index, epoch, schema)
+                batches.append(openers[epoch].open(cell.sealed, cell.tag, cell.cell_id))
+                fresh.add(cell.tag, epoch, batches[-1])
+            yield page, batches
+        self.cache.keep(dataset.name, fresh)
 
     def _opener(self, dataset: Dataset, index: Index, epoch: int, schema: pa.Schema) -> Opener:
         keys = self._keyring.keys(dataset.name, epoch, index.name)

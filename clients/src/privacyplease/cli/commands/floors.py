@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from privacyplease.cli import screen
+from privacyplease.cli.commands import places
 from privacyplease.cli.forms import Csv, Json, written
 from privacyplease.cli.options import Dataset, From, To, Zone, read_range
 from privacyplease.cli.target import connect
@@ -41,13 +42,13 @@ def floors(
     """
     span = read_range(start, end, timezone)
     with connect(context) as client:
-        places = client.list_places(span.start, span.end, dataset=dataset)
-        groups = places.groups(depth)
+        known = client.list_places(span.start, span.end, dataset=dataset)
+        groups = known.groups(depth)
         found = counted(client, span.start, span.end, groups, dataset)
     told = [document(count) for count in found]
     if not written({"floors": told}, json, csv, ("floor", "distinct_devices"), told):
-        _show(found)
-        if homeless := len(places) - sum(map(len, groups.values())):
+        places.show(found)
+        if homeless := len(known) - sum(map(len, groups.values())):
             screen.note(f"left out: {screen.counted(homeless, 'place')} that no record tells the location of")
 
 
@@ -62,17 +63,6 @@ def counted(
 def document(count: PlaceCount) -> dict[str, Any]:
     """A floor as --json prints it."""
     return {"floor": count.place, "distinct_devices": count.distinct_devices}
-
-
-def _show(found: Sequence[PlaceCount]) -> None:
-    from privacyplease.cli.bars import bars
-
-    out = screen.out()
-    if not found:
-        out.print("no device was anywhere")
-        return
-    for line in bars([(screen.printable(count.place), count.distinct_devices) for count in found], out.width):
-        out.print(line)
 
 
 def register(app: typer.Typer) -> None:

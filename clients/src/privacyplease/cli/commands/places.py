@@ -12,7 +12,9 @@ from privacyplease.cli.options import Dataset, From, To, Zone, read_range
 from privacyplease.cli.target import connect
 
 if TYPE_CHECKING:
-    from privacyplease.client import PlaceCounts
+    from collections.abc import Sequence
+
+    from privacyplease.client import PlaceCount, PlaceCounts
 
 
 def places(
@@ -33,7 +35,7 @@ def places(
         counts = client.count_by_place(span.start, span.end, dataset=dataset)
     told = document(counts)
     if not written(told, json, csv, ("place", "distinct_devices"), told["places"]):
-        _show(counts)
+        show(counts)
 
 
 def document(counts: PlaceCounts) -> dict[str, Any]:
@@ -41,7 +43,8 @@ def document(counts: PlaceCounts) -> dict[str, Any]:
     return {"places": [{"place": count.place, "distinct_devices": count.distinct_devices} for count in counts]}
 
 
-def _show(counts: PlaceCounts) -> None:
+def show(counts: Sequence[PlaceCount] | PlaceCounts) -> None:
+    """Draws places, or groups of them, and their counts."""
     from privacyplease.cli.bars import bars
 
     out = screen.out()

@@ -1,17 +1,11 @@
-"""The certificates of an installation, which the proxy's distribution makes: a process of its own, like the servers."""
+"""The certificates of an installation, which the proxy's distribution makes."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from privacyplease.cli.failures import CommandError
-
-_MODULE = "privacyplease.proxy.certs"
+from privacyplease.cli.local import distribution
 
 
 def certs(folder: Path, *arguments: str) -> dict[str, Any]:
@@ -20,15 +14,5 @@ def certs(folder: Path, *arguments: str) -> dict[str, Any]:
     Raises:
         CommandError: The proxy's distribution is not installed, or the command fails.
     """
-    if find_spec("privacyplease.proxy") is None or find_spec(_MODULE) is None:
-        raise CommandError("privacyplease-proxy is not installed here", "pip install privacyplease-proxy")
-    done = subprocess.run(  # noqa: S603 (our own interpreter and arguments, no shell)
-        [sys.executable, "-m", _MODULE, "--folder", str(folder), *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise CommandError(done.stderr.strip().rpartition("error: ")[2] or "no certificate was made")
-    document: dict[str, Any] = json.loads(done.stdout)
-    return document
+    given = ["--folder", str(folder), *arguments]
+    return distribution.run("privacyplease.proxy.certs", *given, otherwise="no certificate was made")
