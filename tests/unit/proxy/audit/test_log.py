@@ -280,6 +280,31 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(log: Log, monkeypa
     assert opened.verify() == (2, [])
 
 
+def test_lines_become_durable_together_and_are_lost_together(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = log.open()
+    opened.record({"event": "first"})
+    before, syncing, go = log.lines(), threading.Event(), threading.Event()
+
+    def full(_file: int) -> None:
+        syncing.set()
+        go.wait()
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fdatasync", full)
+        begun = [opened.add({"event": "lost"})]
+        syncing.wait()
+        begun += [opened.add({"event": "lost, too"}) for _ in range(2)]
+        go.set()
+        assert all(isinstance(line.exception(), AuditUnavailableError) for line in begun)
+    assert log.lines() == before
+    for line in [opened.add({"event": "second"}), opened.add({"event": "third"})]:
+        line.result()
+    assert [entry["event"] for entry in opened.entries()] == ["first", "second", "third"]
+    assert opened.verify() == (3, [])
+    assert opened.remembered().number == 3
+
+
 def test_a_folder_that_cannot_be_written_to_stops_the_start(log: Log) -> None:
     log.folder.write_text("a file")
     with pytest.raises(ConfigurationError, match="audit"):

@@ -189,7 +189,7 @@ class Guard(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the
         if not self._recorder or not self._access.recorded(rule, asked):
             yield admitted, Answer()
             return
-        with self._recorder.answering(rpc, caller, asked, context) as answer:
+        with self._recorder.answering(rpc, caller, asked, context, act=rule.act) as answer:
             yield admitted, answer
 
     def _batches(self, rpc: str, batches: Iterator[Any], context: grpc.ServicerContext, rule: Rule) -> Iterator[Any]:

@@ -1,7 +1,7 @@
 """The log as it is written and read.
 
-What is recorded is durable when `record` returns. First the line, then the anchor: after a crash at any point the log
-may be longer than the anchor says, and is never shorter.
+A line is written at once and made durable by a thread of its own, with all that came meanwhile. First the lines, then
+the anchor: after a crash at any point the log may be longer than the anchor says, and is never shorter.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -77,6 +80,15 @@ class AuditReader:
         return Anchor(row.number, bytes(row.mac)) if row else NO_ANCHOR
 
 
+class _End(NamedTuple):
+    """Where a log ends: in which file, how long that is, and the number and chain of the last line."""
+
+    file: Path
+    size: int
+    number: int
+    chain: bytes
+
+
 class AuditLog(AuditReader):
     """Appends entries, too. Safe to use from many threads of one process; one process writes to a folder at a time."""
 
@@ -106,7 +118,10 @@ class AuditLog(AuditReader):
         super().__init__(folder, store, keyring)
         self._most_file_bytes, self._clock = most_file_bytes, clock
         self._lock = threading.Lock()
-        self._number, self._chain = 0, chain.START
+        self._syncer = ThreadPoolExecutor(1, "audit")
+        self._syncing: Future[None] | None = None
+        self._losses = 0
+        self._durable = self._end = _End(file_of(folder, 1), 0, 0, chain.START)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._take_up()
@@ -119,17 +134,26 @@ class AuditLog(AuditReader):
         Raises:
             AuditUnavailableError: It cannot be written.
         """
+        self.add(entry).result()
+
+    def add(self, entry: Mapping[str, object]) -> Future[None]:
+        """Adds an entry, which survives a loss of power once the result is there. Lines become durable together.
+
+        Raises:
+            AuditUnavailableError: It cannot be written. It may be the result, too; then the line is gone again.
+        """
         at = self._clock().isoformat(timespec="milliseconds").replace("+00:00", "Z")
         with self._lock:
-            number = self._number + 1
-            line, made = chain.seal(self._chain_key, self._chain, {"n": number, "at": at, **entry})
+            number = self._end.number + 1
+            line, made = chain.seal(self._chain_key, self._end.chain, {"n": number, "at": at, **entry})
             try:
-                self._append(line + b"\n")
-                self._number, self._chain = number, made
-                self._anchor()
-            except (OSError, sqlite3.Error, SQLAlchemyError) as error:
-                _log.error("the audit log cannot be written: %s", error)
-                raise AuditUnavailableError("this must be recorded, and the audit log cannot be written") from error
+                file, size = self._append(line + b"\n")
+            except OSError as error:
+                raise _unavailable(error) from error
+            self._end = _End(file, size, number, made)
+            if self._syncing is None:
+                self._syncing = self._syncer.submit(self._sync, self._losses)
+            return self._syncing
 
     def _take_up(self) -> None:
         """Goes on after the last line, and after the number that the anchor has, whichever is later.
@@ -137,47 +161,87 @@ class AuditLog(AuditReader):
         Where lines are gone the numbers so leave a gap, for good.
         """
         found = files(self._folder)
-        self._file = found[-1] if found else file_of(self._folder, 1)
-        torn = _cut_torn_line(self._file)
+        file = found[-1] if found else self._end.file
+        torn = _cut_torn_line(file)
         last = _last_line(found)
-        self._number = max(last.number if last else 0, self.remembered().number)
-        self._chain = last.chain if last else chain.START
+        size = file.stat().st_size if found else 0
+        number = max(last.number if last else 0, self.remembered().number)
+        self._durable = self._end = _End(file, size, number, last.chain if last else chain.START)
         if torn:
             self.record({"event": "recovered", "bytes": torn})
 
-    def _append(self, line: bytes) -> None:
-        """Adds to the file, durably, or leaves it as it was."""
-        file, size = _open(self._file)
-        if size and size + len(line) > self._most_file_bytes:
-            os.close(file)
-            self._file = file_of(self._folder, self._number + 1)
-            file, size = _open(self._file)
-        try:
-            try:
-                if os.write(file, line) < len(line):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                os.fdatasync(file)
-            except OSError:
-                os.ftruncate(file, size)
-                raise
-        finally:
-            os.close(file)
-        if not size:
-            _sync_folder(self._folder)
+    def _append(self, line: bytes) -> tuple[Path, int]:
+        """Adds to the last file, or to a new one, or leaves all as it was.
 
-    def _anchor(self) -> None:
-        mac = chain.anchor(self._anchor_key, self._number, self._chain)
+        Returns:
+            The file, and how long it is now.
+        """
+        file, size = self._end.file, self._end.size
+        if size and size + len(line) > self._most_file_bytes:
+            _sync_file(file)
+            file, size = file_of(self._folder, self._end.number + 1), 0
+            self._durable = self._end = self._end._replace(file=file, size=size)
+        with _opened(file, os.O_CREAT | os.O_APPEND) as descriptor:
+            size = os.fstat(descriptor).st_size
+            if os.write(descriptor, line) < len(line):
+                os.ftruncate(descriptor, size)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return file, size + len(line)
+
+    def _sync(self, losses: int) -> None:
+        """Makes all lines durable, and remembers the last."""
+        with self._lock:
+            if losses < self._losses:
+                raise _unavailable("it went with a line before it")
+            end, self._syncing = self._end, None
+        try:
+            _sync_file(end.file)
+            if not self._durable.size:
+                _sync_folder(self._folder)
+        except OSError as error:
+            self._cut()
+            raise _unavailable(error) from error
+        with self._lock:
+            self._durable = max(self._durable, end, key=attrgetter("number"))
+        try:
+            self._anchor(end)
+        except (sqlite3.Error, SQLAlchemyError) as error:
+            raise _unavailable(error) from error
+
+    def _cut(self) -> None:
+        """Takes back what is not durable, if it can. If not, the log goes on after it."""
+        with self._lock, suppress(OSError):
+            with _opened(self._durable.file) as descriptor:
+                os.ftruncate(descriptor, min(self._durable.size, os.fstat(descriptor).st_size))
+            self._end, self._syncing = self._durable, None
+            self._losses += 1
+
+    def _anchor(self, end: _End) -> None:
+        mac = chain.anchor(self._anchor_key, end.number, end.chain)
         connection = self._store.raw_connection()  # past SQLAlchemy, which took most of the time of a line
         try:
-            connection.cursor().execute(_PUT_ANCHOR, (self._number, mac))  # commits by itself
+            connection.cursor().execute(_PUT_ANCHOR, (end.number, mac))  # commits by itself
         finally:
             connection.close()
 
 
-def _open(path: Path) -> tuple[int, int]:
-    """The file, made on first use, to add to its end; and how long it is."""
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    return file, os.fstat(file).st_size
+def _unavailable(why: object) -> AuditUnavailableError:
+    _log.error("the audit log cannot be written: %s", why)
+    return AuditUnavailableError("this must be recorded, and the audit log cannot be written")
+
+
+@contextmanager
+def _opened(path: Path, flags: int = 0) -> Iterator[int]:
+    descriptor = os.open(path, os.O_WRONLY | flags, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _sync_file(path: Path) -> None:
+    with _opened(path) as descriptor:
+        os.fdatasync(descriptor)
 
 
 def _cut_torn_line(path: Path) -> int:
