@@ -227,7 +227,7 @@ def _require_role(grant: Grant, roles: frozenset[Role]) -> None:
 
 
 def _is_own(grant: Grant, asked: Asked) -> bool:
-    return Role.SELF in grant.roles and bool(asked.subject) and canonical_device(asked.subject) in grant.devices
+    return Role.SELF in grant.roles and bool(grant.devices) and canonical_device(asked.subject) in grant.devices
 
 
 def _require_purpose(grant: Grant, asked: Asked) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import grpc
@@ -31,8 +31,8 @@ _MOST_NAME_CHARACTERS = 64
 class Answer:
     """Counts what leaves, and lets nothing leave before the question is on record."""
 
-    def __init__(self, recorded: Future[None] | None = None) -> None:
-        """Takes what is done once the question is recorded; None if it is not to be."""
+    def __init__(self, recorded: Callable[[], None] | None = None) -> None:
+        """Takes what returns once the question is on record; None if it is not to be."""
         self._recorded = recorded
         self._bytes = 0
         self._records: int | None = None
@@ -44,7 +44,8 @@ class Answer:
             AuditUnavailableError: It cannot be recorded.
         """
         if self._recorded:
-            self._recorded.result()
+            self._recorded()
+            self._recorded = None
 
     def add(self, message: Any) -> None:  # noqa: ANN401  # any message
         """Counts a message that is about to leave.
@@ -82,7 +83,7 @@ class Recorder:
             AuditUnavailableError: It cannot be recorded.
         """
         entry = {"call": secrets.token_hex(8), **self._described(rpc, caller, asked)}
-        answer = Answer(self._log.add({"event": "asked", **entry}))
+        answer = Answer(partial(self._log.sync, self._log.add({"event": "asked", **entry})))
         if act:
             answer.wait()
         try:

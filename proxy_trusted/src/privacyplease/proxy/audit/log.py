@@ -1,7 +1,7 @@
 """The log as it is written and read.
 
-A line is written at once and made durable by a thread of its own, with all that came meanwhile. First the lines, then
-the anchor: after a crash at any point the log may be longer than the anchor says, and is never shorter.
+A line is written at once, and made durable with all that came before it by the first who waits for that. First the
+lines, then the anchor: after a crash at any point the log may be longer than the anchor says, and is never shorter.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from operator import attrgetter
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, select
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import SQLAlchemyError
 
 from privacyplease.proxy.audit import chain
@@ -31,6 +31,7 @@ from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.trusted_store import audit_anchor
 
 MOST_FILE_BYTES = 64 * 1024 * 1024
+_SYNC_EVERY_SECONDS = 1.0
 
 # The log's data key is one of the keyring's. No data set has such a name, so it is erased with none.
 _OWNER, _EPOCH = "/audit", 0
@@ -89,6 +90,13 @@ class _End(NamedTuple):
     chain: bytes
 
 
+class Added(NamedTuple):
+    """A line that was added: its number, and how often lines had been lost before it."""
+
+    number: int
+    losses: int
+
+
 class AuditLog(AuditReader):
     """Appends entries, too. Safe to use from many threads of one process; one process writes to a folder at a time."""
 
@@ -117,10 +125,10 @@ class AuditLog(AuditReader):
         keyring.ensure(_OWNER, _EPOCH)
         super().__init__(folder, store, keyring)
         self._most_file_bytes, self._clock = most_file_bytes, clock
-        self._lock = threading.Lock()
-        self._syncer = ThreadPoolExecutor(1, "audit")
-        self._syncing: Future[None] | None = None
+        self._lock, self._syncing = threading.Lock(), threading.Lock()
+        self._over = threading.Event()
         self._losses = 0
+        self._anchors: DBAPICursor | None = None
         self._durable = self._end = _End(file_of(folder, 1), 0, 0, chain.START)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -134,13 +142,13 @@ class AuditLog(AuditReader):
         Raises:
             AuditUnavailableError: It cannot be written.
         """
-        self.add(entry).result()
+        self.sync(self.add(entry))
 
-    def add(self, entry: Mapping[str, object]) -> Future[None]:
-        """Adds an entry, which survives a loss of power once the result is there. Lines become durable together.
+    def add(self, entry: Mapping[str, object]) -> Added:
+        """Adds an entry, which survives a crash of the proxy, and a loss of power once it is synced.
 
         Raises:
-            AuditUnavailableError: It cannot be written. It may be the result, too; then the line is gone again.
+            AuditUnavailableError: It cannot be written.
         """
         at = self._clock().isoformat(timespec="milliseconds").replace("+00:00", "Z")
         with self._lock:
@@ -151,9 +159,27 @@ class AuditLog(AuditReader):
             except OSError as error:
                 raise _unavailable(error) from error
             self._end = _End(file, size, number, made)
-            if self._syncing is None:
-                self._syncing = self._syncer.submit(self._sync, self._losses)
-            return self._syncing
+            return Added(number, self._losses)
+
+    def sync(self, added: Added) -> None:
+        """Returns when an entry survives a loss of power, and with it all that were added before.
+
+        Raises:
+            AuditUnavailableError: It cannot be written. It is gone again, as are those after it.
+        """
+        with self._syncing:
+            if added.losses < self._losses:
+                raise _unavailable("it went with a line before it")
+            if added.number > self._durable.number:
+                self._sync()
+
+    def start(self) -> None:
+        """Begins to sync, now and then, what nobody waits for."""
+        threading.Thread(target=self._run, name="audit", daemon=True).start()
+
+    def stop(self) -> None:
+        """Ends that."""
+        self._over.set()
 
     def _take_up(self) -> None:
         """Goes on after the last line, and after the number that the anchor has, whichever is later.
@@ -188,12 +214,16 @@ class AuditLog(AuditReader):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return file, size + len(line)
 
-    def _sync(self, losses: int) -> None:
+    def _run(self) -> None:
+        over = False
+        while not over:
+            over = self._over.wait(_SYNC_EVERY_SECONDS)
+            with suppress(AuditUnavailableError):  # the log has it
+                self.sync(Added(self._end.number, self._losses))
+
+    def _sync(self) -> None:
         """Makes all lines durable, and remembers the last."""
-        with self._lock:
-            if losses < self._losses:
-                raise _unavailable("it went with a line before it")
-            end, self._syncing = self._end, None
+        end = self._end
         try:
             _sync_file(end.file)
             if not self._durable.size:
@@ -213,16 +243,14 @@ class AuditLog(AuditReader):
         with self._lock, suppress(OSError):
             with _opened(self._durable.file) as descriptor:
                 os.ftruncate(descriptor, min(self._durable.size, os.fstat(descriptor).st_size))
-            self._end, self._syncing = self._durable, None
+            self._end = self._durable
             self._losses += 1
 
     def _anchor(self, end: _End) -> None:
         mac = chain.anchor(self._anchor_key, end.number, end.chain)
-        connection = self._store.raw_connection()  # past SQLAlchemy, which took most of the time of a line
-        try:
-            connection.cursor().execute(_PUT_ANCHOR, (end.number, mac))  # commits by itself
-        finally:
-            connection.close()
+        if self._anchors is None:  # past SQLAlchemy and its pool, which took most of the time of a line
+            self._anchors = self._store.raw_connection().cursor()
+        self._anchors.execute(_PUT_ANCHOR, (end.number, mac))  # commits by itself
 
 
 def _unavailable(why: object) -> AuditUnavailableError:
