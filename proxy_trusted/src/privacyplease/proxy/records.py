@@ -109,8 +109,9 @@ def longest(records: pa.Table, dataset: Dataset) -> pa.Table:
         The records, ascending by (start, subject, place).
     """
     starts, _ = spans(records, dataset)
-    if (np.diff(starts) > 0).all():  # in order, and no two can be the same
-        return records
+    order = np.argsort(starts)
+    if (np.diff(starts[order]) > 0).all():  # no two can be the same
+        return records.take(order) if (np.diff(order) < 0).any() else records
     return _best(records, dataset, same=(dataset.start, dataset.subject, dataset.place))
 
 
