@@ -17,8 +17,13 @@ from privacyplease.proxy import dataset, journal, rollups, runs, tiers, trusted_
 from privacyplease.proxy.holdings import Held, Holdings, Place
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.predicate import predicate
-from privacyplease.proxy.services import occupancy as service
-from privacyplease.proxy.v1 import keys_service_pb2, verification_service_pb2
+from privacyplease.proxy.timeline import Interval
+from privacyplease.proxy.v1 import (
+    explain_service_pb2,
+    explain_service_pb2_grpc,
+    keys_service_pb2,
+    verification_service_pb2,
+)
 from privacyplease.proxy.v1 import occupancy_service_pb2 as pb
 from tests.integration.proxy.test_compaction import DAY, START, sessions, settled, stored
 from tests.services.cells import refusal
@@ -65,6 +70,11 @@ def remove(proxy: Proxied, sqlite_url: str, places: list[Place]) -> None:
 
 def count(proxy: Proxied, when: tuple[int, int] = EVER, **more: object) -> pb.CountResponse:
     return proxy.occupancy.Count(pb.CountRequest(interval=interval(*when), **more))  # type: ignore[arg-type]
+
+
+def explain(proxy: Proxied, when: tuple[int, int] = EVER, **more: str) -> explain_service_pb2.ExplainResponse:
+    stub = explain_service_pb2_grpc.ExplainServiceStub(proxy.channel)
+    return stub.Explain(explain_service_pb2.ExplainRequest(interval=interval(*when), **more))
 
 
 def by_place(proxy: Proxied, when: tuple[int, int] = EVER) -> dict[str, int]:
@@ -116,6 +126,35 @@ def test_a_period_inside_the_interval_is_counted_without_its_records(
         assert fails(lambda: again.records("wifi", "place", *EVER)) == "ERROR_REASON_CELLS_MISSING"
 
 
+def test_what_is_explained_is_what_a_count_asks_for(compacted: Proxied, storage: Served) -> None:
+    late = sessions(300, seed=2, width=WEEK)
+    compacted.ingest("wifi", late)
+    when = START + DAY, START + WEEK
+    holdings = Holdings(trusted_store.open_store(compacted.home.trusted_store))
+    touched = holdings.overlapping("wifi", "place", WIFI.timeline, Interval(*when))
+    inside, others = rollups.without(touched, Interval(*when))
+    before = explain(compacted, when)
+    assert before.answer == count(compacted, when).distinct_devices == expected(pa.concat_tables([week(), late]), when)
+    assert (before.rollup_tags, before.rollup_cells) == (len(inside) * WIFI.indexes["place"].bins,) * 2
+    assert before.tags == before.rollup_tags + len(others.places) * WIFI.indexes["place"].bins
+    assert before.first_cells[0].rollup
+    assert before.sketches_opened == before.sketches_kept == len(inside) * 5  # places
+    assert 0 < before.records_kept <= before.records_opened < len(week())
+    one = explain(compacted, when, place="ap-3")
+    assert one.rollup_tags == len(inside)
+    assert one.sketches_kept == len(inside) <= one.sketches_opened
+    assert explain(compacted, when) == before  # whatever has been opened
+
+
+def test_an_estimate_is_explained_as_one(compacted: Proxied, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollups, "LOG_SIZE", 5)
+    exact, cells = explain(compacted), len(held(compacted).places) * WIFI.indexes["place"].bins
+    assert exact.answer == expected(week(), EVER)
+    assert exact.tags == exact.rollup_tags + cells  # roll-ups first, and then all records
+    monkeypatch.setattr(rollups, "MOST_EXACT_BYTES", 0)
+    assert explain(compacted).estimate == count(compacted).estimate
+
+
 def test_a_roll_up_that_is_withheld_is_found(compacted: Proxied, storage: Served, sqlite_url: str) -> None:
     remove(compacted, sqlite_url, held(compacted).rollups[:1])
     with proxying(compacted.home.path, storage.address) as again:
@@ -134,7 +173,7 @@ def test_an_estimate_is_given_where_exactness_costs_much_and_nobody_insists(
     exact = pb.CountResponse(distinct_devices=expected(week(), EVER))
     places = by_place(compacted)
     assert count(compacted) == exact  # a few cells are soon read
-    monkeypatch.setattr(service, "MOST_EXACT_BYTES", 0)
+    monkeypatch.setattr(rollups, "MOST_EXACT_BYTES", 0)
     estimate = count(compacted)
     assert estimate.HasField("estimate")
     assert estimate.estimate.at_least <= estimate.distinct_devices <= estimate.estimate.at_most

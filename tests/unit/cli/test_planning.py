@@ -10,7 +10,7 @@ import zstandard
 from privacyplease.cli import planning
 from privacyplease.cli.planning import PLACE_BYTES, SUBJECT_BYTES, Deployment, plan
 from privacyplease.ingest.simulate import simulate
-from privacyplease.proxy import dataset
+from privacyplease.proxy import dataset, rollups, tiers
 from privacyplease.proxy.layouts import Layout
 from privacyplease.proxy.records import check
 
@@ -88,6 +88,20 @@ def test_the_fullest_bin_is_as_full_as_hashing_makes_it(places: int, dominant_sh
     assert found.fullest == pytest.approx(float(np.mean(fullest)), rel=0.1)
 
 
-def test_epochs_and_the_most_bins_are_the_proxys() -> None:
+def test_a_count_reads_roll_ups_between_the_ends_of_its_range() -> None:
+    found = plan(Deployment(20_000, 400, 600_000))
+    assert found.place.rollup_bytes > 0
+    assert found.counted_bytes["1 h"] == found.place.fetched_bytes["1 h"]
+    assert found.counted_bytes["30 d"] < found.place.fetched_bytes["30 d"] / 3
+
+
+def test_runs_that_are_soon_read_have_no_roll_ups() -> None:
+    found = plan(Deployment(100, 20, 200))
+    assert found.place.rollup_bytes == 0
+    assert found.counted_bytes == found.place.fetched_bytes
+
+
+def test_what_the_proxy_decides_is_the_proxys() -> None:
+    assert (planning.TARGET_BYTES, planning.LEAST_RUN_BYTES) == (tiers.TARGET_BYTES, rollups.LEAST_RUN_BYTES)
     assert dataset.load()["wifi"].timeline.epoch == planning.EPOCH_DAYS * 86_400_000
     assert planning.MOST_BINS == dataset.MOST_BINS

@@ -5,6 +5,7 @@ the figures to cells that are really sealed, and the whole to a store that is re
 
 A question reads all of its bin: those who share it are whom it hides among, and their records are what it fetches. When
 a bin holds much more than the others, as that of a dominant place does, hiding its volume makes every bin as large.
+A count needs the records of the runs at the ends of its range alone: roll-ups say who was there in those between.
 
 >>> planned = plan(Deployment(devices=1_000, places=80, rows_per_day=24_500))
 >>> planned.base_width, planned.subject.bins, planned.place.bins, planned.hide_volume
@@ -18,7 +19,9 @@ from __future__ import annotations
 import math
 import random
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 RANGES_DAYS = {"1 h": 1 / 24, "1 d": 1.0, "30 d": 30.0}
 
@@ -45,6 +48,17 @@ MOST_BINS = 65_536
 
 # Padding to few lengths takes half of a step in the mean: of steps of a fifth where volume is hidden, else of a tenth.
 _PADDED_HIDDEN, _PADDED = 1.11, 1.04
+
+# Of the proxy's (`rollups.py`, `compaction.py`): runs of fewer bytes have no roll-up, nor those of which it were more
+# than half.
+LEAST_RUN_BYTES = 64 * 1024
+_DEAREST_ROLLUP = 0.5
+
+# A roll-up has a hash for each device that was at one of its places, and zstd finds it again at the others. Fitted to
+# the simulated campus (400 to 20,000 devices, runs of a day to three weeks; 16 % off at most): n sessions of a bin are
+# of devices with about five each, and a device with k sessions was at the square root of k places.
+_HASH_BYTES, _AGAIN_BYTES = 8.0, 1.2
+_SESSIONS_A_DEVICE = 5
 
 # Of an InnoDB table: bytes of a session with all columns, a primary key and the two indexes, after LOAD DATA.
 PLAINTEXT_BYTES = 307
@@ -85,6 +99,7 @@ class IndexPlan:
         fullest: What the fullest bin holds, beside the mean.
         record_bytes: What a record takes in a cell, compressed.
         fetched_bytes: What a question about one of them fetches, by its range.
+        rollup_bytes: What a roll-up takes for one bin; 0 where runs have none.
     """
 
     bins: int
@@ -92,6 +107,7 @@ class IndexPlan:
     fullest: float
     record_bytes: int
     fetched_bytes: dict[str, int]
+    rollup_bytes: int
 
 
 @dataclass(frozen=True)
@@ -103,7 +119,8 @@ class Plan:
         hide_volume: Whether all bins should look equally full.
         subject: The index by device.
         place: The index by place.
-        storage_hidden: What is stored with volume hidden, beside the same records in plaintext.
+        counted_bytes: What a count of the devices at one place fetches, by its range.
+        storage_hidden: What is stored with volume hidden, roll-ups and all, beside the same records in plaintext.
         storage_shown: Without.
         warnings: What is dear or hides little, and why.
     """
@@ -112,6 +129,7 @@ class Plan:
     hide_volume: bool
     subject: IndexPlan
     place: IndexPlan
+    counted_bytes: dict[str, int]
     storage_hidden: float
     storage_shown: float
     warnings: tuple[str, ...]
@@ -141,6 +159,79 @@ def _fullest(shares: tuple[float, ...], bins: int, chance: random.Random) -> flo
     return max(held)
 
 
+@dataclass(frozen=True)
+class _Runs:
+    """The runs of an index: the time that fills the cell of the fullest bin to the size to which cells are merged.
+
+    Attributes:
+        deployment: Of what.
+        crowd: Who is put into bins.
+        bins: How many there are.
+        record_bytes: What a record takes in a cell.
+        hide: Whether every bin is padded to the fullest.
+        rolled_up: Whether they may have roll-ups.
+    """
+
+    deployment: Deployment
+    crowd: _Crowd
+    bins: int
+    record_bytes: int
+    hide: bool
+    rolled_up: bool = False
+
+    @cached_property
+    def fullest(self) -> float:
+        """What the fullest bin holds, beside the mean."""
+        return self.crowd.fullest(self.bins)
+
+    @cached_property
+    def days(self) -> float:
+        """How long a run is."""
+        daily = self.deployment.rows_per_day / self.bins * self.record_bytes * self.fullest
+        return min(EPOCH_DAYS, TARGET_BYTES / daily)
+
+    @cached_property
+    def cell(self) -> float:
+        """What a bin of a run takes, in bytes."""
+        return self._records(self.hide) * self.record_bytes * self._padded
+
+    @cached_property
+    def rollup(self) -> float:
+        """What a bin of a roll-up takes, in bytes; 0 if there is none."""
+        fullest = self._records(fullest=True) * self.record_bytes
+        if not self.rolled_up or fullest < LEAST_RUN_BYTES or self._rollup(fullest=True) > _DEAREST_ROLLUP * fullest:
+            return 0
+        return self._rollup(self.hide) * self._padded
+
+    @property
+    def row_bytes(self) -> float:
+        """What a session takes."""
+        return (self.cell + self.rollup) * self.bins / (self.deployment.rows_per_day * self.days)
+
+    def fetched(self, span: float) -> int:
+        """What records of so many days take: the runs that they touch."""
+        return round((span / self.days + 1) * self.cell)
+
+    def counted(self, span: float) -> int:
+        """What a count over so many days takes: roll-ups of the runs inside, records of those at both ends."""
+        inside = max(span / self.days - 1, 0) if self.rollup else 0
+        return round(self.fetched(span) - inside * (self.cell - self.rollup))
+
+    @property
+    def _padded(self) -> float:
+        return _PADDED_HIDDEN if self.hide else _PADDED
+
+    def _records(self, fullest: bool) -> float:
+        """How many a bin of a run has: the fullest, or in the mean."""
+        return self.deployment.rows_per_day * self.days / self.bins * (self.fullest if fullest else 1)
+
+    def _rollup(self, fullest: bool) -> float:
+        records = self._records(fullest)
+        devices = self.deployment.devices * -math.expm1(-records / (_SESSIONS_A_DEVICE * self.deployment.devices))
+        places = min(math.sqrt(records / devices), max(self.crowd.number / self.bins, 1))
+        return devices * (_HASH_BYTES + _AGAIN_BYTES * (places - 1))
+
+
 def plan(deployment: Deployment) -> Plan:
     """Recommends a definition.
 
@@ -151,14 +242,19 @@ def plan(deployment: Deployment) -> Plan:
     subject_bins = _bins(deployment.devices, deployment.least_devices)
     wanted = _bins(deployment.places, deployment.least_places)
     place_bins = bisect_right(range(1, wanted + 1), _DEAR, key=places.fullest) or 1
-    shapes = (SUBJECT_BYTES, devices, subject_bins), (PLACE_BYTES, places, place_bins)
-    hidden = _storage([size * crowd.fullest(bins) * _PADDED_HIDDEN for size, crowd, bins in shapes])
-    shown = _storage([size * _PADDED for size, _, _ in shapes])
-    hide = hidden <= deployment.most_storage
-    subject, place = (_index(deployment, hide, *shape) for shape in shapes)
+    hidden, shown = (
+        (
+            _Runs(deployment, devices, subject_bins, SUBJECT_BYTES, hide),
+            _Runs(deployment, places, place_bins, PLACE_BYTES, hide, rolled_up=True),
+        )
+        for hide in (True, False)
+    )
+    hide = _storage(hidden) <= deployment.most_storage
+    subject, place = hidden if hide else shown
     width = _base_width(deployment.rows_per_day, max(subject_bins, place_bins))
     warnings = _warnings(deployment, places, wanted, place_bins, hide)
-    return Plan(width, hide, subject, place, hidden, shown, warnings)
+    counted = {name: place.counted(span) for name, span in RANGES_DAYS.items()}
+    return Plan(width, hide, _index(subject), _index(place), counted, _storage(hidden), _storage(shown), warnings)
 
 
 # Bytes of a record in a large cell, ordered as compaction orders it, zstd level 3: all 15 columns, and four of them.
@@ -182,18 +278,14 @@ def _bins(number: int, least: int) -> int:
     return min(max(number // least, 1), MOST_BINS)
 
 
-def _storage(record_bytes: list[float]) -> float:
-    return sum(record_bytes) * DATABASE_FACTOR / PLAINTEXT_BYTES
+def _storage(indexes: Iterable[_Runs]) -> float:
+    return sum(runs.row_bytes for runs in indexes) * DATABASE_FACTOR / PLAINTEXT_BYTES
 
 
-def _index(deployment: Deployment, hide: bool, record_bytes: int, crowd: _Crowd, bins: int) -> IndexPlan:
-    """What a question fetches: the runs that its range touches, of the size to which cells are merged."""
-    fullest = crowd.fullest(bins)
-    daily = deployment.rows_per_day * record_bytes / bins
-    days = min(EPOCH_DAYS, TARGET_BYTES / (daily * fullest)) if daily else EPOCH_DAYS
-    cell = daily * days * (fullest * _PADDED_HIDDEN if hide else _PADDED)
-    fetched = {name: round((span / days + 1) * cell) for name, span in RANGES_DAYS.items()}
-    return IndexPlan(bins, crowd.number // bins, fullest, record_bytes, fetched)
+def _index(runs: _Runs) -> IndexPlan:
+    fetched = {name: runs.fetched(span) for name, span in RANGES_DAYS.items()}
+    share = runs.crowd.number // runs.bins
+    return IndexPlan(runs.bins, share, runs.fullest, runs.record_bytes, fetched, round(runs.rollup))
 
 
 def _base_width(rows_per_day: int, bins: int) -> str:

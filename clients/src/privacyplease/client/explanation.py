@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from privacyplease.client.occupancy import Count
+
 
 @dataclass(frozen=True, slots=True)
 class ExplainedCell:
@@ -14,8 +16,9 @@ class ExplainedCell:
         cell_id: 16 bytes.
         head: The first 64 bytes of its ciphertext.
         size: The size of its ciphertext, in bytes.
-        records_opened: How many records it held.
+        records_opened: How many records it held; of a roll-up, how many sketches.
         records_kept: How many of them belong to the answer.
+        rollup: Whether it is a roll-up.
     """
 
     tag: bytes
@@ -24,6 +27,7 @@ class ExplainedCell:
     size: int
     records_opened: int
     records_kept: int
+    rollup: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +36,18 @@ class Explanation:
 
     Attributes:
         index: The index that was asked: "subject" or "place".
-        tags: How many tags were sent.
+        tags: How many tags were sent, those of roll-ups among them.
         first_tags: The first of them, ascending; at most 64.
-        cells: How many cells came back.
+        cells: How many cells came back, roll-ups among them.
         bytes: Their size, all together.
         first_cells: The first of them; at most 64.
-        records_opened: How many records the cells held.
+        records_opened: How many records the cells held. Roll-ups hold none.
         records_kept: How many of them belong to the answer.
-        answer: Distinct devices, or sessions of the device.
+        answer: Distinct devices, as `count` gives them, or sessions of the device.
+        rollup_tags: How many of the tags are of roll-ups, which stand for compacted periods inside the interval.
+        rollup_cells: How many of the cells are roll-ups.
+        sketches_opened: How many sketches the roll-ups held: each says which devices were at a place in such a period.
+        sketches_kept: How many of them are of the places asked about.
     """
 
     index: str
@@ -50,4 +58,8 @@ class Explanation:
     first_cells: tuple[ExplainedCell, ...]
     records_opened: int
     records_kept: int
-    answer: int
+    answer: Count
+    rollup_tags: int
+    rollup_cells: int
+    sketches_opened: int
+    sketches_kept: int

@@ -11,18 +11,19 @@ in all epochs, or who was there in two would count twice. It is never outside of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from datasketches import compact_theta_sketch, theta_union, update_theta_sketch
 
+from privacyplease.proxy import occupancy
 from privacyplease.proxy.dataset import Dataset, Index
 from privacyplease.proxy.holdings import Held, Run
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.keys import Key
 from privacyplease.proxy.layouts import ROLLUP
-from privacyplease.proxy.occupancy import grouped, ranked
 from privacyplease.proxy.runs import Stretch
 from privacyplease.proxy.tags import hashes
 from privacyplease.proxy.timeline import Interval
@@ -79,19 +80,56 @@ class Rollups:
         """
         unions: dict[str, theta_union] = {}
         for table in self.tables:
-            for part in _by_place(grouped(table, "place", groups or {}), "sketch"):
+            for part in _by_place(occupancy.grouped(table, "place", groups or {}), "sketch"):
                 _unite(unions.setdefault(part[0], theta_union(LOG_SIZE)), part[1])
         for place, values in _by_place(_hashed(pairs, dataset, self._known()), "hash") if pairs else ():
             unions.setdefault(place, theta_union(LOG_SIZE)).update(sketch(values))
         found = {place: union.get_result() for place, union in unions.items()}
         if any(each.is_estimation_mode() for each in found.values()):
             return None
-        return ranked(pa.table({"place": list(found), "count": [round(of.get_estimate()) for of in found.values()]}))
+        counts = [round(of.get_estimate()) for of in found.values()]
+        return occupancy.ranked(pa.table({"place": list(found), "count": counts}))
 
     def _known(self) -> Key:
         if self._key is None:
             raise ValueError("expected roll-ups that a search has filled")
         return self._key
+
+
+class Count(NamedTuple):
+    """How many distinct subjects there were.
+
+    Attributes:
+        devices: The number.
+        bounds: Within what the true number is, at 95 %; None: it is exact.
+    """
+
+    devices: int
+    bounds: tuple[int, int] | None = None
+
+
+def count_devices(
+    find: Callable[[Rollups | None], Iterator[pa.Table]], dataset: Dataset, *, exact: bool = False
+) -> Count:
+    """Counts with roll-ups, and once more without where an estimate is not worth what it spares.
+
+    Args:
+        find: The records of the question, with their subject; those that roll-ups stand for are left out if it is given
+            some to fill.
+        dataset: The data set.
+        exact: Never estimate.
+    """
+    rollups = Rollups()
+    others = occupancy.subjects(find(rollups), dataset)
+    if not rollups.tables:
+        return Count(0 if others is None else len(others))
+    people = rollups.people(others, dataset)
+    if not people.is_estimation_mode():
+        return Count(round(people.get_estimate()))
+    if exact or rollups.spared <= MOST_EXACT_BYTES:
+        return Count(occupancy.count(find(None), dataset))
+    bounds = round(people.get_lower_bound(DEVIATIONS)), round(people.get_upper_bound(DEVIATIONS))
+    return Count(round(people.get_estimate()), bounds)
 
 
 def without(held: Held, interval: Interval) -> tuple[list[Run], Held]:

@@ -84,7 +84,7 @@ class Search:
                 if rollups is not None:
                     runs, held = without(held, interval)
                     if runs:
-                        rollups.fill(*self._roll_up(dataset, index, held, runs, key))
+                        rollups.fill(*self._roll_up(dataset, index, held, runs, key, witness))
                 lasting = self._predicate(dataset, index, [run.place for run in held.runs], key)
                 asked = self._predicate(dataset, index, [of.place for of in held.buckets], key, beside=len(lasting))
                 known = self.cache.known(() if witness else lasting, wanted)
@@ -107,17 +107,22 @@ class Search:
             raise
 
     def _roll_up(
-        self, dataset: Dataset, index: Index, held: Held, runs: Sequence[Run], key: Sought
+        self, dataset: Dataset, index: Index, held: Held, runs: Sequence[Run], key: Sought, witness: Witness | None
     ) -> tuple[list[pa.Table], Key, int]:
         """What `Rollups.fill` takes, of some runs."""
         asked = self._predicate(dataset, index, [run.rollup for run in runs], key)
-        known = self.cache.known(asked, ROLLUP.schema.names)
+        known = self.cache.known(() if witness else asked, ROLLUP.schema.names)
         tables = [_joined(known, key, ROLLUP.schema)]
         fresh = self.cache.fresh(known.lacking, "place")
-        lacking = {tag: asked[tag] for tag in known.lacking}
-        pages = self._storage.select(lacking, dataset.name, index.name, held)
-        for _, batches in self._opened(pages, lacking, fresh, dataset, index, ROLLUP.schema):
-            tables.append(having(pa.Table.from_batches(batches), "place", key))
+        lacking = {tag: epoch for tag, epoch in asked.items() if tag not in known.cells}
+        if witness:
+            witness.asked(lacking, rollups=True)
+        pages = _apart(self._storage.select(lacking, dataset.name, index.name, held), witness)
+        for page, batches in self._opened(pages, lacking, fresh, dataset, index, ROLLUP.schema):
+            sketches = pa.Table.from_batches(batches)
+            tables.append(having(sketches, "place", key))
+            if witness:
+                witness.saw(page[0], len(sketches), len(tables[-1]), rollup=True)
         spared = sum(run.size for run in runs) * len(asked) // len(runs)
         return tables, key_of(dataset, self._keyring), spared
 

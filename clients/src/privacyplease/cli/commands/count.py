@@ -44,9 +44,9 @@ def count(
     screen.out().print(f"{shown(devices)} {where} {when}")
 
 
-def shown(devices: Count) -> str:
+def shown(devices: Count, noun: str = "distinct device") -> str:
     """As "52 distinct devices", or "≈ 90,000 distinct devices (89,300 to 90,700)"."""
-    number = screen.counted(devices, "distinct device")
+    number = screen.counted(devices, noun)
     if devices.exact:
         return number
     return f"≈ {number} ({screen.number(devices.at_least)} to {screen.number(devices.at_most)})"
@@ -54,8 +54,12 @@ def shown(devices: Count) -> str:
 
 def document(devices: Count) -> dict[str, Any]:
     """The answer as --json prints it; with bounds if it is an estimate."""
-    bounds = {"at_least": devices.at_least, "at_most": devices.at_most}
-    return {"distinct_devices": devices, **({} if devices.exact else bounds)}
+    return {"distinct_devices": devices, **bounds(devices)}
+
+
+def bounds(devices: Count) -> dict[str, int]:
+    """Those of an estimate; nothing for an exact number."""
+    return {} if devices.exact else {"at_least": devices.at_least, "at_most": devices.at_most}
 
 
 def register(app: typer.Typer) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from privacyplease.cli import screen
 from privacyplease.cli.columns import aligned
+from privacyplease.cli.commands.count import bounds, shown
 from privacyplease.cli.forms import Csv, Json, written
 from privacyplease.cli.options import Dataset, From, Place, Purpose, To, Zone, read_range
 from privacyplease.cli.target import connect
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from privacyplease.client import ExplainedCell, Explanation
 
 _MOST_CELLS = 8
-_COLUMNS = ("tag", "cell_id", "head", "size", "records_opened", "records_kept")
+_COLUMNS = ("tag", "cell_id", "head", "size", "records_opened", "records_kept", "rollup")
 _HEADINGS = ("tag", "ciphertext", "bytes", "opened", "kept")
 
 Device = Annotated[
@@ -37,6 +38,8 @@ def explain(
     csv: Csv = False,
 ) -> None:
     """What the storage server sees of a question, as count asks it, or presence with --device.
+
+    A count over a long time asks for roll-ups: they hold a sketch for each place, who was there in a compacted period.
 
     Tags and cells are the first ones. --json prints them in hexadecimal, --csv the cells.
 
@@ -62,6 +65,11 @@ def document(found: Explanation) -> dict[str, Any]:
         "records_opened": found.records_opened,
         "records_kept": found.records_kept,
         "answer": found.answer,
+        **bounds(found.answer),
+        "rollup_tags": found.rollup_tags,
+        "rollup_cells": found.rollup_cells,
+        "sketches_opened": found.sketches_opened,
+        "sketches_kept": found.sketches_kept,
     }
 
 
@@ -73,7 +81,8 @@ def _show(found: Explanation, answer: str) -> None:
     out = screen.out()
     cells, size = screen.counted(found.cells, "cell"), screen.mebibytes(found.bytes)
     opened, kept = screen.counted(found.records_opened, "record"), screen.number(found.records_kept)
-    out.print(f"sent       {screen.counted(found.tags, 'tag')}")
+    rollups = f", {screen.number(found.rollup_tags)} of them of roll-ups" if found.rollup_tags else ""
+    out.print(f"sent       {screen.counted(found.tags, 'tag')}{rollups}")
     out.print(f"came back  {cells}, {size} of ciphertext")
     if found.first_cells:
         rows = [_row(cell) for cell in found.first_cells[:_MOST_CELLS]]
@@ -82,12 +91,17 @@ def _show(found: Explanation, answer: str) -> None:
     if (more := found.cells - _MOST_CELLS) > 0:
         out.print(f"… and {screen.counted(more, 'cell')} more")
     out.print(f"opened     {opened}, {kept} of them for the answer")
-    out.print(f"answer     {screen.counted(found.answer, answer)}")
+    if found.rollup_cells:
+        sketches = screen.counted(found.sketches_opened, "sketch", "sketches")
+        out.print(f"           {sketches}, {screen.number(found.sketches_kept)} of them for the answer")
+    out.print(f"answer     {shown(found.answer, answer)}")
 
 
 def _row(cell: ExplainedCell) -> tuple[str, ...]:
-    numbers = (screen.number(number) for number in (cell.size, cell.records_opened, cell.records_kept))
-    return cell.tag.hex(), f"{cell.head[:16].hex()}…", *numbers
+    held = (
+        screen.counted(cell.records_opened, "sketch", "sketches") if cell.rollup else screen.number(cell.records_opened)
+    )
+    return cell.tag.hex(), f"{cell.head[:16].hex()}…", screen.number(cell.size), held, screen.number(cell.records_kept)
 
 
 def register(app: typer.Typer) -> None:

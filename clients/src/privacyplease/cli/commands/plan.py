@@ -46,7 +46,8 @@ def plan(
 ) -> None:
     """Recommend base width, bins and padding for a deployment, and tell what they cost.
 
-    It asks no proxy. Fetched bytes are those of compacted data.
+    It asks no proxy. Fetched bytes are those of compacted data: records of a device or a place, and what a count of the
+    devices at a place takes, which reads roll-ups in the middle of its range.
 
     Example: privacyplease plan --devices 1000 --places 80 --rows-per-day 24500
     """
@@ -65,10 +66,12 @@ def _show(found: Plan) -> None:
     out.print(_definition(found))
     ranges = [f"fetched, {name}" for name in found.subject.fetched_bytes]
     rows = [_row("subject", "devices", found.subject), _row("place", "places", found.place)]
+    counted = [screen.mebibytes(size) for size in found.counted_bytes.values()]
+    rows.append(["place, counts", "", "", "", *counted])
     headings = ["index", "bins", "share a bin", "fullest bin", *ranges]
     out.print("\n".join(aligned(headings, rows, _LINE_CHARACTERS, right=set(headings[1:]))))
     hidden, shown = found.storage_hidden, found.storage_shown
-    out.print(f"\nstored: {hidden:.2f} of plaintext with volume hidden, {shown:.2f} without")
+    out.print(f"\nstored: {hidden:.2f} of plaintext with volume hidden, {shown:.2f} without; roll-ups are in it")
     for warning in found.warnings:
         screen.note(f"warning: {warning}")
 

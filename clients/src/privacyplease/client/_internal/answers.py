@@ -71,10 +71,7 @@ def presence(pages: Sequence[FindSessionsResponse]) -> Presence:
 
 def count(response: CountResponse) -> Count:
     """A number and how sure it is."""
-    if not response.HasField("estimate"):
-        return Count(response.distinct_devices)
-    bounds = response.estimate
-    return Count(response.distinct_devices, at_least=bounds.at_least, at_most=bounds.at_most)
+    return _count(response.distinct_devices, response)
 
 
 def place_counts(pages: Sequence[CountByPlaceResponse]) -> PlaceCounts:
@@ -113,12 +110,18 @@ def explanation(response: ExplainResponse) -> Explanation:
         cells=response.cells,
         bytes=response.bytes,
         first_cells=tuple(
-            ExplainedCell(each.tag, each.cell_id, each.head, each.size, each.records_opened, each.records_kept)
+            ExplainedCell(
+                each.tag, each.cell_id, each.head, each.size, each.records_opened, each.records_kept, each.rollup
+            )
             for each in response.first_cells
         ),
         records_opened=response.records_opened,
         records_kept=response.records_kept,
-        answer=response.answer,
+        answer=_count(response.answer, response),
+        rollup_tags=response.rollup_tags,
+        rollup_cells=response.rollup_cells,
+        sketches_opened=response.sketches_opened,
+        sketches_kept=response.sketches_kept,
     )
 
 
@@ -171,6 +174,12 @@ def status(response: GetStatusResponse) -> Status:
         compaction=_compaction(response.compaction),
         cache=Cache(response.cache.hits, response.cache.misses, response.cache.bytes),
     )
+
+
+def _count(devices: int, response: CountResponse | ExplainResponse) -> Count:
+    if not response.HasField("estimate"):
+        return Count(devices)
+    return Count(devices, at_least=response.estimate.at_least, at_most=response.estimate.at_most)
 
 
 def _compaction(message: CompactionMessage) -> Compaction:

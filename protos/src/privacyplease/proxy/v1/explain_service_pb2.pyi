@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from privacyplease.proxy.v1 import occupancy_service_pb2 as _occupancy_service_pb2
 from privacyplease.proxy.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
@@ -74,20 +75,33 @@ class ExplainResponse(_message.Message):
     RECORDS_OPENED_FIELD_NUMBER: _builtins.int
     RECORDS_KEPT_FIELD_NUMBER: _builtins.int
     ANSWER_FIELD_NUMBER: _builtins.int
+    ESTIMATE_FIELD_NUMBER: _builtins.int
+    ROLLUP_TAGS_FIELD_NUMBER: _builtins.int
+    ROLLUP_CELLS_FIELD_NUMBER: _builtins.int
+    SKETCHES_OPENED_FIELD_NUMBER: _builtins.int
+    SKETCHES_KEPT_FIELD_NUMBER: _builtins.int
     index: _builtins.str
     """The index that was asked: "subject" or "place"."""
     tags: _builtins.int
-    """How many tags were sent."""
+    """How many tags were sent, those of roll-ups among them."""
     cells: _builtins.int
-    """How many cells came back."""
+    """How many cells came back, roll-ups among them."""
     bytes: _builtins.int
     """Their size in bytes, all together."""
     records_opened: _builtins.int
-    """How many records the cells held."""
+    """How many records the cells held. Roll-ups hold none."""
     records_kept: _builtins.int
     """How many of them belong to the answer; the others share bin and bucket with it. One that was reported twice counts twice."""
     answer: _builtins.int
     """The answer: distinct devices, or sessions of the device."""
+    rollup_tags: _builtins.int
+    """How many of the tags are of roll-ups: one for each bin that is asked of each period whose roll-up stands for its records."""
+    rollup_cells: _builtins.int
+    """How many of the cells are roll-ups."""
+    sketches_opened: _builtins.int
+    """How many sketches the roll-ups held. A sketch says which devices were at one place during a compacted period."""
+    sketches_kept: _builtins.int
+    """How many of them are of the places that were asked about; the others share the bin."""
     @_builtins.property
     def first_tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """The first of them, ascending; at most 64."""
@@ -95,6 +109,10 @@ class ExplainResponse(_message.Message):
     @_builtins.property
     def first_cells(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExplainedCell]:
         """The first of them, as they came; at most 64."""
+
+    @_builtins.property
+    def estimate(self) -> _occupancy_service_pb2.Estimate:
+        """Present if the answer is an estimate; absent if it is exact."""
 
     def __init__(
         self,
@@ -108,10 +126,15 @@ class ExplainResponse(_message.Message):
         records_opened: _builtins.int = ...,
         records_kept: _builtins.int = ...,
         answer: _builtins.int = ...,
+        estimate: _occupancy_service_pb2.Estimate | None = ...,
+        rollup_tags: _builtins.int = ...,
+        rollup_cells: _builtins.int = ...,
+        sketches_opened: _builtins.int = ...,
+        sketches_kept: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "bytes", b"bytes", "cells", b"cells", "first_cells", b"first_cells", "first_tags", b"first_tags", "index", b"index", "records_kept", b"records_kept", "records_opened", b"records_opened", "tags", b"tags"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "bytes", b"bytes", "cells", b"cells", "estimate", b"estimate", "first_cells", b"first_cells", "first_tags", b"first_tags", "index", b"index", "records_kept", b"records_kept", "records_opened", b"records_opened", "rollup_cells", b"rollup_cells", "rollup_tags", b"rollup_tags", "sketches_kept", b"sketches_kept", "sketches_opened", b"sketches_opened", "tags", b"tags"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -129,6 +152,7 @@ class ExplainedCell(_message.Message):
     SIZE_FIELD_NUMBER: _builtins.int
     RECORDS_OPENED_FIELD_NUMBER: _builtins.int
     RECORDS_KEPT_FIELD_NUMBER: _builtins.int
+    ROLLUP_FIELD_NUMBER: _builtins.int
     tag: _builtins.bytes
     """Its tag: 16 bytes."""
     cell_id: _builtins.bytes
@@ -138,9 +162,11 @@ class ExplainedCell(_message.Message):
     size: _builtins.int
     """The size of its ciphertext, in bytes."""
     records_opened: _builtins.int
-    """How many records it held."""
+    """How many records it held; of a roll-up, how many sketches."""
     records_kept: _builtins.int
     """How many of them belong to the answer."""
+    rollup: _builtins.bool
+    """Whether it is a roll-up. The storage server is not told, though it may guess."""
     def __init__(
         self,
         *,
@@ -150,10 +176,11 @@ class ExplainedCell(_message.Message):
         size: _builtins.int = ...,
         records_opened: _builtins.int = ...,
         records_kept: _builtins.int = ...,
+        rollup: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cell_id", b"cell_id", "head", b"head", "records_kept", b"records_kept", "records_opened", b"records_opened", "size", b"size", "tag", b"tag"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cell_id", b"cell_id", "head", b"head", "records_kept", b"records_kept", "records_opened", b"records_opened", "rollup", b"rollup", "size", b"size", "tag", b"tag"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

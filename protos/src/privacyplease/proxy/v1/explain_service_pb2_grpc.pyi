@@ -36,8 +36,9 @@ class ExplainServiceStub:
     Explain: _grpc.UnaryUnaryMultiCallable[_explain_service_pb2.ExplainRequest, _explain_service_pb2.ExplainResponse]
     """Explain answers a question of the caller's own, and tells what went to the storage server and what came back. It takes
     ROLE_ADMIN besides the role that the question itself takes: the answer is a number, and a number of sessions tells
-    whether somebody was there. It is recorded. Devices are counted from cells alone, where Count
-    asks for the roll-ups of compacted periods inside the interval. Cost: that of the cells.
+    whether somebody was there. It is recorded. Devices are counted as Count does without `exact`, from the roll-ups of
+    compacted periods inside the interval and the records of what is left. All of it is asked for, also what the proxy still has in
+    memory from earlier questions. Cost: that of the question.
     """
 
 @_typing.type_check_only
@@ -48,8 +49,9 @@ class ExplainServiceAsyncStub(ExplainServiceStub):
     Explain: _aio.UnaryUnaryMultiCallable[_explain_service_pb2.ExplainRequest, _explain_service_pb2.ExplainResponse]  # type: ignore[assignment]
     """Explain answers a question of the caller's own, and tells what went to the storage server and what came back. It takes
     ROLE_ADMIN besides the role that the question itself takes: the answer is a number, and a number of sessions tells
-    whether somebody was there. It is recorded. Devices are counted from cells alone, where Count
-    asks for the roll-ups of compacted periods inside the interval. Cost: that of the cells.
+    whether somebody was there. It is recorded. Devices are counted as Count does without `exact`, from the roll-ups of
+    compacted periods inside the interval and the records of what is left. All of it is asked for, also what the proxy still has in
+    memory from earlier questions. Cost: that of the question.
     """
 
 class ExplainServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -63,8 +65,9 @@ class ExplainServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_explain_service_pb2.ExplainResponse, _abc.Awaitable[_explain_service_pb2.ExplainResponse]]:
         """Explain answers a question of the caller's own, and tells what went to the storage server and what came back. It takes
         ROLE_ADMIN besides the role that the question itself takes: the answer is a number, and a number of sessions tells
-        whether somebody was there. It is recorded. Devices are counted from cells alone, where Count
-        asks for the roll-ups of compacted periods inside the interval. Cost: that of the cells.
+        whether somebody was there. It is recorded. Devices are counted as Count does without `exact`, from the roll-ups of
+        compacted periods inside the interval and the records of what is left. All of it is asked for, also what the proxy still has in
+        memory from earlier questions. Cost: that of the question.
         """
 
 def add_ExplainServiceServicer_to_server(servicer: ExplainServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

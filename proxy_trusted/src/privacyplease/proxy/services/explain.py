@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import grpc
 import pyarrow as pa
 
-from privacyplease.proxy import occupancy, requests
+from privacyplease.proxy import requests
 from privacyplease.proxy.dataset import PLACE, SUBJECT, Dataset
 from privacyplease.proxy.records import having, longest
+from privacyplease.proxy.rollups import Count, count_devices
 from privacyplease.proxy.rpc import answering
 from privacyplease.proxy.search import Search
+from privacyplease.proxy.services.occupancy import estimate
 from privacyplease.proxy.v1 import explain_service_pb2 as pb
 from privacyplease.proxy.v1 import explain_service_pb2_grpc as pb_grpc
 from privacyplease.proxy.witness import HEAD_BYTES, Seen, Witness
@@ -28,20 +32,26 @@ class ExplainService(pb_grpc.ExplainServiceServicer):
         dataset = requests.dataset(request.dataset or requests.DEFAULT_DATASET, self._datasets)
         requests.purpose(request.purpose)
         witness, index = Witness(), requests.index(SUBJECT if request.device else PLACE, dataset)
-        answer = (self._sessions if request.device else self._count)(request, dataset, witness)
+        answer, bounds = (self._sessions if request.device else self._count)(request, dataset, witness)
+        records, rollups = witness.records, witness.rollups
         return pb.ExplainResponse(
             index=index.name,
-            tags=witness.tags,
+            tags=records.tags + rollups.tags,
             first_tags=witness.first_tags,
-            cells=witness.cells,
+            cells=records.cells + rollups.cells,
             bytes=witness.bytes,
             first_cells=[_shown(seen) for seen in witness.first_cells],
-            records_opened=witness.opened,
-            records_kept=witness.kept,
+            records_opened=records.opened,
+            records_kept=records.kept,
             answer=answer,
+            estimate=estimate(bounds),
+            rollup_tags=rollups.tags,
+            rollup_cells=rollups.cells,
+            sketches_opened=rollups.opened,
+            sketches_kept=rollups.kept,
         )
 
-    def _sessions(self, request: pb.ExplainRequest, dataset: Dataset, witness: Witness) -> int:
+    def _sessions(self, request: pb.ExplainRequest, dataset: Dataset, witness: Witness) -> Count:
         device = requests.key(request.device, dataset.subject, dataset, "device")
         place = requests.optional_key(request.place, dataset.place, dataset, "place")
         index, when = requests.index(SUBJECT, dataset), requests.interval(request.interval)
@@ -49,12 +59,13 @@ class ExplainService(pb_grpc.ExplainServiceServicer):
         found = self._search.find(dataset, index, when, device, columns, witness)
         empty = pa.schema([dataset.schema.field(name) for name in columns]).empty_table()
         sessions = pa.concat_tables([empty, *(page.select(empty.column_names) for page in found)])
-        return len(longest(having(sessions, dataset.place, place), dataset))
+        return Count(len(longest(having(sessions, dataset.place, place), dataset)))
 
-    def _count(self, request: pb.ExplainRequest, dataset: Dataset, witness: Witness) -> int:
+    def _count(self, request: pb.ExplainRequest, dataset: Dataset, witness: Witness) -> Count:
         place = requests.optional_key(request.place, dataset.place, dataset, "place")
         index, when = requests.index(PLACE, dataset), requests.interval(request.interval)
-        return occupancy.count(self._search.find(dataset, index, when, place, [dataset.subject], witness), dataset)
+        find = partial(self._search.find, dataset, index, when, place, [dataset.subject], witness)
+        return count_devices(find, dataset)
 
 
 def _shown(seen: Seen) -> pb.ExplainedCell:
@@ -65,4 +76,5 @@ def _shown(seen: Seen) -> pb.ExplainedCell:
         size=len(seen.cell.sealed),
         records_opened=seen.opened,
         records_kept=seen.kept,
+        rollup=seen.rollup,
     )

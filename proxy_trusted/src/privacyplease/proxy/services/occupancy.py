@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import grpc
 import pyarrow as pa
-from datasketches import compact_theta_sketch
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from privacyplease.proxy import occupancy, requests
@@ -16,7 +15,7 @@ from privacyplease.proxy.dwell import dwell
 from privacyplease.proxy.occupancy import Numbers, Steps
 from privacyplease.proxy.places import places_of
 from privacyplease.proxy.records import Sought
-from privacyplease.proxy.rollups import DEVIATIONS, MOST_EXACT_BYTES, Rollups
+from privacyplease.proxy.rollups import Rollups, count_devices
 from privacyplease.proxy.rpc import answering, streaming
 from privacyplease.proxy.search import Search
 from privacyplease.proxy.timeline import EARLIEST, Interval
@@ -37,15 +36,13 @@ class OccupancyService(pb_grpc.OccupancyServiceServicer):
     @answering
     def Count(self, request: pb.CountRequest, _context: grpc.ServicerContext) -> pb.CountResponse:  # noqa: N802
         """See the contract."""
-        asked, rollups = self._asked(request), Rollups()
-        subjects = occupancy.subjects(self._find(asked, asked.dataset.subject, rollups=rollups), asked.dataset)
-        if not rollups.tables:
-            return pb.CountResponse(distinct_devices=0 if subjects is None else len(subjects))
-        people = rollups.people(subjects, asked.dataset)
-        if people.is_estimation_mode() and (request.exact or rollups.spared <= MOST_EXACT_BYTES):
-            devices = occupancy.count(self._find(asked, asked.dataset.subject), asked.dataset)
-            return pb.CountResponse(distinct_devices=devices)
-        return pb.CountResponse(distinct_devices=round(people.get_estimate()), estimate=_estimate(people))
+        asked = self._asked(request)
+        devices, bounds = count_devices(
+            lambda rollups: self._find(asked, asked.dataset.subject, rollups=rollups),
+            asked.dataset,
+            exact=request.exact,
+        )
+        return pb.CountResponse(distinct_devices=devices, estimate=estimate(bounds))
 
     @streaming
     def CountByPlace(  # noqa: N802
@@ -138,12 +135,9 @@ class _Asked(NamedTuple):
     places: Sought
 
 
-def _estimate(people: compact_theta_sketch) -> pb.Estimate | None:
-    """Within what bounds the true number is; None: it is exact."""
-    if not people.is_estimation_mode():
-        return None
-    at_least, at_most = (round(bound(DEVIATIONS)) for bound in (people.get_lower_bound, people.get_upper_bound))
-    return pb.Estimate(at_least=at_least, at_most=at_most)
+def estimate(bounds: tuple[int, int] | None) -> pb.Estimate | None:
+    """The bounds of a number as clients get them; None: it is exact."""
+    return pb.Estimate(at_least=bounds[0], at_most=bounds[1]) if bounds else None
 
 
 def _locating(dataset: Dataset) -> Index:
