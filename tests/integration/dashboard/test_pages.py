@@ -239,7 +239,7 @@ def test_now_is_compared_with_the_weeks_before(visit: Visit, running: Stack) -> 
     assert shown == [
         [day, "no records" if day in silent else f"{count}"] for day, count in zip(days, counts, strict=True)
     ]
-    assert page.locator("#usual").inner_text() == formats.number(median(known))
+    assert page.locator("#usual").inner_text() == formats.number(round(median(known)))
     busiest = next(iter(running.client.count_by_place(*window)))
     row = page.locator("#now-places tbody tr").first.inner_text().split()
     assert row[:2] == [busiest.place, str(busiest.distinct_devices)]

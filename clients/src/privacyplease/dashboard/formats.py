@@ -15,7 +15,7 @@ MIB = 1024 * 1024
 def register(app: Flask) -> None:
     """Makes the formats filters of the templates."""
     times = moment, day, weekday, clock, age, iso, machine
-    formats: list[Callable[..., str]] = [*times, number, decimal, mebibytes, humanised, milliseconds, breakable]
+    formats: list[Callable[..., str]] = [*times, number, change, decimal, mebibytes, humanised, milliseconds, breakable]
     for each in formats:
         app.add_template_filter(each)
 
@@ -45,6 +45,15 @@ def number(count: float) -> str:
     ('178,570', '2.5')
     """
     return f"{count:,.0f}" if float(count).is_integer() else f"{count:,.1f}"
+
+
+def change(count: float, before: float) -> str:
+    """By how much a count differs from one before that is not zero.
+
+    >>> change(150, 200), change(998, 1000)
+    ('-25 %', '+0 %')
+    """
+    return f"{round(100 * (count - before) / before):+,d} %"
 
 
 def decimal(value: float) -> str:
