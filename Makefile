@@ -20,7 +20,7 @@ help: ## list the targets
 
 setup: $(VENV)/.development ## install everything that development needs into .venv
 
-demo: $(VENV)/.runtime ## from nothing to answers: a campus day, sealed and asked (KEEP=1: a week, with the dashboard and live data)
+demo: $(VENV)/.runtime ## from nothing to answers: a campus day, sealed and asked (KEEP=1: four weeks, with the dashboard and live data)
 	@$(BIN)/python scripts/demo.py
 
 test: $(VENV)/.development lint check-readme ## lint, types, boundaries, unit and integration tests (T=path, K=pattern, JOBS=n)

@@ -22,9 +22,9 @@ Written by `make bench`; do not edit. Sessions are those of a simulated campus, 
 (`benchmarks/sessions.py`). Plaintext is the same sessions, with all columns, in one InnoDB table with the indexes
 `(client_mac, association_time, end_time)` and `(ap_name, association_time, end_time)`, behind a gRPC service of the
 same contract (`benchmarks/twin.py`, PyMySQL). The same client asks both over mutual TLS, in turn, in one run; figures
-are medians of rounds. After the first, what was asked for lies in memory on both sides: opened cells of compacted time
-in the proxy (256 MiB at most), pages in MariaDB. MariaDB is one process for both, with durable defaults and a buffer
-pool of 4 GiB. All of it shares one machine.
+are medians of rounds, and of the questions of a row, which are about neighbouring days. After the first time, what was
+asked for lies in memory on both sides: opened cells of compacted time in the proxy (256 MiB at most), pages in MariaDB.
+MariaDB is one process for both, with durable defaults and a buffer pool of 4 GiB. All of it shares one machine.
 """
 
 

@@ -101,6 +101,7 @@ def _populate(running: Stack, folder: Path, flags: argparse.Namespace) -> tuple[
     size = ("--devices", str(flags.devices), "--places", str(flags.places), "--days", str(flags.days))
     running.command("simulate", *size, "--start", f"{_START:%Y-%m-%d}", "-o", str(log))
     running.command("ingest", "wifi", str(log))
+    running.command("compact")  # as days that are over are, on a machine that was there
     with log.open(newline="") as lines:
         rows = list(csv.DictReader(lines))
     devices = sorted({row["Client MAC Address"] for row in rows})

@@ -1,12 +1,11 @@
 """The main job in a terminal, on embedded defaults: a campus day is simulated, sealed, stored, asked and looked at.
 
 Run by `make demo`. Everything is done by the command line that users have, each command shown before it runs. With
-KEEP=1 it is a week, and then the dashboard serves until Ctrl-C while the next day comes in, an hour a minute.
+KEEP=1 it is four weeks, and then the dashboard serves until Ctrl-C while the next day comes in, an hour a minute.
 """
 
 from __future__ import annotations
 
-import csv
 import os
 import shlex
 import shutil
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from live import as_time_passes, campus_days
+from pyarrow import csv
 from rich.console import Console
 from rich.table import Table
 
@@ -43,7 +43,7 @@ class Campus(NamedTuple):
 
 
 ONE_DAY = Campus(devices=2_000, places=80, days=1)
-WEEK = Campus(devices=1_000, places=48, days=8)  # and the same day of the week before, to compare with
+WEEKS = Campus(devices=1_000, places=48, days=29)  # and the same day of the weeks before, to compare with
 
 # With KEEP=1: when the day after that the dashboard begins, and how fast time passes there.
 MORNING = datetime(2024, 10, 2, 7, 45, tzinfo=UTC)
@@ -64,7 +64,7 @@ def main() -> None:
     )
     _run("up", "--proxy-port", "0", "--detach")
     try:
-        _tour(Home(folder / "home"), folder / "campus.csv", WEEK if keep else ONE_DAY)
+        _tour(Home(folder / "home"), folder / "campus.csv", WEEKS if keep else ONE_DAY)
         if keep:
             _serve(Home(folder / "home"))
     except KeyboardInterrupt:
@@ -99,7 +99,7 @@ def _serve(home: Home) -> None:
         "sessions come in as they begin, and are sealed like the others."
     )
     clock = clock_from(MORNING, SPEED)
-    days = campus_days(WEEK.devices, WEEK.places, SEED, _first(WEEK), first=WEEK.days)
+    days = campus_days(WEEKS.devices, WEEKS.places, SEED, _first(WEEKS), first=WEEKS.days)
     with _dashboard() as serving, _client(home) as client:
         for _ in client.ingest("wifi", as_time_passes(days, clock, lambda: serving.poll() is None)):
             pass
@@ -145,12 +145,9 @@ def _shown(*arguments: object) -> list[str]:
 
 def _someone(log: Path) -> tuple[str, str]:
     """A device that moved about, and the busiest place."""
-    devices: Counter[str] = Counter()
-    places: Counter[str] = Counter()
-    with log.open(newline="") as file:
-        for session in csv.DictReader(file):
-            devices[session["Client MAC Address"]] += 1
-            places[session["AP Name"]] += 1
+    columns = "Client MAC Address", "AP Name"
+    sessions = csv.read_csv(log, convert_options=csv.ConvertOptions(include_columns=columns))
+    devices, places = (Counter(sessions[column].to_pylist()) for column in columns)
     return devices.most_common(len(devices) // 4)[-1][0], places.most_common(1)[0][0]
 
 

@@ -24,6 +24,7 @@ from tests.services.stack import stack  # noqa: E402
 IMAGES = ROOT / "docs" / "images"
 PASSWORD = "for pictures alone"  # noqa: S105
 WIDTH, HEIGHT = 1120, 900
+END = "2024-10-11T15:00Z"  # of the log
 WEEK = "to=2024-10-08T00:00&range=7d"
 HOUR = {"[name=from]": "2024-10-01T05:00:00", "[name=to]": "2024-10-01T06:00:00"}
 DAY = {"[name=from]": "2024-09-28T00:00:00", "[name=to]": "2024-09-28T12:00:00"}
@@ -34,7 +35,7 @@ PAGES: dict[str, tuple[str, dict[str, str]]] = {
     "occupancy": (f"/occupancy?{WEEK}", {}),
     "dwell": (f"/dwell?{WEEK}", {}),
     "presence": ("/presence", {"[name=device]": "9a:10:de:94:5a:54", "[name=purpose]": "lost property", **DAY}),
-    "bikes": ("/bikes?contract=besancon", {}),
+    "bikes": ("/bikes?contract=besancon&from=2024-10-01T08:00&to=2024-10-01T08:10", {}),
     "server": ("/server", {"[name=place]": "ap-29", **HOUR}),
     "system": ("/system", {}),
 }
@@ -46,7 +47,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, stack(f"sqlite:///{folder}/cells.db") as running:
         running.command("ingest", "wifi", str(LARGE))
         ingest_bikes(running.client)
-        with dashboard(running.home, operator=PASSWORD) as address, browsing() as browser:
+        with dashboard(running.home, "--as-of", END, operator=PASSWORD) as address, browsing() as browser:
             for theme in ("light", "dark"):
                 _take(browser, address, theme)
 

@@ -233,6 +233,11 @@ def test_the_shell_completes_names_that_the_proxy_knows(run: Any, home: Path) ->
     day = "--from 2024-10-01 --to 2024-10-02"
     assert completed(f"count {day} --place ap-") == ["ap-1", "ap-2"]
     assert completed("count --dataset ") == ["bikes", "wifi"]
+    assert completed("query w") == ["wifi"]
+    assert completed("query wifi --index ") == ["subject", "place"]
+    assert completed(f"query wifi {day} --index place --key ap-") == ["ap-1", "ap-2"]
+    assert completed(f"query wifi {day} --key ap-") == []  # devices are offered to nobody
+    assert completed("query wifi --column client_") == ["client_mac", "client_ip"]
     assert completed("--home /nowhere count --dataset ") == []
 
 

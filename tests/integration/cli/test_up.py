@@ -35,7 +35,9 @@ def test_up_status_down(run: Any, fresh: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert "passphrase made up" in result.stdout
     assert stat.S_IMODE((fresh / "proxy" / "passphrase").stat().st_mode) == 0o600
-    assert run("status").returncode == 0
+    status = run("status")
+    assert status.returncode == 0
+    assert "newest  not known" in status.stdout
     assert run("down").returncode == 0
     assert run("status").returncode == 4
     assert "passphrase made up" not in _up(run).stdout

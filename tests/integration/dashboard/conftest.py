@@ -97,10 +97,12 @@ class Visitors:
         page.goto(f"{self._address}{path}")
         return page
 
-    def leave(self) -> None:
-        """Closes what was opened."""
+    def leave(self) -> list[str]:
+        """Closes what was opened, and returns the complaints."""
         while self._contexts:
             self._contexts.pop().close()
+        complaints, self.complaints = self.complaints, []
+        return complaints
 
     def _look_at(self, url: str) -> None:
         if not url.startswith((f"{self._address}/", "data:")):
@@ -116,8 +118,7 @@ def visitors(browser: Browser, address: str) -> Visitors:
 def visit(visitors: Visitors) -> Iterator[Visit]:
     """Opens a page as somebody."""
     yield visitors.visit
-    visitors.leave()
-    assert visitors.complaints == []
+    assert visitors.leave() == []
 
 
 def log_in(page: Page, address: str, person: str, password: str = PASSWORD) -> None:

@@ -43,6 +43,8 @@ def lines(found: dict[str, Any], width: int) -> Iterator[str]:
     )
     for dataset, end in ingestion["newest_record"].items():
         yield f"newest  {dataset} record ends {end}"
+    if not ingestion["newest_record"]:
+        yield "newest  not known: no record came in since then"
     yield f"ledger  {screen.counted(found['journal_entries'], 'entry', 'entries')} of the journal to fold"
     if found["calls"]:
         rows = [_row(call) for call in found["calls"]]

@@ -10,7 +10,7 @@ import typer
 from privacyplease.cli.failures import failure_of
 
 if TYPE_CHECKING:
-    from privacyplease.client import Client
+    from privacyplease.client import Client, Dataset
 
 # Whoever waits for a name types on.
 _TIMEOUT_S = 1.0
@@ -29,9 +29,33 @@ def place_names(context: typer.Context, incomplete: str) -> list[str]:
     def places(client: Client) -> Iterable[str]:
         given = context.params
         span = read_range(given.get("start") or _LATELY, given.get("end") or "now", given.get("timezone") or "UTC")
-        return client.list_places(span.start, span.end, dataset=given.get("dataset") or "wifi").places
+        return client.list_places(span.start, span.end, dataset=_dataset_name(context)).places
 
     return _names(context, incomplete, places)
+
+
+def key_names(context: typer.Context, incomplete: str) -> list[str]:
+    """The places that begin so, of a line that finds by place; devices are offered to nobody."""
+    return place_names(context, incomplete) if context.params.get("index") == "place" else []
+
+
+def index_names(context: typer.Context, incomplete: str) -> list[str]:
+    """The indexes of the line's data set that begin so."""
+    return _names(context, incomplete, lambda client: [index.name for index in _dataset(client, context).indexes])
+
+
+def column_names(context: typer.Context, incomplete: str) -> list[str]:
+    """The columns of the line's data set that begin so."""
+    return _names(context, incomplete, lambda client: [column.name for column in _dataset(client, context).columns])
+
+
+def _dataset(client: Client, context: typer.Context) -> Dataset:
+    return next(found for found in client.datasets() if found.name == _dataset_name(context))
+
+
+def _dataset_name(context: typer.Context) -> str:
+    """The data set of the line; while an option lacks its value, click has not yet made arguments of other words."""
+    return next(iter([*filter(None, [context.params.get("dataset")]), *context.args]), "wifi")
 
 
 def _names(context: typer.Context, incomplete: str, ask: Callable[[Client], Iterable[str]]) -> list[str]:

@@ -60,6 +60,7 @@ def create_app(client: Client, settings: Settings) -> Flask:
         WTF_CSRF_TIME_LIMIT=int(settings.lifetime / timedelta(seconds=1)),
     )
     app.extensions.update({"client": client, "memory": Memory(), "zone": settings.zone, "clock": settings.clock})
+    app.extensions["refresh"] = settings.refresh
     CSRFProtect(app)
     logins.register(app, settings)
     for page in PAGES:

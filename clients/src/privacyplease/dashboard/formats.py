@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
 
 from flask import Flask, current_app
+from markupsafe import Markup
 
 MIB = 1024 * 1024
 
 
 def register(app: Flask) -> None:
     """Makes the formats filters of the templates."""
-    for format_ in (number, mebibytes, moment, clock, humanised, milliseconds, age, iso, machine, decimal, weekday):
-        app.add_template_filter(format_)
+    times = moment, day, weekday, clock, age, iso, machine
+    formats: list[Callable[..., str]] = [*times, number, change, decimal, mebibytes, humanised, milliseconds, breakable]
+    for each in formats:
+        app.add_template_filter(each)
 
 
 def zone() -> tzinfo:
@@ -27,6 +32,12 @@ def now() -> datetime:
     return found
 
 
+def refresh() -> timedelta:
+    """How long to wait before looking again at what is live."""
+    found: timedelta = current_app.extensions["refresh"]
+    return found
+
+
 def number(count: float) -> str:
     """With thousands separators.
 
@@ -34,6 +45,15 @@ def number(count: float) -> str:
     ('178,570', '2.5')
     """
     return f"{count:,.0f}" if float(count).is_integer() else f"{count:,.1f}"
+
+
+def change(count: float, before: float) -> str:
+    """By how much a count differs from one before that is not zero.
+
+    >>> change(150, 200), change(998, 1000)
+    ('-25 %', '+0 %')
+    """
+    return f"{round(100 * (count - before) / before):+,d} %"
 
 
 def decimal(value: float) -> str:
@@ -66,9 +86,24 @@ def clock(at: datetime) -> str:
     return f"{local:%H:%M:%S}" if local.second else f"{local:%H:%M}"
 
 
+def day(at: datetime) -> str:
+    """As "1 Oct"."""
+    local = at.astimezone(zone())
+    return f"{local.day} {local:%b}"
+
+
 def weekday(at: datetime) -> str:
     """As "Tuesday"."""
     return f"{at.astimezone(zone()):%A}"
+
+
+def breakable(name: str) -> Markup:
+    """A name, which a narrow column may break after its signs.
+
+    >>> breakable("Oyama_shrine > <hall>")
+    Markup('Oyama_<wbr>shrine &gt; &lt;hall&gt;')
+    """
+    return Markup("<wbr>").join(re.split(r"(?<=[_/])(?=.)", name))
 
 
 def iso(at: datetime) -> str:

@@ -20,7 +20,8 @@ class Settings:
     Attributes:
         passwords: Who may log in by a password; None if nobody may.
         zone: The time zone of what is shown and entered.
-        clock: Tells the time that pages take for now; logins go by the real time.
+        clock: Tells the time that pages take for now; logins and the audit log go by the real time.
+        refresh: How long a page waits before it looks again at what is live.
         secure: Whether browsers come by TLS: cookies are then sent by no other way.
         idle: How long a login lasts without a request.
         lifetime: How long a login lasts at most.
@@ -29,6 +30,7 @@ class Settings:
     passwords: PasswordFile | None
     zone: tzinfo = UTC
     clock: Callable[[], datetime] = _real_time
+    refresh: timedelta = timedelta(seconds=30)
     secure: bool = False
     idle: timedelta = timedelta(minutes=30)
     lifetime: timedelta = timedelta(hours=12)

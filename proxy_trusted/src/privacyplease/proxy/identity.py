@@ -14,7 +14,9 @@ a client, `privacyplease://proxy` for the proxy itself. A CA that also certifies
 from __future__ import annotations
 
 import re
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from functools import partial, wraps
 from typing import Any, TypeAlias, cast
 
@@ -28,6 +30,11 @@ _CLIENT = "privacyplease://client/"
 
 # A name is also the name of a folder.
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+
+# The call that this thread was asked about last, and its client: to ask gRPC takes longer than to check a policy.
+_known: ContextVar[tuple[Callable[[], grpc.ServicerContext | None], str | None]] = ContextVar(
+    "known", default=(lambda: None, None)
+)
 
 _Behaviour: TypeAlias = Callable[..., Any]
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -52,8 +59,12 @@ def client_name(uris: Iterable[str]) -> str | None:
 
 def client_of(context: grpc.ServicerContext) -> str | None:
     """The name of the client that calls, which TLS has proved; None if it has none, as in plaintext."""
-    proved = cast(Mapping[str, Sequence[bytes]], context.auth_context())  # the stubs say less
-    return client_name(uri.decode(errors="replace") for uri in proved.get("peer_uri", ()))
+    call, name = _known.get()
+    if call() is not context:
+        proved = cast(Mapping[str, Sequence[bytes]], context.auth_context())  # the stubs say less
+        name = client_name(uri.decode(errors="replace") for uri in proved.get("peer_uri", ()))
+        _known.set((weakref.ref(context), name))
+    return name
 
 
 class Identified(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone

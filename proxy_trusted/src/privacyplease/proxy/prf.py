@@ -11,6 +11,8 @@ Python loop over inputs.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -23,7 +25,7 @@ BLOCK = 16
 Bytes = npt.NDArray[np.uint8]
 
 # So many messages are done sooner one by one: a question has one key, or a few.
-_FEW = 8
+FEW = 8
 
 
 def permute(key: Key, blocks: Bytes) -> Bytes:
@@ -64,8 +66,8 @@ def cmac(key: Key, messages: Bytes, lengths: npt.NDArray[np.int64]) -> Bytes:
     Returns:
         uint8[n, 16].
     """
-    if len(lengths) <= _FEW:
-        return _cmac_each(key, messages, lengths)
+    if len(lengths) <= FEW:
+        return cmac_each(key, [row[:length].tobytes() for row, length in zip(messages, lengths.tolist(), strict=True)])
     blocks = np.maximum(1, -(-lengths // BLOCK))
     padded = _padded(messages, lengths, blocks)
     _mask_last_block(key, padded, lengths, blocks)
@@ -77,13 +79,13 @@ def cmac(key: Key, messages: Bytes, lengths: npt.NDArray[np.int64]) -> Bytes:
     return state
 
 
-def _cmac_each(key: Key, messages: Bytes, lengths: npt.NDArray[np.int64]) -> Bytes:
-    """One by one, by the library."""
+def cmac_each(key: Key, messages: Iterable[bytes]) -> Bytes:
+    """As `cmac`, one by one, by the library: for a few."""
     unused = CMAC(algorithms.AES(key.reveal()))
     found = []
-    for message, length in zip(messages, lengths.tolist(), strict=True):
+    for message in messages:
         mac = unused.copy()
-        mac.update(message[:length].tobytes())
+        mac.update(message)
         found.append(mac.finalize())
     return np.frombuffer(b"".join(found), np.uint8).reshape(-1, BLOCK)
 

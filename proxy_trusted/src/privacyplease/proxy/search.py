@@ -95,6 +95,8 @@ class Search:
                 asked |= {tag: epoch for tag, epoch in lasting.items() if tag not in known.cells}
                 if witness:
                     witness.asked(asked)
+                if not asked:
+                    return
                 pages = _apart(self._storage.select(asked, dataset.name, index.name, held), witness)
                 for page, batches in self._opened(pages, asked, fresh, dataset, index, dataset.carried(index)):
                     records = pa.Table.from_batches([batch.select(wanted) for batch in batches])

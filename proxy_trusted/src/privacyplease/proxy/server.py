@@ -199,6 +199,7 @@ class Proxy:
         self._certificates = settings.certificates
         self._retention: Retention | None = None
         self._compactor: Compactor | None = None
+        self._audit: AuditLog | None = None
         datasets = dataset.load(settings.home.datasets)
         policies = PolicyFile(settings.home.policy, datasets)
         access = Access(policies, datasets, Rates(), plaintext=self._certificates is None)
@@ -245,10 +246,9 @@ class Proxy:
         state = health_pb2.HealthCheckResponse.NOT_SERVING if self.locked else health_pb2.HealthCheckResponse.SERVING
         for service in ("", *SERVICES):
             self._health.set(service, state)
-        if self._retention:
-            self._retention.start()
-        if self._compactor:
-            self._compactor.start()
+        for worker in (self._audit, self._retention, self._compactor):
+            if worker:
+                worker.start()
 
     def stop(self, grace: float, lame_duck: float = 0.0) -> None:
         """Ends in good order.
@@ -257,14 +257,15 @@ class Proxy:
         acknowledge what was read, for `grace` seconds; ends.
         """
         self._health.enter_graceful_shutdown()
-        if self._retention:
-            self._retention.stop()
-        if self._compactor:
-            self._compactor.stop()
+        for worker in (self._retention, self._compactor):
+            if worker:
+                worker.stop()
         time.sleep(lame_duck)
         self._admission.stop()
         self.grpc.stop(grace).wait()
         self._admission.end()
+        if self._audit:
+            self._audit.stop()
 
     def _services(
         self, settings: Settings, datasets: dict[str, dataset.Dataset], policies: PolicyFile, access: Access
@@ -281,7 +282,7 @@ class Proxy:
         # The log is this home's, and so is its anchor, which may lag behind after a loss of power: its commits need not
         # wait for the disk.
         log = AuditLog(home.audit, trusted_store.open_store(home.trusted_store, durable=False), keyring)
-        recorder = Recorder(log)
+        self._audit, recorder = log, Recorder(log)
         storage = Storage.connect(settings.storage, settings.storage_certificates, self.metrics)
         ledger = Ledger(store, keyring)
         verified = VerifiedStorage(storage, ledger)

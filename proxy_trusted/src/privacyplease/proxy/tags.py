@@ -13,13 +13,15 @@ no bucket has.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from privacyplease.proxy.columns import ColumnType
 from privacyplease.proxy.keys import Key
-from privacyplease.proxy.prf import BLOCK, Bytes, cmac, permute
+from privacyplease.proxy.prf import BLOCK, FEW, Bytes, cmac, cmac_each, permute
 
 TAG_BYTES = BLOCK
 RUN_LEVEL = 255
@@ -69,6 +71,10 @@ def hashes(key: Key, values: pa.Array, kind: ColumnType) -> npt.NDArray[np.uint6
 
     It is computed once for each distinct value.
     """
+    if len(values) <= FEW:
+        octets, offsets = _octets(values, kind)
+        found = cmac_each(key, [octets[begin:end].tobytes() for begin, end in pairwise(offsets.tolist())])
+        return _leading(found)
     encoded = values.dictionary_encode()
     octets, offsets = _octets(encoded.dictionary, kind)
     lengths = np.diff(offsets)
@@ -77,8 +83,12 @@ def hashes(key: Key, values: pa.Array, kind: ColumnType) -> npt.NDArray[np.uint6
     for size in np.unique(sizes):
         rows = np.flatnonzero(sizes == size)
         hashed[rows] = cmac(key, _messages(octets, offsets[rows], int(lengths[rows].max())), lengths[rows])
-    distinct = hashed[:, :8].copy().view(">u8").ravel().astype(np.uint64)
-    return distinct[np.asarray(encoded.indices, np.int64)]
+    return _leading(hashed)[np.asarray(encoded.indices, np.int64)]
+
+
+def _leading(blocks: Bytes) -> npt.NDArray[np.uint64]:
+    """The first 64 bits of each block."""
+    return blocks[:, :8].copy().view(">u8").ravel().astype(np.uint64)
 
 
 def _octets(values: pa.Array, kind: ColumnType) -> tuple[Bytes, Numbers]:

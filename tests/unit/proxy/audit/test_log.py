@@ -20,6 +20,7 @@ from privacyplease.proxy.errors import AuditUnavailableError, ConfigurationError
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.keys import Key
 from privacyplease.proxy.masterkey import LocalMasterKey
+from tests.services.patience import eventually
 
 LINES = 24
 
@@ -278,6 +279,41 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(log: Log, monkeypa
     opened.record({"event": "second"})
     assert [entry["event"] for entry in opened.entries()] == ["first", "second"]
     assert opened.verify() == (2, [])
+
+
+def test_lines_become_durable_together_and_are_lost_together(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = log.open()
+    opened.record({"event": "first"})
+    before = log.lines()
+
+    def full(_file: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    begun = [opened.add({"event": "lost"}) for _ in range(3)]
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fdatasync", full)
+        with pytest.raises(AuditUnavailableError):
+            opened.sync(begun[1])
+    assert log.lines() == before
+    begun += [opened.add({"event": "second"}), opened.add({"event": "third"})]
+    opened.sync(begun[-1])
+    assert opened.remembered().number == 3
+    for line in begun[:3]:
+        with pytest.raises(AuditUnavailableError):
+            opened.sync(line)
+    opened.sync(begun[3])
+    assert [entry["event"] for entry in opened.entries()] == ["first", "second", "third"]
+    assert opened.verify() == (3, [])
+
+
+def test_what_nobody_waits_for_becomes_durable_too(log: Log) -> None:
+    opened = log.open()
+    opened.start()
+    try:
+        opened.add({"event": "answered"})
+        assert eventually(lambda: opened.remembered().number == 1, 10)
+    finally:
+        opened.stop()
 
 
 def test_a_folder_that_cannot_be_written_to_stops_the_start(log: Log) -> None:

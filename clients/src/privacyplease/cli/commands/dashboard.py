@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import signal
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 IDENTITY = "dashboard"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _OPERATOR = "operator"
+_REFRESH, _LEAST_REFRESH = timedelta(seconds=30), timedelta(seconds=5)
 
 group = typer.Typer(name="dashboard", invoke_without_command=True)
 
@@ -74,7 +76,8 @@ def dashboard(
     with _client(asked) as client:
         _require_identity(client)
         _first_password(asked, file)
-        server = serve(create_app(client, Settings(file, zone, clock, secure=tls is not None)), host, port, tls)
+        settings = Settings(file, zone, clock, _refresh(speed), secure=tls is not None)
+        server = serve(create_app(client, settings), host, port, tls)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         bound = f"{host}:{server.bind_addr[1]}"
         screen.out().print(f"dashboard  {'https' if tls else 'http'}://{bound}/  stop with Ctrl-C")
@@ -110,6 +113,15 @@ def passwd(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     screen.out().print(f"{name} may log in: {file.path}")
+
+
+def _refresh(speed: float) -> timedelta:
+    """How often to look at what is live, where time passes so fast; not so often that it weighs on the proxy.
+
+    >>> _refresh(1) / timedelta(seconds=1), _refresh(60) / timedelta(seconds=1)
+    (30.0, 5.0)
+    """
+    return max(_REFRESH / max(speed, 1), _LEAST_REFRESH)
 
 
 def _address(listen: str, tls: Path | None) -> tuple[str, int]:

@@ -8,18 +8,28 @@ from typing import Annotated
 import typer
 
 from privacyplease.cli import screen
+from privacyplease.cli.completion import column_names, dataset_names, index_names, key_names
 from privacyplease.cli.options import From, Purpose, To, Zone, read_range
 from privacyplease.cli.target import connect
 
 
 def query(
     context: typer.Context,
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="The data set, as wifi.")],
+    dataset: Annotated[
+        str, typer.Argument(metavar="DATASET", help="The data set, as wifi.", autocompletion=dataset_names)
+    ],
     start: From,
     end: To,
-    index: Annotated[str, typer.Option(help="Find by `subject` (a device) or by `place`.")] = "subject",
-    key: Annotated[str | None, typer.Option(metavar="K", help="Only this device, or this place.")] = None,
-    column: Annotated[list[str] | None, typer.Option(metavar="C", help="A column wanted; may be repeated.")] = None,
+    index: Annotated[
+        str, typer.Option(help="Find by `subject` (a device) or by `place`.", autocompletion=index_names)
+    ] = "subject",
+    key: Annotated[
+        str | None, typer.Option(metavar="K", help="Only this device, or this place.", autocompletion=key_names)
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="C", help="A column wanted; may be repeated.", autocompletion=column_names),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to FILE: .arrow, .csv or .jsonl.")
     ] = None,

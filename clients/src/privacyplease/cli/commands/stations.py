@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from privacyplease.cli import station_tables
+from privacyplease.cli.completion import place_names
 from privacyplease.cli.forms import Csv, Json, written
 from privacyplease.cli.options import (
     Dataset,
@@ -27,7 +28,10 @@ from privacyplease.cli.times import iso, seconds
 if TYPE_CHECKING:
     from privacyplease.client import Availability, Spread, StationStates
 
-Contract = Annotated[str, typer.Argument(metavar="CONTRACT", help="The contract, as lund; in any case.")]
+Contract = Annotated[
+    str,
+    typer.Argument(metavar="CONTRACT", help="The contract, as lund; in any case.", autocompletion=place_names),
+]
 
 _SERIES = ("at", *(f"{of}_{name}" for of in ("bikes", "stands") for name in ("mean", "minimum", "maximum")))
 

@@ -19,8 +19,6 @@ blueprint = Blueprint("dwell", __name__, url_prefix="/dwell")
 PAGE = Page(blueprint, "Dwell", frozenset({"count"}))
 
 LOOK_BACK = timedelta(days=28)
-# Ranges no longer than this are answered before the page is shown.
-AT_ONCE = timedelta(days=1)
 BOUNDS = [
     timedelta(seconds=1),
     *(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30)),
@@ -31,21 +29,23 @@ LABELS = ["0 s", *(f"to {humanised(bound)}" for bound in BOUNDS[1:]), f"{humanis
 
 @blueprint.get("")
 def page() -> str | tuple[str, int]:
-    """The page, with the lengths of sessions; of a long range they are loaded after it."""
+    """The page, with the lengths of sessions; of a long range with those of its last week."""
     place = _place()
     try:
         span = _span()
     except RangeError as error:
         return render_template("dwell.html", span=None, place=place, problem=str(error), presets=PRESETS), 400
-    answer = _lengths(span) if span.width <= AT_ONCE else {}
-    return render_template("dwell.html", span=span, place=place, presets=PRESETS, **answer)
+    newest = span.newest
+    return render_template(
+        "dwell.html", span=span, place=place, presets=PRESETS, whole=newest == span, **_lengths(newest)
+    )
 
 
 @blueprint.get("/lengths")
 def lengths() -> str:
     """The lengths of sessions alone."""
     span = _span()
-    return render_template("dwell_lengths.html", span=span, place=_place(), **_lengths(span))
+    return render_template("dwell_lengths.html", span=span, place=_place(), whole=True, **_lengths(span))
 
 
 @blueprint.get("/devices")
@@ -62,7 +62,7 @@ def _lengths(span: Range) -> dict[str, Any]:
     where = meant(ask, _place(), span.end)
     found: Dwell = ask.kept("dwell", span.start, span.end, bounds=BOUNDS, place=where)
     chart = bar_chart("Sessions by length", LABELS, found.sessions)
-    return {"found": found, "sessions": sum(found.sessions), "chart": chart}
+    return {"answered": span, "median": found.median, "sessions": sum(found.sessions), "chart": chart}
 
 
 def _span() -> Range:

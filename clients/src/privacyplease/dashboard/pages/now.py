@@ -12,7 +12,7 @@ from werkzeug.datastructures import MultiDict
 
 from privacyplease.client import PlaceCounts
 from privacyplease.dashboard.asking import Asker, asker
-from privacyplease.dashboard.formats import now, zone
+from privacyplease.dashboard.formats import now, refresh, zone
 from privacyplease.dashboard.pages.page import Page
 from privacyplease.dashboard.places import places_before
 from privacyplease.dashboard.ranges import WEEK, RangeError, read_moment, whole_minute
@@ -30,23 +30,31 @@ _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
+class Past:
+    """How many were here at this time of a week before; None if nothing is known of that day."""
+
+    at: datetime
+    people: int | None
+
+
+@dataclass(frozen=True)
 class Now:
     """How many are here, and were at this time in the weeks before.
 
     Attributes:
         at: When.
         people: Distinct devices in the window before.
-        before: The same one week before, two weeks before, and so on; None for a week of which nothing is known.
+        before: The same one week before, two weeks before, and so on, to the last week of which anything is known.
     """
 
     at: datetime
     people: int
-    before: list[int | None]
+    before: list[Past]
 
     @property
     def usual(self) -> float | None:
         """The median of the weeks before; None if nothing is known of any of them."""
-        known = [count for count in self.before if count is not None]
+        known = [past.people for past in self.before if past.people is not None]
         return median(known) if known else None
 
 
@@ -66,14 +74,14 @@ def page() -> str | tuple[str, int]:
         at, live = _at(request.args)
     except RangeError as error:
         return render_template("now.html", now=None, problem=str(error), live=False), 400
-    return render_template("now.html", now=_now(asker(), at), live=live, window=WINDOW)
+    return render_template("now.html", now=_now(asker(), at), live=live, window=WINDOW, refresh=refresh())
 
 
 @blueprint.get("/people")
 def people() -> str:
     """The number of people alone, to look again."""
     at, live = _at(request.args)
-    return render_template("now_people.html", now=_now(asker(), at), live=live, window=WINDOW)
+    return render_template("now_people.html", now=_now(asker(), at), live=live, window=WINDOW, refresh=refresh())
 
 
 @blueprint.get("/places")
@@ -98,7 +106,10 @@ def _windows(at: datetime) -> list[Window]:
 
 def _now(ask: Asker, at: datetime) -> Now:
     current, *before = _windows(at)
-    return Now(at, ask.kept("count", *current), [_before(ask, window) for window in before])
+    past = [Past(window[1], _before(ask, window)) for window in before]
+    while past and past[-1].people is None:
+        past.pop()
+    return Now(at, ask.kept("count", *current), past)
 
 
 def _before(ask: Asker, window: Window) -> int | None:

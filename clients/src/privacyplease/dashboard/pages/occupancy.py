@@ -28,7 +28,7 @@ LEAST_WEEKS = 2
 
 Counts: TypeAlias = tuple[int, ...]
 
-_HOUR = timedelta(hours=1)
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 
 @blueprint.get("")
@@ -150,7 +150,7 @@ def _chart(span: Range, counts: Counts, weeks: Sequence[Counts] = ()) -> LineCha
     unknown = (None,) * (steps - len(counts))
     lines = [Line("This range", "current", unknown + counts)]
     lines += [Line("A week before", "before", week) for week in weeks[:1]]
-    band, middle = _band([week for week in weeks if any(week)])
+    band, middle = _band(_known(weeks, max(1, _DAY // span.step)))
     return line_chart(
         "Distinct devices over time",
         span.start,
@@ -160,6 +160,16 @@ def _chart(span: Range, counts: Counts, weeks: Sequence[Counts] = ()) -> LineCha
         band=band,
         peak=counts.index(max(counts)) if any(counts) and not unknown else None,
     )
+
+
+def _known(weeks: Sequence[Counts], day: int) -> list[Counts]:
+    """Those of some weeks, the latest first, that have records; not the one in which the records begin.
+
+    >>> _known([(0, 7, 7, 7), (0, 0, 0, 0), (7, 0, 7, 7), (0, 0, 7, 7), (0, 0, 0, 0)], day=2)
+    [(0, 7, 7, 7), (7, 0, 7, 7)]
+    """
+    known = [week for week in weeks if any(week)]
+    return known if not known or any(known[-1][:day]) else known[:-1]
 
 
 def _band(weeks: list[Counts]) -> tuple[Band | None, list[Line]]:

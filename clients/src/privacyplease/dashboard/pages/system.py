@@ -8,7 +8,7 @@ from flask import Blueprint, render_template, request
 
 from privacyplease.client import PrivacyPleaseError, Status
 from privacyplease.dashboard.asking import asker
-from privacyplease.dashboard.formats import zone
+from privacyplease.dashboard.formats import now, zone
 from privacyplease.dashboard.pages.page import Page
 from privacyplease.dashboard.ranges import RangeError, read_moment
 from privacyplease.dashboard.states import state_of
@@ -47,8 +47,8 @@ def verify() -> str | tuple[str, int]:
 @blueprint.get("/audit")
 def audit() -> str:
     """The end of the audit log. That somebody looked is recorded there, too."""
-    now = datetime.now(UTC)
-    entries = asker().client.audit_entries(now - AUDIT_TAIL, now)
+    end = datetime.now(UTC)
+    entries = asker().client.audit_entries(end - AUDIT_TAIL, end)
     newest = entries[: -MOST_ENTRIES - 1 : -1]
     return render_template("system_audit.html", entries=newest, hidden=len(entries) - len(newest))
 
@@ -64,7 +64,7 @@ def _page(**verified: object) -> str:
     return render_template(
         "system.html",
         status=status,
-        now=datetime.now(UTC),
+        now=now(),
         refused=sum(status.answers.refused.values()),
         most_journal=MOST_JOURNAL,
         given=request.form,

@@ -1,6 +1,5 @@
 // Loads the parts of a page that take longer, and looks again at what is live.
 
-const LIVE_MS = 30_000;
 const AT_ONCE = 2; // the upper parts of a page first
 const AWAY = '<div class="state away" role="alert"><h3>The dashboard does not answer</h3></div>';
 
@@ -16,23 +15,41 @@ async function load(panel) {
   if (ok || !("keep" in panel.dataset)) {
     body.innerHTML = html;
   } else {
-    for (const pending of body.querySelectorAll(".pending")) pending.textContent = "?";
+    for (const pending of body.querySelectorAll(".pending")) pending.textContent = pending.closest("dd") ? "?" : "";
     body.insertAdjacentHTML("beforeend", html);
   }
   panel.removeAttribute("aria-busy");
+  await loadAll([...body.querySelectorAll("[data-panel]")]); // what would only have slowed it down
 }
 
 async function loadAll(panels) {
   for (let panel; (panel = panels.shift()); ) await load(panel);
 }
 
+function watch(live) {
+  setTimeout(async () => {
+    if (!document.hidden) await refresh(live);
+    watch(live);
+  }, live.dataset.seconds * 1_000);
+}
+
 async function refresh(live) {
-  if (document.hidden) return;
   try {
     const { ok, html } = await fetched(live.dataset.live);
-    if (ok) live.innerHTML = html;
+    if (ok) replace(live, html);
   } catch {
     // The next look may succeed; the time beside the number tells how old it is.
+  }
+}
+
+function replace(live, html) {
+  const regions = () => [...live.querySelectorAll("[tabindex]")];
+  const read = regions().map((region) => [region.scrollTop, region.scrollLeft, region === document.activeElement]);
+  live.innerHTML = html;
+  for (const [at, region] of regions().entries()) {
+    const [top, left, focused] = read[at] ?? [0, 0, false];
+    region.scrollTo(left, top);
+    if (focused) region.focus({ preventScroll: true });
   }
 }
 
@@ -43,7 +60,7 @@ async function suggest(list) {
 
 const panels = [...document.querySelectorAll("[data-panel]")];
 for (let lane = 0; lane < AT_ONCE; lane++) loadAll(panels);
-for (const live of document.querySelectorAll("[data-live]")) setInterval(refresh, LIVE_MS, live);
+document.querySelectorAll("[data-live]").forEach(watch);
 for (const list of document.querySelectorAll("[data-names]"))
   list.parentElement.querySelector(`[list="${list.id}"]`).addEventListener("focus", () => suggest(list), { once: true });
 for (const from of document.querySelectorAll(".ask .from input"))

@@ -189,7 +189,7 @@ class Guard(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the
         if not self._recorder or not self._access.recorded(rule, asked):
             yield admitted, Answer()
             return
-        with self._recorder.answering(rpc, caller, asked, context) as answer:
+        with self._recorder.answering(rpc, caller, asked, context, act=rule.act) as answer:
             yield admitted, answer
 
     def _batches(self, rpc: str, batches: Iterator[Any], context: grpc.ServicerContext, rule: Rule) -> Iterator[Any]:
@@ -227,7 +227,7 @@ def _require_role(grant: Grant, roles: frozenset[Role]) -> None:
 
 
 def _is_own(grant: Grant, asked: Asked) -> bool:
-    return Role.SELF in grant.roles and bool(asked.subject) and canonical_device(asked.subject) in grant.devices
+    return Role.SELF in grant.roles and bool(grant.devices) and canonical_device(asked.subject) in grant.devices
 
 
 def _require_purpose(grant: Grant, asked: Asked) -> None:

@@ -1,11 +1,12 @@
-"""What of each call goes to the audit log, and when: before the service sees it, and before its answer ends."""
+"""What of each call goes to the audit log, and when: before anything of its answer leaves, and when that has ended."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import grpc
@@ -28,14 +29,31 @@ _MOST_NAME_CHARACTERS = 64
 
 
 class Answer:
-    """Counts what leaves."""
+    """Counts what leaves, and lets nothing leave before the question is on record."""
 
-    def __init__(self) -> None:
+    def __init__(self, recorded: Callable[[], None] | None = None) -> None:
+        """Takes what returns once the question is on record; None if it is not to be."""
+        self._recorded = recorded
         self._bytes = 0
         self._records: int | None = None
 
+    def wait(self) -> None:
+        """Waits until the question is on record.
+
+        Raises:
+            AuditUnavailableError: It cannot be recorded.
+        """
+        if self._recorded:
+            self._recorded()
+            self._recorded = None
+
     def add(self, message: Any) -> None:  # noqa: ANN401  # any message
-        """Counts a message in."""
+        """Counts a message that is about to leave.
+
+        Raises:
+            AuditUnavailableError: The question cannot be recorded.
+        """
+        self.wait()
         self._bytes += message.ByteSize()
         records = _records(message)
         if records is not None:
@@ -54,24 +72,28 @@ class Recorder:
 
     @contextmanager
     def answering(
-        self, rpc: str, caller: Caller, asked: Asked | None, context: grpc.ServicerContext
+        self, rpc: str, caller: Caller, asked: Asked | None, context: grpc.ServicerContext, *, act: bool
     ) -> Iterator[Answer]:
         """Records that a question is asked, and then what became of it.
 
+        An act is recorded before it begins. A question is while its answer is looked for, and before any of it leaves.
         One that is broken off, by the client or by a crash, has no outcome.
 
         Raises:
             AuditUnavailableError: It cannot be recorded.
         """
         entry = {"call": secrets.token_hex(8), **self._described(rpc, caller, asked)}
-        self._log.record({"event": "asked", **entry})
-        answer = Answer()
+        answer = Answer(partial(self._log.sync, self._log.add({"event": "asked", **entry})))
+        if act:
+            answer.wait()
         try:
             yield answer
         except Exception:
+            answer.wait()
             self._failed(entry, context)
             raise
-        self._log.record({"event": "answered", **entry, **answer.size()})
+        answer.wait()
+        self._log.add({"event": "answered", **entry, **answer.size()})
 
     def unknown(self, rpc: str, error: ProxyError) -> None:
         """Records that somebody was refused whose certificate names no client.
@@ -94,7 +116,7 @@ class Recorder:
         """The call ends with its own error, recorded or not: that it was asked is in the log."""
         status = context.code()  # type: ignore[attr-defined]  # the stubs lack it
         try:
-            self._log.record({"event": "failed", **entry, "reason": status.name if status else "UNKNOWN"})
+            self._log.add({"event": "failed", **entry, "reason": status.name if status else "UNKNOWN"})
         except AuditUnavailableError:
             return
 

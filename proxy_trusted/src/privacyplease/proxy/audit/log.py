@@ -1,7 +1,7 @@
 """The log as it is written and read.
 
-What is recorded is durable when `record` returns. First the line, then the anchor: after a crash at any point the log
-may be longer than the anchor says, and is never shorter.
+A line is written at once, and made durable with all that came before it by the first who waits for that. First the
+lines, then the anchor: after a crash at any point the log may be longer than the anchor says, and is never shorter.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, select
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import SQLAlchemyError
 
 from privacyplease.proxy.audit import chain
@@ -28,6 +31,7 @@ from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.trusted_store import audit_anchor
 
 MOST_FILE_BYTES = 64 * 1024 * 1024
+_SYNC_EVERY_SECONDS = 1.0
 
 # The log's data key is one of the keyring's. No data set has such a name, so it is erased with none.
 _OWNER, _EPOCH = "/audit", 0
@@ -77,6 +81,22 @@ class AuditReader:
         return Anchor(row.number, bytes(row.mac)) if row else NO_ANCHOR
 
 
+class _End(NamedTuple):
+    """Where a log ends: in which file, how long that is, and the number and chain of the last line."""
+
+    file: Path
+    size: int
+    number: int
+    chain: bytes
+
+
+class Added(NamedTuple):
+    """A line that was added: its number, and how often lines had been lost before it."""
+
+    number: int
+    losses: int
+
+
 class AuditLog(AuditReader):
     """Appends entries, too. Safe to use from many threads of one process; one process writes to a folder at a time."""
 
@@ -105,8 +125,11 @@ class AuditLog(AuditReader):
         keyring.ensure(_OWNER, _EPOCH)
         super().__init__(folder, store, keyring)
         self._most_file_bytes, self._clock = most_file_bytes, clock
-        self._lock = threading.Lock()
-        self._number, self._chain = 0, chain.START
+        self._lock, self._syncing = threading.Lock(), threading.Lock()
+        self._over = threading.Event()
+        self._losses = 0
+        self._anchors: DBAPICursor | None = None
+        self._durable = self._end = _End(file_of(folder, 1), 0, 0, chain.START)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._take_up()
@@ -119,17 +142,44 @@ class AuditLog(AuditReader):
         Raises:
             AuditUnavailableError: It cannot be written.
         """
+        self.sync(self.add(entry))
+
+    def add(self, entry: Mapping[str, object]) -> Added:
+        """Adds an entry, which survives a crash of the proxy, and a loss of power once it is synced.
+
+        Raises:
+            AuditUnavailableError: It cannot be written.
+        """
         at = self._clock().isoformat(timespec="milliseconds").replace("+00:00", "Z")
         with self._lock:
-            number = self._number + 1
-            line, made = chain.seal(self._chain_key, self._chain, {"n": number, "at": at, **entry})
+            number = self._end.number + 1
+            line, made = chain.seal(self._chain_key, self._end.chain, {"n": number, "at": at, **entry})
             try:
-                self._append(line + b"\n")
-                self._number, self._chain = number, made
-                self._anchor()
-            except (OSError, sqlite3.Error, SQLAlchemyError) as error:
-                _log.error("the audit log cannot be written: %s", error)
-                raise AuditUnavailableError("this must be recorded, and the audit log cannot be written") from error
+                file, size = self._append(line + b"\n")
+            except OSError as error:
+                raise _unavailable(error) from error
+            self._end = _End(file, size, number, made)
+            return Added(number, self._losses)
+
+    def sync(self, added: Added) -> None:
+        """Returns when an entry survives a loss of power, and with it all that were added before.
+
+        Raises:
+            AuditUnavailableError: It cannot be written. It is gone again, as are those after it.
+        """
+        with self._syncing:
+            if added.losses < self._losses:
+                raise _unavailable("it went with a line before it")
+            if added.number > self._durable.number:
+                self._sync()
+
+    def start(self) -> None:
+        """Begins to sync, now and then, what nobody waits for."""
+        threading.Thread(target=self._run, name="audit", daemon=True).start()
+
+    def stop(self) -> None:
+        """Ends that."""
+        self._over.set()
 
     def _take_up(self) -> None:
         """Goes on after the last line, and after the number that the anchor has, whichever is later.
@@ -137,47 +187,89 @@ class AuditLog(AuditReader):
         Where lines are gone the numbers so leave a gap, for good.
         """
         found = files(self._folder)
-        self._file = found[-1] if found else file_of(self._folder, 1)
-        torn = _cut_torn_line(self._file)
+        file = found[-1] if found else self._end.file
+        torn = _cut_torn_line(file)
         last = _last_line(found)
-        self._number = max(last.number if last else 0, self.remembered().number)
-        self._chain = last.chain if last else chain.START
+        size = file.stat().st_size if found else 0
+        number = max(last.number if last else 0, self.remembered().number)
+        self._durable = self._end = _End(file, size, number, last.chain if last else chain.START)
         if torn:
             self.record({"event": "recovered", "bytes": torn})
 
-    def _append(self, line: bytes) -> None:
-        """Adds to the file, durably, or leaves it as it was."""
-        file, size = _open(self._file)
+    def _append(self, line: bytes) -> tuple[Path, int]:
+        """Adds to the last file, or to a new one, or leaves all as it was.
+
+        Returns:
+            The file, and how long it is now.
+        """
+        file, size = self._end.file, self._end.size
         if size and size + len(line) > self._most_file_bytes:
-            os.close(file)
-            self._file = file_of(self._folder, self._number + 1)
-            file, size = _open(self._file)
+            _sync_file(file)
+            file, size = file_of(self._folder, self._end.number + 1), 0
+            self._durable = self._end = self._end._replace(file=file, size=size)
+        with _opened(file, os.O_CREAT | os.O_APPEND) as descriptor:
+            size = os.fstat(descriptor).st_size
+            if os.write(descriptor, line) < len(line):
+                os.ftruncate(descriptor, size)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return file, size + len(line)
+
+    def _run(self) -> None:
+        over = False
+        while not over:
+            over = self._over.wait(_SYNC_EVERY_SECONDS)
+            with suppress(AuditUnavailableError):  # the log has it
+                self.sync(Added(self._end.number, self._losses))
+
+    def _sync(self) -> None:
+        """Makes all lines durable, and remembers the last."""
+        end = self._end
         try:
-            try:
-                if os.write(file, line) < len(line):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                os.fdatasync(file)
-            except OSError:
-                os.ftruncate(file, size)
-                raise
-        finally:
-            os.close(file)
-        if not size:
-            _sync_folder(self._folder)
-
-    def _anchor(self) -> None:
-        mac = chain.anchor(self._anchor_key, self._number, self._chain)
-        connection = self._store.raw_connection()  # past SQLAlchemy, which took most of the time of a line
+            _sync_file(end.file)
+            if not self._durable.size:
+                _sync_folder(self._folder)
+        except OSError as error:
+            self._cut()
+            raise _unavailable(error) from error
+        with self._lock:
+            self._durable = max(self._durable, end, key=attrgetter("number"))
         try:
-            connection.cursor().execute(_PUT_ANCHOR, (self._number, mac))  # commits by itself
-        finally:
-            connection.close()
+            self._anchor(end)
+        except (sqlite3.Error, SQLAlchemyError) as error:
+            raise _unavailable(error) from error
+
+    def _cut(self) -> None:
+        """Takes back what is not durable, if it can. If not, the log goes on after it."""
+        with self._lock, suppress(OSError):
+            with _opened(self._durable.file) as descriptor:
+                os.ftruncate(descriptor, min(self._durable.size, os.fstat(descriptor).st_size))
+            self._end = self._durable
+            self._losses += 1
+
+    def _anchor(self, end: _End) -> None:
+        mac = chain.anchor(self._anchor_key, end.number, end.chain)
+        if self._anchors is None:  # past SQLAlchemy and its pool, which took most of the time of a line
+            self._anchors = self._store.raw_connection().cursor()
+        self._anchors.execute(_PUT_ANCHOR, (end.number, mac))  # commits by itself
 
 
-def _open(path: Path) -> tuple[int, int]:
-    """The file, made on first use, to add to its end; and how long it is."""
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    return file, os.fstat(file).st_size
+def _unavailable(why: object) -> AuditUnavailableError:
+    _log.error("the audit log cannot be written: %s", why)
+    return AuditUnavailableError("this must be recorded, and the audit log cannot be written")
+
+
+@contextmanager
+def _opened(path: Path, flags: int = 0) -> Iterator[int]:
+    descriptor = os.open(path, os.O_WRONLY | flags, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _sync_file(path: Path) -> None:
+    with _opened(path) as descriptor:
+        os.fdatasync(descriptor)
 
 
 def _cut_torn_line(path: Path) -> int:
