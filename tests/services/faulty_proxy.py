@@ -21,7 +21,7 @@ from privacyplease.proxy.services import ingest
 from privacyplease.proxy.storage import Storage
 from privacyplease.proxy.verified import VerifiedStorage
 
-
+# So soon is the journal folded: it takes few batches to come to that.
 FOLDED_FROM_ENTRIES = 8
 
 
@@ -44,7 +44,7 @@ def _after(owner: Any, name: str) -> None:
 
 
 def _ingesting(arm: Callable[[], None]) -> Callable[[], None]:
-    """At a step of ingest. The journal is folded soon, so that it takes few batches to come to that."""
+    """At a step of ingest."""
 
     def armed() -> None:
         ledger.FOLDED_FROM_ENTRIES = FOLDED_FROM_ENTRIES
