@@ -8,11 +8,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page, expect
 
 from privacyplease.dashboard import formats
 from tests.integration.dashboard.conftest import Visit
+from tests.integration.dashboard.reading import hard_to_read, number, settle
 from tests.integration.known_answers import questions
 from tests.services.stack import Stack
 
@@ -34,53 +34,12 @@ PAGES = {
 }
 
 
-def number(page: Page, name: str) -> int:
-    return int(page.locator(f"#{name}").inner_text().replace(",", ""))
-
-
-def settle(page: Page) -> None:
-    """Waits until no part of the page is still loading."""
-    expect(page.locator("[aria-busy]")).to_have_count(0, timeout=20_000)
-
-
 @pytest.mark.parametrize("name", PAGES)
 def test_every_page_is_readable_by_everybody(visit: Visit, name: str) -> None:
     page = visit(PAGES[name], person=None if name == "login" else "operator")
     settle(page)
     assert page.locator("h1").count() == 1
-    assert _hard_to_read(page) == []
-
-
-def _hard_to_read(page: Page) -> list[str]:
-    """What is wrong with the page, in both themes, on a desk and on a phone."""
-    page.evaluate(AXE_SCRIPT)
-    found = _serious(page, {"resultTypes": ["violations"]})
-    for theme, width in (("dark", 1120), ("dark", 390), ("light", 390)):
-        page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
-        page.set_viewport_size({"width": width, "height": 900})
-        beyond = page.evaluate("document.documentElement.scrollWidth") - width
-        wrong = page.evaluate(_CUT_OFF) + [f"{beyond} px of the page"] * (beyond > 0)
-        wrong += _serious(page, _CONTRAST) if theme == "dark" else []  # in light, a phone shows no other colours
-        found += [f"{theme}, {width} px: {each}" for each in wrong]
-    return found
-
-
-# What depends on the theme.
-_CONTRAST = {"resultTypes": ["violations"], "runOnly": ["color-contrast"]}
-_CUT_OFF = """[...document.querySelectorAll("nav a, button")]
-    .filter(each => each.scrollWidth > each.clientWidth + 1 || each.getBoundingClientRect().right > innerWidth)
-    .map(each => `"${each.textContent}" is cut off`)"""
-
-
-def _serious(page: Page, options: dict[str, object]) -> list[str]:
-    found: list[str] = page.evaluate(_SERIOUS, options)
-    return found
-
-
-# Rows of a table are alike: the first ones will do.
-_SERIOUS = """options => axe.run({exclude: [["tbody tr:nth-child(n+9)"]]}, options).then(found => found.violations
-    .filter(each => ["serious", "critical"].includes(each.impact))
-    .map(each => `${each.id}: ${each.nodes[0].html}`))"""
+    assert hard_to_read(page) == []
 
 
 def test_a_script_could_not_come_from_elsewhere(visit: Visit, address: str) -> None:
@@ -124,7 +83,7 @@ def test_sessions_of_a_device_are_those_of_the_known_answers(visit: Visit) -> No
             assert number(page, "sessions") == question["sessions"]
             rows = page.locator("#session-list tbody th").all_inner_texts()
             assert sorted(set(rows)) == question["access_points"]
-    assert _hard_to_read(page) == []
+    assert hard_to_read(page) == []
 
 
 def test_occupancy_is_that_of_the_sdk(visit: Visit, running: Stack) -> None:
@@ -168,7 +127,7 @@ def test_the_system_tells_how_fresh_it_is_and_verifies_its_store(visit: Visit, r
     page.click("text=Verify")
     expect(page.locator("#verified")).to_contain_text("all are there")
     settle(page)
-    assert _hard_to_read(page) == []
+    assert hard_to_read(page) == []
     expect(page.locator("#audit tbody tr", has_text="VerificationService").first).to_contain_text(
         "operator by dashboard"
     )
@@ -335,7 +294,7 @@ def test_what_the_server_sees_is_in_its_store(visit: Visit, running: Stack, addr
     assert (number(page, "tags"), number(page, "cells")) == (seen.tags, seen.cells)
     heads = [cell.head.hex() for cell in seen.first_cells]
     assert [text.rstrip("…") for text in page.locator(".cell .hex").all_inner_texts()] == heads[:8]
-    assert _hard_to_read(page) == []
+    assert hard_to_read(page) == []
     # Those of another question are shown to nobody: the page without a question shows none.
     page.goto(f"{address}/server")
     assert page.locator(".hex").count() == 0
