@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any
 from urllib.parse import urlencode
 
+import pandas as pd
+import pyarrow as pa
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page, expect
 
 from privacyplease.dashboard import formats
+from privacyplease.ingest import wifi
 from tests.integration.dashboard.conftest import Visit
-from tests.integration.known_answers import questions
+from tests.integration.dashboard.reading import hard_to_read, number, settle
+from tests.integration.known_answers import DATA, LARGE, questions
 from tests.services.stack import Stack
 
 WEEK = "to=2024-10-08T00:00Z&range=7d"
@@ -34,53 +38,12 @@ PAGES = {
 }
 
 
-def number(page: Page, name: str) -> int:
-    return int(page.locator(f"#{name}").inner_text().replace(",", ""))
-
-
-def settle(page: Page) -> None:
-    """Waits until no part of the page is still loading."""
-    expect(page.locator("[aria-busy]")).to_have_count(0, timeout=20_000)
-
-
 @pytest.mark.parametrize("name", PAGES)
 def test_every_page_is_readable_by_everybody(visit: Visit, name: str) -> None:
     page = visit(PAGES[name], person=None if name == "login" else "operator")
     settle(page)
     assert page.locator("h1").count() == 1
-    assert _hard_to_read(page) == []
-
-
-def _hard_to_read(page: Page) -> list[str]:
-    """What is wrong with the page, in both themes, on a desk and on a phone."""
-    page.evaluate(AXE_SCRIPT)
-    found = _serious(page, {"resultTypes": ["violations"]})
-    for theme, width in (("dark", 1120), ("dark", 390), ("light", 390)):
-        page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
-        page.set_viewport_size({"width": width, "height": 900})
-        beyond = page.evaluate("document.documentElement.scrollWidth") - width
-        wrong = page.evaluate(_CUT_OFF) + [f"{beyond} px of the page"] * (beyond > 0)
-        wrong += _serious(page, _CONTRAST) if theme == "dark" else []  # in light, a phone shows no other colours
-        found += [f"{theme}, {width} px: {each}" for each in wrong]
-    return found
-
-
-# What depends on the theme.
-_CONTRAST = {"resultTypes": ["violations"], "runOnly": ["color-contrast"]}
-_CUT_OFF = """[...document.querySelectorAll("nav a, button")]
-    .filter(each => each.scrollWidth > each.clientWidth + 1 || each.getBoundingClientRect().right > innerWidth)
-    .map(each => `"${each.textContent}" is cut off`)"""
-
-
-def _serious(page: Page, options: dict[str, object]) -> list[str]:
-    found: list[str] = page.evaluate(_SERIOUS, options)
-    return found
-
-
-# Rows of a table are alike: the first ones will do.
-_SERIOUS = """options => axe.run({exclude: [["tbody tr:nth-child(n+9)"]]}, options).then(found => found.violations
-    .filter(each => ["serious", "critical"].includes(each.impact))
-    .map(each => `${each.id}: ${each.nodes[0].html}`))"""
+    assert hard_to_read(page) == []
 
 
 def test_a_script_could_not_come_from_elsewhere(visit: Visit, address: str) -> None:
@@ -124,7 +87,7 @@ def test_sessions_of_a_device_are_those_of_the_known_answers(visit: Visit) -> No
             assert number(page, "sessions") == question["sessions"]
             rows = page.locator("#session-list tbody th").all_inner_texts()
             assert sorted(set(rows)) == question["access_points"]
-    assert _hard_to_read(page) == []
+    assert hard_to_read(page) == []
 
 
 def test_occupancy_is_that_of_the_sdk(visit: Visit, running: Stack) -> None:
@@ -168,7 +131,7 @@ def test_the_system_tells_how_fresh_it_is_and_verifies_its_store(visit: Visit, r
     page.click("text=Verify")
     expect(page.locator("#verified")).to_contain_text("all are there")
     settle(page)
-    assert _hard_to_read(page) == []
+    assert hard_to_read(page) == []
     expect(page.locator("#audit tbody tr", has_text="VerificationService").first).to_contain_text(
         "operator by dashboard"
     )
@@ -225,34 +188,50 @@ def test_a_floor_counts_each_device_once(visit: Visit, running: Stack) -> None:
     assert number(everybody, "people") == 0  # a name that is no location is a place that nobody was at
 
 
-def test_now_is_compared_with_the_weeks_before(visit: Visit, running: Stack) -> None:
+@pytest.fixture(scope="module")
+def log() -> pd.DataFrame:
+    """The plaintext of what is stored, with the end of each session."""
+    sessions = pa.concat_tables([block.table for block in wifi.read(LARGE)]).to_pandas()
+    return sessions.assign(end=sessions.association_time + sessions.session_duration)
+
+
+def during(log: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
+    return log[(log.association_time <= end) & (log.end >= start)]
+
+
+def test_now_is_that_of_the_plaintext_and_compared_with_the_weeks_before(visit: Visit, log: pd.DataFrame) -> None:
     at = datetime(2024, 10, 8, 5, 30, tzinfo=UTC)
     page = visit("/now?at=2024-10-08T05:30Z")
     settle(page)
     window = at - timedelta(minutes=15), at
-    assert number(page, "people") == running.client.count(*window)
+    present, *before = (during(log, *(end - timedelta(weeks=week) for end in window)) for week in range(7))
+    assert number(page, "people") == present.client_mac.nunique()
     days = ("1 Oct", "24 Sep", "17 Sep", "10 Sep", "3 Sep", "27 Aug")
-    counts = [running.client.count(*(end - timedelta(weeks=week) for end in window)) for week in range(1, 7)]
+    counts = {day: sessions.client_mac.nunique() for day, sessions in zip(days, before, strict=True)}
     silent = ("17 Sep", "3 Sep")  # days of which the log says nothing
-    known = [count for day, count in zip(days, counts, strict=True) if day not in silent]
     shown = [row.split("\n") for row in page.locator("#before div").all_inner_texts()]
-    assert shown == [
-        [day, "no records" if day in silent else f"{count}"] for day, count in zip(days, counts, strict=True)
-    ]
-    assert page.locator("#usual").inner_text() == formats.number(round(median(known)))
-    busiest = next(iter(running.client.count_by_place(*window)))
-    row = page.locator("#now-places tbody tr").first.inner_text().split()
-    assert row[:2] == [busiest.place, str(busiest.distinct_devices)]
+    assert shown == [[day, "no records" if day in silent else f"{count}"] for day, count in counts.items()]
+    usual = median(count for day, count in counts.items() if day not in silent)
+    assert page.locator("#usual").inner_text() == formats.number(round(usual))
+    rows = [row.split()[:2] for row in page.locator("#now-places tbody tr").all_inner_texts()]
+    by_place = present.groupby("ap_name").client_mac.nunique()
+    assert {place: int(people) for place, people in rows if people != "0"} == by_place.to_dict()
 
 
-def test_dwell_is_that_of_the_sdk(visit: Visit, running: Stack) -> None:
+def test_dwell_is_that_of_the_plaintext(visit: Visit, log: pd.DataFrame) -> None:
     start, end = datetime(2024, 10, 1, tzinfo=UTC), datetime(2024, 10, 8, tzinfo=UTC)
-    found = running.client.dwell(start, end, look_back=timedelta(days=28))
     page = visit(f"/dwell?{WEEK}")
     settle(page)
-    assert number(page, "sessions") == sum(found.sessions)
-    assert (number(page, "new"), number(page, "returning")) == (found.new_devices, found.returning_devices)
-    assert found.new_devices + found.returning_devices == running.client.count(start, end)
+    sessions = during(log, start, end)
+    assert number(page, "sessions") == len(sessions)
+    middle = sessions.session_duration.sort_values().iloc[(len(sessions) - 1) // 2]
+    assert page.locator("#median").inner_text() == formats.humanised(middle.to_pytimedelta())
+    zero = page.locator("tr", has_text="0 s").first.locator("td").text_content()
+    assert zero == f"{(sessions.session_duration < timedelta(seconds=1)).sum():,}"
+    earlier = during(log, start - timedelta(days=28), start)
+    known = set(earlier[earlier.end < start].client_mac)
+    devices = set(sessions.client_mac)
+    assert (number(page, "new"), number(page, "returning")) == (len(devices - known), len(devices & known))
 
 
 def test_of_a_long_range_the_stays_of_the_last_week_are_there_before_all(
@@ -312,12 +291,14 @@ def test_now_is_looked_at_again_and_leaves_the_reader_where_they_were(visit: Vis
     expect(page.locator("#read")).to_be_focused()
 
 
-def test_bikes_are_those_of_the_last_poll(visit: Visit, running: Stack) -> None:
-    stations = list(running.client.stations_now("besancon"))
+def test_bikes_are_those_of_the_last_poll(visit: Visit) -> None:
+    stations = json.loads((DATA / "bikes" / "besancon_snapshots_v1.ndjson").read_text().splitlines()[-1])
     page = visit("/bikes?contract=besancon")
     assert number(page, "stations") == len(stations) == 30
-    assert number(page, "bikes") == sum(station.available_bikes or 0 for station in stations)
-    assert number(page, "empty") == sum(station.available_bikes == 0 for station in stations)
+    assert number(page, "bikes") == sum(station["available_bikes"] for station in stations)
+    assert number(page, "stands") == sum(station["available_bike_stands"] for station in stations)
+    assert number(page, "empty") == sum(station["available_bikes"] == 0 for station in stations)
+    assert number(page, "full") == sum(station["available_bike_stands"] == 0 for station in stations)
     assert page.locator(".map svg.wide circle").count() == 30
     assert page.locator("#station-list tbody tr").count() == 30
 
@@ -335,7 +316,7 @@ def test_what_the_server_sees_is_in_its_store(visit: Visit, running: Stack, addr
     assert (number(page, "tags"), number(page, "cells")) == (seen.tags, seen.cells)
     heads = [cell.head.hex() for cell in seen.first_cells]
     assert [text.rstrip("…") for text in page.locator(".cell .hex").all_inner_texts()] == heads[:8]
-    assert _hard_to_read(page) == []
+    assert hard_to_read(page) == []
     # Those of another question are shown to nobody: the page without a question shows none.
     page.goto(f"{address}/server")
     assert page.locator(".hex").count() == 0

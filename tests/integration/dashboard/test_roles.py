@@ -1,16 +1,51 @@
-"""Who sees what: roles from the policy, logins, and every question about a person under the name of whoever asked."""
+"""Who sees what: roles from the policy, logins by password and by certificate, and every question about a person under
+the name of whoever asked.
+"""
 
 from __future__ import annotations
 
 import http.client
+import json
+import ssl
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.integration.dashboard.conftest import PASSWORD, Visit, log_in
-from tests.services.stack import Stack
+from tests.integration.dashboard.conftest import PASSWORD, PEOPLE, POLICY, Visit, log_in
+from tests.services.dashboard import dashboard
+from tests.services.stack import Stack, stack
+
+DEVICE = "02:00:00:00:00:01"
+LOG = f"""Client MAC Address,AP Name,Association Time,Session Duration
+{DEVICE},ap-1,Tue Oct 01 08:00:00 UTC 2024,30 min 0 sec
+"""
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("store")
+    (folder / "log.csv").write_text(LOG)
+    with stack(f"sqlite:///{folder}/cells.db") as running:
+        policy = running.home / "proxy" / "policy.toml"
+        policy.write_text(policy.read_text() + POLICY)
+        running.command("ingest", "wifi", str(folder / "log.csv"))
+        yield running
+
+
+@pytest.fixture(scope="module")
+def address(running: Stack) -> Iterator[str]:
+    with dashboard(running.home, operator=PASSWORD, **dict.fromkeys(PEOPLE, PASSWORD)) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def secure_address(running: Stack) -> Iterator[str]:
+    with dashboard(running.home, "--tls", str(running.home / "certificates" / "proxy")) as address:
+        yield address
 
 
 @pytest.mark.parametrize(
@@ -34,11 +69,11 @@ def test_a_page_of_another_role_cannot_be_reached_by_its_address(visit: Visit, a
         assert response is not None
         assert response.status == 403
         assert "This page is not for you" in page.inner_text("main")
-    posted = page.request.post(f"{address}/presence", form={"device": "e6:f1:d2:28:b9:33", "purpose": "curiosity"})
+    posted = page.request.post(f"{address}/presence", form={"device": DEVICE, "purpose": "curiosity"})
     assert posted.status == 400  # no token; with one, it is refused like the page
     token = page.locator("[name=csrf_token]").first.get_attribute("value")
     for path in ("/presence", "/system"):
-        posted = page.request.post(f"{address}{path}", form={"csrf_token": token, "device": "e6:f1:d2:28:b9:33"})
+        posted = page.request.post(f"{address}{path}", form={"csrf_token": token, "device": DEVICE})
         assert posted.status == 403
 
 
@@ -46,8 +81,8 @@ def test_every_question_about_a_person_is_recorded_under_the_name_of_whoever_ask
     visit: Visit, running: Stack
 ) -> None:
     page = visit("/presence", "warden")
-    page.fill("[name=device]", "e6:f1:d2:28:b9:33")
-    page.fill("[name=to]", "2024-09-28T02:00:00")
+    page.fill("[name=device]", DEVICE)
+    page.fill("[name=to]", "2024-10-01T12:00:00")
     page.select_option("[name=purpose]", "fire drill")
     page.click("main button.primary")
     expect(page.locator("#verdict")).to_have_text("Seen")
@@ -63,7 +98,7 @@ def test_every_question_about_a_person_is_recorded_under_the_name_of_whoever_ask
 
 def test_a_question_without_a_purpose_is_refused_and_says_so(visit: Visit) -> None:
     page = visit("/presence", "warden")
-    page.fill("[name=device]", "e6:f1:d2:28:b9:33")
+    page.fill("[name=device]", DEVICE)
     page.click("main button.primary")
     expect(page.locator(".state.refused")).to_contain_text("The policy does not allow this")
     page.fill("[name=device]", "not a device")
@@ -106,3 +141,53 @@ def test_of_many_wrong_passwords_few_are_looked_at_even_if_they_come_at_once(vis
         assert sorted(pool.map(attempt, ["wrong"] * 12)) == [401] * 5 + [429] * 7
     log_in(page, address, "mallory", PASSWORD)
     expect(page.locator("[role=alert]")).to_contain_text("Too many attempts")
+
+
+def test_the_name_in_the_certificate_is_who_is_logged_in(running: Stack, secure_address: str) -> None:
+    response = get(secure_address, "/now", folder_of(running, "counter"), folder_of(running, "operator"))
+    page = response.read().decode()
+    assert response.status == 200
+    assert '<span class="who">counter</span>' in page
+    assert "Log out" not in page  # the browser would show the certificate again
+    assert get(secure_address, "/system", folder_of(running, "counter"), folder_of(running, "operator")).status == 403
+    assert get(secure_address, "/system", folder_of(running, "operator"), folder_of(running, "operator")).status == 200
+
+
+def test_whoever_shows_no_certificate_has_to_log_in(running: Stack, secure_address: str) -> None:
+    response = get(secure_address, "/now", None, folder_of(running, "operator"))
+    assert (response.status, response.headers["Location"]) == (302, "/login")
+    form = get(secure_address, "/login", None, folder_of(running, "operator"))
+    assert form.headers["Set-Cookie"].startswith("__Host-session=")
+    assert "Secure" in form.headers["Set-Cookie"]
+
+
+def test_a_certificate_of_another_ca_is_not_let_in(running: Stack, secure_address: str) -> None:
+    stranger = running.home / "certificates" / "proxy-to-storage"  # of the other hop
+    with pytest.raises((ssl.SSLError, ConnectionError, http.client.RemoteDisconnected)):
+        get(secure_address, "/now", stranger, folder_of(running, "operator"))
+
+
+def test_a_certificate_without_a_place_in_the_policy_opens_no_page(running: Stack, secure_address: str) -> None:
+    response = get(secure_address, "/now", folder_of(running, "mallory"), folder_of(running, "operator"))
+    assert response.status == 403
+
+
+def test_the_command_makes_the_certificate_that_it_asks_with(running: Stack, secure_address: str) -> None:
+    shown = json.loads(running.command("certs", "show", "--json"))
+    assert "clients/dashboard" in [each["name"] for each in shown["certificates"]]
+
+
+def get(address: str, path: str, certificate: Path | None, ca: Path) -> http.client.HTTPResponse:
+    context = ssl.create_default_context(cafile=str(ca / "ca.crt"))
+    if certificate:
+        context.load_cert_chain(certificate / "tls.crt", certificate / "tls.key")
+    connection = http.client.HTTPSConnection(urlsplit(address).netloc, context=context, timeout=30)
+    connection.request("GET", path, headers={"privacyplease.client": "operator", "Privacyplease-Client": "operator"})
+    return connection.getresponse()
+
+
+def folder_of(running: Stack, name: str) -> Path:
+    folder = running.home / "certificates" / "clients" / name
+    if not folder.exists():
+        running.command("certs", "issue", name)
+    return folder

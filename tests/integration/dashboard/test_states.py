@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.integration.dashboard.conftest import PASSWORD, log_in
+from tests.integration.dashboard.reading import hard_to_read
 from tests.services.dashboard import dashboard
 from tests.services.stack import Stack, stack
 
@@ -57,6 +58,7 @@ def test_no_part_of_an_answer_that_cannot_be_trusted_is_shown(page: Page, folder
     page.click("text=Verify")
     expect(page.locator("#verification .state.distrust")).to_contain_text("The store is not as it must be")
     assert page.locator("#findings tbody tr").count() > 0
+    assert hard_to_read(page) == []
 
 
 def test_a_proxy_that_is_away_is_said_to_be(page: Page, running: Stack) -> None:
@@ -65,3 +67,4 @@ def test_a_proxy_that_is_away_is_said_to_be(page: Page, running: Stack) -> None:
     assert response is not None
     assert response.status == 503
     expect(page.locator(".state.away")).to_contain_text("The proxy does not answer")
+    assert hard_to_read(page) == []
