@@ -233,6 +233,9 @@ def test_people_counts_are_recorded_only_where_the_policy_says_so(running: Insta
 def test_verification_finds_an_edited_line_live_and_offline(
     running: Installation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    with running.client("alice") as client:
+        for _ in range(5):
+            client.presence(DEVICE, *DAY, purpose="lost property")
     (file,) = running.home.audit.iterdir()
     with running.client("operator") as client:
         whole = client.verify_audit()

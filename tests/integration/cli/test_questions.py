@@ -280,11 +280,12 @@ def test_status_shows_the_store(run: Any) -> None:
     assert found["proxy"]["health"] == found["server"]["health"] == "SERVING"
     assert found["storage"]["cells"] > 0
     (wifi,) = (keyring for keyring in found["keyrings"] if keyring["dataset"] == "wifi")
-    assert len(wifi["epochs"]) == 2
+    assert wifi["epochs"]
     assert "MiB" in run("status").stdout
 
 
 def test_status_shows_what_the_proxy_has_been_doing(run: Any) -> None:
+    _json(run, "count", *DAY)
     status = _json(run, "status")
     assert status["cache"]["bytes"] >= 0
     found = status["activity"]
