@@ -19,7 +19,7 @@ Python = Callable[..., subprocess.CompletedProcess[str]]
 def python(tmp_path_factory: pytest.TempPathFactory) -> Python:
     """The interpreter of an environment that holds what the server's machine holds."""
     folder = tmp_path_factory.mktemp("server-alone")
-    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")], check=True)
     interpreter = folder / "venv" / "bin" / "python"
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -27,11 +27,10 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Python:
         command = [str(interpreter), "-I", *arguments]
         return subprocess.run(command, capture_output=True, text=True, cwd=folder)
 
-    installed = run(
-        *("-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
-        *("-c", str(REPOSITORY / "constraints.txt")),
-        *(str(REPOSITORY / zone) for zone in ("protos", "server_untrusted")),
-    )
+    pip = [sys.executable, "-m", "pip", "--python", str(interpreter), "--quiet", "--disable-pip-version-check"]
+    zones = [str(REPOSITORY / zone) for zone in ("protos", "server_untrusted")]
+    command = [*pip, "install", "--no-compile", "--constraint", str(REPOSITORY / "constraints.txt"), *zones]
+    installed = subprocess.run(command, capture_output=True, text=True, check=False)
     assert installed.returncode == 0, installed.stderr
     return run
 
