@@ -21,6 +21,9 @@ from privacyplease.proxy.services import ingest
 from privacyplease.proxy.storage import Storage
 from privacyplease.proxy.verified import VerifiedStorage
 
+# So soon is the journal folded: it takes few batches to come to that.
+FOLDED_FROM_ENTRIES = 8
+
 
 def _die(*_: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
@@ -40,6 +43,16 @@ def _after(owner: Any, name: str) -> None:
     setattr(owner, name, then_die)
 
 
+def _ingesting(arm: Callable[[], None]) -> Callable[[], None]:
+    """At a step of ingest."""
+
+    def armed() -> None:
+        ledger.FOLDED_FROM_ENTRIES = FOLDED_FROM_ENTRIES
+        arm()
+
+    return armed
+
+
 def _compacting(arm: Callable[[], None]) -> Callable[[], None]:
     """At a step of compaction.
 
@@ -56,17 +69,17 @@ def _compacting(arm: Callable[[], None]) -> Callable[[], None]:
 
 
 STEPS: dict[str, Callable[[], None]] = {
-    "before the intent": lambda: _before(Ledger, "sent"),
-    "in the middle of the intent": lambda: _after(journal, "write"),  # written, not committed
-    "after the intent": lambda: _after(Ledger, "sent"),
-    "after the server's acknowledgement": lambda: _before(Ledger, "stored"),
-    "in the middle of confirming": lambda: _after(journal, "advance"),
-    "after confirming": lambda: _after(Ledger, "stored"),
-    "before folding": lambda: _before(Ledger, "fold"),
-    "in the middle of folding": lambda: _before(journal, "drop"),
-    "after folding": lambda: _after(Ledger, "fold"),
-    "after all calls, before the acknowledgement": lambda: _after(Storage, "append"),
-    "before the acknowledgement": lambda: _before(ingest, "_Taken"),
+    "before the intent": _ingesting(lambda: _before(Ledger, "sent")),
+    "in the middle of the intent": _ingesting(lambda: _after(journal, "write")),  # written, not committed
+    "after the intent": _ingesting(lambda: _after(Ledger, "sent")),
+    "after the server's acknowledgement": _ingesting(lambda: _before(Ledger, "stored")),
+    "in the middle of confirming": _ingesting(lambda: _after(journal, "advance")),
+    "after confirming": _ingesting(lambda: _after(Ledger, "stored")),
+    "before folding": _ingesting(lambda: _before(Ledger, "fold")),
+    "in the middle of folding": _ingesting(lambda: _before(journal, "drop")),
+    "after folding": _ingesting(lambda: _after(Ledger, "fold")),
+    "after all calls, before the acknowledgement": _ingesting(lambda: _after(Storage, "append")),
+    "before the acknowledgement": _ingesting(lambda: _before(ingest, "_Taken")),
 }
 
 COMPACTION_STEPS: dict[str, Callable[[], None]] = {

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 from sqlalchemy import func, select
 
+from privacyplease.client import Client
 from privacyplease.proxy import journal, rollups, trusted_store
 from privacyplease.proxy.v1 import compaction_service_pb2, compaction_service_pb2_grpc
+from tests.integration.known_answers import thirds, wrong_answers
 from tests.integration.proxy.test_compaction import BINS, everything, sessions, settled, stored
 from tests.services import faulty_proxy
 from tests.services.cells import channel_to
@@ -64,3 +69,29 @@ def compact_until_killed(step: str, storage: Served, folder: Path) -> None:
                 list(stub.Compact(compaction_service_pb2.CompactRequest()))
         assert isinstance(killed.value, grpc.Call)
         assert killed.value.code() is grpc.StatusCode.UNAVAILABLE, daemon.log
+
+
+def test_every_known_answer_is_right_whatever_kills_came_between(storage: Served, tmp_path: Path) -> None:
+    parts, steps = thirds(tmp_path), list(faulty_proxy.COMPACTION_STEPS)
+    ingest_log(storage, tmp_path, *parts[:2])
+    for step in steps[:7:3]:
+        compact_until_killed(step, storage, tmp_path)
+    ingest_log(storage, tmp_path, parts[2])
+    for step in steps[7::3]:
+        compact_until_killed(step, storage, tmp_path)
+    assert wrong(storage, tmp_path) == []
+    with proxying(tmp_path / "home", storage.address) as proxy:
+        settled(proxy)
+    assert wrong(storage, tmp_path) == []
+
+
+def ingest_log(storage: Served, folder: Path, *logs: Path) -> None:
+    with proxying(folder / "home", storage.address) as proxy:
+        to = ["--proxy", proxy.address, "--insecure"]
+        for log in logs:
+            subprocess.run([sys.executable, "-m", "privacyplease.cli", *to, "ingest", "wifi", str(log)], check=True)
+
+
+def wrong(storage: Served, folder: Path) -> list[dict[str, Any]]:
+    with proxying(folder / "home", storage.address) as proxy, Client(proxy.address, insecure=True) as client:
+        return wrong_answers(client)

@@ -1,4 +1,5 @@
 import dataclasses
+import signal
 import subprocess
 import sys
 import time
@@ -49,6 +50,17 @@ def test_a_process_that_will_not_stop_is_killed(
     noted.stop()
     assert noted.process() is None
     assert time.monotonic() - begun < 10
+
+
+def test_a_process_whose_exit_code_nobody_asks_for_has_stopped() -> None:
+    command = [sys.executable, "-c", "print('up', flush=True); import time; time.sleep(60)", "a.module"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    begun = time.monotonic()
+    daemon.note(process, "a.module", "127.0.0.1:1").stop()
+    assert time.monotonic() - begun < 10
+    assert process.wait() == -signal.SIGTERM
 
 
 def test_a_process_that_is_gone_needs_no_stopping() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 
 _STOP_PATIENCE_S = 15.0
+_GLANCE_S = 0.02
 
 # How far two readings of one process's start may lie apart: the kernel counts in ticks since boot.
 _START_TOLERANCE_S = 2.0
@@ -57,12 +59,21 @@ class Daemon:
             return
         try:
             process.terminate()
-            process.wait(_STOP_PATIENCE_S)
-        except psutil.TimeoutExpired:
-            process.kill()
-            process.wait(_STOP_PATIENCE_S)
+            if not _ended(process):
+                process.kill()
+                _ended(process)
         except psutil.NoSuchProcess:
             return
+
+
+def _ended(process: psutil.Process) -> bool:
+    """Whether a process ends in time. A zombie has ended: in a container nobody may ever ask for its exit code."""
+    deadline = time.monotonic() + _STOP_PATIENCE_S
+    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_GLANCE_S)
+    return True
 
 
 def spawn(module: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
