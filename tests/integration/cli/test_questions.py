@@ -237,6 +237,7 @@ def test_the_shell_completes_names_that_the_proxy_knows(run: Any, home: Path) ->
     assert completed("query wifi --index ") == ["subject", "place"]
     assert completed(f"query wifi {day} --index place --key ap-") == ["ap-1", "ap-2"]
     assert completed(f"query wifi {day} --key ap-") == []  # devices are offered to nobody
+    assert completed("query nope --index ") == []
     assert completed("query wifi --column client_") == ["client_mac", "client_ip"]
     assert completed("--home /nowhere count --dataset ") == []
 

@@ -41,21 +41,30 @@ def key_names(context: typer.Context, incomplete: str) -> list[str]:
 
 def index_names(context: typer.Context, incomplete: str) -> list[str]:
     """The indexes of the line's data set that begin so."""
-    return _names(context, incomplete, lambda client: [index.name for index in _dataset(client, context).indexes])
+    return _names(
+        context,
+        incomplete,
+        lambda client: [index.name for dataset in _datasets(client, context) for index in dataset.indexes],
+    )
 
 
 def column_names(context: typer.Context, incomplete: str) -> list[str]:
     """The columns of the line's data set that begin so."""
-    return _names(context, incomplete, lambda client: [column.name for column in _dataset(client, context).columns])
+    return _names(
+        context,
+        incomplete,
+        lambda client: [column.name for dataset in _datasets(client, context) for column in dataset.columns],
+    )
 
 
-def _dataset(client: Client, context: typer.Context) -> Dataset:
-    return next(found for found in client.datasets() if found.name == _dataset_name(context))
+def _datasets(client: Client, context: typer.Context) -> list[Dataset]:
+    """The data set of the line, or nothing if there is none of that name."""
+    return [dataset for dataset in client.datasets() if dataset.name == _dataset_name(context)]
 
 
 def _dataset_name(context: typer.Context) -> str:
     """The data set of the line; while an option lacks its value, click has not yet made arguments of other words."""
-    return next(iter([*filter(None, [context.params.get("dataset")]), *context.args]), "wifi")
+    return context.params.get("dataset") or next(iter(context.args), "wifi")
 
 
 def _names(context: typer.Context, incomplete: str, ask: Callable[[Client], Iterable[str]]) -> list[str]:

@@ -131,6 +131,8 @@ class Search:
     def _predicate(
         self, dataset: Dataset, index: Index, places: Sequence[Place], key: Sought, beside: int = 0
     ) -> Predicate:
+        if not places:
+            return {}
         value = pa.array([key.as_py()], key.type) if isinstance(key, pa.Scalar) else key
         return predicate(dataset, index, places, value, self._keyring, self._most_tags, beside)
 

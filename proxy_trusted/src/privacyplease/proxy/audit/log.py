@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, select
-from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import PoolProxiedConnection
 
 from privacyplease.proxy.audit import chain
 from privacyplease.proxy.audit.chain import Line, open_line
@@ -128,7 +128,7 @@ class AuditLog(AuditReader):
         self._lock, self._syncing = threading.Lock(), threading.Lock()
         self._over = threading.Event()
         self._losses = 0
-        self._anchors: DBAPICursor | None = None
+        self._anchors: PoolProxiedConnection | None = None
         self._durable = self._end = _End(file_of(folder, 1), 0, 0, chain.START)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -248,9 +248,9 @@ class AuditLog(AuditReader):
 
     def _anchor(self, end: _End) -> None:
         mac = chain.anchor(self._anchor_key, end.number, end.chain)
-        if self._anchors is None:  # past SQLAlchemy and its pool, which took most of the time of a line
-            self._anchors = self._store.raw_connection().cursor()
-        self._anchors.execute(_PUT_ANCHOR, (end.number, mac))  # commits by itself
+        if self._anchors is None:  # a connection of its own: SQLAlchemy and its pool took most of the time of a line
+            self._anchors = self._store.raw_connection()
+        self._anchors.cursor().execute(_PUT_ANCHOR, (end.number, mac))  # commits by itself
 
 
 def _unavailable(why: object) -> AuditUnavailableError:
