@@ -30,7 +30,7 @@ def _up(run: Any, *arguments: str, **environment: str) -> Any:
     return run("up", "--detach", "--proxy-port", "0", *arguments, **environment)
 
 
-def test_up_status_down(run: Any, fresh: Path) -> None:
+def test_up_status_down_and_a_wrong_passphrase_leaves_nothing_running(run: Any, fresh: Path) -> None:
     result = _up(run)
     assert result.returncode == 0, result.stderr
     assert "passphrase made up" in result.stdout
@@ -40,7 +40,10 @@ def test_up_status_down(run: Any, fresh: Path) -> None:
     assert "newest  not known" in status.stdout
     assert run("down").returncode == 0
     assert run("status").returncode == 4
-    assert "passphrase made up" not in _up(run).stdout
+    wrong = _up(run, PRIVACYPLEASE_PASSPHRASE="not the right one")
+    assert wrong.returncode == 1
+    assert "passphrase" in wrong.stderr
+    assert not _processes(fresh)
 
 
 def test_a_second_up_says_where_the_first_serves(run: Any, fresh: Path) -> None:
@@ -50,27 +53,23 @@ def test_a_second_up_says_where_the_first_serves(run: Any, fresh: Path) -> None:
     assert f"already up: the proxy serves on {_state(fresh)['proxy']['address']}" in again.stderr
 
 
-def test_what_was_killed_is_seen_and_cleared_away(run: Any, fresh: Path) -> None:
+def test_what_was_killed_and_what_is_long_gone_is_seen_and_cleared_away(run: Any, fresh: Path) -> None:
     _up(run)
-    os.kill(_state(fresh)["server"]["pid"], signal.SIGKILL)
+    state = _state(fresh)
+    os.kill(state["server"]["pid"], signal.SIGKILL)
     time.sleep(0.5)
     status = run("status", "--json")
     assert status.returncode == 4
     assert json.loads(status.stdout)["server"]["health"] == "GONE"
     assert "half up: only the proxy still runs" in _up(run).stderr
     assert "server: was gone already" in run("down").stderr
-    assert _up(run).returncode == 0
-
-
-def test_a_note_of_processes_long_gone_is_no_obstacle(run: Any, fresh: Path) -> None:
-    _up(run)
-    state = _state(fresh)
-    run("down")
     for daemon in (state["server"], state["proxy"]):
         daemon["pid"] = os.getpid()  # the number was used again, by us
     (fresh / "run" / "state.json").write_text(json.dumps(state))
     assert run("down").returncode == 0
-    assert _up(run).returncode == 0
+    again = _up(run)
+    assert again.returncode == 0
+    assert "passphrase made up" not in again.stdout
 
 
 def test_a_taken_port_is_named(run: Any, fresh: Path) -> None:
@@ -88,15 +87,6 @@ def test_a_store_that_does_not_open_is_reported_with_the_log(run: Any, fresh: Pa
     assert "the server ended with code 1 while starting" in result.stderr
     assert "hint: " in result.stderr
     assert run("status").returncode == 4
-
-
-def test_a_wrong_passphrase_is_reported_and_nothing_is_left_running(run: Any, fresh: Path) -> None:
-    _up(run)
-    run("down")
-    result = _up(run, PRIVACYPLEASE_PASSPHRASE="not the right one")
-    assert result.returncode == 1
-    assert "passphrase" in result.stderr
-    assert not _processes(fresh)
 
 
 def test_a_passphrase_may_come_from_a_file_or_the_environment(run: Any, tmp_path: Path) -> None:
