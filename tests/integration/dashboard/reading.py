@@ -11,7 +11,8 @@ def number(page: Page, name: str) -> int:
 
 
 def settle(page: Page) -> None:
-    """Waits until no part of the page is still loading."""
+    """Waits until the page is there and no part of it is still loading."""
+    page.wait_for_load_state("domcontentloaded")  # a page of which nothing came yet has no part that loads
     expect(page.locator("[aria-busy]")).to_have_count(0, timeout=20_000)
 
 
