@@ -25,7 +25,7 @@ REPORT = Path(__file__).parents[1] / "docs" / "BENCHMARKS.md"
 
 # Once a run, in the modules of these names, and once a scale. What needs Kafka or other libraries is imported late.
 ONCE = {"bulk": "bulk_ingest", "stream": "stream_ingest", "latency": "latency", "sealing": "peers"}
-BUILT = ("questions", "throughput", "storage", "memory")
+BUILT = ("questions", "throughput", "growth", "storage", "memory")
 EVERYTHING = {*ONCE, *BUILT, "unhidden"}
 _UNITS = {"": 1, "K": 1_000, "M": 1_000_000}
 
@@ -52,7 +52,6 @@ def _measured(database: MariaDB, results: Results, flags: argparse.Namespace) ->
             yield from _scaled(database, scale, results, flags)
         if "unhidden" in flags.only and scale == max(flags.scale):
             yield storage.run_shown(database, scale, results)
-    yield growth.run(results)
 
 
 def _scaled(database: MariaDB, scale: int, results: Results, flags: argparse.Namespace) -> Iterator[None]:
@@ -61,6 +60,8 @@ def _scaled(database: MariaDB, scale: int, results: Results, flags: argparse.Nam
             yield from asking.run(both, results, flags.rounds)
         if "throughput" in flags.only:
             yield throughput.run(both, results, flags.rounds)
+        if "growth" in flags.only and scale == max(flags.scale):
+            yield growth.run(both, results, flags.rounds)
         if "storage" in flags.only:
             yield storage.run(both, results)
         if "memory" in flags.only:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from benchmarks.questions import Family, Kind, Question, families
 from benchmarks.results import Results, Row, held
@@ -37,7 +37,7 @@ def run(world: World, results: Results, rounds: int) -> Iterator[None]:
         "From the call of the SDK to its answer, in the middle of the data; all answers of both sides are compared.",
     )
     for family in families(world.data):
-        asked = _Asked(world, family)
+        asked = Asked({"encrypted": world.encrypted.side.client, "plaintext": world.plaintext.client}, family)
         took = asked.medians(rounds=1)
         first.add(Row(family.name, took["encrypted"], took["plaintext"], "ms"))
         took = asked.medians(rounds)
@@ -59,16 +59,26 @@ def _targets(family: Family) -> list[Target]:
     return [_TARGETS[family.subject]] if family.subject in _TARGETS else []
 
 
-class _Asked:
-    """A family of questions, asked one after the other of either side."""
+class Asked:
+    """A family of questions, asked one after the other of each side."""
 
-    def __init__(self, world: World, family: Family) -> None:
-        self._clients = {"encrypted": world.encrypted.side.client, "plaintext": world.plaintext.client}
+    def __init__(self, clients: Mapping[str, Client], family: Family) -> None:
+        """Asks nothing yet.
+
+        Args:
+            clients: Of each side, by a name that begins no other one's.
+            family: The questions.
+        """
+        self._clients = clients
         self._family = family
         self._answers: dict[Question, object] = {}
 
     def medians(self, rounds: int) -> dict[str, float]:
-        """The median of each side, in ms; a round is every question."""
+        """The median of each side, in ms; a round is every question.
+
+        Raises:
+            RuntimeError: Two sides do not answer alike.
+        """
         asking = {
             f"{side} {number}": lambda side=side, question=question: self._timed(side, question)
             for number, question in enumerate(self._family.questions)

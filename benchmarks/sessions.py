@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
+from itertools import islice
 
 import pyarrow as pa
 
@@ -47,16 +48,24 @@ class Data:
 
     Attributes:
         sessions: How many.
-        first_day: The first day, a Monday, UTC.
+        first_day: The first day of the campus, a Monday, UTC.
+        left_out: How many of its days are left out before the first session.
     """
 
     sessions: int
     first_day: date = field(default=date(2022, 1, 3))
+    left_out: int = 0
+
+    def middle(self, sessions: int) -> Data:
+        """So many of these sessions, half of the others before them and half behind."""
+        whole = self.days * sessions // self.sessions
+        return replace(self, sessions=sessions, left_out=(self.days - whole) // 2)
 
     def tables(self) -> Iterator[pa.Table]:
         """The sessions in the order of time, a table a day, of the schema `privacyplease.ingest.wifi.SCHEMA`."""
         left = self.sessions
-        for day in simulate(devices=DEVICES, places=PLACES, days=_MOST_DAYS, seed=_SEED, start=self.first_day):
+        campus = simulate(devices=DEVICES, places=PLACES, days=_MOST_DAYS, seed=_SEED, start=self.first_day)
+        for day in islice(campus, self.left_out, None):
             yield day.slice(0, left)
             left -= len(day)
             if left <= 0:
@@ -70,12 +79,12 @@ class Data:
     @property
     def start(self) -> datetime:
         """The first instant."""
-        return datetime.combine(self.first_day, time(), UTC)
+        return datetime.combine(self.first_day + timedelta(days=self.left_out), time(), UTC)
 
     @property
     def noon(self) -> datetime:
         """Noon of the Wednesday in the middle of all days: half of the data lies before it, and half behind."""
-        middle = self.first_day + timedelta(days=self.days // 2)
+        middle = self.first_day + timedelta(days=self.left_out + self.days // 2)
         return datetime.combine(middle + timedelta(days=2 - middle.weekday()), time(12), UTC)
 
     @cached_property

@@ -85,7 +85,7 @@ PRESENCE_MS = Target(
     unit=" ms",
     cost="all of time touches every run; what was not asked lately is opened first",
 )
-GROWTH = Target("growth of a fixed range, 1 M to 10 M", 1.2)
+GROWTH = Target("growth of a fixed range, 1 M to 10 M", 1.2, scale=TEN_MILLION)
 THROUGHPUT = Target(
     "questions a second, 16 clients, mixed",
     0.7,

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 import matplotlib.pyplot as plt
 import polars as pl
+from matplotlib.dates import DateFormatter
 
 from privacyplease.client import Client
 
@@ -35,8 +36,9 @@ series = occupancy.to_pandas().set_index("at")["distinct_devices"]
 figure, axes = plt.subplots(figsize=(9, 2.6))
 axes.fill_between(series.index, series, step="post", alpha=0.3)
 axes.step(series.index, series, where="post")
-axes.set(ylabel="distinct devices", xlim=week, ylim=(0, None))
-axes.annotate(f"peak: {occupancy.peak.distinct_devices}", (occupancy.peak.at, occupancy.peak.distinct_devices))
+axes.set(ylabel="distinct devices", xlim=week, ylim=(0, 1.15 * occupancy.peak.distinct_devices))
+axes.xaxis.set_major_formatter(DateFormatter("%a %d %b"))
+axes.annotate(f" peak: {occupancy.peak.distinct_devices}", (occupancy.peak.at, occupancy.peak.distinct_devices))
 plt.show()
 
 # %% [markdown]

@@ -98,6 +98,7 @@ def _serve(home: Home) -> None:
         f"The next day, from {MORNING:%H:%M} on, an hour a minute: "
         "sessions come in as they begin, and are sealed like the others."
     )
+    _console.print(f"From another terminal: export PRIVACYPLEASE_HOME={shlex.quote(str(home.path))}", soft_wrap=True)
     clock = clock_from(MORNING, SPEED)
     days = campus_days(WEEKS.devices, WEEKS.places, SEED, _first(WEEKS), first=WEEKS.days)
     with _dashboard() as serving, _client(home) as client:

@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from privacyplease.dashboard import formats
+from privacyplease.dashboard.pages.dwell import LABELS
 from privacyplease.ingest import wifi
 from tests.integration.dashboard.conftest import Visit
 from tests.integration.dashboard.reading import hard_to_read, number, settle
@@ -147,9 +148,18 @@ def test_a_time_that_nobody_can_ask_about_is_refused_in_words(visit: Visit, addr
     for path in ("/now?at=0001-01-01", "/occupancy?to=9999-12-31T23:59:59Z", "/dwell/lengths?to=0001-01-01T00:00Z"):
         response = page.request.get(f"{address}{path}")
         assert response.status == 400
-        assert "Expected a time from 1971 to 9998." in response.text()
+        assert "expected a time from 1971 to 9998." in response.text()
     longest = page.request.get(f"{address}/occupancy?from=1971-01-01&to=9998-12-31")
     assert longest.status == 200
+
+
+def test_what_was_entered_stays_when_it_is_refused_and_goes_when_a_preset_is_chosen(visit: Visit) -> None:
+    page = visit("/occupancy?from=2024-10-08T00:00&to=2024-10-07T00:00")
+    expect(page.locator("[role=alert]")).to_contain_text("Until: expected a time after From")
+    assert [page.input_value(f"[name={end}]") for end in ("from", "to")] == ["2024-10-08T00:00", "2024-10-07T00:00"]
+    page.locator(".choices label", has_text="24 hours").click()
+    page.click("main button.primary")
+    expect(page.locator(".choices :checked + span")).to_have_text("24 hours")
 
 
 def test_of_a_long_range_the_last_week_is_there_before_the_whole(visit: Visit, running: Stack, address: str) -> None:
@@ -226,6 +236,8 @@ def test_dwell_is_that_of_the_plaintext(visit: Visit, log: pd.DataFrame) -> None
     assert number(page, "sessions") == len(sessions)
     middle = sessions.session_duration.sort_values().iloc[(len(sessions) - 1) // 2]
     assert page.locator("#median").inner_text() == formats.humanised(middle.to_pytimedelta())
+    for size, labels in (("wide", LABELS), ("narrow", LABELS[::2])):
+        assert page.locator(f".chart svg.{size} text[text-anchor=middle]").all_text_contents() == labels
     zero = page.locator("tr", has_text="0 s").first.locator("td").text_content()
     assert zero == f"{(sessions.session_duration < timedelta(seconds=1)).sum():,}"
     earlier = during(log, start - timedelta(days=28), start)

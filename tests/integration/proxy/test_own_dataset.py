@@ -118,6 +118,16 @@ def test_a_proxy_does_not_start_with_a_definition_that_would_lose_data(
         pass
 
 
+def test_lines_that_cannot_be_read_go_aside_and_the_rest_is_stored(tmp_path: Path, storage: Served) -> None:
+    define(tmp_path / "home", DEFINITION)
+    with proxying(tmp_path / "home", storage.address) as proxy:
+        lines = "\n".join(["!", json.dumps(json.loads(RECORD) | {"floor": "third"}), RECORD.replace("\n", " ")])
+        request = ingest_service_pb2.IngestRequest(dataset="badges", json_lines=lines)
+        (answer,) = proxy.ingestion.Ingest(iter([request]))
+        assert [(each.row, each.field) for each in answer.rejections] == [(0, "json_lines"), (1, "floor")]
+        assert answer.accepted == count(proxy) == 1
+
+
 def define(home: Path, text: str) -> None:
     (home / "datasets").mkdir(parents=True, exist_ok=True)
     (home / "datasets" / "badges.toml").write_text(text, encoding="utf-8")

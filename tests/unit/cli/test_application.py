@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,21 @@ def test_help_imports_nothing_heavy() -> None:
 def test_wrong_usage_exits_with_2_and_says_so(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--proxy", "127.0.0.1:1", *arguments]) == ExitCode.USAGE
     assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_to_read_no_further_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as nobody:
+        monkeypatch.setattr(sys, "stdout", nobody)
+        assert run(["count", "--help"]) == ExitCode.DONE
+        assert run(["plan", "--devices", "1000", "--places", "80", "--rows-per-day", "24500"]) == ExitCode.DONE
+
+
+@pytest.mark.parametrize("address", ["nonsense", "localhost:99999", ":50050"])
+def test_an_address_that_is_none_is_wrong_usage(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--proxy", address, "count", *RANGE]) == ExitCode.USAGE
+    assert f"--proxy: expected HOST:PORT, got {address!r}" in capsys.readouterr().err
 
 
 def test_without_a_proxy_the_hint_is_to_start_one(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-import zstandard
 
 from privacyplease.cli import planning
 from privacyplease.cli.planning import PLACE_BYTES, SUBJECT_BYTES, Deployment, plan
@@ -73,8 +72,7 @@ def test_a_record_takes_the_bytes_that_plans_reckon_with(index: str, promised: i
     keys = [(name, "ascending") for name in (wifi.place, wifi.subject, wifi.start)]
     ordered = records.slice(0, 10_000).sort_by(keys).combine_chunks().to_batches()[0]
     layout = Layout.make(1, carried)
-    compressor = zstandard.ZstdCompressor(level=3, dict_data=layout.primer, write_dict_id=False)
-    assert len(layout.compress(ordered, compressor)) / len(ordered) == pytest.approx(promised, rel=0.15)
+    assert len(layout.compressor(level=3).compress(ordered)) / len(ordered) == pytest.approx(promised, rel=0.15)
 
 
 @pytest.mark.parametrize(("places", "dominant_share"), [(80, None), (400, None), (80, 0.2), (80, 0.6)])

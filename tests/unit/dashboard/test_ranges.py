@@ -19,10 +19,10 @@ def test_a_range_ends_now_where_nothing_is_said() -> None:
 
 
 def test_what_is_entered_is_local_time_unless_it_has_a_zone() -> None:
-    assert read_moment("2024-10-01T08:00", BERLIN) == datetime(2024, 10, 1, 6, tzinfo=UTC)
-    assert read_moment("2024-10-01T08:00:05Z", BERLIN) == datetime(2024, 10, 1, 8, 0, 5, tzinfo=UTC)
-    assert read_moment("2024-10-01T08:00 09:00", BERLIN) == datetime(2024, 9, 30, 23, tzinfo=UTC)
-    assert read_moment("", BERLIN) is None
+    assert read_moment("2024-10-01T08:00", BERLIN, "From") == datetime(2024, 10, 1, 6, tzinfo=UTC)
+    assert read_moment("2024-10-01T08:00:05Z", BERLIN, "From") == datetime(2024, 10, 1, 8, 0, 5, tzinfo=UTC)
+    assert read_moment("2024-10-01T08:00 09:00", BERLIN, "From") == datetime(2024, 9, 30, 23, tzinfo=UTC)
+    assert read_moment("", BERLIN, "From") is None
 
 
 def test_a_beginning_counts_more_than_a_preset() -> None:
@@ -31,19 +31,19 @@ def test_a_beginning_counts_more_than_a_preset() -> None:
 
 
 @pytest.mark.parametrize(
-    "given",
+    ("given", "words"),
     [
-        {"range": "never"},
-        {"to": "yesterday"},
-        {"from": "2024-10-02"},
-        {"to": "9999-99-99"},
-        {"to": "0001-01-01"},
-        {"to": "9999-12-31T23:59"},
-        {"from": "1970-12-31T23:59"},
+        ({"range": "never"}, "Expected a range of 24h, 7d, 28d"),
+        ({"to": "yesterday"}, "Until: expected a time as"),
+        ({"from": "2024-10-02"}, "Until: expected a time after From"),
+        ({"to": "9999-99-99"}, "Until: expected a time as"),
+        ({"to": "0001-01-01"}, "Until: expected a time from 1971"),
+        ({"to": "9999-12-31T23:59"}, "Until: expected a time from 1971"),
+        ({"from": "1970-12-31T23:59"}, "From: expected a time from 1971"),
     ],
 )
-def test_what_cannot_be_read_is_refused(given: dict[str, str]) -> None:
-    with pytest.raises(RangeError):
+def test_what_cannot_be_read_is_refused_by_the_name_of_its_field(given: dict[str, str], words: str) -> None:
+    with pytest.raises(RangeError, match=words):
         read_range(given, UTC, NOW)
 
 

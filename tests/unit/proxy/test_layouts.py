@@ -6,13 +6,14 @@ import datetime as dt
 
 import pyarrow as pa
 import pytest
+import zstandard
 from sqlalchemy import Engine
 
 from privacyplease.proxy.cells import Opener
 from privacyplease.proxy.dataset import Dataset, parse
 from privacyplease.proxy.errors import ConfigurationError, KeyUnavailableError
 from privacyplease.proxy.keyring import Keyring
-from privacyplease.proxy.layouts import Layouts
+from privacyplease.proxy.layouts import Layout, Layouts
 from privacyplease.proxy.records import check
 from privacyplease.proxy.sealing import Sealing
 
@@ -113,6 +114,15 @@ def test_a_column_keeps_its_type_once_data_is_stored(store: Engine, keyring: Key
         Layouts(store).check({"badges": changed})
     with pytest.raises(ConfigurationError, match="column 'floor' is stored as int64; got string"):
         Layouts(store).current(changed, changed.index("subject"))
+
+
+@pytest.mark.parametrize(("records", "primed"), [(1, True), (1_000, False)])
+def test_only_short_pages_are_primed_and_one_decompressor_reads_both(records: int, primed: bool) -> None:
+    layout = Layout.make(1, pa.schema([("badge", pa.string()), ("floor", pa.int64())]))
+    batch = pa.record_batch({"badge": [f"b-{n}" for n in range(records)], "floor": list(range(records))})
+    frame = layout.compressor().compress(batch)
+    assert layout.decompressor().decompress(frame) == batch.serialize().to_pybytes()
+    assert primed == (len(frame) < len(zstandard.ZstdCompressor(level=1).compress(batch.serialize())))
 
 
 def test_a_layout_that_the_trusted_store_lacks_is_named(store: Engine) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from privacyplease.client import Activity, RecentCalls
 
-_HEADINGS = ("last five minutes", "calls", "failed", "per second", "p50 ms", "p95 ms", "cells", "MiB")
+_HEADINGS = ("last five minutes", "calls", "failed", "/s", "p50 ms", "p95 ms", "cells", "MiB")
 
 
 def document(activity: Activity) -> dict[str, Any]:

@@ -4,6 +4,7 @@ A distribution adds commands by entry points of the group `privacyplease.command
 becomes a group of commands under the entry point's name, or a function, which becomes a command of that name.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
@@ -52,16 +53,28 @@ _EPILOG = (
 )
 
 
-class _GlobalOptionsAnywhere(TyperGroup):
-    """Takes the global options wherever they stand in the line, so that `up --home DIR` is `--home DIR up`."""
+class _CommandLine(TyperGroup):
+    """Takes the global options wherever they stand in the line, so that `up --home DIR` is `--home DIR up`.
+
+    Whoever reads the answer may also stop reading, as `head` does: that is no fault, and there is nobody to tell.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 (typer's context class is private)
         return super().parse_args(ctx, hoisted(args))
 
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401
+        try:
+            done = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still in its buffer goes there
+            return exits.ExitCode.DONE
+        return done
+
 
 app = typer.Typer(
     name="privacyplease",
-    cls=_GlobalOptionsAnywhere,
+    cls=_CommandLine,
     rich_markup_mode=None,
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -124,9 +137,6 @@ def run(arguments: Sequence[str]) -> int:
         return int(app(list(arguments) or ["--help"], prog_name="privacyplease", standalone_mode=False) or 0)
     except typer.Abort:
         return exits.ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read the answer has enough of it: nothing to tell, and nobody to tell it to
-        return exits.ExitCode.DONE
     except Exception as error:
         failure = failure_of(error)
         if failure is None:

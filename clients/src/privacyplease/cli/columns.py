@@ -1,15 +1,16 @@
 r"""Text in columns, as wide as a terminal: one column gives way where there is no room.
 
->>> rows = [("2", "Lund C", "13"), ("10", "Mårtenstorget", "5")]
->>> print("\n".join(aligned(("number", "name", "bikes"), rows, width=24, right={"bikes"}, elastic="name")))
-number  name       bikes
-2       Lund C        13
-10      Mårtenst…      5
+>>> rows = [("2", "Lund C", "13"), ("10", "Mårtenstorget, south side", "5")]
+>>> print("\n".join(aligned(("number", "name", "bikes"), rows, width=28, right={"bikes"}, elastic="name")))
+number  name           bikes
+2       Lund C            13
+10      Mårtenstorge…      5
 """
 
 from collections.abc import Collection, Sequence
 
 _GAP = "  "
+_LEAST = 10  # of less, names that differ in their ends look alike
 
 
 def aligned(
@@ -26,7 +27,7 @@ def aligned(
         rows: A text for each column.
         width: Characters that a line may have; lines are longer only if all but the elastic column need more.
         right: Headings of columns that are aligned at the right.
-        elastic: The heading of the column that is cut, down to its heading.
+        elastic: The heading of the column that is cut, down to its heading or `_LEAST` characters.
     """
     from rich.cells import cell_len, set_cell_size
 
@@ -34,7 +35,7 @@ def aligned(
     if elastic in headings:
         at = headings.index(elastic)
         excess = sum(widths) + len(_GAP) * (len(widths) - 1) - width
-        widths[at] = max(widths[at] - max(excess, 0), cell_len(elastic))
+        widths[at] = max(widths[at] - max(excess, 0), min(widths[at], max(_LEAST, cell_len(elastic))))
 
     def cell(text: str, size: int, heading: str) -> str:
         if cell_len(text) > size:

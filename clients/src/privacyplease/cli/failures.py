@@ -43,8 +43,12 @@ def failure_of(error: Exception) -> Failure | None:
     if isinstance(error, typer.TyperException):
         return Failure(error.format_message(), "add --help to the command to see how it is used", error.exit_code)
     if isinstance(error, OSError):
-        return Failure(str(error), "", ExitCode.FAULT)
+        return Failure(_of_a_file(error), "", ExitCode.FAULT)
     return _failure_of_sdk(error)
+
+
+def _of_a_file(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
 
 
 def _failure_of_sdk(error: Exception) -> Failure | None:
@@ -53,7 +57,8 @@ def _failure_of_sdk(error: Exception) -> Failure | None:
 
     if not isinstance(error, errors.PrivacyPleaseError):
         return None
-    fields = [f"{v.field}: {v.description}" for v in error.violations if v.description != error.message]
+    fields = [f"{v.field}: {v.description}" for v in error.violations]
+    said = any(v.description == error.message for v in error.violations)
     groups: Mapping[type[Exception], ExitCode] = {
         errors.RequestError: ExitCode.REFUSED,
         errors.RefusedError: ExitCode.REFUSED,
@@ -61,7 +66,9 @@ def _failure_of_sdk(error: Exception) -> Failure | None:
         errors.TrustError: ExitCode.UNTRUSTED,
         errors.PrivacyPleaseError: ExitCode.FAULT,
     }
-    return Failure("\n".join([error.message, *fields]), _hint(error), _first(groups, error) or ExitCode.FAULT)
+    return Failure(
+        "\n".join([*([] if said else [error.message]), *fields]), _hint(error), _first(groups, error) or ExitCode.FAULT
+    )
 
 
 def _hint(error: Exception) -> str:
@@ -70,6 +77,7 @@ def _hint(error: Exception) -> str:
     hints: Mapping[type[Exception], str] = {
         errors.MalformedSubjectError: "write the device as aa:bb:cc:dd:ee:ff",
         errors.InvalidIntervalError: "--from must not be later than --to",
+        errors.RequestError: "add --help to the command to see how it is used",
         errors.PredicateTooLargeError: "ask for a shorter range, or for one place",
         errors.PermissionDeniedError: "`privacyplease whoami` shows what the policy allows you",
         errors.PurposeRequiredError: "state why you ask with --purpose TEXT; `privacyplease whoami` shows what you may",

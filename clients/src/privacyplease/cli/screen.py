@@ -17,7 +17,11 @@ def out() -> Console:
     """Where answers go. Names of places come from the data: nothing in them is markup."""
     from rich.console import Console
 
-    return Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+    class Answers(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # the command line knows what to do; rich would exit with 1
+
+    return Answers(markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -35,6 +39,11 @@ def print_failure(message: str, hint: str) -> None:
 def note(text: str) -> None:
     """Something that is no answer, but worth knowing."""
     sys.stderr.write(f"{text}\n")
+
+
+def doubt(place: str) -> None:
+    """That a place may be none at all: what nobody ever called by that name had nobody."""
+    note(f"hint: is {place!r} a place? `privacyplease locations` lists those that had anybody")
 
 
 def number(count: int) -> str:
@@ -67,10 +76,11 @@ def counted(count: int, noun: str, plural: str = "") -> str:
 def mebibytes(size: int) -> str:
     """Bytes in MiB.
 
-    >>> mebibytes(47_500_000)
-    '45.3 MiB'
+    >>> mebibytes(47_500_000), mebibytes(22_540), mebibytes(0)
+    ('45.3 MiB', '0.02 MiB', '0 MiB')
     """
-    return f"{size / _MIB:,.1f} MiB"
+    shown = f"{size / _MIB:,.1f}" if size * 10 >= _MIB else f"{size / _MIB:.1g}"
+    return f"{shown} MiB"
 
 
 def binary_out() -> BinaryIO:

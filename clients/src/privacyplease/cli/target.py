@@ -15,6 +15,8 @@ from privacyplease.cli.local.home import Home, default_home
 if TYPE_CHECKING:
     from privacyplease.client import Client
 
+_LAST_PORT = 65_535
+
 
 @dataclass(frozen=True)
 class Target:
@@ -76,7 +78,14 @@ class Target:
 
 
 def target_of(proxy: str | None, home: Path | None, certificates: Path | None, insecure: bool) -> Target:
-    """What the global options say."""
+    """What the global options say.
+
+    Raises:
+        typer.BadParameter: `proxy` is no address.
+    """
+    host, _, port = (proxy or "").rpartition(":")
+    if proxy and not (host and port.isdecimal() and 0 < int(port) <= _LAST_PORT):
+        raise typer.BadParameter(f"expected HOST:PORT, got {proxy!r}", param_hint="--proxy")
     return Target(proxy, Home((home or default_home()).resolve()), certificates, insecure)
 
 

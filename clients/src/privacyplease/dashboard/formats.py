@@ -50,10 +50,11 @@ def number(count: float) -> str:
 def change(count: float, before: float) -> str:
     """By how much a count differs from one before that is not zero.
 
-    >>> change(150, 200), change(998, 1000)
-    ('-25 %', '+0 %')
+    >>> change(150, 200), change(1250, 1000), change(998, 1000)
+    ('−25 %', '+25 %', '0 %')
     """
-    return f"{round(100 * (count - before) / before):+,d} %"
+    percent = round(100 * (count - before) / before)
+    return f"{percent:+,d} %".replace("-", "−") if percent else "0 %"
 
 
 def decimal(value: float) -> str:
@@ -81,9 +82,8 @@ def moment(at: datetime) -> str:
 
 
 def clock(at: datetime) -> str:
-    """A time of day, to the second where there are any."""
-    local = at.astimezone(zone())
-    return f"{local:%H:%M:%S}" if local.second else f"{local:%H:%M}"
+    """A time of day, to the second."""
+    return f"{at.astimezone(zone()):%H:%M:%S}"
 
 
 def day(at: datetime) -> str:

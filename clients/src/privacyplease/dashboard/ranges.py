@@ -68,10 +68,10 @@ def read_range(given: Mapping[str, str], zone: tzinfo, now: datetime, default: s
     Raises:
         RangeError: One of them cannot be read.
     """
-    end = read_moment(given.get("to", ""), zone) or whole_minute(now)
-    if start := read_moment(given.get("from", ""), zone):
+    end = read_moment(given.get("to", ""), zone, "Until") or whole_minute(now)
+    if start := read_moment(given.get("from", ""), zone, "From"):
         if start > end:
-            raise RangeError("The range ends before it begins.")
+            raise RangeError("Until: expected a time after From; the range ends before it begins.")
         return Range(start, end)
     preset = given.get("range") or default
     if preset not in PRESETS:
@@ -79,11 +79,11 @@ def read_range(given: Mapping[str, str], zone: tzinfo, now: datetime, default: s
     return Range(end - PRESETS[preset][1], end, preset)
 
 
-def read_moment(text: str, zone: tzinfo) -> datetime | None:
+def read_moment(text: str, zone: tzinfo, field: str) -> datetime | None:
     """A moment, as "2024-10-01T08:00"; in the zone if it has none of its own. None if nothing is given.
 
     Raises:
-        RangeError: It cannot be read.
+        RangeError: It cannot be read; `field` says where it was entered.
     """
     if not text.strip():
         return None
@@ -91,9 +91,9 @@ def read_moment(text: str, zone: tzinfo) -> datetime | None:
         found = datetime.fromisoformat(text.strip().replace(" ", "+"))  # in an address a plus may have become a blank
         at = (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise RangeError("Expected a time as 2024-10-01T08:00.") from None
+        raise RangeError(f"{field}: expected a time as 2024-10-01T08:00.") from None
     if not FIRST <= at <= LAST:
-        raise RangeError(f"Expected a time from {FIRST.year} to {LAST.year}.")
+        raise RangeError(f"{field}: expected a time from {FIRST.year} to {LAST.year}.")
     return at
 
 

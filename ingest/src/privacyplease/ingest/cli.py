@@ -56,7 +56,7 @@ def wifi(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Ingest WiFi session logs: Cisco Prime "Client Sessions" as CSV, or its stream form.
+    """Ingest WiFi session logs. Cisco Prime "Client Sessions" as CSV, or its stream form.
 
     Bad records go to the reject file with line, field and reason, and the rest is stored: that is no failure, and the
     exit code is 0. Ingesting a log again changes no answer.
@@ -187,12 +187,19 @@ commands.register(app)
 
 
 def simulate(
-    devices: Annotated[int, typer.Option(min=1, help="Devices that belong to the campus.")] = 500,
-    places: Annotated[int, typer.Option(min=1, help="Access points.")] = 40,
-    days: Annotated[int, typer.Option(min=1, help="Days.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same log.")] = 1,
-    start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The first day, UTC.")] = _MONDAY,
-    output: Annotated[str, typer.Option("--output", "-o", help="File; .gz compresses it, - is standard output.")] = "-",
+    devices: Annotated[int, typer.Option(min=1, metavar="N", help="Devices that belong to the campus.")] = 500,
+    places: Annotated[int, typer.Option(min=1, metavar="N", help="Access points.")] = 40,
+    days: Annotated[int, typer.Option(min=1, metavar="N", help="Days.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same seed gives the same log.")] = 1,
+    start: Annotated[
+        datetime,
+        typer.Option(
+            formats=["%Y-%m-%d"], metavar="DAY", show_default=False, help="The first day, UTC; else 2024-10-07."
+        ),
+    ] = _MONDAY,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Where to; .gz compresses it, - is standard output.")
+    ] = "-",
 ) -> None:
     """Make a WiFi session log of a simulated campus.
 
@@ -204,7 +211,8 @@ def simulate(
     with _opened(output) as stream:
         tables = simulate_days(devices=devices, places=places, days=days, seed=seed, start=start.date())
         count = wifi.write(tables, stream)
-    typer.echo(f"{count:,} sessions of {devices:,} devices at {places:,} places over {days:,} days", err=True)
+    made = f"{screen.counted(count, 'session')} of {screen.counted(devices, 'device')}"
+    screen.note(f"{made} at {screen.counted(places, 'place')} over {screen.counted(days, 'day')}")
 
 
 @contextlib.contextmanager

@@ -78,7 +78,7 @@ class Sealer:
 
     def content(self, batch: pa.RecordBatch) -> bytes:
         """A page of a batch of the layout's schema, not padded yet. The batch may have no records."""
-        frame = self._layout.compress(batch, self._compressor)
+        frame = self._compressor.compress(batch)
         return _HEADER.pack(self._layout.number, len(frame)) + frame
 
     def enclose(self, content: bytes, length: int, tag: bytes, cell_id: bytes, nonce: bytes) -> bytes:

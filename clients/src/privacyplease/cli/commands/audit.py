@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     from privacyplease.client import AuditEntry
 
-group = typer.Typer(name="audit", no_args_is_help=True)
+group = typer.Typer(name="audit")
 
 
 @group.callback()
 def audit() -> None:
-    """Show and verify the audit log: who asked what about whom, and why."""
+    """Show and verify the audit log: who asked what, and why."""
 
 
 @group.command()

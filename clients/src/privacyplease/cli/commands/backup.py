@@ -21,7 +21,7 @@ def backup(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Back up what the proxy must not lose: keys as they are wrapped, ledger, policy, audit log.
+    """Back up what the proxy must not lose. Keys as they are wrapped, ledger, policy, audit log.
 
     The proxy may run, and records come in. The passphrase is not in it: keep that apart, nothing opens without it.
     Make one after each new period and each renewed key.

@@ -7,12 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from privacyplease.cli import screen
+from privacyplease.cli.columns import aligned
 from privacyplease.cli.forms import Csv, Json, written
 from privacyplease.cli.target import target
 
-group = typer.Typer(name="certs", no_args_is_help=True)
+group = typer.Typer(name="certs")
 
 _COLUMNS = ("name", "identity", "hosts", "issuer", "expires", "days_left", "state")
+_HEADINGS = ("certificate", "holder", "issuer", "expires", "days left")
 
 Hosts = Annotated[
     list[str] | None,
@@ -27,7 +29,7 @@ def certs() -> None:
 
 @group.command()
 def init(context: typer.Context, host: Hosts = None, json: Json = False) -> None:
-    """Make the two CAs and the certificates of both servers, the proxy and the operator.
+    """Make the two CAs and the first certificates. Of both servers, the proxy and the operator.
 
     They lie in `certificates` in the home. `up` does this by itself on first use; do it by hand to name other hosts.
 
@@ -42,7 +44,7 @@ def issue(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Who it is for: small letters, digits, '.', '_', '-'.")],
     json: Json = False,
 ) -> None:
-    """Make a client's certificate: a folder of three files to hand to its owner.
+    """Make a client's certificate. It is a folder of three files, to hand to its owner.
 
     Example: privacyplease certs issue alice
     """
@@ -70,7 +72,7 @@ def renew(
 
 @group.command()
 def show(context: typer.Context, json: Json = False, csv: Csv = False) -> None:
-    """Show all certificates: whose they are, who issued them, and when they expire.
+    """Show whose certificates there are, and when they expire.
 
     Example: privacyplease certs show
     """
@@ -94,22 +96,22 @@ def _hosts(hosts: list[str] | None) -> list[str]:
 
 
 def _show(document: dict[str, Any]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+    out = screen.out()
+    out.print(f"in {document['folder']}:")
+    rows = [_row(certificate) for certificate in document["certificates"]]
+    for line in aligned(_HEADINGS, rows, out.width, elastic="holder"):
+        out.print(line)
 
-    table = Table(box=SIMPLE_HEAD)
-    for title in ("certificate", "holder", "issuer", "expires", "days left"):
-        table.add_column(title, overflow="fold", no_wrap=title in ("certificate", "expires"))
-    for row in document["certificates"]:
-        left = f"{row['days_left']:,}" if row["state"] == "valid" else f"{row['days_left']:,}, {row['state']}"
-        table.add_row(row["name"], _holder(row), row["issuer"], row["expires"][:10], left)
-    screen.out().print(f"in {document['folder']}:")
-    screen.out().print(table)
+
+def _row(row: dict[str, Any]) -> tuple[str, ...]:
+    left = f"{row['days_left']:,}" if row["state"] == "valid" else f"{row['days_left']:,}, {row['state']}"
+    issuer = row["issuer"].removeprefix("privacyplease ")
+    return row["name"], _holder(row), issuer, row["expires"][:10], left
 
 
 def _holder(row: dict[str, Any]) -> str:
     """Whom the other end knows it as."""
-    return row["identity"] or ", ".join(row["hosts"]) or "CA"
+    return (row["identity"] or "").removeprefix("privacyplease://") or ", ".join(row["hosts"]) or "CA"
 
 
 def register(app: typer.Typer) -> None:

@@ -31,7 +31,7 @@ def compact(
     timezone: Zone = "UTC",
     json: Json = False,
 ) -> None:
-    """Merge the cells of time that is over, so that questions ask for fewer.
+    """Merge the cells of time that is over. Questions then ask for fewer.
 
     The proxy does so by itself; this does it now. No answer changes. What was replaced is removed some minutes later.
 

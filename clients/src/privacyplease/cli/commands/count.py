@@ -42,6 +42,8 @@ def count(
     where = f"at {place}" if place else "anywhere"
     when = f"from {iso(span.start, span.zone)} to {iso(span.end, span.zone)}"
     screen.out().print(f"{shown(devices)} {where} {when}")
+    if place and not devices:
+        screen.doubt(place)
 
 
 def shown(devices: Count, noun: str = "distinct device") -> str:

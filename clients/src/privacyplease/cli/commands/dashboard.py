@@ -55,7 +55,7 @@ def dashboard(
     speed: Speed = 1,
     timezone: Zone = "UTC",
 ) -> None:
-    """Serve the dashboard: people now, occupancy, dwell, presence, bikes, and how the system is doing.
+    """Serve the dashboard. People now, occupancy, dwell, presence, bikes, and how the system is doing.
 
     It asks the proxy for whoever is logged in, by a certificate of its own: that of `dashboard` in the home, which is
     made on first use, or the one that --certificates names.
@@ -98,7 +98,7 @@ def passwd(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Who: a name that the policy has a table for.")],
     passwords: Passwords = None,
 ) -> None:
-    """Give a person a password, asked for on a terminal or read from standard input.
+    """Give a person a password. It is asked for on a terminal, or read from standard input.
 
     Example: privacyplease dashboard passwd alice
     """

@@ -37,7 +37,9 @@ def dwell(
     json: Json = False,
     csv: Csv = False,
 ) -> None:
-    """How long sessions last that touch the interval, and how many of their devices came again.
+    """How long sessions last, and how many devices came again.
+
+    All sessions count that touch the interval, in their whole length.
 
     --json prints {"classes": [{"at_least", "sessions"}], "median", "returning_devices", "new_devices"}, times in
     seconds; the last two are null without --look-back.
@@ -50,7 +52,7 @@ def dwell(
         found = client.dwell(span.start, span.end, bounds=edges, look_back=back, place=place, dataset=dataset)
     told = document(found, looked_back=bool(back))
     if not written(told, json, csv, ("at_least", "sessions"), told["classes"]):
-        _show(found, back)
+        _show(found, back, place)
 
 
 def document(found: Dwell, *, looked_back: bool) -> dict[str, Any]:
@@ -67,12 +69,14 @@ def document(found: Dwell, *, looked_back: bool) -> dict[str, Any]:
     }
 
 
-def _show(found: Dwell, back: timedelta) -> None:
+def _show(found: Dwell, back: timedelta, place: str | None) -> None:
     from privacyplease.cli.bars import bars
 
     out = screen.out()
     if found.median is None:
         out.print("nobody was there")
+        if place:
+            screen.doubt(place)
         return
     sessions = screen.counted(sum(found.sessions), "session")
     out.print(f"{sessions}; half of them last no longer than {humanised(found.median)}")

@@ -37,7 +37,7 @@ def explain(
     json: Json = False,
     csv: Csv = False,
 ) -> None:
-    """What the storage server sees of a question, as count asks it, or presence with --device.
+    """What the storage server sees of a question. One as count asks it, or presence with --device.
 
     A count over a long time asks for roll-ups: they hold a sketch for each place, who was there in a compacted period.
 

@@ -34,7 +34,7 @@ def floors(
     json: Json = False,
     csv: Csv = False,
 ) -> None:
-    """How many distinct devices there were on each floor, the fullest first.
+    """How many distinct devices on each floor, the fullest first.
 
     Floors are the locations that records tell of their places. Who was at several places of a floor counts once.
 

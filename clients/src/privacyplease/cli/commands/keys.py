@@ -32,7 +32,7 @@ def list_(
     json: Json = False,
     csv: Csv = False,
 ) -> None:
-    """Show which periods have a key, since when, and which were destroyed.
+    """Show which periods have a key, and which had one.
 
     --json prints {"master_key", "datasets": [{"dataset", "retain", "epochs": [{"start", "end", "state", "made_at",
     "destroyed_at", "renewals"}]}]}; retain in seconds, null where there is none.
@@ -95,7 +95,7 @@ def rotate_epoch(
     timezone: Zone = "UTC",
     json: Json = False,
 ) -> None:
-    """Renew the key of one period, which may have leaked: seal its records again, destroy the old key.
+    """Renew the key of one period, which may have leaked. Its records are sealed again, the old key is destroyed.
 
     Answers stay right meanwhile, and records may come in. What is cut short is finished by the proxy.
 
@@ -127,7 +127,7 @@ def export(
     timezone: Zone = "UTC",
     json: Json = False,
 ) -> None:
-    """Make a keyring for somebody who may count people in an interval, as of now, and no more.
+    """Make a keyring that can count people in an interval. In that as of now, and no more.
 
     Its passphrase comes from --export-passphrase-file or PRIVACYPLEASE_EXPORT_PASSPHRASE. A proxy counts with it:
     `python -m privacyplease.proxy --keyring FILE …` (docs/OPERATIONS.md). It opens whole periods: those it names.
@@ -168,7 +168,7 @@ def destroy(
     timezone: Zone = "UTC",
     json: Json = False,
 ) -> None:
-    """Erase periods for good: their keys are destroyed and their cells deleted. Nobody can take that back.
+    """Erase periods for good. Their keys are destroyed and their cells deleted: nobody can take that back.
 
     A period is erased as a whole. Records that come late for it are rejected from then on.
 

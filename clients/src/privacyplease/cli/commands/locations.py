@@ -22,7 +22,7 @@ def locations(
     json: Json = False,
     csv: Csv = False,
 ) -> None:
-    """Which places had anybody, and where each of them lies, as their latest records tell.
+    """Which places had anybody, and where each of them lies. Their latest records tell.
 
     Example: privacyplease locations --from -7d --to now
     """

@@ -27,7 +27,7 @@ def occupancy(
     json: Json = False,
     csv: Csv = False,
 ) -> None:
-    """How many distinct devices there were in each step, as a chart, and when the most.
+    """How many distinct devices over time, as a chart; and the peak.
 
     Example: privacyplease occupancy --from 2024-10-01 --to 2024-10-02 --step 15m
     """
@@ -59,6 +59,8 @@ def _show(occupancy: Occupancy, span: Range, place: str | None) -> None:
         out.print(line)
     devices = screen.counted(peak.distinct_devices, "distinct device")
     out.print(f"peak: {devices} in the step from {iso(peak.at, span.zone)}")
+    if place and not peak.distinct_devices:
+        screen.doubt(place)
 
 
 def register(app: typer.Typer) -> None:

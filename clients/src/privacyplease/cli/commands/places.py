@@ -26,7 +26,7 @@ def places(
     json: Json = False,
     csv: Csv = False,
 ) -> None:
-    """How many distinct devices there were at each place, the fullest first.
+    """How many distinct devices at each place, the fullest first.
 
     Example: privacyplease places --from 2024-10-01T08:00Z --to 2024-10-01T18:00Z
     """

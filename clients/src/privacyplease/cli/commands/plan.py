@@ -44,7 +44,7 @@ def plan(
     json: Json = False,
     csv: Csv = False,
 ) -> None:
-    """Recommend base width, bins and padding for a deployment, and tell what they cost.
+    """Recommend base width, bins and padding, and what they cost.
 
     It asks no proxy. Fetched bytes are those of compacted data: records of a device or a place, and what a count of the
     devices at a place takes, which reads roll-ups in the middle of its range.

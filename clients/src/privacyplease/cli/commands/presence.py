@@ -44,7 +44,7 @@ def presence(
         found = client.presence(device, span.start, span.end, place=place, dataset=dataset, purpose=purpose)
     told = document(found)
     if not written(told, json, csv, ("place", "start", "end"), told["sessions"]):
-        _show(found, span)
+        _show(found, span, place)
 
 
 def document(presence: Presence) -> dict[str, Any]:
@@ -56,10 +56,12 @@ def document(presence: Presence) -> dict[str, Any]:
     }
 
 
-def _show(presence: Presence, span: Range) -> None:
+def _show(presence: Presence, span: Range, place: str | None) -> None:
     out = screen.out()
     if not presence.present:
         out.print(f"{presence.device} was not seen from {iso(span.start, span.zone)} to {iso(span.end, span.zone)}")
+        if place:
+            screen.doubt(place)
         return
     places = len(set(presence.sessions.places))
     heading = f"{screen.counted(len(presence.sessions), 'session')} at {screen.counted(places, 'place')}"

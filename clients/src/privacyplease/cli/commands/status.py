@@ -23,7 +23,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def status(context: typer.Context, json: Json = False, csv: Csv = False) -> None:
-    """Show both servers, their health, what they have been doing, the store and the periods that have keys.
+    """Show how both servers, the store and the keys are doing.
 
     Exits with 4 unless both servers and the store answer.
 

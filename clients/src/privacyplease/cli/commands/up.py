@@ -38,7 +38,7 @@ def up(
         int, typer.Option(min=0, max=65535, metavar="N", help="Where the proxy serves; 0: the system chooses.")
     ] = _DEFAULT_PORT,
 ) -> None:
-    """Start both servers on this machine, on loopback; keys and certificates are made on first use.
+    """Start both servers on this machine, on loopback. Keys and certificates are made on first use.
 
     All of it lies in one folder, which --home DIR chooses.
 

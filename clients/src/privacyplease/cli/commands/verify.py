@@ -41,7 +41,7 @@ def verify(
     json: Json = False,
     csv: Csv = False,
 ) -> None:
-    """Compare the whole store with the ledger: what is missing, damaged or not of it.
+    """Compare the store with the ledger: what is missing or damaged?
 
     Reads and opens every cell, while records may come in. Exits with 5 if anything is wrong.
 

@@ -36,7 +36,7 @@ def watch(
     json: Json = False,
     csv: Csv = False,
 ) -> None:
-    """Who is there now: how many, on which floors and at which places, until Ctrl-C.
+    """How many are there now, by floor and place, until Ctrl-C.
 
     What is no terminal gets one look, and so do --json and --csv.
 

@@ -25,7 +25,7 @@ _AGES = datetime(1970, 1, 1, tzinfo=UTC)
 def page() -> str | tuple[str, int]:
     """The page, with positions and stations."""
     ask, known = asker(), _contracts(asker())
-    contract = request.args.get("contract", "").strip() or next(iter(known), "")
+    contract = request.args.get("contract", "").strip() or next(iter(known or ()), "")
     try:
         span = read_range(request.args, zone(), now())
     except RangeError as error:
@@ -61,12 +61,12 @@ def availability() -> str:
     return render_template("bikes_availability.html", chart=chart, known=known)
 
 
-def _contracts(ask: Asker) -> list[str]:
-    """The contracts that have data, for those who may count; else the name has to be entered."""
+def _contracts(ask: Asker) -> list[str] | None:
+    """The contracts that have data. None for those who may not count: they have to enter the name."""
     try:
         found = ask.kept("list_places", _AGES, _hour(), dataset="bikes", old=True)
     except RefusedError:
-        return []
+        return None
     return [place.place for place in found]
 
 

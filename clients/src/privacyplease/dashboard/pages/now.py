@@ -95,7 +95,7 @@ def places() -> str:
 
 def _at(given: MultiDict[str, str]) -> tuple[datetime, bool]:
     """The moment that is meant, and whether it is the present."""
-    at = read_moment(given.get("at", ""), zone())
+    at = read_moment(given.get("at", ""), zone(), "At another moment")
     return (at, False) if at else (whole_minute(now()), True)
 
 

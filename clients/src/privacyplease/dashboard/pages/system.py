@@ -22,6 +22,8 @@ MOST_FINDINGS = 100
 # The proxy folds its journal from 64 entries on.
 MOST_JOURNAL = 256
 
+_FIELDS = (("from", "From"), ("to", "Until"))
+
 
 @blueprint.get("")
 def page() -> str:
@@ -34,7 +36,7 @@ def verify() -> str | tuple[str, int]:
     """Compares the store with the ledger, which takes as long as reading it. By POST: it is an act, and recorded."""
     given = request.form
     try:
-        start, end = (read_moment(given.get(name, ""), zone()) for name in ("from", "to"))
+        start, end = (read_moment(given.get(name, ""), zone(), field) for name, field in _FIELDS)
         found = asker().client.verify(start, end)
     except RangeError as error:
         return _page(problem=str(error)), 400

@@ -65,6 +65,8 @@ for (const list of document.querySelectorAll("[data-names]"))
   list.parentElement.querySelector(`[list="${list.id}"]`).addEventListener("focus", () => suggest(list), { once: true });
 for (const from of document.querySelectorAll(".ask .from input"))
   from.addEventListener("input", () => (from.form.querySelector('[name="range"][value=""]').checked = true));
+for (const preset of document.querySelectorAll('.choices [name="range"]:not([value=""])'))
+  preset.addEventListener("change", () => (preset.form.elements.from.value = "")); // a beginning would count more
 for (const button of document.querySelectorAll("[data-busy]"))
   button.form.addEventListener("submit", () => {
     button.textContent = button.dataset.busy;

@@ -31,7 +31,7 @@ def consume(
     ] = None,
     kafka_config: KafkaConfig = None,
 ) -> None:
-    """Consume records from Kafka, until SIGTERM or Ctrl-C; start several to share the work.
+    """Consume records from Kafka, until SIGTERM or Ctrl-C. Start several to share the work.
 
     Offsets are committed when the records are durable. What is away is waited for. Bad records go to the topic
     T.dlq, sealed; see `privacyplease ingest dlq`.

@@ -27,7 +27,7 @@ _COLUMNS = (
     *("from_topic", "from_partition", "from_offset", "from_timestamp", "omitted", "message", "message_base64"),
 )
 
-app = typer.Typer(no_args_is_help=True, help="List dead letters, or bring them back to their topic.")
+app = typer.Typer(help="List dead letters, or bring them back to their topic.")
 
 
 @app.command(name="list")
@@ -40,7 +40,7 @@ def list_letters(
     json: Json = False,
     csv: Csv = False,
 ) -> None:
-    """List the dead letters of a topic: why each is there, and where it came from.
+    """List the dead letters of a topic. Why each is there, and where it came from.
 
     Example: privacyplease ingest dlq list --bootstrap localhost:9092 --topic wifi
     """
@@ -59,7 +59,7 @@ def list_letters(
 def replay(
     context: typer.Context, bootstrap: Bootstrap, topic: Topic, kafka_config: KafkaConfig = None, json: Json = False
 ) -> None:
-    """Bring dead letters back to their topic, each once, to be consumed again.
+    """Bring dead letters back to their topic. Each once, to be consumed again.
 
     Example: privacyplease ingest dlq replay --bootstrap localhost:9092 --topic wifi
     """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-app = typer.Typer(no_args_is_help=True, help="Poll a feed of bike-share stations; send those that changed to Kafka.")
+app = typer.Typer(help="Poll a feed of bike-share stations. Those that changed go to Kafka.")
 
 Interval = Annotated[float, typer.Option(min=1, metavar="SECONDS", help="From one question to the next, at the least.")]
 
@@ -69,7 +69,7 @@ def gbfs(
     interval: Interval = 60,
     kafka_config: KafkaConfig = None,
 ) -> None:
-    """Poll the stations of a system that publishes GBFS, any version from 1.0 to 3.0; its ttl is honoured.
+    """Poll the stations of a system that publishes GBFS. Any version from 1.0 to 3.0; its ttl is honoured.
 
     Example: privacyplease ingest poll gbfs URL --bootstrap localhost:9092 --topic bikes
     """

@@ -31,7 +31,7 @@ def replay(
     ] = None,
     kafka_config: KafkaConfig = None,
 ) -> None:
-    """Replay a WiFi session log to Kafka: one message a session, keyed by device, in the order of association.
+    """Replay a WiFi session log to Kafka. One message a session, keyed by device, in the order of association.
 
     Example: privacyplease ingest replay sessions.csv.gz --bootstrap localhost:9092 --topic wifi --speed max
     """

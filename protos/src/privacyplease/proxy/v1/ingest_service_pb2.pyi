@@ -35,7 +35,9 @@ class IngestRequest(_message.Message):
     arrow: _builtins.bytes
     """An Arrow IPC stream: its schema and any number of record batches. Up to 65,536 records and 16 MiB."""
     json_lines: _builtins.str
-    """One JSON object a line, a record each; durations are numbers (seconds). Up to 65,536 records and 16 MiB."""
+    """One JSON object a line, a record each; blank lines do not count. Up to 65,536 records and 16 MiB. A line that
+    cannot be read is rejected by itself.
+    """
     def __init__(
         self,
         *,
@@ -98,7 +100,7 @@ class Rejection(_message.Message):
     row: _builtins.int
     """Which record of the batch, counted from 0."""
     field: _builtins.str
-    """The column at fault."""
+    """The column at fault; "json_lines" where the line is no JSON object."""
     reason: _builtins.str
     """What is wrong, as "expected a MAC address of 12 hex digits". Never holds the value."""
     def __init__(

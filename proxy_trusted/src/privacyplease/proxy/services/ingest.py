@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,17 +10,16 @@ from typing import NamedTuple, TypeAlias
 import grpc
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.json
 
-from privacyplease.proxy import requests
+from privacyplease.proxy import json_lines, requests
 from privacyplease.proxy.activity import Batch
 from privacyplease.proxy.ahead import ahead
-from privacyplease.proxy.columns import ColumnType
 from privacyplease.proxy.dataset import Dataset
 from privacyplease.proxy.erasures import Erasures
 from privacyplease.proxy.errors import MalformedBatchError, StoppingError, StreamIdleError, TryLaterError
+from privacyplease.proxy.json_lines import Lines
 from privacyplease.proxy.layouts import Layouts
-from privacyplease.proxy.records import check
+from privacyplease.proxy.records import Checked, check
 from privacyplease.proxy.rpc import streaming
 from privacyplease.proxy.sealing import Sealing
 from privacyplease.proxy.storage import Append
@@ -116,7 +114,7 @@ class IngestService(pb_grpc.IngestServiceServicer):
             yield self._take(request, dataset)
 
     def _take(self, request: pb.IngestRequest, dataset: Dataset) -> _Taken:
-        checked = check(_read(request, dataset), dataset)
+        checked = _check(request, dataset)
         with self._erasures.writing():
             records, rejections = self._erasures.turn_away(checked, dataset)
             append = self._storage.append(self._sealing.seal(records, dataset) if len(records) else ())
@@ -166,8 +164,8 @@ def _newest(records: pa.Table, dataset: Dataset) -> int | None:
     return newest
 
 
-def _read(request: pb.IngestRequest, dataset: Dataset) -> pa.Table:
-    """The batch as a table, as it came.
+def _check(request: pb.IngestRequest, dataset: Dataset) -> Checked:
+    """The batch's good records and its bad ones.
 
     Raises:
         MalformedBatchError: It cannot be read, or is too large.
@@ -182,14 +180,15 @@ def _read(request: pb.IngestRequest, dataset: Dataset) -> pa.Table:
         message = f"expected at most {MOST_BYTES:,} bytes, got {len(data):,}"
         raise MalformedBatchError(message, field=kind, sequence=request.sequence)
     try:
-        batch = _read_arrow(data) if kind == "arrow" else _read_json(data, dataset)
+        lines = json_lines.read(data, dataset, MOST_RECORDS) if kind == "json_lines" else Lines(_read_arrow(data), {})
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        expected = "an Arrow IPC stream" if kind == "arrow" else "one JSON object a line"
-        raise MalformedBatchError(f"expected {expected}", field=kind, sequence=request.sequence) from error
-    if len(batch) > MOST_RECORDS:
-        message = f"expected at most {MOST_RECORDS:,} records, got {len(batch):,}"
+        raise MalformedBatchError("expected an Arrow IPC stream", field=kind, sequence=request.sequence) from error
+    if len(lines.records) > MOST_RECORDS:
+        message = f"expected at most {MOST_RECORDS:,} records, got {len(lines.records):,}"
         raise MalformedBatchError(message, field=kind, sequence=request.sequence)
-    return batch
+    checked = check(lines.records, dataset)
+    # A record of nulls is turned away, too; for what was wrong with its line.
+    return checked._replace(rejections=[lines.unread.get(each.row, each) for each in checked.rejections])
 
 
 def _read_arrow(data: bytes) -> pa.Table:
@@ -197,16 +196,3 @@ def _read_arrow(data: bytes) -> pa.Table:
         batch = reader.read_all()
     batch.validate(full=True)  # a batch that lies about its offsets would make Arrow read beyond its buffers
     return batch
-
-
-def _read_json(data: bytes, dataset: Dataset) -> pa.Table:
-    """Text where the column's type is text to a JSON writer, numbers where it is a number."""
-    if not data.strip():
-        return dataset.schema.empty_table()
-    types = {ColumnType.DURATION: pa.float64(), ColumnType.INT: pa.int64(), ColumnType.FLOAT: pa.float64()}
-    types[ColumnType.BOOL] = pa.bool_()
-    schema = pa.schema([(name, types.get(kind, pa.string())) for name, kind in dataset.columns.items()])
-    options = pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="infer")
-    # One block: an object that spans two would be refused.
-    read = pyarrow.json.ReadOptions(block_size=len(data) + 1, use_threads=False)
-    return pyarrow.json.read_json(io.BytesIO(data), read_options=read, parse_options=options)
