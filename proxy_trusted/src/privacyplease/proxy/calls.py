@@ -20,7 +20,8 @@ import grpc
 from google.protobuf.descriptor import FileDescriptor
 from google.rpc import error_details_pb2, status_pb2
 
-from privacyplease.proxy.identity import client_of, rewrapped
+from privacyplease.proxy.identification import rewrapped
+from privacyplease.proxy.identity import client_of
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 
 _DETAILS = "grpc-status-details-bin"

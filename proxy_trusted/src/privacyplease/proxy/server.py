@@ -34,7 +34,7 @@ from privacyplease.proxy.errors import KeyringError, NotExportedError, ProxyErro
 from privacyplease.proxy.exporting import Exporting
 from privacyplease.proxy.holdings import Holdings
 from privacyplease.proxy.home import Home
-from privacyplease.proxy.identity import Identified
+from privacyplease.proxy.identification import Identified
 from privacyplease.proxy.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.ledger import Ledger

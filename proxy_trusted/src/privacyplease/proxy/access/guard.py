@@ -27,7 +27,7 @@ from privacyplease.proxy.errors import (
     PurposeRequiredError,
     RateLimitedError,
 )
-from privacyplease.proxy.identity import rewrapped
+from privacyplease.proxy.identification import rewrapped
 from privacyplease.proxy.rpc import fail
 from privacyplease.proxy.timeline import Interval
 
