@@ -7,10 +7,12 @@ import random
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.integration.known_answers import LARGE, ONE_DAY, questions, thirds, wrong_answers
+from tests.services import command_line
 from tests.services.stack import Stack, stack
 
 
@@ -73,13 +75,19 @@ def test_a_report_of_one_day_gives_the_same_answers_for_its_day_as_the_whole_log
 
 
 def _ask(running: Stack, question: dict[str, object]) -> object:
-    interval = ["--from", str(question["start"]), "--to", str(question["end"]), "--json"]
+    interval = "--from", str(question["start"]), "--to", str(question["end"])
     if question["query"] == "count":
         place = ["--place", str(question["access_point"])] if question["access_point"] else []
-        return json.loads(running.command("count", *interval, *place))
-    found = json.loads(running.command("presence", str(question["device"]), *interval, "--purpose", "test"))
+        return _told(running, "count", *interval, *place)
+    found = _told(running, "presence", str(question["device"]), *interval, "--purpose", "test")
     places = sorted({session["place"] for session in found["sessions"]})
     return {"present": found["present"], "sessions": len(found["sessions"]), "access_points": places}
+
+
+def _told(running: Stack, *arguments: str) -> Any:
+    result = command_line.run(running.home, *arguments, "--json")
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
 
 
 def _expected(question: dict[str, object]) -> object:

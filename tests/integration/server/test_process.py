@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import grpc
 import pytest
@@ -87,9 +86,9 @@ def test_reflection_tells_the_contract(served: Served) -> None:
     assert "StorageService" in [service.name for file in files for service in file.service]
 
 
-@contextmanager
-def private_database() -> Iterator[tuple[MariaDB, StorageServiceStub]]:
-    """A server over a database that the test may kill."""
+@pytest.fixture(scope="module")
+def mortal() -> Iterator[tuple[MariaDB, StorageServiceStub]]:
+    """A database that a test may kill, if it restarts it, and a server over it."""
     with (
         MariaDB() as database,
         StorageProcess(database.create_database("cells")) as server,
@@ -98,36 +97,38 @@ def private_database() -> Iterator[tuple[MariaDB, StorageServiceStub]]:
         yield database, StorageServiceStub(channel)
 
 
-def test_a_database_that_went_away_is_found_again() -> None:
-    with private_database() as (database, stub):
-        cells = [cell() for _ in range(100)]
-        append(stub, *cells)
-        database.kill()
-        for call in (lambda: append(stub, cell()), lambda: select(stub, cells[0].tag)):
-            with pytest.raises(grpc.RpcError) as caught:
-                call()
-            code, info, _ = refusal(caught.value)
-            assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "ERROR_REASON_STORE_UNAVAILABLE")
-        database.restart()
-        assert select(stub, *[one.tag for one in cells]) == ascending(cells)
-        assert append(stub, cell()) == 1
-
-
-def test_a_database_killed_in_the_middle_of_a_stream_makes_the_stream_unavailable() -> None:
-    with private_database() as (database, stub):
-        cells = [cell(size=1 << 20) for _ in range(100)]
-        for start in range(0, 100, 20):
-            append(stub, *cells[start : start + 20])
-        predicate = any_of([one.tag for one in cells])
-        stream = stub.Select(pb.SelectRequest(predicate=predicate))
-        seen = [next(stream)]
-        database.kill()
+def test_a_database_that_went_away_is_found_again(mortal: tuple[MariaDB, StorageServiceStub]) -> None:
+    database, stub = mortal
+    cells = [cell() for _ in range(100)]
+    append(stub, *cells)
+    database.kill()
+    for call in (lambda: append(stub, cell()), lambda: select(stub, cells[0].tag)):
         with pytest.raises(grpc.RpcError) as caught:
-            seen.extend(stream)
-        assert refusal(caught.value)[1].reason == "ERROR_REASON_STORE_UNAVAILABLE"
-        database.restart()
-        seen.extend(stub.Select(pb.SelectRequest(predicate=predicate, cursor=seen[-1].cursor)))
-        assert [one for page in seen for one in page.cells] == ascending(cells)
+            call()
+        code, info, _ = refusal(caught.value)
+        assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "ERROR_REASON_STORE_UNAVAILABLE")
+    database.restart()
+    assert select(stub, *[one.tag for one in cells]) == ascending(cells)
+    assert append(stub, cell()) == 1
+
+
+def test_a_database_killed_in_the_middle_of_a_stream_makes_the_stream_unavailable(
+    mortal: tuple[MariaDB, StorageServiceStub],
+) -> None:
+    database, stub = mortal
+    cells = [cell(size=1 << 20) for _ in range(100)]
+    for start in range(0, 100, 20):
+        append(stub, *cells[start : start + 20])
+    predicate = any_of([one.tag for one in cells])
+    stream = stub.Select(pb.SelectRequest(predicate=predicate))
+    seen = [next(stream)]
+    database.kill()
+    with pytest.raises(grpc.RpcError) as caught:
+        seen.extend(stream)
+    assert refusal(caught.value)[1].reason == "ERROR_REASON_STORE_UNAVAILABLE"
+    database.restart()
+    seen.extend(stub.Select(pb.SelectRequest(predicate=predicate, cursor=seen[-1].cursor)))
+    assert [one for page in seen for one in page.cells] == ascending(cells)
 
 
 def test_the_log_never_holds_a_tag(storage_url: str, mariadb: MariaDB) -> None:
