@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -36,17 +37,29 @@ def mariadb() -> Iterator[MariaDB]:
         yield database
 
 
+@pytest.fixture(scope="session")
+def mariadb_database(request: pytest.FixtureRequest) -> Callable[[], AbstractContextManager[str]]:
+    """Makes empty MariaDB databases, on the server that `STORAGE_URL` names or on the private one."""
+
+    @contextmanager
+    def database() -> Iterator[str]:
+        name = f"cells_{uuid4().hex}"
+        if server := os.environ.get("STORAGE_URL"):
+            with fresh_database(server, name) as url:
+                yield url
+            return
+        mariadb: MariaDB = request.getfixturevalue("mariadb")
+        yield mariadb.create_database(name)
+        mariadb.drop_database(name)
+
+    return database
+
+
 @pytest.fixture
-def mariadb_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The storage URL of an empty MariaDB database, on the server that `STORAGE_URL` names or on the private one."""
-    name = f"cells_{uuid4().hex}"
-    if server := os.environ.get("STORAGE_URL"):
-        with fresh_database(server, name) as url:
-            yield url
-        return
-    mariadb: MariaDB = request.getfixturevalue("mariadb")
-    yield mariadb.create_database(name)
-    mariadb.drop_database(name)
+def mariadb_url(mariadb_database: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
+    """The storage URL of an empty MariaDB database."""
+    with mariadb_database() as url:
+        yield url
 
 
 @pytest.fixture

@@ -50,18 +50,15 @@ class Progress:
 
     def __init__(self, bootstrap: str, topic: str, group: str = GROUP) -> None:
         self._topic = topic
-        self._settings = {"bootstrap.servers": bootstrap, "group.id": group, "log_level": 0}
+        # One connection for all looks: it takes no part in the group, and goes with this object.
+        self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "log_level": 0})
 
     def behind(self) -> int:
         """How many messages of the topic the group has not committed."""
-        consumer = Consumer(self._settings)
-        try:
-            partitions = consumer.list_topics(self._topic, timeout=_SECONDS).topics[self._topic].partitions
-            places = [TopicPartition(self._topic, partition) for partition in partitions]
-            done = {each.partition: max(each.offset, 0) for each in consumer.committed(places, timeout=_SECONDS)}
-            ends = {each.partition: watermarks(consumer, each)[1] for each in places}
-        finally:
-            consumer.close()
+        partitions = self._consumer.list_topics(self._topic, timeout=_SECONDS).topics[self._topic].partitions
+        places = [TopicPartition(self._topic, partition) for partition in partitions]
+        done = {each.partition: max(each.offset, 0) for each in self._consumer.committed(places, timeout=_SECONDS)}
+        ends = {each.partition: watermarks(self._consumer, each)[1] for each in places}
         return sum(ends[partition] - done[partition] for partition in ends)
 
     def caught_up(self) -> bool:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 
 def eventually(holds: Callable[[], bool], seconds: float = 20) -> bool:
-    """Whether something comes to hold within a time."""
-    deadline = time.monotonic() + seconds
+    """Whether something comes to hold within a time; the longer it takes, the more rarely it is looked at."""
+    began = time.monotonic()
     while not holds():
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > seconds:
             return False
-        time.sleep(0.05)
+        time.sleep(min(max(0.05, waited / 10), 0.5))
     return True

@@ -78,9 +78,10 @@ def terminal(home: Path, *arguments: str) -> Iterator[Terminal]:
         os.close(ours)
 
 
-# Makes the terminal the one that controls the command, so that Ctrl-C in it interrupts.
+# Makes the terminal the one that controls the command, so that Ctrl-C in it interrupts, whatever this process ignores.
 _ENTER = """
-import fcntl, os, sys, termios
+import fcntl, os, signal, sys, termios
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.setsid()
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])

@@ -1,4 +1,4 @@
-"""A home of its own for a test, and the command line as a user runs it."""
+"""A home of its own for a test module, and the command line as a user runs it."""
 
 import os
 import subprocess
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.services import command_line
+
 Result = subprocess.CompletedProcess[str]
 Run = Callable[..., Result]
 
@@ -16,21 +18,28 @@ Run = Callable[..., Result]
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     home = tmp_path_factory.mktemp("home")
     yield home
-    _run(home, "down")
+    _process(home, "down")
 
 
 @pytest.fixture(scope="module")
 def run(home: Path) -> Run:
-    return lambda *arguments, **options: _run(home, *arguments, **options)
+    """Runs a command in this process: whatever asks servers that run."""
+    return lambda *arguments, **options: command_line.run(home, *arguments, **options)
 
 
 @pytest.fixture(scope="module")
-def up(run: Run) -> None:
-    result = run("up", "--detach", "--proxy-port", "0")
+def process(home: Path) -> Run:
+    """Runs a command in a process of its own: whatever starts servers, stops them, or asks the person."""
+    return lambda *arguments, **options: _process(home, *arguments, **options)
+
+
+@pytest.fixture(scope="module")
+def up(process: Run) -> None:
+    result = process("up", "--detach", "--proxy-port", "0")
     assert result.returncode == 0, result.stderr
 
 
-def _run(home: Path, *arguments: str, text: str | None = None, **environment: str) -> Result:
+def _process(home: Path, *arguments: str, text: str | None = None, **environment: str) -> Result:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PRIVACYPLEASE_")}
     return subprocess.run(
         [sys.executable, "-m", "privacyplease.cli", "--home", str(home), *arguments],

@@ -12,10 +12,10 @@ DAY = ["--from", "2024-10-01", "--to", "2024-10-02"]
 PASSPHRASE = {"PRIVACYPLEASE_PASSPHRASE": "kept in a safe"}
 
 
-def test_a_home_that_is_lost_is_restored(run: Any, home: Path, tmp_path: Path) -> None:
+def test_a_home_that_is_lost_is_restored(run: Any, process: Any, home: Path, tmp_path: Path) -> None:
     """Everything is on one machine here; of the untrusted part the store survives, elsewhere."""
     storage = ["--storage", f"sqlite:///{tmp_path / 'cells.db'}", "--proxy-port", "0", "--detach"]
-    _succeeds(run("up", *storage, **PASSPHRASE))
+    _succeeds(process("up", *storage, **PASSPHRASE))
     _ingest(run, tmp_path, range(40))
     made = json.loads(_succeeds(run("backup", str(tmp_path), "--json")))
     file = Path(made["file"])
@@ -30,9 +30,9 @@ def test_a_home_that_is_lost_is_restored(run: Any, home: Path, tmp_path: Path) -
     _kill(home)
     shutil.rmtree(home)
     assert "as of 20" in _succeeds(run("restore", str(file)))
-    refused = run("up", *storage, PRIVACYPLEASE_PASSPHRASE="another")
+    refused = process("up", *storage, PRIVACYPLEASE_PASSPHRASE="another")
     assert "start the proxy with the passphrase that its home was made with" in refused.stderr
-    started = run("up", *storage, **PASSPHRASE)
+    started = process("up", *storage, **PASSPHRASE)
     assert "cells came after 20" in _succeeds(started)
     assert "warning: no key for wifi from 20" in started.stderr
     assert _succeeds(run("count", *DAY, "--json")) == counted

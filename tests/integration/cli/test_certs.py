@@ -77,12 +77,12 @@ def test_what_cannot_be_issued_is_said_in_a_line(run: Any) -> None:
         assert "Traceback" not in result.stderr
 
 
-def test_up_insecure_speaks_plaintext_and_its_commands_follow(run: Any, tmp_path: Path) -> None:
+def test_up_insecure_speaks_plaintext_and_its_commands_follow(run: Any, process: Any, tmp_path: Path) -> None:
     elsewhere = ["--home", str(tmp_path / "home")]
-    assert run("up", "--insecure", "--detach", "--proxy-port", "0", *elsewhere).returncode == 0
+    assert process("up", "--insecure", "--detach", "--proxy-port", "0", *elsewhere).returncode == 0
     try:
         assert not (tmp_path / "home" / "certificates").exists()
         assert run("status", *elsewhere).returncode == 0
         assert run(*COUNT, *elsewhere).returncode == 0
     finally:
-        run("down", *elsewhere)
+        process("down", *elsewhere)

@@ -1,4 +1,4 @@
-"""The life of keys, through processes as a user starts them. The tests build on each other: the last destroys all."""
+"""The life of keys, through the commands as a user gives them. The tests build on each other: the last destroys all."""
 
 import json
 import os
@@ -45,12 +45,12 @@ def test_keys_are_listed(run: Any) -> None:
     assert "in use, made 20" in run("keys", "list").stdout
 
 
-def test_destroying_asks_first_and_needs_one_choice(run: Any) -> None:
+def test_destroying_asks_first_and_needs_one_choice(run: Any, process: Any) -> None:
     refused = run("keys", "destroy", "wifi", "--before", "2020-01-01", "--epoch", "2020-01-01")
     assert (refused.returncode, "either --before or --epoch" in refused.stderr) == (2, True)
     nothing = run("keys", "destroy", "wifi", "--before", "1970-01-02")
     assert (nothing.stdout, nothing.stderr) == ("nothing to destroy\n", "")
-    unsaid = run("keys", "destroy", "wifi", "--before", "now", text="n\n")
+    unsaid = process("keys", "destroy", "wifi", "--before", "now", text="n\n")
     assert (unsaid.returncode, unsaid.stdout.strip()) == (130, "")
     assert "This erases all records of wifi that start in:" in unsaid.stderr
 

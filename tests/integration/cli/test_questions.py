@@ -1,4 +1,4 @@
-"""Records in, answers out, through processes as a user starts them."""
+"""Records in, answers out, through the commands as a user gives them."""
 
 import csv
 import json
@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from privacyplease.cli import application
 from tests.services.terminal import terminal
 
 pytestmark = pytest.mark.usefixtures("up")
@@ -45,15 +44,13 @@ def ingested(up: None, run: Any, log: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def ask(home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Ask:
-    """Asks in this process, which starts no other; the answer is what would stand on standard output."""
+def ask(run: Any) -> Ask:
+    """Asks, and gives what stands on standard output."""
 
     def ask(*arguments: str, columns: int = 80) -> str:
-        monkeypatch.setenv("COLUMNS", str(columns))
-        code = application.run(["--home", str(home), *arguments])
-        shown = capsys.readouterr()
-        assert code == 0, shown.err
-        return shown.out
+        result = run(*arguments, COLUMNS=str(columns))
+        assert result.returncode == 0, result.stderr
+        return str(result.stdout)
 
     return ask
 
@@ -94,9 +91,9 @@ def test_several_logs_share_the_reject_file_that_was_named(run: Any, tmp_path: P
         assert [row["file"] for row in csv.DictReader(file)] == list(map(str, logs))
 
 
-def test_a_log_may_come_by_standard_input(run: Any, tmp_path: Path) -> None:
+def test_a_log_may_come_by_standard_input(run: Any, process: Any, tmp_path: Path) -> None:
     record = "02:00:00:00:00:09,ap-9,2019-01-01T08:00:00Z,60"
-    result = run("ingest", "wifi", "-", "--rejects", str(tmp_path / "rejects.csv"), text=f"{HEADER}\n{record}\n")
+    result = process("ingest", "wifi", "-", "--rejects", str(tmp_path / "rejects.csv"), text=f"{HEADER}\n{record}\n")
     assert result.returncode == 0, result.stderr
     assert "1 record accepted, 0 rejected" in result.stdout
     assert not (tmp_path / "rejects.csv").exists()
@@ -242,9 +239,9 @@ def test_the_shell_completes_names_that_the_proxy_knows(run: Any, home: Path) ->
     assert completed("--home /nowhere count --dataset ") == []
 
 
-def test_query(run: Any, tmp_path: Path) -> None:
+def test_query(run: Any, process: Any, tmp_path: Path) -> None:
     arguments = ["query", "wifi", *DAY, "--index", "place", "--key", "ap-1", "--column", "client_mac", *WHY]
-    lines = run(*arguments, "--json").stdout.splitlines()
+    lines = process(*arguments, "--json").stdout.splitlines()
     assert [json.loads(line) for line in lines] == [
         {"client_mac": "02:00:00:00:00:01"},
         {"client_mac": "02:00:00:00:00:02"},

@@ -15,6 +15,11 @@ from typing import Any
 import pytest
 
 
+@pytest.fixture(scope="module")
+def run(process: Any) -> Any:
+    return process
+
+
 @pytest.fixture
 def fresh(run: Any, home: Path) -> Iterator[Path]:
     """A home in which nothing runs, before and after."""

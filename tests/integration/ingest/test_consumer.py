@@ -1,23 +1,26 @@
-"""The consumer between a real Kafka and a real MariaDB, as processes that a user starts."""
+"""The consumer between a real Kafka and a real MariaDB, as processes that a user starts.
+
+Both servers stand for all tests that leave them as they are: each has a topic, and ten days, of its own.
+"""
 
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from confluent_kafka import Producer
 
@@ -26,6 +29,7 @@ from privacyplease.ingest import wifi
 from privacyplease.ingest.producer import Producer as ReplayProducer
 from privacyplease.ingest.replay import Replay
 from tests.integration.known_answers import LARGE, ONE_DAY, questions, wrong_answers
+from tests.services import command_line
 from tests.services.consumer import ConsumerProcess, Progress
 from tests.services.kafka import Kafka
 from tests.services.patience import eventually
@@ -33,19 +37,38 @@ from tests.services.sessions import MAC, Session, longest
 from tests.services.stack import Stack, stack
 
 Start = Callable[..., ConsumerProcess]
+Databases = Callable[[], AbstractContextManager[str]]
 
 
 class Site(NamedTuple):
-    """Kafka with an empty topic, and both servers over an empty MariaDB."""
+    """Kafka with an empty topic, and both servers over a MariaDB.
+
+    Attributes:
+        kafka: The broker.
+        topic: The topic.
+        servers: Both servers.
+        folder: Where consumers log.
+        day: The first of ten days of which nothing is stored yet, nor of the day before.
+    """
 
     kafka: Kafka
     topic: str
     servers: Stack
     folder: Path
+    day: datetime
 
     @property
     def client(self) -> Client:
         return self.servers.client
+
+    def session(self, number: int, **fields: str) -> bytes:
+        """A session of the ten days, in the stream form; the numbers up to 100,000 differ."""
+        return _session(number, self.day, **fields)
+
+    def stored(self) -> set[Session]:
+        """The sessions of the ten days, and of the day before."""
+        whole = self.day - timedelta(days=1), self.day + timedelta(days=10) - timedelta(milliseconds=1)
+        return longest(self.client.query("wifi", "place", *whole, purpose="test").to_arrow())
 
     def produce(self, messages: Sequence[bytes | None], *, keys: Sequence[str | None] = ()) -> None:
         """Puts messages into one partition, in order."""
@@ -54,9 +77,9 @@ class Site(NamedTuple):
             producer.produce(self.topic, message, keys[number] if keys else None, partition=1)
         assert producer.flush(30) == 0
 
-    def replay(self, log: Path, **options: float) -> int:
+    def replay(self, sessions: Iterable[pa.Table], **options: float) -> int:
         with ReplayProducer(self.topic, {"bootstrap.servers": self.kafka.bootstrap}) as producer:
-            return Replay(block.table for block in wifi.read(log)).send(producer, **options)
+            return Replay(sessions).send(producer, **options)
 
     def caught_up(self, seconds: float = 90) -> bool:
         return eventually(Progress(self.kafka.bootstrap, self.topic).caught_up, seconds)
@@ -64,9 +87,8 @@ class Site(NamedTuple):
     def ingest(self, *arguments: str) -> Any:
         """Runs `privacyplease ingest dlq …` and gives what it prints as JSON."""
         target = ["--proxy", self.servers.proxy, "--certificates", str(self.servers.certificates)]
-        command = ["-m", "privacyplease.cli", *target, "ingest", *arguments, "--json"]
         place = ["--bootstrap", self.kafka.bootstrap, "--topic", self.topic]
-        done = subprocess.run([sys.executable, *command, *place], capture_output=True, text=True, timeout=60)
+        done = command_line.run(self.servers.home, *target, "ingest", *arguments, "--json", *place)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
@@ -81,11 +103,22 @@ class Site(NamedTuple):
         return "\n".join(file.read_text(errors="replace") for file in files)
 
 
+@pytest.fixture(scope="module")
+def servers(mariadb_database: Databases) -> Iterator[Stack]:
+    with mariadb_database() as url, stack(url) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def days() -> Iterator[datetime]:
+    """The first of ten days, again and again; none of them is in the real log."""
+    return (datetime(2023, 1, 2, tzinfo=UTC) + timedelta(days=11 * number) for number in itertools.count())
+
+
 @pytest.fixture
-def site(kafka: Kafka, mariadb_url: str, tmp_path: Path) -> Iterator[Site]:
+def site(kafka: Kafka, servers: Stack, days: Iterator[datetime], tmp_path: Path) -> Iterator[Site]:
     topic = kafka.create_topic()
-    with stack(mariadb_url) as servers:
-        yield Site(kafka, topic, servers, tmp_path)
+    yield Site(kafka, topic, servers, tmp_path, next(days))
     kafka.delete_topic(topic)
 
 
@@ -93,26 +126,19 @@ def site(kafka: Kafka, mariadb_url: str, tmp_path: Path) -> Iterator[Site]:
 def start(site: Site) -> Iterator[Start]:
     """Starts consumers, and ends those that still run afterwards."""
     with ExitStack() as running:
+        yield lambda *flags, **named: running.enter_context(_consumer(site, *flags, **named))
 
-        def one(*flags: str, name: str = "consumer") -> ConsumerProcess:
-            process = ConsumerProcess(
-                site.folder,
-                site.servers.proxy,
-                site.kafka.bootstrap,
-                site.topic,
-                *flags,
-                name=name,
-                certificates=site.servers.certificates,
-            )
-            return running.enter_context(process)
 
-        yield one
+def _consumer(site: Site, *flags: str, name: str = "consumer") -> ConsumerProcess:
+    servers = site.servers
+    where = servers.proxy, site.kafka.bootstrap, site.topic
+    return ConsumerProcess(site.folder, *where, *flags, name=name, certificates=servers.certificates)
 
 
 def test_every_known_answer_is_right_after_two_consumers_have_read_the_log(site: Site, start: Start) -> None:
     questions()
     pair = [start(name="one"), start(name="two")]
-    assert site.replay(LARGE) == 178_570
+    assert site.replay(block.table for block in wifi.read(LARGE)) == 178_570
     assert site.caught_up()
     assert wrong_answers(site.client) == []
     assert all(re.search(r"partitions taken: \d", each.log) for each in pair)
@@ -124,30 +150,37 @@ def test_members_may_come_and_go_while_the_log_streams_in(site: Site, start: Sta
     questions()
     first = start("--flush-records", "200", name="first")
     assert eventually(lambda: "partitions taken" in first.log, 60)
-    sent = [site.replay(ONE_DAY, speed=86_400 / 8)]
+    day = _on(site.day, pa.concat_tables(block.table for block in wifi.read(ONE_DAY)))
+    sent = [site.replay([day], speed=86_400 / 8)]
     second = start("--flush-records", "200", name="second")
-    sent.append(site.replay(ONE_DAY, speed=86_400 / 8))
+    sent.append(site.replay([day], speed=86_400 / 8))
     assert first.stop() == 0
     assert site.caught_up()
     assert "partitions left" in first.log
     assert "partitions taken" in second.log
-    table = pa.concat_tables(block.table for block in wifi.read(ONE_DAY))
-    assert sent == [len(table)] * 2
-    assert _stored(site.client) == longest(table)
+    assert sent == [len(day)] * 2
+    assert site.stored() == longest(day)
     assert not MAC.search(site.logs)
 
 
 def test_a_graceful_stop_commits_all_that_was_stored(site: Site, start: Start) -> None:
     consumer = start("--flush-ms", "100")
-    site.produce([_session(number) for number in range(1_000)])
-    assert eventually(lambda: len(_stored(site.client)) == 1_000, 60)
+    site.produce([site.session(number) for number in range(1_000)])
+    assert eventually(lambda: len(site.stored()) == 1_000, 60)
     assert consumer.stop() == 0
     assert Progress(site.kafka.bootstrap, site.topic).caught_up()
     assert "stopped; consumed 1,000, stored 1,000" in consumer.log
 
 
-def _session(number: int, **fields: str) -> bytes:
-    start = datetime.fromtimestamp(1_727_740_800 + 7 * number, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _on(day: datetime, sessions: pa.Table) -> pa.Table:
+    """The sessions of a day, as those of another."""
+    by = pa.scalar(day - datetime(2024, 10, 1, tzinfo=UTC), pa.duration("ms"))
+    moved = pc.add(sessions["association_time"], by)
+    return sessions.set_column(sessions.column_names.index("association_time"), "association_time", moved)
+
+
+def _session(number: int, day: datetime = datetime(2024, 10, 1, tzinfo=UTC), **fields: str) -> bytes:
+    start = (day + timedelta(seconds=7 * number)).strftime("%Y-%m-%dT%H:%M:%SZ")
     mac = f"02:00:00:00:{number >> 8 & 255:02x}:{number & 255:02x}"
     given = {"mac": mac, "start": start, "place": f"Hall-{number % 5}", "device": "", "length": "60", **fields}
     record = ["", given["mac"], given["start"], "", given["place"], given["device"], *[""] * 5, given["length"], "", ""]
@@ -222,11 +255,11 @@ def _mixed(malformed: Sequence[bytes | None], good: Sequence[bytes]) -> list[byt
 
 def test_malformed_sessions_wait_sealed_and_the_stream_goes_on(site: Site, start: Start) -> None:
     bad = [message for message, _, _ in MALFORMED_SESSIONS.values()]
-    messages = _mixed(bad, [_session(number) for number in range(100, 130)])
+    messages = _mixed(bad, [site.session(number) for number in range(100, 130)])
     site.produce(messages, keys=[f"02:00:00:00:01:{number:02x}" for number in range(len(messages))])
     consumer = start()
     assert site.caught_up()
-    assert len(_stored(site.client)) == 30
+    assert len(site.stored()) == 30
 
     letters = site.letters()
     told = sorted((each["from"]["offset"], each["field"], each["reason"]) for each in letters)
@@ -242,13 +275,13 @@ def test_malformed_sessions_wait_sealed_and_the_stream_goes_on(site: Site, start
 
 
 def test_dead_letters_are_brought_back_once_each_as_they_were(site: Site, start: Start) -> None:
-    mendable = [_session(number, start=f"2024-10-01 08:00:{number:02}") for number in range(20)]
+    mendable = [site.session(number, start=f"{site.day:%Y-%m-%d} 08:00:{number:02}") for number in range(20)]
     keys = [None if number == 3 else f"02:00:00:00:00:{number:02x}" for number in range(20)]
     site.produce(mendable, keys=keys)
     consumer = start()
     assert site.caught_up()
     assert consumer.stop() == 0
-    assert _stored(site.client) == set()
+    assert site.stored() == set()
 
     assert site.ingest("dlq", "replay")["redriven"] == 20
     assert site.ingest("dlq", "replay")["redriven"] == 0
@@ -259,7 +292,7 @@ def test_dead_letters_are_brought_back_once_each_as_they_were(site: Site, start:
 
     start("--timezone", "Asia/Tokyo", name="mended")
     assert site.caught_up()
-    assert len(_stored(site.client)) == 20
+    assert len(site.stored()) == 20
 
 
 def test_what_cannot_go_back_is_told_and_stays(site: Site, start: Start) -> None:
@@ -311,7 +344,7 @@ def test_malformed_stations_wait_sealed_and_can_be_brought_back(site: Site, star
 
 def test_a_proxy_that_stands_still_slows_the_consumer_and_fills_no_memory(site: Site, start: Start) -> None:
     proxy = json.loads((site.servers.home / "run" / "state.json").read_text())["proxy"]["pid"]
-    site.produce([_session(0)])
+    site.produce([site.session(0)])
     consumer = start()
     assert site.caught_up()
     before = _memory(consumer)
@@ -319,7 +352,7 @@ def test_a_proxy_that_stands_still_slows_the_consumer_and_fills_no_memory(site: 
     try:
         messages = 75_000
         filler = "x" * 4_000
-        site.produce([_session(number, device=filler) for number in range(messages)])  # 300 MB
+        site.produce([site.session(number, device=filler) for number in range(messages)])  # 300 MB
         time.sleep(6)
         grown = _memory(consumer) - before
     finally:
@@ -328,24 +361,28 @@ def test_a_proxy_that_stands_still_slows_the_consumer_and_fills_no_memory(site: 
     assert grown < 200 << 20  # 140 were measured; without a bound it would be more than the 300 MB that wait
     assert Progress(site.kafka.bootstrap, site.topic).behind() == messages
     assert site.caught_up(150)
-    assert len(_stored(site.client)) == messages
+    assert len(site.stored()) == messages
 
 
-def test_what_is_away_is_told_once_and_waited_for(site: Site, start: Start) -> None:
-    state = json.loads((site.servers.home / "run" / "state.json").read_text())
-    server = psutil.Process(state["server"]["pid"])
-    server.suspend()
-    server.kill()
-    server.wait()
-    consumer = start()
-    site.produce([_session(number) for number in range(10)])
-    assert eventually(lambda: "proxy: StorageUnavailableError; trying again" in consumer.log, 60)
-    time.sleep(3)
-    assert consumer.log.count("trying again") == 1
-    assert Progress(site.kafka.bootstrap, site.topic).behind() == 10
-    assert consumer.stop() == 0
-    assert "the rest will be read again" in consumer.log
-    assert Progress(site.kafka.bootstrap, site.topic).behind() == 10
+def test_what_is_away_is_told_once_and_waited_for(
+    kafka: Kafka, kafka_topic: str, sqlite_url: str, tmp_path: Path
+) -> None:
+    with stack(sqlite_url) as servers:
+        site = Site(kafka, kafka_topic, servers, tmp_path, datetime(2024, 10, 1, tzinfo=UTC))
+        state = json.loads((servers.home / "run" / "state.json").read_text())
+        server = psutil.Process(state["server"]["pid"])
+        server.suspend()
+        server.kill()
+        server.wait()
+        with _consumer(site) as consumer:
+            site.produce([site.session(number) for number in range(10)])
+            assert eventually(lambda: "proxy: StorageUnavailableError; trying again" in consumer.log, 60)
+            time.sleep(3)
+            assert consumer.log.count("trying again") == 1
+            assert Progress(kafka.bootstrap, kafka_topic).behind() == 10
+            assert consumer.stop() == 0
+        assert "the rest will be read again" in consumer.log
+        assert Progress(kafka.bootstrap, kafka_topic).behind() == 10
 
 
 def _memory(process: ConsumerProcess) -> int:
@@ -365,8 +402,3 @@ def _no_plaintext(site: Site, words: Sequence[bytes]) -> None:
         parts = [message.value() or b"", *(value or b"" for _, value in message.headers() or [])]
         for word in words:
             assert not any(word in part for part in parts), word
-
-
-def _stored(client: Client) -> set[Session]:
-    everything = datetime(2024, 1, 1, tzinfo=UTC), datetime(2025, 12, 31, tzinfo=UTC)
-    return longest(client.query("wifi", "place", *everything, purpose="test").to_arrow())

@@ -194,7 +194,7 @@ def test_questions_and_ingest_go_on_while_everything_is_compacted_again_and_agai
     failed: list[BaseException] = []
 
     def ingest() -> None:
-        for number in range(400):
+        for number in range(150):
             one = sessions(1, seed=number, start=START + number % 7 * HOUR, width=MINUTE)
             one = one.set_column(0, "client_mac", [pa.array([number])])
             proxy.ingest("wifi", one)
@@ -224,7 +224,7 @@ def test_questions_and_ingest_go_on_while_everything_is_compacted_again_and_agai
     for thread in threads:
         thread.join()
     assert failed == []
-    assert len(everything(proxy)[0]) == 400
+    assert len(everything(proxy)[0]) == 150
 
 
 def test_two_proxies_over_one_store_compact_without_harm(

@@ -12,7 +12,7 @@ import sqlite3
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -48,12 +48,14 @@ class Seen(NamedTuple):
 
     Attributes:
         records: What was ingested, in stored form.
+        storage: URL of the store.
         rows: Every row of the table of cells: tag, cell id, length, ciphertext.
         dump: Everything in the store as bytes, the names of tables and columns among them.
         home: The proxy's.
     """
 
     records: pa.Table
+    storage: str
     rows: list[tuple[bytes, bytes, int, bytes]]
     dump: bytes
     home: Home
@@ -69,15 +71,26 @@ def wifi() -> Dataset:
     return dataset.load()["wifi"]
 
 
-@pytest.fixture
-def seen(seeded: None, storage_url: str, tmp_path: Path, wifi: Dataset) -> Seen:
-    """Ingests one batch and dumps the store."""
-    batch = sessions()
-    with serving(storage_url) as storage, proxying(tmp_path / "home", storage.address) as proxy:
+@pytest.fixture(scope="module", params=["sqlite", "mariadb"])
+def seen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
+    """Ingests one batch into either kind of store and dumps the store."""
+    folder = tmp_path_factory.mktemp("seen")
+    with ExitStack() as entered:
+        patch = entered.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(secrets, "token_bytes", random.Random(2024).randbytes)
+        url = f"sqlite:///{folder / 'cells.db'}"
+        if request.param == "mariadb":
+            url = entered.enter_context(request.getfixturevalue("mariadb_database")())
+        yield _ingested(url, folder / "home")
+
+
+def _ingested(storage_url: str, home: Path) -> Seen:
+    batch, wifi = sessions(), dataset.load()["wifi"]
+    with serving(storage_url) as storage, proxying(home, storage.address) as proxy:
         (answer,) = proxy.ingest("wifi", batch)
         assert answer.accepted == len(batch)
         assert proxy.records("wifi", "subject", 0, 253_402_300_799_999).num_rows > len(batch) * 0.99  # it is all there
-    return Seen(check(batch, wifi).records, stored(storage_url), dump(storage_url), Home(tmp_path / "home"))
+    return Seen(check(batch, wifi).records, storage_url, stored(storage_url), dump(storage_url), Home(home))
 
 
 @cache
@@ -182,23 +195,23 @@ def test_a_dump_holds_nothing_of_the_records(seen: Seen, wifi: Dataset) -> None:
     assert found(seen.dump, sought) == set()
 
 
-def test_the_search_would_find_what_leaked(seen: Seen, storage_url: str, wifi: Dataset) -> None:
-    """One cell that is not sealed: every kind of needle is found, in the very dump that is searched above."""
+def test_the_search_would_find_what_leaked(seen: Seen, wifi: Dataset) -> None:
+    """Cells that are not sealed, beside the others: every kind of needle is found, by the search that found none."""
     sought = needles(seen.records, wifi)
     some = {kind: min(values) for kind, values in sought.items()}
-    with serving(storage_url) as storage:
+    with serving(seen.storage) as storage:
         for needle in some.values():
             leak = cell(size=1)
             leak.sealed = b"\x01" * 20 + needle + b"\x01" * 20
             append(storage.stub, leak)
-    assert found(dump(storage_url), sought) == set(sought)
+    assert found(dump(seen.storage), sought) == set(sought)
     batch = seen.records.combine_chunks().to_batches()[0]
     plain = batch.serialize().to_pybytes() + batch.schema.serialize().to_pybytes()
     assert found(plain, sought) >= {"address as bytes", "place", "other column", "time as number", "column's name"}
 
 
-def test_the_servers_own_names_say_nothing(seen: Seen, storage_url: str) -> None:
-    columns = {name: columns for name, (columns, _) in tables(storage_url).items()}
+def test_the_servers_own_names_say_nothing(seen: Seen) -> None:
+    columns = {name: columns for name, (columns, _) in tables(seen.storage).items()}
     assert columns == {"cells": ["tag", "cell_id", "sealed_bytes", "sealed"], "schema_version": ["version"]}
 
 
