@@ -7,7 +7,7 @@ from pathlib import Path
 from confluent_kafka import Consumer, TopicPartition
 
 from tests.services.daemon import Daemon
-from tests.services.topics import watermarks
+from tests.services.topics import answered, watermarks
 
 _SECONDS = 30
 
@@ -57,7 +57,8 @@ class Progress:
         """How many messages of the topic the group has not committed."""
         partitions = self._consumer.list_topics(self._topic, timeout=_SECONDS).topics[self._topic].partitions
         places = [TopicPartition(self._topic, partition) for partition in partitions]
-        done = {each.partition: max(each.offset, 0) for each in self._consumer.committed(places, timeout=_SECONDS)}
+        committed = answered(lambda: self._consumer.committed(places, timeout=_SECONDS))
+        done = {each.partition: max(each.offset, 0) for each in committed}
         ends = {each.partition: watermarks(self._consumer, each)[1] for each in places}
         return sum(ends[partition] - done[partition] for partition in ends)
 

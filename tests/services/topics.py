@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import TypeVar
 from uuid import uuid4
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 _SECONDS = 30
-_LEADERLESS = (KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION)
+_LEADERLESS = (
+    *(KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION),
+    *(KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS),
+)
+
+T = TypeVar("T")
 
 
 class Topics:
@@ -57,11 +64,15 @@ class Topics:
 
 def watermarks(consumer: Consumer, partition: TopicPartition) -> tuple[int, int]:
     """The first offset of a partition and the one after its last; waits while it has no leader."""
+    return answered(lambda: consumer.get_watermark_offsets(partition, timeout=_SECONDS))
+
+
+def answered(ask: Callable[[], T]) -> T:
+    """What a broker answers; waits while a partition has no leader, or a group no coordinator."""
     deadline = time.monotonic() + _SECONDS
     while True:
         try:
-            first, after = consumer.get_watermark_offsets(partition, timeout=_SECONDS)
-            return first, after
+            return ask()
         except KafkaException as error:
             if error.args[0].code() not in _LEADERLESS or time.monotonic() > deadline:
                 raise

@@ -72,7 +72,8 @@ class Site(NamedTuple):
 
     def produce(self, messages: Sequence[bytes | None], *, keys: Sequence[str | None] = ()) -> None:
         """Puts messages into one partition, in order."""
-        producer = Producer({"bootstrap.servers": self.kafka.bootstrap, "message.max.bytes": 4_000_000})
+        order = {"enable.idempotence": True}  # a topic this new may take some only at the second try
+        producer = Producer({"bootstrap.servers": self.kafka.bootstrap, "message.max.bytes": 4_000_000, **order})
         for number, message in enumerate(messages):
             producer.produce(self.topic, message, keys[number] if keys else None, partition=1)
         assert producer.flush(30) == 0
