@@ -84,7 +84,7 @@ class Data:
     @property
     def noon(self) -> datetime:
         """Noon of the Wednesday in the middle of all days: half of the data lies before it, and half behind."""
-        middle = self.first_day + timedelta(days=self.left_out + self.days // 2)
+        middle = self.start.date() + timedelta(days=self.days // 2)
         return datetime.combine(middle + timedelta(days=2 - middle.weekday()), time(12), UTC)
 
     @cached_property

@@ -41,9 +41,10 @@ def note(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
-def doubt(place: str) -> None:
-    """That a place may be none at all: what nobody ever called by that name had nobody."""
-    note(f"hint: is {place!r} a place? `privacyplease locations` lists those that had anybody")
+def doubt(place: str | None) -> None:
+    """Where nobody was at a place: that it may be none at all. None, anywhere, is beyond doubt."""
+    if place:
+        note(f"hint: is {place!r} a place? `privacyplease locations` lists those that had anybody")
 
 
 def number(count: int) -> str:

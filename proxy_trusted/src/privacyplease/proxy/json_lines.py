@@ -83,7 +83,7 @@ def _read_line(row: int, line: bytes, dataset: Dataset) -> dict[str, str | None]
     try:
         pairs = json.loads(line, object_pairs_hook=_Object)
     except (ValueError, RecursionError):
-        return Rejection(row, "json_lines", NO_OBJECT)
+        pairs = None
     if not isinstance(pairs, _Object):
         return Rejection(row, "json_lines", NO_OBJECT)
     record: dict[str, str | None] = {}

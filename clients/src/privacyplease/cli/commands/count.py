@@ -42,7 +42,7 @@ def count(
     where = f"at {place}" if place else "anywhere"
     when = f"from {iso(span.start, span.zone)} to {iso(span.end, span.zone)}"
     screen.out().print(f"{shown(devices)} {where} {when}")
-    if place and not devices:
+    if not devices:
         screen.doubt(place)
 
 

@@ -75,8 +75,7 @@ def _show(found: Dwell, back: timedelta, place: str | None) -> None:
     out = screen.out()
     if found.median is None:
         out.print("nobody was there")
-        if place:
-            screen.doubt(place)
+        screen.doubt(place)
         return
     sessions = screen.counted(sum(found.sessions), "session")
     out.print(f"{sessions}; half of them last no longer than {humanised(found.median)}")

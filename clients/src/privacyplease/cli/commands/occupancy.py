@@ -59,7 +59,7 @@ def _show(occupancy: Occupancy, span: Range, place: str | None) -> None:
         out.print(line)
     devices = screen.counted(peak.distinct_devices, "distinct device")
     out.print(f"peak: {devices} in the step from {iso(peak.at, span.zone)}")
-    if place and not peak.distinct_devices:
+    if not peak.distinct_devices:
         screen.doubt(place)
 
 

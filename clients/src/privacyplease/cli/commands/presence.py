@@ -60,8 +60,7 @@ def _show(presence: Presence, span: Range, place: str | None) -> None:
     out = screen.out()
     if not presence.present:
         out.print(f"{presence.device} was not seen from {iso(span.start, span.zone)} to {iso(span.end, span.zone)}")
-        if place:
-            screen.doubt(place)
+        screen.doubt(place)
         return
     places = len(set(presence.sessions.places))
     heading = f"{screen.counted(len(presence.sessions), 'session')} at {screen.counted(places, 'place')}"
