@@ -28,13 +28,14 @@ from benchmarks.results import Results, Row, held
 from benchmarks.rounds import in_turn
 from benchmarks.sessions import Data
 from benchmarks.targets import FERNET, MONGODB
-from privacyplease.proxy import dataset, trusted_store
-from privacyplease.proxy.keyring import Keyring
-from privacyplease.proxy.keys import Key
+from privacyplease.proxy.keys.derivation import Key
+from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.keys.master_key import LocalMasterKey
 from privacyplease.proxy.layouts import Layouts
-from privacyplease.proxy.masterkey import LocalMasterKey
-from privacyplease.proxy.records import check
+from privacyplease.proxy.records import dataset
+from privacyplease.proxy.records.tables import check
 from privacyplease.proxy.sealing import Sealing
+from privacyplease.proxy.trusted_store import store as trusted_store
 from tests.services.mariadb import MariaDB
 
 _BATCH = 65_536

@@ -30,7 +30,7 @@ def run_shown(database: MariaDB, scale: int, results: Results) -> None:
     if hidden is None or hidden.rows[0].plaintext is None:
         raise RuntimeError(f"expected the storage of {scale:,} sessions to be measured before")
     section = results.section(f"unhidden-{scale}", f"Storage of {scale:,} sessions, volume not hidden", _HOW)
-    shipped = resources.files("privacyplease.proxy") / "datasets" / "wifi.toml"
+    shipped = resources.files("privacyplease.proxy.records") / "datasets" / "wifi.toml"
     definition = shipped.read_text().replace('name = "wifi"', 'name = "wifi"\nhide_volume = false')
     with sides.encrypted(database, "shown", {"wifi": definition}) as encrypted:
         ingest(encrypted, Data(scale))

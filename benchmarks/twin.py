@@ -22,7 +22,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from benchmarks.table import Row, Sessions
 from privacyplease.ingest.wifi import SCHEMA
-from privacyplease.proxy.credentials import server_credentials
+from privacyplease.proxy.certificates.credentials import server_credentials
 from privacyplease.proxy.v1 import (
     ingest_service_pb2,
     ingest_service_pb2_grpc,

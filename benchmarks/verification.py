@@ -18,21 +18,22 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from privacyplease.proxy import dataset, trusted_store
-from privacyplease.proxy.dataset import Dataset
 from privacyplease.proxy.holdings import Held, Holdings
-from privacyplease.proxy.keyring import Keyring
-from privacyplease.proxy.keys import Key
+from privacyplease.proxy.keys.derivation import Key
+from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.keys.master_key import LocalMasterKey
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.ledger import Ledger
-from privacyplease.proxy.masterkey import LocalMasterKey
 from privacyplease.proxy.occupancy import count
 from privacyplease.proxy.predicate import Predicate
-from privacyplease.proxy.records import check
+from privacyplease.proxy.records import dataset
+from privacyplease.proxy.records.dataset import Dataset
+from privacyplease.proxy.records.tables import check
+from privacyplease.proxy.records.timeline import Interval
 from privacyplease.proxy.sealing import Sealing
 from privacyplease.proxy.search import Search
-from privacyplease.proxy.storage import Storage
-from privacyplease.proxy.timeline import Interval
+from privacyplease.proxy.storage.client import Storage
+from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.verified import VerifiedStorage
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 from tests.services.storage import StorageProcess

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pytest
 
 from privacyplease.client import AuditEntry, Client, errors
+from privacyplease.proxy.assembly import Proxy, Settings
 from privacyplease.proxy.audit import __main__ as offline
-from privacyplease.proxy.authority import Subject
-from privacyplease.proxy.home import Home
-from privacyplease.proxy.server import Proxy, Settings
+from privacyplease.proxy.certificates.authority import Subject
+from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.v1 import keys_service_pb2
 from privacyplease.proxy.v1.admin_service_pb2 import GetStatusRequest
 from privacyplease.proxy.v1.admin_service_pb2_grpc import AdminServiceStub

@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from privacyplease.proxy.server import CONTRACTS
+from privacyplease.proxy.assembly import CONTRACTS
 from privacyplease.proxy.v1 import (
     access_service_pb2,
     admin_service_pb2,

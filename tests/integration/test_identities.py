@@ -22,11 +22,11 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from privacyplease.client import AsyncClient, Client
 from privacyplease.client.errors import CertificateError, StorageUnavailableError
-from privacyplease.proxy import identity
-from privacyplease.proxy.authority import Subject
+from privacyplease.proxy.assembly import Proxy, Settings
+from privacyplease.proxy.certificates.authority import Subject
+from privacyplease.proxy.edge import identity
 from privacyplease.proxy.errors import ConfigurationError
-from privacyplease.proxy.home import Home
-from privacyplease.proxy.server import Proxy, Settings
+from privacyplease.proxy.keys.home import Home
 from privacyplease.server import Limits, build_server, open_store
 from privacyplease.server.errors import StartError
 from tests.services.certificates import Made, channel_with

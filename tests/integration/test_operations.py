@@ -21,10 +21,11 @@ from google.protobuf.duration_pb2 import Duration
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from privacyplease.proxy import logs, masterkey
+from privacyplease.proxy.assembly import METHODS
 from privacyplease.proxy.journal import State
-from privacyplease.proxy.metrics import QUESTIONS
-from privacyplease.proxy.server import METHODS
+from privacyplease.proxy.keys import master_key as masterkey
+from privacyplease.proxy.telemetry import logs
+from privacyplease.proxy.telemetry.metrics import QUESTIONS
 from privacyplease.proxy.v1 import (
     admin_service_pb2,
     error_reason_pb2,

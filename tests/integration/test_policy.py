@@ -17,13 +17,14 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from privacyplease.client import Client, errors
-from privacyplease.proxy import identity, trusted_store
 from privacyplease.proxy.access.rules import OPEN, RULES
-from privacyplease.proxy.authority import Subject
-from privacyplease.proxy.dataset import load
-from privacyplease.proxy.home import Home
-from privacyplease.proxy.keyring import Keyring
-from privacyplease.proxy.server import CONTRACTS, Proxy, Settings
+from privacyplease.proxy.assembly import CONTRACTS, Proxy, Settings
+from privacyplease.proxy.certificates.authority import Subject
+from privacyplease.proxy.edge import identity
+from privacyplease.proxy.keys.home import Home
+from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.records.dataset import load
+from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.v1.ingest_service_pb2 import IngestRequest
 from privacyplease.proxy.v1.ingest_service_pb2_grpc import IngestServiceStub
 from tests.services.certificates import Made, channel_with

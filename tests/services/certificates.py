@@ -14,10 +14,10 @@ from pathlib import Path
 
 import grpc
 
-from privacyplease.proxy import authority
-from privacyplease.proxy.authority import Certified, Subject
-from privacyplease.proxy.certificates import Certificates
-from privacyplease.proxy.credentials import load
+from privacyplease.proxy.certificates import authority
+from privacyplease.proxy.certificates.authority import Certified, Subject
+from privacyplease.proxy.certificates.credentials import load
+from privacyplease.proxy.certificates.folder import Certificates
 
 
 class Made:

@@ -18,7 +18,7 @@ from privacyplease.proxy.__main__ import main
 from privacyplease.proxy.compaction import Compaction
 from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.services import ingest
-from privacyplease.proxy.storage import Storage
+from privacyplease.proxy.storage.client import Storage
 from privacyplease.proxy.verified import VerifiedStorage
 
 # So soon is the journal folded: it takes few batches to come to that.

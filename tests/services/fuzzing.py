@@ -30,7 +30,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 
 from privacyplease.client import Client
-from privacyplease.proxy.server import CONTRACTS
+from privacyplease.proxy.assembly import CONTRACTS
 from privacyplease.proxy.v1 import keys_service_pb2
 from privacyplease.storage.v1 import storage_service_pb2
 from privacyplease.storage.v1.storage_service_pb2_grpc import StorageServiceStub

@@ -17,9 +17,9 @@ import grpc
 import pyarrow as pa
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from privacyplease.proxy.home import Home
-from privacyplease.proxy.metrics import Metrics
-from privacyplease.proxy.server import Proxy, Settings
+from privacyplease.proxy.assembly import Proxy, Settings
+from privacyplease.proxy.keys.home import Home
+from privacyplease.proxy.telemetry.metrics import Metrics
 from privacyplease.proxy.v1 import (
     admin_service_pb2_grpc,
     compaction_service_pb2,

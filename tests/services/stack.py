@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from privacyplease.cli.local.home import Home
 from privacyplease.client import Client
-from privacyplease.proxy.home import Home as ProxyHome
+from privacyplease.proxy.keys.home import Home as ProxyHome
 
 
 class Stack(NamedTuple):

@@ -15,13 +15,15 @@ import pytest
 from privacyplease.cli import planning
 from privacyplease.cli.planning import DATABASE_FACTOR, PLAINTEXT_BYTES, Deployment, Plan, plan
 from privacyplease.ingest.simulate import simulate
-from privacyplease.proxy import dataset, runs, tiers, trusted_store
+from privacyplease.proxy import runs, tiers
 from privacyplease.proxy.holdings import Held, Holdings, Run
-from privacyplease.proxy.home import Home
-from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.keys.home import Home
+from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.predicate import predicate
+from privacyplease.proxy.records import dataset
+from privacyplease.proxy.records.timeline import Interval
 from privacyplease.proxy.rollups import without
-from privacyplease.proxy.timeline import Interval
+from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.v1 import compaction_service_pb2 as pb
 from tests.services.proxy import PASSPHRASE, proxying
 from tests.services.storage import serving

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from privacyplease.proxy import masterkey
+from privacyplease.proxy.keys import master_key as masterkey
 from tests.services.proxy import Proxied, proxying
 from tests.services.storage import Served, serving
 

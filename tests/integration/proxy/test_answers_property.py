@@ -17,7 +17,7 @@ from google.protobuf.duration_pb2 import Duration
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from privacyplease.proxy.timeline import LATEST
+from privacyplease.proxy.records.timeline import LATEST
 from privacyplease.proxy.v1 import occupancy_service_pb2, presence_service_pb2
 from tests.services.proxy import Proxied, instant, interval, proxying
 from tests.services.storage import serving

@@ -16,11 +16,12 @@ import grpc
 import pyarrow as pa
 import pytest
 
-from privacyplease.proxy import backup_file, journal, trusted_store
+from privacyplease.proxy import backup_file, journal
 from privacyplease.proxy.backup_file import Contents
 from privacyplease.proxy.errors import ConfigurationError
-from privacyplease.proxy.home import Home
-from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.keys.home import Home
+from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.v1 import keys_service_pb2, verification_service_pb2
 from tests.services.cells import refusal
 from tests.services.proxy import PASSPHRASE, Proxied, instant, proxying

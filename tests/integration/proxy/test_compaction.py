@@ -15,13 +15,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from privacyplease.proxy import compaction, dataset, journal, runs, tiers, trusted_store
+from privacyplease.proxy import compaction, journal, runs, tiers
 from privacyplease.proxy.cells import LEAST_PAGE_BYTES, OVERHEAD_BYTES, coarse
 from privacyplease.proxy.compactor import Compactor
 from privacyplease.proxy.holdings import Holdings
-from privacyplease.proxy.home import Home
-from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.keys.home import Home
+from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.records import dataset
 from privacyplease.proxy.tags import RUN_LEVEL, tags
+from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.v1 import admin_service_pb2
 from tests.services.patience import eventually
 from tests.services.proxy import PASSPHRASE, Proxied, proxying
@@ -173,7 +175,7 @@ def test_without_volume_hiding_each_cell_is_as_large_as_it_must_be(
 ) -> None:
     datasets = tmp_path / "home" / "datasets"
     datasets.mkdir(parents=True)
-    shipped = Path(tiers.__file__).parent / "datasets" / "wifi.toml"
+    shipped = Path(tiers.__file__).parent / "records" / "datasets" / "wifi.toml"
     (datasets / "wifi.toml").write_text(shipped.read_text().replace("[columns]", "hide_volume = false\n[columns]", 1))
     with proxying(tmp_path / "home", storage.address) as proxy:
         proxy.ingest("wifi", sessions(2_000, devices=3, places=1))
@@ -283,7 +285,7 @@ def test_a_column_that_the_definition_has_dropped_comes_back_with_it(
 ) -> None:
     home, definition = tmp_path / "home", tmp_path / "home" / "datasets" / "wifi.toml"
     definition.parent.mkdir(parents=True)
-    shipped = (Path(tiers.__file__).parent / "datasets" / "wifi.toml").read_text()
+    shipped = (Path(tiers.__file__).parent / "records" / "datasets" / "wifi.toml").read_text()
     definition.write_text(shipped)
     with proxying(home, storage.address) as proxy:
         proxy.ingest("wifi", sessions(50).append_column("vendor", [pa.array(["Acme"] * 50)]))

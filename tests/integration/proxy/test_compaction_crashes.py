@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import func, select
 
 from privacyplease.client import Client
-from privacyplease.proxy import journal, rollups, trusted_store
+from privacyplease.proxy import journal, rollups
+from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.v1 import compaction_service_pb2, compaction_service_pb2_grpc
 from tests.integration.known_answers import thirds, wrong_answers
 from tests.integration.proxy.test_compaction import BINS, everything, sessions, settled, stored

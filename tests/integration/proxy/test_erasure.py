@@ -10,9 +10,10 @@ import grpc
 import pytest
 from sqlalchemy import select, text
 
-from privacyplease.proxy import dataset, trusted_store
 from privacyplease.proxy.erasures import ERASED
-from privacyplease.proxy.storage import Storage
+from privacyplease.proxy.records import dataset
+from privacyplease.proxy.storage.client import Storage
+from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.v1 import dead_letter_service_pb2 as letters_pb
 from privacyplease.proxy.v1 import ingest_service_pb2 as ingest_pb
 from privacyplease.proxy.v1 import keys_service_pb2 as pb

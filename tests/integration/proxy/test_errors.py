@@ -20,7 +20,7 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from privacyplease.proxy import search as search_module
-from privacyplease.proxy.server import CONTRACTS, SERVICES
+from privacyplease.proxy.assembly import CONTRACTS, SERVICES
 from privacyplease.proxy.services.ingest import MOST_BYTES, MOST_RECORDS
 from privacyplease.proxy.v1 import (
     admin_service_pb2,

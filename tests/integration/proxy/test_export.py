@@ -12,17 +12,18 @@ import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from privacyplease.proxy import exported, predicate, trusted_store
+from privacyplease.proxy import exported, predicate
 from privacyplease.proxy.cells import Opener
-from privacyplease.proxy.dataset import load
 from privacyplease.proxy.errors import CellDamagedError, KeyUnavailableError, WrongPassphraseError
 from privacyplease.proxy.exported import Export
 from privacyplease.proxy.holdings import Holdings
-from privacyplease.proxy.home import Home
-from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.keys.home import Home
+from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.keys.rotation import described_by
 from privacyplease.proxy.layouts import Layouts
-from privacyplease.proxy.rotation import described_by
-from privacyplease.proxy.storage import Storage
+from privacyplease.proxy.records.dataset import load
+from privacyplease.proxy.storage.client import Storage
+from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.v1 import admin_service_pb2, dead_letter_service_pb2, presence_service_pb2, query_service_pb2
 from privacyplease.proxy.v1 import keys_service_pb2 as pb
 from privacyplease.proxy.v1 import occupancy_service_pb2 as occupancy_pb

@@ -19,8 +19,8 @@ from grpc_status import rpc_status
 
 from privacyplease.client import Client
 from privacyplease.client.errors import DeadlineExceededError, OverloadedError
-from privacyplease.proxy.home import Home
-from privacyplease.proxy.server import Proxy, Settings
+from privacyplease.proxy.assembly import Proxy, Settings
+from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.v1 import admin_service_pb2, admin_service_pb2_grpc, ingest_service_pb2_grpc
 from privacyplease.proxy.v1 import occupancy_service_pb2 as pb
 from privacyplease.proxy.v1 import occupancy_service_pb2_grpc as pb_grpc

@@ -12,7 +12,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message_factory import GetMessageClass
 
-from privacyplease.proxy.server import CONTRACTS
+from privacyplease.proxy.assembly import CONTRACTS
 from tests.services.deception import deception
 from tests.services.lying_server import LIES, lying
 from tests.services.proxy import interval, proxying

@@ -25,13 +25,14 @@ import pytest
 from sqlalchemy import make_url
 
 from privacyplease.ingest import wifi as wifi_log
-from privacyplease.proxy import dataset, trusted_store
 from privacyplease.proxy.cells import LEAST_PAGE_BYTES, padme
-from privacyplease.proxy.dataset import Dataset
-from privacyplease.proxy.home import Home
-from privacyplease.proxy.keyring import Keyring
-from privacyplease.proxy.records import check, spans
+from privacyplease.proxy.keys.home import Home
+from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.records import dataset
+from privacyplease.proxy.records.dataset import Dataset
+from privacyplease.proxy.records.tables import check, spans
 from privacyplease.proxy.tags import bins, tags
+from privacyplease.proxy.trusted_store import store as trusted_store
 from tests.integration.known_answers import LARGE
 from tests.services.cells import append, cell
 from tests.services.proxy import PASSPHRASE, proxying

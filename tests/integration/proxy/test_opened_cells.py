@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from privacyplease.proxy import journal
-from privacyplease.proxy.storage import Storage
+from privacyplease.proxy.storage.client import Storage
 from privacyplease.proxy.v1 import keys_service_pb2, keys_service_pb2_grpc
 from tests.integration.proxy.test_compaction import DAY, START, sessions
 from tests.services.proxy import Proxied, instant

@@ -9,15 +9,15 @@ import grpc
 import pytest
 from sqlalchemy import func, select, text
 
-from privacyplease.proxy import trusted_store
-from privacyplease.proxy.dataset import load
 from privacyplease.proxy.erasing import Erasing
 from privacyplease.proxy.errors import StorageUnavailableError
 from privacyplease.proxy.predicate import predicate
+from privacyplease.proxy.records.dataset import load
+from privacyplease.proxy.records.timeline import EARLIEST, GENERATION, LATEST
 from privacyplease.proxy.renewing import Renewing
 from privacyplease.proxy.sealing import Sealing
-from privacyplease.proxy.storage import Storage
-from privacyplease.proxy.timeline import EARLIEST, GENERATION, LATEST
+from privacyplease.proxy.storage.client import Storage
+from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.v1 import keys_service_pb2 as pb
 from tests.integration.proxy.test_export import answers, full_keyring
 from tests.integration.proxy.test_export import session as visit

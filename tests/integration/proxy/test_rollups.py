@@ -13,11 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from privacyplease.proxy import dataset, journal, rollups, runs, tiers, trusted_store
+from privacyplease.proxy import journal, rollups, runs, tiers
 from privacyplease.proxy.holdings import Held, Holdings, Place
-from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.predicate import predicate
-from privacyplease.proxy.timeline import Interval
+from privacyplease.proxy.records import dataset
+from privacyplease.proxy.records.timeline import Interval
+from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.v1 import (
     explain_service_pb2,
     explain_service_pb2_grpc,

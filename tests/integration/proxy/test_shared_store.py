@@ -16,9 +16,10 @@ import pytest
 
 from privacyplease.client import Client, PrivacyPleaseError
 from privacyplease.client.errors import TrustedStoreUnavailableError
-from privacyplease.proxy import backups, holdings, journal, ledger, trusted_store
+from privacyplease.proxy import backups, holdings, journal, ledger
 from privacyplease.proxy.erasures import Erasures
 from privacyplease.proxy.errors import ConfigurationError, InvalidRequestError
+from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.v1 import verification_service_pb2 as pb
 from tests.services import faulty_proxy
 from tests.services.daemon import Daemon

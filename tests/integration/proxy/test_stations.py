@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from privacyplease.proxy import dataset
+from privacyplease.proxy.records import dataset
 from privacyplease.proxy.v1 import stations_service_pb2 as pb
 from tests.services.cells import refusal
 from tests.services.proxy import Proxied, instant, interval, proxying

@@ -9,9 +9,10 @@ import pytest
 from privacyplease.cli import planning
 from privacyplease.cli.planning import PLACE_BYTES, SUBJECT_BYTES, Deployment, plan
 from privacyplease.ingest.simulate import simulate
-from privacyplease.proxy import dataset, rollups, tiers
+from privacyplease.proxy import rollups, tiers
 from privacyplease.proxy.layouts import Layout
-from privacyplease.proxy.records import check
+from privacyplease.proxy.records import dataset
+from privacyplease.proxy.records.tables import check
 
 CAMPUS = {"devices": 1_000, "places": 80, "rows_per_day": 24_500}
 

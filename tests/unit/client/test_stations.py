@@ -9,7 +9,7 @@ import pytest
 
 from privacyplease.client import AsyncClient, AvailabilityStep, Client, Spread, StationState, errors
 from privacyplease.client._internal.station_rows import _SCHEMA
-from privacyplease.proxy import dataset
+from privacyplease.proxy.records import dataset
 from privacyplease.proxy.v1 import stations_service_pb2 as pb
 
 NOON = datetime(2024, 10, 1, 12, tzinfo=UTC)

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from privacyplease.proxy import dataset, trusted_store
-from privacyplease.proxy.dataset import Dataset
-from privacyplease.proxy.keyring import Keyring
-from privacyplease.proxy.keys import Key
+from privacyplease.proxy.keys.derivation import Key
+from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.keys.master_key import LocalMasterKey
 from privacyplease.proxy.layouts import Layouts
-from privacyplease.proxy.masterkey import LocalMasterKey
+from privacyplease.proxy.records import dataset
+from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.sealing import Sealing
+from privacyplease.proxy.trusted_store import store as trusted_store
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from privacyplease.proxy import backup_file
 from privacyplease.proxy.errors import ConfigurationError
-from privacyplease.proxy.home import Home
+from privacyplease.proxy.keys.home import Home
 
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from sqlalchemy import Connection, Engine
 
-from privacyplease.proxy import backups, holdings, journal, trusted_store
+from privacyplease.proxy import backups, holdings, journal
+from privacyplease.proxy.trusted_store import store as trusted_store
 
 DAY = 86_400_000
 

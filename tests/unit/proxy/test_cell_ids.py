@@ -3,7 +3,7 @@
 import numpy as np
 
 from privacyplease.proxy.cell_ids import draw, drawing, sealed_at
-from privacyplease.proxy.keys import Key
+from privacyplease.proxy.keys.derivation import Key
 
 AT = 1_727_784_000_123
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from privacyplease.proxy import dataset
 from privacyplease.proxy.dwell import Dwell, dwell
-from privacyplease.proxy.timeline import Interval
+from privacyplease.proxy.records import dataset
+from privacyplease.proxy.records.timeline import Interval
 
 WIFI = dataset.load()["wifi"]
 MINUTE = 60_000

@@ -10,11 +10,11 @@ import zstandard
 from sqlalchemy import Engine
 
 from privacyplease.proxy.cells import Opener
-from privacyplease.proxy.dataset import Dataset, parse
 from privacyplease.proxy.errors import ConfigurationError, KeyUnavailableError
-from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.layouts import Layout, Layouts
-from privacyplease.proxy.records import check
+from privacyplease.proxy.records.dataset import Dataset, parse
+from privacyplease.proxy.records.tables import check
 from privacyplease.proxy.sealing import Sealing
 
 DEFINITION = """

@@ -11,11 +11,11 @@ from sqlalchemy import Engine, func, select
 
 from privacyplease.proxy import journal as journal_module
 from privacyplease.proxy import ledger as ledger_module
-from privacyplease.proxy import trusted_store
 from privacyplease.proxy.errors import CellsMissingError, CellsUnexpectedError, StorageUnavailableError
-from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.ledger import Asked, Ledger, Look, Verdict
 from privacyplease.proxy.sealing import Cell, Owner
+from privacyplease.proxy.trusted_store import store as trusted_store
 
 OWNER = Owner("wifi", 666, "subject")
 TAGS = sorted(os.urandom(15) + bytes([last]) for last in (0, 0, 1, 2))  # a tag may end in zeros

@@ -7,9 +7,9 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacyplease.proxy import dataset
 from privacyplease.proxy.occupancy import Steps, count, count_by_place, series
-from privacyplease.proxy.timeline import Interval
+from privacyplease.proxy.records import dataset
+from privacyplease.proxy.records.timeline import Interval
 
 WIFI = dataset.load()["wifi"]
 

@@ -6,15 +6,15 @@ import pyarrow as pa
 import pytest
 from sqlalchemy import Engine, delete
 
-from privacyplease.proxy.dataset import Dataset
 from privacyplease.proxy.errors import KeyUnavailableError, PredicateTooLargeError
 from privacyplease.proxy.holdings import Held, OpenBucket, Place, Run
-from privacyplease.proxy.keyring import Keyring
-from privacyplease.proxy.keys import Key
-from privacyplease.proxy.masterkey import LocalMasterKey
+from privacyplease.proxy.keys.derivation import Key
+from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.keys.master_key import LocalMasterKey
 from privacyplease.proxy.predicate import predicate
+from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.sealing import Bucket
-from privacyplease.proxy.trusted_store import data_keys
+from privacyplease.proxy.trusted_store.store import data_keys
 
 DEVICE = pa.array([0xAABBCCDDEEFF])
 

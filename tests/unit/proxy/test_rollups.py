@@ -6,9 +6,10 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacyplease.proxy import dataset, occupancy
-from privacyplease.proxy.keys import Key
+from privacyplease.proxy import occupancy
+from privacyplease.proxy.keys.derivation import Key
 from privacyplease.proxy.layouts import ROLLUP
+from privacyplease.proxy.records import dataset
 from privacyplease.proxy.rollups import DEVIATIONS, Rollups, rolled_up
 from privacyplease.proxy.runs import Stretch
 

@@ -12,11 +12,11 @@ from sqlalchemy import Engine
 
 from privacyplease.proxy import sealing as module
 from privacyplease.proxy.cells import LEAST_PAGE_BYTES, Opener, padme
-from privacyplease.proxy.dataset import Dataset
 from privacyplease.proxy.errors import CellDamagedError
-from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
-from privacyplease.proxy.records import check
+from privacyplease.proxy.records.dataset import Dataset
+from privacyplease.proxy.records.tables import check
 from privacyplease.proxy.sealing import Cell, Sealing
 
 HOUR = 3_600_000

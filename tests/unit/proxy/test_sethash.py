@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacyplease.proxy.keys import Key
+from privacyplease.proxy.keys.derivation import Key
 from privacyplease.proxy.sethash import added, entries, sums
 
 KEY = Key(bytes(range(32)))

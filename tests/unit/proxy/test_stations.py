@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from privacyplease.proxy import dataset
 from privacyplease.proxy.occupancy import Steps
-from privacyplease.proxy.records import latest, longest
+from privacyplease.proxy.records import dataset
+from privacyplease.proxy.records.tables import latest, longest
+from privacyplease.proxy.records.timeline import Interval
 from privacyplease.proxy.stations import BIKES, STANDS, availability
-from privacyplease.proxy.timeline import Interval
 
 DATASET = dataset.load()["bikes"]
 COLUMNS = [*DATASET.required, BIKES, STANDS]

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.cmac import CMAC
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacyplease.proxy.columns import ColumnType
-from privacyplease.proxy.keys import Key
+from privacyplease.proxy.keys.derivation import Key
+from privacyplease.proxy.records.columns import ColumnType
 from privacyplease.proxy.tags import bins, tags
 
 KEY = Key(bytes(range(32)))

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from privacyplease.proxy import tiers
 from privacyplease.proxy.holdings import OpenBucket, Run
+from privacyplease.proxy.records.timeline import Timeline
 from privacyplease.proxy.sealing import Bucket
 from privacyplease.proxy.tiers import DAY, MOST_BYTES, OVERDUE, QUIET, TARGET_BYTES
-from privacyplease.proxy.timeline import Timeline
 
 HOUR = 3_600_000
 TIMELINE = Timeline(HOUR, 30 * DAY)

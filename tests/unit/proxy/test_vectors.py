@@ -13,19 +13,23 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Engine, insert
 
-from privacyplease.proxy import cells, keyring, keys, masterkey, prf, rollups, sethash, tags, trusted_store
+from privacyplease.proxy import cells, rollups, sethash, tags
 from privacyplease.proxy.cells import Opener, Sealer, padme
-from privacyplease.proxy.columns import ColumnType, read
 from privacyplease.proxy.errors import (
     CellDamagedError,
     ConfigurationError,
     KeyUnavailableError,
     WrongPassphraseError,
 )
-from privacyplease.proxy.keys import IndexKeys, Key, context
+from privacyplease.proxy.keys import derivation as keys
+from privacyplease.proxy.keys import keyring, prf
+from privacyplease.proxy.keys import master_key as masterkey
+from privacyplease.proxy.keys.dead_letters import Letters
+from privacyplease.proxy.keys.derivation import IndexKeys, Key, context
+from privacyplease.proxy.keys.providers.pkcs11 import HSM_LABEL, HsmMasterKey, Place
 from privacyplease.proxy.layouts import Layout, Layouts
-from privacyplease.proxy.letters import Letters
-from privacyplease.proxy.masterkeys.pkcs11 import HSM_LABEL, HsmMasterKey, Place
+from privacyplease.proxy.records.columns import ColumnType, read
+from privacyplease.proxy.trusted_store import store as trusted_store
 from tests.vectors import make
 
 EXPECTED = {

@@ -15,13 +15,13 @@ import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from privacyplease.proxy import logs
+from privacyplease.proxy.assembly import Proxy, Settings
 from privacyplease.proxy.errors import ConfigurationError
-from privacyplease.proxy.home import Home
-from privacyplease.proxy.logs import LogFormat
-from privacyplease.proxy.metrics import publish
+from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.predicate import MOST_TAGS
-from privacyplease.proxy.server import Proxy, Settings
+from privacyplease.proxy.telemetry import logs
+from privacyplease.proxy.telemetry.logs import LogFormat
+from privacyplease.proxy.telemetry.metrics import publish
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 

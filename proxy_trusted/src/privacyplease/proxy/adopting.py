@@ -28,7 +28,6 @@ from privacyplease.proxy import backups, holdings, journal, sethash
 from privacyplease.proxy.audit.log import AuditLog
 from privacyplease.proxy.cell_ids import CELL_ID_LABEL, sealed_at
 from privacyplease.proxy.cells import Opener
-from privacyplease.proxy.dataset import Dataset, Index
 from privacyplease.proxy.erasures import Erasures
 from privacyplease.proxy.errors import (
     CellDamagedError,
@@ -38,18 +37,19 @@ from privacyplease.proxy.errors import (
     UntrustedAnswerError,
 )
 from privacyplease.proxy.holdings import Place, Run
-from privacyplease.proxy.home import Home
-from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.keys.home import Home
+from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.keys.prf import BLOCK
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.ledger import Asked, Ledger
-from privacyplease.proxy.prf import BLOCK
-from privacyplease.proxy.records import spans
+from privacyplease.proxy.records.dataset import Dataset, Index
+from privacyplease.proxy.records.tables import spans
+from privacyplease.proxy.records.timeline import GENERATION, Timeline
 from privacyplease.proxy.sealing import Bucket, Cell, Owner
 from privacyplease.proxy.sethash import Numbers
-from privacyplease.proxy.storage import Storage
+from privacyplease.proxy.storage.client import Storage
 from privacyplease.proxy.tags import RUN_LEVEL, TAG_BYTES, tags
-from privacyplease.proxy.timeline import GENERATION, Timeline
-from privacyplease.proxy.trusted_store import writing
+from privacyplease.proxy.trusted_store.store import writing
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 
 # How many tags are asked for at a time.

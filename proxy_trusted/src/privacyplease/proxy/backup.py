@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from privacyplease.proxy import backup_file
 from privacyplease.proxy.backup_file import Contents, Document
 from privacyplease.proxy.errors import ConfigurationError
-from privacyplease.proxy.home import Home
+from privacyplease.proxy.keys.home import Home
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -29,11 +29,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, func, select
 
-from privacyplease.proxy import backups, trusted_store
+from privacyplease.proxy import backups
 from privacyplease.proxy.errors import ConfigurationError
-from privacyplease.proxy.home import Home
-from privacyplease.proxy.rotation import described_by, folder_in_force
-from privacyplease.proxy.trusted_store import data_keys, writing
+from privacyplease.proxy.keys.home import Home
+from privacyplease.proxy.keys.rotation import described_by, folder_in_force
+from privacyplease.proxy.trusted_store import store as trusted_store
+from privacyplease.proxy.trusted_store.store import data_keys, writing
 
 FORMAT = "privacyplease backup v1"
 

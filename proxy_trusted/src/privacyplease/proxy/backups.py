@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, func, insert, or_, select, update
 
-from privacyplease.proxy import holdings, journal, trusted_store
-from privacyplease.proxy.trusted_store import backups, data_keys, reading, writing
+from privacyplease.proxy import holdings, journal
+from privacyplease.proxy.trusted_store import store as trusted_store
+from privacyplease.proxy.trusted_store.store import backups, data_keys, reading, writing
 
 # What these many of the latest backups know stays, so that one of them may turn out to be unreadable.
 KEPT_BACKUPS = 2

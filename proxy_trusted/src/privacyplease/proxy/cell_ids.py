@@ -24,8 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 from privacyplease.proxy.cells import CELL_ID_BYTES
-from privacyplease.proxy.keys import Key
-from privacyplease.proxy.prf import Bytes, permute, unpermute
+from privacyplease.proxy.keys.derivation import Key
+from privacyplease.proxy.keys.prf import Bytes, permute, unpermute
 
 CELL_ID_LABEL = b"privacyplease/v1/cell-id"
 

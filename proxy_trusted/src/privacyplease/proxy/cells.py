@@ -23,9 +23,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from privacyplease.proxy.errors import CellDamagedError
-from privacyplease.proxy.keys import Key, context
+from privacyplease.proxy.keys.derivation import Key, context
+from privacyplease.proxy.keys.master_key import NONCE_BYTES
 from privacyplease.proxy.layouts import COMPRESSION_LEVEL, Layout, Layouts
-from privacyplease.proxy.masterkey import NONCE_BYTES
 
 VERSION = b"\x01"
 CELL_ID_BYTES = 16

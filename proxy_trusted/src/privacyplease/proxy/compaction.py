@@ -20,21 +20,21 @@ from sqlalchemy import ColumnElement, Connection, Engine, delete, insert, select
 
 from privacyplease.proxy import holdings, rollups, runs, tiers
 from privacyplease.proxy.cells import Opener, Sealer
-from privacyplease.proxy.dataset import Dataset, Index
+from privacyplease.proxy.edge.drain import Turnstile
 from privacyplease.proxy.errors import UntrustedAnswerError
 from privacyplease.proxy.holdings import Held, Holdings, OpenBucket, Place, Run
-from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.layouts import ROLLUP, Layouts
 from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.predicate import predicate
-from privacyplease.proxy.records import longest, spans
+from privacyplease.proxy.records.dataset import Dataset, Index
+from privacyplease.proxy.records.tables import longest, spans
+from privacyplease.proxy.records.timeline import EARLIEST, GENERATION, LATEST, Interval
 from privacyplease.proxy.runs import Pages, Stretch
 from privacyplease.proxy.sealing import Owner
 from privacyplease.proxy.tags import ROLLUP_LEVEL, RUN_LEVEL, TAG_BYTES, tags
 from privacyplease.proxy.tiers import Job
-from privacyplease.proxy.timeline import EARLIEST, GENERATION, LATEST, Interval
-from privacyplease.proxy.trusted_store import claims, writing
-from privacyplease.proxy.turnstile import Turnstile
+from privacyplease.proxy.trusted_store.store import claims, writing
 from privacyplease.proxy.verified import Taken, VerifiedStorage
 
 # Longer than a job takes, or a question may; renewed by every job.

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from privacyplease.proxy.compaction import Compaction, Scope
-from privacyplease.proxy.dataset import Dataset
 from privacyplease.proxy.errors import ProxyError
+from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 
 _log = logging.getLogger(__name__)

@@ -9,18 +9,19 @@ from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 
-from privacyplease.proxy import exported, trusted_store
-from privacyplease.proxy.dataset import Dataset, Index
+from privacyplease.proxy import exported
 from privacyplease.proxy.errors import CellsMissingError, CellsUnexpectedError, ConfigurationError, NotExportedError
 from privacyplease.proxy.exported import Export, ExportedKeyring
 from privacyplease.proxy.holdings import Holdings
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.ledger import Ledger
-from privacyplease.proxy.records import Sought
+from privacyplease.proxy.records.dataset import Dataset, Index
+from privacyplease.proxy.records.tables import Sought
+from privacyplease.proxy.records.timeline import Interval
 from privacyplease.proxy.rollups import Rollups
 from privacyplease.proxy.search import Search
-from privacyplease.proxy.storage import Storage
-from privacyplease.proxy.timeline import Interval
+from privacyplease.proxy.storage.client import Storage
+from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.verified import VerifiedStorage
 from privacyplease.proxy.witness import Witness
 

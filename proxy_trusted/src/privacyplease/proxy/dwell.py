@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from privacyplease.proxy.dataset import Dataset
-from privacyplease.proxy.records import longest, spans
-from privacyplease.proxy.timeline import Interval
+from privacyplease.proxy.records.dataset import Dataset
+from privacyplease.proxy.records.tables import longest, spans
+from privacyplease.proxy.records.timeline import Interval
 
 
 class Dwell(NamedTuple):

@@ -19,16 +19,16 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from privacyplease.proxy.dataset import Dataset
+from privacyplease.proxy.edge.drain import Turnstile
 from privacyplease.proxy.erasures import Erasures
 from privacyplease.proxy.errors import ProxyError
-from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.keys.dead_letters import letters_of
+from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.ledger import Ledger
-from privacyplease.proxy.letters import letters_of
 from privacyplease.proxy.opened_cells import OpenedCells
-from privacyplease.proxy.storage import Storage
-from privacyplease.proxy.timeline import GENERATION
-from privacyplease.proxy.turnstile import Turnstile
+from privacyplease.proxy.records.dataset import Dataset
+from privacyplease.proxy.records.timeline import GENERATION
+from privacyplease.proxy.storage.client import Storage
 
 _log = logging.getLogger(__name__)
 

@@ -14,14 +14,15 @@ import numpy as np
 import pyarrow as pa
 from sqlalchemy import Engine, delete, select, text, update
 
-from privacyplease.proxy import holdings, trusted_store
-from privacyplease.proxy.dataset import Dataset
+from privacyplease.proxy import holdings
+from privacyplease.proxy.edge.drain import Turnstile
 from privacyplease.proxy.errors import InvalidRequestError
-from privacyplease.proxy.letters import letters_of
-from privacyplease.proxy.records import Checked, Rejection, spans
-from privacyplease.proxy.timeline import GENERATION
-from privacyplease.proxy.turnstile import Turnstile
-from privacyplease.proxy.upsert import inserted_once
+from privacyplease.proxy.keys.dead_letters import letters_of
+from privacyplease.proxy.records.dataset import Dataset
+from privacyplease.proxy.records.tables import Checked, Rejection, spans
+from privacyplease.proxy.records.timeline import GENERATION
+from privacyplease.proxy.trusted_store import store as trusted_store
+from privacyplease.proxy.trusted_store.upsert import inserted_once
 
 ERASED = "expected a time in a period that was not erased"
 

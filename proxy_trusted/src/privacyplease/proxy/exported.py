@@ -22,15 +22,17 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 from sqlalchemy import Engine, insert
 
-from privacyplease.proxy import holdings, masterkey, trusted_store
-from privacyplease.proxy.columns import ColumnType
-from privacyplease.proxy.dataset import Dataset, Index
+from privacyplease.proxy import holdings
 from privacyplease.proxy.errors import ConfigurationError, KeyUnavailableError
 from privacyplease.proxy.holdings import Place, Run
-from privacyplease.proxy.keyring import Keyring
-from privacyplease.proxy.keys import IndexKeys, Key, context
+from privacyplease.proxy.keys import master_key as masterkey
+from privacyplease.proxy.keys.derivation import IndexKeys, Key, context
+from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.layouts import Layout
-from privacyplease.proxy.timeline import Interval, Timeline
+from privacyplease.proxy.records.columns import ColumnType
+from privacyplease.proxy.records.dataset import Dataset, Index
+from privacyplease.proxy.records.timeline import Interval, Timeline
+from privacyplease.proxy.trusted_store import store as trusted_store
 
 FORMAT = "privacyplease exported keyring v1"
 EXPORT_LABEL = b"privacyplease/v1/export"

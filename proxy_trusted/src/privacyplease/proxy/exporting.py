@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from privacyplease.proxy import exported
-from privacyplease.proxy.dataset import Dataset, Index
 from privacyplease.proxy.exported import Export, Total
 from privacyplease.proxy.holdings import Holdings
-from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.predicate import predicate
-from privacyplease.proxy.timeline import GENERATION, Interval
+from privacyplease.proxy.records.dataset import Dataset, Index
+from privacyplease.proxy.records.timeline import GENERATION, Interval
 from privacyplease.proxy.verified import VerifiedStorage
 
 

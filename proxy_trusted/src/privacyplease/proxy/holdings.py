@@ -17,11 +17,11 @@ from typing import Any, NamedTuple, Self
 from sqlalchemy import ColumnElement, Connection, Engine, delete, func, insert, select, update
 
 from privacyplease.proxy import journal
+from privacyplease.proxy.records.timeline import EARLIEST, LATEST, Interval, Timeline
 from privacyplease.proxy.sealing import Bucket, Cell
 from privacyplease.proxy.tags import ROLLUP_LEVEL, RUN_LEVEL, Numbers
-from privacyplease.proxy.timeline import EARLIEST, LATEST, Interval, Timeline
-from privacyplease.proxy.trusted_store import open_buckets, reading, runs
-from privacyplease.proxy.upsert import Columns, inserted_or
+from privacyplease.proxy.trusted_store.store import open_buckets, reading, runs
+from privacyplease.proxy.trusted_store.upsert import Columns, inserted_or
 
 
 class OpenBucket(NamedTuple):

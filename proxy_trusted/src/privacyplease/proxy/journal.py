@@ -26,10 +26,10 @@ import numpy as np
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.engine.interfaces import DBAPICursor
 
-from privacyplease.proxy.prf import Bytes
+from privacyplease.proxy.keys.prf import Bytes
 from privacyplease.proxy.sethash import Numbers
-from privacyplease.proxy.storage import DEADLINE_SECONDS
-from privacyplease.proxy.trusted_store import journal
+from privacyplease.proxy.storage.client import DEADLINE_SECONDS
+from privacyplease.proxy.trusted_store.store import journal
 
 # An entry is kept for as long as a question may run that did not know it when it began, and that again for clocks of
 # several proxies that differ.

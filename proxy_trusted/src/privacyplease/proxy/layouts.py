@@ -15,10 +15,10 @@ import pyarrow as pa
 import zstandard
 from sqlalchemy import Engine, select
 
-from privacyplease.proxy.dataset import Dataset, Index
 from privacyplease.proxy.errors import ConfigurationError, KeyUnavailableError
-from privacyplease.proxy.trusted_store import layouts, shapes, writing
-from privacyplease.proxy.upsert import inserted_once
+from privacyplease.proxy.records.dataset import Dataset, Index
+from privacyplease.proxy.trusted_store.store import layouts, shapes, writing
+from privacyplease.proxy.trusted_store.upsert import inserted_once
 
 # Level 1: on pages of a few KiB level 3 takes half as long again for 5 % less.
 COMPRESSION_LEVEL = 1

@@ -24,12 +24,12 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from privacyplease.proxy import backups, holdings, journal, sethash
 from privacyplease.proxy.errors import CellsMissingError, CellsUnexpectedError, StorageUnavailableError
 from privacyplease.proxy.journal import LONGEST_QUESTION_SECONDS, Entry, State
-from privacyplease.proxy.keyring import Keyring
-from privacyplease.proxy.prf import BLOCK, Bytes
+from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.keys.prf import BLOCK, Bytes
 from privacyplease.proxy.sealing import Cell, Owner
 from privacyplease.proxy.sethash import Numbers
-from privacyplease.proxy.trusted_store import ledger, lock, reading, writing
-from privacyplease.proxy.upsert import Columns, inserted_or
+from privacyplease.proxy.trusted_store.store import ledger, lock, reading, writing
+from privacyplease.proxy.trusted_store.upsert import Columns, inserted_or
 
 # Folding many entries at once is cheaper, for those of one hour share tags; until then every question reads them.
 FOLDED_FROM_CELLS = 32_768

@@ -14,9 +14,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from privacyplease.proxy.dataset import Dataset
-from privacyplease.proxy.records import spans
-from privacyplease.proxy.timeline import Interval
+from privacyplease.proxy.records.dataset import Dataset
+from privacyplease.proxy.records.tables import spans
+from privacyplease.proxy.records.timeline import Interval
 
 Numbers = npt.NDArray[np.int64]
 

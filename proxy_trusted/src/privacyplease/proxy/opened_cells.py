@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from cachetools import LRUCache
 
-from privacyplease.proxy.records import Sought
+from privacyplease.proxy.records.tables import Sought
 
 # What a batch takes beside its buffers, and what it takes to find a key's rows. Estimates, on the large side.
 _BATCH_BYTES = 1_024

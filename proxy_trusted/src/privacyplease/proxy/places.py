@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-from privacyplease.proxy.dataset import Dataset
+from privacyplease.proxy.records.dataset import Dataset
 
 
 def places_of(pages: Iterable[pa.Table], dataset: Dataset) -> tuple[list[str], list[str]]:

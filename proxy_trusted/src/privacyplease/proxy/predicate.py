@@ -9,10 +9,10 @@ from operator import attrgetter
 import numpy as np
 import pyarrow as pa
 
-from privacyplease.proxy.dataset import Dataset, Index
 from privacyplease.proxy.errors import PredicateTooLargeError
 from privacyplease.proxy.holdings import Place
-from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.records.dataset import Dataset, Index
 from privacyplease.proxy.tags import TAG_BYTES, Numbers, bins, tags
 
 # About 64 MiB of memory in the proxy, and four calls to a server with default limits.

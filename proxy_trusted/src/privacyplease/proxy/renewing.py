@@ -20,14 +20,14 @@ from collections.abc import Iterator, Mapping
 import pyarrow as pa
 
 from privacyplease.proxy.cells import Opener
-from privacyplease.proxy.dataset import Dataset, Index
 from privacyplease.proxy.erasing import Erasing
 from privacyplease.proxy.errors import InvalidRequestError
 from privacyplease.proxy.holdings import Holdings, Place
-from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.predicate import predicate
-from privacyplease.proxy.records import longest
+from privacyplease.proxy.records.dataset import Dataset, Index
+from privacyplease.proxy.records.tables import longest
 from privacyplease.proxy.sealing import Sealing
 from privacyplease.proxy.verified import VerifiedStorage
 

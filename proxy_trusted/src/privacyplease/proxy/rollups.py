@@ -19,14 +19,14 @@ import pyarrow as pa
 from datasketches import compact_theta_sketch, theta_union, update_theta_sketch
 
 from privacyplease.proxy import occupancy
-from privacyplease.proxy.dataset import Dataset, Index
 from privacyplease.proxy.holdings import Held, Run
-from privacyplease.proxy.keyring import Keyring
-from privacyplease.proxy.keys import Key
+from privacyplease.proxy.keys.derivation import Key
+from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.layouts import ROLLUP
+from privacyplease.proxy.records.dataset import Dataset, Index
+from privacyplease.proxy.records.timeline import Interval
 from privacyplease.proxy.runs import Stretch
 from privacyplease.proxy.tags import hashes
-from privacyplease.proxy.timeline import Interval
 
 ROLLUP_LABEL = b"privacyplease/v1/rollup"
 

@@ -16,9 +16,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from privacyplease.proxy.cells import CELL_ID_BYTES, LEAST_PAGE_BYTES, OVERHEAD_BYTES, Sealer, coarse, padme
-from privacyplease.proxy.dataset import Dataset
-from privacyplease.proxy.masterkey import NONCE_BYTES
-from privacyplease.proxy.records import spans
+from privacyplease.proxy.keys.master_key import NONCE_BYTES
+from privacyplease.proxy.records.dataset import Dataset
+from privacyplease.proxy.records.tables import spans
 from privacyplease.proxy.sealing import MOST_SEALED_BYTES, Cell, Owner
 from privacyplease.proxy.tiers import TARGET_BYTES
 

@@ -17,13 +17,13 @@ import pyarrow as pa
 
 from privacyplease.proxy.cell_ids import CELL_ID_LABEL, drawing
 from privacyplease.proxy.cells import Sealer
-from privacyplease.proxy.dataset import Dataset, Index
-from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.keys.master_key import NONCE_BYTES
 from privacyplease.proxy.layouts import Layouts
-from privacyplease.proxy.masterkey import NONCE_BYTES
-from privacyplease.proxy.records import spans
+from privacyplease.proxy.records.dataset import Dataset, Index
+from privacyplease.proxy.records.tables import spans
+from privacyplease.proxy.records.timeline import Millis
 from privacyplease.proxy.tags import TAG_BYTES, bins, tags
-from privacyplease.proxy.timeline import Millis
 
 # Half of what a server takes by default. A cell beyond it is sealed as two.
 MOST_SEALED_BYTES = 4 * 1024 * 1024

@@ -10,20 +10,20 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 
-from privacyplease.proxy.calls import opened
 from privacyplease.proxy.cells import Opener
-from privacyplease.proxy.dataset import Dataset, Index
+from privacyplease.proxy.edge.drain import Turnstile
 from privacyplease.proxy.errors import UntrustedAnswerError
 from privacyplease.proxy.holdings import Held, Holdings, Place, Run
-from privacyplease.proxy.keyring import Keyring
-from privacyplease.proxy.keys import Key
+from privacyplease.proxy.keys.derivation import Key
+from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.layouts import ROLLUP, Layouts
 from privacyplease.proxy.opened_cells import Fresh, Known, OpenedCells
 from privacyplease.proxy.predicate import MOST_TAGS, Predicate, predicate
-from privacyplease.proxy.records import Sought, having, overlapping
+from privacyplease.proxy.records.dataset import Dataset, Index
+from privacyplease.proxy.records.tables import Sought, having, overlapping
+from privacyplease.proxy.records.timeline import Interval
 from privacyplease.proxy.rollups import Rollups, key_of, without
-from privacyplease.proxy.timeline import Interval
-from privacyplease.proxy.turnstile import Turnstile
+from privacyplease.proxy.telemetry.calls import opened
 from privacyplease.proxy.verified import VerifiedStorage
 from privacyplease.proxy.witness import Witness
 from privacyplease.storage.v1 import storage_service_pb2 as pb

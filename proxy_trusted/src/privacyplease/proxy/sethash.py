@@ -23,8 +23,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from privacyplease.proxy.keys import Key
-from privacyplease.proxy.prf import Bytes, permute
+from privacyplease.proxy.keys.derivation import Key
+from privacyplease.proxy.keys.prf import Bytes, permute
 
 Numbers = npt.NDArray[np.int64]
 

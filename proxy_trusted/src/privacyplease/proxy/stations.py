@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from privacyplease.proxy.dataset import Dataset
 from privacyplease.proxy.occupancy import Steps
-from privacyplease.proxy.records import spans
-from privacyplease.proxy.timeline import Millis
+from privacyplease.proxy.records.dataset import Dataset
+from privacyplease.proxy.records.tables import spans
+from privacyplease.proxy.records.timeline import Millis
 
 BIKES = "available_bikes"
 STANDS = "available_bike_stands"

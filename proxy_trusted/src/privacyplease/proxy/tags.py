@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from privacyplease.proxy.columns import ColumnType
-from privacyplease.proxy.keys import Key
-from privacyplease.proxy.prf import BLOCK, FEW, Bytes, cmac, cmac_each, permute
+from privacyplease.proxy.keys.derivation import Key
+from privacyplease.proxy.keys.prf import BLOCK, FEW, Bytes, cmac, cmac_each, permute
+from privacyplease.proxy.records.columns import ColumnType
 
 TAG_BYTES = BLOCK
 RUN_LEVEL = 255

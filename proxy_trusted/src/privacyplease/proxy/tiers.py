@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from privacyplease.proxy.holdings import OpenBucket, Run
-from privacyplease.proxy.timeline import GENERATION, Interval, Timeline
+from privacyplease.proxy.records.timeline import GENERATION, Interval, Timeline
 
 DAY = 86_400_000
 

@@ -15,16 +15,16 @@ from typing import NamedTuple
 import numpy as np
 
 from privacyplease.proxy.cells import CELL_ID_BYTES, Opener
-from privacyplease.proxy.dataset import Dataset, Index
+from privacyplease.proxy.edge.drain import Turnstile
 from privacyplease.proxy.errors import CellDamagedError
 from privacyplease.proxy.holdings import Holdings, Place
-from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.ledger import Asked
 from privacyplease.proxy.predicate import Predicate, predicate
+from privacyplease.proxy.records.dataset import Dataset, Index
+from privacyplease.proxy.records.timeline import EARLIEST, LATEST, Interval
 from privacyplease.proxy.sethash import Numbers
-from privacyplease.proxy.timeline import EARLIEST, LATEST, Interval
-from privacyplease.proxy.turnstile import Turnstile
 from privacyplease.proxy.verified import VerifiedStorage, asked_tags
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 

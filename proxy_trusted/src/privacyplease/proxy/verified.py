@@ -15,12 +15,12 @@ from privacyplease.proxy import sethash
 from privacyplease.proxy.errors import StorageUnavailableError, UntrustedAnswerError
 from privacyplease.proxy.holdings import Held
 from privacyplease.proxy.journal import LONGEST_QUESTION_SECONDS, Entry, names
+from privacyplease.proxy.keys.prf import BLOCK, Bytes
 from privacyplease.proxy.ledger import Asked, Ledger, Look, Names
 from privacyplease.proxy.predicate import Predicate
-from privacyplease.proxy.prf import BLOCK, Bytes
 from privacyplease.proxy.sealing import Cell
 from privacyplease.proxy.sethash import Numbers
-from privacyplease.proxy.storage import Append, Storage
+from privacyplease.proxy.storage.client import Append, Storage
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 

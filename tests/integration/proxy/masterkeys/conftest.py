@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import pytest
 
-from privacyplease.proxy import masterkey
-from privacyplease.proxy.masterkey import MasterKey
-from privacyplease.proxy.masterkeys import open_master_key
+from privacyplease.proxy.keys import master_key as masterkey
+from privacyplease.proxy.keys.master_key import MasterKey
+from privacyplease.proxy.keys.providers import open_master_key
 from tests.services import openbao, softhsm
 from tests.services.absent import require
 from tests.services.openbao import OpenBao

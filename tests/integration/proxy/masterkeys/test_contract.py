@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from privacyplease.proxy import trusted_store
 from privacyplease.proxy.errors import KeyringError, KeyUnavailableError
-from privacyplease.proxy.keyring import Keyring
-from privacyplease.proxy.keys import Key
+from privacyplease.proxy.keys.derivation import Key
+from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.trusted_store import store as trusted_store
 from tests.integration.proxy.masterkeys.conftest import Provider
 
 DATA_KEY = Key(b"0123456789abcdef" * 2)

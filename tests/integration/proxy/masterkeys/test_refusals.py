@@ -18,9 +18,9 @@ from privacyplease.proxy.errors import (
     MasterKeyUnavailableError,
     WrongPassphraseError,
 )
-from privacyplease.proxy.keys import Key
-from privacyplease.proxy.masterkeys import open_master_key
-from privacyplease.proxy.masterkeys.aws_kms import KmsMasterKey
+from privacyplease.proxy.keys.derivation import Key
+from privacyplease.proxy.keys.providers import open_master_key
+from privacyplease.proxy.keys.providers.aws_kms import KmsMasterKey
 from tests.services import openbao
 from tests.services.absent import require
 from tests.services.openbao import OpenBao

@@ -10,13 +10,13 @@ import grpc
 import pytest
 from sqlalchemy import Engine
 
-from privacyplease.proxy import trusted_store
 from privacyplease.proxy.errors import KeyUnavailableError
-from privacyplease.proxy.home import Home
-from privacyplease.proxy.keyring import Keyring
-from privacyplease.proxy.keys import Key
-from privacyplease.proxy.masterkey import LocalMasterKey
-from privacyplease.proxy.rotation import Rotation, described_by, folder_in_force
+from privacyplease.proxy.keys.derivation import Key
+from privacyplease.proxy.keys.home import Home
+from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.keys.master_key import LocalMasterKey
+from privacyplease.proxy.keys.rotation import Rotation, described_by, folder_in_force
+from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.v1 import keys_service_pb2 as pb
 from privacyplease.proxy.v1 import presence_service_pb2
 from tests.services.cells import refusal

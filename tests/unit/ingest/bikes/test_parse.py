@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from privacyplease.ingest.bikes import SCHEMA, parse
 from privacyplease.ingest.feeds import Station
 from privacyplease.ingest.parsed import Parsed
-from privacyplease.proxy import dataset
-from privacyplease.proxy.records import check
+from privacyplease.proxy.records import dataset
+from privacyplease.proxy.records.tables import check
 
 BIKES = dataset.load()["bikes"]
 LUND: dict[str, Any] = {

@@ -1,8 +1,8 @@
 import pytest
 
-from privacyplease.proxy import dataset
 from privacyplease.proxy.access.policy import EVERYBODY, Grant, Policy, Role, parse
 from privacyplease.proxy.errors import ConfigurationError
+from privacyplease.proxy.records import dataset
 
 DATASETS = dataset.load()
 

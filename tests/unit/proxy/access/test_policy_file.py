@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from privacyplease.proxy import dataset
 from privacyplease.proxy.access.policy import Role
 from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.errors import ConfigurationError
+from privacyplease.proxy.records import dataset
 
 DATASETS = dataset.load()
 COUNT, ADMIN = (f'[clients.alice]\nroles = ["{role}"]\n' for role in ("count", "admin"))

@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from privacyplease.proxy import trusted_store
 from privacyplease.proxy.audit.chain import open_line
 from privacyplease.proxy.audit.files import files
 from privacyplease.proxy.audit.log import AuditLog
 from privacyplease.proxy.errors import AuditUnavailableError, ConfigurationError
-from privacyplease.proxy.keyring import Keyring
-from privacyplease.proxy.keys import Key
-from privacyplease.proxy.masterkey import LocalMasterKey
+from privacyplease.proxy.keys.derivation import Key
+from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.keys.master_key import LocalMasterKey
+from privacyplease.proxy.trusted_store import store as trusted_store
 from tests.services.patience import eventually
 
 LINES = 24

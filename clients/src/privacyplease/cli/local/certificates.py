@@ -15,4 +15,4 @@ def certs(folder: Path, *arguments: str) -> dict[str, Any]:
         CommandError: The proxy's distribution is not installed, or the command fails.
     """
     given = ["--folder", str(folder), *arguments]
-    return distribution.run("privacyplease.proxy.certs", *given, otherwise="no certificate was made")
+    return distribution.run("privacyplease.proxy.certificates", *given, otherwise="no certificate was made")

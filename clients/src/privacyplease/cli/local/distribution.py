@@ -15,7 +15,7 @@ def run(module: str, *arguments: str, otherwise: str, done: tuple[int, ...] = (0
     """Runs a module of the proxy's distribution, and returns the document that it prints.
 
     Args:
-        module: Its name, as "privacyplease.proxy.certs".
+        module: Its name, as "privacyplease.proxy.certificates".
         arguments: What it is given.
         otherwise: What to say if it fails without a word.
         done: The exit codes with which it does not fail.

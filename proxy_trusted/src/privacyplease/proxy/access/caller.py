@@ -7,7 +7,7 @@ from typing import NamedTuple
 import grpc
 
 from privacyplease.proxy.access.policy import NOTHING, Grant
-from privacyplease.proxy.identity import client_of
+from privacyplease.proxy.edge.identity import client_of
 
 ON_BEHALF_OF = "privacyplease-on-behalf-of"
 

@@ -11,14 +11,15 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from privacyplease.proxy import requests
 from privacyplease.proxy.access.caller import ON_BEHALF_OF, Caller
 from privacyplease.proxy.access.policy import Grant, Role, canonical_device
 from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.access.rates import Rates
 from privacyplease.proxy.access.recorder import Answer, Recorder
 from privacyplease.proxy.access.rules import EVERY_DATASET, NO_RULE, OPEN, RULES, Asked, Rule
-from privacyplease.proxy.dataset import Dataset
+from privacyplease.proxy.edge import requests
+from privacyplease.proxy.edge.identification import rewrapped
+from privacyplease.proxy.edge.rpc import fail
 from privacyplease.proxy.errors import (
     AccessError,
     LimitExceededError,
@@ -27,9 +28,8 @@ from privacyplease.proxy.errors import (
     PurposeRequiredError,
     RateLimitedError,
 )
-from privacyplease.proxy.identification import rewrapped
-from privacyplease.proxy.rpc import fail
-from privacyplease.proxy.timeline import Interval
+from privacyplease.proxy.records.dataset import Dataset
+from privacyplease.proxy.records.timeline import Interval
 
 _Behaviour: TypeAlias = Callable[..., Any]
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from privacyplease.proxy.columns import ColumnType, read_one, show_one
-from privacyplease.proxy.dataset import Dataset, width
+from privacyplease.proxy.edge.identity import client_uri
 from privacyplease.proxy.errors import ConfigurationError
-from privacyplease.proxy.identity import client_uri
+from privacyplease.proxy.records.columns import ColumnType, read_one, show_one
+from privacyplease.proxy.records.dataset import Dataset, width
 
 EVERYBODY = "*"
 MOST_CALLS_PER_MINUTE = 1_000_000

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 
-from privacyplease.proxy import masterkey
 from privacyplease.proxy.access.policy import Policy, parse
-from privacyplease.proxy.dataset import Dataset
 from privacyplease.proxy.errors import ConfigurationError
+from privacyplease.proxy.keys import master_key as masterkey
+from privacyplease.proxy.records.dataset import Dataset
 
 LOOK_AGAIN_SECONDS = 1.0
 

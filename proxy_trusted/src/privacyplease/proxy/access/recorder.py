@@ -15,8 +15,8 @@ from privacyplease.proxy.access.caller import Caller
 from privacyplease.proxy.access.policy import canonical_device
 from privacyplease.proxy.access.rules import Asked
 from privacyplease.proxy.audit.log import AuditLog
+from privacyplease.proxy.edge.requests import MOST_CHARACTERS
 from privacyplease.proxy.errors import AuditUnavailableError, ProxyError
-from privacyplease.proxy.requests import MOST_CHARACTERS
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 from privacyplease.proxy.v1 import types_pb2
 from privacyplease.proxy.v1.dead_letter_service_pb2 import OpenResponse

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from privacyplease.proxy import requests
 from privacyplease.proxy.access.policy import Role
-from privacyplease.proxy.dataset import SUBJECT, Dataset
+from privacyplease.proxy.edge import requests
+from privacyplease.proxy.records.dataset import SUBJECT, Dataset
+from privacyplease.proxy.records.timeline import EARLIEST
 from privacyplease.proxy.stations import BIKES, STANDS
-from privacyplease.proxy.timeline import EARLIEST
 from privacyplease.proxy.v1 import types_pb2
 
 Datasets = Mapping[str, Dataset]

@@ -13,12 +13,12 @@ import os
 import sys
 from pathlib import Path
 
-from privacyplease.proxy import trusted_store
 from privacyplease.proxy.audit.log import AuditReader
 from privacyplease.proxy.errors import ConfigurationError, KeyringError
-from privacyplease.proxy.home import Home
-from privacyplease.proxy.keyring import Keyring
-from privacyplease.proxy.rotation import described_by, folder_in_force
+from privacyplease.proxy.keys.home import Home
+from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.keys.rotation import described_by, folder_in_force
+from privacyplease.proxy.trusted_store import store as trusted_store
 
 
 def main(arguments: list[str] | None = None) -> int:

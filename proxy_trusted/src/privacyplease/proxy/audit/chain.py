@@ -26,7 +26,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from privacyplease.proxy.keys import Key
+from privacyplease.proxy.keys.derivation import Key
 
 CHAIN_LABEL = b"privacyplease/v1/audit chain"
 ANCHOR_LABEL = b"privacyplease/v1/audit anchor"

@@ -27,8 +27,8 @@ from privacyplease.proxy.audit.chain import Line, open_line
 from privacyplease.proxy.audit.files import file_of, files, lines
 from privacyplease.proxy.audit.verify import NO_ANCHOR, Anchor, Verdict, verify
 from privacyplease.proxy.errors import AuditUnavailableError, ConfigurationError
-from privacyplease.proxy.keyring import Keyring
-from privacyplease.proxy.trusted_store import audit_anchor
+from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.trusted_store.store import audit_anchor
 
 MOST_FILE_BYTES = 64 * 1024 * 1024
 _SYNC_EVERY_SECONDS = 1.0

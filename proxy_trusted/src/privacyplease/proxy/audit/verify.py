@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from privacyplease.proxy.audit.chain import START, Line, anchor, open_line
 from privacyplease.proxy.audit.files import Place
-from privacyplease.proxy.keys import Key
+from privacyplease.proxy.keys.derivation import Key
 
 
 class Anchor(NamedTuple):

@@ -8,7 +8,7 @@ from google.protobuf.duration_pb2 import Duration
 from privacyplease.proxy.access.caller import Caller
 from privacyplease.proxy.access.guard import Access
 from privacyplease.proxy.access.policy import Role
-from privacyplease.proxy.rpc import answering
+from privacyplease.proxy.edge.rpc import answering
 from privacyplease.proxy.v1 import access_service_pb2 as pb
 from privacyplease.proxy.v1 import access_service_pb2_grpc as pb_grpc
 

@@ -9,15 +9,15 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from privacyplease.proxy.access.policy_file import PolicyFile
-from privacyplease.proxy.activity import Activity, RecentCalls
 from privacyplease.proxy.compactor import Compactor
-from privacyplease.proxy.dataset import Dataset
+from privacyplease.proxy.edge.rpc import answering
 from privacyplease.proxy.errors import StorageError
-from privacyplease.proxy.keyring import Keyring
+from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.ledger import Ledger
 from privacyplease.proxy.opened_cells import OpenedCells
-from privacyplease.proxy.rpc import answering
-from privacyplease.proxy.storage import Storage
+from privacyplease.proxy.records.dataset import Dataset
+from privacyplease.proxy.storage.client import Storage
+from privacyplease.proxy.telemetry.activity import Activity, RecentCalls
 from privacyplease.proxy.v1 import admin_service_pb2 as pb
 from privacyplease.proxy.v1 import admin_service_pb2_grpc as pb_grpc
 from privacyplease.proxy.verified import Answers

@@ -9,11 +9,11 @@ from typing import Any
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from privacyplease.proxy import requests
 from privacyplease.proxy.access.recorder import canonical_subject
 from privacyplease.proxy.audit.log import AuditLog
-from privacyplease.proxy.rpc import answering, streaming
-from privacyplease.proxy.timeline import EARLIEST, LATEST
+from privacyplease.proxy.edge import requests
+from privacyplease.proxy.edge.rpc import answering, streaming
+from privacyplease.proxy.records.timeline import EARLIEST, LATEST
 from privacyplease.proxy.v1 import audit_service_pb2 as pb
 from privacyplease.proxy.v1 import audit_service_pb2_grpc as pb_grpc
 from privacyplease.proxy.v1 import types_pb2

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import grpc
 
-from privacyplease.proxy import requests
 from privacyplease.proxy.compaction import Compaction, Scope
-from privacyplease.proxy.dataset import Dataset
-from privacyplease.proxy.rpc import streaming
-from privacyplease.proxy.timeline import EARLIEST, LATEST, Interval
+from privacyplease.proxy.edge import requests
+from privacyplease.proxy.edge.rpc import streaming
+from privacyplease.proxy.records.dataset import Dataset
+from privacyplease.proxy.records.timeline import EARLIEST, LATEST, Interval
 from privacyplease.proxy.v1 import compaction_service_pb2 as pb
 from privacyplease.proxy.v1 import compaction_service_pb2_grpc as pb_grpc
 

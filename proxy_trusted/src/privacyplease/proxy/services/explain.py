@@ -7,11 +7,11 @@ from functools import partial
 import grpc
 import pyarrow as pa
 
-from privacyplease.proxy import requests
-from privacyplease.proxy.dataset import PLACE, SUBJECT, Dataset
-from privacyplease.proxy.records import having, longest
+from privacyplease.proxy.edge import requests
+from privacyplease.proxy.edge.rpc import answering
+from privacyplease.proxy.records.dataset import PLACE, SUBJECT, Dataset
+from privacyplease.proxy.records.tables import having, longest
 from privacyplease.proxy.rollups import Count, count_devices
-from privacyplease.proxy.rpc import answering
 from privacyplease.proxy.search import Search
 from privacyplease.proxy.services.occupancy import estimate
 from privacyplease.proxy.v1 import explain_service_pb2 as pb

@@ -11,18 +11,19 @@ import grpc
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from privacyplease.proxy import json_lines, requests
-from privacyplease.proxy.activity import Batch
 from privacyplease.proxy.ahead import ahead
-from privacyplease.proxy.dataset import Dataset
+from privacyplease.proxy.edge import requests
+from privacyplease.proxy.edge.rpc import streaming
 from privacyplease.proxy.erasures import Erasures
 from privacyplease.proxy.errors import MalformedBatchError, StoppingError, StreamIdleError, TryLaterError
-from privacyplease.proxy.json_lines import Lines
 from privacyplease.proxy.layouts import Layouts
-from privacyplease.proxy.records import Checked, check
-from privacyplease.proxy.rpc import streaming
+from privacyplease.proxy.records import json_lines
+from privacyplease.proxy.records.dataset import Dataset
+from privacyplease.proxy.records.json_lines import Lines
+from privacyplease.proxy.records.tables import Checked, check
 from privacyplease.proxy.sealing import Sealing
-from privacyplease.proxy.storage import Append
+from privacyplease.proxy.storage.client import Append
+from privacyplease.proxy.telemetry.activity import Batch
 from privacyplease.proxy.v1 import ingest_service_pb2 as pb
 from privacyplease.proxy.v1 import ingest_service_pb2_grpc as pb_grpc
 from privacyplease.proxy.verified import VerifiedStorage

@@ -9,18 +9,18 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from privacyplease.proxy import requests
-from privacyplease.proxy.dataset import PLACE, Dataset
+from privacyplease.proxy.edge import requests
+from privacyplease.proxy.edge.rpc import answering, streaming
 from privacyplease.proxy.erasing import Erasing
 from privacyplease.proxy.erasures import Erasures
 from privacyplease.proxy.errors import InvalidRequestError
 from privacyplease.proxy.exporting import Exporting
-from privacyplease.proxy.keyring import Keyring
-from privacyplease.proxy.masterkeys import PASSPHRASE
+from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.keys.providers import PASSPHRASE
+from privacyplease.proxy.keys.rotation import Rotation
+from privacyplease.proxy.records.dataset import PLACE, Dataset
+from privacyplease.proxy.records.timeline import GENERATION
 from privacyplease.proxy.renewing import Renewing
-from privacyplease.proxy.rotation import Rotation
-from privacyplease.proxy.rpc import answering, streaming
-from privacyplease.proxy.timeline import GENERATION
 from privacyplease.proxy.v1 import keys_service_pb2 as pb
 from privacyplease.proxy.v1 import keys_service_pb2_grpc as pb_grpc
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import grpc
 
-from privacyplease.proxy import requests
-from privacyplease.proxy.dataset import Dataset
+from privacyplease.proxy.edge import requests
+from privacyplease.proxy.edge.rpc import answering
 from privacyplease.proxy.errors import InvalidRequestError
-from privacyplease.proxy.letters import Letters
-from privacyplease.proxy.rpc import answering
+from privacyplease.proxy.keys.dead_letters import Letters
+from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.v1 import dead_letter_service_pb2 as pb
 from privacyplease.proxy.v1 import dead_letter_service_pb2_grpc as pb_grpc
 

@@ -9,16 +9,17 @@ import grpc
 import pyarrow as pa
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from privacyplease.proxy import occupancy, requests
-from privacyplease.proxy.dataset import PLACE, Dataset, Index
+from privacyplease.proxy import occupancy
 from privacyplease.proxy.dwell import dwell
+from privacyplease.proxy.edge import requests
+from privacyplease.proxy.edge.rpc import answering, streaming
 from privacyplease.proxy.occupancy import Numbers, Steps
 from privacyplease.proxy.places import places_of
-from privacyplease.proxy.records import Sought
+from privacyplease.proxy.records.dataset import PLACE, Dataset, Index
+from privacyplease.proxy.records.tables import Sought
+from privacyplease.proxy.records.timeline import EARLIEST, Interval
 from privacyplease.proxy.rollups import Rollups, count_devices
-from privacyplease.proxy.rpc import answering, streaming
 from privacyplease.proxy.search import Search
-from privacyplease.proxy.timeline import EARLIEST, Interval
 from privacyplease.proxy.v1 import occupancy_service_pb2 as pb
 from privacyplease.proxy.v1 import occupancy_service_pb2_grpc as pb_grpc
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import grpc
 import pyarrow as pa
 
-from privacyplease.proxy import requests
-from privacyplease.proxy.columns import show_one
-from privacyplease.proxy.dataset import SUBJECT, Dataset
-from privacyplease.proxy.records import having, longest, spans
-from privacyplease.proxy.rpc import streaming
+from privacyplease.proxy.edge import requests
+from privacyplease.proxy.edge.rpc import streaming
+from privacyplease.proxy.records.columns import show_one
+from privacyplease.proxy.records.dataset import SUBJECT, Dataset
+from privacyplease.proxy.records.tables import having, longest, spans
 from privacyplease.proxy.search import Search
 from privacyplease.proxy.v1 import presence_service_pb2 as pb
 from privacyplease.proxy.v1 import presence_service_pb2_grpc as pb_grpc

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import grpc
 import pyarrow as pa
 
-from privacyplease.proxy import requests
-from privacyplease.proxy.dataset import MOST_NAME_CHARACTERS, Dataset, Index
+from privacyplease.proxy.edge import requests
+from privacyplease.proxy.edge.rpc import answering, streaming
 from privacyplease.proxy.errors import UnknownColumnError
-from privacyplease.proxy.records import longest, shown
-from privacyplease.proxy.rpc import answering, streaming
+from privacyplease.proxy.records.dataset import MOST_NAME_CHARACTERS, Dataset, Index
+from privacyplease.proxy.records.tables import longest, shown
 from privacyplease.proxy.search import Search
 from privacyplease.proxy.v1 import query_service_pb2 as pb
 from privacyplease.proxy.v1 import query_service_pb2_grpc as pb_grpc

@@ -7,14 +7,15 @@ from collections.abc import Iterable, Iterator
 import grpc
 import pyarrow as pa
 
-from privacyplease.proxy import requests, stations
-from privacyplease.proxy.dataset import PLACE, SUBJECT, Dataset, Index
+from privacyplease.proxy import stations
+from privacyplease.proxy.edge import requests
+from privacyplease.proxy.edge.rpc import streaming
 from privacyplease.proxy.errors import InvalidRequestError, UnknownDatasetError
-from privacyplease.proxy.records import latest, longest, shown, starting_in
-from privacyplease.proxy.rpc import streaming
+from privacyplease.proxy.records.dataset import PLACE, SUBJECT, Dataset, Index
+from privacyplease.proxy.records.tables import latest, longest, shown, starting_in
+from privacyplease.proxy.records.timeline import EARLIEST, LATEST, Interval
 from privacyplease.proxy.search import Search
 from privacyplease.proxy.stations import BIKES, STANDS, Statistics
-from privacyplease.proxy.timeline import EARLIEST, LATEST, Interval
 from privacyplease.proxy.v1 import stations_service_pb2 as pb
 from privacyplease.proxy.v1 import stations_service_pb2_grpc as pb_grpc
 

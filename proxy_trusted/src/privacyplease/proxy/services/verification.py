@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from privacyplease.proxy import requests
-from privacyplease.proxy.dataset import Dataset
-from privacyplease.proxy.rpc import streaming
+from privacyplease.proxy.edge import requests
+from privacyplease.proxy.edge.rpc import streaming
+from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.v1 import verification_service_pb2 as pb
 from privacyplease.proxy.v1 import verification_service_pb2_grpc as pb_grpc
 from privacyplease.proxy.verification import EVERYTHING, Finding, Part, Verification

@@ -1,0 +1,1 @@
+"""Certificate authorities, what they certify, and the credentials of this process."""

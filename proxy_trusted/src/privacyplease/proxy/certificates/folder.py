@@ -1,0 +1,233 @@
+"""The folder in which the certificates of an installation lie.
+
+::
+
+    folder/
+    ├── authorities/
+    │   ├── clients/        the CA between clients and proxy: ca.crt, ca.key
+    │   └── storage/        the CA between proxy and storage server
+    ├── clients/
+    │   ├── operator/       for the command line of whoever started the servers
+    │   └── NAME/           for anybody else: `privacyplease certs issue NAME`
+    ├── proxy/              the proxy, as clients see it
+    ├── proxy-to-storage/   the proxy, as the storage server sees it
+    └── storage/            the storage server
+
+Each folder with a `tls.crt` is all that one process needs (`credentials.py`): it is copied to where that runs, and
+nothing else is. Files are readable by their owner alone. A folder appears whole or not at all and is never overwritten.
+A renewal replaces key and certificate in two atomic steps; between them the pair does not match, and nobody takes it.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+
+from privacyplease.proxy.certificates import authority
+from privacyplease.proxy.certificates.authority import LOOPBACK, Certified, Subject
+from privacyplease.proxy.certificates.credentials import AUTHORITY, CERTIFICATE, KEY
+from privacyplease.proxy.edge import identity
+from privacyplease.proxy.errors import ConfigurationError
+
+CLIENTS, STORAGE = "clients", "storage"
+OPERATOR = "operator"
+RENEW_BEFORE = timedelta(days=30)
+
+_AUTHORITY_KEY = "ca.key"
+_PROCESSES = ("proxy", "proxy-to-storage", "storage")
+_HOPS = {CLIENTS: "privacyplease clients", STORAGE: "privacyplease storage"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A certificate in the folder.
+
+    Attributes:
+        name: Its place in the folder, as `clients/alice`.
+        certificate: What is in its file.
+    """
+
+    name: str
+    certificate: x509.Certificate
+
+    @property
+    def is_authority(self) -> bool:
+        """Whether it certifies others."""
+        return self.name.startswith("authorities/")
+
+    def due(self, now: datetime) -> bool:
+        """Whether it is time to renew it."""
+        return self.certificate.not_valid_after_utc - now < RENEW_BEFORE
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """The certificates in the folder at `path`."""
+
+    path: Path
+
+    def prepare(self, now: datetime, hosts: Iterable[str] = ()) -> list[str]:
+        """Makes what an installation needs and is not there: a CA for each hop, and who stands at its ends.
+
+        Args:
+            now: The present.
+            hosts: Names and addresses of the servers, besides this machine's loopback.
+
+        Returns:
+            The names of what was made.
+
+        Raises:
+            ConfigurationError: The key of a CA that is needed is not here.
+        """
+        made = [self._make_authority(hop, now) for hop in _HOPS if not self._of_hop(hop)]
+        missing = [subject for subject in _installation(tuple(hosts)).items() if not self._holds(subject[0])]
+        return made + [self._make(name, subject, now) for name, subject in missing]
+
+    def issue(self, client: str, now: datetime) -> str:
+        """Makes a client's certificate, and returns its name in the folder.
+
+        Raises:
+            ConfigurationError: It is no name, is taken, or there is no CA.
+        """
+        return self._make(f"clients/{client}", _client(client), now)
+
+    def renew(self, name: str, now: datetime, hosts: Iterable[str] = ()) -> str:
+        """Replaces a certificate by one with a new key that says the same but for its dates.
+
+        Args:
+            name: `proxy`, `proxy-to-storage`, `storage`, `clients/NAME`, or a client's name alone.
+            now: The present.
+            hosts: For servers: names and addresses instead of those before, besides loopback.
+
+        Raises:
+            ConfigurationError: There is no such certificate, or its CA's key is not here.
+        """
+        entry, given = self._find(name), tuple(hosts)
+        subject = Subject.of(entry.certificate)
+        if given and subject.use == "server":
+            subject = replace(subject, hosts=(*LOOPBACK, *given))
+        signer = self._authority(_hop(entry.name))
+        for file, text in _files(authority.issue(signer, subject, now), signer).items():
+            _replace(self.path / entry.name / file, text)
+        return entry.name
+
+    def entries(self) -> Iterator[Entry]:
+        """All certificates, authorities first."""
+        folders = sorted(self.path.glob("authorities/*")) + sorted(self.path.glob("clients/*"))
+        for folder in (*folders, *(self.path / name for name in _PROCESSES)):
+            name = folder.relative_to(self.path).as_posix()
+            file = folder / (AUTHORITY if name.startswith("authorities/") else CERTIFICATE)
+            if file.exists():
+                yield Entry(name, _read(file))
+
+    def due(self, now: datetime) -> list[str]:
+        """What to renew by now and can be. No CA is among it: whoever trusts one has to be told of a new one."""
+        return [entry.name for entry in self.entries() if entry.due(now) and self._may_renew(entry)]
+
+    def _may_renew(self, entry: Entry) -> bool:
+        return not entry.is_authority and (self.path / "authorities" / _hop(entry.name) / _AUTHORITY_KEY).exists()
+
+    def _holds(self, name: str) -> bool:
+        return any(entry.name == name for entry in self.entries())
+
+    def _of_hop(self, hop: str) -> list[Entry]:
+        """A hop with certificates has a CA, if perhaps not here: a second one would be a stranger to the first's."""
+        return [entry for entry in self.entries() if _hop(entry.name) == hop]
+
+    def _find(self, name: str) -> Entry:
+        found = {entry.name: entry for entry in self.entries() if not entry.is_authority}
+        if entry := found.get(name) or found.get(f"clients/{name}"):
+            return entry
+        raise ConfigurationError(f"{self.path}: expected one of {', '.join(found) or 'none'}; got {name}")
+
+    def _make_authority(self, hop: str, now: datetime) -> str:
+        name, made = f"authorities/{hop}", authority.create(_HOPS[hop], now)
+        _write_folder(self.path / name, {AUTHORITY: made.certificate_pem(), _AUTHORITY_KEY: made.key_pem()})
+        return name
+
+    def _make(self, name: str, subject: Subject, now: datetime) -> str:
+        signer = self._authority(_hop(name))
+        _write_folder(self.path / name, _files(authority.issue(signer, subject, now), signer))
+        return name
+
+    def _authority(self, hop: str) -> Certified:
+        folder = self.path / "authorities" / hop
+        try:
+            return Certified.from_pem((folder / AUTHORITY).read_bytes(), (folder / _AUTHORITY_KEY).read_bytes())
+        except FileNotFoundError as error:
+            raise ConfigurationError(f"{folder}: the CA's key is not here; `certs init` makes one") from error
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"{folder}: the CA cannot be read: {error}") from error
+
+
+def _hop(name: str) -> str:
+    """Between whom a certificate counts."""
+    place = name.removeprefix("authorities/")
+    return CLIENTS if place == "proxy" or place.split("/")[0] == CLIENTS else STORAGE
+
+
+def _installation(hosts: tuple[str, ...]) -> dict[str, Subject]:
+    """What every installation needs, besides its CAs."""
+    return {
+        "proxy": Subject("proxy", "server", hosts=(*LOOPBACK, *hosts)),
+        f"clients/{OPERATOR}": _client(OPERATOR),
+        "storage": Subject("storage", "server", hosts=(*LOOPBACK, *hosts)),
+        "proxy-to-storage": Subject("proxy", "client", identity=identity.PROXY),
+    }
+
+
+def _client(name: str) -> Subject:
+    try:
+        return Subject(name, "client", identity=identity.client_uri(name))
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
+
+
+def _files(issued: Certified, signer: Certified) -> Mapping[str, bytes]:
+    """The key first: until the certificate follows, the two do not match and are not taken."""
+    return {KEY: issued.key_pem(), AUTHORITY: signer.certificate_pem(), CERTIFICATE: issued.certificate_pem()}
+
+
+def _read(file: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{file}: expected a certificate in PEM: {error}") from error
+
+
+def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Writes a new folder whole or not at all, and never over another."""
+    for ancestor in (folder.parent.parent, folder.parent):  # `parents=True` would leave them open to everybody
+        ancestor.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as scratch:
+        made = Path(scratch) / folder.name
+        made.mkdir(mode=0o700)
+        for name, text in files.items():
+            _replace(made / name, text)
+        try:
+            made.rename(folder)
+        except OSError as error:
+            raise ConfigurationError(f"{folder}: exists already and is not overwritten; renew it instead") from error
+    _settle(folder.parent)
+
+
+def _replace(file: Path, text: bytes) -> None:
+    """Puts a file in the place of another, whole or not at all; on return it survives a loss of power."""
+    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".new-", delete=False) as part:  # made with mode 0600
+        part.write(text)
+        part.flush()
+        os.fsync(part.fileno())
+    Path(part.name).replace(file)
+    _settle(file.parent)
+
+
+def _settle(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    os.fsync(handle)
+    os.close(handle)

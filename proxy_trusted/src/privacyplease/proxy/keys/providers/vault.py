@@ -1,0 +1,112 @@
+"""A master key inside HashiCorp Vault or OpenBao: the transit engine over its HTTP API.
+
+The key must be of a type that takes associated data, as `aes256-gcm96`, which is the default. Vault sees each data key
+when it is made and when a proxy opens it, so the connection is TLS everywhere but on loopback. What it is told to bind
+is a hash: names of data sets are none of its business.
+
+The token needs `read` on `transit/keys/NAME` and `update` on `transit/encrypt/NAME` and `transit/decrypt/NAME`; with
+`create` on the last but one, Vault would answer a misspelt name with a new key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+
+from privacyplease.proxy.errors import (
+    ConfigurationError,
+    KeyUnavailableError,
+    MasterKeyRefusedError,
+    MasterKeyUnavailableError,
+)
+from privacyplease.proxy.keys.derivation import Key
+from privacyplease.proxy.keys.providers.secrets_given import given
+
+TIMEOUT_SECONDS = 10.0
+
+_URL = re.compile(r"vault:(https?://[^/]+)/(.+)/keys/([\w.-]+)")
+_LOOPBACK = re.compile(r"http://(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?")
+
+
+class VaultMasterKey:
+    """A master key that a Vault holds. Safe to use from many threads."""
+
+    def __init__(self, server: str, mount: str, name: str, token: str) -> None:
+        self._root, self._name = f"{server}/v1/{mount}", name
+        self._headers = {"X-Vault-Token": token, "X-Vault-Request": "true"}
+
+    def wrap(self, key: Key, associated: bytes) -> bytes:
+        """See `MasterKey.wrap`. Returns Vault's own text, as "vault:v1:…"."""
+        plaintext = b64encode(key.reveal()).decode()
+        answer = self._call("POST", "encrypt", plaintext=plaintext, associated_data=_bound(associated))
+        return str(answer["ciphertext"]).encode()
+
+    def unwrap(self, wrapped: bytes, associated: bytes) -> Key:
+        """See `MasterKey.unwrap`."""
+        ciphertext = wrapped.decode("ascii", errors="replace")
+        answer = self._call("POST", "decrypt", ciphertext=ciphertext, associated_data=_bound(associated))
+        return Key(b64decode(answer["plaintext"]))
+
+    def check_exists(self) -> None:
+        """Asks whether there is such a key, since asking to wrap would make one.
+
+        Raises:
+            KeyringError: There is none, or Vault does not say.
+        """
+        self._call("GET", "keys")
+
+    def _call(self, method: str, operation: str, **body: str) -> dict[str, Any]:
+        url = f"{self._root}/{operation}/{self._name}"
+        try:
+            answer = requests.request(
+                method, url, json=body or None, headers=self._headers, timeout=TIMEOUT_SECONDS, allow_redirects=False
+            )
+            if answer.status_code == requests.codes.ok:
+                return dict(answer.json()["data"])
+        except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+            raise MasterKeyUnavailableError("the vault cannot be reached", provider="vault") from error
+        raise self._refusal(answer.status_code, operation)
+
+    def _refusal(self, status: int, operation: str) -> Exception:
+        """Vault's statuses: 400 bad ciphertext, 403 no permission, 404 no such key, 429 and above not now."""
+        if status == requests.codes.bad_request and operation == "decrypt":
+            return KeyUnavailableError("a wrapped key does not open under the vault's key")
+        if status == requests.codes.service_unavailable:
+            return MasterKeyUnavailableError("the vault is sealed or under maintenance", provider="vault")
+        if status >= requests.codes.too_many_requests:
+            return MasterKeyUnavailableError(f"the vault does not answer now: status {status}", provider="vault")
+        why = {
+            requests.codes.forbidden: "the token was revoked, or may not use this key",
+            requests.codes.not_found: f"there is no key {self._name!r}",
+        }
+        message = why.get(status, f"status {status}")
+        return MasterKeyRefusedError(f"the vault refuses to {operation}: {message}", provider="vault")
+
+
+def open_key(url: str, environment: Mapping[str, str]) -> VaultMasterKey:
+    """The master key of a URL, as "vault:https://host:8200/transit/keys/NAME".
+
+    The token comes from VAULT_TOKEN, or from the file that VAULT_TOKEN_FILE names; BAO_TOKEN does as well.
+
+    Raises:
+        ConfigurationError: The URL is none, would send keys in the clear, or there is no token.
+        KeyringError: Vault does not answer, or has no such key.
+    """
+    match = _URL.fullmatch(url)
+    if not match:
+        raise ConfigurationError("master_key: expected vault:https://HOST:PORT/transit/keys/NAME")
+    server, mount, name = match.groups()
+    if server.startswith("http:") and not _LOOPBACK.fullmatch(server):
+        raise ConfigurationError("master_key: expected vault:https://…; plain http is for loopback alone")
+    master = VaultMasterKey(server, mount, name, given(environment, "VAULT_TOKEN", "BAO_TOKEN"))
+    master.check_exists()
+    return master
+
+
+def _bound(associated: bytes) -> str:
+    return b64encode(hashlib.sha256(associated).digest()).decode()

@@ -1,0 +1,106 @@
+"""Rotation of the master key: every data key is wrapped anew, and no cell is touched.
+
+A master key is described by a folder: the home itself at first, `master-…` in it after a rotation. Which of them is in
+force stands in the trusted store, beside the wrapped keys, and changes in the transaction that wraps them anew. So at
+every instant, and after a crash at any, exactly one master key opens everything, and the proxy knows which:
+
+1. the folder of the new master key is durable;
+2. in one transaction of the trusted store, every data key is wrapped by the new master key and its folder is in force;
+3. what described the old master key is deleted; the next start does that if a crash came before it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import threading
+from pathlib import Path
+
+from sqlalchemy import Engine, select
+
+from privacyplease.proxy.errors import ConfigurationError, InvalidRequestError
+from privacyplease.proxy.keys import providers as masterkeys
+from privacyplease.proxy.keys.home import MASTER_FILES, Home
+from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.keys.master_key import MasterKey, write_secret
+from privacyplease.proxy.trusted_store.store import master_keys
+
+_FOLDERS = "master-*"
+
+
+class Rotation:
+    """Knows which master key is in force, and puts another in its place."""
+
+    def __init__(self, home: Home, store: Engine, keyring: Keyring) -> None:
+        self._home = home
+        self._store = store
+        self._keyring = keyring
+        self._lock = threading.Lock()
+        self._clear_away(folder_in_force(store))
+
+    @property
+    def choice(self) -> str:
+        """Who holds the master key in force, as it may be shown."""
+        return described_by(self._home, folder_in_force(self._store)).master_key_choice
+
+    def rotate(self, choice: str, passphrase: str | None) -> int:
+        """Puts a new master key in force.
+
+        Args:
+            choice: Who holds it, as `privacyplease.proxy.keys.providers` lists it.
+            passphrase: What opens it, where that is a passphrase; None for one that is made up and kept in the home.
+
+        Returns:
+            How many data keys were wrapped anew.
+
+        Raises:
+            InvalidRequestError: There is no such choice here.
+            KeyringError: The old master key does not open a data key, or the new one cannot be used. The old one stays.
+        """
+        with self._lock:
+            folder = f"master-{secrets.token_hex(8)}"
+            try:
+                keys = self._keyring.rewrap(self._make(folder, choice, passphrase), folder)
+            finally:
+                self._clear_away(folder_in_force(self._store))
+        return keys
+
+    def _make(self, folder: str, choice: str, passphrase: str | None) -> MasterKey:
+        new = Home(self._home.path / folder)
+        new.path.mkdir(mode=0o700)
+        try:
+            if choice != masterkeys.PASSPHRASE:
+                write_secret(new.path / "master.toml", f"master_key = {json.dumps(choice)}\n")
+            master = new.master_key(passphrase)
+        except ConfigurationError as error:
+            raise InvalidRequestError(str(error), field="master_key") from error
+        _make_durable(self._home.path)
+        return master
+
+    def _clear_away(self, in_force: str) -> None:
+        """Deletes what describes master keys that are not in force."""
+        for folder in self._home.path.glob(_FOLDERS):
+            if folder.name != in_force:
+                shutil.rmtree(folder)
+        if in_force:
+            for name in MASTER_FILES:
+                (self._home.path / name).unlink(missing_ok=True)
+
+
+def folder_in_force(store: Engine) -> str:
+    """The name of the folder that describes the master key; "" for the home itself."""
+    with store.connect() as connection:
+        return str(connection.scalar(select(master_keys.c.folder)) or "")
+
+
+def described_by(home: Home, folder: str) -> Home:
+    """The folder as a home, of which only what is about the master key is there."""
+    return Home(home.path / folder) if folder else home
+
+
+def _make_durable(folder: Path) -> None:
+    entry = os.open(folder, os.O_RDONLY)
+    os.fsync(entry)
+    os.close(entry)

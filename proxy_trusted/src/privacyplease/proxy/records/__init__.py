@@ -1,0 +1,1 @@
+"""Records: data sets and their columns, read and checked; time and epochs."""

@@ -1,0 +1,107 @@
+"""JSON lines: a record each.
+
+Arrow reads a batch at once, and refuses all of it for one bad line. Then each line is read by itself, so that only the
+bad one goes aside.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from itertools import islice
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.json
+
+from privacyplease.proxy.records.columns import ColumnType
+from privacyplease.proxy.records.dataset import MOST_NAME_CHARACTERS, Dataset
+from privacyplease.proxy.records.tables import Rejection
+
+NO_OBJECT = "expected one JSON object a line"
+TWICE = "expected each column once"
+UNKNOWN = "expected a column of the data set"
+
+_ARROW = {
+    ColumnType.DURATION: pa.float64(),
+    ColumnType.INT: pa.int64(),
+    ColumnType.FLOAT: pa.float64(),
+    ColumnType.BOOL: pa.bool_(),
+}
+_NUMBERS = {ColumnType.DURATION: (int, float), ColumnType.INT: (int,), ColumnType.FLOAT: (int, float)}
+
+
+class Lines(NamedTuple):
+    """What was read.
+
+    Attributes:
+        records: A record a line, blank lines left out; of nulls where the line could not be read.
+        unread: Why it could not, by row.
+    """
+
+    records: pa.Table
+    unread: dict[int, Rejection]
+
+
+def read(data: bytes, dataset: Dataset, most: int) -> Lines:
+    """Reads lines, of more than `most` at least one more."""
+    if not data.strip():
+        return Lines(dataset.schema.empty_table(), {})
+    try:
+        table = _read_at_once(data, dataset)
+    except pa.ArrowException:
+        return _read_each(data, dataset, most)
+    known = set(table.column_names) <= set(dataset.columns)
+    return Lines(table, {}) if known else _read_each(data, dataset, most)
+
+
+def _read_at_once(data: bytes, dataset: Dataset) -> pa.Table:
+    schema = pa.schema([(name, _ARROW.get(kind, pa.string())) for name, kind in dataset.columns.items()])
+    options = pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="infer")
+    # One block: an object that spans two would be refused.
+    whole = pyarrow.json.ReadOptions(block_size=len(data) + 1, use_threads=False)
+    return pyarrow.json.read_json(io.BytesIO(data), read_options=whole, parse_options=options)
+
+
+def _read_each(data: bytes, dataset: Dataset, most: int) -> Lines:
+    lines = islice(filter(bytes.strip, data.splitlines()), most + 1)
+    found = [_read_line(row, line, dataset) for row, line in enumerate(lines)]
+    schema = pa.schema([(name, pa.string()) for name in dataset.columns])
+    records = [{} if isinstance(each, Rejection) else each for each in found]
+    return Lines(
+        pa.Table.from_pylist(records, schema=schema),
+        {each.row: each for each in found if isinstance(each, Rejection)},
+    )
+
+
+class _Object(list[tuple[str, object]]):
+    """Names and values of a JSON object, each as often as it was written."""
+
+
+def _read_line(row: int, line: bytes, dataset: Dataset) -> dict[str, str | None] | Rejection:
+    """The record as text, or why it cannot be read."""
+    try:
+        pairs = json.loads(line, object_pairs_hook=_Object)
+    except (ValueError, RecursionError):
+        pairs = None
+    if not isinstance(pairs, _Object):
+        return Rejection(row, "json_lines", NO_OBJECT)
+    record: dict[str, str | None] = {}
+    for name, value in pairs:
+        if name not in dataset.columns:
+            return Rejection(row, name.encode(errors="replace").decode()[:MOST_NAME_CHARACTERS], UNKNOWN)
+        if name in record:
+            return Rejection(row, name, TWICE)
+        if not _fits(value, dataset.columns[name]):
+            return Rejection(row, name, dataset.columns[name].expected)
+        record[name] = value if value is None or isinstance(value, str) else json.dumps(value)
+    return record
+
+
+def _fits(value: object, kind: ColumnType) -> bool:
+    """Whether a value is null, of the column's JSON type, or text (which need not read as the column's type)."""
+    if isinstance(value, str):
+        return not any("\ud800" <= each <= "\udfff" for each in value)  # halves of a character are no text
+    if isinstance(value, bool):
+        return kind is ColumnType.BOOL
+    return value is None or isinstance(value, _NUMBERS.get(kind, ()))

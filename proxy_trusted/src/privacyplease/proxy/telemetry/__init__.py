@@ -1,0 +1,1 @@
+"""What the proxy tells of its work: logs, metrics, calls."""

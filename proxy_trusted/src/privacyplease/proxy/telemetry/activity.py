@@ -1,0 +1,150 @@
+"""What the proxy has been doing lately, for `GetStatus`: rates and percentiles over a window of time.
+
+>>> activity = Activity(clock=lambda: 1_000.0)
+>>> activity.ingested(Batch("wifi", accepted=50, rejected=1, newest=1_727_769_600_000))
+>>> activity.ingestion()
+Ingestion(batches=1, accepted=50, rejected=1, accepted_per_second=50.0)
+>>> activity.newest()
+{'wifi': 1727769600000}
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from privacyplease.proxy.telemetry.calls import Call
+
+WINDOW_SECONDS = 300.0
+MOST_KEPT = 4_096
+
+# Rates over a shorter time would be those of a single event.
+_LEAST_SECONDS = 1.0
+
+# Calls as float64[n, 5]: when each ended, the seconds it took, whether it failed, the cells and bytes opened for it.
+_Ended: TypeAlias = npt.NDArray[np.float64]
+
+
+class RecentCalls(NamedTuple):
+    """Calls of one rpc in the window.
+
+    Attributes:
+        method: The rpc, as "PresenceService/FindSessions".
+        calls: How many.
+        failed: How many of them were refused or failed.
+        per_second: Calls a second.
+        median: Seconds that half of them took at most.
+        percentile_95: Seconds that 95 of 100 took at most.
+        mean_cells: Cells opened for a call.
+        mean_bytes: Their ciphertext.
+    """
+
+    method: str
+    calls: int
+    failed: int
+    per_second: float
+    median: float
+    percentile_95: float
+    mean_cells: float
+    mean_bytes: float
+
+
+class Ingestion(NamedTuple):
+    """What was ingested since the start, and records stored a second in the window."""
+
+    batches: int
+    accepted: int
+    rejected: int
+    accepted_per_second: float
+
+
+class Batch(NamedTuple):
+    """A batch that is durable.
+
+    Attributes:
+        dataset: The data set.
+        accepted: How many records of it were stored.
+        rejected: How many were not.
+        newest: When the last of those that were stored ends, in ms since the epoch; None if none was stored.
+    """
+
+    dataset: str
+    accepted: int
+    rejected: int
+    newest: int | None
+
+
+class Activity:
+    """The calls and batches of the last five minutes. Safe to use from many threads."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        """Takes what tells the time in seconds since the epoch."""
+        self.started_at = clock()
+        self._clock = clock
+        self._calls: defaultdict[str, _Ended] = defaultdict(lambda: np.full((MOST_KEPT, 5), -np.inf))
+        self._numbers: Counter[str] = Counter()
+        self._batches: deque[tuple[float, int]] = deque(maxlen=MOST_KEPT)
+        self._total = Ingestion(0, 0, 0, 0.0)
+        self._newest: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def called(self, call: Call) -> None:
+        """Takes note of a call that has ended."""
+        with self._lock:
+            row = self._numbers[call.method] % MOST_KEPT
+            self._numbers[call.method] += 1
+            self._calls[call.method][row] = self._clock(), call.seconds, call.failed, call.cells, call.bytes
+
+    def ingested(self, batch: Batch) -> None:
+        """Takes note of a batch that is durable."""
+        with self._lock:
+            self._batches.append((self._clock(), batch.accepted))
+            batches, accepted, rejected, _ = self._total
+            self._total = Ingestion(batches + 1, accepted + batch.accepted, rejected + batch.rejected, 0.0)
+            if batch.newest is not None:
+                self._newest[batch.dataset] = max(batch.newest, self._newest.get(batch.dataset, batch.newest))
+
+    def calls(self) -> list[RecentCalls]:
+        """The calls of the window, for each rpc that had any, ascending by method."""
+        with self._lock:  # for no longer than it takes to copy: every call that ends needs it
+            kept = {method: ended.copy() for method, ended in sorted(self._calls.items())}
+        since = self._clock() - WINDOW_SECONDS
+        lately = {method: ended[ended[:, 0] >= since] for method, ended in kept.items()}
+        return [
+            _summary(method, ended, self._seconds(float(ended[:, 0].min()), full=len(ended) == MOST_KEPT))
+            for method, ended in lately.items()
+            if len(ended)
+        ]
+
+    def ingestion(self) -> Ingestion:
+        """What was ingested."""
+        with self._lock:
+            since = self._clock() - WINDOW_SECONDS
+            batches = [batch for batch in self._batches if batch[0] >= since]
+            oldest = batches[0][0] if batches else since
+            seconds = self._seconds(oldest, full=len(batches) == MOST_KEPT)
+            return self._total._replace(accepted_per_second=sum(accepted for _, accepted in batches) / seconds)
+
+    def newest(self) -> dict[str, int]:
+        """When the newest record of each data set ends, in ms since the epoch, ascending by name."""
+        with self._lock:
+            return dict(sorted(self._newest.items()))
+
+    def _seconds(self, oldest: float, *, full: bool) -> float:
+        """What the events are spread over: the window, or the time since the start, or since the oldest one kept."""
+        now = self._clock()
+        since = max(self.started_at, now - WINDOW_SECONDS)
+        return max(now - (oldest if full else since), _LEAST_SECONDS)
+
+
+def _summary(method: str, ended: _Ended, seconds: float) -> RecentCalls:
+    _, took, failed, cells, octets = ended.T
+    median, percentile_95 = np.quantile(took, (0.5, 0.95)).tolist()
+    means = float(cells.mean()), float(octets.mean())
+    return RecentCalls(method, len(ended), int(failed.sum()), len(ended) / seconds, median, percentile_95, *means)

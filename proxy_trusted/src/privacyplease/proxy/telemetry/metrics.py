@@ -1,0 +1,193 @@
+"""What the proxy counts, for Prometheus. `docs/OPERATIONS.md` says what each metric means.
+
+Labels come from closed sets: names of rpcs, of status codes, of reasons. None ever holds a tag, a device, a place or
+the name of a data set or a client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from importlib.metadata import version
+
+import grpc
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import Engine
+
+from privacyplease.proxy import backups
+from privacyplease.proxy.certificates.credentials import is_loopback
+from privacyplease.proxy.errors import ConfigurationError, UntrustedAnswerError
+from privacyplease.proxy.journal import State
+from privacyplease.proxy.ledger import Ledger
+from privacyplease.proxy.opened_cells import OpenedCells
+from privacyplease.proxy.telemetry.activity import Batch
+from privacyplease.proxy.telemetry.calls import Call, methods
+from privacyplease.proxy.v1 import error_reason_pb2 as reasons
+from privacyplease.proxy.v1 import (
+    occupancy_service_pb2,
+    presence_service_pb2,
+    query_service_pb2,
+    stations_service_pb2,
+)
+from privacyplease.proxy.verified import Answers
+
+QUESTIONS = frozenset(
+    methods(
+        (
+            occupancy_service_pb2.DESCRIPTOR,
+            presence_service_pb2.DESCRIPTOR,
+            query_service_pb2.DESCRIPTOR,
+            stations_service_pb2.DESCRIPTOR,
+        )
+    ).values()
+) - {"QueryService/ListDatasets"}
+"""The rpcs that open cells to answer."""
+
+_REASONS = tuple(name for name, number in reasons.ErrorReason.items() if number)
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_CELLS = tuple(4**power for power in range(11))
+_BYTES = tuple(4**power * 256 for power in range(13))
+
+
+class Metrics:
+    """The metrics of one proxy. Safe to use from many threads."""
+
+    def __init__(self, known: Iterable[str]) -> None:
+        """Takes the names of the rpcs, which are labels."""
+        self.registry = CollectorRegistry()
+        counter, gauge = partial(Counter, registry=self.registry), partial(Gauge, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry)
+        about = gauge("privacyplease_proxy_info", "Always 1; the label is the version.", ["version"])
+        about.labels(version("privacyplease-proxy")).set(1)
+        self.locked = gauge("privacyplease_proxy_locked", "1 if the passphrase did not open the master key.")
+        self._calls = counter("privacyplease_proxy_calls", "Calls that have ended.", ["method", "code"])
+        self._refusals = counter("privacyplease_proxy_refusals", "Calls refused, or failed, by reason.", ["reason"])
+        self._seconds = histogram(
+            "privacyplease_proxy_call_seconds", "How long calls took.", ["method"], buckets=_SECONDS
+        )
+        self._cells = histogram(
+            "privacyplease_proxy_question_cells", "Cells opened for a question.", ["method"], buckets=_CELLS
+        )
+        self._bytes = histogram(
+            "privacyplease_proxy_question_bytes", "Ciphertext opened for a question.", ["method"], buckets=_BYTES
+        )
+        self._batches = counter("privacyplease_proxy_batches", "Batches of records that are durable.")
+        self._records = counter("privacyplease_proxy_records", "Records of durable batches.", ["outcome"])
+        self._appended = counter("privacyplease_proxy_cells_appended", "Cells that the storage server has stored.")
+        self._appended_bytes = counter("privacyplease_proxy_bytes_appended", "Their ciphertext.")
+        self._storage_seconds = histogram(
+            "privacyplease_proxy_storage_call_seconds",
+            "How long calls to the storage server took, with gRPC's retries.",
+            ["method", "code"],
+            buckets=_SECONDS,
+        )
+        ProcessCollector(registry=self.registry)
+        self._begin_at_nought(known)
+
+    def called(self, call: Call) -> None:
+        """Counts a call that has ended."""
+        self._calls.labels(call.method, call.code.name).inc()
+        self._seconds.labels(call.method).observe(call.seconds)
+        if call.reason in _REASONS:
+            self._refusals.labels(call.reason).inc()
+        if call.method in QUESTIONS:
+            self._cells.labels(call.method).observe(call.cells)
+            self._bytes.labels(call.method).observe(call.bytes)
+
+    def ingested(self, batch: Batch) -> None:
+        """Counts a batch that is durable."""
+        self._batches.inc()
+        self._records.labels("accepted").inc(batch.accepted)
+        self._records.labels("rejected").inc(batch.rejected)
+
+    def stored(self, method: str, code: grpc.StatusCode, seconds: float) -> None:
+        """Counts a call to the storage server; `method` is an rpc of its contract."""
+        self._storage_seconds.labels(method, code.name).observe(seconds)
+
+    def appended(self, cells: int, size: int) -> None:
+        """Counts cells that the storage server has stored."""
+        self._appended.inc(cells)
+        self._appended_bytes.inc(size)
+
+    def watch(self, state: Callable[[], Iterable[Metric]]) -> None:
+        """Takes what tells, whenever it is asked, what somebody else counts or holds."""
+        self.registry.register(_Watched(state))
+
+    def _begin_at_nought(self, known: Iterable[str]) -> None:
+        """A rate over a series that appears with its first event would miss that event."""
+        for method in known:
+            self._calls.labels(method, grpc.StatusCode.OK.name)
+            self._seconds.labels(method)
+        for reason in _REASONS:
+            self._refusals.labels(reason)
+        for question in QUESTIONS:
+            self._cells.labels(question)
+            self._bytes.labels(question)
+        for outcome in ("accepted", "rejected"):
+            self._records.labels(outcome)
+
+
+class _Watched(Collector):
+    """Metrics that are read off something when they are asked for."""
+
+    def __init__(self, state: Callable[[], Iterable[Metric]]) -> None:
+        self._state = state
+
+    def collect(self) -> Iterable[Metric]:
+        return self._state()
+
+
+def answers_of(answers: Answers) -> Iterable[Metric]:
+    """What became of the storage server's answers."""
+    found = "Answers of the storage server that were"
+    yield CounterMetricFamily("privacyplease_proxy_verified_answers", f"{found} whole.", value=answers.whole)
+    failures = CounterMetricFamily("privacyplease_proxy_verification_failures", f"{found} refused.", labels=["reason"])
+    refused = answers.refused
+    for error in UntrustedAnswerError.__subclasses__():
+        failures.add_metric([reasons.ErrorReason.Name(error.reason)], refused[error.reason])
+    yield failures
+
+
+def ledger_of(ledger: Ledger) -> Iterable[Metric]:
+    """How large journal and ledger are."""
+    size = ledger.size()
+    journal = GaugeMetricFamily("privacyplease_proxy_journal_entries", "Entries of the journal.", labels=["state"])
+    for state in State:
+        journal.add_metric([state.name.lower()], size.entries.get(state, 0))
+    yield journal
+    yield GaugeMetricFamily("privacyplease_proxy_ledger_tags", "Tags in the ledger.", value=size.tags)
+
+
+def backups_of(store: Engine) -> Iterable[Metric]:
+    """How many data keys are in no backup."""
+    yield GaugeMetricFamily(
+        "privacyplease_proxy_keys_without_backup", "Data keys in no backup.", value=backups.keys_without(store)
+    )
+
+
+def cache_of(cache: OpenedCells) -> Iterable[Metric]:
+    """What became of the cache of opened cells."""
+    figures = cache.figures
+    looks = CounterMetricFamily("privacyplease_proxy_cache_tags", "Tags of runs asked for.", labels=["outcome"])
+    looks.add_metric(["hit"], figures.hits)
+    looks.add_metric(["miss"], figures.misses)
+    yield looks
+    yield GaugeMetricFamily("privacyplease_proxy_cache_bytes", "Opened cells in memory.", value=figures.bytes)
+
+
+def publish(metrics: Metrics, listen: str) -> str:
+    """Serves the metrics over HTTP at `listen` (host:port, of loopback alone) and returns that with its port.
+
+    Raises:
+        ConfigurationError: The address is not of loopback, or cannot be bound.
+    """
+    host, _, port = listen.rpartition(":")
+    if not is_loopback(listen) or not port.isdigit():
+        raise ConfigurationError(f"--metrics is for loopback alone, expected HOST:PORT of it, got {listen}")
+    try:
+        server, _ = start_http_server(int(port), host.strip("[]"), metrics.registry)
+    except OSError as error:
+        raise ConfigurationError(f"cannot serve metrics on {listen}: {error.strerror}") from error
+    return f"{host}:{server.server_port}"

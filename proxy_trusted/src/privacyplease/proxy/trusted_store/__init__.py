@@ -1,0 +1,1 @@
+"""The trusted store: SQL that outlives the process."""

@@ -1,0 +1,80 @@
+"""The keyring: a key for each (data set, epoch), of its own, and bound to its place."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import Engine, insert, select, update
+
+from privacyplease.proxy.errors import KeyUnavailableError
+from privacyplease.proxy.keys.derivation import Key
+from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.keys.master_key import LocalMasterKey
+from privacyplease.proxy.trusted_store.store import data_keys
+
+MASTER = LocalMasterKey(Key(bytes(32)))
+
+
+def test_a_key_outlives_the_process(store: Engine, keyring: Keyring) -> None:
+    keyring.ensure("wifi", 666)
+    assert Keyring(store, MASTER).keys("wifi", 666, "subject") == keyring.keys("wifi", 666, "subject")
+
+
+def test_epochs_data_sets_and_indexes_have_keys_of_their_own(keyring: Keyring) -> None:
+    for place in (("wifi", 666), ("wifi", 667), ("badges", 666)):
+        keyring.ensure(*place)
+    places = [("wifi", 666, "subject"), ("wifi", 667, "subject"), ("badges", 666, "subject"), ("wifi", 666, "place")]
+    tag_keys = [keyring.keys(*place).tag.reveal() for place in places]
+    assert len(set(tag_keys)) == len(places)
+
+
+def test_epochs_are_listed_ascending(keyring: Keyring) -> None:
+    for epoch in (667, 12, 666):
+        keyring.ensure("wifi", epoch)
+    assert keyring.epochs("wifi") == [12, 666, 667]
+    assert keyring.epochs("badges") == []
+
+
+def test_an_epoch_without_a_key_is_named(keyring: Keyring) -> None:
+    with pytest.raises(KeyUnavailableError, match="'wifi' has no key for epoch 1"):
+        keyring.keys("wifi", 1, "subject")
+
+
+@pytest.mark.parametrize("place", [{"epoch": 667}, {"dataset": "badges"}], ids=["epoch", "data set"])
+def test_a_wrapped_key_moved_to_another_place_does_not_open(store: Engine, keyring: Keyring, place: dict) -> None:
+    keyring.ensure("wifi", 666)
+    moved = {"dataset": "wifi", "epoch": 666} | place
+    with store.begin() as connection:
+        wrapped = connection.scalar(select(data_keys.c.wrapped))
+        connection.execute(insert(data_keys).values(wrapped=wrapped, **moved))
+    with pytest.raises(KeyUnavailableError):
+        Keyring(store, MASTER).keys(moved["dataset"], moved["epoch"], "subject")
+
+
+def test_a_damaged_key_does_not_open(store: Engine, keyring: Keyring) -> None:
+    keyring.ensure("wifi", 666)
+    with store.begin() as connection:
+        connection.execute(update(data_keys).values(wrapped=b"short"))
+    with pytest.raises(KeyUnavailableError):
+        Keyring(store, MASTER).keys("wifi", 666, "subject")
+
+
+def test_another_master_key_opens_no_key(store: Engine, keyring: Keyring) -> None:
+    keyring.ensure("wifi", 666)
+    with pytest.raises(KeyUnavailableError):
+        Keyring(store, LocalMasterKey(Key.generate())).keys("wifi", 666, "subject")
+
+
+def test_of_many_who_make_a_key_at_once_all_get_the_same(store: Engine) -> None:
+    rings = [Keyring(store, MASTER) for _ in range(8)]
+    together = threading.Barrier(len(rings))
+
+    def make(ring: Keyring) -> bytes:
+        together.wait()
+        ring.ensure("wifi", 666)
+        return ring.keys("wifi", 666, "subject").cell.reveal()
+
+    with ThreadPoolExecutor(len(rings)) as threads:
+        assert len(set(threads.map(make, rings))) == 1

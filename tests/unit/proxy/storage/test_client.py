@@ -1,0 +1,199 @@
+"""The storage server is not believed: what it sends is checked before anything is opened."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import grpc
+import pytest
+
+from privacyplease.proxy.errors import AnswerInconsistentError, StorageRefusedError, StorageUnavailableError
+from privacyplease.proxy.sealing import Cell, Owner
+from privacyplease.proxy.storage.client import APPEND_BYTES, Storage
+from privacyplease.storage.v1 import storage_service_pb2 as pb
+from privacyplease.storage.v1 import storage_service_pb2_grpc as pb_grpc
+from tests.services.patience import eventually
+
+TAGS = [bytes([number]) * 16 for number in range(1, 6)]
+OWNER = Owner("wifi", 666, "subject")
+LIMITS = pb.Limits(max_tags_per_predicate=2, max_cells_per_append=3, max_cell_bytes=1 << 20, max_message_bytes=1 << 25)
+
+
+class Scripted(pb_grpc.StorageServiceServicer):
+    """A server that answers as a test says."""
+
+    def __init__(self, answer: Callable[[pb.SelectRequest], list[list[pb.Cell]]], limits: pb.Limits = LIMITS) -> None:
+        self.answer, self.limits = answer, limits
+        self.asked: list[list[bytes]] = []
+        self.appended: list[pb.AppendRequest] = []
+
+    def Describe(self, _request: pb.DescribeRequest, _context: grpc.ServicerContext) -> pb.DescribeResponse:  # noqa: N802
+        return pb.DescribeResponse(limits=self.limits)
+
+    def Select(self, request: pb.SelectRequest, context: grpc.ServicerContext) -> Iterator[pb.SelectResponse]:  # noqa: N802
+        self.asked.append(list(request.predicate.any_of_tags.tags))
+        for cells in self.answer(request):
+            yield pb.SelectResponse(cells=cells)
+
+    def Append(self, request: pb.AppendRequest, _context: grpc.ServicerContext) -> pb.AppendResponse:  # noqa: N802
+        self.appended.append(request)
+        return pb.AppendResponse(cells=len(request.cells))
+
+
+class Told:
+    """A journal that keeps in memory what it is told; entries are numbered from 0."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def sent(self, cells: Sequence[Cell]) -> list[int]:
+        self.events.append(f"sent {len(cells)}")
+        return [len(self.events) - 1]
+
+    def stored(self, entries: Sequence[int]) -> None:
+        self.events.append(f"stored {entries[0]}")
+
+
+@contextmanager
+def connected(service: Scripted) -> Iterator[Storage]:
+    with serving(service) as port:
+        yield Storage.connect(f"127.0.0.1:{port}")
+
+
+@contextmanager
+def serving(service: Scripted, port: int = 0) -> Iterator[int]:
+    server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", 1 << 25)])
+    pb_grpc.add_StorageServiceServicer_to_server(service, server)
+    port = server.add_insecure_port(f"127.0.0.1:{port}")
+    server.start()
+    try:
+        yield port
+    finally:
+        server.stop(0).wait()
+
+
+def cell(tag: bytes, number: int = 0) -> pb.Cell:
+    return pb.Cell(tag=tag, cell_id=bytes([number]) * 16, sealed=b"sealed")
+
+
+def test_a_predicate_beyond_the_servers_limit_is_asked_in_parts() -> None:
+    service = Scripted(lambda request: [[cell(tag)] for tag in request.predicate.any_of_tags.tags])
+    with connected(service) as storage:
+        pages = list(storage.select(reversed(TAGS)))
+    assert service.asked == [TAGS[0:2], TAGS[2:4], TAGS[4:]]
+    assert [one.tag for page in pages for one in page] == TAGS
+
+
+@pytest.mark.parametrize(
+    ("pages", "message"),
+    [
+        ([[cell(TAGS[4])]], "not asked for"),
+        ([[cell(TAGS[0], 1), cell(TAGS[0], 1)]], "twice or out of order"),
+        ([[cell(TAGS[0], 1)], [cell(TAGS[0], 1)]], "twice or out of order"),
+        ([[cell(TAGS[1]), cell(TAGS[0])]], "twice or out of order"),
+        ([[cell(TAGS[0], 2)], [cell(TAGS[0], 1)]], "twice or out of order"),
+        ([[pb.Cell(tag=TAGS[0], cell_id=bytes(15) + b"\x01\x01", sealed=b"x")]], "id"),
+    ],
+    ids=[
+        "not asked for",
+        "twice in a page",
+        "twice in two pages",
+        "tags out of order",
+        "ids out of order",
+        "id too long",
+    ],
+)
+def test_an_answer_that_does_not_fit_the_question_is_refused(pages: list[list[pb.Cell]], message: str) -> None:
+    with connected(Scripted(lambda _: pages)) as storage, pytest.raises(AnswerInconsistentError, match=message):
+        list(storage.select(TAGS[:2]))
+
+
+def test_cells_are_sent_in_calls_that_the_server_takes() -> None:
+    service = Scripted(lambda _: [])
+    small = [Cell(tag, bytes(16), b"x", OWNER) for tag in TAGS]
+    large = [Cell(tag, bytes(16), bytes(APPEND_BYTES - 1), OWNER) for tag in TAGS[:2]]
+    with connected(service) as storage:
+        storage.append([*small, *large], Told()).wait()
+    assert sorted(len(request.cells) for request in service.appended) == [1, 1, 2, 3]
+    assert max(request.ByteSize() for request in service.appended) < APPEND_BYTES + 1_000
+
+
+def test_the_journal_is_told_before_a_call_and_after_it() -> None:
+    journal = Told()
+    service = Scripted(lambda _: [])
+    answer = service.Append
+    service.Append = lambda *call: (journal.events.append("called"), answer(*call))[1]  # type: ignore[method-assign]
+    with connected(service) as storage:
+        storage.append([Cell(TAGS[0], bytes(16), b"x", OWNER)], journal).wait()
+    assert journal.events == ["sent 1", "called", "stored 0"]
+
+
+def test_the_journal_is_not_told_of_a_call_that_failed() -> None:
+    journal = Told()
+    service = Scripted(lambda _: [])
+
+    def fail(_request: pb.AppendRequest, context: grpc.ServicerContext) -> None:
+        context.abort(grpc.StatusCode.INTERNAL, "no")
+
+    service.Append = fail  # type: ignore[method-assign, assignment]
+    with connected(service) as storage, pytest.raises(StorageRefusedError):
+        storage.append([Cell(TAGS[0], bytes(16), b"x", OWNER)], journal).wait()
+    assert journal.events == ["sent 1"]
+
+
+def test_nothing_to_append_is_no_call() -> None:
+    service = Scripted(lambda _: [])
+    with connected(service) as storage:
+        storage.append([], Told()).wait()
+    assert service.appended == []
+
+
+def test_a_server_without_limits_is_refused() -> None:
+    with (
+        connected(Scripted(lambda _: [], pb.Limits())) as storage,
+        pytest.raises(StorageRefusedError, match="no limits"),
+    ):
+        storage.limits()
+
+
+def test_a_broken_answer_is_a_refusal() -> None:
+    def fail(_: pb.SelectRequest) -> list[list[pb.Cell]]:
+        raise LookupError("server fault")
+
+    with connected(Scripted(fail)) as storage, pytest.raises(StorageRefusedError, match="UNKNOWN"):
+        list(storage.select(TAGS))
+
+
+def test_nobody_waits_for_a_server_that_is_known_to_be_away() -> None:
+    journal, cells = Told(), [Cell(TAGS[0], bytes(16), b"x", OWNER)]
+    with serving(Scripted(lambda _: [])) as port:
+        storage = Storage.connect(f"127.0.0.1:{port}")
+        storage.limits()
+    with pytest.raises(StorageUnavailableError):
+        storage.describe()
+    began = time.monotonic()
+    for ask in [lambda: storage.append(cells, journal).wait()] + [lambda: list(storage.select(TAGS))] * 20:
+        with pytest.raises(StorageUnavailableError, match="cannot be reached"):
+            ask()
+    assert time.monotonic() - began < 10  # with retries each of them takes 3 s
+    assert journal.events == []
+    with serving(Scripted(lambda _: []), port):
+        assert eventually(lambda: answers(storage), 20)
+        storage.append(cells, journal).wait()
+    assert journal.events == ["sent 1", "stored 0"]
+
+
+def answers(storage: Storage) -> bool:
+    try:
+        storage.describe()
+    except StorageUnavailableError:
+        return False
+    return True
+
+
+def test_a_server_that_is_not_there_is_unavailable() -> None:
+    with pytest.raises(StorageUnavailableError):
+        Storage.connect("127.0.0.1:1").describe()

@@ -1,0 +1,84 @@
+"""Rates and percentiles are those of the window, whatever came before it and however much there was."""
+
+from __future__ import annotations
+
+import grpc
+import pytest
+
+from privacyplease.proxy.telemetry.activity import MOST_KEPT, WINDOW_SECONDS, Activity, Batch
+from privacyplease.proxy.telemetry.calls import Call
+
+METHOD = "PresenceService/FindSessions"
+
+
+class Clock:
+    """A clock that stands still until it is set."""
+
+    now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def activity(clock: Clock) -> Activity:
+    return Activity(clock)
+
+
+def call(seconds: float = 0.1, code: grpc.StatusCode = grpc.StatusCode.OK, cells: int = 0) -> Call:
+    return Call(METHOD, "alice", code, "", "", seconds, cells, cells * 300)
+
+
+def test_nothing_was_called(activity: Activity) -> None:
+    assert activity.calls() == []
+    assert activity.ingestion() == (0, 0, 0, 0.0)
+
+
+def test_percentiles_and_means(activity: Activity, clock: Clock) -> None:
+    for number in range(101):
+        activity.called(call(number / 100, cells=number))
+    clock.now += 50
+    (recent,) = activity.calls()
+    assert (recent.method, recent.calls) == (METHOD, 101)
+    assert (recent.median, recent.percentile_95) == pytest.approx((0.5, 0.95))
+    assert (recent.mean_cells, recent.mean_bytes) == pytest.approx((50, 15_000))
+    assert recent.per_second == pytest.approx(101 / 50)
+
+
+def test_a_call_that_was_given_up_did_not_fail(activity: Activity) -> None:
+    for code in (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED, grpc.StatusCode.DATA_LOSS):
+        activity.called(call(code=code))
+    assert [(recent.calls, recent.failed) for recent in activity.calls()] == [(3, 1)]
+
+
+def test_what_is_older_than_the_window_is_forgotten(activity: Activity, clock: Clock) -> None:
+    activity.called(call())
+    activity.ingested(Batch("wifi", 100, 1, 1_000))
+    clock.now += WINDOW_SECONDS + 1
+    assert activity.calls() == []
+    assert activity.ingestion() == (1, 100, 1, 0.0)
+    activity.ingested(Batch("wifi", 600, 0, 1_000))
+    assert activity.ingestion() == (2, 700, 1, pytest.approx(600 / WINDOW_SECONDS))
+
+
+def test_the_newest_record_of_each_data_set_is_known_whatever_came_last(activity: Activity) -> None:
+    assert activity.newest() == {}
+    for batch in (Batch("wifi", 1, 0, 5_000), Batch("bikes", 1, 0, 0), Batch("wifi", 1, 0, 4_000)):
+        activity.ingested(batch)
+    activity.ingested(Batch("doors", 0, 3, None))
+    assert activity.newest() == {"bikes": 0, "wifi": 5_000}
+
+
+def test_a_rate_is_right_when_not_all_calls_are_kept(activity: Activity, clock: Clock) -> None:
+    clock.now += WINDOW_SECONDS
+    for _ in range(3 * MOST_KEPT):
+        clock.now += 0.01
+        activity.called(call())
+    (recent,) = activity.calls()
+    assert recent.calls == MOST_KEPT
+    assert recent.per_second == pytest.approx(100, rel=0.01)
