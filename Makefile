@@ -13,7 +13,7 @@ DISTRIBUTIONS := protos server_untrusted proxy_trusted clients ingest
 PINS := constraints.txt pyproject.toml $(DISTRIBUTIONS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint protos protos-check services crashtest bench loadtest soak notebook check-readme clean
+.PHONY: help setup demo test lint protos protos-check services crashtest bench loadtest soak attacks notebook check-readme clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -59,6 +59,9 @@ loadtest: $(VENV)/.development ## let users come until it does not keep up (USER
 soak: $(VENV)/.development ## lies of the storage server (N=10000), and requests that nobody would send (CALLS=100000)
 	@$(BIN)/python -m tests.soak.lying_server $(or $(N),10000)
 	@$(BIN)/python -m tests.soak.fuzz $(or $(CALLS),100000)
+
+attacks: $(VENV)/.development ## guess from what the storage server sees, and write docs/ATTACKS.md (about 4 minutes)
+	@$(BIN)/python -m attacks
 
 notebook: $(VENV)/.notebook ## run docs/notebook.py against a simulated campus and write down what it shows
 	@$(BIN)/python scripts/notebook.py

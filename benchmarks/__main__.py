@@ -15,9 +15,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import asking, growth, memory, report, storage, throughput
+from benchmarks import asking, far, growth, memory, report, storage, throughput
 from benchmarks.results import Results
 from benchmarks.sides import MARIADB_OPTIONS
+from benchmarks.targets import HUNDRED_MILLION
 from benchmarks.world import world
 from tests.services.mariadb import MariaDB
 
@@ -26,7 +27,7 @@ REPORT = Path(__file__).parents[1] / "docs" / "BENCHMARKS.md"
 # Once a run, in the modules of these names, and once a scale. What needs Kafka or other libraries is imported late.
 ONCE = {"bulk": "bulk_ingest", "stream": "stream_ingest", "latency": "latency", "sealing": "peers"}
 BUILT = ("questions", "throughput", "growth", "storage", "memory")
-EVERYTHING = {*ONCE, *BUILT, "unhidden"}
+EVERYTHING = {*ONCE, *BUILT}
 _UNITS = {"": 1, "K": 1_000, "M": 1_000_000}
 
 
@@ -48,10 +49,10 @@ def _measured(database: MariaDB, results: Results, flags: argparse.Namespace) ->
         if name in flags.only:
             yield importlib.import_module(f"benchmarks.{module}").run(database, results, flags.rounds)
     for scale in flags.scale:
-        if set(BUILT) & flags.only:
+        if scale >= HUNDRED_MILLION:
+            yield far.run(database, scale, results)
+        elif set(BUILT) & flags.only:
             yield from _scaled(database, scale, results, flags)
-        if "unhidden" in flags.only and scale == max(flags.scale):
-            yield storage.run_shown(database, scale, results)
 
 
 def _scaled(database: MariaDB, scale: int, results: Results, flags: argparse.Namespace) -> Iterator[None]:

@@ -68,7 +68,7 @@ class Encrypted(NamedTuple):
 
     @property
     def trusted_store_bytes(self) -> int:
-        """What the proxy keeps itself: wrapped keys, extents, the ledger."""
+        """What the proxy keeps itself: wrapped keys and the manifest."""
         return sum(file.stat().st_size for file in Home(self.stack.home).proxy.glob("trusted.db*"))
 
 
@@ -87,6 +87,21 @@ def encrypted(database: MariaDB, name: str, definitions: Mapping[str, str] | Non
         Client(running.proxy, certificates=running.certificates, timeout=_PATIENCE_S) as client,
     ):
         yield Encrypted(Side(running.proxy, running.certificates, client, name), running)
+
+
+@contextmanager
+def without_memory(encrypted: Encrypted) -> Iterator[Client]:
+    """The encrypted side with a proxy that keeps no cell in memory, so that every question is asked for the first time.
+
+    The usual one serves again afterwards, at the same address.
+    """
+    running = encrypted.stack
+    try:
+        running.restart("--cache-mib", "0")
+        with Client(running.proxy, certificates=running.certificates, timeout=_PATIENCE_S) as client:
+            yield client
+    finally:
+        running.restart()
 
 
 @contextmanager

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from benchmarks import sides
-from benchmarks.results import Results, Row
+from benchmarks.results import Results, Row, held
 from benchmarks.sessions import Data
 from benchmarks.sides import Encrypted, Side
 from benchmarks.table import Sessions
-from privacyplease.proxy.journal import KEPT_SECONDS
+from benchmarks.targets import COMPACTION
+from privacyplease.proxy.compaction.collection import KEPT_MS
 from tests.services.mariadb import MariaDB
 
 _BATCH = 65_536
@@ -33,12 +34,16 @@ class World:
         database: The MariaDB behind both.
         encrypted: Ours.
         plaintext: The twin.
+        built_peak_bytes: The most memory that the proxy had resident while ours was built.
+        written_bytes: What MariaDB was sent meanwhile, by ingest and by all compaction.
     """
 
     data: Data
     database: MariaDB
     encrypted: Encrypted
     plaintext: Side
+    built_peak_bytes: int
+    written_bytes: int
 
 
 @contextmanager
@@ -52,12 +57,15 @@ def world(database: MariaDB, sessions: int, results: Results) -> Iterator[World]
     )
     with sides.encrypted(database, "cells") as encrypted, sides.plaintext(database, "plain") as plaintext:
         theirs = _timed(lambda: _load(database.url(plaintext.database), data))
+        before = _received_bytes(database)
         ours = _timed(lambda: ingest(encrypted, data))
         section.add(Row("ingest", sessions / ours, sessions / theirs, "sessions/s"))
         stored = [stored_bytes(database, side) / MIB for side in (encrypted.side, plaintext)]
         section.add(Row("stored before compaction", *stored, "MiB"))
-        section.add(Row("compaction", sessions / _timed(lambda: compact(encrypted)), None, "sessions/s"))
-        yield World(data, database, encrypted, plaintext)
+        rate = sessions / _timed(lambda: compact(encrypted))
+        section.add(Row("compaction", rate, None, "sessions/s", held([COMPACTION], rate, sessions)))
+        written = _received_bytes(database) - before
+        yield World(data, database, encrypted, plaintext, encrypted.proxy_peak_bytes, written)
 
 
 def stored_bytes(database: MariaDB, side: Side) -> int:
@@ -69,6 +77,11 @@ def stored_bytes(database: MariaDB, side: Side) -> int:
     return int(str(row[0]))
 
 
+def _received_bytes(database: MariaDB) -> int:
+    (row,) = database.execute("SHOW GLOBAL STATUS LIKE 'Bytes_received'")
+    return int(str(row[1]))
+
+
 def compact(encrypted: Encrypted) -> None:
     """Compacts until nothing is left to do."""
     while sum(step.merged_cells for step in encrypted.side.client.compact(dataset="wifi", include_open=True)):
@@ -77,7 +90,7 @@ def compact(encrypted: Encrypted) -> None:
 
 def collect(encrypted: Encrypted) -> None:
     """Waits until what compaction has replaced can be removed from the server, is, and InnoDB has purged it."""
-    time.sleep(KEPT_SECONDS + 5)
+    time.sleep(KEPT_MS / 1_000 + 5)
     for _ in encrypted.side.client.compact(dataset="wifi"):
         pass
     time.sleep(_PURGE_S)

@@ -87,7 +87,7 @@ print(f"{dwell.returning_devices} devices had been there on Monday, {dwell.new_d
 # %% [markdown]
 # ## What did the storage server see of it?
 #
-# Tags and ciphertext. It cannot tell which place a question was about: places share a bin, and all of them are opened.
+# Tags and ciphertext. The tags follow from the time range alone: they are the same whichever place is asked about.
 
 # %%
 busiest = client.count_by_place(*tuesday).places[0]

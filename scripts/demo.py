@@ -158,11 +158,11 @@ def _show_store(file: Path) -> None:
             name for (name,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
         ]
         (cells, size), *_ = store.execute("SELECT count(*), sum(length(sealed)) FROM cells")
-        rows = store.execute("SELECT tag, cell_id, sealed FROM cells ORDER BY tag LIMIT 4").fetchall()
+        rows = store.execute("SELECT tag, sealed FROM cells ORDER BY tag LIMIT 4").fetchall()
     _console.print(f"tables: {', '.join(tables)}; in `cells`: {cells:,} rows, {size / 2**20:.1f} MiB")
-    table = Table("tag", "cell_id", "sealed", "bytes")
-    for tag, cell_id, sealed in rows:
-        table.add_row(tag.hex(), cell_id[:4].hex() + "…", sealed[:8].hex() + "…", f"{len(sealed):,}")
+    table = Table("tag", "sealed", "bytes")
+    for tag, sealed in rows:
+        table.add_row(tag.hex(), sealed[:12].hex() + "…", f"{len(sealed):,}")
     _console.print(table)
 
 

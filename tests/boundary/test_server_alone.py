@@ -46,7 +46,7 @@ def test_a_cell_goes_in_and_comes_out(python: Python) -> None:
         "from privacyplease.server import Limits, open_store\n"
         "from privacyplease.server.cells import Cell\n"
         "store = open_store('sqlite:///alone.db', Limits())\n"
-        "cell = Cell(bytes(16), bytes(16), b'opaque')\n"
+        "cell = Cell(bytes(16), b'opaque')\n"
         "store.append([cell])\n"
         "assert list(store.select((cell.tag,))) == [cell]\n"
     )

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pytest
 
 from privacyplease.client import AuditEntry, Client, errors
-from privacyplease.proxy.assembly import Proxy, Settings
+from privacyplease.proxy.assembly.proxy import Proxy
+from privacyplease.proxy.assembly.settings import Settings
 from privacyplease.proxy.audit import __main__ as offline
 from privacyplease.proxy.certificates.authority import Subject
 from privacyplease.proxy.keys.home import Home
@@ -97,7 +98,7 @@ def test_a_question_about_a_person_is_recorded_with_its_outcome(running: Install
     running.news()
     with running.client("alice") as client:
         assert len(client.presence("0200.0000.0001", *DAY, purpose="lost property").sessions) == 3
-        assert client.query("wifi", "place", *DAY, purpose="fire drill").to_arrow().num_rows == 3
+        assert client.query("wifi", *DAY, purpose="fire drill").to_arrow().num_rows == 3
     asked, answered, query_asked, query_answered = running.news()
     assert (asked.event, answered.event) == ("asked", "answered")
     assert asked.call == answered.call != query_asked.call == query_answered.call
@@ -118,7 +119,7 @@ def test_a_question_about_a_person_is_recorded_with_its_outcome(running: Install
 def test_neither_a_device_nor_a_place_nor_a_record_is_in_the_log(running: Installation) -> None:
     with running.client("alice") as client:
         client.presence(DEVICE, *DAY, purpose="test", place="ap-1")
-        client.query("wifi", "subject", *DAY, key=DEVICE, purpose="test").to_arrow()
+        client.query("wifi", *DAY, subject=DEVICE, purpose="test").to_arrow()
     log = running.bytes()
     assert b"FindSessions" in log
     for needle in (DEVICE, DEVICE.replace(":", ""), "0200.0000.0001", "ap-1", "ap-0"):
@@ -303,7 +304,7 @@ def _presence(client: Client) -> Any:
 
 
 def _query(client: Client) -> Any:
-    return client.query("wifi", "place", *DAY, purpose="test").to_arrow()
+    return client.query("wifi", *DAY, purpose="test").to_arrow()
 
 
 def _without_purpose(client: Client) -> Any:

@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from privacyplease.proxy.assembly import CONTRACTS
+from privacyplease.proxy.assembly.contracts import CONTRACTS
 from privacyplease.proxy.v1 import (
     access_service_pb2,
     admin_service_pb2,
@@ -34,7 +34,7 @@ from privacyplease.proxy.v1 import (
     verification_service_pb2,
 )
 from privacyplease.storage.v1 import storage_service_pb2 as storage_pb2
-from tests.services.cells import any_of, cell, ref, refusal, tag
+from tests.services.cells import any_of, cell, refusal, tag
 from tests.services.proxy import arrow_batch, instant, interval, proxying
 from tests.services.storage import serving
 
@@ -48,7 +48,6 @@ RECORD = {
     "association_time": "2024-10-01T08:00:00Z",
     "session_duration": "45",
 }
-STORED = cell()
 
 # A request to each rpc that is answered.
 GOOD: dict[str, Message] = {
@@ -80,15 +79,14 @@ GOOD: dict[str, Message] = {
         device=DEVICE, interval=DAY, purpose="test"
     ),
     "QueryService/ListDatasets": query_service_pb2.ListDatasetsRequest(),
-    "QueryService/Query": query_service_pb2.QueryRequest(dataset="wifi", index="place", interval=DAY, purpose="test"),
+    "QueryService/Query": query_service_pb2.QueryRequest(dataset="wifi", interval=DAY, purpose="test"),
     "StationsService/ListHistory": stations_service_pb2.ListHistoryRequest(station="lund/1", interval=DAY),
     "StationsService/ListLatest": stations_service_pb2.ListLatestRequest(contract="lund"),
     "StationsService/Availability": stations_service_pb2.AvailabilityRequest(contract="lund", interval=DAY, step=STEP),
     "VerificationService/Verify": verification_service_pb2.VerifyRequest(dataset="wifi", interval=DAY),
-    "StorageService/Append": storage_pb2.AppendRequest(cells=[STORED]),
+    "StorageService/Append": storage_pb2.AppendRequest(cells=[cell()]),
     "StorageService/Select": storage_pb2.SelectRequest(predicate=any_of([tag()])),
     "StorageService/Measure": storage_pb2.MeasureRequest(predicate=any_of([tag()])),
-    "StorageService/Replace": storage_pb2.ReplaceRequest(remove=[ref(STORED)], add=[cell()]),
     "StorageService/Delete": storage_pb2.DeleteRequest(predicate=any_of([tag()])),
     "StorageService/Describe": storage_pb2.DescribeRequest(),
 }
@@ -103,7 +101,6 @@ ANYTHING = {
     "KeysService/DestroyEpochs dry_run",
     "OccupancyService/Count exact",
     "StorageService/Append cells.sealed",
-    "StorageService/Replace add.sealed",
     "StorageService/Select page_bytes",
 }
 

@@ -22,7 +22,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from privacyplease.client import AsyncClient, Client
 from privacyplease.client.errors import CertificateError, StorageUnavailableError
-from privacyplease.proxy.assembly import Proxy, Settings
+from privacyplease.proxy.assembly.proxy import Proxy
+from privacyplease.proxy.assembly.settings import Settings
 from privacyplease.proxy.certificates.authority import Subject
 from privacyplease.proxy.edge import identity
 from privacyplease.proxy.errors import ConfigurationError

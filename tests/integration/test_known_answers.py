@@ -29,7 +29,7 @@ def test_every_known_answer_is_right_after_ingesting_once_and_twice_and_compacti
     assert wrong_answers(whole.client) == []
     whole.command("ingest", "wifi", str(LARGE))
     assert wrong_answers(whole.client) == []
-    assert "merged into" in whole.command("compact")
+    assert "merged into" in whole.command("compact", "--all")
     assert wrong_answers(whole.client) == []
 
 
@@ -43,12 +43,12 @@ def test_every_known_answer_is_right_with_the_log_in_three_files_in_any_order_an
     with stack(mariadb_url) as running:
         for part in parts[:2]:
             running.command("ingest", "wifi", str(part))
-        running.command("compact")
+        running.command("compact", "--all")
         running.command("ingest", "wifi", str(parts[2]))
         assert wrong_answers(running.client) == []
         running.command("ingest", "wifi", str(LARGE))
         assert wrong_answers(running.client) == []
-        assert "merged into" in running.command("compact")
+        assert "merged into" in running.command("compact", "--all")
         assert wrong_answers(running.client) == []
 
 

@@ -21,9 +21,10 @@ from google.protobuf.duration_pb2 import Duration
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from privacyplease.proxy.assembly import METHODS
-from privacyplease.proxy.journal import State
+from privacyplease.proxy.assembly.contracts import METHODS
 from privacyplease.proxy.keys import master_key as masterkey
+from privacyplease.proxy.manifest.rows import State
+from privacyplease.proxy.manifest.view import View
 from privacyplease.proxy.telemetry import logs
 from privacyplease.proxy.telemetry.metrics import QUESTIONS
 from privacyplease.proxy.v1 import (
@@ -83,7 +84,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         try:
             with (
                 serving(f"sqlite:///{folder}/cells.db") as storage,
-                proxying(folder / "home", storage.address) as proxy,
+                proxying(folder / "home", storage.address, cache_bytes=0) as proxy,
             ):
                 tags = _run(proxy, folder / "cells.db")
                 status = proxy.admin.GetStatus(admin_service_pb2.GetStatusRequest())
@@ -96,12 +97,13 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
 
 def _run(proxy: Proxied, store: Path) -> list[bytes]:
     """Every kind of question, a bad record, a bad question, and one whose answer the store withholds."""
-    answers = proxy.ingest(
-        "wifi", [SESSION, SESSION | {"client_mac": "nonsense"}], [SESSION | {"ap_name": "south door"}]
-    )
-    assert [(answer.accepted, len(answer.rejections)) for answer in answers] == [(1, 1), (1, 0)]
-    (answer,) = proxy.ingest("bikes", [STATION])
-    assert answer.accepted == 1, answer.rejections
+    for dataset, records, expected in (
+        ("wifi", [SESSION, SESSION | {"client_mac": "nonsense"}], (1, 1)),
+        ("wifi", [SESSION | {"ap_name": "south door"}], (1, 0)),
+        ("bikes", [STATION], (1, 0)),
+    ):
+        (answer,) = proxy.ingest(dataset, records)
+        assert (answer.accepted, len(answer.rejections)) == expected
     _ask(proxy)
     with pytest.raises(grpc.RpcError):
         list(
@@ -127,7 +129,7 @@ def _ask(proxy: Proxied) -> None:
     proxy.occupancy.Peak(occupancy_service_pb2.PeakRequest(interval=DAY, step=hour))
     proxy.occupancy.Dwell(occupancy_service_pb2.DwellRequest(interval=DAY))
     list(proxy.occupancy.ListPlaces(occupancy_service_pb2.ListPlacesRequest(interval=DAY)))
-    everybody = query_service_pb2.QueryRequest(dataset="wifi", index="subject", interval=DAY, purpose=PURPOSE)
+    everybody = query_service_pb2.QueryRequest(dataset="wifi", interval=DAY, purpose=PURPOSE)
     list(proxy.queries.Query(everybody))
     station = stations_service_pb2.ListHistoryRequest(station=f"{CONTRACT}/17", interval=DAY)
     list(proxy.stations.ListHistory(station))
@@ -224,7 +226,7 @@ def test_the_proxy_counts_what_was_done(ran: Ran) -> None:
     assert _value(ran.proxy, "privacyplease_proxy_batches_total") == 3
     assert _value(ran.proxy, 'privacyplease_proxy_records_total{outcome="accepted"}') == 3
     assert _value(ran.proxy, 'privacyplease_proxy_records_total{outcome="rejected"}') == 1
-    assert _value(ran.proxy, 'privacyplease_proxy_journal_entries{state="stored"}') > 0
+    assert _value(ran.proxy, 'privacyplease_proxy_segments{state="live"}') == 3
     assert (
         _value(ran.proxy, 'privacyplease_proxy_verification_failures_total{reason="ERROR_REASON_CELLS_MISSING"}') == 1
     )
@@ -270,7 +272,7 @@ def test_a_fault_is_found_in_the_log_by_its_id(tmp_path: Path, monkeypatch: pyte
     handler = logs.handler(written, logs.LogFormat.JSON)
     logging.getLogger().addHandler(handler)
     monkeypatch.setattr(masterkey, "ARGON2", {"iterations": 1, "lanes": 1, "memory_kib": 8})
-    monkeypatch.setattr("privacyplease.proxy.search.overlapping", _fail)
+    monkeypatch.setattr(View, "overlapping", _fail)
     try:
         with (
             serving(f"sqlite:///{tmp_path}/cells.db") as storage,

@@ -18,7 +18,9 @@ from grpc_status import rpc_status
 
 from privacyplease.client import Client, errors
 from privacyplease.proxy.access.rules import OPEN, RULES
-from privacyplease.proxy.assembly import CONTRACTS, Proxy, Settings
+from privacyplease.proxy.assembly.contracts import CONTRACTS
+from privacyplease.proxy.assembly.proxy import Proxy
+from privacyplease.proxy.assembly.settings import Settings
 from privacyplease.proxy.certificates.authority import Subject
 from privacyplease.proxy.edge import identity
 from privacyplease.proxy.keys.home import Home
@@ -66,12 +68,12 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "PresenceService/FindSessions of another": {"device": OTHER, **SESSIONS},
     "PresenceService/FindSessions of one's own": {"device": "020000000001", **SESSIONS},
     "QueryService/ListDatasets": {},
-    "QueryService/Query of a place": {"dataset": "wifi", "index": "place", "key": "ap-1", **SESSIONS},
-    "QueryService/Query of another": {"dataset": "wifi", "index": "subject", "key": OTHER, **SESSIONS},
-    "QueryService/Query of everybody": {"dataset": "wifi", "index": "subject", **SESSIONS},
-    "QueryService/Query of one's own": {"dataset": "wifi", "index": "subject", "key": OWN, **SESSIONS},
-    "QueryService/Query of one's own place": {"dataset": "wifi", "index": "place", "key": OWN, **SESSIONS},
-    "QueryService/Query of stations": {"dataset": "bikes", "index": "place", **WHEN},
+    "QueryService/Query of a place": {"dataset": "wifi", "place": "ap-1", **SESSIONS},
+    "QueryService/Query of another": {"dataset": "wifi", "subject": OTHER, **SESSIONS},
+    "QueryService/Query of everybody": {"dataset": "wifi", **SESSIONS},
+    "QueryService/Query of one's own": {"dataset": "wifi", "subject": OWN, **SESSIONS},
+    "QueryService/Query of one's own place": {"dataset": "wifi", "place": OWN, **SESSIONS},
+    "QueryService/Query of stations": {"dataset": "bikes", **WHEN},
     "StationsService/Availability": {"contract": "lund", **WHEN, **STEP},
     "StationsService/ListHistory": {"station": "lund/1", **WHEN},
     "StationsService/ListLatest": {"contract": "lund"},
@@ -138,7 +140,7 @@ def home(made: Made) -> Home:
     home.policy.write_text(POLICY)
     master = home.master_key(None)
     keyring = Keyring(trusted_store.open_store(home.trusted_store), master)
-    keyring.ensure("wifi", START // load()["wifi"].timeline.epoch)  # for RotateEpoch
+    keyring.ensure("wifi", START // load()["wifi"].epoch)  # for RotateEpoch
     return home
 
 
@@ -307,7 +309,7 @@ def test_a_question_about_a_person_states_a_purpose(made: Made, address: str) ->
                 client.presence(OTHER, *DAY, purpose=purpose)
             assert raised.value.metadata["field"] == "purpose"
             with pytest.raises(errors.PurposeRequiredError):
-                client.query("wifi", "place", *DAY, purpose=purpose).to_arrow()
+                client.query("wifi", *DAY, purpose=purpose).to_arrow()
         assert not client.presence(OTHER, *DAY, purpose="lost property").present
     with client_of(made, address, "narrow") as client:
         with pytest.raises(errors.PurposeRequiredError, match="fire drill"):

@@ -26,11 +26,7 @@ def tag() -> bytes:
 
 def cell(of: bytes | None = None, size: int = 100) -> pb.Cell:
     """A cell of random bytes, under a tag or under one of its own."""
-    return pb.Cell(tag=tag() if of is None else of, cell_id=os.urandom(16), sealed=os.urandom(size))
-
-
-def ref(stored: pb.Cell) -> pb.CellRef:
-    return pb.CellRef(tag=stored.tag, cell_id=stored.cell_id)
+    return pb.Cell(tag=tag() if of is None else of, sealed=os.urandom(size))
 
 
 def any_of(tags: Iterable[bytes]) -> pb.Predicate:
@@ -38,7 +34,7 @@ def any_of(tags: Iterable[bytes]) -> pb.Predicate:
 
 
 def ascending(cells: Iterable[pb.Cell]) -> list[pb.Cell]:
-    return sorted(cells, key=lambda one: (one.tag, one.cell_id))
+    return sorted(cells, key=lambda one: one.tag)
 
 
 def append(stub: rpc.StorageServiceStub, *cells: pb.Cell) -> int:

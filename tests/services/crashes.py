@@ -210,7 +210,7 @@ class Crashes:
         self._tell(f"caught up with {self._sent:,} messages")
         codes = [consumer.stop() for consumer in self._pipeline.consumers]
         wrong = wrong_answers(self._pipeline.client)
-        stored = self._pipeline.client.query("wifi", "place", *_EVERYTHING, purpose="test").to_arrow()
+        stored = self._pipeline.client.query("wifi", *_EVERYTHING, purpose="test").to_arrow()
         expected, found = longest(self._table), longest(stored)
         faults = {
             f"{len(wrong)} of 80 answers are wrong": bool(wrong),

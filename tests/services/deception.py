@@ -129,8 +129,7 @@ class Deception:
         list(self._proxy.presence.FindSessions(request))
 
     def _query(self) -> None:
-        index = self._random.choice(["subject", "place"])
-        request = query_service_pb2.QueryRequest(dataset="wifi", index=index, interval=self._interval(), purpose="test")
+        request = query_service_pb2.QueryRequest(dataset="wifi", interval=self._interval(), purpose="test")
         list(self._proxy.queries.Query(request))
 
     def _interval(self) -> Any:
@@ -143,12 +142,12 @@ class Deception:
 
 @contextmanager
 def deception(folder: Path, seed: int) -> Iterator[Deception]:
-    """A proxy over a lying server over a real one over SQLite, with some records."""
+    """A proxy over a lying server over a real one over SQLite, with some records. It asks the server each time."""
     random = Random(seed)
     with (
         serving(f"sqlite:///{folder / 'cells.db'}") as storage,
         lying(storage.stub, Random(seed + 1)) as liar,
-        proxying(folder / "home", liar.address) as proxy,
+        proxying(folder / "home", liar.address, cache_bytes=0, compacts=False) as proxy,
     ):
         deceived = Deception(proxy, liar, random)
         deceived.fill(4)

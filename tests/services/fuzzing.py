@@ -30,7 +30,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 
 from privacyplease.client import Client
-from privacyplease.proxy.assembly import CONTRACTS
+from privacyplease.proxy.assembly.contracts import CONTRACTS
 from privacyplease.proxy.v1 import keys_service_pb2
 from privacyplease.storage.v1 import storage_service_pb2
 from privacyplease.storage.v1.storage_service_pb2_grpc import StorageServiceStub
@@ -57,7 +57,7 @@ _FAULT = re.compile("Traceback|internal fault|unexpected ")
 # Argon2id takes half a second. All but a few of the requests that would come so far name something that is not there.
 _DEAR = {
     "RotateMaster": keys_service_pb2.RotateMasterRequest(master_key="nobody").SerializeToString(),
-    "ExportKeyring": keys_service_pb2.ExportKeyringRequest(index="none").SerializeToString(),
+    "ExportKeyring": keys_service_pb2.ExportKeyringRequest(dataset="none").SerializeToString(),
 }
 _DEAR_SHARE = 0.02
 

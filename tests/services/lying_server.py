@@ -1,7 +1,11 @@
 """A storage server that lies: the real one behind a real gRPC server that changes its answers when it is told to.
 
 Example:
-    with serving(url) as storage, lying(storage.stub, Random(1)) as liar, proxying(home, liar.address) as proxy:
+    with (
+        serving(url) as storage,
+        lying(storage.stub, Random(1)) as liar,
+        proxying(home, liar.address, cache_bytes=0) as proxy,  # which asks it each time
+    ):
         proxy.ingest("wifi", records)
         liar.acknowledge()
         liar.lie = "drop"
@@ -12,18 +16,42 @@ Example:
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import takewhile
 from random import Random
+from typing import NamedTuple
 
 import grpc
 
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 from privacyplease.storage.v1 import storage_service_pb2_grpc as rpc
+from tests.services.cells import ascending
 
 Cells = list[pb.Cell]
-Name = tuple[bytes, bytes]
+Stored = Mapping[bytes, bytes]
+
+
+class Truth(NamedTuple):
+    """What an honest server would answer, and what a lie can be made of.
+
+    Attributes:
+        cells: The honest answer, ascending. All of it must come: a question asks for nothing that is not stored.
+        asked: The tags of the predicate.
+        acknowledged: The store, sealed bytes by tag, at each time when the proxy had acknowledged whatever was in it.
+        appended: Every cell that ever came, in that order.
+    """
+
+    cells: Cells
+    asked: list[bytes]
+    acknowledged: list[Stored]
+    appended: Cells
+
+    def but(self, at: int, **fields: bytes) -> Cells:
+        """The answer, with fields of one cell changed."""
+        changed = pb.Cell(**{"tag": self.cells[at].tag, "sealed": self.cells[at].sealed} | fields)
+        return [*self.cells[:at], changed, *self.cells[at + 1 :]]
 
 
 class LyingServer(rpc.StorageServiceServicer):
@@ -31,8 +59,7 @@ class LyingServer(rpc.StorageServiceServicer):
 
     Attributes:
         address: Where it serves.
-        lie: What the next answer with cells is to be changed by: a key of `LIES`, or "" for an honest one. To be set
-            before the question is asked: what was acknowledged by then must come.
+        lie: What the next answer with cells is to be changed by: a key of `LIES`, or "" for an honest one.
         lied: Whether an answer was changed since `lie` was set to "".
     """
 
@@ -41,47 +68,56 @@ class LyingServer(rpc.StorageServiceServicer):
     def __init__(self, honest: rpc.StorageServiceStub, random: Random) -> None:
         self._honest = honest
         self._random = random
-        self._stored: list[Name] = []
-        self._snapshots: list[frozenset[Name]] = [frozenset()]
+        self._appended: Cells = []
+        self._stored: dict[bytes, bytes] = {}
+        self._snapshots: list[Stored] = [{}]
         self._lock = threading.Lock()
         self.lie = ""
         self.lied = False
 
-    @property
-    def lie(self) -> str:
-        return self._lie
-
-    @lie.setter
-    def lie(self, lie: str) -> None:
-        with self._lock:
-            self._lie, self._acknowledged = lie, list(self._snapshots)
-
     def acknowledge(self) -> None:
-        """Says that the proxy has acknowledged whatever was appended until now: it must come from here on."""
+        """Says that the proxy has acknowledged whatever was appended until now: a lie may roll back to this."""
         with self._lock:
-            self._snapshots.append(frozenset(self._stored))
+            self._snapshots.append(dict(self._stored))
 
     def Append(self, request: pb.AppendRequest, _context: grpc.ServicerContext) -> pb.AppendResponse:  # noqa: N802
         response = self._honest.Append(request)
         with self._lock:
-            self._stored += [(cell.tag, cell.cell_id) for cell in request.cells]
+            for cell in request.cells:
+                self._appended.append(cell)
+                self._stored.setdefault(cell.tag, cell.sealed)
         return response
+
+    def Delete(self, request: pb.DeleteRequest, _context: grpc.ServicerContext) -> pb.DeleteResponse:  # noqa: N802
+        response = self._honest.Delete(request)
+        with self._lock:
+            for tag in request.predicate.any_of_tags.tags:
+                self._stored.pop(tag, None)
+        return response
+
+    def Measure(self, request: pb.MeasureRequest, _context: grpc.ServicerContext) -> pb.MeasureResponse:  # noqa: N802
+        return self._honest.Measure(request)
 
     def Describe(self, request: pb.DescribeRequest, _context: grpc.ServicerContext) -> pb.DescribeResponse:  # noqa: N802
         return self._honest.Describe(request)
 
     def Select(self, request: pb.SelectRequest, _context: grpc.ServicerContext) -> Iterator[pb.SelectResponse]:  # noqa: N802
-        with self._lock:
-            lie, acknowledged = self._lie, self._acknowledged
+        lie = self.lie
         cells = [cell for page in self._honest.Select(request) for cell in page.cells]
-        told = LIES[lie](cells, acknowledged, self._random) if lie else None
+        told = self._told(lie, cells, request) if lie and cells else None
         if told is not None:
             self.lie, self.lied = "", True
             cells = told
         while cells:  # pages of any size, as a server may choose them
             size = self._random.randint(1, len(cells))
-            yield pb.SelectResponse(cells=cells[:size])
+            yield pb.SelectResponse(cells=cells[:size], cursor=cells[size - 1].tag)
             cells = cells[size:]
+
+    def _told(self, lie: str, cells: Cells, request: pb.SelectRequest) -> Cells | None:
+        asked = sorted(tag for tag in set(request.predicate.any_of_tags.tags) if tag > request.cursor)
+        with self._lock:
+            truth = Truth(cells, asked, list(self._snapshots), list(self._appended))
+        return LIES[lie](truth, self._random)
 
 
 @contextmanager
@@ -98,118 +134,101 @@ def lying(honest: rpc.StorageServiceStub, random: Random) -> Iterator[LyingServe
         server.stop(0).wait()
 
 
-# Each takes an honest answer, ascending, and what was acknowledged at points in time; and returns another answer, or
-# None if there is nothing to lie about. What was not acknowledged when the question was asked may honestly be left out,
-# so that is no lie.
-Lie = Callable[[Cells, list[frozenset[Name]], Random], Cells | None]
+# Each takes the truth, in which there is a cell, and returns another answer; None if this lie cannot be told of it.
+Lie = Callable[[Truth, Random], Cells | None]
 
 
-def _binding(cells: Cells, snapshots: list[frozenset[Name]]) -> list[int]:
-    """Which cells must come."""
-    return [at for at, cell in enumerate(cells) if (cell.tag, cell.cell_id) in snapshots[-1]]
+def _drop(truth: Truth, random: Random) -> Cells | None:
+    gone = set(random.sample(range(len(truth.cells)), min(len(truth.cells), random.choice([1, 1, 2, 5]))))
+    return [cell for at, cell in enumerate(truth.cells) if at not in gone]
 
 
-def _drop(cells: Cells, snapshots: list[frozenset[Name]], random: Random) -> Cells | None:
-    binding = _binding(cells, snapshots)
-    gone = set(random.sample(binding, min(len(binding), random.choice([1, 1, 2, 5]))))
-    return [cell for at, cell in enumerate(cells) if at not in gone] if gone else None
+def _empty(_truth: Truth, _random: Random) -> Cells | None:
+    return []
 
 
-def _drop_tag(cells: Cells, snapshots: list[frozenset[Name]], random: Random) -> Cells | None:
-    binding = _binding(cells, snapshots)
-    gone = cells[random.choice(binding)].tag if binding else b""
-    return [cell for cell in cells if cell.tag != gone] if gone else None
+def _truncate(truth: Truth, random: Random) -> Cells | None:
+    return truth.cells[: random.randrange(len(truth.cells))]
 
 
-def _empty(cells: Cells, snapshots: list[frozenset[Name]], _random: Random) -> Cells | None:
-    return [] if _binding(cells, snapshots) else None
+def _roll_back(truth: Truth, random: Random) -> Cells | None:
+    """The whole store as it was once: what came later is missing."""
+    old = random.choice(truth.acknowledged)
+    told = [pb.Cell(tag=tag, sealed=old[tag]) for tag in truth.asked if tag in old]
+    return told if told != truth.cells else None
 
 
-def _truncate(cells: Cells, snapshots: list[frozenset[Name]], random: Random) -> Cells | None:
-    binding = _binding(cells, snapshots)
-    return cells[: random.choice(binding)] if binding else None
+def _bring_back(truth: Truth, random: Random) -> Cells | None:
+    """Under a tag the sealed bytes of a cell that came before, of the same size if there is one."""
+    at = random.randrange(len(truth.cells))
+    cell = truth.cells[at]
+    older = list(takewhile(lambda one: one != cell, truth.appended))
+    alike = [one for one in older if len(one.sealed) == len(cell.sealed)]
+    return truth.but(at, sealed=random.choice(alike or older).sealed) if older else None
 
 
-def _roll_back(cells: Cells, snapshots: list[frozenset[Name]], random: Random) -> Cells | None:
-    old = random.choice(snapshots[:-1])
-    told = [cell for cell in cells if (cell.tag, cell.cell_id) in old]
-    lacks = snapshots[-1] - old
-    return told if any((cell.tag, cell.cell_id) in lacks for cell in cells) else None
+def _repeat(truth: Truth, random: Random) -> Cells | None:
+    told = [*truth.cells, random.choice(truth.cells)]
+    return ascending(told) if random.random() < 0.5 else told
 
 
-def _repeat(cells: Cells, _snapshots: list[frozenset[Name]], random: Random) -> Cells | None:
-    if not cells:
+def _replace(truth: Truth, random: Random) -> Cells | None:
+    """One cell in the place of another: as many as there should be."""
+    told = _drop(truth, random)
+    return ascending([*told, random.choice(told)]) if told else None
+
+
+def _reorder(truth: Truth, random: Random) -> Cells | None:
+    told = random.sample(truth.cells, len(truth.cells))
+    return told if told != truth.cells else None
+
+
+def _exchange_contents(truth: Truth, random: Random) -> Cells | None:
+    if len(truth.cells) < 2:
         return None
-    again = random.choice(cells)
-    return sorted([*cells, again], key=_place) if random.random() < 0.5 else [*cells, again]
-
-
-def _replace(cells: Cells, snapshots: list[frozenset[Name]], random: Random) -> Cells | None:
-    """One cell in the place of another."""
-    told = _drop(cells, snapshots, random)
-    return sorted([*told, random.choice(told)], key=_place) if told else None
-
-
-def _reorder(cells: Cells, _snapshots: list[frozenset[Name]], random: Random) -> Cells | None:
-    told = list(cells)
-    random.shuffle(told)
-    return told if told != cells else None
-
-
-def _exchange_contents(cells: Cells, _snapshots: list[frozenset[Name]], random: Random) -> Cells | None:
-    if len(cells) < 2:
-        return None
-    one, other = sorted(random.sample(range(len(cells)), 2))
-    told = list(cells)
-    told[one], told[other] = (
-        _changed(cells[one], sealed=cells[other].sealed),
-        _changed(cells[other], sealed=cells[one].sealed),
-    )
+    one, other = random.sample(range(len(truth.cells)), 2)
+    told = truth.but(one, sealed=truth.cells[other].sealed)
+    told[other] = pb.Cell(tag=truth.cells[other].tag, sealed=truth.cells[one].sealed)
     return told
 
 
-def _move(cells: Cells, _snapshots: list[frozenset[Name]], random: Random) -> Cells | None:
+def _move(truth: Truth, random: Random) -> Cells | None:
     """A cell under another tag that is asked for."""
-    tags = sorted({cell.tag for cell in cells})
-    if len(tags) < 2:
+    if len(truth.asked) < 2:
         return None
-    at = random.randrange(len(cells))
-    tag = random.choice([tag for tag in tags if tag != cells[at].tag])
-    return sorted([*cells[:at], _changed(cells[at], tag=tag), *cells[at + 1 :]], key=_place)
+    at = random.randrange(len(truth.cells))
+    tag = random.choice([tag for tag in truth.asked if tag != truth.cells[at].tag])
+    return ascending(truth.but(at, tag=tag))
 
 
-def _inject(cells: Cells, _snapshots: list[frozenset[Name]], random: Random) -> Cells | None:
-    if not cells:
-        return None
-    forged = _changed(random.choice(cells), cell_id=random.randbytes(16))
-    return sorted([*cells, forged], key=_place)
+def _inject(truth: Truth, random: Random) -> Cells | None:
+    """A cell that nobody asked for: one that is genuine under its tag, or is under no tag at all."""
+    forged = pb.Cell(tag=random.randbytes(16), sealed=random.choice(truth.cells).sealed)
+    genuine = [cell for cell in truth.appended if cell.tag not in truth.asked]
+    return ascending([*truth.cells, random.choice([forged, random.choice(genuine or [forged])])])
 
 
-def _flip(cells: Cells, _snapshots: list[frozenset[Name]], random: Random) -> Cells | None:
-    if not cells:
-        return None
-    at = random.randrange(len(cells))
-    field = random.choice(["tag", "cell_id", "sealed", "sealed"])
-    octets = bytearray(getattr(cells[at], field))
+def _flip(truth: Truth, random: Random) -> Cells | None:
+    at = random.randrange(len(truth.cells))
+    field = random.choice(["tag", "sealed", "sealed"])
+    octets = bytearray(getattr(truth.cells[at], field))
     octets[random.randrange(len(octets))] ^= 1 << random.randrange(8)
-    return [*cells[:at], _changed(cells[at], **{field: bytes(octets)}), *cells[at + 1 :]]
+    return truth.but(at, **{field: bytes(octets)})
 
 
-def _shorten(cells: Cells, _snapshots: list[frozenset[Name]], random: Random) -> Cells | None:
-    if not cells:
-        return None
-    at = random.randrange(len(cells))
-    field = random.choice(["tag", "cell_id", "sealed"])
-    octets = getattr(cells[at], field)
-    return [*cells[:at], _changed(cells[at], **{field: octets[: random.randrange(len(octets))]}), *cells[at + 1 :]]
+def _shorten(truth: Truth, random: Random) -> Cells | None:
+    at = random.randrange(len(truth.cells))
+    field = random.choice(["tag", "sealed"])
+    octets = getattr(truth.cells[at], field)
+    return truth.but(at, **{field: octets[: random.randrange(len(octets))]})
 
 
 LIES: dict[str, Lie] = {
     "drop": _drop,
-    "drop a tag": _drop_tag,
     "empty": _empty,
     "truncate": _truncate,
     "roll back": _roll_back,
+    "bring back": _bring_back,
     "repeat": _repeat,
     "replace": _replace,
     "reorder": _reorder,
@@ -219,11 +238,3 @@ LIES: dict[str, Lie] = {
     "flip a bit": _flip,
     "shorten": _shorten,
 }
-
-
-def _place(cell: pb.Cell) -> Name:
-    return cell.tag, cell.cell_id
-
-
-def _changed(cell: pb.Cell, **fields: bytes) -> pb.Cell:
-    return pb.Cell(**{"tag": cell.tag, "cell_id": cell.cell_id, "sealed": cell.sealed} | fields)

@@ -17,7 +17,8 @@ import grpc
 import pyarrow as pa
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from privacyplease.proxy.assembly import Proxy, Settings
+from privacyplease.proxy.assembly.proxy import Proxy
+from privacyplease.proxy.assembly.settings import Settings
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.telemetry.metrics import Metrics
 from privacyplease.proxy.v1 import (
@@ -39,6 +40,9 @@ from privacyplease.proxy.v1 import (
 from tests.services.cells import channel_to
 
 PASSPHRASE = "correct horse battery staple"
+
+# Tests send many small batches one after the other.
+FLUSH_SECONDS = 0.01
 
 
 class Proxied(NamedTuple):
@@ -71,11 +75,9 @@ class Proxied(NamedTuple):
         requests = [arrow_batch(dataset, number, batch) for number, batch in enumerate(batches)]
         return list(self.ingestion.Ingest(iter(requests)))
 
-    def records(self, dataset: str, index: str, start: int, end: int, **more: Any) -> pa.Table:
+    def records(self, dataset: str, start: int, end: int, **more: Any) -> pa.Table:
         """The answer of `Query` as a table."""
-        request = query_service_pb2.QueryRequest(
-            dataset=dataset, index=index, interval=interval(start, end), purpose="test", **more
-        )
+        request = query_service_pb2.QueryRequest(dataset=dataset, interval=interval(start, end), purpose="test", **more)
         stream = b"".join(page.arrow for page in self.queries.Query(request))
         return pa.ipc.open_stream(stream).read_all()
 
@@ -89,6 +91,9 @@ def proxying(
     most_tags: int | None = None,
     trusted_store: str | None = None,
     keyring: Path | None = None,
+    cache_bytes: int | None = None,
+    witnesses: Sequence[str] = (),
+    compacts: bool = True,
 ) -> Iterator[Proxied]:
     """Serves a proxy from this process, for as long as the block lasts.
 
@@ -99,9 +104,23 @@ def proxying(
         most_tags: how many tags a question may touch.
         trusted_store: URL of a trusted store that it shares.
         keyring: an exported keyring to run on; the home is then an empty folder.
+        cache_bytes: how much stays in memory; None for as much as usual.
+        witnesses: where else the head of the manifest is kept.
+        compacts: whether it compacts in the background, too.
     """
-    limit = {} if most_tags is None else {"most_tags": most_tags}
-    proxy = Proxy(Settings(Home(home), storage, passphrase, trusted_store=trusted_store, keyring=keyring, **limit))
+    given = {"most_tags": most_tags, "cache_bytes": cache_bytes}
+    settings = Settings(
+        Home(home),
+        storage,
+        passphrase,
+        trusted_store=trusted_store,
+        keyring=keyring,
+        witnesses=tuple(witnesses),
+        compacts=compacts,
+        flush_seconds=FLUSH_SECONDS,
+        **{name: value for name, value in given.items() if value is not None},
+    )
+    proxy = Proxy(settings)
     address = f"127.0.0.1:{proxy.bind('127.0.0.1:0')}"
     proxy.start()
     try:

@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 STRANGER = "02:00:00:00:00:01"  # a device of no honest record
 AT = 1_727_740_800  # 2024-10-01, in seconds
 
-_WORDS = ["", "wifi", "bikes", "subject", "place", "client_mac", "ap_name", STRANGER, "ap-1", "lund", "lund/1", "*"]
+_WORDS = ["", "wifi", "bikes", "core", "place", "client_mac", "ap_name", STRANGER, "ap-1", "lund", "lund/1", "*"]
 _WORDS += ["\0", "\n", "' OR 1=1 --", "../../etc/passwd", "%s%n", "{0}", "ÅÄÖ", "\u202e", "😀" * 50, "a" * 10_000]
 _INTEGERS = [0, 1, -1, 2, 7, 127, 128, 255, 65_535, 65_536, 1 << 31, (1 << 31) - 1, -(1 << 31), (1 << 32) - 1]
 _INTEGERS += [1 << 32, (1 << 63) - 1, -(1 << 63), (1 << 64) - 1, AT, AT * 1_000, 253_402_300_799, 253_402_300_800]
@@ -43,8 +43,7 @@ class Messages:
             "dataset": ["wifi", "wifi", "bikes", ""],
             "device": [STRANGER, "0200.0000.0001", STRANGER.upper()],
             "place": ["", "ap-1", "ap-2"],
-            "index": ["place", "subject"],
-            "key": ["", "ap-1", STRANGER],
+            "subject": ["", STRANGER],
             "columns": ["client_mac", "ap_name", "association_time"],
             "contract": ["lund"],
             "station": ["lund/1", "Lund/7"],

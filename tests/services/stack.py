@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -30,25 +30,34 @@ class Stack(NamedTuple):
         proxy: The proxy's address.
         certificates: Folder of the certificate to show it.
         client: A client of the proxy.
+        storage: URL of the store.
     """
 
     home: Path
     proxy: str
     certificates: Path
     client: Client
+    storage: str
 
     def command(self, *arguments: str) -> str:
         """Runs `privacyplease` and returns what it printed on standard output."""
         return _run(self.home, *arguments)
 
+    def restart(self, *flags: str) -> None:
+        """Stops both servers and starts them again with flags of `up`; the proxy's address stays."""
+        port = self.proxy.rpartition(":")[2]
+        _run(self.home, "down")
+        _run(self.home, "up", "--detach", "--proxy-port", port, "--storage", self.storage, *flags)
+
 
 @contextmanager
-def stack(storage: str, definitions: Mapping[str, str] | None = None) -> Iterator[Stack]:
+def stack(storage: str, definitions: Mapping[str, str] | None = None, *, flags: Sequence[str] = ()) -> Iterator[Stack]:
     """Starts both servers over a store, in a home of their own, and stops them.
 
     Args:
         storage: URL of the store.
         definitions: Definitions of data sets in TOML, by name, in the place of those that ship.
+        flags: Further flags of `up`.
     """
     with tempfile.TemporaryDirectory(prefix="privacyplease-") as folder:
         home = Path(folder)
@@ -56,12 +65,12 @@ def stack(storage: str, definitions: Mapping[str, str] | None = None) -> Iterato
             file = ProxyHome(Home(home).proxy).datasets / f"{name}.toml"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
-        _run(home, "up", "--detach", "--proxy-port", "0", "--storage", storage)
+        _run(home, "up", "--detach", "--proxy-port", "0", "--storage", storage, *flags)
         try:
             proxy = _proxy_address(home)
             certificates = Home(home).operator_certificate
             with Client(proxy, certificates=certificates) as client:
-                yield Stack(home, proxy, certificates, client)
+                yield Stack(home, proxy, certificates, client, storage)
         finally:
             _run(home, "down")
 

@@ -7,14 +7,13 @@ from typing import NamedTuple
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import make_url
 
-_COLUMNS = "tag, cell_id, sealed_bytes, sealed"
+_COLUMNS = "tag, sealed_bytes, sealed"
 
 
 class Row(NamedTuple):
     """A stored cell."""
 
     tag: bytes
-    cell_id: bytes
     sealed_bytes: int
     sealed: bytes
 
@@ -33,14 +32,12 @@ class Database:
     def rows(self) -> list[Row]:
         """Every cell, ascending."""
         with self._engine.connect() as connection:
-            found = connection.exec_driver_sql(f"SELECT {_COLUMNS} FROM cells ORDER BY tag, cell_id")
-            return [Row(bytes(tag), bytes(name), size, bytes(sealed)) for tag, name, size, sealed in found]
+            found = connection.exec_driver_sql(f"SELECT {_COLUMNS} FROM cells ORDER BY tag")
+            return [Row(bytes(tag), size, bytes(sealed)) for tag, size, sealed in found]
 
     def restore(self, rows: list[Row]) -> None:
         """Makes these the only cells."""
-        values = ", ".join(
-            f"(X'{row.tag.hex()}', X'{row.cell_id.hex()}', {row.sealed_bytes}, X'{row.sealed.hex()}')" for row in rows
-        )
+        values = ", ".join(f"(X'{row.tag.hex()}', {row.sealed_bytes}, X'{row.sealed.hex()}')" for row in rows)
         with self._engine.begin() as connection:
             connection.exec_driver_sql("DELETE FROM cells")
             if rows:

@@ -29,16 +29,3 @@ def test_both_sides_answer_alike_and_the_report_says_what_was_measured(tmp_path:
     assert len(sections["questions-3000"]) == 30
     assert all(row["encrypted"] > 0 and row["plaintext"] > 0 for row in sections["questions-3000"])
     assert sections["memory-3000"][0]["encrypted"] > 10
-
-
-def test_the_cost_of_verification_is_told_for_each_question() -> None:
-    flags = ["--records", "8192", "--rounds", "1"]
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.verification", *flags],
-        cwd=_ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("the check takes") == 12

@@ -1,4 +1,7 @@
-"""A machine that is lost and comes back from a backup, through the commands as an operator gives them."""
+"""A machine that is lost, or brought back from an older image, through the commands as an operator gives them.
+
+The second test goes on where the first one ends.
+"""
 
 import json
 import shutil
@@ -6,22 +9,29 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 LOG = "Client MAC Address,AP Name,Association Time,Session Duration\n"
 DAY = ["--from", "2024-10-01", "--to", "2024-10-02"]
 PASSPHRASE = {"PRIVACYPLEASE_PASSPHRASE": "kept in a safe"}
 
 
-def test_a_home_that_is_lost_is_restored(run: Any, process: Any, home: Path, tmp_path: Path) -> None:
-    """Everything is on one machine here; of the untrusted part the store survives, elsewhere."""
-    storage = ["--storage", f"sqlite:///{tmp_path / 'cells.db'}", "--proxy-port", "0", "--detach"]
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Flags of `up`. Everything is on one machine here; of the untrusted part the store survives, elsewhere."""
+    return ["--storage", f"sqlite:///{tmp_path_factory.mktemp('store')}/cells.db", "--proxy-port", "0", "--detach"]
+
+
+def test_a_home_that_is_lost_is_restored(
+    run: Any, process: Any, home: Path, tmp_path: Path, storage: list[str]
+) -> None:
     _succeeds(process("up", *storage, **PASSPHRASE))
     _ingest(run, tmp_path, range(40))
     made = json.loads(_succeeds(run("backup", str(tmp_path), "--json")))
     file = Path(made["file"])
     assert (file.parent, file.stat().st_mode & 0o777, made["certificates"]) == (tmp_path, 0o600, False)
     _ingest(run, tmp_path, range(40, 80))
-    _succeeds(run("compact"))
+    _succeeds(run("compact", "--all"))
     counted = _succeeds(run("count", *DAY, "--json"))
     assert json.loads(counted) == {"distinct_devices": 80}
     refused = run("restore", str(file))
@@ -33,8 +43,33 @@ def test_a_home_that_is_lost_is_restored(run: Any, process: Any, home: Path, tmp
     refused = process("up", *storage, PRIVACYPLEASE_PASSPHRASE="another")
     assert "start the proxy with the passphrase that its home was made with" in refused.stderr
     started = process("up", *storage, **PASSPHRASE)
-    assert "cells came after 20" in _succeeds(started)
+    assert "cells of later segments taken in" in _succeeds(started)
     assert "warning: no key for wifi from 20" in started.stderr
+    assert _succeeds(run("count", *DAY, "--json")) == counted
+    assert "all are there, open, and belong to the store" in _succeeds(run("verify"))
+
+
+def test_a_home_that_was_rolled_back_is_refused_until_it_is_accepted(
+    run: Any, process: Any, home: Path, tmp_path: Path, storage: list[str]
+) -> None:
+    proxy, image, neither = home / "proxy", tmp_path / "image", run("restore")
+    assert (neither.returncode, "expected either FILE or --accept" in neither.stderr) == (2, True)
+    _succeeds(process("down"))
+    shutil.copytree(proxy, image)
+    _succeeds(process("up", *storage, **PASSPHRASE))
+    _ingest(run, tmp_path, range(80, 120))
+    counted = _succeeds(run("count", *DAY, "--json"))
+    assert json.loads(counted) == {"distinct_devices": 120}
+    _succeeds(process("down"))
+    shutil.rmtree(proxy)
+    image.rename(proxy)
+
+    refused = process("up", *storage, **PASSPHRASE)
+    assert refused.returncode != 0
+    assert "it was rolled back" in refused.stderr
+    assert "privacyplease restore --accept" in refused.stderr
+    assert "goes on from it when it starts" in _succeeds(run("restore", "--accept"))
+    assert "cells of later segments taken in" in _succeeds(process("up", *storage, **PASSPHRASE))
     assert _succeeds(run("count", *DAY, "--json")) == counted
     assert "all are there, open, and belong to the store" in _succeeds(run("verify"))
 

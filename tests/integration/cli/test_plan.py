@@ -1,142 +1,73 @@
-"""What a plan promises, against a store that is really built by it."""
+"""What a plan promises, against a store that is really built and compacted."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
-from datetime import date
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
+from statistics import mean
 from typing import NamedTuple
 
-import numpy as np
 import pytest
 
-from privacyplease.cli import planning
-from privacyplease.cli.planning import DATABASE_FACTOR, PLAINTEXT_BYTES, Deployment, Plan, plan
+from privacyplease.cli.planning import SPANS_DAYS, Deployment, Plan, plan
+from privacyplease.client import Client
 from privacyplease.ingest.simulate import simulate
-from privacyplease.proxy import runs, tiers
-from privacyplease.proxy.holdings import Held, Holdings, Run
-from privacyplease.proxy.keys.home import Home
-from privacyplease.proxy.keys.keyring import Keyring
-from privacyplease.proxy.predicate import predicate
-from privacyplease.proxy.records import dataset
-from privacyplease.proxy.records.timeline import Interval
-from privacyplease.proxy.rollups import without
-from privacyplease.proxy.trusted_store import store as trusted_store
-from privacyplease.proxy.v1 import compaction_service_pb2 as pb
-from tests.services.proxy import PASSPHRASE, proxying
+from tests.services.proxy import proxying
 from tests.services.storage import serving
 
-DAY = 86_400_000
-DAYS = 20
-FIRST = date(2023, 4, 23)  # an epoch of 30 days begins
-SIZE = {"devices": 400, "places": 60}
-SPANS = {"1 h": 1 / 24, "1 d": 1.0, "10 d": 10.0}
+DAYS = 8
+FIRST = datetime(2023, 4, 24, tzinfo=UTC)  # a Monday, and an epoch of 30 days has begun
+SPANS = ("1 h", "1 d", "7 d")
+DEVICE = "02:00:00:00:00:01"
 
 
 class Built(NamedTuple):
-    """A plan, how many sessions there are, the runs of each index, and the bytes of a bin of each run's roll-up."""
+    """A plan, how many sessions there are, and a client of the proxy that has them."""
 
     plan: Plan
     sessions: int
-    runs: dict[str, list[Run]]
-    rollups: dict[int, int]
+    client: Client
 
 
 @pytest.fixture(scope="module")
-def small() -> Iterator[None]:
-    """Runs of a few days, so that a count over ten has some inside."""
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (planning, tiers, runs):
-            patch.setattr(module, "TARGET_BYTES", 128 * 1024)
-        patch.setattr(planning, "RANGES_DAYS", SPANS)
-        yield
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, small: None) -> Built:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     folder = tmp_path_factory.mktemp("planned")
-    tables = list(simulate(**SIZE, days=DAYS, seed=5, start=FIRST))
+    # So many that a week has more segments than a count takes roll-ups for, by more than one.
+    tables = list(simulate(devices=4_000, places=80, days=DAYS, seed=5, start=FIRST.date()))
     sessions = sum(map(len, tables))
-    planned = plan(Deployment(**SIZE, rows_per_day=sessions // DAYS))
-    home = folder / "home"
-    Home(home).datasets.mkdir(parents=True)
-    (Home(home).datasets / "wifi.toml").write_text(definition(planned))
-    with serving(f"sqlite:///{folder / 'cells.db'}") as storage, proxying(home, storage.address) as proxy:
-        acknowledged = proxy.ingest("wifi", *tables)
-        assert sum(each.accepted for each in acknowledged) == sessions
-        while sum(step.merged_cells for step in proxy.compaction.Compact(pb.CompactRequest(include_open=True))):
+    with (
+        serving(f"sqlite:///{folder / 'cells.db'}") as storage,
+        proxying(folder / "home", storage.address) as proxy,
+        Client(proxy.address, insecure=True) as client,
+    ):
+        assert sum(ack.accepted for ack in client.ingest("wifi", tables)) == sessions
+        while sum(step.merged_cells for step in proxy.compact(include_open=True)):
             pass
-    wifi = dataset.load(Home(home).datasets)["wifi"]
-    holdings = Holdings(trusted_store.open_store(Home(home).trusted_store))
-    held = {name: holdings.all("wifi", name, wifi.timeline) for name in ("subject", "place")}
-    assert not any(each.buckets for each in held.values())
-    found = {name: each.runs for name, each in held.items()}
-    return Built(planned, sessions, found, rolled_up(found["place"], home, folder / "cells.db"))
-
-
-def rolled_up(held: list[Run], home: Path, cells: Path) -> dict[int, int]:
-    """What a bin of each run's roll-up takes in the server's database, in bytes."""
-    wifi = dataset.load(Home(home).datasets)["wifi"]
-    index = wifi.index("place")
-    keyring = Keyring(trusted_store.open_store(Home(home).trusted_store), Home(home).master_key(PASSPHRASE))
-    with closing(sqlite3.connect(cells)) as database:
-        stored = dict(database.execute("SELECT tag, length(sealed) FROM cells"))
-    tags = {run.number: predicate(wifi, index, [run.rollup], None, keyring) for run in held if run.rolled_up}
-    return {number: sum(stored[tag] for tag in of) // index.bins for number, of in tags.items()}
-
-
-def definition(planned: Plan) -> str:
-    """The wifi data set with the plan's bins and base width."""
-    text = (Path(dataset.__file__).parent / "datasets" / "wifi.toml").read_text()
-    text = text.replace("bins = 8", f"bins = {planned.subject.bins}").replace(
-        "bins = 4", f"bins = {planned.place.bins}"
-    )
-    return text.replace('base_width = "1h"', f'base_width = "{planned.base_width}"')
+        yield Built(plan(Deployment(records_per_day=sessions // DAYS)), sessions, client)
 
 
 def test_what_is_stored_is_what_was_planned(built: Built) -> None:
-    assert built.plan.hide_volume
-    bins = {"subject": built.plan.subject.bins, "place": built.plan.place.bins}
-    stored = sum(run.size * bins[name] for name, held in built.runs.items() for run in held)
-    stored += sum(built.rollups.values()) * bins["place"]
-    planned = built.plan.storage_hidden / DATABASE_FACTOR * PLAINTEXT_BYTES * built.sessions
-    assert stored == pytest.approx(planned, rel=0.25)
+    everything = FIRST - timedelta(days=1), FIRST + timedelta(days=DAYS + 1)
+    cores = built.client.explain(*everything, device=DEVICE, purpose="test")
+    segment = built.plan.segment
+    assert cores.cells == pytest.approx(built.sessions / segment.records, abs=1.5)
+    assert cores.bytes == pytest.approx(built.sessions / segment.records * segment.core_bytes, rel=0.25)
 
 
-def test_roll_ups_take_what_was_planned(built: Built) -> None:
-    full = [size for run in built.runs["place"] if (size := built.rollups.get(run.number))]
-    assert len(full) > len(built.runs["place"]) / 2
-    assert float(np.mean(full)) == pytest.approx(built.plan.place.rollup_bytes, rel=0.3)
-
-
-@pytest.mark.parametrize("name", ["subject", "place"])
 @pytest.mark.parametrize("span", SPANS)
-def test_a_question_fetches_what_was_planned(built: Built, name: str, span: str) -> None:
-    fetched = [sum(run.size for run in built.runs[name] if touches(run, when)) for when in asked(built, name, span)]
-    index = built.plan.subject if name == "subject" else built.plan.place
-    # Cells are from half as large as they aim at to a quarter larger, as the keys of the day put places into bins.
-    assert float(np.mean(fetched)) == pytest.approx(index.fetched_bytes[span], rel=0.6)
+def test_a_question_fetches_what_was_planned(built: Built, span: str) -> None:
+    found = [built.client.explain(*when, device=DEVICE, purpose="test").bytes for when in asked(span)]
+    assert mean(found) == pytest.approx(built.plan.fetched[span].bytes, rel=0.6)
 
 
 @pytest.mark.parametrize("span", SPANS)
 def test_a_count_fetches_what_was_planned(built: Built, span: str) -> None:
-    fetched = []
-    for when in asked(built, "place", span):
-        inside, held = without(Held(0, 0, [], built.runs["place"]), when)
-        read = sum(run.size for run in held.runs if touches(run, when))
-        fetched.append(read + sum(built.rollups[run.number] for run in inside))
-    assert float(np.mean(fetched)) == pytest.approx(built.plan.counted_bytes[span], rel=0.6)
+    found = [built.client.explain(*when).bytes for when in asked(span)]
+    assert mean(found) == pytest.approx(built.plan.fetched[span].counted_bytes, rel=0.6)
 
 
-def asked(built: Built, name: str, span: str) -> list[Interval]:
-    """Intervals that begin on different days."""
-    length = round(SPANS[span] * DAY)
-    first = min(run.first for run in built.runs[name])
-    begins = range(first + 2 * DAY, first + (DAYS - 1) * DAY - length, DAY)
-    return [Interval(begin, begin + length) for begin in begins]
-
-
-def touches(run: Run, interval: Interval) -> bool:
-    return run.first <= interval.end and run.reach >= interval.start
+def asked(span: str) -> list[tuple[datetime, datetime]]:
+    """Intervals that begin at noon on different days."""
+    length = timedelta(days=SPANS_DAYS[span])
+    noons = [FIRST + timedelta(days=day, hours=12) for day in range(DAYS)]
+    return [(noon, noon + length) for noon in noons if noon + length < FIRST + timedelta(days=DAYS)]

@@ -326,6 +326,7 @@ def test_what_the_server_sees_is_in_its_store(visit: Visit, running: Stack, addr
     assert number(page, "opened") > number(page, "kept") > 0
     seen = running.client.explain(*hour, place="ap-29")
     assert (number(page, "tags"), number(page, "cells")) == (seen.tags, seen.cells)
+    assert running.client.explain(*hour).first_tags == seen.first_tags
     heads = [cell.head.hex() for cell in seen.first_cells]
     assert [text.rstrip("…") for text in page.locator(".cell .hex").all_inner_texts()] == heads[:8]
     assert hard_to_read(page) == []

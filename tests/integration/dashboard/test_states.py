@@ -28,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def running(folder: Path) -> Iterator[Stack]:
     (folder / "log.csv").write_text(LOG)
-    with stack(f"sqlite:///{folder}/cells.db") as running:
+    with stack(f"sqlite:///{folder}/cells.db", flags=["--cache-mib", "0"]) as running:
         running.command("ingest", "wifi", str(folder / "log.csv"))
         yield running
 
@@ -48,7 +48,7 @@ def test_no_part_of_an_answer_that_cannot_be_trusted_is_shown(page: Page, folder
     expect(page.locator("#peak")).to_have_text("1")
     with sqlite3.connect(folder / "cells.db") as database:
         database.execute("DELETE FROM cells")
-    response = page.goto(f"{RANGE}&place=ap-1")  # not asked before, so not remembered
+    response = page.goto(f"{RANGE}&place=ap-1")  # not asked before, so the dashboard has no answer
     assert response is not None
     assert response.status == 502
     expect(page.locator(".state.distrust")).to_contain_text("The storage server cannot be trusted")

@@ -68,7 +68,7 @@ class Site(NamedTuple):
     def stored(self) -> set[Session]:
         """The sessions of the ten days, and of the day before."""
         whole = self.day - timedelta(days=1), self.day + timedelta(days=10) - timedelta(milliseconds=1)
-        return longest(self.client.query("wifi", "place", *whole, purpose="test").to_arrow())
+        return longest(self.client.query("wifi", *whole, purpose="test").to_arrow())
 
     def produce(self, messages: Sequence[bytes | None], *, keys: Sequence[str | None] = ()) -> None:
         """Puts messages into one partition, in order."""
@@ -332,7 +332,7 @@ def test_malformed_stations_wait_sealed_and_can_be_brought_back(site: Site, star
     assert [(each["field"], each["reason"]) for each in letters] == [told[1:] for told in MALFORMED_STATIONS.values()]
     assert [_message(each) for each in letters] == bad
     everything = datetime(2015, 1, 1, tzinfo=UTC), datetime(2016, 12, 31, tzinfo=UTC)
-    assert site.client.query("bikes", "place", *everything, key="besançon").to_arrow().num_rows == len(good)
+    assert site.client.query("bikes", *everything, place="besançon").to_arrow().num_rows == len(good)
     _no_plaintext(site, ["Besançon".encode(), b"Viotte", b"xxxxxxxx", b"12951295"])
     assert consumer.stop() == 0
     assert site.ingest("dlq", "replay")["redriven"] == len(bad)

@@ -1,7 +1,7 @@
 """Whatever was reported and whatever is asked, the answers are those of a plain filter over the plaintext.
 
-Through real gRPC, a real proxy and a real storage server. Each example takes a data set of its own, so that none sees
-the records of another; they differ in how they divide time.
+Through real gRPC, a real proxy and a real storage server; from memory, and from the server each time. Each example
+takes a data set of its own, so that none sees the records of another; they differ in how they divide time.
 """
 
 from __future__ import annotations
@@ -25,14 +25,16 @@ from tests.services.storage import serving
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
 EXAMPLES = 80
-# (base width, epoch): the usual; narrow; buckets wider than an epoch.
-GEOMETRIES = [("1h", HOUR, 30), ("10m", 10 * MINUTE, 1), ("3d", 3 * DAY, 1)]
+# The usual; epochs narrower than many sessions; questions that are widened to whole days.
+DIVISIONS = ["epoch_days = 30", "epoch_days = 1", 'epoch_days = 30\nprefetch = "day"']
+
+# From this number on, data sets are those of the tests that are no examples; they differ as the divisions do.
+APART = 2 * EXAMPLES + -2 * EXAMPLES % len(DIVISIONS)
 
 DEFINITION = """
 name = "d{number}"
 title = "Example {number}"
-base_width = "{base}"
-epoch_days = {epoch}
+{division}
 subject = "who"
 place = "where"
 start = "since"
@@ -43,11 +45,6 @@ where = "string"
 since = "timestamp"
 span = "duration"
 note = "string"
-[indexes.subject]
-bins = 3
-[indexes.place]
-bins = 2
-columns = ["who", "where", "since", "span"]
 """
 
 DEVICES = ["00:00:00:00:00:01", "aa:bb:cc:dd:ee:ff", "ff:ff:ff:ff:ff:ff", "12:34:56:78:9a:bc"]
@@ -64,7 +61,7 @@ class Form(NamedTuple):
     note: str
 
 
-# Around 2024, around the edges of buckets and epochs there, at both ends of time, and ±1 ms of all that.
+# Around 2024, around the edges of days and epochs there, at both ends of time, and ±1 ms of all that.
 anchors = st.sampled_from([666 * 30 * DAY, 20_000 * DAY, 20_000 * DAY + 8 * HOUR, 479_999 * HOUR, 0, LATEST - DAY])
 offsets = st.sampled_from([-DAY, -HOUR, -1, 0, 1, 10 * MINUTE, HOUR, HOUR + 1, DAY, 3 * DAY]) | st.integers(0, 3 * DAY)
 instants = st.builds(lambda anchor, offset: min(max(anchor + offset, 0), LATEST), anchors, offsets)
@@ -103,20 +100,24 @@ def questions(draw: st.DrawFn) -> tuple[int, int]:
     return draw(st.sampled_from([(start, end), (start, start), (start, min(start + 1, LATEST)), (0, LATEST)]))
 
 
-@pytest.fixture(scope="module")
-def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
+@pytest.fixture(scope="module", params=[0, None], ids=["from the server", "from memory"])
+def proxy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
     """A proxy with a data set for each example."""
     folder = tmp_path_factory.mktemp("property")
-    define(folder / "home" / "datasets")
-    with serving(f"sqlite:///{folder / 'cells.db'}") as storage, proxying(folder / "home", storage.address) as running:
+    home = folder / "home"
+    define(home / "datasets")
+    with (
+        serving(f"sqlite:///{folder / 'cells.db'}") as storage,
+        proxying(home, storage.address, cache_bytes=request.param) as running,
+    ):
         yield running
 
 
 def define(folder: Path) -> None:
     folder.mkdir(parents=True)
-    for number in range(2 * EXAMPLES + len(GEOMETRIES)):
-        base, _, epoch = GEOMETRIES[number % len(GEOMETRIES)]
-        text = DEFINITION.format(number=number, base=base, epoch=epoch, who=("mac", "string")[number % 2])
+    for number in range(APART + len(DIVISIONS)):
+        division = DIVISIONS[number % len(DIVISIONS)]
+        text = DEFINITION.format(number=number, division=division, who=("mac", "string")[number % 2])
         (folder / f"d{number}.toml").write_text(text)
 
 
@@ -160,21 +161,15 @@ def test_answers_are_those_of_a_plain_filter(
     check_records(proxy, dataset, (start, end), expected)
 
 
-@pytest.mark.parametrize("geometry", range(len(GEOMETRIES)))
-@pytest.mark.parametrize("level", range(4))
-def test_a_session_as_wide_as_a_bucket_is_found_at_both_of_its_ends(proxy: Proxied, geometry: int, level: int) -> None:
-    number = 2 * EXAMPLES - 2 * EXAMPLES % len(GEOMETRIES) + geometry
-    width = GEOMETRIES[geometry][1] * 8**level
-    session = Form(DEVICES[0], f"ap-{level}", 200 * width - 1, width, "")  # from the last instant of a bucket
+@pytest.mark.parametrize("division", range(len(DIVISIONS)))
+@pytest.mark.parametrize("length", [0, 1, HOUR, DAY, 40 * DAY])
+def test_a_session_is_found_at_both_of_its_ends_and_not_beyond(proxy: Proxied, division: int, length: int) -> None:
+    number = APART + division
+    session = Form(DEVICES[0], f"ap-{length}", 666 * 30 * DAY - 1, length, "")  # from the last instant of an epoch
     proxy.ingest(f"d{number}", table([session]))
-    for ends, found in (
-        ((session.since - 1, session.since - 1), False),
-        ((session.since, session.since), True),
-        ((session.since + width, session.since + width), True),
-        ((session.since + width + 1, session.since + width + 1), False),
-    ):
-        records = proxy.records(f"d{number}", "place", *ends, key=session.where)
-        assert len(records) == found
+    first, last = session.since, session.since + length
+    for at, found in ((first - 1, False), (first, True), (last, True), (last + 1, False)):
+        assert len(proxy.records(f"d{number}", at, at, place=session.where)) == found
 
 
 def touching(ends: tuple[int, int], touch: int | None, reported: list[Form]) -> tuple[int, int]:
@@ -246,18 +241,13 @@ def check_series(proxy: Proxied, dataset: str, ends: tuple[int, int], steps: int
 
 
 def check_records(proxy: Proxied, dataset: str, ends: tuple[int, int], expected: list[Form]) -> None:
-    for index, key, carried in (
-        ("subject", "", Form._fields),
-        ("subject", DEVICES[1], Form._fields),
-        ("place", "", Form._fields[:4]),
-        ("place", PLACES[0], Form._fields[:4]),
-    ):
-        found = proxy.records(dataset, index, *ends, key=key)
-        assert found.column_names == list(carried)
+    for who, where in (("", ""), (DEVICES[1], ""), ("", PLACES[0]), (DEVICES[0], PLACES[2])):
+        found = proxy.records(dataset, *ends, subject=who, place=where)
+        assert found.column_names == list(Form._fields)
         plain = found.set_column(2, "since", found["since"].cast(pa.int64()))
         plain = plain.set_column(3, "span", plain["span"].cast(pa.int64()))
-        matching = [f for f in expected if not key or key == (f.who if index == "subject" else f.where)]
-        assert plain.to_pylist() == [{name: getattr(form, name) for name in carried} for form in matching]
+        matching = [form for form in expected if who in ("", form.who) and where in ("", form.where)]
+        assert plain.to_pylist() == [form._asdict() for form in matching]
 
 
 def table(batch: list[Form]) -> pa.Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,11 +14,13 @@ import grpc
 import pytest
 
 from privacyplease.proxy.v1 import keys_service_pb2, keys_service_pb2_grpc, occupancy_service_pb2
+from tests.services.cells import refusal
 from tests.services.proxy import Proxied, instant, interval, proxying
 from tests.services.storage import serving
 
 NOON = 1_727_784_000_000
 HOUR = 3_600_000
+EPOCH = 30 * 24 * HOUR
 ALL = interval(NOON - HOUR, NOON + HOUR)
 
 
@@ -48,8 +50,11 @@ class Site:
         self.store.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
-    def served(self) -> Iterator[Proxied]:
-        with serving(f"sqlite:///{self.store / 'cells.db'}") as storage, proxying(self.home, storage.address) as proxy:
+    def served(self, witnesses: Sequence[str] = ()) -> Iterator[Proxied]:
+        with (
+            serving(f"sqlite:///{self.store / 'cells.db'}") as storage,
+            proxying(self.home, storage.address, witnesses=witnesses) as proxy,
+        ):
             yield proxy
 
 
@@ -77,11 +82,30 @@ def test_a_store_that_is_rolled_back_alone_is_noticed(site: Site, tmp_path: Path
     assert raised.value.code() is grpc.StatusCode.DATA_LOSS
 
 
+def test_a_home_that_is_rolled_back_alone_is_noticed(site: Site, tmp_path: Path) -> None:
+    restore(site.home, tmp_path / "before" / "home")
+    with site.served() as proxy, pytest.raises(grpc.RpcError) as raised:
+        count(proxy)
+    assert refusal(raised.value)[1].reason == "ERROR_REASON_ROLLED_BACK"
+
+
 def test_a_store_and_a_home_that_are_rolled_back_together_are_not(site: Site, tmp_path: Path) -> None:
     restore(site.store, tmp_path / "before" / "store")
     restore(site.home, tmp_path / "before" / "home")
     with site.served() as proxy:
         assert count(proxy) == 1
+
+
+def test_they_are_if_there_is_a_witness(site: Site, tmp_path: Path) -> None:
+    witness = tmp_path / "another host"
+    witness.mkdir()
+    with site.served([str(witness)]) as proxy:
+        ingest(proxy, 3)
+    restore(site.store, tmp_path / "before" / "store")
+    restore(site.home, tmp_path / "before" / "home")
+    with site.served([str(witness)]) as proxy, pytest.raises(grpc.RpcError) as raised:
+        count(proxy)
+    assert refusal(raised.value)[1].reason == "ERROR_REASON_ROLLED_BACK"
 
 
 def test_a_backup_of_the_home_from_before_opens_what_was_destroyed_since(site: Site, tmp_path: Path) -> None:
@@ -99,8 +123,11 @@ def test_a_backup_of_the_home_from_before_opens_what_was_destroyed_since(site: S
 
 def test_the_home_names_data_sets_and_periods_and_no_record(site: Site) -> None:
     with closing(sqlite3.connect(site.home / "trusted.db")) as connection:
-        buckets = connection.execute("SELECT DISTINCT dataset, level, bucket FROM open_buckets").fetchall()
-    assert buckets == [("wifi", 0, NOON // HOUR)]
+        named = connection.execute("SELECT DISTINCT dataset FROM segments").fetchall()
+        periods = connection.execute("SELECT epoch FROM data_keys WHERE dataset = 'wifi'").fetchall()
+    assert (named, periods) == ([("wifi",)], [(NOON // EPOCH,)])
     held = b"".join(file.read_bytes() for file in site.home.rglob("*") if file.is_file())
     for value in (b"ap-1", b"0a:5b:0c:7d:0e:01", bytes.fromhex("0a5b0c7d0e01"), bytes.fromhex("010e7d0c5b0a")):
         assert value not in held
+    for start in (NOON.to_bytes(8, "big"), NOON.to_bytes(8, "little"), str(NOON).encode()):
+        assert start not in held

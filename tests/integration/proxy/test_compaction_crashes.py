@@ -9,65 +9,59 @@ from typing import Any
 
 import grpc
 import pytest
-from sqlalchemy import func, select
 
 from privacyplease.client import Client
-from privacyplease.proxy import journal, rollups
-from privacyplease.proxy.trusted_store import store as trusted_store
+from privacyplease.proxy.keys.home import Home
+from privacyplease.proxy.manifest.rows import State
+from privacyplease.proxy.segments.groups import Group
 from privacyplease.proxy.v1 import compaction_service_pb2, compaction_service_pb2_grpc
 from tests.integration.known_answers import thirds, wrong_answers
-from tests.integration.proxy.test_compaction import BINS, everything, sessions, settled, stored
+from tests.integration.proxy.test_compaction import everything, sessions, settled
 from tests.services import faulty_proxy
 from tests.services.cells import channel_to
 from tests.services.daemon import Daemon
+from tests.services.inside import inside
 from tests.services.patience import eventually
 from tests.services.proxy import PASSPHRASE, proxying
 from tests.services.storage import Served
-
-CELLS = sum(BINS.values()) + BINS["place"]  # the records of both indexes, and a roll-up
+from tests.services.tampering import Database
 
 
 @pytest.mark.parametrize("step", faulty_proxy.COMPACTION_STEPS)
 def test_nothing_is_lost_and_nothing_is_left(
     step: str, storage: Served, sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rollups, "LEAST_RUN_BYTES", 0)
+    faulty_proxy.few_records_make_many_cells(monkeypatch.setattr)
     with proxying(tmp_path / "home", storage.address) as proxy:
-        proxy.ingest("wifi", sessions(2_000, devices=5))
+        proxy.ingest("wifi", sessions(2_000))
         settled(proxy)
-        proxy.ingest("wifi", sessions(2_000, seed=2, devices=5))
+        proxy.ingest("wifi", sessions(2_000, seed=2))
         before = everything(proxy)
     compact_until_killed(step, storage, tmp_path)
-    with proxying(tmp_path / "home", storage.address) as proxy:
-        assert everything(proxy) == before
-        monkeypatch.setattr(journal, "SETTLED_AFTER_SECONDS", -1)
-        monkeypatch.setattr(journal, "KEPT_SECONDS", -1)
+    with proxying(tmp_path / "home", storage.address, cache_bytes=0) as proxy:
         assert everything(proxy) == before
         settled(proxy)
         assert everything(proxy) == before
-        assert len(stored(sqlite_url)) == CELLS
-    store = trusted_store.open_store(tmp_path / "home" / "trusted.db")
-    with store.connect() as connection:
-        left = {
-            table.name: connection.scalar(select(func.count()).select_from(table))
-            for table in (trusted_store.ledger, trusted_store.runs, trusted_store.open_buckets, trusted_store.claims)
-        }
-    with trusted_store.reading(store) as cursor:
-        waiting = journal.unfolded(cursor)
-    assert left == {"ledger": CELLS, "runs": len(BINS), "open_buckets": 0, "claims": 0}
-    assert waiting == {}
+    with inside(Home(tmp_path / "home")) as within:
+        rows = within.rows()
+        assert {(row.state, row.settled) for row in rows} == {(State.LIVE, True)}
+        assert len(rows) > 3
+        assert all(Group.ROLLUP in row.groups for row in rows)
+        assert within.strays(Database(sqlite_url)) == set()
+        assert within.claims() == 0
 
 
 def compact_until_killed(step: str, storage: Served, folder: Path) -> None:
     address = folder / "address"
+    address.unlink(missing_ok=True)
     where = ["--insecure", "--listen=127.0.0.1:0", f"--home={folder / 'home'}", f"--storage-server={storage.address}"]
     command = ["-m", "tests.services.faulty_proxy", step, *where, f"--address-file={address}"]
     with Daemon("proxy", command, folder, PRIVACYPLEASE_PASSPHRASE=PASSPHRASE) as daemon:
-        assert eventually(address.exists), daemon.log
+        assert eventually(address.exists, 60), daemon.log
         with channel_to(address.read_text().strip()) as channel:
             stub = compaction_service_pb2_grpc.CompactionServiceStub(channel)
             with pytest.raises(grpc.RpcError) as killed:
-                list(stub.Compact(compaction_service_pb2.CompactRequest()))
+                list(stub.Compact(compaction_service_pb2.CompactRequest(include_open=True)))
         assert isinstance(killed.value, grpc.Call)
         assert killed.value.code() is grpc.StatusCode.UNAVAILABLE, daemon.log
 
@@ -75,10 +69,10 @@ def compact_until_killed(step: str, storage: Served, folder: Path) -> None:
 def test_every_known_answer_is_right_whatever_kills_came_between(storage: Served, tmp_path: Path) -> None:
     parts, steps = thirds(tmp_path), list(faulty_proxy.COMPACTION_STEPS)
     ingest_log(storage, tmp_path, *parts[:2])
-    for step in steps[:7:3]:
+    for step in steps[3:9:3]:
         compact_until_killed(step, storage, tmp_path)
     ingest_log(storage, tmp_path, parts[2])
-    for step in steps[7::3]:
+    for step in steps[5::4]:
         compact_until_killed(step, storage, tmp_path)
     assert wrong(storage, tmp_path) == []
     with proxying(tmp_path / "home", storage.address) as proxy:

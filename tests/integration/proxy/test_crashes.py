@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from privacyplease.client import Client, PrivacyPleaseError
-from privacyplease.proxy import journal, ledger
+from privacyplease.proxy.keys.home import Home
+from privacyplease.proxy.lifecycle import settling
+from privacyplease.proxy.manifest.rows import State
 from tests.services import faulty_proxy
 from tests.services.daemon import Daemon
+from tests.services.inside import inside
 from tests.services.patience import eventually
 from tests.services.proxy import PASSPHRASE, Proxied, proxying
 from tests.services.storage import Served
+from tests.services.tampering import Database
 
 START, HOUR = 1_727_769_600_000, 3_600_000
-DAY = datetime(2024, 10, 1, tzinfo=UTC), datetime(2024, 10, 2, tzinfo=UTC)
-BATCHES = 20  # more than the entries from which on the journal is folded
+BATCHES = 20  # many more than are flushed before the proxy is killed
 
 
 def batch(number: int) -> pa.Table:
@@ -34,32 +35,17 @@ def batch(number: int) -> pa.Table:
     )
 
 
-@pytest.fixture(autouse=True)
-def _folding_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger, "FOLDED_FROM_ENTRIES", faulty_proxy.FOLDED_FROM_ENTRIES)
-
-
-@pytest.fixture
-def home(tmp_path: Path, storage: Served) -> Path:
-    """The home of a proxy that holds one session, of device 0."""
-    with proxying(tmp_path / "home", storage.address) as proxy:
-        proxy.ingest("wifi", batch(0))
-    return tmp_path / "home"
-
-
-@pytest.fixture(params=faulty_proxy.STEPS)
-def killed(request: pytest.FixtureRequest, home: Path, storage: Served, tmp_path: Path) -> Iterator[int]:
-    """How many batches were acknowledged by a proxy before it was killed."""
-    address = tmp_path / "address"
+def ingest_until_killed(step: str, home: Path, storage: Served, folder: Path, **environment: str) -> int:
+    """Ingests until the proxy is gone; how many batches it acknowledged before."""
+    address = folder / "address"
     where = ["--insecure", "--listen=127.0.0.1:0", f"--home={home}", f"--storage-server={storage.address}"]
-    command = ["-m", "tests.services.faulty_proxy", request.param, *where, f"--address-file={address}"]
-    with Daemon("proxy", command, tmp_path, PRIVACYPLEASE_PASSPHRASE=PASSPHRASE) as daemon:
-        assert eventually(address.exists), daemon.log
-        yield acknowledged(address.read_text().strip())
+    command = ["-m", "tests.services.faulty_proxy", step, *where, f"--address-file={address}", "--flush-seconds=0.01"]
+    with Daemon("proxy", command, folder, PRIVACYPLEASE_PASSPHRASE=PASSPHRASE, **environment) as daemon:
+        assert eventually(address.exists, 60), daemon.log
+        return _acknowledged(address.read_text().strip())
 
 
-def acknowledged(address: str) -> int:
-    """Ingests until the proxy is gone."""
+def _acknowledged(address: str) -> int:
     seen = 0
     with Client(address, insecure=True) as client:
         try:
@@ -71,20 +57,28 @@ def acknowledged(address: str) -> int:
 
 
 def devices(proxy: Proxied) -> set[int]:
-    """The devices that are found through both indexes."""
-    start, end = (int(end.timestamp() * 1_000) for end in DAY)
-    found = [set(proxy.records("wifi", index, start, end)["client_mac"].to_pylist()) for index in ("subject", "place")]
-    return {int(mac.replace(":", ""), 16) for mac in set.intersection(*found)}
+    """The devices that are found, each once."""
+    found = proxy.records("wifi", START, START + HOUR)["client_mac"].to_pylist()
+    assert len(found) == len(set(found))
+    return {int(mac.replace(":", ""), 16) for mac in found}
 
 
+@pytest.mark.parametrize("step", faulty_proxy.STEPS)
 def test_nothing_is_lost_and_nobody_accused(
-    killed: int, home: Path, storage: Served, monkeypatch: pytest.MonkeyPatch
+    step: str, storage: Served, sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was on its way is settled after the batches are sent again; in `test_shared_store.py` before."""
+    home = tmp_path / "home"
     with proxying(home, storage.address) as proxy:
-        assert devices(proxy) >= set(range(killed + 1))
+        proxy.ingest("wifi", batch(0))
+    acknowledged = ingest_until_killed(step, home, storage, tmp_path)
+    assert acknowledged >= 1
+    with proxying(home, storage.address) as proxy:
+        assert devices(proxy) >= set(range(acknowledged + 1))
         proxy.ingest("wifi", *map(batch, range(1, BATCHES)))
         assert devices(proxy) == set(range(BATCHES))
-    monkeypatch.setattr(journal, "SETTLED_AFTER_SECONDS", -1)
-    with proxying(home, storage.address) as proxy:
+    monkeypatch.setattr(settling, "SETTLED_AFTER", -1)  # as a quarter of an hour later
+    with proxying(home, storage.address, cache_bytes=0) as proxy, inside(Home(home)) as within:
+        assert eventually(lambda: within.rows(State.SENT, State.RETIRED) == [])
         assert devices(proxy) == set(range(BATCHES))
+        assert within.strays(Database(sqlite_url)) == set()

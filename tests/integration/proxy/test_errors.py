@@ -6,7 +6,9 @@ The proxy and the storage server are real and speak gRPC; what the storage serve
 from __future__ import annotations
 
 import logging
+import random
 import sqlite3
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -19,8 +21,8 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from privacyplease.proxy import search as search_module
-from privacyplease.proxy.assembly import CONTRACTS, SERVICES
+from privacyplease.proxy.assembly.contracts import CONTRACTS, SERVICES
+from privacyplease.proxy.manifest.view import View
 from privacyplease.proxy.services.ingest import MOST_BYTES, MOST_RECORDS
 from privacyplease.proxy.v1 import (
     admin_service_pb2,
@@ -95,7 +97,7 @@ def peak(proxy: Proxied, **change: Any) -> Any:
 
 
 def query(proxy: Proxied, **change: Any) -> list[Any]:
-    asked = {"dataset": "wifi", "index": "subject", "interval": DAY, "purpose": "test"} | change
+    asked = {"dataset": "wifi", "interval": DAY, "purpose": "test"} | change
     return list(proxy.queries.Query(query_service_pb2.QueryRequest(**asked)))
 
 
@@ -166,28 +168,18 @@ class TestQuestions:
         invalid = grpc.StatusCode.INVALID_ARGUMENT
         assert seen == [Refusal(invalid, "MALFORMED_SUBJECT", metadata, {"device": expected})]
 
-    def test_a_malformed_key_of_a_query(self, empty: Proxied) -> None:
+    def test_a_malformed_subject_of_a_query(self, empty: Proxied) -> None:
         with refused() as seen:
-            query(empty, key="aa:bb")
+            query(empty, subject="aa:bb")
         assert seen[0][:2] == (grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_SUBJECT")
-        assert list(seen[0].fields) == ["key"]
+        assert list(seen[0].fields) == ["subject"]
 
-    @pytest.mark.parametrize(
-        ("change", "field"),
-        [
-            ({"index": "vendor"}, "index"),
-            ({"index": ""}, "index"),
-            ({"columns": ["colour"]}, "columns"),
-            ({"index": "place", "columns": ["vendor"]}, "columns"),
-            ({"columns": ["vendor", "vendor"]}, "columns"),
-        ],
-        ids=["unknown index", "no index", "unknown column", "column of the other index", "column twice"],
-    )
-    def test_an_unknown_index_or_column(self, empty: Proxied, change: dict[str, Any], field: str) -> None:
+    @pytest.mark.parametrize("columns", [["colour"], ["vendor", "vendor"]], ids=["unknown", "twice"])
+    def test_a_column_that_cannot_be_given(self, empty: Proxied, columns: list[str]) -> None:
         with refused() as seen:
-            query(empty, **change)
+            query(empty, columns=columns)
         assert seen[0][:2] == (grpc.StatusCode.INVALID_ARGUMENT, "UNKNOWN_COLUMN")
-        assert list(seen[0].fields) == [field]
+        assert list(seen[0].fields) == ["columns"]
 
     @pytest.mark.parametrize("ask", [series, peak])
     @pytest.mark.parametrize(
@@ -213,31 +205,21 @@ class TestQuestions:
         assert list(seen[0].fields) == ["purpose"]
 
     def test_too_large_a_predicate(self, tmp_path: Path, storage: Served) -> None:
-        with proxying(tmp_path / "home", storage.address, most_tags=7) as proxy:
-            proxy.ingest("wifi", [RECORD, RECORD | {"association_time": "2024-10-01T20:00:00Z"}])
+        with proxying(tmp_path / "home", storage.address, most_tags=1) as proxy:
+            fill(proxy)
             assert count(proxy, interval=interval(START, START)) == 1
-            with refused() as seen:
-                count(proxy)
-            metadata = {"tags": str(2 * 4), "limit": "7"}  # hours that hold something, times bins
-            assert seen == [Refusal(grpc.StatusCode.INVALID_ARGUMENT, "PREDICATE_TOO_LARGE", metadata, {})]
-
-    def test_a_data_set_without_the_index_that_a_service_asks(self, tmp_path: Path, storage: Served) -> None:
-        define(tmp_path / "home", "badges", indexes="[indexes.place]\nbins = 1")
-        with proxying(tmp_path / "home", storage.address) as proxy:
-            assert count(proxy, dataset="badges") == 0
-            with refused() as seen:
-                sessions(proxy, dataset="badges", device="b-1")
-        assert seen[0][:2] == (grpc.StatusCode.NOT_FOUND, "UNKNOWN_DATASET")
-        assert seen[0].fields == {"dataset": "data set 'badges' cannot answer this: it has no index by subject"}
+            for ask, tags in ((count, 2), (query, 2 * 2)):  # of two segments: the core, and for whole records the rest
+                with refused() as seen:
+                    ask(proxy)
+                metadata = {"tags": str(tags), "limit": "1"}
+                assert seen == [Refusal(grpc.StatusCode.INVALID_ARGUMENT, "PREDICATE_TOO_LARGE", metadata, {})]
 
 
-def define(home: Path, name: str, indexes: str) -> None:
-    (home / "datasets").mkdir(parents=True)
-    (home / "datasets" / f"{name}.toml").write_text(
-        f'name = "{name}"\ntitle = "Badges"\nbase_width = "1h"\nepoch_days = 30\n'
-        'subject = "badge"\nplace = "door"\nstart = "at"\nduration = "stay"\n'
-        f'[columns]\nbadge = "string"\ndoor = "string"\nat = "timestamp"\nstay = "duration"\n{indexes}\n'
-    )
+def fill(proxy: Proxied) -> None:
+    """Two sessions of one device, in a segment each."""
+    for record in (RECORD, LATER):
+        (answer,) = proxy.ingest("wifi", [record])
+        assert answer.accepted == 1
 
 
 class TestBatches:
@@ -345,14 +327,19 @@ class TestKeys:
         assert {health(locked, service) for service in ("", *SERVICES)} == {"NOT_SERVING"}
         assert {health(empty, service) for service in ("", *SERVICES)} == {"SERVING"}
 
-    def test_a_key_that_is_gone(self, tmp_path: Path, storage: Served) -> None:
+    @pytest.mark.parametrize(
+        ("owner", "reason"),
+        [("wifi", "KEY_UNAVAILABLE"), ("wifi/manifest", "KEY_UNAVAILABLE"), ("/manifest", "ROLLED_BACK")],
+        ids=["epoch", "data set", "head of the manifest"],
+    )
+    def test_a_key_that_is_gone(self, tmp_path: Path, storage: Served, owner: str, reason: str) -> None:
         with proxying(tmp_path / "home", storage.address) as proxy:
             proxy.ingest("wifi", [RECORD])
         with closing(sqlite3.connect(tmp_path / "home" / "trusted.db")) as trusted, trusted:
-            trusted.execute("DELETE FROM data_keys")
+            assert trusted.execute("DELETE FROM data_keys WHERE dataset = ?", (owner,)).rowcount
         with proxying(tmp_path / "home", storage.address) as proxy, refused() as seen:
             sessions(proxy)
-        assert seen[0][:2] == (grpc.StatusCode.FAILED_PRECONDITION, "KEY_UNAVAILABLE")
+        assert seen[0][:2] == (grpc.StatusCode.FAILED_PRECONDITION, reason)
 
 
 def health(proxy: Proxied, service: str) -> str:
@@ -365,58 +352,60 @@ class TestTampering:
     """What the storage server returns is not what was stored."""
 
     @pytest.fixture
-    def filled(self, proxy: Proxied) -> Proxied:
-        proxy.ingest("wifi", [RECORD, LATER])
-        return proxy
+    def filled(self, tmp_path: Path, storage: Served) -> Iterator[Proxied]:
+        """Two segments, neither of which stays in memory."""
+        with proxying(tmp_path / "home", storage.address, cache_bytes=0) as proxy:
+            fill(proxy)
+            yield proxy
 
     @every_question
     @pytest.mark.parametrize(
         "change",
         [
             "sealed = CAST(substr(sealed, 1, 40) || x'00' || substr(sealed, 42) AS BLOB)",
-            "sealed = CAST(x'02' || substr(sealed, 2) AS BLOB)",
+            "sealed = CAST(x'01' || substr(sealed, 2) AS BLOB)",
             "sealed = substr(sealed, 1, length(sealed) - 1)",
-            "sealed = x'01'",
-            "cell_id = randomblob(16)",
+            "sealed = x'02'",
         ],
-        ids=["changed byte", "changed version", "truncated", "cut to nothing", "changed id"],
+        ids=["changed byte", "changed version", "truncated", "cut to nothing"],
     )
     def test_a_changed_cell(self, filled: Proxied, sqlite_url: str, ask: Ask, change: str) -> None:
         ask(filled)
         rewrite(sqlite_url, f"UPDATE cells SET {change}")
         with refused() as seen:
             ask(filled)
+        cells = 4 if ask is query else 2  # of two segments: the core, and for whole records the rest
+        assert seen == [Refusal(grpc.StatusCode.DATA_LOSS, "CELL_DAMAGED", {"cells": str(cells)}, {})]
+
+    def test_one_cell_of_many_that_was_changed(self, filled: Proxied, sqlite_url: str) -> None:
+        first, _ = tags_asked_for(filled, sqlite_url)
+        rewrite(sqlite_url, "UPDATE cells SET sealed = x'02' WHERE tag = ?", first)
+        with refused() as seen:
+            sessions(filled)
         assert seen == [Refusal(grpc.StatusCode.DATA_LOSS, "CELL_DAMAGED", {"cells": "1"}, {})]
 
     def test_a_cell_moved_under_another_tag_that_is_asked_for(self, filled: Proxied, sqlite_url: str) -> None:
-        # Both sessions of one device lie in the same bin, and a question about the day asks for both hours.
-        first, second = tags_asked_for(filled, interval(START, START + 24 * HOUR), sqlite_url)
+        first, second = tags_asked_for(filled, sqlite_url)
         rewrite(sqlite_url, "DELETE FROM cells WHERE tag = ?", second)
         rewrite(sqlite_url, "UPDATE cells SET tag = ? WHERE tag = ?", second, first)
         with refused() as seen:
             sessions(filled)
-        assert seen[0][:2] == (grpc.StatusCode.DATA_LOSS, "CELL_DAMAGED")
+        assert seen[0][:2] == (grpc.StatusCode.DATA_LOSS, "CELLS_MISSING")  # where it was there is none now
 
     def test_a_cell_copied_under_another_tag_that_is_asked_for(self, filled: Proxied, sqlite_url: str) -> None:
-        first, second = tags_asked_for(filled, interval(START, START + 24 * HOUR), sqlite_url)
-        copy = "INSERT INTO cells SELECT ?, cell_id, sealed_bytes, sealed FROM cells WHERE tag = ?"
-        rewrite(sqlite_url, copy, second, first)
+        first, second = tags_asked_for(filled, sqlite_url)
+        rewrite(sqlite_url, "DELETE FROM cells WHERE tag = ?", second)
+        rewrite(sqlite_url, "INSERT INTO cells SELECT ?, sealed_bytes, sealed FROM cells WHERE tag = ?", second, first)
         with refused() as seen:
             sessions(filled)
-        assert seen[0].reason == "CELL_DAMAGED"
+        assert seen == [Refusal(grpc.StatusCode.DATA_LOSS, "CELL_DAMAGED", {"cells": "1"}, {})]
 
     def test_contents_of_two_cells_exchanged(self, filled: Proxied, sqlite_url: str) -> None:
-        first, second = tags_asked_for(filled, interval(START, START + 24 * HOUR), sqlite_url)
+        first, second = tags_asked_for(filled, sqlite_url)
         with closing(connect(sqlite_url)) as store, store:
             contents = dict(store.execute("SELECT tag, sealed FROM cells").fetchall())
             for tag, other in ((first, second), (second, first)):
                 store.execute("UPDATE cells SET sealed = ? WHERE tag = ?", (contents[other], tag))
-        with refused() as seen:
-            sessions(filled)
-        assert seen[0].reason == "CELL_DAMAGED"
-
-    def test_a_cell_repeated_under_another_id(self, filled: Proxied, sqlite_url: str) -> None:
-        rewrite(sqlite_url, "INSERT INTO cells SELECT tag, randomblob(16), sealed_bytes, sealed FROM cells")
         with refused() as seen:
             sessions(filled)
         assert seen[0].reason == "CELL_DAMAGED"
@@ -442,23 +431,23 @@ def rewrite(storage_url: str, statement: str, *values: bytes) -> None:
         assert store.execute(statement, values).rowcount > 0
 
 
-def tags_asked_for(proxy: Proxied, when: types_pb2.Interval, storage_url: str) -> list[bytes]:
+def tags_asked_for(proxy: Proxied, storage_url: str) -> list[bytes]:
     """The tags in the store that a question about the device asks for: those whose cells are missed."""
     with closing(connect(storage_url)) as store:
-        everything = store.execute("SELECT tag, cell_id, sealed_bytes, sealed FROM cells").fetchall()
+        everything = store.execute("SELECT tag, sealed_bytes, sealed FROM cells").fetchall()
     found = []
     for row in everything:
         rewrite(storage_url, "DELETE FROM cells WHERE tag = ?", row[0])
-        if is_missed(proxy, when):
+        if is_missed(proxy):
             found.append(row[0])
-        rewrite(storage_url, "INSERT INTO cells VALUES (?, ?, ?, ?)", *row)
+        rewrite(storage_url, "INSERT INTO cells VALUES (?, ?, ?)", *row)
     assert len(found) == 2
     return found
 
 
-def is_missed(proxy: Proxied, when: types_pb2.Interval) -> bool:
+def is_missed(proxy: Proxied) -> bool:
     try:
-        sessions(proxy, interval=when)
+        sessions(proxy)
     except grpc.RpcError as error:
         status, info, _ = refusal(error)
         assert (status, info.reason) == (grpc.StatusCode.DATA_LOSS, "ERROR_REASON_CELLS_MISSING")
@@ -481,7 +470,7 @@ class TestStorage:
     def test_a_server_that_restarts(self, tmp_path: Path, sqlite_url: str) -> None:
         with StorageProcess(sqlite_url) as first:
             address = first.address
-            with proxying(tmp_path / "home", address) as proxy:
+            with proxying(tmp_path / "home", address, cache_bytes=0) as proxy:
                 proxy.ingest("wifi", [RECORD])
                 first.stop()
                 for ask in (count, lambda proxy: proxy.ingest("wifi", [LATER])):
@@ -503,10 +492,22 @@ class TestStorage:
 
     def test_a_server_with_narrow_limits_is_asked_in_parts(self, tmp_path: Path, sqlite_url: str) -> None:
         narrow = Limits(max_tags_per_predicate=3, max_cells_per_append=1)
-        with serving(sqlite_url, narrow) as storage, proxying(tmp_path / "home", storage.address) as proxy:
-            proxy.ingest("wifi", [RECORD, LATER])
+        home = tmp_path / "home"
+        with serving(sqlite_url, narrow) as storage, proxying(home, storage.address, cache_bytes=0) as proxy:
+            fill(proxy)
+            fill(proxy)
             assert len(sessions(proxy)[0].sessions.places) == 2
             assert count(proxy) == 1
+
+    def test_a_batch_whose_cells_would_be_larger_than_the_server_takes(self, proxy: Proxied) -> None:
+        noise = random.Random(7)
+        long = [RECORD | {"device_name": b64encode(noise.randbytes(48_000)).decode()} for _ in range(220)]
+        moments = [f"2024-10-01T08:00:00.{n:03}Z" for n in range(len(long))]
+        (answer,) = proxy.ingest(
+            "wifi", [one | {"association_time": at} for one, at in zip(long, moments, strict=True)]
+        )
+        assert answer.accepted == len(long)
+        assert len(sessions(proxy)[0].sessions.places) == len(long)
 
 
 def answers(proxy: Proxied) -> bool:
@@ -527,7 +528,7 @@ class TestFaults:
             raise LookupError(f"{DEVICE} at the north door")
 
         proxy.ingest("wifi", [RECORD])
-        monkeypatch.setattr(search_module, "overlapping", fail)
+        monkeypatch.setattr(View, "overlapping", fail)
         with caplog.at_level(logging.DEBUG), pytest.raises(grpc.RpcError) as raised:
             ask(proxy)
         status, info, fields = refusal(raised.value)

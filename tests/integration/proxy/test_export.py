@@ -4,38 +4,38 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
+import pyarrow as pa
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from privacyplease.proxy import exported, predicate
-from privacyplease.proxy.cells import Opener
-from privacyplease.proxy.errors import CellDamagedError, KeyUnavailableError, WrongPassphraseError
-from privacyplease.proxy.exported import Export
-from privacyplease.proxy.holdings import Holdings
-from privacyplease.proxy.keys.home import Home
-from privacyplease.proxy.keys.keyring import Keyring
-from privacyplease.proxy.keys.rotation import described_by
-from privacyplease.proxy.layouts import Layouts
-from privacyplease.proxy.records.dataset import load
+from privacyplease.proxy.compaction import collection
+from privacyplease.proxy.errors import WrongPassphraseError
+from privacyplease.proxy.export import keyring_file
+from privacyplease.proxy.keys.derivation import GroupKeys, Key
+from privacyplease.proxy.segments import groups
+from privacyplease.proxy.segments.core import Core, packed
+from privacyplease.proxy.segments.groups import Group
+from privacyplease.proxy.segments.pages import compressed
+from privacyplease.proxy.segments.sealing import Opener, Place, Sealer
+from privacyplease.proxy.storage.cell import Sealed, Tag
 from privacyplease.proxy.storage.client import Storage
-from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.v1 import admin_service_pb2, dead_letter_service_pb2, presence_service_pb2, query_service_pb2
 from privacyplease.proxy.v1 import keys_service_pb2 as pb
 from privacyplease.proxy.v1 import occupancy_service_pb2 as occupancy_pb
+from privacyplease.proxy.v1.verification_service_pb2 import VerifyRequest
 from tests.services.cells import refusal
-from tests.services.proxy import PASSPHRASE, Proxied, instant, interval, proxying
+from tests.services.proxy import Proxied, instant, interval, proxying
 from tests.services.storage import Served
+from tests.services.tampering import Database, Row
 
 HOUR, DAY = 3_600_000, 86_400_000
 JULY, AUGUST = 1_719_792_000_000, 1_722_470_400_000  # 2024-07-01, 2024-08-01
 MAY, OCTOBER = JULY - 61 * DAY, AUGUST + 61 * DAY
 PARTNERS = "a passphrase for the partner"
-WIFI = load()["wifi"]
 
 
 def session(start: int, device: int, place: str = "ap-1", hours: float = 1.0) -> dict[str, Any]:
@@ -113,7 +113,7 @@ ASKED: dict[str, Callable[[Proxied], Any]] = {
             presence_service_pb2.FindSessionsRequest(device="02:00:00:00:00:01", interval=interval(JULY, AUGUST))
         )
     ),
-    "query": lambda proxy: proxy.records("wifi", "place", JULY, AUGUST),
+    "query": lambda proxy: proxy.records("wifi", JULY, AUGUST),
     "data sets": lambda proxy: proxy.queries.ListDatasets(query_service_pb2.ListDatasetsRequest()),
     "letters": lambda proxy: proxy.letters.Seal(dead_letter_service_pb2.SealRequest(dataset="wifi", payloads=[b"x"])),
     "keys": lambda proxy: proxy.keys.ListKeys(pb.ListKeysRequest()),
@@ -132,70 +132,10 @@ def test_it_does_nothing_but_count(partner: Proxied, name: str) -> None:
     assert "counts people" in refused.value.details()
 
 
-@contextmanager
-def full_keyring(home: Home) -> Iterator[tuple[Keyring, Layouts, Holdings]]:
-    store = trusted_store.open_store(home.trusted_store)
-    yield Keyring(store, described_by(home, "").master_key(PASSPHRASE)), Layouts(store), Holdings(store)
-
-
-def test_its_keys_open_the_cells_of_their_periods_and_index_and_no_other(
-    filled: Proxied, file: Path, storage: Served
-) -> None:
-    """With the file, its passphrase and every cell of the store, and no proxy in between."""
-    export = exported.load(file, PARTNERS)
-    with full_keyring(filled.home) as (keyring, layouts, holdings):
-        opened = {name: _opened(name, export, keyring, layouts, holdings, storage) for name in WIFI.indexes}
-        all_epochs = set(keyring.epochs("wifi"))
-    exported_epochs = set(export.keys)
-    assert len(all_epochs) == 6
-    assert {epoch * 30 * DAY < AUGUST and (epoch + 1) * 30 * DAY > JULY - 64 * HOUR for epoch in exported_epochs} == {
-        True
-    }
-    assert opened["subject"] == dict.fromkeys(all_epochs, False)
-    assert opened["place"] == {epoch: epoch in exported_epochs for epoch in all_epochs}
-
-
-def _opened(
-    name: str, export: Export, keyring: Keyring, layouts: Layouts, holdings: Holdings, storage: Served
-) -> dict[int, bool]:
-    """For each epoch, whether any key of the file, under any name, opens any of its cells of an index."""
-    index, found = WIFI.indexes[name], {}
-    held = holdings.all("wifi", name, WIFI.timeline)
-    tags = predicate.predicate(WIFI, index, held.places, None, keyring)
-    keys = [key for of in export.keys.values() for key in (of.tag, of.bin, of.cell, of.ledger)]
-    openers = [
-        Opener(key, layouts, "wifi", place, WIFI.carried(WIFI.indexes[place])) for key in keys for place in WIFI.indexes
-    ]
-    for page in Storage.connect(storage.address).select(tags):
-        for cell in page:
-            found[tags[cell.tag]] = found.get(tags[cell.tag], False) or any(_opens(o, cell) for o in openers)
-    return found
-
-
-def _opens(opener: Opener, cell: Any) -> bool:
-    try:
-        return len(opener.open(cell.sealed, cell.tag, cell.cell_id)) > 0
-    except CellDamagedError:
-        return False
-
-
-def test_no_data_key_is_in_the_file(filled: Proxied, file: Path) -> None:
-    export = exported.load(file, PARTNERS)
-    with full_keyring(filled.home) as (keyring, *_):
-        data_keys = [keyring._open("wifi", epoch).reveal() for epoch in keyring.epochs("wifi")]
-    held = {key.reveal() for of in export.keys.values() for key in (of.tag, of.bin, of.cell, of.ledger)}
-    assert held.isdisjoint(data_keys)
-    assert export.keys
-    ring = exported.ExportedKeyring(export)
-    for place in (("wifi", min(export.keys), "subject"), ("wifi", min(export.keys) - 1, "place"), ("x", 660, "place")):
-        with pytest.raises(KeyUnavailableError):
-            ring.keys(*place)
-
-
 def test_the_file_shows_nothing_without_its_passphrase(file: Path, tmp_path: Path, storage: Served) -> None:
     assert not any(word in file.read_bytes() for word in (b'"wifi"', b"ap_name", b"client_mac"))
     with pytest.raises(WrongPassphraseError):
-        exported.load(file, PARTNERS + "x")
+        keyring_file.load(file, PARTNERS + "x")
     locked = proxying(tmp_path / "partner", storage.address, passphrase="wrong", keyring=file)
     with locked as proxy, pytest.raises(grpc.RpcError) as refused:
         answers(proxy)
@@ -203,32 +143,125 @@ def test_the_file_shows_nothing_without_its_passphrase(file: Path, tmp_path: Pat
 
 
 def test_cells_that_are_withheld_from_it_are_noticed(partner: Proxied, file: Path, storage: Served) -> None:
-    export = exported.load(file, PARTNERS)
-    Storage.connect(storage.address).delete([export.totals[0].tag])
+    export = keyring_file.load(file, PARTNERS)
+    row = export.segments[0]
+    Storage.connect(storage.address).delete(groups.tags(export.keys[row.key].tag, Group.CORE, [row.number]))
     with pytest.raises(grpc.RpcError) as refused:
         answers(partner)
     assert refusal(refused.value)[1].reason == "ERROR_REASON_CELLS_MISSING"
+    assert "ask for a new one" in refused.value.details()
 
 
-def test_what_came_in_later_is_refused_where_it_lies_and_counted_by_a_new_keyring(
+def test_what_came_in_later_is_no_part_of_it_and_counted_by_a_new_keyring(
     filled: Proxied, partner: Proxied, tmp_path: Path, storage: Served
 ) -> None:
-    hours = (JULY + 20 * DAY - MAY) // HOUR
-    filled.ingest("wifi", [session(MAY + hours // 11 * 11 * HOUR, 99)])  # in an hour that has a session already
+    before = answers(partner)
+    filled.ingest("wifi", [session(JULY + 20 * DAY, 99)])
+    assert answers(partner) == before
+    (newer := tmp_path / "newer").write_bytes(export(filled))
+    with proxying(tmp_path / "again", storage.address, passphrase=PARTNERS, keyring=newer) as again:
+        assert answers(again) == answers(filled) != before
+
+
+def test_it_is_made_again_after_its_period_was_compacted(
+    filled: Proxied, partner: Proxied, tmp_path: Path, storage: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collection, "KEPT_MS", -1)
+    for _ in range(2):
+        filled.compact(include_open=True)
     with pytest.raises(grpc.RpcError) as refused:
         answers(partner)
-    assert refusal(refused.value)[1].reason == "ERROR_REASON_CELLS_UNEXPECTED"
+    assert refusal(refused.value)[1].reason == "ERROR_REASON_CELLS_MISSING"
     assert "ask for a new one" in refused.value.details()
-    assert answers(partner, JULY, JULY + 10 * DAY) == answers(filled, JULY, JULY + 10 * DAY)
     (newer := tmp_path / "newer").write_bytes(export(filled))
     with proxying(tmp_path / "again", storage.address, passphrase=PARTNERS, keyring=newer) as again:
         assert answers(again) == answers(filled)
 
 
+class Forger:
+    """Has an exported keyring, its passphrase, and the storage server's database."""
+
+    def __init__(self, file: Path, database: Database) -> None:
+        self._export = keyring_file.load(file, PARTNERS)
+        self._rows = {row.tag: row for row in database.rows()}
+        self._database = database
+        self._segments = [row for row in self._export.segments if row.summary.first >= JULY]
+
+    def reseal(self) -> None:
+        """Puts another page in the place of one: all of its sessions were elsewhere."""
+        tag, keys, row = self._core(0)
+        place = Place("wifi", Group.CORE, tag)
+        columns = Core(Opener(keys.cell).open(Sealed(row.sealed), place)).columns()
+        page = packed(columns._replace(places=pa.array(["elsewhere"] * len(columns.places))))
+        forged = Sealer(keys.cell, Key(bytes(32))).enclose(compressed(page), row.sealed_bytes, place).cell.sealed
+        assert set(Core(Opener(keys.cell).open(forged, place)).columns().places.to_pylist()) == {"elsewhere"}
+        self._store({tag: row._replace(sealed=bytes(forged))})
+
+    def swap(self) -> None:
+        """Exchanges two cells."""
+        (one, _, first), (other, _, second) = self._core(0), self._core(1)
+        self._store({one: first._replace(sealed=second.sealed), other: second._replace(sealed=first.sealed)})
+
+    def drop(self) -> None:
+        """Deletes a cell."""
+        self._rows.pop(self._core(0)[0])
+        self._store({})
+
+    def _core(self, number: int) -> tuple[Tag, GroupKeys, Row]:
+        segment = self._segments[number]
+        keys = self._export.keys[segment.key]
+        (tag,) = groups.tags(keys.tag, Group.CORE, [segment.number])
+        return tag, keys, self._rows[tag]
+
+    def _store(self, changed: dict[Tag, Row]) -> None:
+        rows = self._rows | {bytes(tag): row for tag, row in changed.items()}
+        self._database.restore([row._replace(sealed_bytes=len(row.sealed)) for row in rows.values()])
+
+
+QUESTIONS: dict[str, Callable[[Proxied], Any]] = {
+    "count": lambda proxy: proxy.occupancy.Count(occupancy_pb.CountRequest(interval=interval(JULY, AUGUST))),
+    "count at a place": lambda proxy: proxy.occupancy.Count(
+        occupancy_pb.CountRequest(interval=interval(JULY, AUGUST), place="ap-1")
+    ),
+    "presence": lambda proxy: list(
+        proxy.presence.FindSessions(
+            presence_service_pb2.FindSessionsRequest(
+                device="02:00:00:00:00:fe", interval=interval(JULY, AUGUST), purpose="test"
+            )
+        )
+    ),
+    "query": lambda proxy: proxy.records("wifi", JULY, AUGUST),
+    "compaction": lambda proxy: proxy.compact(include_open=True),
+    "renewal": lambda proxy: proxy.keys.RotateEpoch(
+        pb.RotateEpochRequest(dataset="wifi", containing=instant(JULY + 20 * DAY))
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("forge", "reason"),
+    [(Forger.reseal, "CELL_DAMAGED"), (Forger.swap, "CELL_DAMAGED"), (Forger.drop, "CELLS_MISSING")],
+)
+def test_whoever_holds_it_and_the_storage_servers_database_changes_no_answer_unnoticed(
+    forge: Callable[[Forger], None], reason: str, tmp_path: Path, storage: Served, sqlite_url: str
+) -> None:
+    with proxying(tmp_path / "home", storage.address, cache_bytes=0) as proxy:
+        for start in range(JULY + 16 * DAY, JULY + 22 * DAY, 2 * DAY):  # in one epoch, each in a segment of its own
+            proxy.ingest("wifi", [session(start + number * HOUR, number) for number in range(8)])
+        (file := tmp_path / "july.keyring").write_bytes(export(proxy))
+        forge(Forger(file, Database(sqlite_url)))
+        for name, ask in QUESTIONS.items():
+            with pytest.raises(grpc.RpcError) as refused:
+                ask(proxy)
+            code, info, _ = refusal(refused.value)
+            assert (name, code, info.reason) == (name, grpc.StatusCode.DATA_LOSS, f"ERROR_REASON_{reason}")
+        summary = list(proxy.verification.Verify(VerifyRequest()))[-1].summary
+        assert summary.missing + summary.damaged == (2 if forge is Forger.swap else 1)
+
+
 @pytest.mark.parametrize(
     ("fields", "reason", "field"),
     [
-        ({"index": "subject"}, "INVALID_REQUEST", "index"),
         ({"dataset": "nope"}, "UNKNOWN_DATASET", "dataset"),
         ({"passphrase": ""}, "INVALID_REQUEST", "passphrase"),
         ({"interval": interval(AUGUST, JULY)}, "INVALID_INTERVAL", "interval"),

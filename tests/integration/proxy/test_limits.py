@@ -19,7 +19,8 @@ from grpc_status import rpc_status
 
 from privacyplease.client import Client
 from privacyplease.client.errors import DeadlineExceededError, OverloadedError
-from privacyplease.proxy.assembly import Proxy, Settings
+from privacyplease.proxy.assembly.proxy import Proxy
+from privacyplease.proxy.assembly.settings import Settings
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.v1 import admin_service_pb2, admin_service_pb2_grpc, ingest_service_pb2_grpc
 from privacyplease.proxy.v1 import occupancy_service_pb2 as pb

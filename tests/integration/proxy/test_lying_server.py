@@ -12,7 +12,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message_factory import GetMessageClass
 
-from privacyplease.proxy.assembly import CONTRACTS
+from privacyplease.proxy.assembly.contracts import CONTRACTS
 from tests.services.deception import deception
 from tests.services.lying_server import LIES, lying
 from tests.services.proxy import interval, proxying
@@ -33,7 +33,8 @@ def test_every_lie_is_found_and_no_honest_answer_is_refused(tmp_path: Path, conc
         {f"{lie}: {reason}": times for (lie, reason), times in sorted(outcome.detected.items())}, indent=1
     )
     assert (outcome.missed, outcome.alarms) == ([], []), shown
-    assert (outcome.detected.total(), outcome.honest) == (150, 150)
+    assert outcome.detected.total() == 150
+    assert outcome.honest >= 150  # more where a lie could not be told of an answer
     assert {lie for lie, _ in outcome.detected} == set(LIES)
 
 
@@ -50,7 +51,7 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "OccupancyService.ListPlaces": WHEN,
     "OccupancyService.Series": WHEN | STEP,
     "OccupancyService.Peak": WHEN | STEP,
-    "QueryService.Query": {"dataset": "wifi", "index": "subject", "purpose": "test", **WHEN},
+    "QueryService.Query": {"dataset": "wifi", "purpose": "test", **WHEN},
     "StationsService.ListHistory": {"station": "lund/1", **WHEN},
     "StationsService.ListLatest": {"contract": "lund"},
     "StationsService.Availability": {"contract": "lund", **WHEN, **STEP},
@@ -89,8 +90,9 @@ def test_not_one_message_leaves_the_proxy_before_the_last_cell_was_checked(
 ) -> None:
     method = METHODS[name]
     request = GetMessageClass(method.input_type)(**QUESTIONS[name]).SerializeToString()
-    with lying(storage.stub, Random(SEED)) as liar, proxying(tmp_path / "home", liar.address) as proxy:
-        for _ in range(20):  # as many cells under each tag, so pages come before the one that is cut off
+    home = tmp_path / "home"
+    with lying(storage.stub, Random(SEED)) as liar, proxying(home, liar.address, cache_bytes=0) as proxy:
+        for _ in range(20):  # as many segments, so pages come before the one that is cut off
             accepted = [proxy.ingest("wifi", [SESSION])[0].accepted, proxy.ingest("bikes", [STATE])[0].accepted]
             assert accepted == [1, 1]
         liar.acknowledge()

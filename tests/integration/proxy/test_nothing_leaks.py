@@ -1,6 +1,6 @@
-"""What the untrusted server sees: a dump of its store after ingest, searched for everything that went in.
+"""What the untrusted server sees: a dump of its store, searched for everything that went in; and the proxy's own store.
 
-Whatever is random comes from a seeded generator here, so that a short name cannot turn up in ciphertext by chance on
+Whatever is random comes from a seeded generator here, so that a short name does not turn up in ciphertext by chance on
 one run in a thousand.
 """
 
@@ -25,13 +25,18 @@ import pytest
 from sqlalchemy import make_url
 
 from privacyplease.ingest import wifi as wifi_log
-from privacyplease.proxy.cells import LEAST_PAGE_BYTES, padme
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.manifest.cells import Cells, Name
+from privacyplease.proxy.manifest.manifest import Manifest
+from privacyplease.proxy.manifest.rows import State
 from privacyplease.proxy.records import dataset
+from privacyplease.proxy.records.budget import size_class
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.tables import check, spans
-from privacyplease.proxy.tags import bins, tags
+from privacyplease.proxy.records.timeline import LATEST
+from privacyplease.proxy.segments.groups import Group
+from privacyplease.proxy.storage.cell import Cell, Sealed, Tag
 from privacyplease.proxy.trusted_store import store as trusted_store
 from tests.integration.known_answers import LARGE
 from tests.services.cells import append, cell
@@ -39,9 +44,9 @@ from tests.services.proxy import PASSPHRASE, proxying
 from tests.services.storage import serving
 
 ROWS = 6_000
+BATCHES = 12  # some of which are compacted
 SAMPLE = 50
-OVERHEAD = 1 + 12 + 16  # version, nonce, authentication tag
-FEW = 4  # records of either index that fit into the smallest page
+VERSION = b"\x02"
 
 
 class Seen(NamedTuple):
@@ -50,16 +55,41 @@ class Seen(NamedTuple):
     Attributes:
         records: What was ingested, in stored form.
         storage: URL of the store.
-        rows: Every row of the table of cells: tag, cell id, length, ciphertext.
+        rows: Every row of the table of cells: tag, length, ciphertext.
         dump: Everything in the store as bytes, the names of tables and columns among them.
         home: The proxy's.
     """
 
     records: pa.Table
     storage: str
-    rows: list[tuple[bytes, bytes, int, bytes]]
+    rows: list[tuple[bytes, int, bytes]]
     dump: bytes
     home: Home
+
+    @property
+    def cells(self) -> list[tuple[Name, bytes]]:
+        """Every cell of a segment, with its name."""
+        names = self._names()
+        return [(names[Tag(tag)], sealed) for tag, _, sealed in self.rows if tag in names]
+
+    @property
+    def heads(self) -> list[Cell]:
+        """Every other cell."""
+        names = self._names()
+        return [Cell(Tag(tag), Sealed(sealed)) for tag, _, sealed in self.rows if tag not in names]
+
+    @property
+    def manifest(self) -> Manifest:
+        return Manifest(trusted_store.open_store(self.home.trusted_store), self._keyring)
+
+    @property
+    def _keyring(self) -> Keyring:
+        return Keyring(trusted_store.open_store(self.home.trusted_store), self.home.master_key(PASSPHRASE))
+
+    def _names(self) -> dict[Tag, Name]:
+        """The tag of every cell of the manifest, made anew."""
+        rows, cells = self.manifest.rows("wifi"), Cells(None, self._keyring)  # type: ignore[arg-type]
+        return {tag: name for group in Group for tag, name in cells.tags(rows, group).items()}
 
 
 @pytest.fixture
@@ -74,7 +104,7 @@ def wifi() -> Dataset:
 
 @pytest.fixture(scope="module", params=["sqlite", "mariadb"])
 def seen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
-    """Ingests one batch into either kind of store and dumps the store."""
+    """Ingests into either kind of store, compacts some of it, and dumps the store."""
     folder = tmp_path_factory.mktemp("seen")
     with ExitStack() as entered:
         patch = entered.enter_context(pytest.MonkeyPatch.context())
@@ -86,12 +116,15 @@ def seen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def _ingested(storage_url: str, home: Path) -> Seen:
-    batch, wifi = sessions(), dataset.load()["wifi"]
+    everything, wifi = sessions(), dataset.load()["wifi"]
     with serving(storage_url) as storage, proxying(home, storage.address) as proxy:
-        (answer,) = proxy.ingest("wifi", batch)
-        assert answer.accepted == len(batch)
-        assert proxy.records("wifi", "subject", 0, 253_402_300_799_999).num_rows > len(batch) * 0.99  # it is all there
-    return Seen(check(batch, wifi).records, storage_url, stored(storage_url), dump(storage_url), Home(home))
+        for number in range(BATCHES):
+            (answer,) = proxy.ingest("wifi", everything.slice(number * ROWS // BATCHES, ROWS // BATCHES))
+            assert answer.accepted == ROWS // BATCHES
+            if number == BATCHES // 2:
+                proxy.compact("wifi", include_open=True)
+        assert proxy.records("wifi", 0, LATEST).num_rows > ROWS * 0.99  # it is all there
+    return Seen(check(everything, wifi).records, storage_url, stored(storage_url), dump(storage_url), Home(home))
 
 
 @cache
@@ -114,7 +147,7 @@ def sessions() -> pa.Table:
     )
 
 
-def stored(storage_url: str) -> list[tuple[bytes, bytes, int, bytes]]:
+def stored(storage_url: str) -> list[tuple[bytes, int, bytes]]:
     """The table of cells, read past the server."""
     return [tuple(row) for row in tables(storage_url)["cells"][1]]
 
@@ -149,7 +182,7 @@ def tables(storage_url: str) -> dict[str, tuple[list[str], list[tuple]]]:
 
 
 def needles(records: pa.Table, wifi: Dataset) -> dict[str, set[bytes]]:
-    """Everything that must not be in the store, by kind."""
+    """Everything that must not be in the server's store, by kind."""
     macs = [mac for mac, _ in Counter(records[wifi.subject].to_pylist()).most_common(SAMPLE)]
     starts = spans(records, wifi)[0][:: len(records) // SAMPLE].tolist()
     other = [name for name, kind in wifi.columns.items() if kind.value == "string" and name != wifi.place]
@@ -213,31 +246,39 @@ def test_the_search_would_find_what_leaked(seen: Seen, wifi: Dataset) -> None:
 
 def test_the_servers_own_names_say_nothing(seen: Seen) -> None:
     columns = {name: columns for name, (columns, _) in tables(seen.storage).items()}
-    assert columns == {"cells": ["tag", "cell_id", "sealed_bytes", "sealed"], "schema_version": ["version"]}
+    assert columns == {"cells": ["tag", "sealed_bytes", "sealed"], "schema_version": ["version"]}
 
 
 def test_ciphertexts_look_like_noise(seen: Seen) -> None:
-    bodies = b"".join(sealed[1:] for _, _, _, sealed in seen.rows)
+    bodies = b"".join(sealed[1:] for _, _, sealed in seen.rows)
     assert len(zlib.compress(bodies, 9)) > len(bodies)
-    assert {sealed[:1] for _, _, _, sealed in seen.rows} == {b"\x01"}  # the version is not secret
+    assert {sealed[:1] for _, sealed in seen.cells} == {VERSION}  # it is not secret
 
 
-def test_no_two_places_share_a_tag_and_no_two_cells_anything(seen: Seen, wifi: Dataset) -> None:
-    places = coordinates(seen, wifi)
-    assert {row[0] for row in seen.rows} == {tag for tag, _ in places.values()}
-    assert len({tag for tag, _ in places.values()}) == len(places) == len(seen.rows)
-    assert len({place[:2] for place in places}) >= 4, "expected two indexes in several epochs"
-    for part in (lambda row: row[1], lambda row: row[3], lambda row: row[3][1:13], lambda row: row[3][-16:]):
+def test_no_two_cells_share_a_tag_or_anything(seen: Seen) -> None:
+    names = [name for name, _ in seen.cells]
+    assert {name.group for name in names} >= {Group.CORE, Group.REST}
+    assert len({name.row.key for name in names}) > 1, "expected several epochs"
+    assert {name.row.state for name in names} == {State.LIVE, State.RETIRED}
+    assert len({(name.row.number, name.group) for name in names}) == len(names)
+    for part in (lambda row: row[0], lambda row: row[2], lambda row: row[2][1:13], lambda row: row[2][-16:]):
         assert len({part(row) for row in seen.rows}) == len(seen.rows)
 
 
+def test_every_cell_is_of_a_segment_or_a_head_of_the_manifest(seen: Seen) -> None:
+    assert len(seen.cells) == sum(len(row.groups) for row in seen.manifest.rows("wifi"))
+    assert seen.heads
+    assert all(seen.manifest.heads.open(head) for head in seen.heads)
+    assert len({len(head.sealed) for head in seen.heads}) == 1
+
+
 def test_sizes_show_little(seen: Seen, wifi: Dataset) -> None:
-    sizes = {row[0]: len(row[3]) - OVERHEAD for row in seen.rows}
-    records = dict(coordinates(seen, wifi).values())
-    assert all(padme(size) == size >= LEAST_PAGE_BYTES for size in sizes.values())
-    place_tags = {tag for place, (tag, _) in coordinates(seen, wifi).items() if place[0] == "place"}
-    assert {sizes[tag] for tag in place_tags if records[tag] <= FEW} == {LEAST_PAGE_BYTES}
-    assert len(set(sizes.values())) < 60 < len(seen.rows)
+    """The size of a cell follows from the number of its records; and that is told to a class alone."""
+    assert seen.manifest.outgrown == 0
+    for name, sealed in seen.cells:
+        assert len(sealed) == wifi.budgets[name.group.label].size(name.row.summary.records)
+        assert size_class(len(sealed)) == len(sealed)
+    assert len({len(sealed) for _, _, sealed in seen.rows}) < len(seen.rows) / 3
 
 
 def test_the_same_records_again_look_like_others(
@@ -245,28 +286,18 @@ def test_the_same_records_again_look_like_others(
 ) -> None:  # fmt: skip
     batch = sessions().slice(0, 500)
     with serving(sqlite_url) as storage, proxying(tmp_path / "home", storage.address) as proxy:
-        proxy.ingest("wifi", batch, batch)
-    rows = stored(sqlite_url)
-    assert len({row[0] for row in rows}) * 2 == len(rows)
-    assert len({row[3] for row in rows}) == len({row[1] for row in rows}) == len(rows)
+        proxy.ingest("wifi", batch)
+        first = stored(sqlite_url)
+        proxy.ingest("wifi", batch)
+    second = [row for row in stored(sqlite_url) if row not in first]
+    assert sorted(row[1] for row in first) == sorted(row[1] for row in second)
+    assert not {row[0] for row in first} & {row[0] for row in second}
+    assert len({row[2] for row in (*first, *second)}) == len(first) + len(second)
 
 
-def coordinates(seen: Seen, wifi: Dataset) -> dict[tuple, tuple[bytes, int]]:
-    """For each (index, epoch, level, bucket, bin) of the records: its tag, worked out anew, and how many they are."""
-    keyring = Keyring(trusted_store.open_store(seen.home.trusted_store), seen.home.master_key(PASSPHRASE))
-    starts, ends = spans(seen.records, wifi)
-    levels = wifi.timeline.levels(ends - starts)
-    buckets, epochs = wifi.timeline.buckets(starts, levels), wifi.timeline.epochs(starts)
-    counted: Counter[tuple] = Counter()
-    named: dict[tuple, bytes] = {}
-    for name, index in wifi.indexes.items():
-        for epoch in np.unique(epochs).tolist():
-            rows = np.flatnonzero(epochs == epoch)
-            keys = keyring.keys(wifi.name, epoch, name)
-            values = seen.records[index.key].take(pa.array(rows)).combine_chunks()
-            where = levels[rows], buckets[rows], bins(keys.bin, values, wifi.columns[index.key], index.bins)
-            names = tags(keys.tag, *where)
-            for tag, *place in zip(names, *(column.tolist() for column in where), strict=True):
-                counted[name, epoch, *place] += 1
-                named[name, epoch, *place] = tag.tobytes()
-    return {place: (named[place], number) for place, number in counted.items()}
+def test_the_proxys_own_store_holds_names_of_data_sets_and_columns_and_nothing_of_the_records(
+    seen: Seen, wifi: Dataset
+) -> None:
+    """Its rows are sealed: who has it and no key learns of each segment its data set, its number and its state."""
+    held = dump(f"sqlite:///{seen.home.trusted_store}")
+    assert found(held, needles(seen.records, wifi)) == {"data set's name", "column's name"}

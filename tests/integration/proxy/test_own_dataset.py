@@ -61,7 +61,7 @@ def test_the_example_is_ingested_and_asked(tmp_path: Path, storage: Served) -> N
         assert count(proxy) == 2
         assert count(proxy, place="north") == 2
         assert count(proxy, place="Café, 2. Stock") == 1
-        assert proxy.records("badges", "subject", START, START + 45_500, key="B-1042").to_pylist() == [
+        assert proxy.records("badges", START, START + 45_500, subject="B-1042").to_pylist() == [
             {
                 "badge": "B-1042",
                 "door": "north",
@@ -72,8 +72,8 @@ def test_the_example_is_ingested_and_asked(tmp_path: Path, storage: Served) -> N
                 "escorted": False,
             }
         ]
-        longest = proxy.records("badges", "subject", START, START + 43_200_000, columns=["floor", "badge"], key="B-7")
-        assert longest.to_pylist() == [{"floor": -1, "badge": "B-7"}, {"floor": None, "badge": "B-7"}]
+        some = proxy.records("badges", START, START + 43_200_000, columns=["floor", "badge"], subject="B-7")
+        assert some.to_pylist() == [{"floor": -1, "badge": "B-7"}, {"floor": None, "badge": "B-7"}]
 
 
 def test_bad_records_are_told_by_field(tmp_path: Path, storage: Served) -> None:
@@ -94,16 +94,30 @@ def test_a_column_is_added_later(tmp_path: Path, storage: Served) -> None:
     define(tmp_path / "home", DEFINITION.replace('escorted = "bool"', 'escorted = "bool"\ncompany = "string"'))
     with proxying(tmp_path / "home", storage.address) as proxy:
         ingest(proxy, [MORE[2] | {"company": "ACME"}])
-        found = proxy.records("badges", "subject", START, START + 43_200_000, columns=["door", "company"])
+        found = proxy.records("badges", START, START + 43_200_000, columns=["door", "company"])
         assert found.to_pylist() == [{"door": "north", "company": None}, {"door": "south", "company": "ACME"}]
+
+
+def test_a_column_that_is_dropped_comes_back_with_what_was_stored(tmp_path: Path, storage: Served) -> None:
+    for definition, columns in (
+        (DEFINITION, ["door", "floor"]),
+        (DEFINITION.replace('floor = "int"\n', ""), ["door"]),
+        (DEFINITION, ["door", "floor"]),
+    ):
+        define(tmp_path / "home", definition)
+        with proxying(tmp_path / "home", storage.address) as proxy:
+            ingest(proxy, [json.loads(RECORD)] if len(columns) == 2 else [MORE[2]])
+            proxy.compact("badges", include_open=True)
+            found = proxy.records("badges", START, START + 43_200_000, columns=columns)
+    assert found.to_pylist() == [{"door": "north", "floor": 3}, {"door": "south", "floor": None}]
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("bins = 8", "bins = 16", "are fixed once data is stored"),
-        ('base_width = "1h"', 'base_width = "2h"', "are fixed once data is stored"),
-        ('floor = "int"', 'floor = "string"', "column 'floor' is stored as int64; got string"),
+        ("epoch_days = 30", "epoch_days = 1", "are fixed once data is stored"),
+        ('place = "door"', 'place = "zone"', "are fixed once data is stored"),
+        ('floor = "int"', 'floor = "string"', "column 'floor' is stored as int; got string"),
         ('floor = "int"', 'floor = "number"', r"badges\.toml: columns\.floor: expected one of"),
     ],
 )
@@ -113,7 +127,7 @@ def test_a_proxy_does_not_start_with_a_definition_that_would_lose_data(
     define(tmp_path / "home", DEFINITION)
     with proxying(tmp_path / "home", storage.address) as proxy:
         ingest(proxy, [json.loads(RECORD)])
-    define(tmp_path / "home", DEFINITION.replace(old, new))
+    define(tmp_path / "home", DEFINITION.replace(old, new).replace("[columns]", '[columns]\nzone = "string"'))
     with pytest.raises(ConfigurationError, match=message), proxying(tmp_path / "home", storage.address):
         pass
 

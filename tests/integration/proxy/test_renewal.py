@@ -7,30 +7,31 @@ from typing import Any
 
 import grpc
 import pytest
-from sqlalchemy import func, select, text
 
-from privacyplease.proxy.erasing import Erasing
+from privacyplease.proxy.compaction.rewriting import Rewriting
 from privacyplease.proxy.errors import StorageUnavailableError
-from privacyplease.proxy.predicate import predicate
-from privacyplease.proxy.records.dataset import load
-from privacyplease.proxy.records.timeline import EARLIEST, GENERATION, LATEST
-from privacyplease.proxy.renewing import Renewing
-from privacyplease.proxy.sealing import Sealing
+from privacyplease.proxy.keys.derivation import KeyId
+from privacyplease.proxy.lifecycle.disposal import Disposal
+from privacyplease.proxy.lifecycle.erasing import Erasing
+from privacyplease.proxy.lifecycle.renewing import Renewing
+from privacyplease.proxy.manifest.rows import State
+from privacyplease.proxy.records.timeline import EARLIEST, LATEST
 from privacyplease.proxy.storage.client import Storage
-from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.v1 import keys_service_pb2 as pb
-from tests.integration.proxy.test_export import answers, full_keyring
+from tests.integration.proxy.test_export import answers
 from tests.integration.proxy.test_export import session as visit
 from tests.services.cells import refusal
+from tests.services.inside import inside
+from tests.services.patience import eventually
 from tests.services.proxy import Proxied, instant, proxying
 from tests.services.storage import Served
+from tests.services.tampering import Database
 
 DAY = 86_400_000
 WIDTH = 30 * DAY
 EPOCH = 665
 FIRST = EPOCH * WIDTH  # 2024-08-14
 SECOND = FIRST + WIDTH
-WIFI = load()["wifi"]
 STEP = 53 * 3_600_000
 
 
@@ -43,7 +44,8 @@ def filled(proxy: Proxied) -> Proxied:
 
 def ingest(proxy: Proxied, offset: int) -> None:
     starts = range(FIRST + offset, SECOND + WIDTH, STEP)
-    proxy.ingest("wifi", [visit(at, n % 40, f"ap-{n % 3}", hours=1 + 30 * (n % 9 == 0)) for n, at in enumerate(starts)])
+    visits = [visit(at, n % 40, f"ap-{n % 3}", hours=1 + 30 * (n % 9 == 0)) for n, at in enumerate(starts)]
+    proxy.ingest("wifi", *(visits[begin::3] for begin in range(3)))
 
 
 def renew(proxy: Proxied, at: int = FIRST + DAY) -> pb.RotateEpochResponse:
@@ -51,7 +53,7 @@ def renew(proxy: Proxied, at: int = FIRST + DAY) -> pb.RotateEpochResponse:
 
 
 def everything(proxy: Proxied) -> list[Any]:
-    whole = proxy.records("wifi", "subject", EARLIEST, LATEST)
+    whole = proxy.records("wifi", EARLIEST, LATEST)
     return [answers(proxy, FIRST, SECOND + WIDTH), sorted(map(str, whole.to_pylist()))]
 
 
@@ -60,50 +62,34 @@ def epochs(proxy: Proxied) -> list[tuple[int, int]]:
     return [(epoch.state, epoch.renewals) for epoch in listed]
 
 
-def rows(proxy: Proxied, number: int) -> list[int]:
-    """How many rows the trusted store has for a key's number: keys, open buckets, runs, ledger, journal."""
-    tables = (trusted_store.data_keys, trusted_store.open_buckets, trusted_store.runs)
-    tables += (trusted_store.ledger, trusted_store.journal)
-    with trusted_store.open_store(proxy.home.trusted_store).connect() as connection:
-        return [
-            connection.scalar(select(func.count()).select_from(t).where(t.c.epoch == number, t.c.dataset == "wifi"))
-            for t in tables
-        ]
-
-
-def cells(storage: Served) -> int:
-    with storage.store._engine.connect() as connection:
-        return int(connection.scalar(text("SELECT COUNT(*) FROM cells")) or 0)
+def left(proxy: Proxied, generation: int = 0) -> int:
+    """How much is left of a key of the first epoch: itself, and segments under it."""
+    key = KeyId(EPOCH, generation)
+    with inside(proxy.home) as within:
+        keys = within.keyring.generations("wifi", EPOCH)
+        return keys.count(key) + sum(row.key == key for row in within.rows())
 
 
 @pytest.mark.parametrize("compacted", [False, True])
 def test_a_renewed_key_changes_no_answer_and_leaves_nothing_of_the_old_one(
-    filled: Proxied, storage: Served, compacted: bool
+    filled: Proxied, storage: Served, sqlite_url: str, compacted: bool
 ) -> None:
     if compacted:
-        filled.compact("wifi")
-    before, number = everything(filled), cells(storage)
-    with full_keyring(filled.home) as (keyring, _, holdings):
-        old_key = keyring._open("wifi", EPOCH)
-        old_tags = [
-            tag
-            for index in WIFI.indexes.values()
-            for tag, of in predicate(
-                WIFI, index, holdings.all("wifi", index.name, WIFI.timeline).places, None, keyring
-            ).items()
-            if of == EPOCH
-        ]
+        filled.compact("wifi", include_open=True)
+    before = everything(filled)
+    with inside(filled.home) as within:
+        old = [row for row in within.rows() if row.key == KeyId(EPOCH)]
+        old_tags, records = within.tags(old), sum(row.summary.records for row in old if row.state is State.LIVE)
     done = renew(filled)
     renewed = done.epoch
     assert (renewed.start.ToMilliseconds(), renewed.state, renewed.renewals) == (FIRST, pb.EPOCH_STATE_IN_USE, 1)
-    assert done.records == 2 * sum(FIRST <= at < SECOND for at in range(FIRST, SECOND + WIDTH, STEP))
+    assert done.records == records == len(range(FIRST, SECOND, STEP))
     assert everything(filled) == before
-    assert list(Storage.connect(storage.address).select(old_tags)) == []
-    assert compacted or cells(storage) == number
-    assert rows(filled, EPOCH) == [0, 0, 0, 0, 0]
-    with full_keyring(filled.home) as (keyring, *_):
-        assert keyring.generations("wifi", EPOCH) == [EPOCH + GENERATION]
-        assert keyring._open("wifi", EPOCH + GENERATION) != old_key
+    assert Storage.connect(storage.address).select(old_tags) == {}
+    assert left(filled) == 0
+    with inside(filled.home) as within:
+        assert within.keyring.generations("wifi", EPOCH) == [KeyId(EPOCH, 1)]
+        assert within.strays(Database(sqlite_url)) == set()
     assert epochs(filled) == [(pb.EPOCH_STATE_IN_USE, 1), (pb.EPOCH_STATE_IN_USE, 0)]
 
 
@@ -118,7 +104,7 @@ def test_records_of_a_renewed_period_go_under_the_new_key_and_it_can_be_renewed_
         renew(again)
         assert everything(again) == before
         assert epochs(again)[0] == (pb.EPOCH_STATE_IN_USE, 2)
-        assert rows(again, EPOCH + GENERATION) == [0, 0, 0, 0, 0]
+        assert left(again, 1) == 0
 
 
 def test_a_renewed_period_is_destroyed_as_any_other(filled: Proxied, storage: Served) -> None:
@@ -127,7 +113,7 @@ def test_a_renewed_period_is_destroyed_as_any_other(filled: Proxied, storage: Se
     assert epochs(filled) == [(pb.EPOCH_STATE_DESTROYED, 0), (pb.EPOCH_STATE_IN_USE, 0)]
     (late,) = filled.ingest("wifi", [visit(FIRST + DAY, 1)])
     assert late.accepted == 0
-    assert filled.records("wifi", "subject", FIRST, SECOND - DAY).num_rows == 0
+    assert filled.records("wifi", FIRST, SECOND - DAY).num_rows == 0
     with proxying(filled.home.path, storage.address) as again:
         assert epochs(again) == [(pb.EPOCH_STATE_DESTROYED, 0), (pb.EPOCH_STATE_IN_USE, 0)]
         with pytest.raises(grpc.RpcError) as refused:
@@ -137,44 +123,34 @@ def test_a_renewed_period_is_destroyed_as_any_other(filled: Proxied, storage: Se
 
 STEPS = {
     "before anything is sealed again": (Renewing, "_reseal"),
-    "while records are sealed again": (Sealing, "reseal"),
+    "while records are sealed again": (Rewriting, "rewrite"),
+    "before the new segments are switched to": (Rewriting, "_switch"),
     "before the old key is out of use": (Erasing, "retire"),
+    "before the old segments are disposed of": (Disposal, "dispose"),
     "before the old cells are deleted": (Storage, "delete"),
 }
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_what_is_cut_short_at_any_step_changes_no_answer_and_is_finished(
-    step: str, filled: Proxied, storage: Served, monkeypatch: pytest.MonkeyPatch
+    step: str, filled: Proxied, storage: Served, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, (owner, method) = everything(filled), STEPS[step]
-    real, calls = getattr(owner, method), []
 
-    def fail_the_second_time(*arguments: Any) -> Any:
-        calls.append(1)
-        if len(calls) > (method == "reseal"):
-            raise StorageUnavailableError("away")
-        return real(*arguments)
+    def fail(*_: Any) -> Any:
+        raise StorageUnavailableError("away")
 
     with monkeypatch.context() as crash:
-        crash.setattr(owner, method, fail_the_second_time)
+        crash.setattr(owner, method, fail)
         with pytest.raises(grpc.RpcError):
             renew(filled)
         assert everything(filled) == before
-    with proxying(filled.home.path, storage.address) as again:
-        renew_or_wait(again)
+        assert epochs(filled)[0] == (pb.EPOCH_STATE_IN_USE, 1)
+    with proxying(filled.home.path, storage.address, cache_bytes=0) as again:
+        assert eventually(lambda: left(again) == 0)  # the background finishes it at the start
         assert everything(again) == before
-        assert rows(again, EPOCH) == [0, 0, 0, 0, 0]
-
-
-def renew_or_wait(proxy: Proxied) -> None:
-    """The background finishes it at the start."""
-    finished = threading.Event()
-    for _ in range(200):
-        if rows(proxy, EPOCH)[0] == 0:
-            return
-        finished.wait(0.05)
-    raise AssertionError("nobody finished it")
+        with inside(again.home) as within:
+            assert within.strays(Database(sqlite_url)) == set()
 
 
 def test_answers_stay_right_and_records_come_in_while_it_runs(filled: Proxied) -> None:
@@ -196,11 +172,13 @@ def test_answers_stay_right_and_records_come_in_while_it_runs(filled: Proxied) -
     threads = [threading.Thread(target=work) for work in (ask, send)]
     for thread in threads:
         thread.start()
-    for _ in range(3):
-        renew(filled)
-    running.set()
-    for thread in threads:
-        thread.join()
+    try:
+        for _ in range(3):
+            renew(filled)
+    finally:
+        running.set()
+        for thread in threads:
+            thread.join()
     assert not wrong
     assert epochs(filled)[0] == (pb.EPOCH_STATE_IN_USE, 3)
 
@@ -212,9 +190,10 @@ def test_a_period_without_a_key_is_refused(filled: Proxied) -> None:
 
 
 def test_a_cell_that_is_withheld_stops_it(filled: Proxied, storage: Served) -> None:
-    with storage.store._engine.begin() as connection:
-        connection.execute(text("DELETE FROM cells WHERE tag IN (SELECT tag FROM cells LIMIT 40)"))
+    with inside(filled.home) as within:
+        tag, *_ = within.tags(row for row in within.rows() if row.key.epoch == EPOCH)
+    Storage.connect(storage.address).delete([tag])
     with pytest.raises(grpc.RpcError) as refused:
         renew(filled)
     assert refused.value.code() is grpc.StatusCode.DATA_LOSS
-    assert rows(filled, EPOCH)[0] == 1
+    assert left(filled) > 1

@@ -1,10 +1,8 @@
-"""Roll-ups: the same counts without the records of compacted periods, whatever happens to these."""
+"""Roll-ups: the same counts without the records of settled segments, whatever happens to these."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
@@ -13,13 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from privacyplease.proxy import journal, rollups, runs, tiers
-from privacyplease.proxy.holdings import Held, Holdings, Place
-from privacyplease.proxy.keys.keyring import Keyring
-from privacyplease.proxy.predicate import predicate
-from privacyplease.proxy.records import dataset
-from privacyplease.proxy.records.timeline import Interval
-from privacyplease.proxy.trusted_store import store as trusted_store
+from privacyplease.proxy.compaction import collection, plan
+from privacyplease.proxy.manifest.rows import Row, State
+from privacyplease.proxy.segments import rollups
+from privacyplease.proxy.segments.groups import Group
 from privacyplease.proxy.v1 import (
     explain_service_pb2,
     explain_service_pb2_grpc,
@@ -27,28 +22,35 @@ from privacyplease.proxy.v1 import (
     verification_service_pb2,
 )
 from privacyplease.proxy.v1 import occupancy_service_pb2 as pb
-from tests.integration.proxy.test_compaction import DAY, START, sessions, settled, stored
+from tests.integration.proxy.test_compaction import DAY, START, compact, sessions, settled
 from tests.services.cells import refusal
-from tests.services.proxy import PASSPHRASE, Proxied, instant, interval, proxying
+from tests.services.inside import inside
+from tests.services.proxy import Proxied, instant, interval, proxying
 from tests.services.storage import Served
+from tests.services.tampering import Database
 
-WIFI = dataset.load()["wifi"]
 WEEK = 7 * DAY
 EVER = START - 90 * DAY, START + 90 * DAY
 GROUPS = [pb.PlaceGroup(name="floor", places=["ap-1", "ap-2"])]
 
 
 @pytest.fixture(autouse=True)
-def _small_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A week of a few thousand sessions in several runs, each with a roll-up; what was replaced goes at once."""
-    for module in (tiers, runs):
-        monkeypatch.setattr(module, "TARGET_BYTES", 4_096)
-    monkeypatch.setattr(rollups, "LEAST_RUN_BYTES", 0)
-    monkeypatch.setattr(journal, "KEPT_SECONDS", -1)
+def _small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A week of a few thousand sessions in many segments, each with a roll-up; what was replaced goes at once."""
+    monkeypatch.setattr(plan, "FULL_RECORDS", 400)
+    monkeypatch.setattr(rollups, "LEAST_RECORDS", 1)
+    monkeypatch.setattr(collection, "KEPT_MS", -1)
 
 
 def week(seed: int = 1) -> pa.Table:
     return sessions(8_000, seed=seed, width=WEEK)
+
+
+@pytest.fixture
+def proxy(tmp_path: Path, storage: Served) -> Iterator[Proxied]:
+    """A proxy that keeps nothing in memory, so that each question reaches the server."""
+    with proxying(tmp_path / "home", storage.address, cache_bytes=0) as running:
+        yield running
 
 
 @pytest.fixture
@@ -58,16 +60,20 @@ def compacted(proxy: Proxied) -> Proxied:
     return proxy
 
 
-def held(proxy: Proxied) -> Held:
-    return Holdings(trusted_store.open_store(proxy.home.trusted_store)).all("wifi", "place", WIFI.timeline)
+def segments(proxy: Proxied) -> list[Row]:
+    with inside(proxy.home) as within:
+        return within.rows(State.LIVE)
 
 
-def remove(proxy: Proxied, sqlite_url: str, places: list[Place]) -> None:
-    """Has the server lose all cells of some places."""
-    keyring = Keyring(trusted_store.open_store(proxy.home.trusted_store), proxy.home.master_key(PASSPHRASE))
-    tags = predicate(WIFI, WIFI.indexes["place"], places, None, keyring)
-    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as connection, connection:
-        assert connection.executemany("DELETE FROM cells WHERE tag = ?", [(tag,) for tag in tags]).rowcount > 0
+def remove(proxy: Proxied, url: str, rows: list[Row], *groups: Group) -> None:
+    """Has the server lose the cells of some segments."""
+    database = Database(url)
+    with inside(proxy.home) as within:
+        lost = set(within.tags(rows, *groups))
+    kept = [row for row in database.rows() if row.tag not in lost]
+    assert len(kept) == len(database.rows()) - len(lost) < len(database.rows())
+    database.restore(kept)
+    database.close()
 
 
 def count(proxy: Proxied, when: tuple[int, int] = EVER, **more: object) -> pb.CountResponse:
@@ -98,7 +104,7 @@ def expected(of: pa.Table, when: tuple[int, int], *places: str) -> int:
 
 
 def test_counts_are_those_of_the_records_over_any_time(compacted: Proxied) -> None:
-    assert sum(run.rolled_up for run in held(compacted).runs) > 3
+    assert sum(Group.ROLLUP in row.groups for row in segments(compacted)) > 16
     late = sessions(300, seed=2, width=WEEK, devices=70)  # some of whom nobody has seen before
     compacted.ingest("wifi", late)
     everything = pa.concat_tables([week(), late])
@@ -118,102 +124,76 @@ def test_counts_are_those_of_the_records_over_any_time(compacted: Proxied) -> No
         assert found.get("ap-3", 0) == expected(everything, when, "ap-3")
 
 
-def test_a_period_inside_the_interval_is_counted_without_its_records(
-    compacted: Proxied, storage: Served, sqlite_url: str
-) -> None:
-    before = count(compacted).distinct_devices, by_place(compacted)
-    remove(compacted, sqlite_url, [run.place for run in held(compacted).runs if run.rolled_up])
-    with proxying(compacted.home.path, storage.address) as again:
-        assert (count(again).distinct_devices, by_place(again)) == before
-        assert fails(lambda: again.records("wifi", "place", *EVER)) == "ERROR_REASON_CELLS_MISSING"
+def test_segments_inside_the_interval_are_counted_without_their_records(compacted: Proxied, sqlite_url: str) -> None:
+    remove(compacted, sqlite_url, segments(compacted), Group.CORE, Group.REST)
+    assert count(compacted).distinct_devices == expected(week(), EVER)
+    assert count(compacted, place="ap-3").distinct_devices == expected(week(), EVER, "ap-3")
+    for ask in (lambda: compacted.records("wifi", *EVER), lambda: by_place(compacted)):
+        assert failure(ask) == "ERROR_REASON_CELLS_MISSING"
 
 
-def test_what_is_explained_is_what_a_count_asks_for(compacted: Proxied, storage: Served) -> None:
+def test_what_is_explained_is_what_a_count_asks_for(compacted: Proxied) -> None:
     late = sessions(300, seed=2, width=WEEK)
     compacted.ingest("wifi", late)
     when = START + DAY, START + WEEK
-    holdings = Holdings(trusted_store.open_store(compacted.home.trusted_store))
-    touched = holdings.overlapping("wifi", "place", WIFI.timeline, Interval(*when))
-    inside, others = rollups.without(touched, Interval(*when))
+    touched = [row.summary for row in segments(compacted) if row.summary.reach >= when[0]]
+    inside_it = [about for about in touched if about.first >= when[0] and about.last <= when[1]]
+    assert len(touched) > len(inside_it) >= 8
     before = explain(compacted, when)
     assert before.answer == count(compacted, when).distinct_devices == expected(pa.concat_tables([week(), late]), when)
-    assert (before.rollup_tags, before.rollup_cells) == (len(inside) * WIFI.indexes["place"].bins,) * 2
-    assert before.tags == before.rollup_tags + len(others.places) * WIFI.indexes["place"].bins
-    assert before.first_cells[0].rollup
-    assert before.sketches_opened == before.sketches_kept == len(inside) * 5  # places
+    assert (before.rollup_tags, before.rollup_cells) == (len(inside_it), len(inside_it))
+    assert before.tags == before.cells == len(touched)
+    assert any(cell.rollup for cell in before.first_cells)
+    assert before.sketches_opened == len(inside_it) * 6  # of five places, and of all
+    assert before.sketches_kept == len(inside_it)
     assert 0 < before.records_kept <= before.records_opened < len(week())
     one = explain(compacted, when, place="ap-3")
-    assert one.rollup_tags == len(inside)
-    assert one.sketches_kept == len(inside) <= one.sketches_opened
+    assert (one.tags, one.rollup_tags, one.bytes) == (before.tags, before.rollup_tags, before.bytes)
+    assert one.sketches_kept == len(inside_it) < one.sketches_opened
     assert explain(compacted, when) == before  # whatever has been opened
 
 
-def test_an_estimate_is_explained_as_one(compacted: Proxied, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rollups, "LOG_SIZE", 5)
-    exact, cells = explain(compacted), len(held(compacted).places) * WIFI.indexes["place"].bins
-    assert exact.answer == expected(week(), EVER)
-    assert exact.tags == exact.rollup_tags + cells  # roll-ups first, and then all records
-    monkeypatch.setattr(rollups, "MOST_EXACT_BYTES", 0)
-    assert explain(compacted).estimate == count(compacted).estimate
-
-
-def test_a_roll_up_that_is_withheld_is_found(compacted: Proxied, storage: Served, sqlite_url: str) -> None:
-    remove(compacted, sqlite_url, held(compacted).rollups[:1])
-    with proxying(compacted.home.path, storage.address) as again:
-        for ask in (count, by_place):
-            assert fails(lambda ask=ask: ask(again)) == "ERROR_REASON_CELLS_MISSING"
-        again.records("wifi", "place", *EVER)  # which needs none
+def test_a_roll_up_that_is_withheld_is_found(compacted: Proxied, sqlite_url: str) -> None:
+    remove(compacted, sqlite_url, segments(compacted)[:1], Group.ROLLUP)
+    assert failure(lambda: count(compacted)) == "ERROR_REASON_CELLS_MISSING"
+    compacted.records("wifi", *EVER)  # which needs none
+    by_place(compacted)
     *_, last = compacted.verification.Verify(verification_service_pb2.VerifyRequest(dataset="wifi"))
-    assert last.summary.missing == WIFI.indexes["place"].bins
+    assert (last.summary.missing, last.summary.damaged) == (1, 0)
 
 
-def test_an_estimate_is_given_where_exactness_costs_much_and_nobody_insists(
+def test_an_estimate_says_so_and_is_given_unless_the_caller_insists(
     compacted: Proxied, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Sketches of 32 hashes, for 50 devices; the bounds are checked with true sizes in the unit test."""
-    monkeypatch.setattr(rollups, "LOG_SIZE", 5)
+    """Unions of 32 hashes, for 50 devices; the bounds are checked with true sizes in the unit test."""
     exact = pb.CountResponse(distinct_devices=expected(week(), EVER))
     places = by_place(compacted)
-    assert count(compacted) == exact  # a few cells are soon read
-    monkeypatch.setattr(rollups, "MOST_EXACT_BYTES", 0)
+    assert count(compacted) == exact
+    monkeypatch.setattr(rollups, "LOG_SIZE", 5)
     estimate = count(compacted)
     assert estimate.HasField("estimate")
     assert estimate.estimate.at_least <= estimate.distinct_devices <= estimate.estimate.at_most
+    assert explain(compacted).estimate == estimate.estimate
     assert count(compacted, exact=True) == exact
     assert by_place(compacted) == places
 
 
-def test_compacting_again_replaces_roll_ups_and_leaves_none_behind(
-    compacted: Proxied, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_compacting_again_replaces_roll_ups_and_leaves_none_behind(compacted: Proxied, sqlite_url: str) -> None:
     late = week(seed=2)
     compacted.ingest("wifi", late)
     settled(compacted)
-    place, subject = (
-        Holdings(trusted_store.open_store(compacted.home.trusted_store)).all("wifi", name, WIFI.timeline)
-        for name in ("place", "subject")
-    )
-    bins = {name: index.bins for name, index in WIFI.indexes.items()}
-    assert place.rollups
-    assert subject.rollups == []
-    cells = len(place.runs + place.rollups) * bins["place"] + len(subject.runs) * bins["subject"]
-    assert len(stored(sqlite_url)) == cells
+    with inside(compacted.home) as within:
+        assert {(row.state, Group.ROLLUP in row.groups) for row in within.rows()} == {(State.LIVE, True)}
+        assert within.strays(Database(sqlite_url)) == set()
     assert count(compacted).distinct_devices == expected(pa.concat_tables([week(), late]), EVER)
 
 
-def test_all_roll_ups_of_a_run_look_alike(compacted: Proxied, sqlite_url: str) -> None:
-    keyring = Keyring(trusted_store.open_store(compacted.home.trusted_store), compacted.home.master_key(PASSPHRASE))
-    sizes = dict(stored(sqlite_url))
-    for place in held(compacted).rollups:
-        tags = predicate(WIFI, WIFI.indexes["place"], [place], None, keyring)
-        assert len({sizes[tag] for tag in tags}) == 1
-
-
 def test_destroying_a_period_leaves_no_roll_up_of_it(compacted: Proxied, sqlite_url: str) -> None:
-    assert count(compacted).distinct_devices  # what was opened is remembered
+    assert count(compacted).distinct_devices
     request = keys_service_pb2.DestroyEpochsRequest(dataset="wifi", before=instant(START + 90 * DAY))
     compacted.keys.DestroyEpochs(request)
-    assert stored(sqlite_url) == []
+    with inside(compacted.home) as within:
+        assert within.cells(Database(sqlite_url)) == []
     assert count(compacted) == pb.CountResponse()
 
 
@@ -221,8 +201,8 @@ def test_roll_ups_count_after_the_keys_were_renewed(compacted: Proxied, storage:
     before = count(compacted), by_place(compacted)
     compacted.keys.RotateEpoch(keys_service_pb2.RotateEpochRequest(dataset="wifi", containing=instant(START + DAY)))
     assert (count(compacted), by_place(compacted)) == before
-    settled(compacted)
-    assert held(compacted).rollups
+    compact(compacted)
+    assert explain(compacted).rollup_tags
     with proxying(compacted.home.path, storage.address) as again:
         assert (count(again), by_place(again)) == before
 
@@ -235,19 +215,8 @@ def test_an_exported_keyring_counts_the_same_without_them(compacted: Proxied, st
         assert (count(partner), by_place(partner)) == (count(compacted), by_place(compacted))
 
 
-def test_a_store_of_an_earlier_version_gets_roll_ups_with_the_next_compaction(
-    compacted: Proxied, storage: Served
-) -> None:
-    before = count(compacted)
-    with closing(sqlite3.connect(compacted.home.trusted_store)) as connection, connection:
-        connection.execute("ALTER TABLE runs DROP COLUMN rolled_up")
-    with proxying(compacted.home.path, storage.address) as again:
-        assert held(again).rollups == []
-        assert count(again) == before
-
-
-def fails(ask: Callable[[], object]) -> str:
+def failure(ask: Callable[[], object]) -> str:
     """The reason."""
     with pytest.raises(grpc.RpcError) as refused:
         ask()
-    return refusal(refused.value)[1].reason
+    return str(refusal(refused.value)[1].reason)

@@ -8,25 +8,37 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
+import grpc
 import pyarrow as pa
 import pytest
+from sqlalchemy import Connection
 
-from privacyplease.client import Client, PrivacyPleaseError
+from privacyplease.client import Client
 from privacyplease.client.errors import TrustedStoreUnavailableError
-from privacyplease.proxy import backups, holdings, journal, ledger
-from privacyplease.proxy.erasures import Erasures
-from privacyplease.proxy.errors import ConfigurationError, InvalidRequestError
+from privacyplease.proxy.backup import known
+from privacyplease.proxy.compaction import collection
+from privacyplease.proxy.errors import ConfigurationError
+from privacyplease.proxy.lifecycle import settling
+from privacyplease.proxy.lifecycle.retention import Retention
+from privacyplease.proxy.manifest import stored
+from privacyplease.proxy.manifest.changes import Change
+from privacyplease.proxy.manifest.currency import Currency
+from privacyplease.proxy.manifest.head import Head
+from privacyplease.proxy.manifest.rows import State
 from privacyplease.proxy.trusted_store import store as trusted_store
+from privacyplease.proxy.v1 import keys_service_pb2
 from privacyplease.proxy.v1 import verification_service_pb2 as pb
+from tests.integration.proxy import test_crashes as crashes
 from tests.services import faulty_proxy
-from tests.services.daemon import Daemon
+from tests.services.cells import refusal
+from tests.services.inside import inside
 from tests.services.mariadb import MariaDB
 from tests.services.patience import eventually
-from tests.services.proxy import PASSPHRASE, Proxied, proxying
+from tests.services.proxy import Proxied, instant, proxying
 from tests.services.storage import Served
+from tests.services.tampering import Database
 
 START, HOUR = 1_727_769_600_000, 3_600_000
 EPOCH = 30 * 24 * HOUR
@@ -45,20 +57,16 @@ def batch(device: int, at: int = START) -> pa.Table:
 
 
 def devices(proxy: Proxied, start: int = START, end: int = START + HOUR) -> set[int]:
-    """The devices that are found through both indexes."""
-    found = [set(proxy.records("wifi", index, start, end)["client_mac"].to_pylist()) for index in ("subject", "place")]
-    return {int(mac.replace(":", ""), 16) for mac in set.intersection(*found)}
+    """The devices that are found, each once."""
+    found = proxy.records("wifi", start, end)["client_mac"].to_pylist()
+    assert len(found) == len(set(found))
+    return {int(mac.replace(":", ""), 16) for mac in found}
 
 
 def sound(proxy: Proxied) -> bool:
     """Whether verifying the store finds nothing."""
     summary = list(proxy.verification.Verify(pb.VerifyRequest()))[-1].summary
     return summary.cells > 0 and not (summary.missing or summary.unexpected or summary.damaged)
-
-
-@pytest.fixture(autouse=True)
-def _folding_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger, "FOLDED_FROM_ENTRIES", faulty_proxy.FOLDED_FROM_ENTRIES)
 
 
 class Pair(NamedTuple):
@@ -94,7 +102,7 @@ def together(*calls: Callable[[], object]) -> None:
 
 
 def test_both_ingest_and_ask_at_once(pair: Pair) -> None:
-    batches = 20  # of each: more than the entries from which on the journal is folded
+    batches = 20  # of each
 
     def ingest(proxy: Proxied, first: int) -> None:
         answers = proxy.ingest("wifi", *(batch(device) for device in range(first, first + batches)))
@@ -129,7 +137,7 @@ def test_of_two_keys_for_a_new_epoch_one_wins(pair: Pair) -> None:
     assert sound(pair.one)
 
 
-def test_what_one_widens_the_other_asks_for(pair: Pair) -> None:
+def test_what_one_stores_the_other_finds_at_once(pair: Pair) -> None:
     for number in range(1, 4):
         late = START + number * 24 * HOUR
         giver, asker = (pair.one, pair.other) if number % 2 else (pair.other, pair.one)
@@ -138,35 +146,103 @@ def test_what_one_widens_the_other_asks_for(pair: Pair) -> None:
         assert devices(asker, late, late + HOUR) == {number}
 
 
-def test_entries_are_numbered_in_the_order_in_which_they_are_committed(shared_url: str) -> None:
-    one, other = trusted_store.open_url(shared_url), trusted_store.open_url(shared_url)
-    cells, begun = np.zeros((1, 48), np.uint8), threading.Event()
+def test_what_one_compacts_the_other_asks_for_no_more(
+    pair: Pair, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collection, "KEPT_MS", -1)
+    for number in range(6):
+        (pair.one if number % 2 else pair.other).ingest("wifi", batch(number))
+        assert devices(pair.one) == devices(pair.other) == set(range(number + 1))
+    for proxy in (pair.one, pair.other):
+        proxy.compact(include_open=True)
+    assert devices(pair.one) == devices(pair.other) == set(range(6))
+    with inside(pair.one.home, pair.url) as within:
+        assert len(within.rows()) == 1
+        assert within.strays(Database(sqlite_url)) == set()
 
-    def write() -> int:
-        begun.set()
-        with trusted_store.writing(other) as connection:
-            return journal.write(connection, "wifi", 666, cells)
 
-    with ThreadPoolExecutor(1) as pool:
-        with trusted_store.writing(one) as connection:
-            first = journal.write(connection, "wifi", 666, cells)
-            later = pool.submit(write)
+def test_who_missed_more_than_is_remembered_reads_all_again(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collection, "KEPT_MS", -1)
+    monkeypatch.setattr(stored, "_REMEMBERED", 4)
+    pair.one.ingest("wifi", batch(0))
+    assert devices(pair.other) == {0}
+    for number in range(1, 8):
+        pair.one.ingest("wifi", batch(number))
+        pair.one.compact(include_open=True)
+    assert devices(pair.other) == set(range(8))
+    assert sound(pair.other)
+
+
+def test_numbers_are_never_given_twice_and_not_used_when_they_have_waited_for_too_long(
+    pair: Pair, storage: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "RESERVED", 100)
+    for number in range(3):
+        pair.one.ingest("wifi", batch(number))  # has taken more numbers than it uses
+        with proxying(pair.other.home.path, storage.address, trusted_store=pair.url) as another:
+            another.ingest("wifi", batch(10 + number))
+    with inside(pair.one.home, pair.url) as within:
+        numbers = [row.number for row in within.rows()]
+    assert len(numbers) == 6
+    assert max(numbers) - min(numbers) > 100
+    assert devices(pair.one) == devices(pair.other) == {0, 1, 2, 10, 11, 12}
+    assert sound(pair.other)
+
+
+def test_changes_have_versions_in_the_order_in_which_they_are_committed(pair: Pair) -> None:
+    """Or who has seen the later one would look past the earlier for ever."""
+    pair.one.ingest("wifi", batch(1))
+    with (
+        inside(pair.one.home, pair.url) as one,
+        inside(pair.one.home, pair.url) as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        before, begun, running = one.manifest.head().version, threading.Event(), []
+
+        def change() -> int:
+            begun.set()
+            other.manifest.commit(Change())
+            return other.manifest.head().version
+
+        def check(_: Connection) -> None:
+            running.append(pool.submit(change))
             assert begun.wait(10)
             with pytest.raises(TimeoutError):
-                later.result(timeout=0.5)  # or a reader could see it, and look past the first for ever
-        assert later.result(timeout=10) > first
+                running[0].result(timeout=0.5)
+
+        one.manifest.commit(Change(), check=check)
+        assert running[0].result(timeout=10) == before + 2
 
 
-def test_backups_of_a_shared_store_are_noted_and_numbers_of_runs_skipped(shared_url: str) -> None:
+def test_a_proxy_that_starts_while_another_stores_something_does_not_take_that_for_a_rollback(
+    pair: Pair, storage: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair.one.ingest("wifi", batch(1))
+    whole: Callable[[Currency], Head | None] = Currency.newest_elsewhere
+
+    def meanwhile(currency: Currency) -> Head | None:
+        if not came:
+            came.append(True)
+            pair.one.ingest("wifi", batch(2))
+        return whole(currency)
+
+    came: list[bool] = []
+    monkeypatch.setattr(Currency, "newest_elsewhere", meanwhile)
+    with proxying(pair.other.home.path, storage.address, trusted_store=pair.url) as starting:
+        assert came
+        assert devices(starting) == {1, 2}
+
+
+def test_backups_of_a_shared_store_are_noted(shared_url: str) -> None:
     store = trusted_store.open_url(shared_url)
-    number = backups.begin(store)
-    with trusted_store.writing(store) as connection:
-        backups.done(connection, number)
-        assert (backups.last(connection), backups.needed_after(connection)) == (backups.Backup(number, 0, 1), 0)
-        assert holdings.unused_run(connection) == 2
-        holdings.skip_runs(connection)
-        assert holdings.unused_run(connection) > 1 << 32
-    assert backups.keys_without(store) == 0
+    assert known.needed_after(store) is None
+    number = known.begin(store)
+    assert known.needed_after(store) == 0  # what runs may turn out to be whole
+    known.done(store, number)
+    assert known.needed_after(store) == 0
+    assert known.keys_without(store) == 0
+    known.abandon(store, known.begin(store))
+    assert known.needed_after(store) == 0
 
 
 def test_a_proxy_without_the_master_key_does_not_start(pair: Pair, tmp_path: Path, storage: Served) -> None:
@@ -178,11 +254,14 @@ def test_a_proxy_without_the_master_key_does_not_start(pair: Pair, tmp_path: Pat
         pass
 
 
-def test_no_epoch_is_erased_while_another_proxy_may_hold_its_key(pair: Pair) -> None:
+@pytest.mark.parametrize("act", ["DestroyEpochs", "RotateEpoch"])
+def test_no_key_is_destroyed_while_another_proxy_may_hold_it(pair: Pair, act: str) -> None:
     pair.one.ingest("wifi", batch(1))
-    erasures = Erasures(trusted_store.open_url(pair.url), alone=False)
-    with pytest.raises(InvalidRequestError, match="proxy alone"):
-        erasures.resolve("wifi", START // EPOCH)
+    request: Any = getattr(keys_service_pb2, f"{act}Request")(dataset="wifi", containing=instant(START))
+    with pytest.raises(grpc.RpcError) as refused:
+        getattr(pair.one.keys, act)(request)
+    assert refusal(refused.value)[1].reason == "ERROR_REASON_INVALID_REQUEST"
+    assert "proxy alone" in str(refused.value)
     assert devices(pair.one) == devices(pair.other) == {1}
 
 
@@ -201,38 +280,25 @@ def test_a_store_that_cannot_be_used_is_named_without_its_password(url: str, say
 
 
 @pytest.mark.parametrize("step", faulty_proxy.STEPS)
-def test_when_one_is_killed_the_other_goes_on(
-    step: str, tmp_path: Path, storage: Served, mariadb_url: str, monkeypatch: pytest.MonkeyPatch
+def test_when_one_is_killed_the_other_goes_on_and_settles_what_it_left(
+    step: str, tmp_path: Path, storage: Served, sqlite_url: str, mariadb_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home, address, batches = tmp_path / "other", tmp_path / "address", 20
-    with proxying(tmp_path / "one", storage.address, trusted_store=mariadb_url) as one:
-        one.ingest("wifi", batch(0))
-        shutil.copytree(tmp_path / "one", home)
-        where = ["--insecure", "--listen=127.0.0.1:0", f"--home={home}", f"--storage-server={storage.address}"]
-        command = ["-m", "tests.services.faulty_proxy", step, *where, f"--address-file={address}"]
-        environment = {"PRIVACYPLEASE_PASSPHRASE": PASSPHRASE, "PRIVACYPLEASE_TRUSTED_STORE": mariadb_url}
-        with Daemon("proxy", command, tmp_path, **environment) as daemon:
-            assert eventually(address.exists), daemon.log
-            acknowledged = _acknowledged(address.read_text().strip(), batches)
+    monkeypatch.setattr(Retention, "PERIOD_SECONDS", 0.05)
+    with proxying(tmp_path / "one", storage.address, trusted_store=mariadb_url, cache_bytes=0) as one:
+        one.ingest("wifi", crashes.batch(0))
+        shutil.copytree(tmp_path / "one", tmp_path / "other")
+        shared = {"PRIVACYPLEASE_TRUSTED_STORE": mariadb_url}
+        acknowledged = crashes.ingest_until_killed(step, tmp_path / "other", storage, tmp_path, **shared)
         assert devices(one) >= set(range(acknowledged + 1))
-        with monkeypatch.context() as patch:
-            patch.setattr(journal, "SETTLED_AFTER_SECONDS", -1)
+        with inside(one.home, mariadb_url) as within:
+            with monkeypatch.context() as later:
+                later.setattr(settling, "SETTLED_AFTER", -1)  # as a quarter of an hour later
+                assert eventually(lambda: within.rows(State.SENT, State.RETIRED) == [])
             assert devices(one) >= set(range(acknowledged + 1))
-        one.ingest("wifi", *map(batch, range(1, batches)))
-        assert devices(one) == set(range(batches))
+            assert within.strays(Database(sqlite_url)) == set()
+        one.ingest("wifi", *map(crashes.batch, range(1, crashes.BATCHES)))
+        assert devices(one) == set(range(crashes.BATCHES))
         assert sound(one)
-
-
-def _acknowledged(address: str, batches: int) -> int:
-    """Ingests until the proxy is gone."""
-    seen = 0
-    with Client(address, insecure=True) as client:
-        try:
-            for _ in client.ingest("wifi", map(batch, range(1, batches)), retry=lambda *_: None):
-                seen += 1
-        except PrivacyPleaseError:
-            return seen
-    raise AssertionError("expected the proxy to be killed")
 
 
 def test_a_trusted_store_that_is_away_is_told_and_waited_for(

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import grpc
 import pytest
 
-from privacyplease.proxy import verification
+from privacyplease.proxy.lifecycle import verification
+from privacyplease.proxy.manifest.head import HEAD_BYTES
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 from privacyplease.proxy.v1 import verification_service_pb2 as pb
 from tests.services.cells import refusal
@@ -34,9 +35,19 @@ class Stored(NamedTuple):
     database: Database
 
     def fill(self, hours: range) -> None:
-        """Ingests sessions of several devices in each of the hours."""
-        records = [_session(device, START + hour * HOUR) for hour in hours for device in range(20)]
-        assert self.proxy.ingest("wifi", records)[0].accepted == len(records)
+        """Ingests sessions of several devices, each of the hours as a segment of its own."""
+        for hour in hours:
+            records = [_session(device, START + hour * HOUR) for device in range(20)]
+            assert self.proxy.ingest("wifi", records)[0].accepted == len(records)
+
+    def cells(self) -> list[Row]:
+        """Those of segments, which heads are smaller than."""
+        return [row for row in self.database.rows() if row.sealed_bytes > HEAD_BYTES]
+
+    def change(self, cells: list[Row]) -> None:
+        """Makes these the only ones, beside the heads."""
+        heads = [row for row in self.database.rows() if row.sealed_bytes <= HEAD_BYTES]
+        self.database.restore([*heads, *cells])
 
 
 @pytest.fixture
@@ -84,7 +95,7 @@ def _flipped(row: Row) -> Row:
 def test_a_sound_store_has_no_findings(stored: Stored) -> None:
     findings, summary = verified(stored.proxy)
     assert findings == []
-    assert summary.cells == len(stored.database.rows()) > HOURS
+    assert summary.cells == len(stored.cells()) == 2 * HOURS
     assert wrong(stored.proxy, dataset="bikes") == (0, 0, 0)
 
 
@@ -92,11 +103,10 @@ CHANGES: dict[str, tuple[Callable[[list[Row]], list[Row]], tuple[int, int, int]]
     "a row is deleted": (lambda rows: rows[1:], (1, 0, 0)),
     "all rows are deleted": (lambda rows: [], (-1, 0, 0)),
     "a bit is flipped": (lambda rows: [_flipped(rows[0]), *rows[1:]], (0, 0, 1)),
-    "a cell is copied to another tag": (
-        lambda rows: [*rows, rows[0]._replace(tag=rows[-1].tag)],
-        (0, 1, 1),
+    "a cell is moved to another tag": (
+        lambda rows: [rows[0], rows[1]._replace(sealed=rows[0].sealed, sealed_bytes=rows[0].sealed_bytes), *rows[2:]],
+        (0, 0, 1),
     ),
-    "a cell is renamed": (lambda rows: [rows[0]._replace(cell_id=bytes(16)), *rows[1:]], (1, 1, 1)),
     "a cell is under a tag of nobody's": (lambda rows: [*rows, rows[0]._replace(tag=bytes(16))], (0, 0, 0)),
     "much is wrong": (lambda rows: [*map(_flipped, rows[2:5]), *rows[5:]], (2, 0, 3)),
 }
@@ -105,18 +115,18 @@ CHANGES: dict[str, tuple[Callable[[list[Row]], list[Row]], tuple[int, int, int]]
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_was_changed_in_the_database_is_counted(stored: Stored, change: str) -> None:
     changed, (missing, unexpected, damaged) = CHANGES[change]
-    rows = stored.database.rows()
-    stored.database.restore(changed(rows))
+    rows = stored.cells()
+    stored.change(changed(rows))
     assert wrong(stored.proxy) == (missing if missing >= 0 else len(rows), unexpected, damaged)
-    stored.database.restore(rows)
+    stored.change(rows)
     assert wrong(stored.proxy) == (0, 0, 0)
 
 
 def test_an_older_dump_lacks_what_came_since(stored: Stored) -> None:
-    dump = stored.database.rows()
+    dump = stored.cells()
     stored.fill(range(HOURS, HOURS + 2))
-    lacking = len(stored.database.rows()) - len(dump)
-    stored.database.restore(dump)
+    lacking = len(stored.cells()) - len(dump)
+    stored.change(dump)
     findings, summary = verified(stored.proxy)
     assert (summary.missing, summary.unexpected, summary.damaged) == (lacking, 0, 0)
     assert {finding.first_start.ToMilliseconds() for finding in findings} == {
@@ -125,13 +135,13 @@ def test_an_older_dump_lacks_what_came_since(stored: Stored) -> None:
 
 
 def test_what_is_wrong_is_placed(stored: Stored) -> None:
-    before = set(stored.database.rows())
+    before = set(stored.cells())
     stored.fill(range(HOURS, HOURS + 1))
-    rows = stored.database.rows()
-    stored.database.restore([row for row in rows if row in before])
-    last = (START + HOURS * HOUR, START + (HOURS + 1) * HOUR - 1)
+    rows = stored.cells()
+    stored.change([row for row in rows if row in before])
+    last = (START + HOURS * HOUR, START + HOURS * HOUR + 19_000)
     findings, _ = verified(stored.proxy)
-    assert [(finding.dataset, finding.index) for finding in findings] == [("wifi", "subject"), ("wifi", "place")]
+    assert [(finding.dataset, finding.group) for finding in findings] == [("wifi", "core"), ("wifi", "rest")]
     for finding in findings:
         assert (finding.first_start.ToMilliseconds(), finding.last_start.ToMilliseconds()) == last
     assert wrong(stored.proxy, interval=interval(*FIRST)) == (0, 0, 0)
@@ -140,10 +150,9 @@ def test_what_is_wrong_is_placed(stored: Stored) -> None:
 
 
 def test_many_cells_are_asked_for_in_several_goes(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = stored.database.rows()
-    stored.database.restore([_flipped(rows[0]), *rows[2:]])
-    monkeypatch.setattr(verification, "PART_CELLS", 3)
-    monkeypatch.setattr(verification, "PART_TAGS", 16)
+    rows = stored.cells()
+    stored.change([_flipped(rows[0]), *rows[2:]])
+    monkeypatch.setattr(verification, "PART_TAGS", 3)
     findings, summary = verified(stored.proxy)
     assert (summary.cells, summary.missing, summary.damaged) == (len(rows) - 1, 1, 1)
     assert findings
@@ -179,7 +188,9 @@ def test_every_lie_is_a_finding(lie: str, tmp_path: Path, sqlite_url: str) -> No
         for _ in range(5):
             liar.lie, liar.lied = lie, False
             found = wrong(proxy)
-            assert (liar.lied, any(found)) == (True, True)
+            while not liar.lied:  # there was nothing older to bring back
+                found = wrong(proxy)
+            assert any(found)
         assert wrong(proxy) == (0, 0, 0)
 
 
@@ -194,7 +205,7 @@ def test_refused_answers_are_counted_by_reason(tmp_path: Path) -> None:
         reasons.ErrorReason.Name(each.reason).removeprefix("ERROR_REASON_"): each.answers for each in answers.refused
     }
     assert counted == expected
-    assert answers.whole >= 20
+    assert answers.whole >= 1  # what is in memory is not asked for again
 
 
 def test_an_unknown_dataset_is_refused(stored: Stored) -> None:

@@ -35,8 +35,9 @@ def lock_rows(mariadb: MariaDB, mariadb_url: str, seconds: float) -> threading.T
     return releasing
 
 
-def test_a_write_outwaits_another_s_lock(hasty: Served, mariadb: MariaDB, mariadb_url: str) -> None:
-    stored, fresh = cell(), cell()
+@pytest.mark.parametrize("size", [100, 100_000])
+def test_a_write_outwaits_another_s_lock(hasty: Served, mariadb: MariaDB, mariadb_url: str, size: int) -> None:
+    stored, fresh = cell(size=size), cell(size=size)
     append(hasty.stub, stored)
     releasing = lock_rows(mariadb, mariadb_url, seconds=2.5)
     assert append(hasty.stub, stored, fresh) == 2
@@ -44,10 +45,11 @@ def test_a_write_outwaits_another_s_lock(hasty: Served, mariadb: MariaDB, mariad
     assert select(hasty.stub, fresh.tag) == [fresh]
 
 
+@pytest.mark.parametrize("size", [100, 100_000])
 def test_a_lock_that_is_never_released_makes_the_store_unavailable(
-    hasty: Served, mariadb: MariaDB, mariadb_url: str
+    hasty: Served, mariadb: MariaDB, mariadb_url: str, size: int
 ) -> None:
-    stored, fresh = cell(), cell()
+    stored, fresh = cell(size=size), cell(size=size)
     append(hasty.stub, stored)
     releasing = lock_rows(mariadb, mariadb_url, seconds=8)
     with pytest.raises(grpc.RpcError) as caught:

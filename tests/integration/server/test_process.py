@@ -13,6 +13,8 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from privacyplease.server import Limits, open_store
+from privacyplease.server.sql import SqlStore
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 from privacyplease.storage.v1.storage_service_pb2_grpc import StorageServiceStub
 from tests.services.cells import any_of, append, ascending, cell, channel_to, refusal, select
@@ -192,8 +194,8 @@ def test_two_servers_do_not_share_a_port(sqlite_url: str) -> None:
         ("postgresql://host/cells", "got postgresql"),
         ("nonsense with secret", "expected a storage URL"),
         ("sqlite://", "expected sqlite:///PATH"),
-        ("sqlite:////no/such/folder/cells.db", "database is away"),
-        ("mysql://root:secret@127.0.0.1:1/cells", "database is away"),
+        ("sqlite:////no/such/folder/cells.db", "database is unavailable"),
+        ("mysql://root:secret@127.0.0.1:1/cells", "database is unavailable"),
     ],
 )
 def test_a_store_that_cannot_be_opened_is_said_in_one_line(url: str, message: str) -> None:
@@ -211,6 +213,20 @@ def test_a_database_that_is_not_there_is_said_in_one_line(mariadb: MariaDB) -> N
     assert ended.stderr.startswith("error: the database refuses to be used:")
     assert "Unknown database" in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+def test_a_database_of_an_earlier_version_is_said_in_one_line(storage_url: str) -> None:
+    store = open_store(storage_url, Limits(), connections=1)
+    assert isinstance(store, SqlStore)
+    with store._engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE schema_version SET version = 1")
+    store.close()
+    ended = run("--storage", storage_url, "--listen", "127.0.0.1:0")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == (
+        "error: expected database schema version 2, got a database of an earlier version, which has no migration: "
+        "ingest its records anew, into an empty database\n"
+    )
 
 
 def test_wrong_arguments_exit_with_2(sqlite_url: str) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from privacyplease.storage.v1 import storage_service_pb2 as pb
-from tests.services.cells import any_of, append, cell, ref, select
+from tests.services.cells import any_of, append, cell, select
 from tests.services.mariadb import MariaDB
 from tests.services.storage import Served, serving
 
@@ -52,7 +52,6 @@ def use(served: Served, cells: list[pb.Cell]) -> None:
         for page in served.stub.Select(pb.SelectRequest(predicate=any_of(tags), page_bytes=1)):
             list(served.stub.Select(pb.SelectRequest(predicate=any_of(tags), cursor=page.cursor)))
         served.stub.Measure(pb.MeasureRequest(predicate=any_of(tags)))
-        served.stub.Replace(pb.ReplaceRequest(remove=map(ref, sample), add=sample))
         served.stub.Delete(pb.DeleteRequest(predicate=any_of(tags)))
         append(served.stub, *sample)
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import pytest
 
 from privacyplease.server import Limits, open_store
-from privacyplease.server.errors import SchemaTooNewError, StartError
+from privacyplease.server.errors import SchemaTooNewError, SchemaTooOldError, StartError
 from privacyplease.server.schema import Migration, migrate
 from privacyplease.server.sql import SqlStore
 from tests.services.mariadb import MariaDB
 
 SECOND = Migration(2, ["CREATE TABLE IF NOT EXISTS second (one INTEGER)"])
-FIRST = Migration(1, ["CREATE TABLE IF NOT EXISTS first (one INTEGER)"])
+THIRD = Migration(3, ["CREATE TABLE IF NOT EXISTS third (one INTEGER)"])
+# What the servers made that kept several cells under a tag.
+CELLS_BY_ID = (
+    "CREATE TABLE cells (tag BINARY(16) NOT NULL, cell_id BINARY(16) NOT NULL, sealed_bytes INTEGER NOT NULL,"
+    " sealed BLOB NOT NULL, PRIMARY KEY (tag, cell_id))"
+)
 
 
 @pytest.fixture
@@ -23,26 +28,45 @@ def store(storage_url: str) -> SqlStore:
 
 def test_an_open_database_opens_again(store: SqlStore, storage_url: str) -> None:
     store.close()
-    assert open_store(storage_url, Limits()).describe().schema_version == 1
+    assert open_store(storage_url, Limits()).describe().schema_version == 2
 
 
 def test_a_newer_schema_is_refused_clearly(store: SqlStore, storage_url: str) -> None:
     with store._engine.begin() as connection:
         connection.exec_driver_sql("INSERT INTO schema_version (version) VALUES (7)")
-    with pytest.raises(SchemaTooNewError, match="expected database schema version 1 or older, got 7"):
+    with pytest.raises(SchemaTooNewError, match="expected database schema version 2 or older, got 7"):
         open_store(storage_url, Limits())
 
 
 def test_only_what_is_missing_is_applied_and_twice_does_no_harm(store: SqlStore) -> None:
     for _ in range(2):
         with store._engine.begin() as connection:
-            assert migrate(connection, [FIRST, SECOND]) == 2
+            assert migrate(connection, [SECOND, THIRD]) == 3
     with store._engine.connect() as connection:
         versions = connection.exec_driver_sql("SELECT version FROM schema_version ORDER BY version").scalars().all()
-        assert versions == [1, 2]
-        connection.exec_driver_sql("SELECT * FROM second")
-        with pytest.raises(Exception, match="first"):  # version 1 was there already, as another migration
-            connection.exec_driver_sql("SELECT * FROM first")
+        assert versions == [2, 3]
+        connection.exec_driver_sql("SELECT * FROM third")
+        with pytest.raises(Exception, match="second"):  # version 2 was there already, as another migration
+            connection.exec_driver_sql("SELECT * FROM second")
+
+
+@pytest.mark.parametrize("noted", [True, False], ids=["noted", "killed before it was noted"])
+def test_a_database_of_an_earlier_version_is_refused_and_left_as_it_is(
+    store: SqlStore, storage_url: str, noted: bool
+) -> None:
+    with store._engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE cells")
+        connection.exec_driver_sql("DELETE FROM schema_version")
+        connection.exec_driver_sql(CELLS_BY_ID)
+        connection.exec_driver_sql("INSERT INTO cells VALUES ('0123456789abcdef', '0123456789abcdef', 1, 'x')")
+        if noted:
+            connection.exec_driver_sql("INSERT INTO schema_version (version) VALUES (1)")
+    with pytest.raises(SchemaTooOldError, match="ingest its records anew"):
+        open_store(storage_url, Limits())
+    with store._engine.begin() as connection:
+        assert connection.exec_driver_sql("SELECT COUNT(cell_id) FROM cells").scalar_one() == 1
+        versions = connection.exec_driver_sql("SELECT version FROM schema_version").scalars().all()
+        assert versions == ([1] if noted else [])
 
 
 def test_a_database_that_cannot_take_the_largest_cell_is_refused(mariadb: MariaDB, mariadb_url: str) -> None:

@@ -9,10 +9,12 @@ import pyarrow.csv
 import pytest
 import typer
 
-from privacyplease.cli.commands import count, occupancy, places, presence, verify
+from privacyplease.cli.commands import count, explain, occupancy, places, presence, status, verify
 from privacyplease.cli.record_formats import ARROW, CSV, JSON_LINES, format_of
 from privacyplease.client import (
     Count,
+    ExplainedCell,
+    Explanation,
     Finding,
     Occupancy,
     Peak,
@@ -73,14 +75,14 @@ def test_places_as_json() -> None:
     assert places.document(PlaceCounts(("ap-1",), (3,))) == {"places": [{"place": "ap-1", "distinct_devices": 3}]}
 
 
-FINDING = Finding("wifi", "place", EIGHT, EIGHT + timedelta(hours=1), 1_200, 0, 1)
+FINDING = Finding("wifi", "core", EIGHT, EIGHT + timedelta(hours=1), 1_200, 0, 1)
 
 
 def test_a_verification_as_json() -> None:
     document = verify.document(Verification(tags=24, cells=1_300, findings=(FINDING, FINDING)))
     assert document["findings"][1] == {
         "dataset": "wifi",
-        "index": "place",
+        "group": "core",
         "first_start": "2024-10-01T08:00:00Z",
         "last_start": "2024-10-01T09:00:00Z",
         "missing": 1_200,
@@ -89,6 +91,52 @@ def test_a_verification_as_json() -> None:
     }
     del document["findings"]
     assert document == {"sound": False, "cells": 1_300, "tags": 24, "missing": 2_400, "unexpected": 0, "damaged": 2}
+
+
+CELL = ExplainedCell(b"\x01" * 16, b"\x02" * 64, 1_280, 9, 4, False)
+EXPLANATION = Explanation(
+    tags=1,
+    first_tags=(CELL.tag,),
+    cells=1,
+    bytes=1_280,
+    first_cells=(CELL,),
+    records_opened=9,
+    records_kept=4,
+    records_distinct=3,
+    answer=Count(2),
+    rollup_tags=0,
+    rollup_cells=0,
+    sketches_opened=0,
+    sketches_kept=0,
+)
+
+
+def test_an_explanation_as_json() -> None:
+    document = explain.document(EXPLANATION)
+    assert document["first_cells"] == [
+        {"tag": "01" * 16, "head": "02" * 64, "size": 1_280, "records_opened": 9, "records_kept": 4, "rollup": False}
+    ]
+    assert (document["records_opened"], document["records_kept"], document["records_distinct"]) == (9, 4, 3)
+    assert document["answer"] == 2
+
+
+def test_an_explanation_says_what_was_sent_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    explain._show(EXPLANATION, "session")
+    assert "9 records, 4 of them for the answer, 3 distinct" in capsys.readouterr().out
+
+
+def test_status_tells_of_the_manifest_what_is_worth_telling() -> None:
+    calm = {"version": 1_200, "live_segments": 3}
+    calm |= dict.fromkeys(("retired_segments", "unsettled_segments", "outgrown_cells"), 0)
+    assert list(status._manifest_lines(calm | {"witnesses": 0, "witness_failures": 0})) == [
+        "        3 segments, by version 1,200 of the manifest"
+    ]
+    troubled = calm | {"retired_segments": 2, "unsettled_segments": 1, "outgrown_cells": 4}
+    assert list(status._manifest_lines(troubled | {"witnesses": 2, "witness_failures": 1})) == [
+        "        3 segments, 2 retired, 1 unsettled, by version 1,200 of the manifest",
+        "        4 cells outgrown: raise bytes_per_record of the data set",
+        "head    kept by 2 witnesses; one could not be reached 1 time",
+    ]
 
 
 def test_a_sound_store_as_json() -> None:

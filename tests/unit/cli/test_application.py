@@ -10,6 +10,7 @@ import typer
 from privacyplease.cli import failures
 from privacyplease.cli.application import app, hoisted, run
 from privacyplease.cli.exits import ExitCode
+from privacyplease.cli.local import distribution
 from privacyplease.client import errors
 from privacyplease.client._internal.statuses import BY_REASON
 
@@ -58,6 +59,8 @@ def test_help_imports_nothing_heavy() -> None:
         ["verify", "--from", "yesterday"],
         ["stations", "availability", "lund", *RANGE, "--step", "fast"],
         ["query", "wifi", *RANGE, "-o", "records.txt"],
+        ["restore"],
+        ["restore", __file__, "--accept"],
         ["count", *RANGE, "--home"],
     ],
     ids=" ".join,
@@ -73,7 +76,7 @@ def test_to_read_no_further_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None
     with os.fdopen(writer, "w") as nobody:
         monkeypatch.setattr(sys, "stdout", nobody)
         assert run(["count", "--help"]) == ExitCode.DONE
-        assert run(["plan", "--devices", "1000", "--places", "80", "--rows-per-day", "24500"]) == ExitCode.DONE
+        assert run(["plan", "--records-per-day", "24500"]) == ExitCode.DONE
 
 
 @pytest.mark.parametrize("address", ["nonsense", "localhost:99999", ":50050"])
@@ -119,6 +122,24 @@ def test_every_error_of_the_sdk_has_the_exit_code_of_its_group(error: type[error
     assert failure is not None
     assert failure.message == "why\nstep: expected more"
     assert failure.code == next(code for group, code in codes.items() if issubclass(error, group))
+
+
+def test_a_home_that_is_accepted_as_it_is_is_told_to_the_proxys_own_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(distribution, "run", lambda module, *given, otherwise: asked.append((module, *given)) or {})
+    assert run(["restore", "--accept", "--json"]) == ExitCode.DONE
+    home = tmp_path / "home"
+    assert asked == [("privacyplease.proxy.backup", "--home", str(home / "proxy"), "accept")]
+    assert json.loads(capsys.readouterr().out) == {"home": str(home)}
+
+
+def test_a_rolled_back_home_has_two_ways_out() -> None:
+    failure = failures.failure_of(errors.RolledBackError("the trusted store was rolled back"))
+    assert failure is not None
+    assert "bring the newer home back" in failure.hint
+    assert "`python -m privacyplease.proxy.backup --home DIR accept`" in failure.hint
 
 
 def test_an_unforeseen_error_is_not_hidden() -> None:

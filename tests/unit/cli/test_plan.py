@@ -1,38 +1,41 @@
 import json
-import tomllib
+import re
+from pathlib import Path
 
 import pytest
 
 from privacyplease.cli.application import run
 from privacyplease.cli.exits import ExitCode
+from privacyplease.proxy.records import dataset
 
-SIZE = ["--devices", "1000", "--places", "80", "--rows-per-day", "24500"]
+SIZE = ["--records-per-day", "24500"]
 
 
-def test_what_is_printed_begins_with_lines_for_a_definition(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_printed_begins_with_lines_that_a_definition_can_have(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plan", *SIZE, "--cover", "1s", "--core", "7.5", "--epoch-days", "7"]) == ExitCode.DONE
+    entries, _, groups = capsys.readouterr().out.partition("\nsegment ")[0].partition("[bytes_per_record]")
+    shipped = (Path(dataset.__file__).parent / "datasets" / "wifi.toml").read_text()
+    own = shipped.partition("[bytes_per_record]")[0].replace("epoch_days = 30\n", entries)
+    found = dataset.parse(f"{own}[bytes_per_record]{groups}")
+    assert (found.epoch, found.cover, found.whole_days) == (7 * 86_400_000, 1_000, True)
+    assert found.budgets["core"].each == 7.5
+
+
+def test_a_plan_for_people_has_a_line_for_each_length_of_question(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["plan", *SIZE]) == ExitCode.DONE
-    definition = tomllib.loads(capsys.readouterr().out.partition("\nindex ")[0])
-    assert definition == {
-        "base_width": "1h",
-        "hide_volume": True,
-        "indexes": {"subject": {"bins": 10}, "place": {"bins": 4}},
-    }
-
-
-def test_warnings_go_to_whoever_watches(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["plan", *SIZE, "--dominant-share", "0.7"]) == ExitCode.DONE
-    shown = capsys.readouterr()
-    assert "warning: the busiest place has 70% of all sessions" in shown.err
-    assert "warning" not in shown.out
+    shown = capsys.readouterr().out
+    assert re.findall(r"^(1 h|1 d|7 d|30 d) .*MiB", shown, re.MULTILINE) == ["1 h", "1 d", "7 d", "30 d"]
+    assert "--cache-mib" in shown
 
 
 def test_a_plan_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["plan", *SIZE, "--json"]) == ExitCode.DONE
     document = json.loads(capsys.readouterr().out)
-    assert document["place"]["anonymity_set"] == 20
-    assert set(document["subject"]["fetched_bytes"]) == {"1 h", "1 d", "30 d"}
+    assert document["segment"]["records"] == 65_536
+    assert set(document["fetched"]) == {"1 h", "1 d", "7 d", "30 d"}
+    assert set(document["cover"]) == {"1s", "10s"}
 
 
-@pytest.mark.parametrize("wrong", [["--devices", "0"], ["--dominant-share", "1.5"]])
+@pytest.mark.parametrize("wrong", [["--records-per-day", "0"], ["--cover", "5s"], ["--core", "0"]])
 def test_a_deployment_that_cannot_be_is_wrong_usage(wrong: list[str]) -> None:
     assert run(["plan", *SIZE, *wrong]) == ExitCode.USAGE

@@ -6,9 +6,10 @@ import grpc
 import pyarrow as pa
 import pytest
 
-from privacyplease.client import AsyncClient, Client, Peak, PlaceCount, Session, Step, errors
+from privacyplease.client import AsyncClient, Client, Column, Manifest, Peak, PlaceCount, Session, Step, errors
 from privacyplease.proxy.v1 import occupancy_service_pb2, presence_service_pb2, query_service_pb2
 from privacyplease.proxy.v1.admin_service_pb2 import Answers, GetStatusResponse, Keyring, Refusals, Storage
+from privacyplease.proxy.v1.admin_service_pb2 import Manifest as ManifestMessage
 from privacyplease.proxy.v1.error_reason_pb2 import ERROR_REASON_CELLS_MISSING
 
 DAY = datetime(2024, 10, 1, tzinfo=UTC), datetime(2024, 10, 2, tzinfo=UTC)
@@ -128,15 +129,15 @@ def _arrow_pages(page_size: int, batches: list[pa.RecordBatch] = BATCHES) -> lis
 @pytest.mark.parametrize("page_size", [7, 1_000_000])
 def test_records_come_batch_by_batch_wherever_pages_are_cut(page_size: int, proxy: Any, client: Client) -> None:
     proxy.on("Query", lambda request, context: iter(_arrow_pages(page_size)))
-    assert list(client.query("wifi", "subject", *DAY)) == BATCHES
-    assert client.query("wifi", "subject", *DAY).to_arrow() == pa.Table.from_batches(BATCHES)
-    assert len(client.query("wifi", "subject", *DAY).to_pandas()) == 12
-    assert client.query("wifi", "subject", *DAY).to_polars()["mac"].to_list()[-1] == "m32"
+    assert list(client.query("wifi", *DAY)) == BATCHES
+    assert client.query("wifi", *DAY).to_arrow() == pa.Table.from_batches(BATCHES)
+    assert len(client.query("wifi", *DAY).to_pandas()) == 12
+    assert client.query("wifi", *DAY).to_polars()["mac"].to_list()[-1] == "m32"
 
 
 def test_records_tell_how_many_they_are_while_they_come(proxy: Any, client: Client) -> None:
     proxy.on("Query", lambda request, context: iter(_arrow_pages(7)))
-    records = client.query("wifi", "subject", *DAY)
+    records = client.query("wifi", *DAY)
     assert [(batch.num_rows, records.total()) for batch in records] == [(3, 12)] * 4
 
 
@@ -145,7 +146,7 @@ def test_long_answers_are_streamed_to_asyncio_with_progress(proxy: Any) -> None:
 
     async def progress() -> list[float]:
         async with AsyncClient(proxy.address, insecure=True) as client:
-            records = client.query("wifi", "subject", *DAY)
+            records = client.query("wifi", *DAY)
             total, done, told = await records.total(), 0, []
             async for batch in records:
                 done += batch.num_rows
@@ -157,11 +158,11 @@ def test_long_answers_are_streamed_to_asyncio_with_progress(proxy: Any) -> None:
 
 def test_records_keep_their_schema_if_there_are_none(proxy: Any, client: Client) -> None:
     proxy.on("Query", lambda request, context: iter(_arrow_pages(100, [])))
-    records = client.query("wifi", "place", *DAY, key="ap-1", columns=["mac"])
+    records = client.query("wifi", *DAY, subject="m1", place="ap-1", columns=["mac"])
     assert records.schema() == BATCHES[0].schema
     assert list(records) == []
     request = proxy.requests["Query"][0]
-    assert (request.index, request.key, list(request.columns)) == ("place", "ap-1", ["mac"])
+    assert (request.subject, request.place, list(request.columns)) == ("m1", "ap-1", ["mac"])
 
 
 def test_an_error_in_the_middle_of_records_is_raised_while_reading(proxy: Any, client: Client, scripts: Any) -> None:
@@ -173,13 +174,13 @@ def test_an_error_in_the_middle_of_records_is_raised_while_reading(proxy: Any, c
 
     proxy.on("Query", answer)
     with pytest.raises(errors.CellDamagedError):
-        client.query("wifi", "subject", *DAY).to_arrow()
+        client.query("wifi", *DAY).to_arrow()
 
 
 def test_a_torn_stream_of_records_is_never_taken_for_a_whole_one(proxy: Any, client: Client) -> None:
     proxy.on("Query", lambda request, context: iter(_arrow_pages(50)[:8]))
     with pytest.raises(errors.FaultError, match="whole Arrow stream"):
-        client.query("wifi", "subject", *DAY).to_arrow()
+        client.query("wifi", *DAY).to_arrow()
 
 
 def test_questions_are_asked_again_while_the_proxy_is_away(proxy: Any, client: Client, scripts: Any) -> None:
@@ -204,11 +205,19 @@ def test_status_and_datasets_are_typed(proxy: Any, client: Client) -> None:
         answers=Answers(
             whole=7, refused=[Refusals(reason=ERROR_REASON_CELLS_MISSING, answers=2), Refusals(reason=999, answers=1)]
         ),
+        manifest=ManifestMessage(
+            version=12,
+            live_segments=3,
+            retired_segments=2,
+            unsettled_segments=1,
+            outgrown_cells=4,
+            witnesses=1,
+            witness_failures=5,
+        ),
     )
     dataset = query_service_pb2.Dataset(
         name="wifi",
         columns=[query_service_pb2.Column(name="mac", type="mac")],
-        indexes=[query_service_pb2.Index(name="subject", key="mac", columns=["mac"], bins=64)],
     )
     proxy.on("GetStatus", lambda request, context: status)
     proxy.on("ListDatasets", lambda request, context: query_service_pb2.ListDatasetsResponse(datasets=[dataset]))
@@ -216,7 +225,8 @@ def test_status_and_datasets_are_typed(proxy: Any, client: Client) -> None:
     assert client.status().storage.bytes == 1024
     assert client.status().answers.whole == 7
     assert client.status().answers.refused == {"CELLS_MISSING": 2, "999": 1}
-    assert client.datasets()[0].indexes[0].columns == ("mac",)
+    assert client.status().manifest == Manifest(12, 3, 2, 1, 4, 1, 5)
+    assert client.datasets()[0].columns == (Column("mac", "mac"),)
 
 
 def test_the_async_client_gives_the_same_answers(proxy: Any, client: Client) -> None:
@@ -236,8 +246,8 @@ def test_the_async_client_gives_the_same_answers(proxy: Any, client: Client) -> 
                 await client.count_by_place(*DAY),
                 await client.occupancy(*DAY, hour),
                 await client.peak(*DAY, hour),
-                [batch async for batch in client.query("wifi", "subject", *DAY)],
-                (await client.query("wifi", "subject", *DAY).to_arrow()),
+                [batch async for batch in client.query("wifi", *DAY)],
+                (await client.query("wifi", *DAY).to_arrow()),
             ]
 
     assert asyncio.run(ask()) == [
@@ -246,8 +256,8 @@ def test_the_async_client_gives_the_same_answers(proxy: Any, client: Client) -> 
         client.count_by_place(*DAY),
         client.occupancy(*DAY, hour),
         client.peak(*DAY, hour),
-        list(client.query("wifi", "subject", *DAY)),
-        client.query("wifi", "subject", *DAY).to_arrow(),
+        list(client.query("wifi", *DAY)),
+        client.query("wifi", *DAY).to_arrow(),
     ]
 
 
@@ -261,6 +271,6 @@ def test_the_async_client_raises_the_same_errors(proxy: Any, scripts: Any) -> No
             with pytest.raises(errors.CellDamagedError):
                 await client.count(*DAY)
             with pytest.raises(errors.CellDamagedError):
-                await client.query("wifi", "subject", *DAY).to_arrow()
+                await client.query("wifi", *DAY).to_arrow()
 
     asyncio.run(ask())

@@ -13,7 +13,7 @@ DAY = datetime(2024, 10, 1, tzinfo=UTC), datetime(2024, 10, 2, tzinfo=UTC)
 
 
 def _events() -> list[pb.VerifyResponse]:
-    finding = pb.VerificationFinding(dataset="wifi", index="place", missing=1, damaged=2)
+    finding = pb.VerificationFinding(dataset="wifi", group="core", missing=1, damaged=2)
     finding.first_start.FromDatetime(DAY[0])
     finding.last_start.FromDatetime(DAY[1])
     return [
@@ -29,7 +29,7 @@ def test_findings_and_progress_are_told(proxy: Any, client: Client) -> None:
     told: list[VerificationProgress] = []
     found = client.verify(told=told.append)
     assert told == [VerificationProgress(12, 24, 5, 0), VerificationProgress(24, 24, 9, 1)]
-    assert found.findings == (Finding("wifi", "place", *DAY, 1, 0, 2),)
+    assert found.findings == (Finding("wifi", "core", *DAY, 1, 0, 2),)
     assert (found.sound, found.tags, found.cells) == (False, 24, 9)
     assert (found.missing, found.unexpected, found.damaged) == (1, 0, 2)
 

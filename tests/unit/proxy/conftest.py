@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,11 @@ from sqlalchemy import Engine
 from privacyplease.proxy.keys.derivation import Key
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.master_key import LocalMasterKey
-from privacyplease.proxy.layouts import Layouts
 from privacyplease.proxy.records import dataset
 from privacyplease.proxy.records.dataset import Dataset
-from privacyplease.proxy.sealing import Sealing
 from privacyplease.proxy.trusted_store import store as trusted_store
+from tests.services.fake_storage import FakeStorage
+from tests.services.proxy_core import ProxyCore
 
 
 @pytest.fixture
@@ -36,5 +37,18 @@ def keyring(store: Engine) -> Keyring:
 
 
 @pytest.fixture
-def sealing(store: Engine, keyring: Keyring) -> Sealing:
-    return Sealing(keyring, Layouts(store))
+def storage() -> FakeStorage:
+    """An empty storage server in memory."""
+    return FakeStorage()
+
+
+@pytest.fixture
+def start(tmp_path: Path, storage: FakeStorage) -> Callable[[], ProxyCore]:
+    """Starts the core of a proxy on one home; again, as after a crash."""
+    return lambda: ProxyCore(tmp_path / "home", storage)
+
+
+@pytest.fixture
+def core(start: Callable[[], ProxyCore]) -> ProxyCore:
+    """The core of a proxy that runs for the first time."""
+    return start()

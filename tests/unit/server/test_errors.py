@@ -27,6 +27,4 @@ def test_a_status_carries_the_reason_its_numbers_and_the_field() -> None:
 
 @pytest.mark.parametrize("shown", [repr, str, "{!r}".format])
 def test_a_cell_shows_none_of_its_bytes(shown: object) -> None:
-    cell = Cell(b"t" * 16, b"i" * 16, b"sealed")
-    assert shown(cell) == "Cell(6 sealed bytes)"  # type: ignore[operator]
-    assert shown(cell.ref) == "CellRef(masked)"  # type: ignore[operator]
+    assert shown(Cell(b"t" * 16, b"sealed")) == "Cell(6 sealed bytes)"  # type: ignore[operator]

@@ -6,13 +6,13 @@ import os
 import pytest
 
 from privacyplease import server
-from privacyplease.server import cells, mysql, pages, statements
+from privacyplease.server import binding, cells, mysql, pages, statements
 from privacyplease.server.cells import Cell
 from privacyplease.server.errors import StartError
 from privacyplease.server.limits import Limits
 
 
-@pytest.mark.parametrize("module", [cells, mysql, pages, statements])
+@pytest.mark.parametrize("module", [binding, cells, mysql, pages, statements])
 def test_examples_hold(module: object) -> None:
     failed, attempted = doctest.testmod(module)  # type: ignore[arg-type]
     assert attempted > 0
@@ -24,11 +24,26 @@ def test_the_public_names_are_these() -> None:
 
 
 def test_statements_stay_below_what_a_database_takes_in_one_packet() -> None:
-    largest = Cell(bytes(16), bytes(16), bytes(8 << 20))
-    small = [Cell(os.urandom(16), bytes(16), bytes(4000)) for _ in range(2000)]
-    written = list(mysql.inserts([*small, largest, *small]))
-    assert max(map(len, written)) < 16 << 20
+    small = [Cell(os.urandom(16), bytes(4000)) for _ in range(4000)]
+    written = list(mysql.inserts(small))
+    assert max(map(len, written)) < 2 << 20
     assert len(written) < 50
+
+
+@pytest.mark.parametrize(
+    ("size", "length"),
+    [
+        (1, "01"),
+        (250, "fa"),
+        (251, "fc fb 00"),
+        (65_535, "fc ff ff"),
+        (65_536, "fd 00 00 01"),
+        ((1 << 24) - 1, "fd ff ff ff"),
+    ],
+)
+def test_a_bound_value_comes_after_its_length(size: int, length: str) -> None:
+    head, value = bytes.fromhex("07 00 00 00 00 01 00 00 00 00 01 fc 00"), bytes(size)
+    assert binding.execution(7, [value]) == head + bytes.fromhex(length) + value
 
 
 @pytest.mark.parametrize("bounds", [{"max_cell_bytes": 0}, {"max_cell_bytes": 1 << 24}, {"max_message_bytes": 1 << 20}])

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from privacyplease.server.cells import Cell
-from privacyplease.server.pages import clamped, cursor_after, pages, ref_at
+from privacyplease.server.errors import InvalidRequestError
+from privacyplease.server.pages import clamped, cursor_after, pages
+from privacyplease.server.requests import tags_after
 
-CELLS = st.builds(
-    Cell, st.binary(min_size=16, max_size=16), st.binary(min_size=16, max_size=16), st.binary(min_size=1, max_size=300)
-)
+TAGS = st.binary(min_size=16, max_size=16)
+CELLS = st.builds(Cell, TAGS, st.binary(min_size=1, max_size=300))
 
 
 @given(st.lists(CELLS), st.integers(1, 1000))
@@ -16,17 +18,21 @@ def test_pages_hold_every_cell_once_and_keep_to_their_size(cells: list[Cell], pa
     gathered = list(pages(cells, page_bytes))
     assert [cell for page in gathered for cell in page] == cells
     for page in gathered:
-        assert len(page) == 1 or sum(32 + len(cell.sealed) for cell in page) <= page_bytes
+        assert len(page) == 1 or sum(16 + len(cell.sealed) for cell in page) <= page_bytes
 
 
-@given(CELLS)
-def test_a_cursor_names_the_cell_it_was_made_from(cell: Cell) -> None:
-    assert ref_at(cursor_after(cell)) == cell.ref
+@given(st.sets(TAGS, min_size=1), st.data())
+def test_a_cursor_leaves_the_tags_after_its_cell(tags: set[bytes], data: st.DataObject) -> None:
+    ascending = tuple(sorted(tags))
+    at = data.draw(st.integers(0, len(ascending) - 1))
+    assert tags_after(b"", ascending) == ascending
+    assert tags_after(cursor_after(Cell(ascending[at], b"opaque")), ascending) == ascending[at + 1 :]
 
 
-@given(st.binary().filter(lambda cursor: len(cursor) != 32))
-def test_anything_else_is_no_cursor(cursor: bytes) -> None:
-    assert ref_at(cursor) is None
+@given(st.sets(TAGS), st.binary(min_size=1, max_size=20))
+def test_anything_else_is_no_cursor(tags: set[bytes], cursor: bytes) -> None:
+    with pytest.raises(InvalidRequestError, match="cursor"):
+        tags_after(cursor, tuple(sorted(tags - {cursor})))
 
 
 @given(st.integers(0, 2**32 - 1))

@@ -29,7 +29,6 @@ def document(activity: Activity) -> dict[str, Any]:
             "accepted_per_second": round(ingestion.accepted_per_second, 3),
             "newest_record": {dataset: iso(end) for dataset, end in ingestion.newest_record.items()},
         },
-        "journal_entries": activity.journal_entries,
     }
 
 
@@ -45,7 +44,6 @@ def lines(found: dict[str, Any], width: int) -> Iterator[str]:
         yield f"newest  {dataset} record ends {end}"
     if not ingestion["newest_record"]:
         yield "newest  not known: no record came in since then"
-    yield f"ledger  {screen.counted(found['journal_entries'], 'entry', 'entries')} of the journal to fold"
     if found["calls"]:
         rows = [_row(call) for call in found["calls"]]
         yield from aligned(_HEADINGS, rows, width, right=set(_HEADINGS[1:]), elastic=_HEADINGS[0])

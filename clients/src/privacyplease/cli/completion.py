@@ -1,4 +1,4 @@
-"""What the shell offers for Tab: names that the proxy knows. Whatever goes wrong, it offers nothing."""
+"""What the shell offers for Tab: names that the proxy knows, but no devices. Whatever goes wrong, it offers nothing."""
 
 from __future__ import annotations
 
@@ -32,20 +32,6 @@ def place_names(context: typer.Context, incomplete: str) -> list[str]:
         return client.list_places(span.start, span.end, dataset=_dataset_name(context)).places
 
     return _names(context, incomplete, places)
-
-
-def key_names(context: typer.Context, incomplete: str) -> list[str]:
-    """The places that begin so, of a line that finds by place; devices are offered to nobody."""
-    return place_names(context, incomplete) if context.params.get("index") == "place" else []
-
-
-def index_names(context: typer.Context, incomplete: str) -> list[str]:
-    """The indexes of the line's data set that begin so."""
-    return _names(
-        context,
-        incomplete,
-        lambda client: [index.name for dataset in _datasets(client, context) for index in dataset.indexes],
-    )
 
 
 def column_names(context: typer.Context, incomplete: str) -> list[str]:

@@ -78,7 +78,7 @@ def _hint(error: Exception) -> str:
         errors.MalformedSubjectError: "write the device as aa:bb:cc:dd:ee:ff",
         errors.InvalidIntervalError: "--from must not be later than --to",
         errors.RequestError: "add --help to the command to see how it is used",
-        errors.PredicateTooLargeError: "ask for a shorter range, or for one place",
+        errors.PredicateTooLargeError: "ask for a shorter range",
         errors.PermissionDeniedError: "`privacyplease whoami` shows what the policy allows you",
         errors.PurposeRequiredError: "state why you ask with --purpose TEXT; `privacyplease whoami` shows what you may",
         errors.LimitExceededError: "`privacyplease whoami` shows how much you may ask for at once",
@@ -92,6 +92,8 @@ def _hint(error: Exception) -> str:
         errors.CertificateError: "`privacyplease certs show` tells which there are and when they expire; "
         "give the folder of another with --certificates DIR",
         errors.WrongPassphraseError: "start the proxy with the passphrase that its home was made with",
+        errors.RolledBackError: "whoever runs the proxy can bring the newer home back, or decide to go on: "
+        "`privacyplease restore --accept`, which is `python -m privacyplease.proxy.backup --home DIR accept`",
         errors.NotExportedError: "ask whoever exported the keyring for one that is made for this",
         errors.FaultError: "the proxy's log has the details: run/proxy.log in the home that `up` was given",
         errors.TrustError: "use no part of the answer; keep the store as it is and tell whoever answers for it",

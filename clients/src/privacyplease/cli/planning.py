@@ -1,313 +1,247 @@
-"""Planning: what bins, base width and volume hiding cost and hide, worked out from the size of a deployment.
+"""Planning: what a deployment stores and a question fetches, worked out from the number of records.
 
-Arithmetic alone. What records take was measured on sessions of a simulated campus with all columns of a log; tests hold
-the figures to cells that are really sealed, and the whole to a store that is really built.
+Arithmetic alone. The size of a cell is a function of the number of its records, so this is exact for one cell; how
+many cells there are is an estimate. It is of settled segments, as compaction leaves them: what came in lately lies in
+smaller ones, which the proxy keeps in memory.
 
-A question reads all of its bin: those who share it are whom it hides among, and their records are what it fetches. When
-a bin holds much more than the others, as that of a dominant place does, hiding its volume makes every bin as large.
-A count needs the records of the runs at the ends of its range alone: roll-ups say who was there in those between.
-
->>> planned = plan(Deployment(devices=1_000, places=80, rows_per_day=24_500))
->>> planned.base_width, planned.subject.bins, planned.place.bins, planned.hide_volume
-('1h', 10, 4, True)
->>> plan(Deployment(devices=1_000, places=80, rows_per_day=24_500, dominant_share=0.6)).place.bins
-2
+>>> planned = plan(Deployment(records_per_day=24_500))
+>>> planned.segment.records, round(planned.segment.days, 1), planned.segment.core_bytes
+(65536, 2.7, 524288)
+>>> planned.cover["10s"].records
+32
 """
 
 from __future__ import annotations
 
 import math
-import random
-from bisect import bisect_right
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-RANGES_DAYS = {"1 h": 1 / 24, "1 d": 1.0, "30 d": 30.0}
+SPANS_DAYS = {"1 h": 1 / 24, "1 d": 1.0, "7 d": 7.0, "30 d": 30.0}
+COVERS_SECONDS = {"1s": 1, "10s": 10}
 
-# Base widths to choose from, in days. The narrowest is taken whose fresh cells have enough records that the frame, 500
-# bytes beside 50 a record, is a tenth of them.
-_WIDTHS_DAYS = {"15m": 1 / 96, "1h": 1 / 24, "6h": 1 / 4, "1d": 1.0}
-_RECORDS_A_CELL = 100
+# The proxy's: what compaction cuts, and how large a cell is. Tests hold each of them to the proxy's own.
+SETTLED_RECORDS = 65_536
+MOST_FULL, MOST_CELL_BYTES = 4, 8 * 1024 * 1024
+LEAST_ROLLED_UP_RECORDS = 32_768
+LEAST_ROLLUPS = 8
+FIRST_RECORDS, FIRST_FACTOR = 4_096, 8
+LEAST_CELL_BYTES, ROOM_PER_COLUMN = 1_024, 128
+MOST_COVER_RECORDS = 65_536
 
-# The popularity of places, where nothing is known of it: Zipf's law, by rank to the power of this.
-_ZIPF = 0.9
-# How differently active devices are: the variance of their records over the squared mean.
-_DEVICE_VARIANCE = 1.0
+# The share of a day's records that begin in its busiest hour, and how much longer than the last of a segment's records
+# begins its longest one lasts: both as the simulated campus has them, of 1,000 and of 20,000 devices.
+BUSIEST_SHARE = 0.15
+_OUTLASTING_HOURS = 1
 
-# Lots are drawn for so many of the busiest places, so often.
-_BUSIEST, _LOTS = 64, 100
+# Of what comes in a period of the busiest hour, so much fits: what is more waits for the next period.
+_ROOM_FOR_RUSHES = 2
+_LEAST_COVER_RECORDS = 16
 
-# A bin that is that many times as full as the mean is dear to hide.
-_DEAR = 2.0
+# What the memory takes for a record whose cell is opened, in bytes.
+_OPENED_BYTES = 12
 
-# Of the proxy's (`tiers.py`, `dataset.py`): the size that cells grow to, and until when.
-TARGET_BYTES = 512 * 1024
-EPOCH_DAYS = 30
-MOST_BINS = 65_536
-
-# Padding to few lengths takes half of a step in the mean: of steps of a fifth where volume is hidden, else of a tenth.
-_PADDED_HIDDEN, _PADDED = 1.11, 1.04
-
-# Of the proxy's (`rollups.py`, `compaction.py`): runs of fewer bytes have no roll-up, nor those of which it were more
-# than half.
-LEAST_RUN_BYTES = 64 * 1024
-_DEAREST_ROLLUP = 0.5
-
-# A roll-up has a hash for each device that was at one of its places, and zstd finds it again at the others. Fitted to
-# the simulated campus (400 to 20,000 devices, runs of a day to three weeks; 16 % off at most): n sessions of a bin are
-# of devices with about five each, and a device with k sessions was at the square root of k places.
-_HASH_BYTES, _AGAIN_BYTES = 8.0, 1.2
-_SESSIONS_A_DEVICE = 5
-
-# Of an InnoDB table: bytes of a session with all columns, a primary key and the two indexes, after LOAD DATA.
+# Of an InnoDB table: bytes of a WiFi session with all columns, a primary key and two indexes, after LOAD DATA.
 PLAINTEXT_BYTES = 307
 # What InnoDB takes for a byte of sealed cells, most of them of half a MiB: half-filled last pages, room for growth.
 DATABASE_FACTOR = 1.11
 
+_DAY_SECONDS = 86_400
+
 
 @dataclass(frozen=True)
 class Deployment:
-    """What is to be kept.
+    """What is to be kept. Without more, records are as large as WiFi sessions.
 
     Attributes:
-        devices: How many devices there are.
-        places: How many places.
-        rows_per_day: How many sessions a day.
-        dominant_share: The share of all sessions that the busiest place has; None for Zipf's law.
-        least_devices: At least so many devices are to share a bin,
-        least_places: and so many places.
-        most_storage: The most that hiding may make of storage, beside the same records in plaintext.
+        records_per_day: How many records a day.
+        busiest_hour: How many of them in the busiest hour; `BUSIEST_SHARE` of them if None.
+        columns: How many columns there are besides who, where, from when and for how long.
+        core: What a record takes in the cell of these four, in bytes.
+        rest: What it takes in the cell of the others.
+        rollup: What it takes in a roll-up.
+        epoch_days: The period that has keys of its own, and is erased as a whole.
+        cover: How often something is to be sent, "1s" or "10s".
     """
 
-    devices: int
-    places: int
-    rows_per_day: int
-    dominant_share: float | None = None
-    least_devices: int = 100
-    least_places: int = 20
-    most_storage: float = 0.8
+    records_per_day: int
+    busiest_hour: int | None = None
+    columns: int = 11
+    core: float = 5.0
+    rest: float = 3.0
+    rollup: float = 0.5
+    epoch_days: int = 30
+    cover: str = "10s"
+
+    @property
+    def busiest(self) -> float:
+        """How many records begin in the busiest hour."""
+        return self.records_per_day * BUSIEST_SHARE if self.busiest_hour is None else self.busiest_hour
 
 
 @dataclass(frozen=True)
-class IndexPlan:
-    """One index.
+class Segment:
+    """A settled segment.
 
     Attributes:
-        bins: How many bins.
-        anonymity_set: How many devices or places share a bin, in the mean.
-        fullest: What the fullest bin holds, beside the mean.
-        record_bytes: What a record takes in a cell, compressed.
-        fetched_bytes: What a question about one of them fetches, by its range.
-        rollup_bytes: What a roll-up takes for one bin; 0 where runs have none.
+        records: How many records it has.
+        days: How long that takes to come in, in the mean.
+        core_bytes: The size of the cell with who, where, from when and for how long.
+        rest_bytes: That of the cell with every other column.
+        rollup_bytes: That of its roll-up; 0 if it is too small for one.
     """
 
-    bins: int
-    anonymity_set: int
-    fullest: float
-    record_bytes: int
-    fetched_bytes: dict[str, int]
+    records: int
+    days: float
+    core_bytes: int
+    rest_bytes: int
     rollup_bytes: int
 
 
 @dataclass(frozen=True)
+class Fetched:
+    """What a question fetches the first time, when nothing is in memory.
+
+    Attributes:
+        segments: How many segments it touches.
+        bytes: For presence, dwell and series: their cores.
+        counted_bytes: For a count, which takes roll-ups where many segments lie inside.
+        columns_bytes: For whole records, with every column.
+        whole_days_bytes: As `bytes`, where `prefetch` widens the question to whole days.
+    """
+
+    segments: float
+    bytes: int
+    counted_bytes: int
+    columns_bytes: int
+    whole_days_bytes: int
+
+
+@dataclass(frozen=True)
+class Cover:
+    """What it costs to send something at a fixed rate, records or not.
+
+    Attributes:
+        records: How many records each flush seems to have: `cover_records`.
+        sent_bytes: What is sent a day, until compaction merges it.
+    """
+
+    records: int
+    sent_bytes: int
+
+
+@dataclass(frozen=True)
 class Plan:
-    """What is recommended.
+    """What a deployment costs.
 
     Attributes:
-        base_width: Of the narrowest buckets, as a definition has it.
-        hide_volume: Whether all bins should look equally full.
-        subject: The index by device.
-        place: The index by place.
-        counted_bytes: What a count of the devices at one place fetches, by its range.
-        storage_hidden: What is stored with volume hidden, roll-ups and all, beside the same records in plaintext.
-        storage_shown: Without.
-        warnings: What is dear or hides little, and why.
+        segment: A settled segment.
+        stored_bytes_a_day: What the database grows by in a day.
+        stored_bytes_a_year: And in a year.
+        beside_plaintext: That, beside as many WiFi sessions in a plaintext table with two indexes.
+        fetched: What a question fetches, by its length.
+        cache_mib: The `--cache-mib` that keeps 30 days at hand.
+        opened_bytes: What they take in the proxy's memory when all of them are opened.
+        cover: What cover costs, by how often something is sent.
     """
 
-    base_width: str
-    hide_volume: bool
-    subject: IndexPlan
-    place: IndexPlan
-    counted_bytes: dict[str, int]
-    storage_hidden: float
-    storage_shown: float
-    warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Crowd:
-    """Those who are put into bins: how many, the shares that the busiest have, and the squared shares of the others."""
-
-    number: int
-    busiest: tuple[float, ...]
-    squares: float
-
-    def fullest(self, bins: int) -> float:
-        """What the fullest bin holds, beside the mean: the busiest by lot, the others by the normal approximation."""
-        chance = random.Random(bins)  # noqa: S311  # the same plan every time
-        others = 1 - sum(self.busiest)
-        spread = math.sqrt(2 * math.log(bins) * self.squares / bins)
-        lots = [_fullest(self.busiest, bins, chance) for _ in range(_LOTS)]
-        return min(bins * (sum(lots) / _LOTS + others / bins + spread), float(bins))
-
-
-def _fullest(shares: tuple[float, ...], bins: int, chance: random.Random) -> float:
-    held = [0.0] * bins
-    for share in shares:
-        held[chance.randrange(bins)] += share
-    return max(held)
-
-
-@dataclass(frozen=True)
-class _Runs:
-    """The runs of an index: the time that fills the cell of the fullest bin to the size to which cells are merged.
-
-    Attributes:
-        deployment: Of what.
-        crowd: Who is put into bins.
-        bins: How many there are.
-        record_bytes: What a record takes in a cell.
-        hide: Whether every bin is padded to the fullest.
-        rolled_up: Whether they may have roll-ups.
-    """
-
-    deployment: Deployment
-    crowd: _Crowd
-    bins: int
-    record_bytes: int
-    hide: bool
-    rolled_up: bool = False
-
-    @cached_property
-    def fullest(self) -> float:
-        """What the fullest bin holds, beside the mean."""
-        return self.crowd.fullest(self.bins)
-
-    @cached_property
-    def days(self) -> float:
-        """How long a run is."""
-        daily = self.deployment.rows_per_day / self.bins * self.record_bytes * self.fullest
-        return min(EPOCH_DAYS, TARGET_BYTES / daily)
-
-    @cached_property
-    def cell(self) -> float:
-        """What a bin of a run takes, in bytes."""
-        return self._records(self.hide) * self.record_bytes * self._padded
-
-    @cached_property
-    def rollup(self) -> float:
-        """What a bin of a roll-up takes, in bytes; 0 if there is none."""
-        fullest = self._records(fullest=True) * self.record_bytes
-        if not self.rolled_up or fullest < LEAST_RUN_BYTES or self._rollup(fullest=True) > _DEAREST_ROLLUP * fullest:
-            return 0
-        return self._rollup(self.hide) * self._padded
-
-    @property
-    def row_bytes(self) -> float:
-        """What a session takes."""
-        return (self.cell + self.rollup) * self.bins / (self.deployment.rows_per_day * self.days)
-
-    def fetched(self, span: float) -> int:
-        """What records of so many days take: the runs that they touch."""
-        return round((span / self.days + 1) * self.cell)
-
-    def counted(self, span: float) -> int:
-        """What a count over so many days takes: roll-ups of the runs inside, records of those at both ends."""
-        inside = max(span / self.days - 1, 0) if self.rollup else 0
-        return round(self.fetched(span) - inside * (self.cell - self.rollup))
-
-    @property
-    def _padded(self) -> float:
-        return _PADDED_HIDDEN if self.hide else _PADDED
-
-    def _records(self, fullest: bool) -> float:
-        """How many a bin of a run has: the fullest, or in the mean."""
-        return self.deployment.rows_per_day * self.days / self.bins * (self.fullest if fullest else 1)
-
-    def _rollup(self, fullest: bool) -> float:
-        records = self._records(fullest)
-        devices = self.deployment.devices * -math.expm1(-records / (_SESSIONS_A_DEVICE * self.deployment.devices))
-        places = min(math.sqrt(records / devices), max(self.crowd.number / self.bins, 1))
-        return devices * (_HASH_BYTES + _AGAIN_BYTES * (places - 1))
+    segment: Segment
+    stored_bytes_a_day: int
+    stored_bytes_a_year: int
+    beside_plaintext: float
+    fetched: dict[str, Fetched]
+    cache_mib: int
+    opened_bytes: int
+    cover: dict[str, Cover]
 
 
 def plan(deployment: Deployment) -> Plan:
-    """Recommends a definition.
-
-    The more bins, the less a question fetches; so there are as many as leave enough devices, and enough places, in
-    each, and of places no more than can be hidden at twice the cost.
-    """
-    devices, places = _devices(deployment), _places(deployment)
-    subject_bins = _bins(deployment.devices, deployment.least_devices)
-    wanted = _bins(deployment.places, deployment.least_places)
-    place_bins = bisect_right(range(1, wanted + 1), _DEAR, key=places.fullest) or 1
-    hidden, shown = (
-        (
-            _Runs(deployment, devices, subject_bins, SUBJECT_BYTES, hide),
-            _Runs(deployment, places, place_bins, PLACE_BYTES, hide, rolled_up=True),
-        )
-        for hide in (True, False)
+    """What a deployment costs."""
+    sizes = _Sizes(deployment)
+    segment = sizes.settled
+    all_bytes = segment.core_bytes + segment.rest_bytes + segment.rollup_bytes
+    daily = all_bytes / segment.days * DATABASE_FACTOR
+    fetched = {name: sizes.fetched(days) for name, days in SPANS_DAYS.items()}
+    month = sizes.touched(SPANS_DAYS["30 d"] + 1)
+    return Plan(
+        segment=segment,
+        stored_bytes_a_day=round(daily),
+        stored_bytes_a_year=round(daily * 365),
+        beside_plaintext=daily / (deployment.records_per_day * PLAINTEXT_BYTES),
+        fetched=fetched,
+        cache_mib=math.ceil(month * (segment.core_bytes + segment.rollup_bytes) / (1 << 20)),
+        opened_bytes=round(month * segment.records * _OPENED_BYTES),
+        cover={name: sizes.cover(seconds) for name, seconds in COVERS_SECONDS.items()},
     )
-    hide = _storage(hidden) <= deployment.most_storage
-    subject, place = hidden if hide else shown
-    width = _base_width(deployment.rows_per_day, max(subject_bins, place_bins))
-    warnings = _warnings(deployment, places, wanted, place_bins, hide)
-    counted = {name: place.counted(span) for name, span in RANGES_DAYS.items()}
-    return Plan(width, hide, _index(subject), _index(place), counted, _storage(hidden), _storage(shown), warnings)
 
 
-# Bytes of a record in a large cell, ordered as compaction orders it, zstd level 3: all 15 columns, and four of them.
-SUBJECT_BYTES, PLACE_BYTES = 37, 10
+def cell_bytes(records: int, floor: int, each: float) -> int:
+    """The size of a cell of so many records: the first of them name somebody new, and take more room."""
+    weighed = records + (FIRST_FACTOR - 1) * min(records, FIRST_RECORDS)
+    return size_class(floor + int(each * weighed))
 
 
-def _devices(deployment: Deployment) -> _Crowd:
-    return _Crowd(deployment.devices, (), (1 + _DEVICE_VARIANCE) / deployment.devices)
+def size_class(size: int) -> int:
+    """The smallest of the sizes 2^k · {4, 5, 6, 7} / 4 that is no smaller."""
+    step = 1 << max((size - 1).bit_length() - 3, 0)
+    return -(-size // step) * step
 
 
-def _places(deployment: Deployment) -> _Crowd:
-    zipf = [rank**-_ZIPF for rank in range(1, deployment.places + 1)]
-    shares = [weight / sum(zipf) for weight in zipf]
-    if deployment.dominant_share is not None and deployment.places > 1:
-        rest = (1 - deployment.dominant_share) / sum(shares[1:])
-        shares = [deployment.dominant_share, *(share * rest for share in shares[1:])]
-    return _Crowd(deployment.places, tuple(shares[:_BUSIEST]), sum(share**2 for share in shares[_BUSIEST:]))
+@dataclass(frozen=True)
+class _Sizes:
+    """The sizes of a deployment's cells, and how many of them a question touches."""
 
+    deployment: Deployment
 
-def _bins(number: int, least: int) -> int:
-    return min(max(number // least, 1), MOST_BINS)
+    @cached_property
+    def settled(self) -> Segment:
+        """A settled segment: full, unless an epoch has fewer records."""
+        per_day = self.deployment.records_per_day
+        records = min(self.full_records, per_day * self.deployment.epoch_days)
+        rolled_up = self.rollup(records) if records >= LEAST_ROLLED_UP_RECORDS else 0
+        return Segment(records, records / per_day, self.core(records), self.rest(records), rolled_up)
 
+    @property
+    def full_records(self) -> int:
+        """How many records a full segment has: fewer where its cells would be larger than the server takes."""
+        records = SETTLED_RECORDS
+        sizes = (self.core, self.rest, self.rollup)
+        while records > 1 and any(size(MOST_FULL * records) > MOST_CELL_BYTES for size in sizes):
+            records //= 2
+        return records
 
-def _storage(indexes: Iterable[_Runs]) -> float:
-    return sum(runs.row_bytes for runs in indexes) * DATABASE_FACTOR / PLAINTEXT_BYTES
+    def core(self, records: int) -> int:
+        return cell_bytes(records, LEAST_CELL_BYTES, self.deployment.core)
 
+    def rest(self, records: int) -> int:
+        return cell_bytes(records, LEAST_CELL_BYTES + ROOM_PER_COLUMN * self.deployment.columns, self.deployment.rest)
 
-def _index(runs: _Runs) -> IndexPlan:
-    fetched = {name: runs.fetched(span) for name, span in RANGES_DAYS.items()}
-    share = runs.crowd.number // runs.bins
-    return IndexPlan(runs.bins, share, runs.fullest, runs.record_bytes, fetched, round(runs.rollup))
+    def rollup(self, records: int) -> int:
+        return cell_bytes(records, LEAST_CELL_BYTES, self.deployment.rollup)
 
+    def touched(self, days: float) -> float:
+        """How many segments a question touches: of its time, of what lasts into it, and one that begins before it."""
+        hours = 24 * days
+        inside = self.deployment.busiest * hours if hours <= 1 else self.deployment.records_per_day * days
+        lasting = self.deployment.busiest * _OUTLASTING_HOURS
+        return (inside + lasting) / self.settled.records + 1
 
-def _base_width(rows_per_day: int, bins: int) -> str:
-    wide_enough = (name for name, days in _WIDTHS_DAYS.items() if rows_per_day * days / bins >= _RECORDS_A_CELL)
-    return next(wide_enough, list(_WIDTHS_DAYS)[-1])
-
-
-def _warnings(deployment: Deployment, places: _Crowd, wanted: int, bins: int, hide: bool) -> tuple[str, ...]:
-    found = []
-    if bins < wanted:
-        found.append(
-            f"the busiest place has {places.busiest[0]:.0%} of all sessions: to hide which of {wanted} bins is its "
-            f"would store the index by place {places.fullest(wanted):.1f} times; so there are {bins}"
+    def fetched(self, days: float) -> Fetched:
+        segments, segment = self.touched(days), self.settled
+        inside = max(self.deployment.records_per_day * days / segment.records - 1, 0.0)
+        if not segment.rollup_bytes or inside < LEAST_ROLLUPS:
+            inside = 0.0
+        return Fetched(
+            segments=segments,
+            bytes=round(segments * segment.core_bytes),
+            counted_bytes=round((segments - inside) * segment.core_bytes + inside * segment.rollup_bytes),
+            columns_bytes=round(segments * (segment.core_bytes + segment.rest_bytes)),
+            whole_days_bytes=round(self.touched(days + 1) * segment.core_bytes),
         )
-    if not hide:
-        found.append(
-            f"hiding volume would store more than {deployment.most_storage:g} of what plaintext takes; without it the "
-            "size of a bin's cells tells how much is in it, and so which bin is that of a dominant place"
-        )
-    if deployment.devices < 2 * deployment.least_devices:
-        found.append(
-            f"{deployment.devices:,} devices are too few for two bins of {deployment.least_devices:,}: a question "
-            "about one reads the records of all"
-        )
-    return tuple(found)
+
+    def cover(self, seconds: int) -> Cover:
+        """As many records as fit the busiest hour with room, a power of two."""
+        wanted = max(self.deployment.busiest * seconds / 3_600 * _ROOM_FOR_RUSHES, _LEAST_COVER_RECORDS)
+        records = min(1 << math.ceil(math.log2(wanted)), MOST_COVER_RECORDS)
+        sent = self.core(records) + self.rest(records)
+        return Cover(records, sent * _DAY_SECONDS // seconds)

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from privacyplease.client._internal import answers, letters, requests
+from privacyplease.client._internal import answers, letters, requests, system
 from privacyplease.client._internal import keys as life_of_keys
 from privacyplease.client._internal.behalf import Metadata, on_behalf_of
 from privacyplease.client._internal.link import link_async, link_blocking
@@ -193,16 +193,16 @@ class AsyncClient:
     def query(
         self,
         dataset: str,
-        index: str,
         start: datetime,
         end: datetime,
-        key: str | None = None,
-        columns: Sequence[str] | None = None,
         *,
+        subject: str | None = None,
+        place: str | None = None,
+        columns: Sequence[str] | None = None,
         purpose: str = "",
     ) -> AsyncRecords:
         """As `Client.query`; not itself awaited, but what it returns is read with `async for`."""
-        request = requests.query(dataset, index, start, end, key, columns, purpose)
+        request = requests.query(dataset, start, end, subject=subject, place=place, columns=columns, purpose=purpose)
         return AsyncRecords(
             self._arrow_pages(self._on(QueryServiceStub).Query(request, timeout=self._timeout, metadata=self._metadata))
         )
@@ -266,7 +266,7 @@ class AsyncClient:
 
     async def status(self) -> Status:
         """As `Client.status`."""
-        return answers.status(await self._answer(self._on(AdminServiceStub).GetStatus, GetStatusRequest()))
+        return system.status(await self._answer(self._on(AdminServiceStub).GetStatus, GetStatusRequest()))
 
     async def keys(self, dataset: str | None = None) -> Keys:
         """As `Client.keys`."""
@@ -285,10 +285,10 @@ class AsyncClient:
         return life_of_keys.renewed(await self._work(self._on(KeysServiceStub).RotateEpoch, request))
 
     async def export_keyring(
-        self, start: datetime, end: datetime, *, passphrase: str, dataset: str = "wifi", index: str = "place"
+        self, start: datetime, end: datetime, *, passphrase: str, dataset: str = "wifi"
     ) -> ExportedKeyring:
         """As `Client.export_keyring`."""
-        request = life_of_keys.export(dataset, start, end, index, passphrase)
+        request = life_of_keys.export(dataset, start, end, passphrase)
         return life_of_keys.exported(await self._pages(self._on(KeysServiceStub).ExportKeyring, request))
 
     async def destroy_epochs(

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from privacyplease.client._internal import answers, letters, requests
+from privacyplease.client._internal import answers, letters, requests, system
 from privacyplease.client._internal import keys as life_of_keys
 from privacyplease.client._internal.behalf import Metadata, on_behalf_of
 from privacyplease.client._internal.link import link_blocking
@@ -143,7 +143,7 @@ class Client:
             end: The last instant.
             place: Where.
             exact: Never estimate, whatever it costs. Else the number may be an estimate, and says so, where there were
-                more than 65,536 devices and the proxy would have to read more than 64 MiB to count them.
+                more than 65,536 devices and the proxy counts them from roll-ups.
             dataset: The data set to ask.
         """
         request = requests.count(dataset, start, end, place, exact=exact)
@@ -199,7 +199,7 @@ class Client:
     def list_places(self, start: datetime, end: datetime, *, dataset: str = "wifi") -> Places:
         """Which places had a session during the interval, and where each of them lies.
 
-        Asks an index that carries more than counting needs: a short interval is enough for places that are busy.
+        It reads every column of the interval's records: a short interval is enough for places that are busy.
         """
         request = requests.list_places(dataset, start, end)
         return answers.places(self._pages(self._on(OccupancyServiceStub).ListPlaces, request))
@@ -243,8 +243,10 @@ class Client:
     ) -> Explanation:
         """What the storage server sees of a question: that of `count`, or of `presence` if a device is given.
 
+        What is asked for follows from the interval alone, whoever or wherever the question is about.
+
         >>> seen = client.explain(*day, place="ap-01-5")
-        >>> print(seen.records_kept, seen.answer)
+        >>> print(seen.records_distinct, seen.answer)
         2515 288
 
         Args:
@@ -291,30 +293,30 @@ class Client:
     def query(
         self,
         dataset: str,
-        index: str,
         start: datetime,
         end: datetime,
-        key: str | None = None,
-        columns: Sequence[str] | None = None,
         *,
+        subject: str | None = None,
+        place: str | None = None,
+        columns: Sequence[str] | None = None,
         purpose: str = "",
     ) -> Records:
         """Whole records of any data set. The question is sent now; its errors come with reading.
 
-        >>> records = client.query("wifi", "place", *day, key="ap-01-5", columns=["client_mac"], purpose="planning")
+        >>> records = client.query("wifi", *day, place="ap-01-5", columns=["client_mac"], purpose="planning")
         >>> records.to_polars()["client_mac"].n_unique()
         288
 
         Args:
             dataset: The data set to ask.
-            index: "subject" or "place".
             start: The first instant.
             end: The last instant.
-            key: Only records of this subject, or at this place, as the index says.
-            columns: The columns wanted, in this order; all that the index carries if None.
+            subject: Only records of this subject; everybody's if None.
+            place: Only records at this place; everywhere if None.
+            columns: The columns wanted, in this order; all if None.
             purpose: As for `presence`; not needed where the data set is about no persons.
         """
-        request = requests.query(dataset, index, start, end, key, columns, purpose)
+        request = requests.query(dataset, start, end, subject=subject, place=place, columns=columns, purpose=purpose)
         return Records(
             self._arrow_pages(self._on(QueryServiceStub).Query(request, timeout=self._timeout, metadata=self._metadata))
         )
@@ -383,10 +385,10 @@ class Client:
         No answer changes by it. Nothing is done before the first step is asked for.
 
         Args:
-            start: Only buckets of time from here on; all if None.
-            end: Only buckets of time up to here; all if None.
+            start: Only segments that can hold records from then on; all if None.
+            end: Only segments that can hold records until then; all if None.
             dataset: Only this data set.
-            include_open: Also buckets of time to which more is expected.
+            include_open: Also segments of the last minutes, to which neighbours are expected.
         """
         request = requests.compact(dataset, start, end, include_open)
         with translated():
@@ -399,7 +401,7 @@ class Client:
 
     def status(self) -> Status:
         """How the system is doing. Answers even if the storage server is away, and says so."""
-        return answers.status(self._answer(self._on(AdminServiceStub).GetStatus, GetStatusRequest()))
+        return system.status(self._answer(self._on(AdminServiceStub).GetStatus, GetStatusRequest()))
 
     def keys(self, dataset: str | None = None) -> Keys:
         """Which periods have a key, and which were destroyed.
@@ -440,24 +442,21 @@ class Client:
         return life_of_keys.renewed(self._work(self._on(KeysServiceStub).RotateEpoch, request))
 
     def export_keyring(
-        self, start: datetime, end: datetime, *, passphrase: str, dataset: str = "wifi", index: str = "place"
+        self, start: datetime, end: datetime, *, passphrase: str, dataset: str = "wifi"
     ) -> ExportedKeyring:
         """Makes a keyring for somebody who may count people in an interval, as of now, and no more.
 
-        It opens one index for every period that the interval touches, whole periods: read its `epochs` before you
-        hand it over. `python -m privacyplease.proxy --keyring FILE` counts with it.
+        It opens who was where, from when and for how long, for every period that the interval touches, whole periods:
+        read its `epochs` before you hand it over. What comes in later is not part of it, and once the interval is
+        compacted a new one is due. `python -m privacyplease.proxy --keyring FILE` counts with it.
 
         Args:
             start: The first instant.
             end: The last instant, itself included.
             passphrase: What opens the keyring.
             dataset: The data set.
-            index: Whose keys are handed over: "place".
-
-        Raises:
-            StorageUnavailableError: Records of the interval are on their way to the storage server.
         """
-        request = life_of_keys.export(dataset, start, end, index, passphrase)
+        request = life_of_keys.export(dataset, start, end, passphrase)
         return life_of_keys.exported(self._pages(self._on(KeysServiceStub).ExportKeyring, request))
 
     def destroy_epochs(
@@ -496,7 +495,7 @@ class Client:
         dataset: str | None = None,
         told: Callable[[VerificationProgress], object] | None = None,
     ) -> Verification:
-        """Compares what the storage server has with the proxy's ledger of what it must have.
+        """Compares what the storage server has with the proxy's manifest of what it must have.
 
         It takes as long as it takes to read the store, whatever `timeout` says. Records may come in meanwhile.
 

@@ -19,30 +19,12 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Index:
-    """Records ordered for one kind of question.
-
-    Attributes:
-        name: "subject" or "place".
-        key: The column that it finds records by.
-        columns: The columns that it carries.
-        bins: Into how many bins its keys fall.
-    """
-
-    name: str
-    key: str
-    columns: tuple[str, ...]
-    bins: int
-
-
-@dataclass(frozen=True, slots=True)
 class Dataset:
     """A data set as its definition describes it; `subject`, `place`, `start` and `duration` name columns."""
 
     name: str
     title: str
     columns: tuple[Column, ...]
-    indexes: tuple[Index, ...]
     subject: str
     place: str
     start: str
@@ -99,31 +81,54 @@ class Compaction:
     """What compaction has still to do, in the background.
 
     Attributes:
-        open_buckets: Buckets of time that were appended to and are not compacted, of all data sets and indexes.
-        open_cells: Cells in them, at most.
+        fresh_segments: Segments that were flushed and are not compacted, of all data sets.
+        fresh_records: Records in them.
         last_round: When the proxy last looked for what there is to do, and did it; None if not yet.
         failure: Why it stopped short then, as the name of an `ErrorReason`; "" if it did not.
     """
 
-    open_buckets: int
-    open_cells: int
+    fresh_segments: int
+    fresh_records: int
     last_round: datetime | None
     failure: str
 
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """The proxy's cache of opened cells.
+    """The cells that the proxy keeps in memory.
 
     Attributes:
-        hits: Tags that a question asked for and that were in it, since the proxy started.
-        misses: Tags that might have been in it, and were not.
-        bytes: What it holds now.
+        hits: Cells that a question needed and that were in it, since the proxy started.
+        misses: Cells that a question needed and that were not.
+        bytes: What the cells in it take on the storage server.
     """
 
     hits: int
     misses: int
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What the proxy knows of the store: which segments there are, of all data sets.
+
+    Attributes:
+        version: Grows by one with each change.
+        live_segments: Segments that questions are answered from.
+        retired_segments: Segments that were replaced, and stay until no question and no backup needs them.
+        unsettled_segments: Segments that were sent, of which it is not known whether they are stored.
+        outgrown_cells: Cells larger than cells of as many records should be: they say a little of what is in them.
+        witnesses: Where else its newest head is kept, besides with the storage server.
+        witness_failures: How often a witness could not be told of a head, or asked for it, since the proxy started.
+    """
+
+    version: int
+    live_segments: int
+    retired_segments: int
+    unsettled_segments: int
+    outgrown_cells: int
+    witnesses: int
+    witness_failures: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,21 +196,18 @@ class Activity:
         started_at: Since when it runs.
         calls: Its calls of the last five minutes, ascending by method.
         ingestion: What was ingested.
-        journal_entries: Entries of its journal that are not in the ledger yet; many more than 64 mean that something
-            is wrong.
     """
 
     started_at: datetime
     calls: tuple[RecentCalls, ...]
     ingestion: Ingestion
-    journal_entries: int
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
     """How the system is doing: the proxy, keyrings, the storage server and its answers, the policy, recent activity.
 
-    Compaction's backlog and the cache of opened cells are part of it.
+    Compaction's backlog, the cells in memory and the manifest are part of it.
     """
 
     version: str
@@ -216,6 +218,7 @@ class Status:
     activity: Activity
     compaction: Compaction
     cache: Cache
+    manifest: Manifest
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@
     │   ├── MalformedSubjectError        the device is not written as devices are
     │   ├── InvalidIntervalError         the interval ends before it starts
     │   ├── UnknownDatasetError          no such data set, or it cannot answer this question
-    │   ├── UnknownColumnError           no such index or column
-    │   ├── PredicateTooLargeError       too much at once: ask for a shorter range or for one place
+    │   ├── UnknownColumnError           no such column
+    │   ├── PredicateTooLargeError       too much at once: ask for a shorter range
     │   └── MalformedBatchError          an ingested batch cannot be read at all
     ├── RefusedError                 ask whoever answers for the policy: it does not allow this
     │   ├── PermissionDeniedError        the role is missing, or does not extend to what was asked
@@ -29,14 +29,14 @@
     │   ├── CertificateError             the certificate is missing, expired or a stranger's: ours, or the proxy's
     │   ├── WrongPassphraseError         the proxy runs, but with a passphrase that does not open its keys
     │   ├── AuditUnavailableError        what must be recorded cannot be, so it is not answered
+    │   ├── RolledBackError              the trusted store is older than somebody knows it; an administrator decides
     │   ├── MasterKeyRefusedError        the HSM, vault or KMS refuses to use the master key
     │   ├── StorageRefusedError          proxy and storage server do not fit together
     │   └── InternalError                a fault of the proxy; its log has the details
     └── TrustError                   never use the answer: the storage server tampered with the data, or lost some
         ├── CellDamagedError             a cell was changed, or moved from where it was stored
         ├── AnswerInconsistentError      a cell came that was not asked for, out of order or twice
-        ├── CellsMissingError            cells that were stored were withheld
-        └── CellsUnexpectedError         cells came that are not, or no longer, part of the store
+        └── CellsMissingError            cells that were stored were withheld
 
 A proxy newer than this SDK may give a reason that is not here. The group that its status belongs to is raised then, so
 `except TrustError` also holds for reasons still to be invented.
@@ -114,11 +114,11 @@ class UnknownDatasetError(RequestError):
 
 
 class UnknownColumnError(RequestError):
-    """The index or a column asked for does not exist in the data set."""
+    """A column asked for does not exist in the data set."""
 
 
 class PredicateTooLargeError(RequestError):
-    """The question touches more than one question may. Ask for a shorter range or for one place."""
+    """The question touches more than one question may. Ask for a shorter range."""
 
 
 class MalformedBatchError(RequestError):
@@ -208,6 +208,13 @@ class AuditUnavailableError(FaultError):
     """The proxy cannot write its audit log, so it answers nothing that must be recorded."""
 
 
+class RolledBackError(FaultError):
+    """The proxy's trusted store is older than the storage server or a witness knows it. An administrator decides.
+
+    Until then nothing is answered and nothing stored. `metadata` has its `version`, and the one that is `known`.
+    """
+
+
 class NotExportedError(RefusedError):
     """The proxy runs on an exported keyring: it counts people in the interval that was exported, and no more."""
 
@@ -229,7 +236,7 @@ class TrustError(PrivacyPleaseError):
 
 
 class CellDamagedError(TrustError):
-    """A cell does not open: it was changed, or moved from where it was stored."""
+    """A cell is not the one that was stored: it was changed, or moved from where it was stored."""
 
 
 class AnswerInconsistentError(TrustError):
@@ -238,7 +245,3 @@ class AnswerInconsistentError(TrustError):
 
 class CellsMissingError(TrustError):
     """Cells that were stored were withheld."""
-
-
-class CellsUnexpectedError(TrustError):
-    """Cells came that are not, or no longer, part of the store."""

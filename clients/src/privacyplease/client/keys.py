@@ -74,7 +74,7 @@ class Destroyed:
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """A period with a new key, and how many records were sealed again, counted once for each index."""
+    """A period with a new key, and how many records were sealed again."""
 
     epoch: Epoch
     records: int
@@ -86,7 +86,7 @@ class ExportedKeyring:
 
     Attributes:
         content: The file's bytes.
-        epochs: The periods whose cells of the index it opens, ascending.
+        epochs: The periods whose core it opens (who, where, from when and for how long), ascending.
     """
 
     content: bytes = field(repr=False)

@@ -14,7 +14,7 @@ class VerificationProgress:
     """How far the work has come.
 
     Attributes:
-        tags: Tags that were asked for until now. A tag is what the server finds cells by; many have no cell.
+        tags: Tags that were asked for until now. A tag is what the server finds a cell by.
         tags_total: Tags that are asked for in all.
         cells: Cells that came until now.
         findings: Findings until now.
@@ -28,20 +28,20 @@ class VerificationProgress:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong with the cells of one bucket of time of one index. One fault may show in more than one count.
+    """What is wrong with the cells of one segment. One fault may show in more than one count.
 
     Attributes:
         dataset: The data set.
-        index: "subject" or "place".
+        group: The columns that the cell holds: "core", "rest" or "rollup"; "" for cells that nobody asked for.
         first_start: The first instant at which a record of these cells can begin, in UTC.
         last_start: The last such instant.
-        missing: Cells that are stored by the proxy's ledger and did not come, at least.
-        unexpected: Cells that came and are not stored, or came again, out of order or unasked, at least.
-        damaged: Cells that came and do not open: they were changed or moved.
+        missing: Cells that are stored by the proxy's manifest and did not come.
+        unexpected: Cells that came again, out of order or unasked.
+        damaged: Cells that came and are not those that were stored: they were changed or moved.
     """
 
     dataset: str
-    index: str
+    group: str
     first_start: datetime
     last_start: datetime
     missing: int
@@ -56,7 +56,7 @@ class Verification:
     Attributes:
         tags: Tags that were asked for.
         cells: Cells that came.
-        findings: What is wrong, ascending by data set and index.
+        findings: What is wrong, ascending by data set.
     """
 
     tags: int
@@ -65,7 +65,7 @@ class Verification:
 
     @property
     def sound(self) -> bool:
-        """Whether the store is as the proxy's ledger says."""
+        """Whether the store is as the proxy's manifest says."""
         return not self.findings
 
     @property

@@ -15,10 +15,12 @@ import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from privacyplease.proxy.assembly import Proxy, Settings
+from privacyplease.proxy.assembly.proxy import Proxy
+from privacyplease.proxy.assembly.settings import CACHE_BYTES, FLUSH_SECONDS, Settings
+from privacyplease.proxy.compaction.collection import LONGEST_QUESTION_MS
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.keys.home import Home
-from privacyplease.proxy.predicate import MOST_TAGS
+from privacyplease.proxy.query.search import MOST_TAGS
 from privacyplease.proxy.telemetry import logs
 from privacyplease.proxy.telemetry.logs import LogFormat
 from privacyplease.proxy.telemetry.metrics import publish
@@ -72,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         "--trusted-store",
         default=os.environ.pop("PRIVACYPLEASE_TRUSTED_STORE", None),
         metavar="URL",
-        help="database for keys and ledger that proxies share, as mysql://user@host/database; "
+        help="database for keys and manifest that proxies share, as mysql://user@host/database; "
         "else a file in the home [env: PRIVACYPLEASE_TRUSTED_STORE]",
     )
     parser.add_argument("--home", type=Path, help="folder of keys, trusted state and policy, made on first use")
@@ -103,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--questions", type=_positive, default=16, metavar="N", help="questions answered at once")
     parser.add_argument("--streams", type=_positive, default=32, metavar="N", help="ingest streams open at once")
     parser.add_argument(
-        "--question-seconds", type=_seconds, default=120.0, metavar="S", help="how long an answer may take"
+        "--question-seconds", type=_question_seconds, default=120.0, metavar="S", help="how long an answer may take"
     )
     parser.add_argument(
         "--idle-seconds", type=_seconds, default=600.0, metavar="S", help="how long an ingest stream may be idle"
@@ -125,9 +127,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--no-compaction", action="store_true", help="do not compact in the background")
     parser.add_argument(
-        "--cache-mib", type=int, default=256, help="MiB of opened cells of compacted periods to keep in memory"
+        "--cache-mib", type=int, default=CACHE_BYTES >> 20, help="MiB of cells, as stored, to keep in memory"
     )
-    parser.add_argument("--most-tags", type=int, default=MOST_TAGS, help="tags that one question may touch")
+    parser.add_argument("--most-tags", type=int, default=MOST_TAGS, help="cells that one question may touch")
+    parser.add_argument(
+        "--flush-seconds",
+        type=_seconds,
+        default=FLUSH_SECONDS,
+        metavar="S",
+        help="how far apart flushes of small batches begin, at least",
+    )
+    parser.add_argument(
+        "--witness",
+        action="append",
+        default=[],
+        metavar="PATH|URL",
+        help="folder, or URL of a database, where the newest head of the manifest is kept as well; more than once",
+    )
     return parser
 
 
@@ -142,7 +158,9 @@ def _settings(flags: argparse.Namespace, home: Home) -> Settings:
         streams=flags.streams,
         question_seconds=flags.question_seconds,
         idle_seconds=flags.idle_seconds,
+        flush_seconds=flags.flush_seconds,
         most_tags=flags.most_tags,
+        witnesses=tuple(flags.witness),
         cache_bytes=flags.cache_mib << 20,
         compacts=not flags.no_compaction,
         certificates=flags.certificates,
@@ -186,6 +204,12 @@ def _positive(text: str) -> int:
 def _seconds(text: str) -> float:
     if not 0 <= (number := float(text)) < math.inf:
         raise argparse.ArgumentTypeError(f"expected seconds, got {text}")
+    return number
+
+
+def _question_seconds(text: str) -> float:
+    if (number := _seconds(text)) > (most := LONGEST_QUESTION_MS / 1_000):
+        raise argparse.ArgumentTypeError(f"expected at most {most:.0f}, after which replaced cells go, got {text}")
     return number
 
 

@@ -16,6 +16,7 @@
     │   ├── KeyUnavailableError
     │   ├── MasterKeyUnavailableError
     │   └── MasterKeyRefusedError
+    ├── RolledBackError         decide whether the older state is to be gone on from
     ├── AuditUnavailableError   see to the audit log's disk
     ├── TrustedStoreUnavailableError   see to the database that proxies share
     ├── StorageError            see to the storage server
@@ -36,8 +37,7 @@
     ├── UntrustedAnswerError    what the server returned is not what was stored
     │   ├── CellDamagedError
     │   ├── AnswerInconsistentError
-    │   ├── CellsMissingError
-    │   └── CellsUnexpectedError
+    │   └── CellsMissingError
     └── ConfigurationError      see to the proxy's files and flags; never sent over gRPC
 
 A message says what was expected and what came; it never holds a key, a tag or a value of a record.
@@ -104,7 +104,7 @@ class UnknownDatasetError(RequestError):
 
 
 class UnknownColumnError(RequestError):
-    """No such index, or no such column in it."""
+    """The data set has no such column."""
 
     reason = reasons.ERROR_REASON_UNKNOWN_COLUMN
 
@@ -199,6 +199,13 @@ class RateLimitedError(AccessError):
         self.retry_seconds = retry_seconds
 
 
+class RolledBackError(ProxyError):
+    """The trusted store is older than the storage server or a witness knows it."""
+
+    reason = reasons.ERROR_REASON_ROLLED_BACK
+    status = grpc.StatusCode.FAILED_PRECONDITION
+
+
 class AuditUnavailableError(ProxyError):
     """What must be recorded cannot be, so it is not answered."""
 
@@ -287,12 +294,6 @@ class CellsMissingError(UntrustedAnswerError):
     """Cells that were stored did not come."""
 
     reason = reasons.ERROR_REASON_CELLS_MISSING
-
-
-class CellsUnexpectedError(UntrustedAnswerError):
-    """Cells came that are not, or no longer, part of the store."""
-
-    reason = reasons.ERROR_REASON_CELLS_UNEXPECTED
 
 
 class ConfigurationError(Exception):

@@ -25,7 +25,7 @@ from privacyplease.server.storage_url import open_store
 
 _LOAD = {
     "reads": "selections and measurements at the same time",
-    "writes": "appends, replacements and deletions at the same time",
+    "writes": "appends and deletions at the same time",
     "seconds": "how long one call may take",
 }
 _STORAGE_VARIABLE = "PRIVACYPLEASE_STORAGE"

@@ -2,13 +2,13 @@
 
     ServerError
     ├── StartError                  the operator: the server cannot begin to serve
-    │   └── SchemaTooNewError
+    │   ├── SchemaTooNewError
+    │   └── SchemaTooOldError
     └── RefusedError                the caller: crosses the wire with a reason
         ├── InvalidRequestError         mend the request
         ├── PredicateTooLargeError      split it
         ├── TooManyCellsError           split it
         ├── CellTooLargeError           seal fewer records into a cell
-        ├── ReplaceConflictError        read the tag again
         ├── StoreUnavailableError       send it again later
         ├── OverloadedError             send it again in a second
         ├── DeadlineExceededError       ask for less at once
@@ -42,6 +42,16 @@ class SchemaTooNewError(StartError):
     def __init__(self, *, found: int, known: int) -> None:
         super().__init__(
             f"expected database schema version {known} or older, got {found}: run the server release that wrote it"
+        )
+
+
+class SchemaTooOldError(StartError):
+    """The database was written by an earlier server, and there is no way from its tables to today's."""
+
+    def __init__(self, *, known: int) -> None:
+        super().__init__(
+            f"expected database schema version {known}, got a database of an earlier version, which has no migration: "
+            "ingest its records anew, into an empty database"
         )
 
 
@@ -112,16 +122,6 @@ class CellTooLargeError(RefusedError):
     def __init__(self, field: str, *, size: int, limit: int) -> None:
         message = f"expected a cell of at most {limit:,} bytes, got {size:,}"
         super().__init__(message, Violation(field, message), bytes=size, limit=limit)
-
-
-class ReplaceConflictError(RefusedError):
-    """A cell to be removed is no longer stored; nothing was changed."""
-
-    code = grpc.StatusCode.FAILED_PRECONDITION
-    reason = reasons.ERROR_REASON_REPLACE_CONFLICT
-
-    def __init__(self) -> None:
-        super().__init__("a cell to be removed is not stored; nothing was changed")
 
 
 class StoreUnavailableError(RefusedError):

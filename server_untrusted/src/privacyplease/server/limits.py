@@ -10,7 +10,7 @@ from privacyplease.storage.v1 import storage_service_pb2 as pb
 MIB = 1 << 20
 
 _LARGEST_CELL_BYTES = 16 * MIB - 1  # what a MEDIUMBLOB holds
-_ENVELOPE_BYTES = 64 << 10  # tag, cell id and field headers of one cell in a message, generously
+_ENVELOPE_BYTES = 64 << 10  # tag and field headers of one cell in a message, generously
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,7 @@ class Limits:
 
     Attributes:
         max_tags_per_predicate: tags in one predicate.
-        max_cells_per_append: cells in one append, and removed or added by one replacement.
+        max_cells_per_append: cells in one append.
         max_cell_bytes: length of one cell's ciphertext.
         max_message_bytes: size of one message; gRPC itself refuses what is larger.
     """

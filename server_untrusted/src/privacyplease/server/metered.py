@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from privacyplease.server.cells import Cell, CellRef, Tags
-from privacyplease.server.errors import ReplaceConflictError, StoreUnavailableError
+from privacyplease.server.cells import Cell, Tags
+from privacyplease.server.errors import StoreUnavailableError
 from privacyplease.server.metrics import Metrics
 from privacyplease.server.store import Description, Size, Store
 
@@ -22,14 +22,14 @@ class MeteredStore:
         """See `Store.append`."""
         with self._counting_errors():
             self._store.append(cells)
-        self._metrics.done("appended", len(cells), _bytes(cells))
+        self._metrics.done("appended", len(cells), sum(len(cell.sealed) for cell in cells))
 
-    def select(self, tags: Tags, after: CellRef | None = None) -> Iterator[Cell]:
+    def select(self, tags: Tags) -> Iterator[Cell]:
         """See `Store.select`."""
         cells = size = 0
         try:
             with self._counting_errors():
-                for cell in self._store.select(tags, after):
+                for cell in self._store.select(tags):
                     cells, size = cells + 1, size + len(cell.sealed)
                     yield cell
         finally:
@@ -39,13 +39,6 @@ class MeteredStore:
         """See `Store.measure`."""
         with self._counting_errors():
             return self._store.measure(tags)
-
-    def replace(self, remove: Sequence[CellRef], add: Sequence[Cell]) -> None:
-        """See `Store.replace`."""
-        with self._counting_errors():
-            self._store.replace(remove, add)
-        self._metrics.done("removed", len(remove))
-        self._metrics.done("added", len(add), _bytes(add))
 
     def delete(self, tags: Tags) -> int:
         """See `Store.delete`."""
@@ -74,13 +67,6 @@ class MeteredStore:
         except StoreUnavailableError:
             self._metrics.failed("unavailable")
             raise
-        except ReplaceConflictError:
-            self._metrics.failed("conflict")
-            raise
         except Exception:
             self._metrics.failed("unforeseen")
             raise
-
-
-def _bytes(cells: Sequence[Cell]) -> int:
-    return sum(len(cell.sealed) for cell in cells)

@@ -1,6 +1,6 @@
 """What this server counts, for Prometheus. `docs/OPERATIONS.md` says what each metric means.
 
-Labels come from closed sets: names of rpcs, of status codes, of operations. None ever holds a tag or a cell id.
+Labels come from closed sets: names of rpcs, of status codes, of operations. None ever holds a tag.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from privacyplease.server.calls import METHODS, Call
 from privacyplease.server.credentials import is_loopback
 from privacyplease.server.errors import StartError
 
-OPERATIONS = ("appended", "selected", "removed", "added", "deleted")
-"""What is done to cells; a replacement removes some and adds others."""
+OPERATIONS = ("appended", "selected", "deleted")
+"""What is done to cells."""
 
-WEIGHED = ("appended", "selected", "added")
+WEIGHED = ("appended", "selected")
 """Those of which the size is known: a database does not tell the size of what it removes."""
 
-STORE_ERRORS = ("unavailable", "conflict", "unforeseen")
-"""What the store did not do: it was away, a cell to be replaced was gone, or nobody knows why."""
+STORE_ERRORS = ("unavailable", "unforeseen")
+"""Why the store did not do something: the database was unavailable, or it is an error that nobody foresaw."""
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 

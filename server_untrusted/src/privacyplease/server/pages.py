@@ -1,12 +1,12 @@
 """Pages of a selection, and the cursors that resume it.
 
-A cursor is the name of the last cell of a page: 16 bytes of tag, 16 bytes of cell id. It holds nothing that its holder
-did not just receive, so it needs no secrecy; what comes back is checked by `requests`.
+A cursor is the tag of the last cell of a page. It holds nothing that its holder did not just receive, so it needs no
+secrecy; what comes back is checked by `requests`.
 
->>> cells = [Cell(bytes([n]) * 16, bytes(16), b"opaque" * 100) for n in range(5)]
+>>> cells = [Cell(bytes([n]) * 16, b"opaque" * 100) for n in range(5)]
 >>> [len(page) for page in pages(cells, page_bytes=1300)]
 [2, 2, 1]
->>> ref_at(cursor_after(cells[2])) == cells[2].ref
+>>> cursor_after(cells[2]) == cells[2].tag
 True
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from privacyplease.server.cells import NAME_BYTES, Cell, CellRef
+from privacyplease.server.cells import TAG_BYTES, Cell
 from privacyplease.server.limits import MIB
 
 _DEFAULT_PAGE_BYTES = 1 * MIB
@@ -32,7 +32,7 @@ def pages(cells: Iterable[Cell], page_bytes: int) -> Iterator[list[Cell]]:
     page: list[Cell] = []
     room = page_bytes
     for cell in cells:
-        size = 2 * NAME_BYTES + len(cell.sealed)
+        size = TAG_BYTES + len(cell.sealed)
         if page and size > room:
             yield page
             page, room = [], page_bytes
@@ -44,11 +44,4 @@ def pages(cells: Iterable[Cell], page_bytes: int) -> Iterator[list[Cell]]:
 
 def cursor_after(cell: Cell) -> bytes:
     """The cursor that resumes after a cell."""
-    return cell.tag + cell.cell_id
-
-
-def ref_at(cursor: bytes) -> CellRef | None:
-    """The cell that a cursor resumes after, or None if it is no cursor."""
-    if len(cursor) != 2 * NAME_BYTES:
-        return None
-    return CellRef(cursor[:NAME_BYTES], cursor[NAME_BYTES:])
+    return cell.tag

@@ -40,7 +40,7 @@ class Load:
 
     Attributes:
         reads: selections and measurements that run at the same time.
-        writes: appends, replacements and deletions, likewise.
+        writes: appends and deletions, likewise.
         seconds: how long one of them may take.
     """
 

@@ -33,23 +33,16 @@ class StorageService(rpc.StorageServiceServicer):
         """Streams pages of cells."""
         with answering(context):
             tags = requests.tags_of(request.predicate, self._limits)
-            after = requests.position_of(request.cursor, tags)
-            for page in pages.pages(self._store.select(tags, after), pages.clamped(request.page_bytes)):
+            wanted = requests.tags_after(request.cursor, tags)
+            for page in pages.pages(self._store.select(wanted), pages.clamped(request.page_bytes)):
                 deadline.check()
-                yield pb.SelectResponse(cells=map(_message, page), cursor=pages.cursor_after(page[-1]))
+                yield _message(page)
 
     def Measure(self, request: pb.MeasureRequest, context: grpc.ServicerContext) -> pb.MeasureResponse:  # noqa: N802
         """Counts what a selection would stream."""
         with answering(context):
             size = self._store.measure(requests.tags_of(request.predicate, self._limits))
             return pb.MeasureResponse(cells=size.cells, bytes=size.bytes)
-
-    def Replace(self, request: pb.ReplaceRequest, context: grpc.ServicerContext) -> pb.ReplaceResponse:  # noqa: N802
-        """Removes cells and stores others in their place."""
-        with answering(context):
-            remove, add = requests.cells_to_replace(request, self._limits)
-            self._store.replace(remove, add)
-            return pb.ReplaceResponse(removed=len(remove), added=len(add))
 
     def Delete(self, request: pb.DeleteRequest, context: grpc.ServicerContext) -> pb.DeleteResponse:  # noqa: N802
         """Removes every cell that a predicate matches."""
@@ -69,5 +62,9 @@ class StorageService(rpc.StorageServiceServicer):
             )
 
 
-def _message(cell: Cell) -> pb.Cell:
-    return pb.Cell(tag=cell.tag, cell_id=cell.cell_id, sealed=cell.sealed)
+def _message(page: list[Cell]) -> pb.SelectResponse:
+    message = pb.SelectResponse(cursor=pages.cursor_after(page[-1]))
+    for cell in page:
+        # Made in its place: a `pb.Cell` that is handed over would be copied once more, with all of its bytes.
+        message.cells.add(tag=cell.tag, sealed=cell.sealed)
+    return message

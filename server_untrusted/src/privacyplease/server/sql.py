@@ -19,8 +19,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
 from privacyplease.server import schema, statements
-from privacyplease.server.cells import Cell, CellRef, Tags
-from privacyplease.server.errors import ReplaceConflictError, StoreUnavailableError
+from privacyplease.server.cells import Cell, Tags
+from privacyplease.server.errors import StoreUnavailableError
 from privacyplease.server.store import Description, Size
 
 _log = logging.getLogger(__name__)
@@ -29,19 +29,20 @@ _T = TypeVar("_T")
 _ATTEMPTS = 5
 """How often a write is tried when the database gives up on it in favour of another (a deadlock)."""
 
-_ROWS_AHEAD = 16
+_ROWS_AHEAD = 4
 """Rows that a stream may hold in memory; times the largest cell, this bounds what one call takes."""
 
 
 class SqlStore(ABC):
-    """Keeps cells in the table `cells`, by its primary key (tag, cell_id)."""
+    """Keeps cells in the table `cells`, by its primary key, the tag."""
 
     def __init__(self, engine: Engine, migrations: Sequence[schema.Migration]) -> None:
         """Opens the database and brings its tables up to date.
 
         Raises:
             SchemaTooNewError: the database was written by a newer server.
-            StoreUnavailableError: the database is away.
+            SchemaTooOldError: the database was written by an earlier one, which kept several cells under a tag.
+            StoreUnavailableError: the database is unavailable.
         """
         self._engine = engine
         self.schema_version = self._write(lambda connection: schema.migrate(connection, migrations))
@@ -50,12 +51,12 @@ class SqlStore(ABC):
         """See `Store.append`."""
         self._write(lambda connection: self._insert(connection, cells))
 
-    def select(self, tags: Tags, after: CellRef | None = None) -> Iterator[Cell]:
+    def select(self, tags: Tags) -> Iterator[Cell]:
         """See `Store.select`."""
         with self._reading() as connection:
             streamed = connection.execution_options(stream_results=True, max_row_buffer=_ROWS_AHEAD)
             try:
-                for statement in statements.select(tags, after):
+                for statement in statements.select(tags):
                     yield from map(Cell._make, streamed.exec_driver_sql(statement))
             except GeneratorExit:
                 # The caller went away in the middle of a result. MySQL's protocol has no way to stop one: close the
@@ -68,10 +69,6 @@ class SqlStore(ABC):
         with self._reading() as connection:
             sizes = [connection.exec_driver_sql(statement).one() for statement in statements.measure(tags)]
         return Size(cells=sum(int(cells) for cells, _ in sizes), bytes=sum(int(total) for _, total in sizes))
-
-    def replace(self, remove: Sequence[CellRef], add: Sequence[Cell]) -> None:
-        """See `Store.replace`."""
-        self._write(lambda connection: self._replace(connection, remove, add))
 
     def delete(self, tags: Tags) -> int:
         """See `Store.delete`."""
@@ -92,7 +89,7 @@ class SqlStore(ABC):
 
     @abstractmethod
     def _insert(self, connection: Connection, cells: Sequence[Cell]) -> None:
-        """Writes cells; one that is already stored is left as it is, and no other error is passed over."""
+        """Writes cells; one whose tag is already stored is left as it is, and no other error is passed over."""
 
     @abstractmethod
     def _database(self, connection: Connection) -> str:
@@ -107,14 +104,8 @@ class SqlStore(ABC):
         """Whether the database rolled a transaction back so that another could go on."""
 
     @abstractmethod
-    def _away(self, error: DBAPIError) -> bool:
+    def _unavailable(self, error: DBAPIError) -> bool:
         """Whether an error means that the database cannot serve now, and may later."""
-
-    def _replace(self, connection: Connection, remove: Sequence[CellRef], add: Sequence[Cell]) -> None:
-        # Of two replacements of one cell the second waits for the first one's row lock and then deletes nothing.
-        if _changed(connection, statements.remove(remove)) != len(remove):
-            raise ReplaceConflictError
-        self._insert(connection, add)
 
     def _write(self, work: Callable[[Connection], _T]) -> _T:
         """Runs work as one transaction, again from its start if it lost to another one."""
@@ -148,8 +139,8 @@ class SqlStore(ABC):
         except PoolTimeoutError:
             raise StoreUnavailableError("all connections to the database are busy") from None
         except DBAPIError as error:
-            if error.connection_invalidated or self._away(error) or self._lost_to_another(error):
-                raise StoreUnavailableError(f"the database is away ({error_name(error)})") from None
+            if error.connection_invalidated or self._unavailable(error) or self._lost_to_another(error):
+                raise StoreUnavailableError(f"the database is unavailable ({error_name(error)})") from None
             raise
 
 

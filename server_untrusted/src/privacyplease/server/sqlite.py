@@ -15,31 +15,27 @@ from privacyplease.server.schema import Migration
 from privacyplease.server.sql import SqlStore, error_code
 from privacyplease.server.store import Size
 
-# A rowid table with an index on (tag, cell_id), not WITHOUT ROWID: there, rows would live in the index's own B-tree,
+# A rowid table with an index on the tag, not WITHOUT ROWID: there, rows would live in the index's own B-tree,
 # inner nodes included, and SQLite advises it only for rows below a twentieth of a page (sqlite.org/withoutrowid.html).
 # A cell is larger than that. New cells also go to the end of the file, whatever their tag. `sealed` comes last,
 # so that measuring never follows a large cell's overflow pages.
 MIGRATIONS = (
     Migration(
-        1,
+        2,
         [
             "CREATE TABLE IF NOT EXISTS cells ("
-            " tag BLOB NOT NULL,"
-            " cell_id BLOB NOT NULL,"
+            " tag BLOB NOT NULL PRIMARY KEY,"
             " sealed_bytes INTEGER NOT NULL,"
-            " sealed BLOB NOT NULL,"
-            " PRIMARY KEY (tag, cell_id))"
+            " sealed BLOB NOT NULL)"
         ],
     ),
 )
 
-_INSERT = (
-    "INSERT INTO cells (tag, cell_id, sealed_bytes, sealed) VALUES (?, ?, ?, ?) ON CONFLICT (tag, cell_id) DO NOTHING"
-)
+_INSERT = "INSERT INTO cells (tag, sealed_bytes, sealed) VALUES (?, ?, ?) ON CONFLICT (tag) DO NOTHING"
 _BUSY_SECONDS = 30
 
 # Primary result codes (sqlite.org/rescode.html); the extended ones carry them in their low byte.
-_AWAY = frozenset(
+_UNAVAILABLE = frozenset(
     {
         sqlite3.SQLITE_BUSY,
         sqlite3.SQLITE_LOCKED,
@@ -80,7 +76,7 @@ class SqliteStore(SqlStore):
 
     def _insert(self, connection: Connection, cells: Sequence[Cell]) -> None:
         if cells:
-            rows = [(cell.tag, cell.cell_id, len(cell.sealed), cell.sealed) for cell in cells]
+            rows = [(cell.tag, len(cell.sealed), cell.sealed) for cell in cells]
             connection.exec_driver_sql(_INSERT, rows)
 
     def _database(self, connection: Connection) -> str:
@@ -96,8 +92,8 @@ class SqliteStore(SqlStore):
     def _lost_to_another(self, error: DBAPIError) -> bool:
         return False  # a writer waits for the one before it, or runs into the busy timeout
 
-    def _away(self, error: DBAPIError) -> bool:
-        return (error_code(error) or 0) & 0xFF in _AWAY
+    def _unavailable(self, error: DBAPIError) -> bool:
+        return (error_code(error) or 0) & 0xFF in _UNAVAILABLE
 
 
 def _configure(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:

@@ -14,12 +14,11 @@ SELECT COUNT(*), COALESCE(SUM(sealed_bytes), 0) FROM cells WHERE tag IN (X'00000
 # ruff: noqa: S608 (statements are text here, and every value in them is a hexadecimal literal)
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from privacyplease.server.cells import CellRef, Tags
+from privacyplease.server.cells import Tags
 
-_NAMES_PER_STATEMENT = 500
+_TAGS_PER_STATEMENT = 500
 
 
 def literal(value: bytes) -> str:
@@ -27,16 +26,9 @@ def literal(value: bytes) -> str:
     return f"X'{value.hex()}'"
 
 
-def select(tags: Tags, after: CellRef | None) -> Iterator[str]:
-    """Statements that read the cells of these tags in ascending order, from after a position.
-
-    All cells of one tag are read by one statement, hence from one state of the store: a replacement is seen whole or
-    not at all.
-    """
-    if after is not None:
-        yield _select(f"tag = {literal(after.tag)} AND cell_id > {literal(after.cell_id)}")
-        tags = tags[bisect_right(tags, after.tag) :]
-    yield from map(_select, _any_of(tags))
+def select(tags: Tags) -> Iterator[str]:
+    """Statements that read the cells of these tags in ascending order."""
+    return (f"SELECT tag, sealed FROM cells WHERE {matching} ORDER BY tag" for matching in _any_of(tags))
 
 
 def measure(tags: Tags) -> Iterator[str]:
@@ -47,26 +39,10 @@ def measure(tags: Tags) -> Iterator[str]:
 
 
 def delete(tags: Tags) -> Iterator[str]:
-    """Statements that remove every cell of these tags."""
+    """Statements that remove the cells of these tags."""
     return (f"DELETE FROM cells WHERE {matching}" for matching in _any_of(tags))
 
 
-def remove(refs: Sequence[CellRef]) -> Iterator[str]:
-    """Statements that remove these cells."""
-    for start in range(0, len(refs), _NAMES_PER_STATEMENT):
-        # ORs of equalities and not a list of row values, which some databases answer by a scan.
-        named = " OR ".join(map(_is, refs[start : start + _NAMES_PER_STATEMENT]))
-        yield f"DELETE FROM cells WHERE {named}"
-
-
-def _select(matching: str) -> str:
-    return f"SELECT tag, cell_id, sealed FROM cells WHERE {matching} ORDER BY tag, cell_id"
-
-
 def _any_of(tags: Tags) -> Iterator[str]:
-    for start in range(0, len(tags), _NAMES_PER_STATEMENT):
-        yield f"tag IN ({','.join(map(literal, tags[start : start + _NAMES_PER_STATEMENT]))})"
-
-
-def _is(ref: CellRef) -> str:
-    return f"(tag = {literal(ref.tag)} AND cell_id = {literal(ref.cell_id)})"
+    for start in range(0, len(tags), _TAGS_PER_STATEMENT):
+        yield f"tag IN ({','.join(map(literal, tags[start : start + _TAGS_PER_STATEMENT]))})"

@@ -23,7 +23,7 @@ def open_store(url: str, limits: Limits, *, connections: int = 16) -> Store:
 
     Raises:
         StartError: the URL names no store that this server knows, or one that does not suit it.
-        StoreUnavailableError: the database is away.
+        StoreUnavailableError: the database is unavailable.
     """
     try:
         parsed = make_url(url)

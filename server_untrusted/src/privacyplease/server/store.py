@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-from privacyplease.server.cells import Cell, CellRef, Tags
+from privacyplease.server.cells import Cell, Tags
 
 
 class Size(NamedTuple):
@@ -35,34 +35,26 @@ class Description(NamedTuple):
 
 
 class Store(Protocol):
-    """Keeps cells by (tag, cell id).
+    """Keeps cells by tag, one each.
 
     A write is one transaction and durable at return. Every method may be called from any thread, and raises
-    `StoreUnavailableError` when the database is away.
+    `StoreUnavailableError` when the database is unavailable.
     """
 
     def append(self, cells: Sequence[Cell]) -> None:
-        """Stores cells (ascending); one that is already stored is left as it is."""
+        """Stores cells (ascending); one whose tag is already stored is left as it is."""
 
-    def select(self, tags: Tags, after: CellRef | None = None) -> Iterator[Cell]:
-        """Streams the cells of these tags, ascending, from after a position.
+    def select(self, tags: Tags) -> Iterator[Cell]:
+        """Streams the cells of these tags, ascending.
 
-        The cells of one tag come from one state of the store. Memory stays bounded however many cells match. Closing
-        the iterator gives its connection back at once.
+        Memory stays bounded however many cells match. Closing the iterator gives its connection back at once.
         """
 
     def measure(self, tags: Tags) -> Size:
         """Measures what `select` would stream, without reading it."""
 
-    def replace(self, remove: Sequence[CellRef], add: Sequence[Cell]) -> None:
-        """Removes cells and stores others.
-
-        Raises:
-            ReplaceConflictError: a cell to be removed is not stored; nothing was changed.
-        """
-
     def delete(self, tags: Tags) -> int:
-        """Removes every cell of these tags and returns how many there were."""
+        """Removes the cells of these tags and returns how many there were."""
 
     def describe(self) -> Description:
         """Tells what the database knows of itself, at a constant cost."""

@@ -20,6 +20,7 @@ from privacyplease.proxy.keys.derivation import Key
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.master_key import LocalMasterKey
 from privacyplease.proxy.trusted_store import store as trusted_store
+from privacyplease.proxy.trusted_store import tables
 from tests.services.patience import eventually
 
 LINES = 24
@@ -256,7 +257,7 @@ def test_a_line_that_the_anchor_does_not_have_yet_is_genuine(log: Log) -> None:
     kept = opened.remembered()
     opened.record({"event": "second"})
     with log.store.begin() as connection:
-        connection.execute(trusted_store.audit_anchor.update().values(number=kept.number, mac=kept.mac))
+        connection.execute(tables.audit_anchor.update().values(number=kept.number, mac=kept.mac))
     assert findings(log) == []
     log.open().record({"event": "third"})
     assert findings(log) == []

@@ -11,7 +11,7 @@ from privacyplease.proxy.keys.dead_letters import VERSION, Letters
 from privacyplease.proxy.keys.derivation import Key
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.master_key import LocalMasterKey
-from privacyplease.proxy.trusted_store.store import data_keys
+from privacyplease.proxy.trusted_store.tables import data_keys
 
 PAYLOADS = [b"", b"\x00\xff not UTF-8", b"x" * 1_000_000]
 EPOCH = 666

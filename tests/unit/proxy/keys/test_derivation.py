@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacyplease.proxy.keys.derivation import KEY_BYTES, IndexKeys, Key, context
+from privacyplease.proxy.keys.derivation import KEY_BYTES, GroupKeys, Key, context
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 
@@ -24,8 +24,8 @@ def test_a_key_is_masked(show) -> None:  # noqa: ANN001
 
 
 def test_derived_keys_are_masked() -> None:
-    keys = IndexKeys.derive(Key(SECRET), "wifi", "subject")
-    assert repr(keys) == "IndexKeys(tag=Key(***), bin=Key(***), cell=Key(***), ledger=Key(***))"
+    keys = GroupKeys.derive(Key(SECRET), "wifi", "core")
+    assert repr(keys) == "GroupKeys(tag=Key(***), cell=Key(***))"
 
 
 @pytest.mark.parametrize("take", [pickle.dumps, copy.copy, copy.deepcopy])
@@ -51,10 +51,10 @@ def test_generated_keys_differ() -> None:
     assert {len(secret) for secret in generated} == {KEY_BYTES}
 
 
-def test_every_purpose_index_and_data_set_has_keys_of_its_own() -> None:
-    derived = [IndexKeys.derive(Key(SECRET), *place) for place in (("a", "bc"), ("ab", "c"), ("a", "b"))]
-    secrets = {key.reveal() for keys in derived for key in (keys.tag, keys.bin, keys.cell, keys.ledger)}
-    assert len(secrets) == 12
+def test_every_purpose_group_and_data_set_has_keys_of_its_own() -> None:
+    derived = [GroupKeys.derive(Key(SECRET), *place) for place in (("a", "bc"), ("ab", "c"), ("a", "b"))]
+    secrets = {key.reveal() for keys in derived for key in (keys.tag, keys.cell)}
+    assert len(secrets) == 6
 
 
 @given(st.lists(st.binary(max_size=6), max_size=4), st.lists(st.binary(max_size=6), max_size=4))

@@ -9,24 +9,27 @@ import pytest
 from sqlalchemy import Engine, insert, select, update
 
 from privacyplease.proxy.errors import KeyUnavailableError
-from privacyplease.proxy.keys.derivation import Key
+from privacyplease.proxy.keys.derivation import Key, KeyId
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.master_key import LocalMasterKey
-from privacyplease.proxy.trusted_store.store import data_keys
+from privacyplease.proxy.trusted_store.tables import data_keys
 
 MASTER = LocalMasterKey(Key(bytes(32)))
 
 
 def test_a_key_outlives_the_process(store: Engine, keyring: Keyring) -> None:
     keyring.ensure("wifi", 666)
-    assert Keyring(store, MASTER).keys("wifi", 666, "subject") == keyring.keys("wifi", 666, "subject")
+    assert Keyring(store, MASTER).group_keys("wifi", KeyId(666), "core") == keyring.group_keys(
+        "wifi", KeyId(666), "core"
+    )
 
 
-def test_epochs_data_sets_and_indexes_have_keys_of_their_own(keyring: Keyring) -> None:
+def test_epochs_data_sets_and_groups_have_keys_of_their_own(keyring: Keyring) -> None:
     for place in (("wifi", 666), ("wifi", 667), ("badges", 666)):
         keyring.ensure(*place)
-    places = [("wifi", 666, "subject"), ("wifi", 667, "subject"), ("badges", 666, "subject"), ("wifi", 666, "place")]
-    tag_keys = [keyring.keys(*place).tag.reveal() for place in places]
+    keys = [("wifi", KeyId(666)), ("wifi", KeyId(667)), ("badges", KeyId(666))]
+    places = [*((*key, "core") for key in keys), ("wifi", KeyId(666), "rest")]
+    tag_keys = [keyring.group_keys(*place).tag.reveal() for place in places]
     assert len(set(tag_keys)) == len(places)
 
 
@@ -39,18 +42,20 @@ def test_epochs_are_listed_ascending(keyring: Keyring) -> None:
 
 def test_an_epoch_without_a_key_is_named(keyring: Keyring) -> None:
     with pytest.raises(KeyUnavailableError, match="'wifi' has no key for epoch 1"):
-        keyring.keys("wifi", 1, "subject")
+        keyring.group_keys("wifi", KeyId(1), "core")
 
 
-@pytest.mark.parametrize("place", [{"epoch": 667}, {"dataset": "badges"}], ids=["epoch", "data set"])
+@pytest.mark.parametrize(
+    "place", [{"epoch": 667}, {"dataset": "badges"}, {"generation": 1}], ids=["epoch", "data set", "generation"]
+)
 def test_a_wrapped_key_moved_to_another_place_does_not_open(store: Engine, keyring: Keyring, place: dict) -> None:
     keyring.ensure("wifi", 666)
-    moved = {"dataset": "wifi", "epoch": 666} | place
+    moved = {"dataset": "wifi", "epoch": 666, "generation": 0, "made_at": 0} | place
     with store.begin() as connection:
         wrapped = connection.scalar(select(data_keys.c.wrapped))
         connection.execute(insert(data_keys).values(wrapped=wrapped, **moved))
     with pytest.raises(KeyUnavailableError):
-        Keyring(store, MASTER).keys(moved["dataset"], moved["epoch"], "subject")
+        Keyring(store, MASTER).group_keys(moved["dataset"], KeyId(moved["epoch"], moved["generation"]), "core")
 
 
 def test_a_damaged_key_does_not_open(store: Engine, keyring: Keyring) -> None:
@@ -58,13 +63,13 @@ def test_a_damaged_key_does_not_open(store: Engine, keyring: Keyring) -> None:
     with store.begin() as connection:
         connection.execute(update(data_keys).values(wrapped=b"short"))
     with pytest.raises(KeyUnavailableError):
-        Keyring(store, MASTER).keys("wifi", 666, "subject")
+        Keyring(store, MASTER).group_keys("wifi", KeyId(666), "core")
 
 
 def test_another_master_key_opens_no_key(store: Engine, keyring: Keyring) -> None:
     keyring.ensure("wifi", 666)
     with pytest.raises(KeyUnavailableError):
-        Keyring(store, LocalMasterKey(Key.generate())).keys("wifi", 666, "subject")
+        Keyring(store, LocalMasterKey(Key.generate())).group_keys("wifi", KeyId(666), "core")
 
 
 def test_of_many_who_make_a_key_at_once_all_get_the_same(store: Engine) -> None:
@@ -74,7 +79,18 @@ def test_of_many_who_make_a_key_at_once_all_get_the_same(store: Engine) -> None:
     def make(ring: Keyring) -> bytes:
         together.wait()
         ring.ensure("wifi", 666)
-        return ring.keys("wifi", 666, "subject").cell.reveal()
+        return ring.group_keys("wifi", KeyId(666), "core").cell.reveal()
 
     with ThreadPoolExecutor(len(rings)) as threads:
         assert len(set(threads.map(make, rings))) == 1
+
+
+def test_a_renewed_key_is_another_one_and_the_old_one_still_opens(store: Engine, keyring: Keyring) -> None:
+    first = keyring.ensure("wifi", 666)
+    second = keyring.renew("wifi", 666)
+    assert (first, second) == (KeyId(666, 0), KeyId(666, 1))
+    assert keyring.ensure("wifi", 666) == Keyring(store, MASTER).ensure("wifi", 666) == second
+    assert keyring.generations("wifi", 666) == [first, second]
+    old, new = (keyring.group_keys("wifi", key, "core") for key in (first, second))
+    assert old.cell != new.cell
+    assert keyring.digest_key("wifi", first) != keyring.digest_key("wifi", second)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -11,14 +11,14 @@ import grpc
 import pytest
 
 from privacyplease.proxy.errors import AnswerInconsistentError, StorageRefusedError, StorageUnavailableError
-from privacyplease.proxy.sealing import Cell, Owner
+from privacyplease.proxy.storage.cell import Cell, Sealed, Tag
 from privacyplease.proxy.storage.client import APPEND_BYTES, Storage
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 from privacyplease.storage.v1 import storage_service_pb2_grpc as pb_grpc
 from tests.services.patience import eventually
 
-TAGS = [bytes([number]) * 16 for number in range(1, 6)]
-OWNER = Owner("wifi", 666, "subject")
+TAGS = [Tag(bytes([number]) * 16) for number in range(1, 6)]
+CELL = Cell(TAGS[0], Sealed(b"x"))
 LIMITS = pb.Limits(max_tags_per_predicate=2, max_cells_per_append=3, max_cell_bytes=1 << 20, max_message_bytes=1 << 25)
 
 
@@ -43,20 +43,6 @@ class Scripted(pb_grpc.StorageServiceServicer):
         return pb.AppendResponse(cells=len(request.cells))
 
 
-class Told:
-    """A journal that keeps in memory what it is told; entries are numbered from 0."""
-
-    def __init__(self) -> None:
-        self.events: list[str] = []
-
-    def sent(self, cells: Sequence[Cell]) -> list[int]:
-        self.events.append(f"sent {len(cells)}")
-        return [len(self.events) - 1]
-
-    def stored(self, entries: Sequence[int]) -> None:
-        self.events.append(f"stored {entries[0]}")
-
-
 @contextmanager
 def connected(service: Scripted) -> Iterator[Storage]:
     with serving(service) as port:
@@ -75,64 +61,61 @@ def serving(service: Scripted, port: int = 0) -> Iterator[int]:
         server.stop(0).wait()
 
 
-def cell(tag: bytes, number: int = 0) -> pb.Cell:
-    return pb.Cell(tag=tag, cell_id=bytes([number]) * 16, sealed=b"sealed")
+def cell(tag: bytes) -> pb.Cell:
+    return pb.Cell(tag=tag, sealed=b"sealed")
 
 
 def test_a_predicate_beyond_the_servers_limit_is_asked_in_parts() -> None:
     service = Scripted(lambda request: [[cell(tag)] for tag in request.predicate.any_of_tags.tags])
     with connected(service) as storage:
-        pages = list(storage.select(reversed(TAGS)))
+        found = storage.select(reversed(TAGS))
     assert service.asked == [TAGS[0:2], TAGS[2:4], TAGS[4:]]
-    assert [one.tag for page in pages for one in page] == TAGS
+    assert found == dict.fromkeys(TAGS, b"sealed")
 
 
 @pytest.mark.parametrize(
     ("pages", "message"),
     [
         ([[cell(TAGS[4])]], "not asked for"),
-        ([[cell(TAGS[0], 1), cell(TAGS[0], 1)]], "twice or out of order"),
-        ([[cell(TAGS[0], 1)], [cell(TAGS[0], 1)]], "twice or out of order"),
+        ([[cell(TAGS[0]), cell(TAGS[0])]], "twice or out of order"),
+        ([[cell(TAGS[0])], [cell(TAGS[0])]], "twice or out of order"),
         ([[cell(TAGS[1]), cell(TAGS[0])]], "twice or out of order"),
-        ([[cell(TAGS[0], 2)], [cell(TAGS[0], 1)]], "twice or out of order"),
-        ([[pb.Cell(tag=TAGS[0], cell_id=bytes(15) + b"\x01\x01", sealed=b"x")]], "id"),
+        ([[cell(TAGS[1])], [cell(TAGS[0])]], "twice or out of order"),
     ],
-    ids=[
-        "not asked for",
-        "twice in a page",
-        "twice in two pages",
-        "tags out of order",
-        "ids out of order",
-        "id too long",
-    ],
+    ids=["not asked for", "twice in a page", "twice in two pages", "out of order in a page", "out of order in two"],
 )
 def test_an_answer_that_does_not_fit_the_question_is_refused(pages: list[list[pb.Cell]], message: str) -> None:
     with connected(Scripted(lambda _: pages)) as storage, pytest.raises(AnswerInconsistentError, match=message):
-        list(storage.select(TAGS[:2]))
+        storage.select(TAGS[:2])
 
 
-def test_cells_are_sent_in_calls_that_the_server_takes() -> None:
+def test_cells_are_sent_in_one_call() -> None:
     service = Scripted(lambda _: [])
-    small = [Cell(tag, bytes(16), b"x", OWNER) for tag in TAGS]
-    large = [Cell(tag, bytes(16), bytes(APPEND_BYTES - 1), OWNER) for tag in TAGS[:2]]
     with connected(service) as storage:
-        storage.append([*small, *large], Told()).wait()
-    assert sorted(len(request.cells) for request in service.appended) == [1, 1, 2, 3]
-    assert max(request.ByteSize() for request in service.appended) < APPEND_BYTES + 1_000
+        storage.append([Cell(tag, Sealed(b"x")) for tag in TAGS[:3]])
+    (request,) = service.appended
+    assert [one.tag for one in request.cells] == TAGS[:3]
 
 
-def test_the_journal_is_told_before_a_call_and_after_it() -> None:
-    journal = Told()
+@pytest.mark.parametrize(
+    ("sizes", "parts"),
+    [
+        ([1] * 5, [3, 2]),  # no more than the server takes
+        ([APPEND_BYTES // 2] * 5, [2, 2, 1]),
+        ([APPEND_BYTES * 2, 1, 1], [1, 2]),
+        ([], []),
+    ],
+    ids=["many", "large", "one that is larger by itself", "none"],
+)
+def test_cells_that_do_not_fit_into_one_call_are_sent_in_several(sizes: list[int], parts: list[int]) -> None:
     service = Scripted(lambda _: [])
-    answer = service.Append
-    service.Append = lambda *call: (journal.events.append("called"), answer(*call))[1]  # type: ignore[method-assign]
     with connected(service) as storage:
-        storage.append([Cell(TAGS[0], bytes(16), b"x", OWNER)], journal).wait()
-    assert journal.events == ["sent 1", "called", "stored 0"]
+        storage.append([Cell(tag, Sealed(bytes(size))) for tag, size in zip(TAGS, sizes, strict=False)])
+    assert [len(request.cells) for request in service.appended] == parts
+    assert [one.tag for request in service.appended for one in request.cells] == TAGS[: len(sizes)]
 
 
-def test_the_journal_is_not_told_of_a_call_that_failed() -> None:
-    journal = Told()
+def test_a_call_that_failed_is_a_refusal() -> None:
     service = Scripted(lambda _: [])
 
     def fail(_request: pb.AppendRequest, context: grpc.ServicerContext) -> None:
@@ -140,15 +123,7 @@ def test_the_journal_is_not_told_of_a_call_that_failed() -> None:
 
     service.Append = fail  # type: ignore[method-assign, assignment]
     with connected(service) as storage, pytest.raises(StorageRefusedError):
-        storage.append([Cell(TAGS[0], bytes(16), b"x", OWNER)], journal).wait()
-    assert journal.events == ["sent 1"]
-
-
-def test_nothing_to_append_is_no_call() -> None:
-    service = Scripted(lambda _: [])
-    with connected(service) as storage:
-        storage.append([], Told()).wait()
-    assert service.appended == []
+        storage.append([CELL])
 
 
 def test_a_server_without_limits_is_refused() -> None:
@@ -164,26 +139,23 @@ def test_a_broken_answer_is_a_refusal() -> None:
         raise LookupError("server fault")
 
     with connected(Scripted(fail)) as storage, pytest.raises(StorageRefusedError, match="UNKNOWN"):
-        list(storage.select(TAGS))
+        storage.select(TAGS)
 
 
 def test_nobody_waits_for_a_server_that_is_known_to_be_away() -> None:
-    journal, cells = Told(), [Cell(TAGS[0], bytes(16), b"x", OWNER)]
     with serving(Scripted(lambda _: [])) as port:
         storage = Storage.connect(f"127.0.0.1:{port}")
         storage.limits()
     with pytest.raises(StorageUnavailableError):
         storage.describe()
     began = time.monotonic()
-    for ask in [lambda: storage.append(cells, journal).wait()] + [lambda: list(storage.select(TAGS))] * 20:
+    for ask in [lambda: storage.append([CELL])] + [lambda: storage.select(TAGS)] * 20:
         with pytest.raises(StorageUnavailableError, match="cannot be reached"):
             ask()
     assert time.monotonic() - began < 10  # with retries each of them takes 3 s
-    assert journal.events == []
     with serving(Scripted(lambda _: []), port):
         assert eventually(lambda: answers(storage), 20)
-        storage.append(cells, journal).wait()
-    assert journal.events == ["sent 1", "stored 0"]
+        storage.append([CELL])
 
 
 def answers(storage: Storage) -> bool:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from privacyplease.client import Compacted
 
-First = Annotated[str | None, typer.Option("--from", metavar="T", help="Only buckets of time from here on.")]
-Last = Annotated[str | None, typer.Option("--to", metavar="T", help="Only buckets of time up to here.")]
-All = Annotated[bool, typer.Option("--all", help="Also buckets that have not closed.")]
+First = Annotated[str | None, typer.Option("--from", metavar="T", help="Only what can hold records from then on.")]
+Last = Annotated[str | None, typer.Option("--to", metavar="T", help="Only what can hold records until then.")]
+All = Annotated[bool, typer.Option("--all", help="Also segments of the last minutes.")]
 Datasets = Annotated[str | None, typer.Option("--dataset", metavar="NAME", help="Only this data set.")]
 
 
@@ -31,7 +31,7 @@ def compact(
     timezone: Zone = "UTC",
     json: Json = False,
 ) -> None:
-    """Merge the cells of time that is over. Questions then ask for fewer.
+    """Merge fresh segments into few. Questions then ask for fewer cells.
 
     The proxy does so by itself; this does it now. No answer changes. What was replaced is removed some minutes later.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import signal
 import sys
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,10 +21,12 @@ from privacyplease.cli.target import Target, target
 if TYPE_CHECKING:
     from privacyplease.client import Client
     from privacyplease.dashboard.passwords import PasswordFile
+    from privacyplease.dashboard.serving import Server
 
 IDENTITY = "dashboard"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _OPERATOR = "operator"
+_GRACE_S = 5.0
 _REFRESH, _LEAST_REFRESH = timedelta(seconds=30), timedelta(seconds=5)
 
 group = typer.Typer(name="dashboard", invoke_without_command=True)
@@ -89,7 +92,15 @@ def dashboard(
         finally:
             for name in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(name, signal.SIG_DFL)  # whoever asks again does not want to wait for what still runs
-            server.stop()
+            _stop(server, client)
+
+
+def _stop(server: Server, client: Client) -> None:
+    """Lets what runs end, but does not wait for long for a proxy that does not answer."""
+    impatience = threading.Timer(_GRACE_S, client.close)
+    impatience.start()
+    server.stop()
+    impatience.cancel()
 
 
 @group.command()

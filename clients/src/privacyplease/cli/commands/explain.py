@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from privacyplease.client import ExplainedCell, Explanation
 
 _MOST_CELLS = 8
-_COLUMNS = ("tag", "cell_id", "head", "size", "records_opened", "records_kept", "rollup")
+_COLUMNS = ("tag", "head", "size", "records_opened", "records_kept", "rollup")
 _HEADINGS = ("tag", "ciphertext", "bytes", "opened", "kept")
 
 Device = Annotated[
@@ -39,7 +39,8 @@ def explain(
 ) -> None:
     """What the storage server sees of a question. One as count asks it, or presence with --device.
 
-    A count over a long time asks for roll-ups: they hold a sketch for each place, who was there in a compacted period.
+    The tags follow from the time range alone: they are the same whoever or wherever is asked about. A count over a long
+    time asks for roll-ups, which hold a sketch for each place: who was there during a settled segment.
 
     Tags and cells are the first ones. --json prints them in hexadecimal, --csv the cells.
 
@@ -56,7 +57,6 @@ def explain(
 def document(found: Explanation) -> dict[str, Any]:
     """The answer as --json prints it."""
     return {
-        "index": found.index,
         "tags": found.tags,
         "first_tags": [tag.hex() for tag in found.first_tags],
         "cells": found.cells,
@@ -64,6 +64,7 @@ def document(found: Explanation) -> dict[str, Any]:
         "first_cells": [{name: _plain(getattr(cell, name)) for name in _COLUMNS} for cell in found.first_cells],
         "records_opened": found.records_opened,
         "records_kept": found.records_kept,
+        "records_distinct": found.records_distinct,
         "answer": found.answer,
         **bounds(found.answer),
         "rollup_tags": found.rollup_tags,
@@ -90,7 +91,10 @@ def _show(found: Explanation, answer: str) -> None:
             out.print(line)
     if (more := found.cells - _MOST_CELLS) > 0:
         out.print(f"… and {screen.counted(more, 'cell')} more")
-    out.print(f"opened     {opened}, {kept} of them for the answer")
+    distinct = (
+        f", {screen.number(found.records_distinct)} distinct" if found.records_distinct < found.records_kept else ""
+    )
+    out.print(f"opened     {opened}, {kept} of them for the answer{distinct}")
     if found.rollup_cells:
         sketches = screen.counted(found.sketches_opened, "sketch", "sketches")
         out.print(f"           {sketches}, {screen.number(found.sketches_kept)} of them for the answer")

@@ -118,7 +118,6 @@ def export(
     start: From,
     end: To,
     out: Annotated[Path, typer.Option("--output", "-o", dir_okay=False, metavar="FILE", help="Where to write it.")],
-    index: Annotated[str, typer.Option("--index", metavar="I", help="Whose keys: place answers counts.")] = "place",
     dataset: Dataset = "wifi",
     export_passphrase_file: Annotated[
         Path | None,
@@ -130,11 +129,12 @@ def export(
     """Make a keyring that can count people in an interval. In that as of now, and no more.
 
     Its passphrase comes from --export-passphrase-file or PRIVACYPLEASE_EXPORT_PASSPHRASE. A proxy counts with it:
-    `python -m privacyplease.proxy --keyring FILE …` (docs/OPERATIONS.md). It opens whole periods: those it names.
+    `python -m privacyplease.proxy --keyring FILE …` (docs/OPERATIONS.md). It opens whole periods: those it names. Once
+    the interval is compacted, a new one is due.
 
     --json prints {"file", "epochs": [{"start", "end", "state", "made_at", "destroyed_at", "renewals"}]}.
 
-    Example: privacyplease keys export --from 2024-07-01 --to 2024-08-01 --index place -o july.keyring
+    Example: privacyplease keys export --from 2024-07-01 --to 2024-08-01 -o july.keyring
     """
     span = read_range(start, end, timezone)
     passphrase = _passphrase(export_passphrase_file, "PRIVACYPLEASE_EXPORT_PASSPHRASE")
@@ -143,12 +143,12 @@ def export(
     if out.exists():
         raise typer.BadParameter(f"{out} exists already and is not overwritten")
     with connect(context) as client:
-        made = client.export_keyring(span.start, span.end, passphrase=passphrase, dataset=dataset, index=index)
+        made = client.export_keyring(span.start, span.end, passphrase=passphrase, dataset=dataset)
     made.save(out)
     if json:
         screen.print_json({"file": str(out), "epochs": [_epoch(epoch) for epoch in made.epochs]})
         return
-    screen.out().print(f"{screen.printable(str(out))} opens index {index} of {dataset} in {_periods(made.epochs)}")
+    screen.out().print(f"{screen.printable(str(out))} opens who was where of {dataset} in {_periods(made.epochs)}")
     for epoch in made.epochs:
         screen.out().print(f"  {iso(epoch.start)} … {iso(epoch.end)}")
 

@@ -1,8 +1,9 @@
-"""`privacyplease plan`: base width, bins and volume hiding for a deployment, and what they cost."""
+"""`privacyplease plan`: what a deployment stores and a question fetches, and what to write into a definition."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,82 +13,125 @@ from privacyplease.cli.columns import aligned
 from privacyplease.cli.forms import Csv, Json, written
 
 if TYPE_CHECKING:
-    from privacyplease.cli.planning import IndexPlan, Plan
+    from privacyplease.cli.planning import Deployment, Plan
 
 _LINE_CHARACTERS = 100
+_QUESTIONS = ("question", "segments", "first time", "counts", "all columns", "prefetch")
+_COVERS = ("cover", "records", "sent a day", "beside what is stored")
+
+
+class _Every(StrEnum):
+    SECOND = "1s"
+    TEN_SECONDS = "10s"
 
 
 def plan(
-    devices: Annotated[int, typer.Option("--devices", metavar="N", min=1, help="How many devices there are.")],
-    places: Annotated[int, typer.Option("--places", metavar="N", min=1, help="How many places there are.")],
-    rows_per_day: Annotated[int, typer.Option("--rows-per-day", metavar="R", min=1, help="Sessions a day.")],
-    dominant_share: Annotated[
-        float | None,
-        typer.Option(
-            "--dominant-share",
-            metavar="SHARE",
-            min=0,
-            max=1,
-            help="The busiest place's share of all sessions, as 0.4; else as Zipf's law has it.",
-        ),
+    records_per_day: Annotated[
+        int, typer.Option("--records-per-day", metavar="R", min=1, max=10_000_000, help="Records a day.")
+    ],
+    busiest_hour: Annotated[
+        int | None,
+        typer.Option("--busiest-hour", metavar="N", min=1, help="Records in the busiest hour; else 15 % of a day's."),
     ] = None,
-    least_devices: Annotated[
-        int, typer.Option("--least-devices", metavar="N", min=1, help="At least so many devices share a bin.")
-    ] = 100,
-    least_places: Annotated[
-        int, typer.Option("--least-places", metavar="N", min=1, help="At least so many places share a bin.")
-    ] = 20,
-    most_storage: Annotated[
-        float,
-        typer.Option("--most-storage", metavar="FACTOR", min=0, help="What hiding may cost, beside plaintext."),
-    ] = 0.8,
+    columns: Annotated[
+        int, typer.Option("--columns", metavar="N", min=0, help="Columns besides who, where, when and how long.")
+    ] = 11,
+    core: Annotated[
+        float, typer.Option("--core", metavar="B", min=0.1, help="Bytes a record for who, where, when and how long.")
+    ] = 5.0,
+    rest: Annotated[
+        float, typer.Option("--rest", metavar="B", min=0.1, help="Bytes a record for every other column together.")
+    ] = 3.0,
+    epoch_days: Annotated[
+        int, typer.Option("--epoch-days", metavar="D", min=1, max=3_660, help="The period that has keys of its own.")
+    ] = 30,
+    cover: Annotated[
+        _Every, typer.Option("--cover", help="How often something is sent, records or not.")
+    ] = _Every.TEN_SECONDS,
     json: Json = False,
     csv: Csv = False,
 ) -> None:
-    """Recommend base width, bins and padding, and what they cost.
+    """Estimate storage, fetched bytes, memory and cover. It asks no proxy, and measures nothing.
 
-    It asks no proxy. Fetched bytes are those of compacted data: records of a device or a place, and what a count of the
-    devices at a place takes, which reads roll-ups in the middle of its range.
+    It begins with lines for the data set's definition; without more options they are those of WiFi sessions. Fetched
+    bytes are those of settled segments, the first time: after that the proxy has them in memory.
 
-    Example: privacyplease plan --devices 1000 --places 80 --rows-per-day 24500
+    Example: privacyplease plan --records-per-day 24500
     """
     from privacyplease.cli.planning import Deployment
     from privacyplease.cli.planning import plan as planned
 
-    found = planned(
-        Deployment(devices, places, rows_per_day, dominant_share, least_devices, least_places, most_storage)
+    deployment = Deployment(
+        records_per_day, busiest_hour, columns, core, rest, epoch_days=epoch_days, cover=cover.value
     )
+    found = planned(deployment)
     if not written(asdict(found), json, csv):
-        _show(found)
+        _show(deployment, found)
 
 
-def _show(found: Plan) -> None:
+def _show(deployment: Deployment, found: Plan) -> None:
     out = screen.out()
-    out.print(_definition(found))
-    ranges = [f"fetched, {name}" for name in found.subject.fetched_bytes]
-    rows = [_row("subject", "devices", found.subject), _row("place", "places", found.place)]
-    counted = [screen.mebibytes(size) for size in found.counted_bytes.values()]
-    rows.append(["place, counts", "", "", "", *counted])
-    headings = ["index", "bins", "share a bin", "fullest bin", *ranges]
-    out.print("\n".join(aligned(headings, rows, _LINE_CHARACTERS, right=set(headings[1:]))))
-    hidden, shown = found.storage_hidden, found.storage_shown
-    out.print(f"\nstored: {hidden:.2f} of plaintext with volume hidden, {shown:.2f} without; roll-ups are in it")
-    for warning in found.warnings:
-        screen.note(f"warning: {warning}")
+    out.print(_definition(deployment, found))
+    for line in (*_stored(found), "", *_fetched(found), "", *_covered(found)):
+        out.print(line)
 
 
-def _definition(found: Plan) -> str:
+def _definition(deployment: Deployment, found: Plan) -> str:
     """The lines for a data set's definition."""
-    hide = str(found.hide_volume).lower()
+    bytes_per_record = "\n".join(f"{group} = {getattr(deployment, group):g}" for group in ("core", "rest", "rollup"))
     return (
-        f'base_width = "{found.base_width}"\nhide_volume = {hide}\n\n[indexes.subject]\nbins = {found.subject.bins}\n\n'
-        f"[indexes.place]\nbins = {found.place.bins}\n"
+        f'epoch_days = {deployment.epoch_days}\ncover = "{deployment.cover}"\n'
+        f'cover_records = {found.cover[deployment.cover].records}\nprefetch = "day"\n\n'
+        f"[bytes_per_record]\n{bytes_per_record}\n"
     )
 
 
-def _row(name: str, whom: str, index: IndexPlan) -> list[str]:
-    fetched = [screen.mebibytes(size) for size in index.fetched_bytes.values()]
-    return [name, str(index.bins), f"{index.anonymity_set:,} {whom}", f"{index.fullest:.1f} × mean", *fetched]
+def _stored(found: Plan) -> list[str]:
+    segment = found.segment
+    rollup = f", roll-up {screen.mebibytes(segment.rollup_bytes)}" if segment.rollup_bytes else ""
+    day, year = screen.mebibytes(found.stored_bytes_a_day), screen.mebibytes(found.stored_bytes_a_year)
+    return [
+        f"segment  {screen.counted(segment.records, 'record')}, those of {segment.days:,.2g} days: core "
+        f"{screen.mebibytes(segment.core_bytes)}, rest {screen.mebibytes(segment.rest_bytes)}{rollup}",
+        f"stored   {day} a day, {year} a year: {found.beside_plaintext:.2g} of WiFi sessions in plaintext",
+        f"memory   --cache-mib {found.cache_mib} keeps 30 days at hand, in {screen.mebibytes(found.opened_bytes)} "
+        "if all of it is opened",
+    ]
+
+
+def _fetched(found: Plan) -> list[str]:
+    rows = [
+        [
+            name,
+            f"{fetched.segments:,.1f}",
+            screen.mebibytes(fetched.bytes),
+            screen.mebibytes(fetched.counted_bytes),
+            screen.mebibytes(fetched.columns_bytes),
+            screen.mebibytes(fetched.whole_days_bytes),
+        ]
+        for name, fetched in found.fetched.items()
+    ]
+    return [
+        *aligned(_QUESTIONS, rows, _LINE_CHARACTERS, right=_QUESTIONS[1:]),
+        "prefetch hides which part of its days a question is about, to the width of a segment",
+    ]
+
+
+def _covered(found: Plan) -> list[str]:
+    rows = [
+        [
+            name,
+            screen.number(cover.records),
+            screen.mebibytes(cover.sent_bytes),
+            f"{cover.sent_bytes / found.stored_bytes_a_day:,.0f} times",
+        ]
+        for name, cover in found.cover.items()
+    ]
+    return [
+        *aligned(_COVERS, rows, _LINE_CHARACTERS, right=_COVERS[1:]),
+        "cover hides when records come and how many, up to so many each time; what is more waits, and",
+        "compaction brings it down to what is stored, which shows how many there are in all",
+    ]
 
 
 def register(app: typer.Typer) -> None:

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from privacyplease.cli import screen
-from privacyplease.cli.completion import column_names, dataset_names, index_names, key_names
-from privacyplease.cli.options import From, Purpose, To, Zone, read_range
+from privacyplease.cli.completion import column_names, dataset_names
+from privacyplease.cli.options import From, Place, Purpose, To, Zone, read_range
 from privacyplease.cli.target import connect
 
 
@@ -20,12 +20,10 @@ def query(
     ],
     start: From,
     end: To,
-    index: Annotated[
-        str, typer.Option(help="Find by `subject` (a device) or by `place`.", autocompletion=index_names)
-    ] = "subject",
-    key: Annotated[
-        str | None, typer.Option(metavar="K", help="Only this device, or this place.", autocompletion=key_names)
+    subject: Annotated[
+        str | None, typer.Option("--subject", metavar="S", help="Only of this device, or bike station.")
     ] = None,
+    place: Place = None,
     column: Annotated[
         list[str] | None,
         typer.Option(metavar="C", help="A column wanted; may be repeated.", autocompletion=column_names),
@@ -42,14 +40,16 @@ def query(
 
     Of persons it is asked for a purpose, which must be stated.
 
-    Example: privacyplease query wifi --from -1d --to now --index place --key ap-29 --purpose "fire drill" -o ap.arrow
+    Example: privacyplease query wifi --from -1d --to now --place ap-29 --purpose "fire drill" -o ap.arrow
     """
     from privacyplease.cli.record_formats import CSV, JSON_LINES, format_of
 
     wanted = format_of(output) if output else JSON_LINES if json else CSV
     span = read_range(start, end, timezone)
     with connect(context) as client:
-        records = client.query(dataset, index, span.start, span.end, key, column, purpose=purpose)
+        records = client.query(
+            dataset, span.start, span.end, subject=subject, place=place, columns=column, purpose=purpose
+        )
         if output is None:
             wanted.write(records, screen.binary_out())
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from privacyplease.cli.target import Target, target
 from privacyplease.cli.times import iso
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from privacyplease.cli.local.daemon import Daemon
@@ -54,9 +56,8 @@ def document(asked: Target) -> dict[str, Any]:
         "policy": _policy(system) if system else None,
         "activity": activity.document(system.activity) if system else None,
         "compaction": _compaction(system) if system else None,
-        "cache": {"hits": system.cache.hits, "misses": system.cache.misses, "bytes": system.cache.bytes}
-        if system
-        else None,
+        "cache": asdict(system.cache) if system else None,
+        "manifest": asdict(system.manifest) if system else None,
         "keyrings": [_keyring(keyring) for keyring in system.keyrings] if system else None,
     }
 
@@ -103,8 +104,8 @@ def _storage(system: Status) -> dict[str, Any]:
 def _compaction(system: Status) -> dict[str, Any]:
     compaction = system.compaction
     return {
-        "open_buckets": compaction.open_buckets,
-        "open_cells": compaction.open_cells,
+        "fresh_segments": compaction.fresh_segments,
+        "fresh_records": compaction.fresh_records,
         "last_round": iso(compaction.last_round) if compaction.last_round else None,
         "failure": compaction.failure or None,
     }
@@ -136,12 +137,15 @@ def _show(found: dict[str, Any]) -> None:
             out.print(f"{name:8}{found[name]['health']}  {found[name]['address']}{pid}{metrics}")
     if found["storage"]:
         out.print(f"store   {_storage_line(found['storage'])}")
+    if found["manifest"]:
+        for line in _manifest_lines(found["manifest"]):
+            out.print(line)
     if found["answers"]:
         out.print(f"answers {_answers_line(found['answers'])}")
     if found["policy"]:
         out.print(f"policy  {_policy_line(found['policy'])}")
     if found["compaction"]:
-        out.print(f"open    {_compaction_line(found['compaction'])}")
+        out.print(f"fresh   {_compaction_line(found['compaction'])}")
     if found["cache"]:
         out.print(f"cache   {_cache_line(found['cache'])}")
     for keyring in found["keyrings"] or ():
@@ -170,15 +174,32 @@ def _policy_line(policy: dict[str, Any]) -> str:
     return f"{line}; its file is not taken: {policy['problem']}" if policy["problem"] else line
 
 
+def _manifest_lines(manifest: dict[str, Any]) -> Iterator[str]:
+    live = screen.counted(manifest["live_segments"], "segment")
+    more = "".join(
+        f", {screen.number(manifest[f'{state}_segments'])} {state}"
+        for state in ("retired", "unsettled")
+        if manifest[f"{state}_segments"]
+    )
+    yield f"        {live}{more}, by version {screen.number(manifest['version'])} of the manifest"
+    if outgrown := manifest["outgrown_cells"]:
+        yield f"        {screen.counted(outgrown, 'cell')} outgrown: raise bytes_per_record of the data set"
+    failures = manifest["witness_failures"]
+    failed = f"; one could not be reached {screen.counted(failures, 'time')}" if failures else ""
+    if manifest["witnesses"] or failures:
+        yield f"head    kept by {screen.counted(manifest['witnesses'], 'witness', 'witnesses')}{failed}"
+
+
 def _compaction_line(compaction: dict[str, Any]) -> str:
-    line = f"{screen.counted(compaction['open_cells'], 'cell')} not compacted yet"
+    segments = screen.counted(compaction["fresh_segments"], "segment")
+    line = f"{segments} not compacted yet, {screen.counted(compaction['fresh_records'], 'record')}"
     return f"{line}; the last round stopped short: {compaction['failure']}" if compaction["failure"] else line
 
 
 def _cache_line(cache: dict[str, Any]) -> str:
     asked = cache["hits"] + cache["misses"]
-    line = f"{screen.mebibytes(cache['bytes'])} of opened cells"
-    return f"{line}; {cache['hits'] / asked:.0%} of {screen.counted(asked, 'tag')} were there" if asked else line
+    line = f"{screen.mebibytes(cache['bytes'])} of cells"
+    return f"{line}; {cache['hits'] / asked:.0%} of {screen.counted(asked, 'cell')} were there" if asked else line
 
 
 def _keyring_line(keyring: dict[str, Any]) -> str:

@@ -37,6 +37,13 @@ def up(
     proxy_port: Annotated[
         int, typer.Option(min=0, max=65535, metavar="N", help="Where the proxy serves; 0: the system chooses.")
     ] = _DEFAULT_PORT,
+    cache_mib: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="MiB of cells that the proxy keeps in memory.")
+    ] = None,
+    witness: Annotated[
+        list[str] | None,
+        typer.Option(metavar="W", help="Folder on another disk, or URL of a database, that notices a rollback."),
+    ] = None,
 ) -> None:
     """Start both servers on this machine, on loopback. Keys and certificates are made on first use.
 
@@ -55,7 +62,15 @@ def up(
     asked = target(context)
     home, passphrase = asked.home, passphrase_file and passphrase_file.resolve()
     home.make()
-    plan = Plan(home, storage or home.default_storage, proxy_port, passphrase, asked.insecure)
+    plan = Plan(
+        home,
+        storage or home.default_storage,
+        proxy_port,
+        passphrase,
+        asked.insecure,
+        cache_mib,
+        tuple(witness or ()),
+    )
     with home.locked():
         _require_down(home)
         if not plan.insecure:
@@ -83,7 +98,7 @@ def _launch(plan: Plan) -> Running:
 
     kept, restored = plan.home.passphrase.exists(), plan.home.restored.exists()
     if restored:
-        screen.note("asking the storage server what came after the backup")
+        screen.note("asking the storage server what came later than this home knows")
     running = launch(plan)
     out = screen.out()
     if restored:
@@ -97,13 +112,13 @@ def _launch(plan: Plan) -> Running:
 
 def _show_adopted(found: dict[str, Any]) -> None:
     out = screen.out()
-    out.print(f"restored: {screen.counted(found['cells'], 'cell')} came after {found['made_at']} and were taken in")
-    for name, noun, what in (
-        ("missing", "tag", "without what the backup knows: `privacyplease verify` shows where"),
-        ("unreadable", "cell", "that the backup cannot open: questions that meet them fail"),
+    out.print(f"restored: {screen.counted(found['cells'], 'cell')} of later segments taken in")
+    for name, what in (
+        ("missing", "missing: `privacyplease verify` shows where, for segments that the home knows"),
+        ("unreadable", "not as stored: questions that need them fail, for segments that the home knows"),
     ):
         if found[name]:
-            screen.note(f"warning: {screen.counted(found[name], noun)} {what}")
+            screen.note(f"warning: {screen.counted(found[name], 'cell')} {what}")
     for period in found["keyless"]:
         span = f"{period['dataset']} from {period['start']} to {period['end']}"
         screen.note(f"warning: no key for {span}: what was stored of it before is lost; send it again")

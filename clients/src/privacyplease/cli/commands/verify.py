@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _MOST_LINES = 50
 _COUNTS = ("missing", "unexpected", "damaged")
-_COLUMNS = ("dataset", "index", "first_start", "last_start", *_COUNTS)
-_HEADINGS = ("data set", "index", "records from", "to", *_COUNTS)
+_COLUMNS = ("dataset", "group", "first_start", "last_start", *_COUNTS)
+_HEADINGS = ("data set", "group", "records from", "to", *_COUNTS)
 
 _From = Annotated[
     str | None, typer.Option("--from", metavar="T", help="Only what can hold records from then on, as -30d.")
@@ -41,7 +41,7 @@ def verify(
     json: Json = False,
     csv: Csv = False,
 ) -> None:
-    """Compare the store with the ledger: what is missing or damaged?
+    """Check the store by its manifest: what is missing or damaged?
 
     Reads and opens every cell, while records may come in. Exits with 5 if anything is wrong.
 
@@ -92,7 +92,7 @@ def document(found: Verification) -> dict[str, Any]:
         "findings": [
             {
                 "dataset": finding.dataset,
-                "index": finding.index,
+                "group": finding.group,
                 "first_start": iso(finding.first_start, UTC),
                 "last_start": iso(finding.last_start, UTC),
                 "missing": finding.missing,
@@ -120,7 +120,7 @@ def _show(found: Verification, zone: tzinfo) -> None:
 
 def _line(finding: Finding, zone: tzinfo) -> tuple[str, ...]:
     span = iso(finding.first_start, zone), iso(finding.last_start, zone)
-    return finding.dataset, finding.index, *span, *(screen.number(getattr(finding, kind)) for kind in _COUNTS)
+    return finding.dataset, finding.group, *span, *(screen.number(getattr(finding, kind)) for kind in _COUNTS)
 
 
 def register(app: typer.Typer) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 from privacyplease.cli.local import distribution
 
 
-def backup(proxy_home: Path, *arguments: str) -> dict[str, Any]:
+def backup(proxy_home: Path, *arguments: str, otherwise: str = "the backup failed") -> dict[str, Any]:
     """Runs a command on a proxy's home, and returns the document that it prints.
 
     Raises:
         CommandError: The proxy's distribution is not installed, or the command fails.
     """
     given = ["--home", str(proxy_home), *arguments]
-    return distribution.run("privacyplease.proxy.backup", *given, otherwise="the backup failed")
+    return distribution.run("privacyplease.proxy.backup", *given, otherwise=otherwise)

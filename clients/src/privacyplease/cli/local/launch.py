@@ -34,6 +34,8 @@ class Plan:
         proxy_port: Where the proxy serves; 0 lets the system choose.
         passphrase_file: What opens the proxy's keys; else the environment's, or one that the proxy makes.
         insecure: Plaintext instead of the home's certificates.
+        cache_mib: MiB of cells that the proxy keeps in memory; None for its default.
+        witnesses: Where else the proxy keeps the newest head of its manifest.
     """
 
     home: Home
@@ -41,6 +43,8 @@ class Plan:
     proxy_port: int
     passphrase_file: Path | None = None
     insecure: bool = False
+    cache_mib: int | None = None
+    witnesses: tuple[str, ...] = ()
 
     @property
     def server_arguments(self) -> list[str]:
@@ -55,7 +59,9 @@ class Plan:
         certificates += ["--storage-certificates", str(self.home.proxy_to_storage_certificate)]
         security = ["--insecure"] if self.insecure else certificates
         serving = ["--listen", f"{_LOOPBACK}:{self.proxy_port}", "--storage-server", storage_server]
-        return [*serving, "--home", str(self.home.proxy), *security, *passphrase]
+        memory = [] if self.cache_mib is None else ["--cache-mib", str(self.cache_mib)]
+        witnesses = [argument for witness in self.witnesses for argument in ("--witness", witness)]
+        return [*serving, "--home", str(self.home.proxy), *security, *passphrase, *memory, *witnesses]
 
 
 def launch(plan: Plan) -> Running:

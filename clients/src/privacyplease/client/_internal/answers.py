@@ -2,27 +2,12 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from datetime import UTC, timedelta
+from datetime import timedelta
 from itertools import chain
 
 from privacyplease.client._internal.times import from_unix_ms, instant
 from privacyplease.client.audit import AuditEntry, AuditVerdict
-from privacyplease.client.catalogue import (
-    Access,
-    Activity,
-    Answers,
-    Cache,
-    Column,
-    Compaction,
-    Dataset,
-    Index,
-    Ingestion,
-    Keyring,
-    Policy,
-    RecentCalls,
-    Status,
-    Storage,
-)
+from privacyplease.client.catalogue import Access, Column, Dataset
 from privacyplease.client.compaction import Compacted
 from privacyplease.client.explanation import ExplainedCell, Explanation
 from privacyplease.client.occupancy import Count, Dwell, Occupancy, Peak, PlaceCounts, Places, Series
@@ -30,13 +15,9 @@ from privacyplease.client.presence import Presence, Sessions
 from privacyplease.client.stations import Availability, StationStates, Statistics
 from privacyplease.proxy.v1 import occupancy_service_pb2, stations_service_pb2
 from privacyplease.proxy.v1.access_service_pb2 import Role, WhoAmIResponse
-from privacyplease.proxy.v1.admin_service_pb2 import Activity as ActivityMessage
-from privacyplease.proxy.v1.admin_service_pb2 import Compaction as CompactionMessage
-from privacyplease.proxy.v1.admin_service_pb2 import GetStatusResponse, Refusals
 from privacyplease.proxy.v1.audit_service_pb2 import AuditEntry as AuditEntryMessage
 from privacyplease.proxy.v1.audit_service_pb2 import ListEntriesResponse, VerifyLogResponse
 from privacyplease.proxy.v1.compaction_service_pb2 import CompactResponse
-from privacyplease.proxy.v1.error_reason_pb2 import ErrorReason
 from privacyplease.proxy.v1.explain_service_pb2 import ExplainResponse
 from privacyplease.proxy.v1.occupancy_service_pb2 import (
     CountByPlaceResponse,
@@ -104,19 +85,17 @@ def dwell(response: DwellResponse, bounds: tuple[timedelta, ...]) -> Dwell:
 def explanation(response: ExplainResponse) -> Explanation:
     """What the storage server saw."""
     return Explanation(
-        index=response.index,
         tags=response.tags,
         first_tags=tuple(response.first_tags),
         cells=response.cells,
         bytes=response.bytes,
         first_cells=tuple(
-            ExplainedCell(
-                each.tag, each.cell_id, each.head, each.size, each.records_opened, each.records_kept, each.rollup
-            )
+            ExplainedCell(each.tag, each.head, each.size, each.records_opened, each.records_kept, each.rollup)
             for each in response.first_cells
         ),
         records_opened=response.records_opened,
         records_kept=response.records_kept,
+        records_distinct=response.records_distinct,
         answer=_count(response.answer, response),
         rollup_tags=response.rollup_tags,
         rollup_cells=response.rollup_cells,
@@ -161,58 +140,10 @@ def datasets(response: ListDatasetsResponse) -> tuple[Dataset, ...]:
     return tuple(_dataset(message) for message in response.datasets)
 
 
-def status(response: GetStatusResponse) -> Status:
-    """How the system is doing."""
-    storage = response.storage
-    return Status(
-        version=response.version,
-        keyrings=tuple(Keyring(k.dataset, tuple(k.epochs), k.epoch_days) for k in response.keyrings),
-        storage=Storage(storage.reachable, storage.store, storage.cells, storage.bytes),
-        policy=Policy(instant(response.policy.loaded_at), response.policy.problem),
-        answers=Answers(response.answers.whole, {_reason(each): each.answers for each in response.answers.refused}),
-        activity=_activity(response.activity),
-        compaction=_compaction(response.compaction),
-        cache=Cache(response.cache.hits, response.cache.misses, response.cache.bytes),
-    )
-
-
 def _count(devices: int, response: CountResponse | ExplainResponse) -> Count:
     if not response.HasField("estimate"):
         return Count(devices)
     return Count(devices, at_least=response.estimate.at_least, at_most=response.estimate.at_most)
-
-
-def _compaction(message: CompactionMessage) -> Compaction:
-    last = message.last_round.ToDatetime(UTC) if message.HasField("last_round") else None
-    return Compaction(message.open_buckets, message.open_cells, last, message.failure)
-
-
-def _activity(message: ActivityMessage) -> Activity:
-    ingestion = message.ingestion
-    return Activity(
-        started_at=message.started_at.ToDatetime(UTC),
-        calls=tuple(
-            RecentCalls(
-                method=recent.method,
-                calls=recent.calls,
-                failed=recent.failed,
-                per_second=recent.per_second,
-                median=recent.median.ToTimedelta(),
-                percentile_95=recent.percentile_95.ToTimedelta(),
-                mean_cells=recent.mean_cells,
-                mean_bytes=recent.mean_bytes,
-            )
-            for recent in message.calls
-        ),
-        ingestion=Ingestion(
-            batches=ingestion.batches,
-            accepted=ingestion.accepted,
-            rejected=ingestion.rejected,
-            accepted_per_second=ingestion.accepted_per_second,
-            newest_record={each.dataset: each.newest_record.ToDatetime(UTC) for each in ingestion.freshness},
-        ),
-        journal_entries=message.journal_entries,
-    )
 
 
 def access(response: WhoAmIResponse) -> Access:
@@ -229,12 +160,6 @@ def access(response: WhoAmIResponse) -> Access:
         calls_per_minute=response.calls_per_minute,
         may_act_for=tuple(response.may_act_for),
     )
-
-
-def _reason(refusals: Refusals) -> str:
-    """The reason's name; its number if it is newer than this SDK."""
-    name = ErrorReason.Name(refusals.reason) if refusals.reason in ErrorReason.values() else str(refusals.reason)
-    return name.removeprefix("ERROR_REASON_")
 
 
 def _statistics(pages: Sequence[stations_service_pb2.Statistics]) -> Statistics:
@@ -295,7 +220,6 @@ def _dataset(message: DatasetMessage) -> Dataset:
         name=message.name,
         title=message.title,
         columns=tuple(Column(column.name, column.type) for column in message.columns),
-        indexes=tuple(Index(i.name, i.key, tuple(i.columns), i.bins) for i in message.indexes),
         subject=message.subject,
         place=message.place,
         start=message.start,

@@ -48,9 +48,9 @@ def renewed(response: pb.RotateEpochResponse) -> Renewed:
     return Renewed(_epoch(response.epoch), response.records)
 
 
-def export(dataset: str, start: datetime, end: datetime, index: str, passphrase: str) -> pb.ExportKeyringRequest:
+def export(dataset: str, start: datetime, end: datetime, passphrase: str) -> pb.ExportKeyringRequest:
     """What to export."""
-    return pb.ExportKeyringRequest(dataset=dataset, interval=interval(start, end), index=index, passphrase=passphrase)
+    return pb.ExportKeyringRequest(dataset=dataset, interval=interval(start, end), passphrase=passphrase)
 
 
 def exported(parts: Iterable[pb.ExportKeyringResponse]) -> ExportedKeyring:

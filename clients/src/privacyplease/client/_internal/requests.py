@@ -91,18 +91,19 @@ def explain(
 
 def query(
     dataset: str,
-    index: str,
     start: datetime,
     end: datetime,
-    key: str | None,
+    *,
+    subject: str | None,
+    place: str | None,
     columns: Sequence[str] | None,
     purpose: str,
 ) -> QueryRequest:
     """Asks for whole records."""
     return QueryRequest(
         dataset=dataset,
-        index=index,
-        key=key or "",
+        subject=subject or "",
+        place=place or "",
         interval=interval(start, end),
         columns=columns or (),
         purpose=purpose,
@@ -132,7 +133,7 @@ def compact(dataset: str | None, start: datetime | None, end: datetime | None, i
 
 
 def verify(dataset: str | None, start: datetime | None, end: datetime | None) -> VerifyRequest:
-    """Asks for the store to be compared with the ledger."""
+    """Asks for the store to be compared with the manifest."""
     everything = start is None and end is None
     asked = None if everything else interval(start or _EARLIEST, end or _LATEST)
     return VerifyRequest(dataset=dataset or "", interval=asked)

@@ -35,7 +35,7 @@ BY_REASON: Mapping[int, type[errors.PrivacyPleaseError]] = MappingProxyType(
         ErrorReason.ERROR_REASON_UNKNOWN_IDENTITY: errors.CertificateError,
         ErrorReason.ERROR_REASON_INTERNAL: errors.InternalError,
         ErrorReason.ERROR_REASON_CELLS_MISSING: errors.CellsMissingError,
-        ErrorReason.ERROR_REASON_CELLS_UNEXPECTED: errors.CellsUnexpectedError,
+        ErrorReason.ERROR_REASON_ROLLED_BACK: errors.RolledBackError,
         ErrorReason.ERROR_REASON_OVERLOADED: errors.OverloadedError,
         ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED: errors.DeadlineExceededError,
         ErrorReason.ERROR_REASON_STOPPING: errors.ProxyStoppingError,

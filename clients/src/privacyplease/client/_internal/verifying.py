@@ -44,7 +44,7 @@ class Verifying:
 def _finding(message: VerificationFinding) -> Finding:
     return Finding(
         dataset=message.dataset,
-        index=message.index,
+        group=message.group,
         first_start=instant(message.first_start),
         last_start=instant(message.last_start),
         missing=message.missing,

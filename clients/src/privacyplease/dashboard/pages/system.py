@@ -19,8 +19,6 @@ PAGE = Page(blueprint, "System", frozenset({"admin"}))
 AUDIT_TAIL = timedelta(hours=24)
 MOST_ENTRIES = 100
 MOST_FINDINGS = 100
-# The proxy folds its journal from 64 entries on.
-MOST_JOURNAL = 256
 
 _FIELDS = (("from", "From"), ("to", "Until"))
 
@@ -33,7 +31,7 @@ def page() -> str:
 
 @blueprint.post("")
 def verify() -> str | tuple[str, int]:
-    """Compares the store with the ledger, which takes as long as reading it. By POST: it is an act, and recorded."""
+    """Compares the store with the manifest, which takes as long as reading it. By POST: it is an act, and recorded."""
     given = request.form
     try:
         start, end = (read_moment(given.get(name, ""), zone(), field) for name, field in _FIELDS)
@@ -68,7 +66,6 @@ def _page(**verified: object) -> str:
         status=status,
         now=now(),
         refused=sum(status.answers.refused.values()),
-        most_journal=MOST_JOURNAL,
         given=request.form,
         **verified,
     )

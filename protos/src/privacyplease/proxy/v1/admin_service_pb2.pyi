@@ -52,6 +52,7 @@ class GetStatusResponse(_message.Message):
     ACTIVITY_FIELD_NUMBER: _builtins.int
     COMPACTION_FIELD_NUMBER: _builtins.int
     CACHE_FIELD_NUMBER: _builtins.int
+    MANIFEST_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """The proxy's version."""
     @_builtins.property
@@ -80,7 +81,11 @@ class GetStatusResponse(_message.Message):
 
     @_builtins.property
     def cache(self) -> Global___Cache:
-        """The cache of opened cells."""
+        """The cells in memory."""
+
+    @_builtins.property
+    def manifest(self) -> Global___Manifest:
+        """What the proxy knows of the store."""
 
     def __init__(
         self,
@@ -93,10 +98,11 @@ class GetStatusResponse(_message.Message):
         activity: Global___Activity | None = ...,
         compaction: Global___Compaction | None = ...,
         cache: Global___Cache | None = ...,
+        manifest: Global___Manifest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "answers", b"answers", "cache", b"cache", "compaction", b"compaction", "policy", b"policy", "storage", b"storage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "answers", b"answers", "cache", b"cache", "compaction", b"compaction", "manifest", b"manifest", "policy", b"policy", "storage", b"storage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "answers", b"answers", "cache", b"cache", "compaction", b"compaction", "keyrings", b"keyrings", "policy", b"policy", "storage", b"storage", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "answers", b"answers", "cache", b"cache", "compaction", b"compaction", "keyrings", b"keyrings", "manifest", b"manifest", "policy", b"policy", "storage", b"storage", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -104,7 +110,7 @@ Global___GetStatusResponse: _TypeAlias = GetStatusResponse  # noqa: Y015
 
 @_typing.final
 class Cache(_message.Message):
-    """Opened cells that the proxy keeps in memory, so that it need not ask for them again. Counts begin with the proxy."""
+    """Cells that the proxy keeps in memory, so that it need not ask for them again. Counts begin with the proxy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -112,11 +118,11 @@ class Cache(_message.Message):
     MISSES_FIELD_NUMBER: _builtins.int
     BYTES_FIELD_NUMBER: _builtins.int
     hits: _builtins.int
-    """Tags that a question asked for and that were in it."""
+    """Cells that a question needed and that were in it."""
     misses: _builtins.int
-    """Tags that might have been in it, and were not."""
+    """Cells that a question needed and that were not."""
     bytes: _builtins.int
-    """What it holds now, in bytes."""
+    """What the cells in it take on the storage server, in bytes."""
     def __init__(
         self,
         *,
@@ -133,19 +139,65 @@ class Cache(_message.Message):
 Global___Cache: _TypeAlias = Cache  # noqa: Y015
 
 @_typing.final
-class Compaction(_message.Message):
-    """Compaction in the background. Buckets of time wait until they have closed and have been quiet for some minutes."""
+class Manifest(_message.Message):
+    """The manifest: which segments there are, of all data sets."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    OPEN_BUCKETS_FIELD_NUMBER: _builtins.int
-    OPEN_CELLS_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    LIVE_SEGMENTS_FIELD_NUMBER: _builtins.int
+    RETIRED_SEGMENTS_FIELD_NUMBER: _builtins.int
+    UNSETTLED_SEGMENTS_FIELD_NUMBER: _builtins.int
+    OUTGROWN_CELLS_FIELD_NUMBER: _builtins.int
+    WITNESSES_FIELD_NUMBER: _builtins.int
+    WITNESS_FAILURES_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Its version, which grows by one with each change."""
+    live_segments: _builtins.int
+    """Segments that questions are answered from."""
+    retired_segments: _builtins.int
+    """Segments that were replaced, and stay until no question and no backup needs them."""
+    unsettled_segments: _builtins.int
+    """Segments that were sent, of which it is not known whether they are stored. Nobody was told that they are."""
+    outgrown_cells: _builtins.int
+    """Cells that are larger than cells of as many records should be, and so say a little of what is in them."""
+    witnesses: _builtins.int
+    """Where else its newest head is kept, besides with the storage server."""
+    witness_failures: _builtins.int
+    """How often a witness could not be told of a head, or asked for it, since the proxy started."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        live_segments: _builtins.int = ...,
+        retired_segments: _builtins.int = ...,
+        unsettled_segments: _builtins.int = ...,
+        outgrown_cells: _builtins.int = ...,
+        witnesses: _builtins.int = ...,
+        witness_failures: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["live_segments", b"live_segments", "outgrown_cells", b"outgrown_cells", "retired_segments", b"retired_segments", "unsettled_segments", b"unsettled_segments", "version", b"version", "witness_failures", b"witness_failures", "witnesses", b"witnesses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Manifest: _TypeAlias = Manifest  # noqa: Y015
+
+@_typing.final
+class Compaction(_message.Message):
+    """Compaction in the background. Fresh segments wait until they are many, or large, or a day old."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FRESH_SEGMENTS_FIELD_NUMBER: _builtins.int
+    FRESH_RECORDS_FIELD_NUMBER: _builtins.int
     LAST_ROUND_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
-    open_buckets: _builtins.int
-    """Buckets of time that were appended to and are not compacted, of all data sets and indexes."""
-    open_cells: _builtins.int
-    """Cells in them, at most."""
+    fresh_segments: _builtins.int
+    """Segments that were flushed and are not compacted, of all data sets."""
+    fresh_records: _builtins.int
+    """Records in them."""
     failure: _builtins.str
     """Why it stopped short then, as the name of an ErrorReason; empty if it did not."""
     @_builtins.property
@@ -155,14 +207,14 @@ class Compaction(_message.Message):
     def __init__(
         self,
         *,
-        open_buckets: _builtins.int = ...,
-        open_cells: _builtins.int = ...,
+        fresh_segments: _builtins.int = ...,
+        fresh_records: _builtins.int = ...,
         last_round: _timestamp_pb2.Timestamp | None = ...,
         failure: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_round", b"last_round"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "last_round", b"last_round", "open_buckets", b"open_buckets", "open_cells", b"open_cells"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "fresh_records", b"fresh_records", "fresh_segments", b"fresh_segments", "last_round", b"last_round"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -259,9 +311,6 @@ class Activity(_message.Message):
     STARTED_AT_FIELD_NUMBER: _builtins.int
     CALLS_FIELD_NUMBER: _builtins.int
     INGESTION_FIELD_NUMBER: _builtins.int
-    JOURNAL_ENTRIES_FIELD_NUMBER: _builtins.int
-    journal_entries: _builtins.int
-    """Entries of the journal that are not in the ledger yet. It is folded from 64 on, so many more mean that folding fails."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
         """Since when the proxy runs."""
@@ -282,11 +331,10 @@ class Activity(_message.Message):
         started_at: _timestamp_pb2.Timestamp | None = ...,
         calls: _abc.Iterable[Global___RecentCalls] | None = ...,
         ingestion: Global___Ingestion | None = ...,
-        journal_entries: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ingestion", b"ingestion", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "ingestion", b"ingestion", "journal_entries", b"journal_entries", "started_at", b"started_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "ingestion", b"ingestion", "started_at", b"started_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

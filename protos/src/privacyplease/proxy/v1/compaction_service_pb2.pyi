@@ -29,10 +29,10 @@ class CompactRequest(_message.Message):
     dataset: _builtins.str
     """The data set; empty for all of them."""
     include_open: _builtins.bool
-    """Also buckets that have not closed, to which more may come any time."""
+    """Also segments of the last minutes, to which neighbours may come any time."""
     @_builtins.property
     def interval(self) -> _types_pb2.Interval:
-        """Only buckets in which records start during this time; and what they are merged with. Absent: all."""
+        """Only segments that can hold a record that overlaps this time; and what they are merged with. Absent: all."""
 
     def __init__(
         self,

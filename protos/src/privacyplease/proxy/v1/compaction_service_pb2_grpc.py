@@ -49,8 +49,8 @@ class CompactionServiceServicer:
     """
 
     def Compact(self, request, context):
-        """Compact merges the cells of buckets of time that have closed, and of those that were merged before with their
-        neighbours; a message tells of each step. No answer changes by it, and questions and ingest go on meanwhile. Each
+        """Compact merges fresh segments, and settled ones that overlap them or are small, into as few as there should be; a
+        message tells of each step. No answer changes by it, and questions and ingest go on meanwhile. Each
         step is whole or not at all, so a call that is broken off loses nothing. What another compactor is at is left to
         it. What was replaced is removed from the storage server some minutes later, when no question can still need it: by
         the proxy in the background, or by the next call. Nothing to do ends the stream without a message. Cost: every cell

@@ -36,8 +36,8 @@ class CompactionServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CompactionServiceAsyncStub: ...
     Compact: _grpc.UnaryStreamMultiCallable[_compaction_service_pb2.CompactRequest, _compaction_service_pb2.CompactResponse]
-    """Compact merges the cells of buckets of time that have closed, and of those that were merged before with their
-    neighbours; a message tells of each step. No answer changes by it, and questions and ingest go on meanwhile. Each
+    """Compact merges fresh segments, and settled ones that overlap them or are small, into as few as there should be; a
+    message tells of each step. No answer changes by it, and questions and ingest go on meanwhile. Each
     step is whole or not at all, so a call that is broken off loses nothing. What another compactor is at is left to
     it. What was replaced is removed from the storage server some minutes later, when no question can still need it: by
     the proxy in the background, or by the next call. Nothing to do ends the stream without a message. Cost: every cell
@@ -52,8 +52,8 @@ class CompactionServiceAsyncStub(CompactionServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Compact: _aio.UnaryStreamMultiCallable[_compaction_service_pb2.CompactRequest, _compaction_service_pb2.CompactResponse]  # type: ignore[assignment]
-    """Compact merges the cells of buckets of time that have closed, and of those that were merged before with their
-    neighbours; a message tells of each step. No answer changes by it, and questions and ingest go on meanwhile. Each
+    """Compact merges fresh segments, and settled ones that overlap them or are small, into as few as there should be; a
+    message tells of each step. No answer changes by it, and questions and ingest go on meanwhile. Each
     step is whole or not at all, so a call that is broken off loses nothing. What another compactor is at is left to
     it. What was replaced is removed from the storage server some minutes later, when no question can still need it: by
     the proxy in the background, or by the next call. Nothing to do ends the stream without a message. Cost: every cell
@@ -71,8 +71,8 @@ class CompactionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _compaction_service_pb2.CompactRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_compaction_service_pb2.CompactResponse], _abc.AsyncIterator[_compaction_service_pb2.CompactResponse]]:
-        """Compact merges the cells of buckets of time that have closed, and of those that were merged before with their
-        neighbours; a message tells of each step. No answer changes by it, and questions and ingest go on meanwhile. Each
+        """Compact merges fresh segments, and settled ones that overlap them or are small, into as few as there should be; a
+        message tells of each step. No answer changes by it, and questions and ingest go on meanwhile. Each
         step is whole or not at all, so a call that is broken off loses nothing. What another compactor is at is left to
         it. What was replaced is removed from the storage server some minutes later, when no question can still need it: by
         the proxy in the background, or by the next call. Nothing to do ends the stream without a message. Cost: every cell

@@ -55,14 +55,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: NOT_FOUND.
     """
     ERROR_REASON_UNKNOWN_COLUMN: _ErrorReason.ValueType  # 5
-    """The index or a column asked for does not exist in the data set.
+    """A column asked for does not exist in the data set.
 
         { "reason": "ERROR_REASON_UNKNOWN_COLUMN", "domain": "proxy.privacyplease", "metadata": { "field": "columns" } }
 
     Status: INVALID_ARGUMENT.
     """
     ERROR_REASON_PREDICATE_TOO_LARGE: _ErrorReason.ValueType  # 6
-    """The question touches more of the index than one question may. Ask for a shorter range or for one place.
+    """The question touches more of the store than one question may. Ask for a shorter range.
 
         { "reason": "ERROR_REASON_PREDICATE_TOO_LARGE", "domain": "proxy.privacyplease",
           "metadata": { "tags": "400000", "limit": "262144" } }
@@ -140,20 +140,21 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: UNAUTHENTICATED.
     """
     ERROR_REASON_CELLS_MISSING: _ErrorReason.ValueType  # 16
-    """The storage server withheld cells: fewer came under a tag than the proxy's ledger says are stored. No part of the
+    """The storage server withheld cells: fewer came than the proxy's manifest says are stored. No part of the
     answer is given.
 
-        { "reason": "ERROR_REASON_CELLS_MISSING", "domain": "proxy.privacyplease", "metadata": { "tags": "1" } }
+        { "reason": "ERROR_REASON_CELLS_MISSING", "domain": "proxy.privacyplease", "metadata": { "cells": "1" } }
 
     Status: DATA_LOSS.
     """
-    ERROR_REASON_CELLS_UNEXPECTED: _ErrorReason.ValueType  # 17
-    """The storage server returned cells that, by the proxy's ledger, are not or no longer part of the store, whether or not
-    others were withheld for them. No part of the answer is given.
+    ERROR_REASON_ROLLED_BACK: _ErrorReason.ValueType  # 17
+    """The proxy's trusted store is older than the storage server or a witness knows it: it was rolled back. Nothing is
+    answered and nothing stored until an administrator has decided.
 
-        { "reason": "ERROR_REASON_CELLS_UNEXPECTED", "domain": "proxy.privacyplease", "metadata": { "tags": "1" } }
+        { "reason": "ERROR_REASON_ROLLED_BACK", "domain": "proxy.privacyplease",
+          "metadata": { "version": "1200", "known": "1234" } }
 
-    Status: DATA_LOSS.
+    Status: FAILED_PRECONDITION.
     """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 30
     """The proxy runs as many calls of this kind as it can. It was refused at once and nothing was done; send it again
@@ -300,14 +301,14 @@ ERROR_REASON_UNKNOWN_DATASET: ErrorReason.ValueType  # 4
 Status: NOT_FOUND.
 """
 ERROR_REASON_UNKNOWN_COLUMN: ErrorReason.ValueType  # 5
-"""The index or a column asked for does not exist in the data set.
+"""A column asked for does not exist in the data set.
 
     { "reason": "ERROR_REASON_UNKNOWN_COLUMN", "domain": "proxy.privacyplease", "metadata": { "field": "columns" } }
 
 Status: INVALID_ARGUMENT.
 """
 ERROR_REASON_PREDICATE_TOO_LARGE: ErrorReason.ValueType  # 6
-"""The question touches more of the index than one question may. Ask for a shorter range or for one place.
+"""The question touches more of the store than one question may. Ask for a shorter range.
 
     { "reason": "ERROR_REASON_PREDICATE_TOO_LARGE", "domain": "proxy.privacyplease",
       "metadata": { "tags": "400000", "limit": "262144" } }
@@ -385,20 +386,21 @@ certificate that is not genuine, or none, never gets as far as a status: the con
 Status: UNAUTHENTICATED.
 """
 ERROR_REASON_CELLS_MISSING: ErrorReason.ValueType  # 16
-"""The storage server withheld cells: fewer came under a tag than the proxy's ledger says are stored. No part of the
+"""The storage server withheld cells: fewer came than the proxy's manifest says are stored. No part of the
 answer is given.
 
-    { "reason": "ERROR_REASON_CELLS_MISSING", "domain": "proxy.privacyplease", "metadata": { "tags": "1" } }
+    { "reason": "ERROR_REASON_CELLS_MISSING", "domain": "proxy.privacyplease", "metadata": { "cells": "1" } }
 
 Status: DATA_LOSS.
 """
-ERROR_REASON_CELLS_UNEXPECTED: ErrorReason.ValueType  # 17
-"""The storage server returned cells that, by the proxy's ledger, are not or no longer part of the store, whether or not
-others were withheld for them. No part of the answer is given.
+ERROR_REASON_ROLLED_BACK: ErrorReason.ValueType  # 17
+"""The proxy's trusted store is older than the storage server or a witness knows it: it was rolled back. Nothing is
+answered and nothing stored until an administrator has decided.
 
-    { "reason": "ERROR_REASON_CELLS_UNEXPECTED", "domain": "proxy.privacyplease", "metadata": { "tags": "1" } }
+    { "reason": "ERROR_REASON_ROLLED_BACK", "domain": "proxy.privacyplease",
+      "metadata": { "version": "1200", "known": "1234" } }
 
-Status: DATA_LOSS.
+Status: FAILED_PRECONDITION.
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 30
 """The proxy runs as many calls of this kind as it can. It was refused at once and nothing was done; send it again

@@ -26,7 +26,7 @@ from privacyplease.proxy.v1 import occupancy_service_pb2 as privacyplease_dot_pr
 from privacyplease.proxy.v1 import types_pb2 as privacyplease_dot_proxy_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,privacyplease/proxy/v1/explain_service.proto\x12\x16privacyplease.proxy.v1\x1a.privacyplease/proxy/v1/occupancy_service.proto\x1a\"privacyplease/proxy/v1/types.proto\"\x85\x01\n\x0e\x45xplainRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x32\n\x08interval\x18\x02 \x01(\x0b\x32 .privacyplease.proxy.v1.Interval\x12\r\n\x05place\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x04 \x01(\t\x12\x0f\n\x07purpose\x18\x05 \x01(\t\"\xe9\x02\n\x0f\x45xplainResponse\x12\r\n\x05index\x18\x01 \x01(\t\x12\x0c\n\x04tags\x18\x02 \x01(\x04\x12\x12\n\nfirst_tags\x18\x03 \x03(\x0c\x12\r\n\x05\x63\x65lls\x18\x04 \x01(\x04\x12\r\n\x05\x62ytes\x18\x05 \x01(\x04\x12:\n\x0b\x66irst_cells\x18\x06 \x03(\x0b\x32%.privacyplease.proxy.v1.ExplainedCell\x12\x16\n\x0erecords_opened\x18\x07 \x01(\x04\x12\x14\n\x0crecords_kept\x18\x08 \x01(\x04\x12\x0e\n\x06\x61nswer\x18\t \x01(\x04\x12\x32\n\x08\x65stimate\x18\n \x01(\x0b\x32 .privacyplease.proxy.v1.Estimate\x12\x13\n\x0brollup_tags\x18\x0b \x01(\x04\x12\x14\n\x0crollup_cells\x18\x0c \x01(\x04\x12\x17\n\x0fsketches_opened\x18\r \x01(\x04\x12\x15\n\rsketches_kept\x18\x0e \x01(\x04\"\x87\x01\n\rExplainedCell\x12\x0b\n\x03tag\x18\x01 \x01(\x0c\x12\x0f\n\x07\x63\x65ll_id\x18\x02 \x01(\x0c\x12\x0c\n\x04head\x18\x03 \x01(\x0c\x12\x0c\n\x04size\x18\x04 \x01(\x04\x12\x16\n\x0erecords_opened\x18\x05 \x01(\x04\x12\x14\n\x0crecords_kept\x18\x06 \x01(\x04\x12\x0e\n\x06rollup\x18\x07 \x01(\x08\x32l\n\x0e\x45xplainService\x12Z\n\x07\x45xplain\x12&.privacyplease.proxy.v1.ExplainRequest\x1a\'.privacyplease.proxy.v1.ExplainResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,privacyplease/proxy/v1/explain_service.proto\x12\x16privacyplease.proxy.v1\x1a.privacyplease/proxy/v1/occupancy_service.proto\x1a\"privacyplease/proxy/v1/types.proto\"\x85\x01\n\x0e\x45xplainRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x32\n\x08interval\x18\x02 \x01(\x0b\x32 .privacyplease.proxy.v1.Interval\x12\r\n\x05place\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x04 \x01(\t\x12\x0f\n\x07purpose\x18\x05 \x01(\t\"\xf4\x02\n\x0f\x45xplainResponse\x12\x0c\n\x04tags\x18\x01 \x01(\x04\x12\x12\n\nfirst_tags\x18\x02 \x03(\x0c\x12\r\n\x05\x63\x65lls\x18\x03 \x01(\x04\x12\r\n\x05\x62ytes\x18\x04 \x01(\x04\x12:\n\x0b\x66irst_cells\x18\x05 \x03(\x0b\x32%.privacyplease.proxy.v1.ExplainedCell\x12\x16\n\x0erecords_opened\x18\x06 \x01(\x04\x12\x14\n\x0crecords_kept\x18\x07 \x01(\x04\x12\x18\n\x10records_distinct\x18\x08 \x01(\x04\x12\x0e\n\x06\x61nswer\x18\t \x01(\x04\x12\x32\n\x08\x65stimate\x18\n \x01(\x0b\x32 .privacyplease.proxy.v1.Estimate\x12\x13\n\x0brollup_tags\x18\x0b \x01(\x04\x12\x14\n\x0crollup_cells\x18\x0c \x01(\x04\x12\x17\n\x0fsketches_opened\x18\r \x01(\x04\x12\x15\n\rsketches_kept\x18\x0e \x01(\x04\"v\n\rExplainedCell\x12\x0b\n\x03tag\x18\x01 \x01(\x0c\x12\x0c\n\x04head\x18\x02 \x01(\x0c\x12\x0c\n\x04size\x18\x03 \x01(\x04\x12\x16\n\x0erecords_opened\x18\x04 \x01(\x04\x12\x14\n\x0crecords_kept\x18\x05 \x01(\x04\x12\x0e\n\x06rollup\x18\x06 \x01(\x08\x32l\n\x0e\x45xplainService\x12Z\n\x07\x45xplain\x12&.privacyplease.proxy.v1.ExplainRequest\x1a\'.privacyplease.proxy.v1.ExplainResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,9 +36,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPLAINREQUEST']._serialized_start=157
   _globals['_EXPLAINREQUEST']._serialized_end=290
   _globals['_EXPLAINRESPONSE']._serialized_start=293
-  _globals['_EXPLAINRESPONSE']._serialized_end=654
-  _globals['_EXPLAINEDCELL']._serialized_start=657
-  _globals['_EXPLAINEDCELL']._serialized_end=792
-  _globals['_EXPLAINSERVICE']._serialized_start=794
-  _globals['_EXPLAINSERVICE']._serialized_end=902
+  _globals['_EXPLAINRESPONSE']._serialized_end=665
+  _globals['_EXPLAINEDCELL']._serialized_start=667
+  _globals['_EXPLAINEDCELL']._serialized_end=785
+  _globals['_EXPLAINSERVICE']._serialized_start=787
+  _globals['_EXPLAINSERVICE']._serialized_end=895
 # @@protoc_insertion_point(module_scope)

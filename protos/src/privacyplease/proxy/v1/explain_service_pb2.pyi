@@ -66,7 +66,6 @@ class ExplainResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    INDEX_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
     FIRST_TAGS_FIELD_NUMBER: _builtins.int
     CELLS_FIELD_NUMBER: _builtins.int
@@ -74,16 +73,15 @@ class ExplainResponse(_message.Message):
     FIRST_CELLS_FIELD_NUMBER: _builtins.int
     RECORDS_OPENED_FIELD_NUMBER: _builtins.int
     RECORDS_KEPT_FIELD_NUMBER: _builtins.int
+    RECORDS_DISTINCT_FIELD_NUMBER: _builtins.int
     ANSWER_FIELD_NUMBER: _builtins.int
     ESTIMATE_FIELD_NUMBER: _builtins.int
     ROLLUP_TAGS_FIELD_NUMBER: _builtins.int
     ROLLUP_CELLS_FIELD_NUMBER: _builtins.int
     SKETCHES_OPENED_FIELD_NUMBER: _builtins.int
     SKETCHES_KEPT_FIELD_NUMBER: _builtins.int
-    index: _builtins.str
-    """The index that was asked: "subject" or "place"."""
     tags: _builtins.int
-    """How many tags were sent, those of roll-ups among them."""
+    """How many tags were sent, those of roll-ups among them. They follow from the interval alone."""
     cells: _builtins.int
     """How many cells came back, roll-ups among them."""
     bytes: _builtins.int
@@ -91,17 +89,19 @@ class ExplainResponse(_message.Message):
     records_opened: _builtins.int
     """How many records the cells held. Roll-ups hold none."""
     records_kept: _builtins.int
-    """How many of them belong to the answer; the others share bin and bucket with it. One that was reported twice counts twice."""
+    """How many of them belong to the answer. One that was sent twice counts twice until it is compacted."""
+    records_distinct: _builtins.int
+    """How many different ones these are: of several forms of a record one counts."""
     answer: _builtins.int
     """The answer: distinct devices, or sessions of the device."""
     rollup_tags: _builtins.int
-    """How many of the tags are of roll-ups: one for each bin that is asked of each period whose roll-up stands for its records."""
+    """How many of the tags are of roll-ups: one for each segment whose roll-up stands for its records."""
     rollup_cells: _builtins.int
     """How many of the cells are roll-ups."""
     sketches_opened: _builtins.int
-    """How many sketches the roll-ups held. A sketch says which devices were at one place during a compacted period."""
+    """How many sketches the roll-ups held. A sketch says which devices were at one place during a segment."""
     sketches_kept: _builtins.int
-    """How many of them are of the places that were asked about; the others share the bin."""
+    """How many of them are of the places that were asked about."""
     @_builtins.property
     def first_tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """The first of them, ascending; at most 64."""
@@ -117,7 +117,6 @@ class ExplainResponse(_message.Message):
     def __init__(
         self,
         *,
-        index: _builtins.str = ...,
         tags: _builtins.int = ...,
         first_tags: _abc.Iterable[_builtins.bytes] | None = ...,
         cells: _builtins.int = ...,
@@ -125,6 +124,7 @@ class ExplainResponse(_message.Message):
         first_cells: _abc.Iterable[Global___ExplainedCell] | None = ...,
         records_opened: _builtins.int = ...,
         records_kept: _builtins.int = ...,
+        records_distinct: _builtins.int = ...,
         answer: _builtins.int = ...,
         estimate: _occupancy_service_pb2.Estimate | None = ...,
         rollup_tags: _builtins.int = ...,
@@ -134,7 +134,7 @@ class ExplainResponse(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "bytes", b"bytes", "cells", b"cells", "estimate", b"estimate", "first_cells", b"first_cells", "first_tags", b"first_tags", "index", b"index", "records_kept", b"records_kept", "records_opened", b"records_opened", "rollup_cells", b"rollup_cells", "rollup_tags", b"rollup_tags", "sketches_kept", b"sketches_kept", "sketches_opened", b"sketches_opened", "tags", b"tags"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "bytes", b"bytes", "cells", b"cells", "estimate", b"estimate", "first_cells", b"first_cells", "first_tags", b"first_tags", "records_distinct", b"records_distinct", "records_kept", b"records_kept", "records_opened", b"records_opened", "rollup_cells", b"rollup_cells", "rollup_tags", b"rollup_tags", "sketches_kept", b"sketches_kept", "sketches_opened", b"sketches_opened", "tags", b"tags"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -147,7 +147,6 @@ class ExplainedCell(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TAG_FIELD_NUMBER: _builtins.int
-    CELL_ID_FIELD_NUMBER: _builtins.int
     HEAD_FIELD_NUMBER: _builtins.int
     SIZE_FIELD_NUMBER: _builtins.int
     RECORDS_OPENED_FIELD_NUMBER: _builtins.int
@@ -155,8 +154,6 @@ class ExplainedCell(_message.Message):
     ROLLUP_FIELD_NUMBER: _builtins.int
     tag: _builtins.bytes
     """Its tag: 16 bytes."""
-    cell_id: _builtins.bytes
-    """Its id: 16 bytes."""
     head: _builtins.bytes
     """The first 64 bytes of its ciphertext."""
     size: _builtins.int
@@ -171,7 +168,6 @@ class ExplainedCell(_message.Message):
         self,
         *,
         tag: _builtins.bytes = ...,
-        cell_id: _builtins.bytes = ...,
         head: _builtins.bytes = ...,
         size: _builtins.int = ...,
         records_opened: _builtins.int = ...,
@@ -180,7 +176,7 @@ class ExplainedCell(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cell_id", b"cell_id", "head", b"head", "records_kept", b"records_kept", "records_opened", b"records_opened", "rollup", b"rollup", "size", b"size", "tag", b"tag"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["head", b"head", "records_kept", b"records_kept", "records_opened", b"records_opened", "rollup", b"rollup", "size", b"size", "tag", b"tag"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -50,7 +50,7 @@ class ExplainServiceServicer:
         """Explain answers a question of the caller's own, and tells what went to the storage server and what came back. It takes
         ROLE_ADMIN besides the role that the question itself takes: the answer is a number, and a number of sessions tells
         whether somebody was there. It is recorded. Devices are counted as Count does without `exact`, from the roll-ups of
-        compacted periods inside the interval and the records of what is left. All of it is asked for, also what the proxy still has in
+        settled segments inside the interval and the records of what is left. All of it is asked for, also what the proxy still has in
         memory from earlier questions. Cost: that of the question.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -277,7 +277,7 @@ class RotateEpochResponse(_message.Message):
     EPOCH_FIELD_NUMBER: _builtins.int
     RECORDS_FIELD_NUMBER: _builtins.int
     records: _builtins.int
-    """How many records were sealed again, counted once for each index."""
+    """How many records were sealed again."""
     @_builtins.property
     def epoch(self) -> Global___Epoch:
         """The period."""
@@ -304,12 +304,9 @@ class ExportKeyringRequest(_message.Message):
 
     DATASET_FIELD_NUMBER: _builtins.int
     INTERVAL_FIELD_NUMBER: _builtins.int
-    INDEX_FIELD_NUMBER: _builtins.int
     PASSPHRASE_FIELD_NUMBER: _builtins.int
     dataset: _builtins.str
     """The data set. Empty means "wifi"."""
-    index: _builtins.str
-    """The index whose keys are handed over. Empty means "place", and so far no other answers counts."""
     passphrase: _builtins.str
     """What opens the file. Required; up to 500 characters."""
     @_builtins.property
@@ -321,12 +318,11 @@ class ExportKeyringRequest(_message.Message):
         *,
         dataset: _builtins.str = ...,
         interval: _types_pb2.Interval | None = ...,
-        index: _builtins.str = ...,
         passphrase: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "index", b"index", "interval", b"interval", "passphrase", b"passphrase"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "interval", b"interval", "passphrase", b"passphrase"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

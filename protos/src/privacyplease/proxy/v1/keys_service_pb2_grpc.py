@@ -94,7 +94,7 @@ class KeysServiceServicer:
 
         Crash-safe: what was begun is finished, at the latest when the proxy is started again; asking again goes on with
         it. If the storage server withholds a cell, the call fails with DATA_LOSS and both keys stay. Cost: reads and writes
-        every record of the period, in every index.
+        every record of the period.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -103,13 +103,12 @@ class KeysServiceServicer:
     def ExportKeyring(self, request, context):
         """ExportKeyring makes a keyring file for somebody who may count people in an interval and no more: a proxy that is
         started on it answers OccupancyService for that interval, as of now, and refuses everything else with
-        ERROR_REASON_NOT_EXPORTED. The file holds derived keys of one index for the periods that the interval touches, and never
-        a data key: it opens no other period and no other index. Whoever holds it, its passphrase and the cells can open what
-        that index carries for the whole of those periods, devices among it.
+        ERROR_REASON_NOT_EXPORTED. The file holds the keys of the core of the periods that the interval touches (who, where, from
+        when and for how long), and never a data key: it opens no other period and no other column. Whoever holds it, its
+        passphrase and the cells can read the core of the whole of those periods, devices among it, and forge none of it.
 
-        What comes in later, even late records of the interval, is not part of it: questions that meet such cells fail, and a
-        new export is due. Fails with ERROR_REASON_STORAGE_UNAVAILABLE while records of the interval are on their way. Cost: no
-        cell is read; one row of the ledger for each tag of the interval, of which there may be as many as one question may have.
+        What comes in later, even late records of the interval, is not part of it. Once the interval is compacted, or
+        its period destroyed, questions fail, and a new export is due. Cost: no cell is read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,7 +121,7 @@ class KeysServiceServicer:
 
         Crash-safe: what was begun is finished, at the latest when the proxy is started again. If the storage server is
         away the call fails with ERROR_REASON_STORAGE_UNAVAILABLE; the periods are out of reach all the same, and the rest is
-        done when the server is back, without being asked again. Idempotent. Cost: one look-up for each tag of the periods.
+        done when the server is back, without being asked again. Idempotent. Cost: one look-up for each cell of the periods.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -53,18 +53,17 @@ class KeysServiceStub:
 
     Crash-safe: what was begun is finished, at the latest when the proxy is started again; asking again goes on with
     it. If the storage server withholds a cell, the call fails with DATA_LOSS and both keys stay. Cost: reads and writes
-    every record of the period, in every index.
+    every record of the period.
     """
     ExportKeyring: _grpc.UnaryStreamMultiCallable[_keys_service_pb2.ExportKeyringRequest, _keys_service_pb2.ExportKeyringResponse]
     """ExportKeyring makes a keyring file for somebody who may count people in an interval and no more: a proxy that is
     started on it answers OccupancyService for that interval, as of now, and refuses everything else with
-    ERROR_REASON_NOT_EXPORTED. The file holds derived keys of one index for the periods that the interval touches, and never
-    a data key: it opens no other period and no other index. Whoever holds it, its passphrase and the cells can open what
-    that index carries for the whole of those periods, devices among it.
+    ERROR_REASON_NOT_EXPORTED. The file holds the keys of the core of the periods that the interval touches (who, where, from
+    when and for how long), and never a data key: it opens no other period and no other column. Whoever holds it, its
+    passphrase and the cells can read the core of the whole of those periods, devices among it, and forge none of it.
 
-    What comes in later, even late records of the interval, is not part of it: questions that meet such cells fail, and a
-    new export is due. Fails with ERROR_REASON_STORAGE_UNAVAILABLE while records of the interval are on their way. Cost: no
-    cell is read; one row of the ledger for each tag of the interval, of which there may be as many as one question may have.
+    What comes in later, even late records of the interval, is not part of it. Once the interval is compacted, or
+    its period destroyed, questions fail, and a new export is due. Cost: no cell is read.
     """
     DestroyEpochs: _grpc.UnaryUnaryMultiCallable[_keys_service_pb2.DestroyEpochsRequest, _keys_service_pb2.DestroyEpochsResponse]
     """DestroyEpochs erases periods for good: their keys are destroyed, so that no copy of the store, however old, can ever
@@ -73,7 +72,7 @@ class KeysServiceStub:
 
     Crash-safe: what was begun is finished, at the latest when the proxy is started again. If the storage server is
     away the call fails with ERROR_REASON_STORAGE_UNAVAILABLE; the periods are out of reach all the same, and the rest is
-    done when the server is back, without being asked again. Idempotent. Cost: one look-up for each tag of the periods.
+    done when the server is back, without being asked again. Idempotent. Cost: one look-up for each cell of the periods.
     """
 
 @_typing.type_check_only
@@ -101,18 +100,17 @@ class KeysServiceAsyncStub(KeysServiceStub):
 
     Crash-safe: what was begun is finished, at the latest when the proxy is started again; asking again goes on with
     it. If the storage server withholds a cell, the call fails with DATA_LOSS and both keys stay. Cost: reads and writes
-    every record of the period, in every index.
+    every record of the period.
     """
     ExportKeyring: _aio.UnaryStreamMultiCallable[_keys_service_pb2.ExportKeyringRequest, _keys_service_pb2.ExportKeyringResponse]  # type: ignore[assignment]
     """ExportKeyring makes a keyring file for somebody who may count people in an interval and no more: a proxy that is
     started on it answers OccupancyService for that interval, as of now, and refuses everything else with
-    ERROR_REASON_NOT_EXPORTED. The file holds derived keys of one index for the periods that the interval touches, and never
-    a data key: it opens no other period and no other index. Whoever holds it, its passphrase and the cells can open what
-    that index carries for the whole of those periods, devices among it.
+    ERROR_REASON_NOT_EXPORTED. The file holds the keys of the core of the periods that the interval touches (who, where, from
+    when and for how long), and never a data key: it opens no other period and no other column. Whoever holds it, its
+    passphrase and the cells can read the core of the whole of those periods, devices among it, and forge none of it.
 
-    What comes in later, even late records of the interval, is not part of it: questions that meet such cells fail, and a
-    new export is due. Fails with ERROR_REASON_STORAGE_UNAVAILABLE while records of the interval are on their way. Cost: no
-    cell is read; one row of the ledger for each tag of the interval, of which there may be as many as one question may have.
+    What comes in later, even late records of the interval, is not part of it. Once the interval is compacted, or
+    its period destroyed, questions fail, and a new export is due. Cost: no cell is read.
     """
     DestroyEpochs: _aio.UnaryUnaryMultiCallable[_keys_service_pb2.DestroyEpochsRequest, _keys_service_pb2.DestroyEpochsResponse]  # type: ignore[assignment]
     """DestroyEpochs erases periods for good: their keys are destroyed, so that no copy of the store, however old, can ever
@@ -121,7 +119,7 @@ class KeysServiceAsyncStub(KeysServiceStub):
 
     Crash-safe: what was begun is finished, at the latest when the proxy is started again. If the storage server is
     away the call fails with ERROR_REASON_STORAGE_UNAVAILABLE; the periods are out of reach all the same, and the rest is
-    done when the server is back, without being asked again. Idempotent. Cost: one look-up for each tag of the periods.
+    done when the server is back, without being asked again. Idempotent. Cost: one look-up for each cell of the periods.
     """
 
 class KeysServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -164,7 +162,7 @@ class KeysServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Crash-safe: what was begun is finished, at the latest when the proxy is started again; asking again goes on with
         it. If the storage server withholds a cell, the call fails with DATA_LOSS and both keys stay. Cost: reads and writes
-        every record of the period, in every index.
+        every record of the period.
         """
 
     @_abc_1.abstractmethod
@@ -175,13 +173,12 @@ class KeysServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_keys_service_pb2.ExportKeyringResponse], _abc.AsyncIterator[_keys_service_pb2.ExportKeyringResponse]]:
         """ExportKeyring makes a keyring file for somebody who may count people in an interval and no more: a proxy that is
         started on it answers OccupancyService for that interval, as of now, and refuses everything else with
-        ERROR_REASON_NOT_EXPORTED. The file holds derived keys of one index for the periods that the interval touches, and never
-        a data key: it opens no other period and no other index. Whoever holds it, its passphrase and the cells can open what
-        that index carries for the whole of those periods, devices among it.
+        ERROR_REASON_NOT_EXPORTED. The file holds the keys of the core of the periods that the interval touches (who, where, from
+        when and for how long), and never a data key: it opens no other period and no other column. Whoever holds it, its
+        passphrase and the cells can read the core of the whole of those periods, devices among it, and forge none of it.
 
-        What comes in later, even late records of the interval, is not part of it: questions that meet such cells fail, and a
-        new export is due. Fails with ERROR_REASON_STORAGE_UNAVAILABLE while records of the interval are on their way. Cost: no
-        cell is read; one row of the ledger for each tag of the interval, of which there may be as many as one question may have.
+        What comes in later, even late records of the interval, is not part of it. Once the interval is compacted, or
+        its period destroyed, questions fail, and a new export is due. Cost: no cell is read.
         """
 
     @_abc_1.abstractmethod
@@ -196,7 +193,7 @@ class KeysServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Crash-safe: what was begun is finished, at the latest when the proxy is started again. If the storage server is
         away the call fails with ERROR_REASON_STORAGE_UNAVAILABLE; the periods are out of reach all the same, and the rest is
-        done when the server is back, without being asked again. Idempotent. Cost: one look-up for each tag of the periods.
+        done when the server is back, without being asked again. Idempotent. Cost: one look-up for each cell of the periods.
         """
 
 def add_KeysServiceServicer_to_server(servicer: KeysServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -73,9 +73,9 @@ class OccupancyServiceServicer:
 
     def Count(self, request, context):
         """Count gives the number of distinct devices with a session that overlaps the interval. Nothing found counts as zero.
-        Cost: the cells of the interval for the bins of the places in the place index, or for every bin if no place is given;
-        where a compacted period lies inside the interval, its roll-up, a few percent of its cells. The number is exact, but for one
-        case, and the answer says which it is: more than 65,536 devices, and more than 64 MiB of cells to count them exactly.
+        Cost: the cells of the interval, whatever the places; of eight or more settled segments that lie inside it, their
+        roll-ups instead, a tenth of that. The number is exact, but for one case, and the answer says which it is: more than
+        65,536 devices, counted from roll-ups.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -84,8 +84,7 @@ class OccupancyServiceServicer:
     def CountByPlace(self, request, context):
         """CountByPlace streams the number of distinct devices for each place with at least one, descending by count, then
         ascending by name. Nothing found ends the stream without a page. Places may be counted as groups, as floors: a device
-        counts once in each group where it was. Numbers are exact. Cost: that of Count without a place; where a place had more than
-        65,536 devices, that of Count with `exact`.
+        counts once in each group where it was. Numbers are exact. Cost: that of Count with `exact`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -109,8 +108,7 @@ class OccupancyServiceServicer:
 
     def ListPlaces(self, request, context):
         """ListPlaces streams the places that had a session during the interval, and where each of them lies, ascending by name.
-        Nothing found ends the stream without a page. Cost: that of Count without a place; in an index that carries more
-        columns, if the place index does not carry the location.
+        Nothing found ends the stream without a page. Cost: that of Query for the interval.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

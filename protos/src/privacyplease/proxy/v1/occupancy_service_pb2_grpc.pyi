@@ -35,15 +35,14 @@ class OccupancyServiceStub:
     def __new__(cls, channel: _aio.Channel) -> OccupancyServiceAsyncStub: ...
     Count: _grpc.UnaryUnaryMultiCallable[_occupancy_service_pb2.CountRequest, _occupancy_service_pb2.CountResponse]
     """Count gives the number of distinct devices with a session that overlaps the interval. Nothing found counts as zero.
-    Cost: the cells of the interval for the bins of the places in the place index, or for every bin if no place is given;
-    where a compacted period lies inside the interval, its roll-up, a few percent of its cells. The number is exact, but for one
-    case, and the answer says which it is: more than 65,536 devices, and more than 64 MiB of cells to count them exactly.
+    Cost: the cells of the interval, whatever the places; of eight or more settled segments that lie inside it, their
+    roll-ups instead, a tenth of that. The number is exact, but for one case, and the answer says which it is: more than
+    65,536 devices, counted from roll-ups.
     """
     CountByPlace: _grpc.UnaryStreamMultiCallable[_occupancy_service_pb2.CountByPlaceRequest, _occupancy_service_pb2.CountByPlaceResponse]
     """CountByPlace streams the number of distinct devices for each place with at least one, descending by count, then
     ascending by name. Nothing found ends the stream without a page. Places may be counted as groups, as floors: a device
-    counts once in each group where it was. Numbers are exact. Cost: that of Count without a place; where a place had more than
-    65,536 devices, that of Count with `exact`.
+    counts once in each group where it was. Numbers are exact. Cost: that of Count with `exact`.
     """
     Series: _grpc.UnaryStreamMultiCallable[_occupancy_service_pb2.SeriesRequest, _occupancy_service_pb2.SeriesResponse]
     """Series counts the distinct devices of each step of the interval and finds the peak. Steps are half open, so that a
@@ -54,8 +53,7 @@ class OccupancyServiceStub:
     """Peak finds the step with the most distinct devices, as Series does, and returns it alone. Cost: that of Count."""
     ListPlaces: _grpc.UnaryStreamMultiCallable[_occupancy_service_pb2.ListPlacesRequest, _occupancy_service_pb2.ListPlacesResponse]
     """ListPlaces streams the places that had a session during the interval, and where each of them lies, ascending by name.
-    Nothing found ends the stream without a page. Cost: that of Count without a place; in an index that carries more
-    columns, if the place index does not carry the location.
+    Nothing found ends the stream without a page. Cost: that of Query for the interval.
     """
     Dwell: _grpc.UnaryUnaryMultiCallable[_occupancy_service_pb2.DwellRequest, _occupancy_service_pb2.DwellResponse]
     """Dwell tells how long sessions last that overlap the interval, and how many of their devices were there before.
@@ -70,15 +68,14 @@ class OccupancyServiceAsyncStub(OccupancyServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Count: _aio.UnaryUnaryMultiCallable[_occupancy_service_pb2.CountRequest, _occupancy_service_pb2.CountResponse]  # type: ignore[assignment]
     """Count gives the number of distinct devices with a session that overlaps the interval. Nothing found counts as zero.
-    Cost: the cells of the interval for the bins of the places in the place index, or for every bin if no place is given;
-    where a compacted period lies inside the interval, its roll-up, a few percent of its cells. The number is exact, but for one
-    case, and the answer says which it is: more than 65,536 devices, and more than 64 MiB of cells to count them exactly.
+    Cost: the cells of the interval, whatever the places; of eight or more settled segments that lie inside it, their
+    roll-ups instead, a tenth of that. The number is exact, but for one case, and the answer says which it is: more than
+    65,536 devices, counted from roll-ups.
     """
     CountByPlace: _aio.UnaryStreamMultiCallable[_occupancy_service_pb2.CountByPlaceRequest, _occupancy_service_pb2.CountByPlaceResponse]  # type: ignore[assignment]
     """CountByPlace streams the number of distinct devices for each place with at least one, descending by count, then
     ascending by name. Nothing found ends the stream without a page. Places may be counted as groups, as floors: a device
-    counts once in each group where it was. Numbers are exact. Cost: that of Count without a place; where a place had more than
-    65,536 devices, that of Count with `exact`.
+    counts once in each group where it was. Numbers are exact. Cost: that of Count with `exact`.
     """
     Series: _aio.UnaryStreamMultiCallable[_occupancy_service_pb2.SeriesRequest, _occupancy_service_pb2.SeriesResponse]  # type: ignore[assignment]
     """Series counts the distinct devices of each step of the interval and finds the peak. Steps are half open, so that a
@@ -89,8 +86,7 @@ class OccupancyServiceAsyncStub(OccupancyServiceStub):
     """Peak finds the step with the most distinct devices, as Series does, and returns it alone. Cost: that of Count."""
     ListPlaces: _aio.UnaryStreamMultiCallable[_occupancy_service_pb2.ListPlacesRequest, _occupancy_service_pb2.ListPlacesResponse]  # type: ignore[assignment]
     """ListPlaces streams the places that had a session during the interval, and where each of them lies, ascending by name.
-    Nothing found ends the stream without a page. Cost: that of Count without a place; in an index that carries more
-    columns, if the place index does not carry the location.
+    Nothing found ends the stream without a page. Cost: that of Query for the interval.
     """
     Dwell: _aio.UnaryUnaryMultiCallable[_occupancy_service_pb2.DwellRequest, _occupancy_service_pb2.DwellResponse]  # type: ignore[assignment]
     """Dwell tells how long sessions last that overlap the interval, and how many of their devices were there before.
@@ -108,9 +104,9 @@ class OccupancyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_occupancy_service_pb2.CountResponse, _abc.Awaitable[_occupancy_service_pb2.CountResponse]]:
         """Count gives the number of distinct devices with a session that overlaps the interval. Nothing found counts as zero.
-        Cost: the cells of the interval for the bins of the places in the place index, or for every bin if no place is given;
-        where a compacted period lies inside the interval, its roll-up, a few percent of its cells. The number is exact, but for one
-        case, and the answer says which it is: more than 65,536 devices, and more than 64 MiB of cells to count them exactly.
+        Cost: the cells of the interval, whatever the places; of eight or more settled segments that lie inside it, their
+        roll-ups instead, a tenth of that. The number is exact, but for one case, and the answer says which it is: more than
+        65,536 devices, counted from roll-ups.
         """
 
     @_abc_1.abstractmethod
@@ -121,8 +117,7 @@ class OccupancyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_occupancy_service_pb2.CountByPlaceResponse], _abc.AsyncIterator[_occupancy_service_pb2.CountByPlaceResponse]]:
         """CountByPlace streams the number of distinct devices for each place with at least one, descending by count, then
         ascending by name. Nothing found ends the stream without a page. Places may be counted as groups, as floors: a device
-        counts once in each group where it was. Numbers are exact. Cost: that of Count without a place; where a place had more than
-        65,536 devices, that of Count with `exact`.
+        counts once in each group where it was. Numbers are exact. Cost: that of Count with `exact`.
         """
 
     @_abc_1.abstractmethod
@@ -151,8 +146,7 @@ class OccupancyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_occupancy_service_pb2.ListPlacesResponse], _abc.AsyncIterator[_occupancy_service_pb2.ListPlacesResponse]]:
         """ListPlaces streams the places that had a session during the interval, and where each of them lies, ascending by name.
-        Nothing found ends the stream without a page. Cost: that of Count without a place; in an index that carries more
-        columns, if the place index does not carry the location.
+        Nothing found ends the stream without a page. Cost: that of Query for the interval.
         """
 
     @_abc_1.abstractmethod

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from privacyplease.proxy.v1 import types_pb2 as privacyplease_dot_proxy_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*privacyplease/proxy/v1/query_service.proto\x12\x16privacyplease.proxy.v1\x1a\"privacyplease/proxy/v1/types.proto\"\x15\n\x13ListDatasetsRequest\"I\n\x14ListDatasetsResponse\x12\x31\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x1f.privacyplease.proxy.v1.Dataset\"\xc8\x01\n\x07\x44\x61taset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12/\n\x07\x63olumns\x18\x03 \x03(\x0b\x32\x1e.privacyplease.proxy.v1.Column\x12.\n\x07indexes\x18\x04 \x03(\x0b\x32\x1d.privacyplease.proxy.v1.Index\x12\x0f\n\x07subject\x18\x05 \x01(\t\x12\r\n\x05place\x18\x06 \x01(\t\x12\r\n\x05start\x18\x07 \x01(\t\x12\x10\n\x08\x64uration\x18\x08 \x01(\t\"$\n\x06\x43olumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\"A\n\x05Index\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0f\n\x07\x63olumns\x18\x03 \x03(\t\x12\x0c\n\x04\x62ins\x18\x04 \x01(\r\"\x91\x01\n\x0cQueryRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x32\n\x08interval\x18\x04 \x01(\x0b\x32 .privacyplease.proxy.v1.Interval\x12\x0f\n\x07\x63olumns\x18\x05 \x03(\t\x12\x0f\n\x07purpose\x18\x06 \x01(\t\"/\n\rQueryResponse\x12\r\n\x05\x61rrow\x18\x01 \x01(\x0c\x12\x0f\n\x07records\x18\x02 \x01(\x03\x32\xd1\x01\n\x0cQueryService\x12i\n\x0cListDatasets\x12+.privacyplease.proxy.v1.ListDatasetsRequest\x1a,.privacyplease.proxy.v1.ListDatasetsResponse\x12V\n\x05Query\x12$.privacyplease.proxy.v1.QueryRequest\x1a%.privacyplease.proxy.v1.QueryResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*privacyplease/proxy/v1/query_service.proto\x12\x16privacyplease.proxy.v1\x1a\"privacyplease/proxy/v1/types.proto\"\x15\n\x13ListDatasetsRequest\"I\n\x14ListDatasetsResponse\x12\x31\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x1f.privacyplease.proxy.v1.Dataset\"\x98\x01\n\x07\x44\x61taset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12/\n\x07\x63olumns\x18\x03 \x03(\x0b\x32\x1e.privacyplease.proxy.v1.Column\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\r\n\x05place\x18\x05 \x01(\t\x12\r\n\x05start\x18\x06 \x01(\t\x12\x10\n\x08\x64uration\x18\x07 \x01(\t\"$\n\x06\x43olumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\"\x95\x01\n\x0cQueryRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\r\n\x05place\x18\x03 \x01(\t\x12\x32\n\x08interval\x18\x04 \x01(\x0b\x32 .privacyplease.proxy.v1.Interval\x12\x0f\n\x07\x63olumns\x18\x05 \x03(\t\x12\x0f\n\x07purpose\x18\x06 \x01(\t\"/\n\rQueryResponse\x12\r\n\x05\x61rrow\x18\x01 \x01(\x0c\x12\x0f\n\x07records\x18\x02 \x01(\x03\x32\xd1\x01\n\x0cQueryService\x12i\n\x0cListDatasets\x12+.privacyplease.proxy.v1.ListDatasetsRequest\x1a,.privacyplease.proxy.v1.ListDatasetsResponse\x12V\n\x05Query\x12$.privacyplease.proxy.v1.QueryRequest\x1a%.privacyplease.proxy.v1.QueryResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,15 +37,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTDATASETSRESPONSE']._serialized_start=129
   _globals['_LISTDATASETSRESPONSE']._serialized_end=202
   _globals['_DATASET']._serialized_start=205
-  _globals['_DATASET']._serialized_end=405
-  _globals['_COLUMN']._serialized_start=407
-  _globals['_COLUMN']._serialized_end=443
-  _globals['_INDEX']._serialized_start=445
-  _globals['_INDEX']._serialized_end=510
-  _globals['_QUERYREQUEST']._serialized_start=513
-  _globals['_QUERYREQUEST']._serialized_end=658
-  _globals['_QUERYRESPONSE']._serialized_start=660
-  _globals['_QUERYRESPONSE']._serialized_end=707
-  _globals['_QUERYSERVICE']._serialized_start=710
-  _globals['_QUERYSERVICE']._serialized_end=919
+  _globals['_DATASET']._serialized_end=357
+  _globals['_COLUMN']._serialized_start=359
+  _globals['_COLUMN']._serialized_end=395
+  _globals['_QUERYREQUEST']._serialized_start=398
+  _globals['_QUERYREQUEST']._serialized_end=547
+  _globals['_QUERYRESPONSE']._serialized_start=549
+  _globals['_QUERYRESPONSE']._serialized_end=596
+  _globals['_QUERYSERVICE']._serialized_start=599
+  _globals['_QUERYSERVICE']._serialized_end=808
 # @@protoc_insertion_point(module_scope)

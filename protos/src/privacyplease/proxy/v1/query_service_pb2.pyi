@@ -69,7 +69,6 @@ class Dataset(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
     COLUMNS_FIELD_NUMBER: _builtins.int
-    INDEXES_FIELD_NUMBER: _builtins.int
     SUBJECT_FIELD_NUMBER: _builtins.int
     PLACE_FIELD_NUMBER: _builtins.int
     START_FIELD_NUMBER: _builtins.int
@@ -90,17 +89,12 @@ class Dataset(_message.Message):
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___Column]:
         """Its columns, in order."""
 
-    @_builtins.property
-    def indexes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Index]:
-        """Its indexes."""
-
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         title: _builtins.str = ...,
         columns: _abc.Iterable[Global___Column] | None = ...,
-        indexes: _abc.Iterable[Global___Index] | None = ...,
         subject: _builtins.str = ...,
         place: _builtins.str = ...,
         start: _builtins.str = ...,
@@ -108,7 +102,7 @@ class Dataset(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "duration", b"duration", "indexes", b"indexes", "name", b"name", "place", b"place", "start", b"start", "subject", b"subject", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "duration", b"duration", "name", b"name", "place", b"place", "start", b"start", "subject", b"subject", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -141,59 +135,23 @@ class Column(_message.Message):
 Global___Column: _TypeAlias = Column  # noqa: Y015
 
 @_typing.final
-class Index(_message.Message):
-    """An index: records ordered for one kind of question."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    KEY_FIELD_NUMBER: _builtins.int
-    COLUMNS_FIELD_NUMBER: _builtins.int
-    BINS_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """Its name: "subject" or "place"."""
-    key: _builtins.str
-    """The column that it finds records by."""
-    bins: _builtins.int
-    """Into how many bins its keys fall."""
-    @_builtins.property
-    def columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The columns that it carries."""
-
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-        key: _builtins.str = ...,
-        columns: _abc.Iterable[_builtins.str] | None = ...,
-        bins: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bins", b"bins", "columns", b"columns", "key", b"key", "name", b"name"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Index: _TypeAlias = Index  # noqa: Y015
-
-@_typing.final
 class QueryRequest(_message.Message):
     """Which records."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DATASET_FIELD_NUMBER: _builtins.int
-    INDEX_FIELD_NUMBER: _builtins.int
-    KEY_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    PLACE_FIELD_NUMBER: _builtins.int
     INTERVAL_FIELD_NUMBER: _builtins.int
     COLUMNS_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
     dataset: _builtins.str
     """The data set. Required."""
-    index: _builtins.str
-    """The index to ask: "subject" or "place". Required."""
-    key: _builtins.str
-    """Only records with this key: a subject for "subject", a place for "place". Empty means every one."""
+    subject: _builtins.str
+    """Only records of this subject. Empty means everybody's."""
+    place: _builtins.str
+    """Only records at this place. Empty means everywhere."""
     purpose: _builtins.str
     """Why the question is asked, in the asker's words. Required for a data set about persons, except for the caller's own
     devices (ROLE_SELF). Up to 500 characters.
@@ -204,21 +162,21 @@ class QueryRequest(_message.Message):
 
     @_builtins.property
     def columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The columns wanted, of those that the index carries, in this order. Empty means all of them."""
+        """The columns wanted, in this order. Empty means all of them."""
 
     def __init__(
         self,
         *,
         dataset: _builtins.str = ...,
-        index: _builtins.str = ...,
-        key: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        place: _builtins.str = ...,
         interval: _types_pb2.Interval | None = ...,
         columns: _abc.Iterable[_builtins.str] | None = ...,
         purpose: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "dataset", b"dataset", "index", b"index", "interval", b"interval", "key", b"key", "purpose", b"purpose"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "dataset", b"dataset", "interval", b"interval", "place", b"place", "purpose", b"purpose", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -52,7 +52,7 @@ class QueryServiceServicer:
     """
 
     def ListDatasets(self, request, context):
-        """ListDatasets names the data sets, their columns and their indexes. Cost: constant.
+        """ListDatasets names the data sets and their columns. Cost: constant.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,8 +61,7 @@ class QueryServiceServicer:
     def Query(self, request, context):
         """Query streams the records that overlap an interval as Arrow. The concatenated `arrow` of all pages is one Arrow IPC
         stream; it holds the schema even if nothing is found. Of a record reported several times only the longest form is
-        given. Ascending by (start, subject, place). Cost: the cells of the interval for one bin of the index, or for every
-        bin if no key is given.
+        given. Ascending by (start, subject, place). Cost: every cell of the interval, whoever and wherever is asked about.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,12 +34,11 @@ class QueryServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> QueryServiceAsyncStub: ...
     ListDatasets: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.ListDatasetsRequest, _query_service_pb2.ListDatasetsResponse]
-    """ListDatasets names the data sets, their columns and their indexes. Cost: constant."""
+    """ListDatasets names the data sets and their columns. Cost: constant."""
     Query: _grpc.UnaryStreamMultiCallable[_query_service_pb2.QueryRequest, _query_service_pb2.QueryResponse]
     """Query streams the records that overlap an interval as Arrow. The concatenated `arrow` of all pages is one Arrow IPC
     stream; it holds the schema even if nothing is found. Of a record reported several times only the longest form is
-    given. Ascending by (start, subject, place). Cost: the cells of the interval for one bin of the index, or for every
-    bin if no key is given.
+    given. Ascending by (start, subject, place). Cost: every cell of the interval, whoever and wherever is asked about.
     """
 
 @_typing.type_check_only
@@ -48,12 +47,11 @@ class QueryServiceAsyncStub(QueryServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListDatasets: _aio.UnaryUnaryMultiCallable[_query_service_pb2.ListDatasetsRequest, _query_service_pb2.ListDatasetsResponse]  # type: ignore[assignment]
-    """ListDatasets names the data sets, their columns and their indexes. Cost: constant."""
+    """ListDatasets names the data sets and their columns. Cost: constant."""
     Query: _aio.UnaryStreamMultiCallable[_query_service_pb2.QueryRequest, _query_service_pb2.QueryResponse]  # type: ignore[assignment]
     """Query streams the records that overlap an interval as Arrow. The concatenated `arrow` of all pages is one Arrow IPC
     stream; it holds the schema even if nothing is found. Of a record reported several times only the longest form is
-    given. Ascending by (start, subject, place). Cost: the cells of the interval for one bin of the index, or for every
-    bin if no key is given.
+    given. Ascending by (start, subject, place). Cost: every cell of the interval, whoever and wherever is asked about.
     """
 
 class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -65,7 +63,7 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_service_pb2.ListDatasetsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_query_service_pb2.ListDatasetsResponse, _abc.Awaitable[_query_service_pb2.ListDatasetsResponse]]:
-        """ListDatasets names the data sets, their columns and their indexes. Cost: constant."""
+        """ListDatasets names the data sets and their columns. Cost: constant."""
 
     @_abc_1.abstractmethod
     def Query(
@@ -75,8 +73,7 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_query_service_pb2.QueryResponse], _abc.AsyncIterator[_query_service_pb2.QueryResponse]]:
         """Query streams the records that overlap an interval as Arrow. The concatenated `arrow` of all pages is one Arrow IPC
         stream; it holds the schema even if nothing is found. Of a record reported several times only the longest form is
-        given. Ascending by (start, subject, place). Cost: the cells of the interval for one bin of the index, or for every
-        bin if no key is given.
+        given. Ascending by (start, subject, place). Cost: every cell of the interval, whoever and wherever is asked about.
         """
 
 def add_QueryServiceServicer_to_server(servicer: QueryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

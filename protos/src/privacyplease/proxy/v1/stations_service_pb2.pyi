@@ -61,7 +61,7 @@ class ListHistoryResponse(_message.Message):
 
     ARROW_FIELD_NUMBER: _builtins.int
     arrow: _builtins.bytes
-    """An Arrow IPC stream of its own, with every column that the index carries: all of the data set, unless it says less."""
+    """An Arrow IPC stream of its own, with every column of the data set."""
     def __init__(
         self,
         *,
@@ -115,7 +115,7 @@ class ListLatestResponse(_message.Message):
 
     ARROW_FIELD_NUMBER: _builtins.int
     arrow: _builtins.bytes
-    """An Arrow IPC stream of its own, with every column that the index carries: all of the data set, unless it says less."""
+    """An Arrow IPC stream of its own, with every column of the data set."""
     def __init__(
         self,
         *,

@@ -60,7 +60,7 @@ class StationsServiceServicer:
 
     def ListHistory(self, request, context):
         """ListHistory streams the states that a station reported in an interval, ascending in time. Nothing found ends the
-        stream without a page. Cost: a few tags for each level of the subject index.
+        stream without a page. Cost: every cell of the interval.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,7 +37,7 @@ class StationsServiceStub:
     def __new__(cls, channel: _aio.Channel) -> StationsServiceAsyncStub: ...
     ListHistory: _grpc.UnaryStreamMultiCallable[_stations_service_pb2.ListHistoryRequest, _stations_service_pb2.ListHistoryResponse]
     """ListHistory streams the states that a station reported in an interval, ascending in time. Nothing found ends the
-    stream without a page. Cost: a few tags for each level of the subject index.
+    stream without a page. Cost: every cell of the interval.
     """
     ListLatest: _grpc.UnaryStreamMultiCallable[_stations_service_pb2.ListLatestRequest, _stations_service_pb2.ListLatestResponse]
     """ListLatest streams the last state that each station of a contract reported up to a time, ascending by station (as text).
@@ -59,7 +59,7 @@ class StationsServiceAsyncStub(StationsServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListHistory: _aio.UnaryStreamMultiCallable[_stations_service_pb2.ListHistoryRequest, _stations_service_pb2.ListHistoryResponse]  # type: ignore[assignment]
     """ListHistory streams the states that a station reported in an interval, ascending in time. Nothing found ends the
-    stream without a page. Cost: a few tags for each level of the subject index.
+    stream without a page. Cost: every cell of the interval.
     """
     ListLatest: _aio.UnaryStreamMultiCallable[_stations_service_pb2.ListLatestRequest, _stations_service_pb2.ListLatestResponse]  # type: ignore[assignment]
     """ListLatest streams the last state that each station of a contract reported up to a time, ascending by station (as text).
@@ -84,7 +84,7 @@ class StationsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_stations_service_pb2.ListHistoryResponse], _abc.AsyncIterator[_stations_service_pb2.ListHistoryResponse]]:
         """ListHistory streams the states that a station reported in an interval, ascending in time. Nothing found ends the
-        stream without a page. Cost: a few tags for each level of the subject index.
+        stream without a page. Cost: every cell of the interval.
         """
 
     @_abc_1.abstractmethod

@@ -94,7 +94,7 @@ class VerificationProgress(_message.Message):
     TAGS_TOTAL_FIELD_NUMBER: _builtins.int
     CELLS_FIELD_NUMBER: _builtins.int
     tags: _builtins.int
-    """Tags that were asked for until now. A tag is what the server finds cells by; many have no cell."""
+    """Tags that were asked for until now. A tag is what the server finds a cell by."""
     tags_total: _builtins.int
     """Tags that are asked for in all."""
     cells: _builtins.int
@@ -116,14 +116,14 @@ Global___VerificationProgress: _TypeAlias = VerificationProgress  # noqa: Y015
 
 @_typing.final
 class VerificationFinding(_message.Message):
-    """What is wrong with the cells of one bucket of time of one index. The same damage may show in more than one of the counts:
-    a cell whose id was changed is missing, unexpected, and does not open.
+    """What is wrong with the cells of one segment. The same damage may show in more than one of the counts: a cell that came
+    twice in the place of another is unexpected, and the other is missing.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DATASET_FIELD_NUMBER: _builtins.int
-    INDEX_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
     FIRST_START_FIELD_NUMBER: _builtins.int
     LAST_START_FIELD_NUMBER: _builtins.int
     MISSING_FIELD_NUMBER: _builtins.int
@@ -131,14 +131,14 @@ class VerificationFinding(_message.Message):
     DAMAGED_FIELD_NUMBER: _builtins.int
     dataset: _builtins.str
     """The data set."""
-    index: _builtins.str
-    """The index."""
+    group: _builtins.str
+    """The group of columns that the cell holds: "core", "rest" or "rollup"; empty for cells that nobody asked for."""
     missing: _builtins.int
-    """Cells that are stored by the ledger and did not come, at least."""
+    """Cells that are stored by the manifest and did not come."""
     unexpected: _builtins.int
-    """Cells that came and are not stored by the ledger, came again, out of order, or without being asked for, at least."""
+    """Cells that came again, out of order, or without being asked for."""
     damaged: _builtins.int
-    """Cells that came and do not open: they were changed, or moved from where they were stored."""
+    """Cells that came and are not those that were stored: they were changed, or moved."""
     @_builtins.property
     def first_start(self) -> _timestamp_pb2.Timestamp:
         """The first instant at which a record of these cells can begin."""
@@ -151,7 +151,7 @@ class VerificationFinding(_message.Message):
         self,
         *,
         dataset: _builtins.str = ...,
-        index: _builtins.str = ...,
+        group: _builtins.str = ...,
         first_start: _timestamp_pb2.Timestamp | None = ...,
         last_start: _timestamp_pb2.Timestamp | None = ...,
         missing: _builtins.int = ...,
@@ -160,7 +160,7 @@ class VerificationFinding(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["first_start", b"first_start", "last_start", b"last_start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["damaged", b"damaged", "dataset", b"dataset", "first_start", b"first_start", "index", b"index", "last_start", b"last_start", "missing", b"missing", "unexpected", b"unexpected"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["damaged", b"damaged", "dataset", b"dataset", "first_start", b"first_start", "group", b"group", "last_start", b"last_start", "missing", b"missing", "unexpected", b"unexpected"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

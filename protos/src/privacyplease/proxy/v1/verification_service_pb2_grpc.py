@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class VerificationServiceStub:
-    """VerificationService compares what the storage server has with the proxy's ledger of what it must have. (Every answer is
+    """VerificationService compares what the storage server has with the proxy's manifest of what it must have. (Every answer is
     checked by itself, without being asked to. This is for what nobody has asked about for long.)
     """
 
@@ -44,7 +44,7 @@ class VerificationServiceStub:
 
 
 class VerificationServiceServicer:
-    """VerificationService compares what the storage server has with the proxy's ledger of what it must have. (Every answer is
+    """VerificationService compares what the storage server has with the proxy's manifest of what it must have. (Every answer is
     checked by itself, without being asked to. This is for what nobody has asked about for long.)
     """
 
@@ -53,7 +53,7 @@ class VerificationServiceServicer:
         unexpected or damaged, and where. It goes on after what it finds. Records may come in meanwhile. Cells that no question
         could ask for are not looked for: whatever the server keeps of its own, it cannot bring into an answer.
 
-        Progress comes after each part of the work, findings as they come up, ascending by data set and index, and last a
+        Progress comes after each part of the work, findings as they come up, ascending by data set, and last a
         summary: a stream that ends without one is not whole. It changes no cell and no record, and may be repeated. A store
         without data gives a summary of zeros. A finding is no error of the call; an unreachable server is. Cost: the whole
         store, or that of the interval, is read and opened once, in parts of bounded size.
@@ -79,7 +79,7 @@ def add_VerificationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class VerificationService:
-    """VerificationService compares what the storage server has with the proxy's ledger of what it must have. (Every answer is
+    """VerificationService compares what the storage server has with the proxy's manifest of what it must have. (Every answer is
     checked by itself, without being asked to. This is for what nobody has asked about for long.)
     """
 

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class VerificationServiceStub:
-    """VerificationService compares what the storage server has with the proxy's ledger of what it must have. (Every answer is
+    """VerificationService compares what the storage server has with the proxy's manifest of what it must have. (Every answer is
     checked by itself, without being asked to. This is for what nobody has asked about for long.)
     """
 
@@ -40,7 +40,7 @@ class VerificationServiceStub:
     unexpected or damaged, and where. It goes on after what it finds. Records may come in meanwhile. Cells that no question
     could ask for are not looked for: whatever the server keeps of its own, it cannot bring into an answer.
 
-    Progress comes after each part of the work, findings as they come up, ascending by data set and index, and last a
+    Progress comes after each part of the work, findings as they come up, ascending by data set, and last a
     summary: a stream that ends without one is not whole. It changes no cell and no record, and may be repeated. A store
     without data gives a summary of zeros. A finding is no error of the call; an unreachable server is. Cost: the whole
     store, or that of the interval, is read and opened once, in parts of bounded size.
@@ -48,7 +48,7 @@ class VerificationServiceStub:
 
 @_typing.type_check_only
 class VerificationServiceAsyncStub(VerificationServiceStub):
-    """VerificationService compares what the storage server has with the proxy's ledger of what it must have. (Every answer is
+    """VerificationService compares what the storage server has with the proxy's manifest of what it must have. (Every answer is
     checked by itself, without being asked to. This is for what nobody has asked about for long.)
     """
 
@@ -58,14 +58,14 @@ class VerificationServiceAsyncStub(VerificationServiceStub):
     unexpected or damaged, and where. It goes on after what it finds. Records may come in meanwhile. Cells that no question
     could ask for are not looked for: whatever the server keeps of its own, it cannot bring into an answer.
 
-    Progress comes after each part of the work, findings as they come up, ascending by data set and index, and last a
+    Progress comes after each part of the work, findings as they come up, ascending by data set, and last a
     summary: a stream that ends without one is not whole. It changes no cell and no record, and may be repeated. A store
     without data gives a summary of zeros. A finding is no error of the call; an unreachable server is. Cost: the whole
     store, or that of the interval, is read and opened once, in parts of bounded size.
     """
 
 class VerificationServiceServicer(metaclass=_abc_1.ABCMeta):
-    """VerificationService compares what the storage server has with the proxy's ledger of what it must have. (Every answer is
+    """VerificationService compares what the storage server has with the proxy's manifest of what it must have. (Every answer is
     checked by itself, without being asked to. This is for what nobody has asked about for long.)
     """
 
@@ -79,7 +79,7 @@ class VerificationServiceServicer(metaclass=_abc_1.ABCMeta):
         unexpected or damaged, and where. It goes on after what it finds. Records may come in meanwhile. Cells that no question
         could ask for are not looked for: whatever the server keeps of its own, it cannot bring into an answer.
 
-        Progress comes after each part of the work, findings as they come up, ascending by data set and index, and last a
+        Progress comes after each part of the work, findings as they come up, ascending by data set, and last a
         summary: a stream that ends without one is not whole. It changes no cell and no record, and may be repeated. A store
         without data gives a summary of zeros. A finding is no error of the call; an unreachable server is. Cost: the whole
         store, or that of the interval, is read and opened once, in parts of bounded size.

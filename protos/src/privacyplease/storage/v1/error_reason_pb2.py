@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+privacyplease/storage/v1/error_reason.proto\x12\x18privacyplease.storage.v1*\x96\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12 \n\x1c\x45RROR_REASON_INVALID_REQUEST\x10\x01\x12$\n ERROR_REASON_PREDICATE_TOO_LARGE\x10\x02\x12\x1f\n\x1b\x45RROR_REASON_TOO_MANY_CELLS\x10\x03\x12\x1f\n\x1b\x45RROR_REASON_CELL_TOO_LARGE\x10\x04\x12!\n\x1d\x45RROR_REASON_REPLACE_CONFLICT\x10\x05\x12\"\n\x1e\x45RROR_REASON_STORE_UNAVAILABLE\x10\x06\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x07\x12!\n\x1d\x45RROR_REASON_UNKNOWN_IDENTITY\x10\x08\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\t\x12\"\n\x1e\x45RROR_REASON_DEADLINE_EXCEEDED\x10\n\x12\x19\n\x15\x45RROR_REASON_STOPPING\x10\x0b\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+privacyplease/storage/v1/error_reason.proto\x12\x18privacyplease.storage.v1*\xf3\x02\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12 \n\x1c\x45RROR_REASON_INVALID_REQUEST\x10\x01\x12$\n ERROR_REASON_PREDICATE_TOO_LARGE\x10\x02\x12\x1f\n\x1b\x45RROR_REASON_TOO_MANY_CELLS\x10\x03\x12\x1f\n\x1b\x45RROR_REASON_CELL_TOO_LARGE\x10\x04\x12\"\n\x1e\x45RROR_REASON_STORE_UNAVAILABLE\x10\x05\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x06\x12!\n\x1d\x45RROR_REASON_UNKNOWN_IDENTITY\x10\x07\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\x08\x12\"\n\x1e\x45RROR_REASON_DEADLINE_EXCEEDED\x10\t\x12\x19\n\x15\x45RROR_REASON_STOPPING\x10\nb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'privacyplease.storage.v1.er
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=74
-  _globals['_ERRORREASON']._serialized_end=480
+  _globals['_ERRORREASON']._serialized_end=445
 # @@protoc_insertion_point(module_scope)

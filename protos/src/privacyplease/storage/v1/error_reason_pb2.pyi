@@ -56,29 +56,22 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Status: INVALID_ARGUMENT.
     """
-    ERROR_REASON_REPLACE_CONFLICT: _ErrorReason.ValueType  # 5
-    """What a replacement wanted to remove is no longer what is stored. Nothing was changed; read the tag again.
-
-        { "reason": "ERROR_REASON_REPLACE_CONFLICT", "domain": "storage.privacyplease" }
-
-    Status: FAILED_PRECONDITION.
-    """
-    ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 6
+    ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 5
     """The database cannot be reached or lost the connection. Nothing is known to be stored; every call may be sent
-    again, since appends are idempotent.
+    again, since all of them are idempotent.
 
         { "reason": "ERROR_REASON_STORE_UNAVAILABLE", "domain": "storage.privacyplease" }
 
     Status: UNAVAILABLE.
     """
-    ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 7
+    ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 6
     """A fault of the server itself. Its log says where.
 
         { "reason": "ERROR_REASON_INTERNAL", "domain": "storage.privacyplease" }
 
     Status: INTERNAL.
     """
-    ERROR_REASON_UNKNOWN_IDENTITY: _ErrorReason.ValueType  # 8
+    ERROR_REASON_UNKNOWN_IDENTITY: _ErrorReason.ValueType  # 7
     """The caller's certificate is genuine, but is not the proxy's: its identity is not `privacyplease://proxy`. (A
     certificate that is not genuine, or none, never gets as far as a status: the connection is closed.)
 
@@ -86,7 +79,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Status: UNAUTHENTICATED.
     """
-    ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 9
+    ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 8
     """The server runs as many calls of this kind as it can. It was refused at once and nothing was done; send it again
     after the delay in the `google.rpc.RetryInfo` of the details.
 
@@ -94,7 +87,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Status: RESOURCE_EXHAUSTED.
     """
-    ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 10
+    ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 9
     """The call took longer than the server lets a call take. A selection goes on from its last cursor.
 
         { "reason": "ERROR_REASON_DEADLINE_EXCEEDED", "domain": "storage.privacyplease",
@@ -102,7 +95,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Status: DEADLINE_EXCEEDED.
     """
-    ERROR_REASON_STOPPING: _ErrorReason.ValueType  # 11
+    ERROR_REASON_STOPPING: _ErrorReason.ValueType  # 10
     """The server is being stopped. Nothing was done; send it again, to another server or when this one is back.
 
         { "reason": "ERROR_REASON_STOPPING", "domain": "storage.privacyplease" }
@@ -150,29 +143,22 @@ ERROR_REASON_CELL_TOO_LARGE: ErrorReason.ValueType  # 4
 
 Status: INVALID_ARGUMENT.
 """
-ERROR_REASON_REPLACE_CONFLICT: ErrorReason.ValueType  # 5
-"""What a replacement wanted to remove is no longer what is stored. Nothing was changed; read the tag again.
-
-    { "reason": "ERROR_REASON_REPLACE_CONFLICT", "domain": "storage.privacyplease" }
-
-Status: FAILED_PRECONDITION.
-"""
-ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 6
+ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 5
 """The database cannot be reached or lost the connection. Nothing is known to be stored; every call may be sent
-again, since appends are idempotent.
+again, since all of them are idempotent.
 
     { "reason": "ERROR_REASON_STORE_UNAVAILABLE", "domain": "storage.privacyplease" }
 
 Status: UNAVAILABLE.
 """
-ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 7
+ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 6
 """A fault of the server itself. Its log says where.
 
     { "reason": "ERROR_REASON_INTERNAL", "domain": "storage.privacyplease" }
 
 Status: INTERNAL.
 """
-ERROR_REASON_UNKNOWN_IDENTITY: ErrorReason.ValueType  # 8
+ERROR_REASON_UNKNOWN_IDENTITY: ErrorReason.ValueType  # 7
 """The caller's certificate is genuine, but is not the proxy's: its identity is not `privacyplease://proxy`. (A
 certificate that is not genuine, or none, never gets as far as a status: the connection is closed.)
 
@@ -180,7 +166,7 @@ certificate that is not genuine, or none, never gets as far as a status: the con
 
 Status: UNAUTHENTICATED.
 """
-ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 9
+ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 8
 """The server runs as many calls of this kind as it can. It was refused at once and nothing was done; send it again
 after the delay in the `google.rpc.RetryInfo` of the details.
 
@@ -188,7 +174,7 @@ after the delay in the `google.rpc.RetryInfo` of the details.
 
 Status: RESOURCE_EXHAUSTED.
 """
-ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 10
+ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 9
 """The call took longer than the server lets a call take. A selection goes on from its last cursor.
 
     { "reason": "ERROR_REASON_DEADLINE_EXCEEDED", "domain": "storage.privacyplease",
@@ -196,7 +182,7 @@ ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 10
 
 Status: DEADLINE_EXCEEDED.
 """
-ERROR_REASON_STOPPING: ErrorReason.ValueType  # 11
+ERROR_REASON_STOPPING: ErrorReason.ValueType  # 10
 """The server is being stopped. Nothing was done; send it again, to another server or when this one is back.
 
     { "reason": "ERROR_REASON_STOPPING", "domain": "storage.privacyplease" }

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.privacyplease/storage/v1/storage_service.proto\x12\x18privacyplease.storage.v1\"4\n\x04\x43\x65ll\x12\x0b\n\x03tag\x18\x01 \x01(\x0c\x12\x0f\n\x07\x63\x65ll_id\x18\x02 \x01(\x0c\x12\x0e\n\x06sealed\x18\x03 \x01(\x0c\"\'\n\x07\x43\x65llRef\x12\x0b\n\x03tag\x18\x01 \x01(\x0c\x12\x0f\n\x07\x63\x65ll_id\x18\x02 \x01(\x0c\"O\n\tPredicate\x12:\n\x0b\x61ny_of_tags\x18\x01 \x01(\x0b\x32#.privacyplease.storage.v1.AnyOfTagsH\x00\x42\x06\n\x04kind\"\x19\n\tAnyOfTags\x12\x0c\n\x04tags\x18\x01 \x03(\x0c\">\n\rAppendRequest\x12-\n\x05\x63\x65lls\x18\x01 \x03(\x0b\x32\x1e.privacyplease.storage.v1.Cell\"\x1f\n\x0e\x41ppendResponse\x12\r\n\x05\x63\x65lls\x18\x01 \x01(\x04\"k\n\rSelectRequest\x12\x36\n\tpredicate\x18\x01 \x01(\x0b\x32#.privacyplease.storage.v1.Predicate\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\x0c\x12\x12\n\npage_bytes\x18\x03 \x01(\r\"O\n\x0eSelectResponse\x12-\n\x05\x63\x65lls\x18\x01 \x03(\x0b\x32\x1e.privacyplease.storage.v1.Cell\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\x0c\"H\n\x0eMeasureRequest\x12\x36\n\tpredicate\x18\x01 \x01(\x0b\x32#.privacyplease.storage.v1.Predicate\"/\n\x0fMeasureResponse\x12\r\n\x05\x63\x65lls\x18\x01 \x01(\x04\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\"p\n\x0eReplaceRequest\x12\x31\n\x06remove\x18\x01 \x03(\x0b\x32!.privacyplease.storage.v1.CellRef\x12+\n\x03\x61\x64\x64\x18\x02 \x03(\x0b\x32\x1e.privacyplease.storage.v1.Cell\"1\n\x0fReplaceResponse\x12\x0f\n\x07removed\x18\x01 \x01(\x04\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x02 \x01(\x04\"G\n\rDeleteRequest\x12\x36\n\tpredicate\x18\x01 \x01(\x0b\x32#.privacyplease.storage.v1.Predicate\"\x1f\n\x0e\x44\x65leteResponse\x12\r\n\x05\x63\x65lls\x18\x01 \x01(\x04\"\x11\n\x0f\x44\x65scribeRequest\"\x89\x01\n\x10\x44\x65scribeResponse\x12\x16\n\x0eschema_version\x18\x01 \x01(\r\x12\r\n\x05store\x18\x02 \x01(\t\x12\r\n\x05\x63\x65lls\x18\x03 \x01(\x04\x12\r\n\x05\x62ytes\x18\x04 \x01(\x04\x12\x30\n\x06limits\x18\x05 \x01(\x0b\x32 .privacyplease.storage.v1.Limits\"y\n\x06Limits\x12\x1e\n\x16max_tags_per_predicate\x18\x01 \x01(\r\x12\x1c\n\x14max_cells_per_append\x18\x02 \x01(\r\x12\x16\n\x0emax_cell_bytes\x18\x03 \x01(\r\x12\x19\n\x11max_message_bytes\x18\x04 \x01(\r2\xcc\x04\n\x0eStorageService\x12[\n\x06\x41ppend\x12\'.privacyplease.storage.v1.AppendRequest\x1a(.privacyplease.storage.v1.AppendResponse\x12]\n\x06Select\x12\'.privacyplease.storage.v1.SelectRequest\x1a(.privacyplease.storage.v1.SelectResponse0\x01\x12^\n\x07Measure\x12(.privacyplease.storage.v1.MeasureRequest\x1a).privacyplease.storage.v1.MeasureResponse\x12^\n\x07Replace\x12(.privacyplease.storage.v1.ReplaceRequest\x1a).privacyplease.storage.v1.ReplaceResponse\x12[\n\x06\x44\x65lete\x12\'.privacyplease.storage.v1.DeleteRequest\x1a(.privacyplease.storage.v1.DeleteResponse\x12\x61\n\x08\x44\x65scribe\x12).privacyplease.storage.v1.DescribeRequest\x1a*.privacyplease.storage.v1.DescribeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.privacyplease/storage/v1/storage_service.proto\x12\x18privacyplease.storage.v1\"#\n\x04\x43\x65ll\x12\x0b\n\x03tag\x18\x01 \x01(\x0c\x12\x0e\n\x06sealed\x18\x02 \x01(\x0c\"O\n\tPredicate\x12:\n\x0b\x61ny_of_tags\x18\x01 \x01(\x0b\x32#.privacyplease.storage.v1.AnyOfTagsH\x00\x42\x06\n\x04kind\"\x19\n\tAnyOfTags\x12\x0c\n\x04tags\x18\x01 \x03(\x0c\">\n\rAppendRequest\x12-\n\x05\x63\x65lls\x18\x01 \x03(\x0b\x32\x1e.privacyplease.storage.v1.Cell\"\x1f\n\x0e\x41ppendResponse\x12\r\n\x05\x63\x65lls\x18\x01 \x01(\x04\"k\n\rSelectRequest\x12\x36\n\tpredicate\x18\x01 \x01(\x0b\x32#.privacyplease.storage.v1.Predicate\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\x0c\x12\x12\n\npage_bytes\x18\x03 \x01(\r\"O\n\x0eSelectResponse\x12-\n\x05\x63\x65lls\x18\x01 \x03(\x0b\x32\x1e.privacyplease.storage.v1.Cell\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\x0c\"H\n\x0eMeasureRequest\x12\x36\n\tpredicate\x18\x01 \x01(\x0b\x32#.privacyplease.storage.v1.Predicate\"/\n\x0fMeasureResponse\x12\r\n\x05\x63\x65lls\x18\x01 \x01(\x04\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\"G\n\rDeleteRequest\x12\x36\n\tpredicate\x18\x01 \x01(\x0b\x32#.privacyplease.storage.v1.Predicate\"\x1f\n\x0e\x44\x65leteResponse\x12\r\n\x05\x63\x65lls\x18\x01 \x01(\x04\"\x11\n\x0f\x44\x65scribeRequest\"\x89\x01\n\x10\x44\x65scribeResponse\x12\x16\n\x0eschema_version\x18\x01 \x01(\r\x12\r\n\x05store\x18\x02 \x01(\t\x12\r\n\x05\x63\x65lls\x18\x03 \x01(\x04\x12\r\n\x05\x62ytes\x18\x04 \x01(\x04\x12\x30\n\x06limits\x18\x05 \x01(\x0b\x32 .privacyplease.storage.v1.Limits\"y\n\x06Limits\x12\x1e\n\x16max_tags_per_predicate\x18\x01 \x01(\r\x12\x1c\n\x14max_cells_per_append\x18\x02 \x01(\r\x12\x16\n\x0emax_cell_bytes\x18\x03 \x01(\r\x12\x19\n\x11max_message_bytes\x18\x04 \x01(\r2\xec\x03\n\x0eStorageService\x12[\n\x06\x41ppend\x12\'.privacyplease.storage.v1.AppendRequest\x1a(.privacyplease.storage.v1.AppendResponse\x12]\n\x06Select\x12\'.privacyplease.storage.v1.SelectRequest\x1a(.privacyplease.storage.v1.SelectResponse0\x01\x12^\n\x07Measure\x12(.privacyplease.storage.v1.MeasureRequest\x1a).privacyplease.storage.v1.MeasureResponse\x12[\n\x06\x44\x65lete\x12\'.privacyplease.storage.v1.DeleteRequest\x1a(.privacyplease.storage.v1.DeleteResponse\x12\x61\n\x08\x44\x65scribe\x12).privacyplease.storage.v1.DescribeRequest\x1a*.privacyplease.storage.v1.DescribeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,39 +32,33 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'privacyplease.storage.v1.st
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CELL']._serialized_start=76
-  _globals['_CELL']._serialized_end=128
-  _globals['_CELLREF']._serialized_start=130
-  _globals['_CELLREF']._serialized_end=169
-  _globals['_PREDICATE']._serialized_start=171
-  _globals['_PREDICATE']._serialized_end=250
-  _globals['_ANYOFTAGS']._serialized_start=252
-  _globals['_ANYOFTAGS']._serialized_end=277
-  _globals['_APPENDREQUEST']._serialized_start=279
-  _globals['_APPENDREQUEST']._serialized_end=341
-  _globals['_APPENDRESPONSE']._serialized_start=343
-  _globals['_APPENDRESPONSE']._serialized_end=374
-  _globals['_SELECTREQUEST']._serialized_start=376
-  _globals['_SELECTREQUEST']._serialized_end=483
-  _globals['_SELECTRESPONSE']._serialized_start=485
-  _globals['_SELECTRESPONSE']._serialized_end=564
-  _globals['_MEASUREREQUEST']._serialized_start=566
-  _globals['_MEASUREREQUEST']._serialized_end=638
-  _globals['_MEASURERESPONSE']._serialized_start=640
-  _globals['_MEASURERESPONSE']._serialized_end=687
-  _globals['_REPLACEREQUEST']._serialized_start=689
-  _globals['_REPLACEREQUEST']._serialized_end=801
-  _globals['_REPLACERESPONSE']._serialized_start=803
-  _globals['_REPLACERESPONSE']._serialized_end=852
-  _globals['_DELETEREQUEST']._serialized_start=854
-  _globals['_DELETEREQUEST']._serialized_end=925
-  _globals['_DELETERESPONSE']._serialized_start=927
-  _globals['_DELETERESPONSE']._serialized_end=958
-  _globals['_DESCRIBEREQUEST']._serialized_start=960
-  _globals['_DESCRIBEREQUEST']._serialized_end=977
-  _globals['_DESCRIBERESPONSE']._serialized_start=980
-  _globals['_DESCRIBERESPONSE']._serialized_end=1117
-  _globals['_LIMITS']._serialized_start=1119
-  _globals['_LIMITS']._serialized_end=1240
-  _globals['_STORAGESERVICE']._serialized_start=1243
-  _globals['_STORAGESERVICE']._serialized_end=1831
+  _globals['_CELL']._serialized_end=111
+  _globals['_PREDICATE']._serialized_start=113
+  _globals['_PREDICATE']._serialized_end=192
+  _globals['_ANYOFTAGS']._serialized_start=194
+  _globals['_ANYOFTAGS']._serialized_end=219
+  _globals['_APPENDREQUEST']._serialized_start=221
+  _globals['_APPENDREQUEST']._serialized_end=283
+  _globals['_APPENDRESPONSE']._serialized_start=285
+  _globals['_APPENDRESPONSE']._serialized_end=316
+  _globals['_SELECTREQUEST']._serialized_start=318
+  _globals['_SELECTREQUEST']._serialized_end=425
+  _globals['_SELECTRESPONSE']._serialized_start=427
+  _globals['_SELECTRESPONSE']._serialized_end=506
+  _globals['_MEASUREREQUEST']._serialized_start=508
+  _globals['_MEASUREREQUEST']._serialized_end=580
+  _globals['_MEASURERESPONSE']._serialized_start=582
+  _globals['_MEASURERESPONSE']._serialized_end=629
+  _globals['_DELETEREQUEST']._serialized_start=631
+  _globals['_DELETEREQUEST']._serialized_end=702
+  _globals['_DELETERESPONSE']._serialized_start=704
+  _globals['_DELETERESPONSE']._serialized_end=735
+  _globals['_DESCRIBEREQUEST']._serialized_start=737
+  _globals['_DESCRIBEREQUEST']._serialized_end=754
+  _globals['_DESCRIBERESPONSE']._serialized_start=757
+  _globals['_DESCRIBERESPONSE']._serialized_end=894
+  _globals['_LIMITS']._serialized_start=896
+  _globals['_LIMITS']._serialized_end=1017
+  _globals['_STORAGESERVICE']._serialized_start=1020
+  _globals['_STORAGESERVICE']._serialized_end=1512
 # @@protoc_insertion_point(module_scope)

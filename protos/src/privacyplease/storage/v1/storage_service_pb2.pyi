@@ -20,59 +20,29 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Cell(_message.Message):
-    """A sealed page of records. The server cannot open it."""
+    """A sealed group of columns of some records. The server cannot open it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TAG_FIELD_NUMBER: _builtins.int
-    CELL_ID_FIELD_NUMBER: _builtins.int
     SEALED_FIELD_NUMBER: _builtins.int
     tag: _builtins.bytes
-    """What the cell is found by. 16 bytes."""
-    cell_id: _builtins.bytes
-    """What tells it from other cells of its tag; chosen at random by the proxy. 16 bytes."""
+    """What the cell is found by; no other stored cell has it. 16 bytes."""
     sealed: _builtins.bytes
     """The ciphertext, opaque to the server. 1 byte up to `Limits.max_cell_bytes`."""
     def __init__(
         self,
         *,
         tag: _builtins.bytes = ...,
-        cell_id: _builtins.bytes = ...,
         sealed: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cell_id", b"cell_id", "sealed", b"sealed", "tag", b"tag"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sealed", b"sealed", "tag", b"tag"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Cell: _TypeAlias = Cell  # noqa: Y015
-
-@_typing.final
-class CellRef(_message.Message):
-    """Names one stored cell."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TAG_FIELD_NUMBER: _builtins.int
-    CELL_ID_FIELD_NUMBER: _builtins.int
-    tag: _builtins.bytes
-    """The cell's tag. 16 bytes."""
-    cell_id: _builtins.bytes
-    """The cell's id. 16 bytes."""
-    def __init__(
-        self,
-        *,
-        tag: _builtins.bytes = ...,
-        cell_id: _builtins.bytes = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cell_id", b"cell_id", "tag", b"tag"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___CellRef: _TypeAlias = CellRef  # noqa: Y015
 
 @_typing.final
 class Predicate(_message.Message):
@@ -83,7 +53,7 @@ class Predicate(_message.Message):
     ANY_OF_TAGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def any_of_tags(self) -> Global___AnyOfTags:
-        """Cells under any of these tags."""
+        """The cells under these tags."""
 
     def __init__(
         self,
@@ -133,7 +103,7 @@ class AppendRequest(_message.Message):
     CELLS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def cells(self) -> _containers.RepeatedCompositeFieldContainer[Global___Cell]:
-        """1 up to `Limits.max_cells_per_append` cells, of any tags."""
+        """1 up to `Limits.max_cells_per_append` cells, in any order."""
 
     def __init__(
         self,
@@ -213,10 +183,10 @@ class SelectResponse(_message.Message):
     CELLS_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     cursor: _builtins.bytes
-    """Resumes after the last cell of this page."""
+    """Resumes after the last cell of this page. Opaque."""
     @_builtins.property
     def cells(self) -> _containers.RepeatedCompositeFieldContainer[Global___Cell]:
-        """At least one cell, ascending by (tag, cell id)."""
+        """At least one cell, ascending by tag, at most one for each tag."""
 
     def __init__(
         self,
@@ -281,62 +251,6 @@ class MeasureResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MeasureResponse: _TypeAlias = MeasureResponse  # noqa: Y015
-
-@_typing.final
-class ReplaceRequest(_message.Message):
-    """What to remove, and what to store instead."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    REMOVE_FIELD_NUMBER: _builtins.int
-    ADD_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def remove(self) -> _containers.RepeatedCompositeFieldContainer[Global___CellRef]:
-        """1 up to `Limits.max_cells_per_append` cells that must be stored now, each named once."""
-
-    @_builtins.property
-    def add(self) -> _containers.RepeatedCompositeFieldContainer[Global___Cell]:
-        """Cells to store; may be empty. Up to `Limits.max_cells_per_append`."""
-
-    def __init__(
-        self,
-        *,
-        remove: _abc.Iterable[Global___CellRef] | None = ...,
-        add: _abc.Iterable[Global___Cell] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["add", b"add", "remove", b"remove"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ReplaceRequest: _TypeAlias = ReplaceRequest  # noqa: Y015
-
-@_typing.final
-class ReplaceResponse(_message.Message):
-    """The replacement is durable."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    REMOVED_FIELD_NUMBER: _builtins.int
-    ADDED_FIELD_NUMBER: _builtins.int
-    removed: _builtins.int
-    """Cells removed."""
-    added: _builtins.int
-    """Cells stored."""
-    def __init__(
-        self,
-        *,
-        removed: _builtins.int = ...,
-        added: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "removed", b"removed"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ReplaceResponse: _TypeAlias = ReplaceResponse  # noqa: Y015
 
 @_typing.final
 class DeleteRequest(_message.Message):
@@ -454,7 +368,7 @@ class Limits(_message.Message):
     max_tags_per_predicate: _builtins.int
     """Tags in one predicate."""
     max_cells_per_append: _builtins.int
-    """Cells in one append; also cells removed, and cells added, by one replacement."""
+    """Cells in one append."""
     max_cell_bytes: _builtins.int
     """The length of one cell's `sealed`, in bytes."""
     max_message_bytes: _builtins.int

@@ -26,12 +26,13 @@ if _version_not_supported:
 
 
 class StorageServiceStub:
-    """StorageService keeps sealed cells under opaque tags and hands back the cells whose tags a predicate names. It is the
-    whole of what crosses the trust boundary: no key, no plaintext, no column name and no data set's name has a field here.
+    """StorageService keeps sealed cells under opaque tags, one cell a tag, and hands back the cells whose tags a predicate
+    names. It is the whole of what crosses the trust boundary: no key, no plaintext, no column name and no data set's name
+    has a field here.
 
-    Bounds that `Describe` does not report: a tag and a cell id are exactly 16 bytes. Every failure carries a
-    `google.rpc.ErrorInfo` whose reason is an `ErrorReason`; INVALID_ARGUMENT carries a `google.rpc.BadRequest`, too, that
-    names the fields.
+    A cell never changes: what is stored under a tag stays as it is until it is deleted. A bound that `Describe` does not
+    report: a tag is exactly 16 bytes. Every failure carries a `google.rpc.ErrorInfo` whose reason is an `ErrorReason`;
+    INVALID_ARGUMENT carries a `google.rpc.BadRequest`, too, that names the fields.
     """
 
     def __init__(self, channel):
@@ -55,11 +56,6 @@ class StorageServiceStub:
                 request_serializer=privacyplease_dot_storage_dot_v1_dot_storage__service__pb2.MeasureRequest.SerializeToString,
                 response_deserializer=privacyplease_dot_storage_dot_v1_dot_storage__service__pb2.MeasureResponse.FromString,
                 _registered_method=True)
-        self.Replace = channel.unary_unary(
-                '/privacyplease.storage.v1.StorageService/Replace',
-                request_serializer=privacyplease_dot_storage_dot_v1_dot_storage__service__pb2.ReplaceRequest.SerializeToString,
-                response_deserializer=privacyplease_dot_storage_dot_v1_dot_storage__service__pb2.ReplaceResponse.FromString,
-                _registered_method=True)
         self.Delete = channel.unary_unary(
                 '/privacyplease.storage.v1.StorageService/Delete',
                 request_serializer=privacyplease_dot_storage_dot_v1_dot_storage__service__pb2.DeleteRequest.SerializeToString,
@@ -73,28 +69,31 @@ class StorageServiceStub:
 
 
 class StorageServiceServicer:
-    """StorageService keeps sealed cells under opaque tags and hands back the cells whose tags a predicate names. It is the
-    whole of what crosses the trust boundary: no key, no plaintext, no column name and no data set's name has a field here.
+    """StorageService keeps sealed cells under opaque tags, one cell a tag, and hands back the cells whose tags a predicate
+    names. It is the whole of what crosses the trust boundary: no key, no plaintext, no column name and no data set's name
+    has a field here.
 
-    Bounds that `Describe` does not report: a tag and a cell id are exactly 16 bytes. Every failure carries a
-    `google.rpc.ErrorInfo` whose reason is an `ErrorReason`; INVALID_ARGUMENT carries a `google.rpc.BadRequest`, too, that
-    names the fields.
+    A cell never changes: what is stored under a tag stays as it is until it is deleted. A bound that `Describe` does not
+    report: a tag is exactly 16 bytes. Every failure carries a `google.rpc.ErrorInfo` whose reason is an `ErrorReason`;
+    INVALID_ARGUMENT carries a `google.rpc.BadRequest`, too, that names the fields.
     """
 
     def Append(self, request, context):
-        """Append stores cells. Atomic: all cells of the request are durable when the call returns, or none is stored.
-        Idempotent by (tag, cell id): a cell that is already stored is left as it is and counts as present, so a call whose
-        answer was lost may be sent again as it is. Cost: one row written for each cell.
+        """Append stores cells. Atomic: all cells of the request are durable when the call returns, or none is stored. (Over a
+        database that is sharded by tag, a call that failed may have stored some of them; sent again, it stores the rest.)
+        Idempotent by tag: a cell whose tag is already stored is left as it is, whatever its bytes, and counts as present, so
+        a call whose answer was lost may be sent again as it is. Of two cells of one request with the same tag the first
+        counts. Cost: one row written for each cell.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Select(self, request, context):
-        """Select streams every cell that the predicate matches, in ascending order of (tag, cell id), in pages of about
+        """Select streams every cell that the predicate matches, in ascending order of tag and each once, in pages of about
         `page_bytes`. No match is no error: the stream ends without a page. A broken stream resumes from the cursor of the
-        last page received. A concurrent `Replace` is either wholly visible under one tag or not at all, unless the stream
-        was resumed in the middle of that tag. Cost: one primary-key look-up for each tag, whatever the size of the store.
+        last page received. Not a snapshot: a cell that is appended or deleted while the stream runs may be in it or not.
+        Cost: one primary-key look-up for each tag, whatever the size of the store.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,18 +107,8 @@ class StorageServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def Replace(self, request, context):
-        """Replace removes cells and stores others in their place. Atomic: one transaction. It fails with
-        ERROR_REASON_REPLACE_CONFLICT and changes nothing if a cell to be removed is not stored (another replacement came
-        first). Cells that were appended under the same tags meanwhile stay. Not idempotent: sent again after it succeeded, it
-        conflicts. Cost: one row deleted or written for each cell.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
     def Delete(self, request, context):
-        """Delete removes every cell that the predicate matches. Atomic: one transaction. Idempotent: what is not there is not an
+        """Delete removes every cell that the predicate matches. Atomic as `Append` is. Idempotent: what is not there is not an
         error. Cost: one primary-key look-up for each tag and one row deleted for each cell.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -152,11 +141,6 @@ def add_StorageServiceServicer_to_server(servicer, server):
                     request_deserializer=privacyplease_dot_storage_dot_v1_dot_storage__service__pb2.MeasureRequest.FromString,
                     response_serializer=privacyplease_dot_storage_dot_v1_dot_storage__service__pb2.MeasureResponse.SerializeToString,
             ),
-            'Replace': grpc.unary_unary_rpc_method_handler(
-                    servicer.Replace,
-                    request_deserializer=privacyplease_dot_storage_dot_v1_dot_storage__service__pb2.ReplaceRequest.FromString,
-                    response_serializer=privacyplease_dot_storage_dot_v1_dot_storage__service__pb2.ReplaceResponse.SerializeToString,
-            ),
             'Delete': grpc.unary_unary_rpc_method_handler(
                     servicer.Delete,
                     request_deserializer=privacyplease_dot_storage_dot_v1_dot_storage__service__pb2.DeleteRequest.FromString,
@@ -176,12 +160,13 @@ def add_StorageServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class StorageService:
-    """StorageService keeps sealed cells under opaque tags and hands back the cells whose tags a predicate names. It is the
-    whole of what crosses the trust boundary: no key, no plaintext, no column name and no data set's name has a field here.
+    """StorageService keeps sealed cells under opaque tags, one cell a tag, and hands back the cells whose tags a predicate
+    names. It is the whole of what crosses the trust boundary: no key, no plaintext, no column name and no data set's name
+    has a field here.
 
-    Bounds that `Describe` does not report: a tag and a cell id are exactly 16 bytes. Every failure carries a
-    `google.rpc.ErrorInfo` whose reason is an `ErrorReason`; INVALID_ARGUMENT carries a `google.rpc.BadRequest`, too, that
-    names the fields.
+    A cell never changes: what is stored under a tag stays as it is until it is deleted. A bound that `Describe` does not
+    report: a tag is exactly 16 bytes. Every failure carries a `google.rpc.ErrorInfo` whose reason is an `ErrorReason`;
+    INVALID_ARGUMENT carries a `google.rpc.BadRequest`, too, that names the fields.
     """
 
     @staticmethod
@@ -255,33 +240,6 @@ class StorageService:
             '/privacyplease.storage.v1.StorageService/Measure',
             privacyplease_dot_storage_dot_v1_dot_storage__service__pb2.MeasureRequest.SerializeToString,
             privacyplease_dot_storage_dot_v1_dot_storage__service__pb2.MeasureResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def Replace(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/privacyplease.storage.v1.StorageService/Replace',
-            privacyplease_dot_storage_dot_v1_dot_storage__service__pb2.ReplaceRequest.SerializeToString,
-            privacyplease_dot_storage_dot_v1_dot_storage__service__pb2.ReplaceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -11,9 +11,8 @@ from typing import Any
 
 from privacyplease.proxy.access.policy import Role
 from privacyplease.proxy.edge import requests
-from privacyplease.proxy.records.dataset import SUBJECT, Dataset
+from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.timeline import EARLIEST
-from privacyplease.proxy.stations import BIKES, STANDS
 from privacyplease.proxy.v1 import types_pb2
 
 Datasets = Mapping[str, Dataset]
@@ -114,10 +113,9 @@ def _explained(request: Any, datasets: Datasets) -> Asked:  # noqa: ANN401
 def _query(request: Any, datasets: Datasets) -> Asked:  # noqa: ANN401
     """Records of bike stations are nobody's; all others are taken to be a person's."""
     dataset = datasets.get(request.dataset)
-    stations = dataset is not None and {BIKES, STANDS} <= set(dataset.columns)
+    stations = dataset is not None and dataset.is_stations
     roles = frozenset({Role.STATIONS}) if stations else PERSON
-    subject = request.key if request.index == SUBJECT else ""
-    return Asked(roles, request.dataset, subject, request.interval, request.purpose, about_persons=not stations)
+    return Asked(roles, request.dataset, request.subject, request.interval, request.purpose, about_persons=not stations)
 
 
 def _entries(request: Any, _datasets: Datasets) -> Asked:  # noqa: ANN401

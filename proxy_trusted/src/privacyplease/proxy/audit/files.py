@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,3 +39,43 @@ def lines(folder: Path) -> Iterator[Place]:
         with path.open("rb") as file:
             for position, line in enumerate(file, start=1):
                 yield Place(path, position, line.removesuffix(b"\n"), line.endswith(b"\n"))
+
+
+@contextmanager
+def opened(path: Path, flags: int = 0) -> Iterator[int]:
+    """The descriptor of a file that is open to be written."""
+    descriptor = os.open(path, os.O_WRONLY | flags, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def sync_file(path: Path) -> None:
+    """Returns when what was written to it survives a loss of power."""
+    with opened(path) as descriptor:
+        os.fdatasync(descriptor)
+
+
+def cut_torn_line(path: Path) -> int:
+    """Cuts off what stands after the last newline.
+
+    Returns:
+        How many bytes that were.
+    """
+    if not path.exists():
+        return 0
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if torn := len(content) - whole:
+        os.truncate(path, whole)
+    return torn
+
+
+def sync_folder(folder: Path) -> None:
+    """Returns when the names in it survive one."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

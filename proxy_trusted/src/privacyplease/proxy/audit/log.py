@@ -1,7 +1,9 @@
 """The log as it is written and read.
 
 A line is written at once, and made durable with all that came before it by the first who waits for that. First the
-lines, then the anchor: after a crash at any point the log may be longer than the anchor says, and is never shorter.
+lines, then the anchor: after a crash at any point the log may be longer than the anchor says, and is never shorter. The
+anchor is not itself written to the disk for each line, which would take longer than the line: a loss of power may take
+the last anchors with it, and no line.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from operator import attrgetter
 from pathlib import Path
@@ -24,17 +26,18 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from privacyplease.proxy.audit import chain
 from privacyplease.proxy.audit.chain import Line, open_line
-from privacyplease.proxy.audit.files import file_of, files, lines
+from privacyplease.proxy.audit.files import cut_torn_line, file_of, files, lines, opened, sync_file, sync_folder
 from privacyplease.proxy.audit.verify import NO_ANCHOR, Anchor, Verdict, verify
 from privacyplease.proxy.errors import AuditUnavailableError, ConfigurationError
+from privacyplease.proxy.keys.derivation import KeyId
 from privacyplease.proxy.keys.keyring import Keyring
-from privacyplease.proxy.trusted_store.store import audit_anchor
+from privacyplease.proxy.trusted_store.tables import audit_anchor
 
 MOST_FILE_BYTES = 64 * 1024 * 1024
 _SYNC_EVERY_SECONDS = 1.0
 
 # The log's data key is one of the keyring's. No data set has such a name, so it is erased with none.
-_OWNER, _EPOCH = "/audit", 0
+_OWNER, _KEY = "/audit", KeyId(0)
 
 _PUT_ANCHOR = "INSERT OR REPLACE INTO audit_anchor (one, number, mac) VALUES (1, ?, ?)"
 
@@ -57,7 +60,7 @@ class AuditReader:
         """
         self._folder, self._store = folder, store
         self._chain_key, self._anchor_key, self._subject_key = (
-            keyring.derived(_OWNER, _EPOCH, label)
+            keyring.derived(_OWNER, _KEY, label)
             for label in (chain.CHAIN_LABEL, chain.ANCHOR_LABEL, chain.SUBJECT_LABEL)
         )
 
@@ -67,8 +70,8 @@ class AuditReader:
 
     def entries(self) -> Iterator[Mapping[str, Any]]:
         """Every entry, oldest first, unverified."""
-        opened = (open_line(place.line) for place in lines(self._folder))
-        return (line.entry for line in opened if line)
+        found = (open_line(place.line) for place in lines(self._folder))
+        return (line.entry for line in found if line)
 
     def verify(self) -> Verdict:
         """Checks all lines that were recorded when it was called, and perhaps later ones."""
@@ -122,7 +125,7 @@ class AuditLog(AuditReader):
             KeyringError: The log's key is not to be had.
             ConfigurationError: It cannot be written.
         """
-        keyring.ensure(_OWNER, _EPOCH)
+        keyring.ensure(_OWNER, _KEY.epoch)
         super().__init__(folder, store, keyring)
         self._most_file_bytes, self._clock = most_file_bytes, clock
         self._lock, self._syncing = threading.Lock(), threading.Lock()
@@ -188,7 +191,7 @@ class AuditLog(AuditReader):
         """
         found = files(self._folder)
         file = found[-1] if found else self._end.file
-        torn = _cut_torn_line(file)
+        torn = cut_torn_line(file)
         last = _last_line(found)
         size = file.stat().st_size if found else 0
         number = max(last.number if last else 0, self.remembered().number)
@@ -204,10 +207,10 @@ class AuditLog(AuditReader):
         """
         file, size = self._end.file, self._end.size
         if size and size + len(line) > self._most_file_bytes:
-            _sync_file(file)
+            sync_file(file)
             file, size = file_of(self._folder, self._end.number + 1), 0
             self._durable = self._end = self._end._replace(file=file, size=size)
-        with _opened(file, os.O_CREAT | os.O_APPEND) as descriptor:
+        with opened(file, os.O_CREAT | os.O_APPEND) as descriptor:
             size = os.fstat(descriptor).st_size
             if os.write(descriptor, line) < len(line):
                 os.ftruncate(descriptor, size)
@@ -225,9 +228,9 @@ class AuditLog(AuditReader):
         """Makes all lines durable, and remembers the last."""
         end = self._end
         try:
-            _sync_file(end.file)
+            sync_file(end.file)
             if not self._durable.size:
-                _sync_folder(self._folder)
+                sync_folder(self._folder)
         except OSError as error:
             self._cut()
             raise _unavailable(error) from error
@@ -241,7 +244,7 @@ class AuditLog(AuditReader):
     def _cut(self) -> None:
         """Takes back what is not durable, if it can. If not, the log goes on after it."""
         with self._lock, suppress(OSError):
-            with _opened(self._durable.file) as descriptor:
+            with opened(self._durable.file) as descriptor:
                 os.ftruncate(descriptor, min(self._durable.size, os.fstat(descriptor).st_size))
             self._end = self._durable
             self._losses += 1
@@ -250,6 +253,7 @@ class AuditLog(AuditReader):
         mac = chain.anchor(self._anchor_key, end.number, end.chain)
         if self._anchors is None:  # a connection of its own: SQLAlchemy and its pool took most of the time of a line
             self._anchors = self._store.raw_connection()
+            self._anchors.cursor().execute("PRAGMA synchronous = NORMAL")  # of this connection alone
         self._anchors.cursor().execute(_PUT_ANCHOR, (end.number, mac))  # commits by itself
 
 
@@ -258,47 +262,10 @@ def _unavailable(why: object) -> AuditUnavailableError:
     return AuditUnavailableError("this must be recorded, and the audit log cannot be written")
 
 
-@contextmanager
-def _opened(path: Path, flags: int = 0) -> Iterator[int]:
-    descriptor = os.open(path, os.O_WRONLY | flags, 0o600)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _sync_file(path: Path) -> None:
-    with _opened(path) as descriptor:
-        os.fdatasync(descriptor)
-
-
-def _cut_torn_line(path: Path) -> int:
-    """Cuts off what stands after the last newline.
-
-    Returns:
-        How many bytes that were.
-    """
-    if not path.exists():
-        return 0
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if torn := len(content) - whole:
-        os.truncate(path, whole)
-    return torn
-
-
 def _last_line(found: list[Path]) -> Line | None:
     """The last line that is one."""
     for path in reversed(found):
         for line in reversed(path.read_bytes().splitlines()):
-            if opened := open_line(line):
-                return opened
+            if found_line := open_line(line):
+                return found_line
     return None
-
-
-def _sync_folder(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

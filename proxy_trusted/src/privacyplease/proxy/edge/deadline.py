@@ -76,3 +76,13 @@ def within(most_seconds: float) -> float:
     """
     deadline = current()
     return most_seconds if deadline is None else min(most_seconds, deadline.remaining())
+
+
+def require() -> None:
+    """Passes if the call that is being answered has time left.
+
+    Raises:
+        DeadlineExceededError: It has none.
+    """
+    if deadline := current():
+        deadline.remaining()

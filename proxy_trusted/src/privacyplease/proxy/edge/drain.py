@@ -1,9 +1,9 @@
-"""A turnstile: whoever changes what others rely on waits until those have left who came in before the change.
+"""A drain: whoever changes what others rely on waits until those have left who came in before the change.
 
->>> turnstile = Turnstile()
->>> with turnstile.passing():
+>>> drain = Drain()
+>>> with drain.passing():
 ...     pass
->>> turnstile.clear()
+>>> drain.clear()
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Turnstile:
+class Drain:
     """Counts nobody and holds nobody up: it knows who is inside. Safe to use from many threads."""
 
     def __init__(self) -> None:

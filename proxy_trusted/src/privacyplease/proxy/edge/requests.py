@@ -16,11 +16,10 @@ from privacyplease.proxy.errors import (
     MalformedSubjectError,
     UnknownDatasetError,
 )
-from privacyplease.proxy.occupancy import Steps
 from privacyplease.proxy.records.columns import read_one
-from privacyplease.proxy.records.dataset import Dataset, Index
+from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.tables import MOST_TEXT_BYTES, TOO_WIDE, Sought
-from privacyplease.proxy.records.timeline import EARLIEST, LATEST, Interval
+from privacyplease.proxy.records.timeline import EARLIEST, LATEST, Interval, Steps
 from privacyplease.proxy.v1 import occupancy_service_pb2, types_pb2
 
 DEFAULT_DATASET = "wifi"
@@ -43,19 +42,6 @@ def dataset(name: str, known: dict[str, Dataset]) -> Dataset:
         names = ", ".join(known)
         raise UnknownDatasetError(f"no such data set; expected one of {names}", field="dataset", known=names)
     return known[name]
-
-
-def index(name: str, of: Dataset) -> Index:
-    """The index that a service answers from.
-
-    Raises:
-        UnknownDatasetError: The data set lacks it, so it cannot answer the service's questions.
-    """
-    if name not in of.indexes:
-        raise UnknownDatasetError(
-            f"data set {of.name!r} cannot answer this: it has no index by {name}", field="dataset"
-        )
-    return of.indexes[name]
 
 
 def interval(given: types_pb2.Interval) -> Interval:
@@ -86,7 +72,7 @@ def steps(when: Interval, width: Duration) -> Steps:
 
 
 def key(value: str, column: str, of: Dataset, field: str) -> pa.Scalar:
-    """The stored value of an index's key.
+    """The stored value of a subject or a place.
 
     Raises:
         MalformedSubjectError: The text does not read as the column's type, or no record holds so much.

@@ -17,16 +17,15 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from privacyplease.proxy.errors import KeyUnavailableError
-from privacyplease.proxy.keys.derivation import context
+from privacyplease.proxy.keys.derivation import KeyId, context
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.master_key import NONCE_BYTES
 
-VERSION = b"\x01"
-LETTER_LABEL = b"privacyplease/v1/letter"
+VERSION = b"\x02"
+LETTER_LABEL = b"privacyplease/v2/letter"
 
 _EPOCH_BYTES = 8
 _BODY = len(VERSION) + _EPOCH_BYTES + NONCE_BYTES
-_INDEX = "letters"
 
 
 class Letters:
@@ -64,7 +63,7 @@ class Letters:
             return None
 
     def _aead(self, dataset: str, epoch: int) -> AESGCM:
-        return AESGCM(self._keyring.keys(letters_of(dataset), epoch, _INDEX).cell.reveal())
+        return AESGCM(self._keyring.derived(letters_of(dataset), KeyId(epoch), LETTER_LABEL).reveal())
 
 
 def letters_of(dataset: str) -> str:

@@ -2,12 +2,11 @@
 
 ::
 
-    master key  ──wraps──►  data key, random, one per (data set, epoch)
+    master key  ──wraps──►  data key, random, one per (data set, epoch, generation)
                                 │  HKDF-Expand (RFC 5869), one label per purpose
-                                ├── tag key   per index    AES-256, names buckets and bins
-                                ├── bin key   per index    AES-256-CMAC, spreads subjects over bins
-                                ├── cell key  per index    AES-256-GCM, seals cells
-                                └── ledger key per index   AES-256, hashes sets of cells
+                                ├── tag key      per group   AES-256, names segments
+                                ├── cell key     per group   AES-256-GCM, seals cells
+                                └── digest key               AES-256-GCM, vouches for cells; never handed out
 
 >>> Key(bytes(32))
 Key(***)
@@ -18,7 +17,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
@@ -26,10 +25,21 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 KEY_BYTES = 32
 
 # Domain separation: one label for each purpose, so that no two purposes ever share a key.
-TAG_LABEL = b"privacyplease/v1/tag"
-BIN_LABEL = b"privacyplease/v1/bin"
-CELL_LABEL = b"privacyplease/v1/cell"
-LEDGER_LABEL = b"privacyplease/v1/ledger"
+TAG_LABEL = b"privacyplease/v2/tag"
+CELL_LABEL = b"privacyplease/v2/cell"
+DIGEST_LABEL = b"privacyplease/v2/digest"
+
+
+class KeyId(NamedTuple):
+    """Names a data key of a data set.
+
+    Attributes:
+        epoch: The epoch whose records are sealed under it.
+        generation: How many keys of the epoch there were before it: 0, or more once it was renewed.
+    """
+
+    epoch: int
+    generation: int = 0
 
 
 class Key:
@@ -62,22 +72,19 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class IndexKeys:
-    """The four keys of one index in one epoch."""
+class GroupKeys:
+    """The keys of one group of columns in one epoch."""
 
     tag: Key
-    bin: Key
     cell: Key
-    ledger: Key
 
     @classmethod
-    def derive(cls, data_key: Key, dataset: str, index: str) -> IndexKeys:
+    def derive(cls, data_key: Key, dataset: str, group: str) -> GroupKeys:
         """Derives them from the epoch's data key.
 
         HKDF-Expand alone is enough: a data key is uniformly random, so there is nothing to extract (RFC 5869 §3.3).
         """
-        labels = (TAG_LABEL, BIN_LABEL, CELL_LABEL, LEDGER_LABEL)
-        return cls(*(expand(data_key, label, dataset, index) for label in labels))
+        return cls(*(expand(data_key, label, dataset, group) for label in (TAG_LABEL, CELL_LABEL)))
 
 
 def context(label: bytes, *parts: str | bytes) -> bytes:

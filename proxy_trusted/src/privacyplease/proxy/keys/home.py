@@ -7,7 +7,7 @@
     ├── master.key      the master key, opened by the passphrase
     ├── passphrase      only where nobody gave one: made on first use, for its owner's eyes alone
     ├── master-…/       after a rotation: the three above, of the master key in force (`rotation.py`)
-    ├── restored.json   only after a restore, until the storage server was asked what came after the backup
+    ├── restored.json   only after a restore or a roll-back, until the storage server was asked what came later
     ├── trusted.db      wrapped data keys and what else must outlive the process
     ├── policy.toml     who may ask what, made on first use
     ├── audit/          who asked what (`audit/`)
@@ -54,7 +54,7 @@ class Home:
 
     @property
     def restored(self) -> Path:
-        """There after a restore, until what came after the backup is known (`adopting.py`)."""
+        """There after a restore, until what came after the backup is known (`lifecycle/restoring.py`)."""
         return self.path / "restored.json"
 
     @property

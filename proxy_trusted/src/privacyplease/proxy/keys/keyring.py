@@ -1,7 +1,7 @@
 """The keyring: a random data key for each (data set, epoch), made on first write, wrapped by the master key.
 
-Keys of different epochs are independent, so tags and bins of one epoch say nothing about those of another, and an epoch
-whose data key is destroyed is erased.
+Keys of different epochs are independent, so tags of one epoch say nothing about those of another, and an epoch whose
+data key is destroyed is erased. An epoch's key may be renewed: the next generation is as independent.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import time
 from contextlib import nullcontext
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, select, update
 
 from privacyplease.proxy.errors import KeyUnavailableError
-from privacyplease.proxy.keys.derivation import IndexKeys, Key, context, expand
+from privacyplease.proxy.keys.derivation import DIGEST_LABEL, GroupKeys, Key, KeyId, context, expand
 from privacyplease.proxy.keys.master_key import MasterKey
-from privacyplease.proxy.records.timeline import GENERATION
-from privacyplease.proxy.trusted_store.store import data_keys, lock, master_keys, writing
+from privacyplease.proxy.trusted_store.store import lock, writing
+from privacyplease.proxy.trusted_store.tables import data_keys, master_keys
 from privacyplease.proxy.trusted_store.upsert import inserted_once, inserted_or
 
-DATA_KEY_LABEL = b"privacyplease/v1/data"
+DATA_KEY_LABEL = b"privacyplease/v2/data"
 
 
 class _Held(NamedTuple):
@@ -30,8 +30,15 @@ class _Held(NamedTuple):
     folder: str
 
 
+class _Name(NamedTuple):
+    """Whose data key it is, and which."""
+
+    owner: str
+    key: KeyId
+
+
 class Keyring:
-    """Gives the keys of an index in an epoch. Safe to use from many threads."""
+    """Gives keys. Safe to use from many threads."""
 
     def __init__(self, store: Engine, master: MasterKey, folder: str = "") -> None:
         """Stands on a store.
@@ -43,56 +50,59 @@ class Keyring:
         """
         self._store = store
         self._held = _Held(master, folder)
-        self._opened: dict[tuple[str, int], Key] = {}
-        self._current: dict[tuple[str, int], int] = {}
-        self._derived: dict[tuple[str, int, str], IndexKeys] = {}
+        self._opened: dict[_Name, Key] = {}
+        self._current: dict[tuple[str, int], KeyId] = {}
+        self._derived: dict[tuple[_Name, str], GroupKeys] = {}
         self._lock = threading.Lock()
 
-    def epochs(self, dataset: str) -> list[int]:
+    def epochs(self, owner: str) -> list[int]:
         """The epochs that have a key, ascending."""
-        return sorted({generation % GENERATION for generation in self.made(dataset)})
+        return sorted({key.epoch for key in self.made(owner)})
 
-    def generations(self, dataset: str, epoch: int) -> list[int]:
-        """The numbers of an epoch's keys, ascending: one, or more while it is being renewed (`renewing.py`)."""
-        return sorted(generation for generation in self.made(dataset) if generation % GENERATION == epoch)
+    def generations(self, owner: str, epoch: int) -> list[KeyId]:
+        """An epoch's keys, ascending: one, or more while it is being renewed."""
+        return sorted(key for key in self.made(owner) if key.epoch == epoch)
 
-    def made(self, dataset: str) -> dict[int, int | None]:
-        """When each key was made, by its number, in ms since 1970; None where that is not known."""
-        query = select(data_keys.c.epoch, data_keys.c.made_at).where(data_keys.c.dataset == dataset)
+    def made(self, owner: str) -> dict[KeyId, int]:
+        """When each key was made, in ms since 1970."""
+        held = data_keys.c
+        query = select(held.epoch, held.generation, held.made_at).where(held.dataset == owner)
         with self._store.connect() as connection:
-            return {row.epoch: row.made_at for row in connection.execute(query)}
+            return {KeyId(row.epoch, row.generation): row.made_at for row in connection.execute(query)}
 
-    def forget(self, dataset: str, epoch: int) -> None:
-        """Drops what is in memory of a key that was destroyed, by its number."""
+    def forget(self, owner: str, key: KeyId) -> None:
+        """Drops what is in memory of a key that was destroyed."""
+        name = _Name(owner, key)
         with self._lock:
-            if self._current.get((dataset, epoch % GENERATION)) == epoch:
-                del self._current[dataset, epoch % GENERATION]
-            self._opened.pop((dataset, epoch), None)
-            for name in [name for name in self._derived if name[:2] == (dataset, epoch)]:
-                del self._derived[name]
+            if self._current.get((owner, key.epoch)) == key:
+                del self._current[owner, key.epoch]
+            self._opened.pop(name, None)
+            for derived in [derived for derived in self._derived if derived[0] == name]:
+                del self._derived[derived]
 
-    def ensure(self, dataset: str, epoch: int) -> int:
+    def ensure(self, owner: str, epoch: int) -> KeyId:
         """Makes the epoch's data key durable unless there is one. Of two proxies that try at once, one wins.
 
         Returns:
-            The number of the key to seal new records of the epoch under.
+            The key to seal new records of the epoch under.
 
         Raises:
             KeyUnavailableError: Another proxy has rotated the master key meanwhile.
         """
         with self._lock:
-            current = self._current.get((dataset, epoch))
+            current = self._current.get((owner, epoch))
         if current is not None:
             return current
-        return self._make(dataset, max(self.generations(dataset, epoch), default=epoch))
+        return self._make(owner, max(self.generations(owner, epoch), default=KeyId(epoch)))
 
-    def renew(self, dataset: str, epoch: int) -> int:
-        """Makes the next data key of an epoch, under which its records are sealed from now on; returns its number.
+    def renew(self, owner: str, epoch: int) -> KeyId:
+        """Makes the next data key of an epoch, under which its records are sealed from now on.
 
         Raises:
             KeyUnavailableError: Another proxy has rotated the master key meanwhile.
         """
-        return self._make(dataset, self.generations(dataset, epoch)[-1] + GENERATION)
+        newest = self.generations(owner, epoch)[-1]
+        return self._make(owner, newest._replace(generation=newest.generation + 1))
 
     def rewrap(self, master: MasterKey, folder: str) -> int:
         """Wraps every data key by another master key and puts that in force, in one transaction.
@@ -108,7 +118,7 @@ class Keyring:
             KeyUnavailableError: A key does not open under the old master key. Nothing has changed.
         """
         old, new = self._held.master, _Held(master, folder)
-        rewrapped: dict[tuple[str, int], bytes] = {}
+        rewrapped: dict[_Name, bytes] = {}
         self._rewrap(old, master, rewrapped)  # most of the work; nobody is held up by it
         with self._lock:
             with writing(self._store) as connection:
@@ -116,46 +126,55 @@ class Keyring:
                 put = inserted_or(self._store.dialect, master_keys, lambda given: {"folder": given.folder})
                 connection.execute(put, {"one": 1, "folder": folder})
                 self._rewrap(old, master, rewrapped, connection)
-                for (dataset, epoch), wrapped in rewrapped.items():
-                    row = update(data_keys).where(data_keys.c.dataset == dataset, data_keys.c.epoch == epoch)
-                    connection.execute(row.values(wrapped=wrapped))
+                for name, wrapped in rewrapped.items():
+                    connection.execute(update(data_keys).where(*_row(name)).values(wrapped=wrapped))
             self._held = new
         return len(rewrapped)
 
-    def keys(self, dataset: str, epoch: int, index: str) -> IndexKeys:
-        """The keys of one index in one epoch.
+    def group_keys(self, dataset: str, key: KeyId, group: str) -> GroupKeys:
+        """The keys of one group of columns in one epoch.
 
         Raises:
-            KeyUnavailableError: The epoch has no key, or its key does not open under the master key.
+            KeyUnavailableError: The epoch has no such key, or it does not open under the master key.
         """
+        name = _Name(dataset, key)
         with self._lock:
-            name = (dataset, epoch, index)
-            if name not in self._derived:
-                self._derived[name] = IndexKeys.derive(self._open(dataset, epoch), dataset, index)
-            return self._derived[name]
+            if (name, group) not in self._derived:
+                self._derived[name, group] = GroupKeys.derive(self._open(name), dataset, group)
+            return self._derived[name, group]
 
-    def derived(self, owner: str, epoch: int, label: bytes) -> Key:
-        """A key for one purpose, of an owner that is no index.
+    def digest_key(self, dataset: str, key: KeyId) -> Key:
+        """The key that vouches for the cells of an epoch.
 
         Raises:
-            KeyUnavailableError: As `keys`.
+            KeyUnavailableError: As `group_keys`.
+        """
+        return self.derived(dataset, key, DIGEST_LABEL)
+
+    def derived(self, owner: str, key: KeyId, label: bytes) -> Key:
+        """A key for one purpose, which the label names.
+
+        Raises:
+            KeyUnavailableError: As `group_keys`.
         """
         with self._lock:
-            return expand(self._open(owner, epoch), label, owner)
+            return expand(self._open(_Name(owner, key)), label, owner)
 
-    def _make(self, dataset: str, number: int) -> int:
-        while not self._add(dataset, number, held := self._in_force()):
+    def _make(self, owner: str, key: KeyId) -> KeyId:
+        name = _Name(owner, key)
+        while not self._add(name, held := self._in_force()):
             if self._in_force() is held:
                 raise KeyUnavailableError("another proxy has rotated the master key; start this one again")
         with self._lock:
-            self._open(dataset, number)
-            self._current[dataset, number % GENERATION] = number
-        return number
+            self._open(name)
+            self._current[owner, key.epoch] = key
+        return key
 
-    def _add(self, dataset: str, epoch: int, held: _Held) -> bool:
+    def _add(self, name: _Name, held: _Held) -> bool:
         """Adds a new data key unless there is one; False if the master key that wrapped it is no longer in force."""
-        wrapped = held.master.wrap(Key.generate(), _associated(dataset, epoch))
-        new = {"dataset": dataset, "epoch": epoch, "wrapped": wrapped, "made_at": int(time.time() * 1_000)}
+        wrapped = held.master.wrap(Key.generate(), _associated(*name))
+        whose = {"dataset": name.owner, "epoch": name.key.epoch, "generation": name.key.generation}
+        new = whose | {"wrapped": wrapped, "made_at": int(time.time() * 1_000)}
         with self._store.connect() as connection, connection.begin() as transaction:
             lock(connection)
             connection.execute(inserted_once(self._store.dialect, data_keys), new)
@@ -165,43 +184,49 @@ class Keyring:
             return in_force == held.folder
 
     def _rewrap(
-        self,
-        old: MasterKey,
-        new: MasterKey,
-        rewrapped: dict[tuple[str, int], bytes],
-        connection: Connection | None = None,
+        self, old: MasterKey, new: MasterKey, rewrapped: dict[_Name, bytes], connection: Connection | None = None
     ) -> None:
         """Wraps anew what is stored and not in `rewrapped` yet, and drops from it what is stored no more."""
-        query = select(data_keys.c.dataset, data_keys.c.epoch, data_keys.c.wrapped)
         with nullcontext(connection) if connection else self._store.connect() as reading:
-            stored = {(row.dataset, row.epoch): bytes(row.wrapped) for row in reading.execute(query)}
-        for place, wrapped in stored.items():
-            if place not in rewrapped:
-                rewrapped[place] = new.wrap(old.unwrap(wrapped, _associated(*place)), _associated(*place))
-        for place in set(rewrapped) - set(stored):
-            del rewrapped[place]
+            stored = {
+                _Name(row.dataset, KeyId(row.epoch, row.generation)): bytes(row.wrapped)
+                for row in reading.execute(select(data_keys))
+            }
+        for name, wrapped in stored.items():
+            if name not in rewrapped:
+                rewrapped[name] = new.wrap(old.unwrap(wrapped, _associated(*name)), _associated(*name))
+        for name in set(rewrapped) - set(stored):
+            del rewrapped[name]
 
     def _in_force(self) -> _Held:
         with self._lock:
             return self._held
 
-    def _open(self, dataset: str, epoch: int) -> Key:
+    def _open(self, name: _Name) -> Key:
         """The lock is held: the row and the master key belong together."""
-        if (dataset, epoch) not in self._opened:
-            self._opened[dataset, epoch] = self._held.master.unwrap(
-                self._wrapped(dataset, epoch), _associated(dataset, epoch)
-            )
-        return self._opened[dataset, epoch]
+        if name not in self._opened:
+            self._opened[name] = self._held.master.unwrap(self._wrapped(name), _associated(*name))
+        return self._opened[name]
 
-    def _wrapped(self, dataset: str, epoch: int) -> bytes:
-        query = select(data_keys.c.wrapped).where(data_keys.c.dataset == dataset, data_keys.c.epoch == epoch)
+    def _wrapped(self, name: _Name) -> bytes:
         with self._store.connect() as connection:
-            wrapped = connection.scalar(query)
+            wrapped = connection.scalar(select(data_keys.c.wrapped).where(*_row(name)))
         if wrapped is None:
-            raise KeyUnavailableError(f"data set {dataset!r} has no key for epoch {epoch}")
+            raise KeyUnavailableError(f"data set {name.owner!r} has no key for epoch {name.key.epoch}")
         return bytes(wrapped)
 
 
-def _associated(dataset: str, epoch: int) -> bytes:
-    """What binds a wrapped key to its place, so that keys cannot be swapped between data sets or epochs."""
-    return context(DATA_KEY_LABEL, dataset, epoch.to_bytes(8, "big", signed=True))
+def manifest_of(dataset: str) -> str:
+    """Whose the data key is that outlives a data set's epochs: it seals the manifest. No data set has such a name."""
+    return f"{dataset}/manifest"
+
+
+def _row(name: _Name) -> tuple[ColumnElement[bool], ...]:
+    held, key = data_keys.c, name.key
+    return held.dataset == name.owner, held.epoch == key.epoch, held.generation == key.generation
+
+
+def _associated(owner: str, key: KeyId) -> bytes:
+    """What binds a wrapped key to its place, so that none can be swapped for another."""
+    epoch, generation = key.epoch.to_bytes(8, "big", signed=True), key.generation.to_bytes(4, "big")
+    return context(DATA_KEY_LABEL, owner, epoch, generation)

@@ -25,7 +25,7 @@ from privacyplease.proxy.keys import providers as masterkeys
 from privacyplease.proxy.keys.home import MASTER_FILES, Home
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.master_key import MasterKey, write_secret
-from privacyplease.proxy.trusted_store.store import master_keys
+from privacyplease.proxy.trusted_store.tables import master_keys
 
 _FOLDERS = "master-*"
 

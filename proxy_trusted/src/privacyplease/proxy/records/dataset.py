@@ -1,12 +1,11 @@
 """Data sets as their definitions describe them.
 
-A definition is a TOML file: the columns with their types, which of them is subject, place, start and duration, and the
-indexes. `datasets/wifi.toml` is one to start from; see `docs/DATASETS.md`.
+A definition is a TOML file: the columns with their types, which of them is subject, place, start and duration, and how
+much room a record has. `datasets/wifi.toml` is one to start from; see `docs/DATASETS.md`.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from collections.abc import Iterable
@@ -20,38 +19,32 @@ from typing import Any
 
 import pyarrow as pa
 
-from privacyplease.proxy.errors import ConfigurationError, UnknownColumnError
+from privacyplease.proxy.errors import ConfigurationError
+from privacyplease.proxy.records.budget import Budget
 from privacyplease.proxy.records.columns import ColumnType
-from privacyplease.proxy.records.timeline import Timeline
+from privacyplease.proxy.records.timeline import Millis
 
-SUBJECT = "subject"
-PLACE = "place"
-
-MOST_BINS = 65_536
 MOST_NAME_CHARACTERS = 63
+
+# The columns that make a data set one of bike stations, whose records are nobody's.
+BIKES = "available_bikes"
+STANDS = "available_bike_stands"
+
+# What a record takes in a cell that is full, sealed, in bytes: measured on real WiFi sessions, with room.
+DEFAULT_BYTES = {"core": 8.0, "rest": 8.0, "rollup": 1.0}
+BYTES_PER_OTHER_COLUMN = 1.0
+MOST_BYTES_PER_RECORD = 1_024
+# No cell is smaller, so that cells of a few records all look alike; each column beside the core is named in its cell.
+LEAST_CELL_BYTES = 1_024
+ROOM_PER_COLUMN = 128
+
+DEFAULT_COVER_RECORDS = 256
+MOST_COVER_RECORDS = 65_536
+
 _NAME = re.compile(rf"[a-z][a-z0-9_]{{0,{MOST_NAME_CHARACTERS - 1}}}")
-_WIDTH = re.compile(r"([1-9][0-9]{0,5})(s|m|h|d)")
+_DURATION = re.compile(r"([1-9][0-9]{0,5})(s|m|h|d)")
 _UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _ROLES = {"place": ColumnType.STRING, "start": ColumnType.TIMESTAMP, "duration": ColumnType.DURATION}
-
-
-@dataclass(frozen=True)
-class Index:
-    """A copy of the records, ordered for one kind of question.
-
-    Attributes:
-        name: "subject" or "place".
-        key: The column whose value chooses the bin.
-        bins: How many bins share the keys.
-        columns: What the copy carries, in order; always subject, place, start and duration among them.
-        hide_volume: Whether all bins of a run look equally full.
-    """
-
-    name: str
-    key: str
-    bins: int
-    columns: tuple[str, ...]
-    hide_volume: bool = True
 
 
 @dataclass(frozen=True)
@@ -67,9 +60,12 @@ class Dataset:
         start: The column with the first instant.
         duration: The column that says for how long.
         location: The column that says where its place lies, as "campus > building > floor"; None if there is none.
-        timeline: How it divides time.
-        indexes: Its indexes by name.
+        epoch: Width of an epoch, the period of event time that has keys of its own, in ms.
+        budgets: What the cells of each group of columns take, by the group's name.
         retain: For how long its records are kept, in ms; None for ever.
+        cover: How often something is sent to the storage server, records or not, in ms; None: as records come.
+        cover_records: How many records that seems to be.
+        whole_days: Whether questions are widened to whole days, UTC.
     """
 
     name: str
@@ -79,10 +75,13 @@ class Dataset:
     place: str
     start: str
     duration: str
-    timeline: Timeline
-    indexes: dict[str, Index]
+    epoch: int
+    budgets: dict[str, Budget]
     location: str | None = None
     retain: int | None = None
+    cover: int | None = None
+    cover_records: int = DEFAULT_COVER_RECORDS
+    whole_days: bool = False
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -100,31 +99,23 @@ class Dataset:
         return pa.schema([pa.field(name, column.stored) for name, column in self.columns.items()])
 
     @property
-    def shape(self) -> str:
-        """What its tags are made of, as text. It may not change once there is data."""
-        indexes = {index.name: [index.key, index.bins] for index in self.indexes.values()}
-        parts = {
-            "base": self.timeline.base,
-            "epoch": self.timeline.epoch,
-            "indexes": indexes,
-            "record": self.required,
-        }
-        return json.dumps(parts, sort_keys=True)
+    def shape(self) -> dict[str, object]:
+        """What may not change once there is data."""
+        return {"epoch": self.epoch, "record": list(self.required)}
 
-    def carried(self, index: Index) -> pa.Schema:
-        """The columns that an index carries, as they are stored."""
-        return pa.schema([self.schema.field(name) for name in index.columns])
+    @property
+    def others(self) -> list[str]:
+        """The columns that a record may lack, in order."""
+        return [name for name in self.columns if name not in self.required]
 
-    def index(self, name: str) -> Index:
-        """The index of that name.
+    @property
+    def is_stations(self) -> bool:
+        """Whether its subjects are bike stations, and no persons."""
+        return {BIKES, STANDS} <= set(self.columns)
 
-        Raises:
-            UnknownColumnError: There is none.
-        """
-        if name not in self.indexes:
-            known = ", ".join(self.indexes)
-            raise UnknownColumnError(f"data set {self.name!r} has no such index; it has {known}", field="index")
-        return self.indexes[name]
+    def epochs(self, starts: Millis) -> Millis:
+        """The epoch of each start (int64[n], ms)."""
+        return starts // self.epoch
 
 
 def load(folder: Path | None = None) -> dict[str, Dataset]:
@@ -156,7 +147,7 @@ def width(entry: str, text: str) -> int:
     Raises:
         ConfigurationError: It is none; the message names the entry.
     """
-    match = _WIDTH.fullmatch(text)
+    match = _DURATION.fullmatch(text)
     if not match:
         raise ConfigurationError(f'{entry}: expected a width such as "1h", got {text!r}')
     return int(match[1]) * (_UNITS[match[2]] // timedelta(milliseconds=1))
@@ -184,24 +175,33 @@ def _read(file: Traversable) -> Dataset:
 
 
 def _dataset(entries: dict[str, Any]) -> Dataset:
+    _refuse_older(entries)
     columns = {name: _column_type(name, kind) for name, kind in _take(entries, "columns", dict).items()}
     roles = {role: _role(entries, role, columns) for role in ("subject", *_ROLES)}
     if len(set(roles.values())) < len(roles):
         raise ConfigurationError("subject, place, start and duration: expected four different columns")
-    hide_volume = _take(entries, "hide_volume", bool) if "hide_volume" in entries else True
     dataset = Dataset(
         name=_name("name", _take(entries, "name", str)),
         title=_take(entries, "title", str),
         columns=columns,
-        timeline=Timeline(base=width("base_width", _take(entries, "base_width", str)), epoch=_epoch(entries)),
-        indexes=_indexes(_take(entries, "indexes", dict), columns, roles, hide_volume),
+        epoch=_epoch(entries),
+        budgets=_budgets(entries.pop("bytes_per_record", {}), len(columns) - len(roles)),
         location=_location(entries, columns),
-        retain=width("retain", _take(entries, "retain", str)) if "retain" in entries else None,
+        retain=_width(entries, "retain"),
+        cover=_width(entries, "cover"),
+        cover_records=_cover_records(entries),
+        whole_days=_whole_days(entries),
         **roles,
     )
     if entries:
         raise ConfigurationError(f"{next(iter(entries))}: no such entry")
     return dataset
+
+
+def _refuse_older(entries: dict[str, Any]) -> None:
+    older = ("base_width", "indexes", "hide_volume")
+    if gone := next((name for name in older if name in entries), None):
+        raise ConfigurationError(f"{gone}: belongs to an earlier version; remove it, there are no indexes any more")
 
 
 def _take(entries: dict[str, Any], name: str, kind: type) -> Any:  # noqa: ANN401  # TOML's values
@@ -252,30 +252,36 @@ def _epoch(entries: dict[str, Any]) -> int:
     return int(days * (_UNITS["d"] // timedelta(milliseconds=1)))
 
 
-def _indexes(
-    entries: dict[str, Any], columns: dict[str, ColumnType], roles: dict[str, str], hide_volume: bool
-) -> dict[str, Index]:
-    unknown = set(entries) - {SUBJECT, PLACE}
-    if unknown or not entries:
-        raise ConfigurationError(f"indexes: expected {SUBJECT}, {PLACE} or both, got {', '.join(sorted(unknown))!r}")
-    return {name: _index(name, entry, columns, roles, hide_volume) for name, entry in entries.items()}
+def _budgets(given: object, others: int) -> dict[str, Budget]:
+    """What each group's cells take. As many columns beside the core, as much room for their names and types."""
+    if not isinstance(given, dict) or set(given) - set(DEFAULT_BYTES):
+        raise ConfigurationError(f"bytes_per_record: expected a table of {', '.join(DEFAULT_BYTES)}")
+    for group, each in given.items():
+        if isinstance(each, bool) or not isinstance(each, int | float) or not 0 < each <= MOST_BYTES_PER_RECORD:
+            raise ConfigurationError(
+                f"bytes_per_record.{group}: expected more than 0 and at most {MOST_BYTES_PER_RECORD}, got {each!r}"
+            )
+    room = {"core": LEAST_CELL_BYTES, "rest": LEAST_CELL_BYTES + ROOM_PER_COLUMN * others, "rollup": LEAST_CELL_BYTES}
+    defaults = DEFAULT_BYTES | {"rest": max(1.0, BYTES_PER_OTHER_COLUMN * others)}
+    return {group: Budget(room[group], float(given.get(group, defaults[group]))) for group in DEFAULT_BYTES}
 
 
-def _index(name: str, entry: object, columns: dict[str, ColumnType], roles: dict[str, str], hide_volume: bool) -> Index:
-    if not isinstance(entry, dict):
-        raise ConfigurationError(f"indexes.{name}: expected a table, got {type(entry).__name__}")
-    bins, carried = entry.get("bins"), entry.get("columns", list(columns))
-    hidden = entry.get("hide_volume", hide_volume)
-    if set(entry) - {"bins", "columns", "hide_volume"}:
-        raise ConfigurationError(f"indexes.{name}: expected bins, columns and hide_volume alone")
-    if not isinstance(hidden, bool):
-        raise ConfigurationError(f"indexes.{name}.hide_volume: expected true or false, got {hidden!r}")
-    if not isinstance(bins, int) or isinstance(bins, bool) or not 1 <= bins <= MOST_BINS:
-        raise ConfigurationError(f"indexes.{name}.bins: expected 1 to {MOST_BINS}, got {bins!r}")
-    if not isinstance(carried, list) or not all(column in columns for column in map(str, carried)):
-        raise ConfigurationError(f"indexes.{name}.columns: expected names of columns, got {carried!r}")
-    if len(set(carried)) < len(carried):
-        raise ConfigurationError(f"indexes.{name}.columns: expected each column once")
-    if missing := set(roles.values()) - set(carried):
-        raise ConfigurationError(f"indexes.{name}.columns: expected {', '.join(sorted(missing))} among them")
-    return Index(name=name, key=roles[name], bins=bins, columns=tuple(carried), hide_volume=hidden)
+def _width(entries: dict[str, Any], name: str) -> int | None:
+    return width(name, _take(entries, name, str)) if name in entries else None
+
+
+def _cover_records(entries: dict[str, Any]) -> int:
+    if "cover_records" not in entries:
+        return DEFAULT_COVER_RECORDS
+    records: int = _take(entries, "cover_records", int)
+    if not 1 <= records <= MOST_COVER_RECORDS:
+        raise ConfigurationError(f"cover_records: expected 1 to {MOST_COVER_RECORDS:,}, got {records:,}")
+    return records
+
+
+def _whole_days(entries: dict[str, Any]) -> bool:
+    if "prefetch" not in entries:
+        return False
+    if (given := _take(entries, "prefetch", str)) != "day":
+        raise ConfigurationError(f'prefetch: expected "day", got {given!r}')
+    return True

@@ -9,18 +9,19 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from privacyplease.proxy.access.policy_file import PolicyFile
-from privacyplease.proxy.compactor import Compactor
+from privacyplease.proxy.compaction.compactor import Compactor
 from privacyplease.proxy.edge.rpc import answering
 from privacyplease.proxy.errors import StorageError
 from privacyplease.proxy.keys.keyring import Keyring
-from privacyplease.proxy.ledger import Ledger
-from privacyplease.proxy.opened_cells import OpenedCells
+from privacyplease.proxy.manifest.cells import Answers
+from privacyplease.proxy.manifest.manifest import Manifest
+from privacyplease.proxy.manifest.rows import State
 from privacyplease.proxy.records.dataset import Dataset
+from privacyplease.proxy.segments.memory import Memory
 from privacyplease.proxy.storage.client import Storage
 from privacyplease.proxy.telemetry.activity import Activity, RecentCalls
 from privacyplease.proxy.v1 import admin_service_pb2 as pb
 from privacyplease.proxy.v1 import admin_service_pb2_grpc as pb_grpc
-from privacyplease.proxy.verified import Answers
 
 _DAY_MILLIS = 86_400_000
 
@@ -29,7 +30,7 @@ _PATIENCE_SECONDS = 1.0
 
 
 class AdminService(pb_grpc.AdminServiceServicer):
-    """Describes keyring, storage, what became of its answers, policy, and what the proxy has been doing."""
+    """Describes keyring, manifest, storage, what became of its answers, policy, and what the proxy has been doing."""
 
     def __init__(
         self,
@@ -38,20 +39,20 @@ class AdminService(pb_grpc.AdminServiceServicer):
         storage: Storage,
         answers: Answers,
         policies: PolicyFile,
-        ledger: Ledger,
+        manifest: Manifest,
         activity: Activity,
         compactor: Compactor,
-        cache: OpenedCells,
+        memory: Memory,
     ) -> None:
         self._datasets = datasets
         self._keyring = keyring
         self._storage = storage
         self._answers = answers
         self._policies = policies
-        self._ledger = ledger
+        self._manifest = manifest
         self._activity = activity
         self._compactor = compactor
-        self._cache = cache
+        self._memory = memory
 
     @answering
     def GetStatus(  # noqa: N802
@@ -67,23 +68,36 @@ class AdminService(pb_grpc.AdminServiceServicer):
             answers=self._describe_answers(),
             activity=self._describe_activity(),
             compaction=self._describe_compaction(),
-            cache=pb.Cache(**self._cache.figures._asdict()),
+            cache=pb.Cache(**self._memory.figures._asdict()),
+            manifest=self._describe_manifest(),
         )
 
     def _describe_keys(self, dataset: Dataset) -> pb.Keyring:
-        days = dataset.timeline.epoch // _DAY_MILLIS
+        days = dataset.epoch // _DAY_MILLIS
         return pb.Keyring(dataset=dataset.name, epochs=self._keyring.epochs(dataset.name), epoch_days=days)
 
     def _describe_compaction(self) -> pb.Compaction:
         last, backlog = self._compactor.last, self._compactor.backlog()
         described = pb.Compaction(
-            open_buckets=sum(buckets for buckets, _ in backlog.values()),
-            open_cells=sum(cells for _, cells in backlog.values()),
+            fresh_segments=sum(of.segments for of in backlog.values()),
+            fresh_records=sum(of.records for of in backlog.values()),
             failure=last.failure,
         )
         if last.at is not None:
             described.last_round.FromMilliseconds(int(last.at * 1_000))
         return described
+
+    def _describe_manifest(self) -> pb.Manifest:
+        size, witnesses = self._manifest.size(), self._manifest.witnesses
+        return pb.Manifest(
+            version=self._manifest.head().version,
+            live_segments=size[State.LIVE],
+            retired_segments=size[State.RETIRED],
+            unsettled_segments=size[State.SENT] + size[State.STORED],
+            outgrown_cells=self._manifest.outgrown,
+            witnesses=len(witnesses),
+            witness_failures=witnesses.failures,
+        )
 
     def _describe_storage(self) -> pb.Storage:
         try:
@@ -108,7 +122,6 @@ class AdminService(pb_grpc.AdminServiceServicer):
             started_at=_instant(int(self._activity.started_at * 1_000)),
             calls=[_recent(calls) for calls in self._activity.calls()],
             ingestion=pb.Ingestion(**self._activity.ingestion()._asdict(), freshness=self._describe_freshness()),
-            journal_entries=self._ledger.waiting(),
         )
 
     def _describe_freshness(self) -> list[pb.Freshness]:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import grpc
 
-from privacyplease.proxy.compaction import Compaction, Scope
+from privacyplease.proxy.compaction.compaction import Compaction, Scope
 from privacyplease.proxy.edge import requests
 from privacyplease.proxy.edge.rpc import streaming
 from privacyplease.proxy.records.dataset import Dataset
-from privacyplease.proxy.records.timeline import EARLIEST, LATEST, Interval
+from privacyplease.proxy.records.timeline import EVER
 from privacyplease.proxy.v1 import compaction_service_pb2 as pb
 from privacyplease.proxy.v1 import compaction_service_pb2_grpc as pb_grpc
 
@@ -28,9 +28,8 @@ class CompactionService(pb_grpc.CompactionServiceServicer):
     ) -> Iterator[pb.CompactResponse]:
         """See the contract."""
         names = [requests.dataset(request.dataset, self._datasets).name] if request.dataset else sorted(self._datasets)
-        ever = Interval(EARLIEST, LATEST)
-        interval = requests.interval(request.interval) if request.HasField("interval") else ever
-        scope = Scope(interval, waits=False, open_too=request.include_open)
+        interval = requests.interval(request.interval) if request.HasField("interval") else EVER
+        scope = Scope(by_command=True, recent=request.include_open, interval=interval)
         for dataset in (self._datasets[name] for name in names):
             for done in self._compaction.compact(dataset, scope):
                 yield pb.CompactResponse(

@@ -2,79 +2,78 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import grpc
-import pyarrow as pa
 
 from privacyplease.proxy.edge import requests
 from privacyplease.proxy.edge.rpc import answering
-from privacyplease.proxy.records.dataset import PLACE, SUBJECT, Dataset
-from privacyplease.proxy.records.tables import having, longest
-from privacyplease.proxy.rollups import Count, count_devices
-from privacyplease.proxy.search import Search
+from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.query import counting, presence
+from privacyplease.proxy.query.question import Question
+from privacyplease.proxy.query.search import Answer, Search
+from privacyplease.proxy.query.trace import HEAD_BYTES, Seen, Trace
+from privacyplease.proxy.records.dataset import Dataset
+from privacyplease.proxy.segments.groups import Group
+from privacyplease.proxy.segments.rollups import Count
 from privacyplease.proxy.services.occupancy import estimate
 from privacyplease.proxy.v1 import explain_service_pb2 as pb
 from privacyplease.proxy.v1 import explain_service_pb2_grpc as pb_grpc
-from privacyplease.proxy.witness import HEAD_BYTES, Seen, Witness
 
 
 class ExplainService(pb_grpc.ExplainServiceServicer):
-    """Asks as the other services do, and has a witness look on."""
+    """Asks as the other services do, and keeps a trace."""
 
-    def __init__(self, datasets: dict[str, Dataset], search: Search) -> None:
+    def __init__(self, datasets: dict[str, Dataset], search: Search, keyring: Keyring) -> None:
         self._datasets = datasets
         self._search = search
+        self._keyring = keyring
 
     @answering
     def Explain(self, request: pb.ExplainRequest, _context: grpc.ServicerContext) -> pb.ExplainResponse:  # noqa: N802
         """See the contract."""
-        dataset = requests.dataset(request.dataset or requests.DEFAULT_DATASET, self._datasets)
         requests.purpose(request.purpose)
-        witness, index = Witness(), requests.index(SUBJECT if request.device else PLACE, dataset)
-        answer, bounds = (self._sessions if request.device else self._count)(request, dataset, witness)
-        records, rollups = witness.records, witness.rollups
+        question, trace = self._question(request), Trace()
+        with self._search.ask(question, trace) as answer:
+            found, distinct = self._answer(question, answer, trace)
+        tags = sum(trace.cells.values())
         return pb.ExplainResponse(
-            index=index.name,
-            tags=records.tags + rollups.tags,
-            first_tags=witness.first_tags,
-            cells=records.cells + rollups.cells,
-            bytes=witness.bytes,
-            first_cells=[_shown(seen) for seen in witness.first_cells],
-            records_opened=records.opened,
-            records_kept=records.kept,
-            answer=answer,
-            estimate=estimate(bounds),
-            rollup_tags=rollups.tags,
-            rollup_cells=rollups.cells,
-            sketches_opened=rollups.opened,
-            sketches_kept=rollups.kept,
+            tags=tags,
+            first_tags=sorted(seen.cell.tag for seen in trace.first),
+            cells=tags,
+            bytes=trace.bytes,
+            first_cells=[_shown(seen) for seen in trace.first],
+            records_opened=trace.opened,
+            records_kept=trace.kept,
+            records_distinct=distinct,
+            answer=found.devices,
+            estimate=estimate(found.bounds),
+            rollup_tags=trace.cells[Group.ROLLUP],
+            rollup_cells=trace.cells[Group.ROLLUP],
+            sketches_opened=trace.sketches_opened,
+            sketches_kept=trace.sketches_kept,
         )
 
-    def _sessions(self, request: pb.ExplainRequest, dataset: Dataset, witness: Witness) -> Count:
-        device = requests.key(request.device, dataset.subject, dataset, "device")
+    def _question(self, request: pb.ExplainRequest) -> Question:
+        dataset = requests.dataset(request.dataset or requests.DEFAULT_DATASET, self._datasets)
+        device = requests.optional_key(request.device, dataset.subject, dataset, "device")
         place = requests.optional_key(request.place, dataset.place, dataset, "place")
-        index, when = requests.index(SUBJECT, dataset), requests.interval(request.interval)
-        columns = dataset.required
-        found = self._search.find(dataset, index, when, device, columns, witness)
-        empty = pa.schema([dataset.schema.field(name) for name in columns]).empty_table()
-        sessions = pa.concat_tables([empty, *(page.select(empty.column_names) for page in found)])
-        return Count(len(longest(having(sessions, dataset.place, place), dataset)))
+        return Question(dataset, requests.interval(request.interval), device, place, rollups=device is None)
 
-    def _count(self, request: pb.ExplainRequest, dataset: Dataset, witness: Witness) -> Count:
-        place = requests.optional_key(request.place, dataset.place, dataset, "place")
-        index, when = requests.index(PLACE, dataset), requests.interval(request.interval)
-        find = partial(self._search.find, dataset, index, when, place, [dataset.subject], witness)
-        return count_devices(find, dataset)
+    def _answer(self, question: Question, answer: Answer, trace: Trace) -> tuple[Count, int]:
+        """The answer: distinct devices, or sessions of the device. And how many different records it was made of."""
+        hits = list(answer.hits)
+        distinct = len(presence.records(hits, question.dataset))
+        trace.kept_sketches(answer.rollups, question.place_names)
+        if question.subjects is not None:
+            return Count(distinct), distinct
+        return counting.count(question, answer._replace(hits=iter(hits)), self._keyring), distinct
 
 
 def _shown(seen: Seen) -> pb.ExplainedCell:
     return pb.ExplainedCell(
         tag=seen.cell.tag,
-        cell_id=seen.cell.cell_id,
         head=seen.cell.sealed[:HEAD_BYTES],
         size=len(seen.cell.sealed),
         records_opened=seen.opened,
         records_kept=seen.kept,
-        rollup=seen.rollup,
+        rollup=seen.group is Group.ROLLUP,
     )

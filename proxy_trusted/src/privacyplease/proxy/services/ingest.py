@@ -11,29 +11,28 @@ import grpc
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from privacyplease.proxy.ahead import ahead
 from privacyplease.proxy.edge import requests
 from privacyplease.proxy.edge.rpc import streaming
-from privacyplease.proxy.erasures import Erasures
 from privacyplease.proxy.errors import MalformedBatchError, StoppingError, StreamIdleError, TryLaterError
-from privacyplease.proxy.layouts import Layouts
+from privacyplease.proxy.lifecycle.erasures import Erasures
 from privacyplease.proxy.records import json_lines
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.json_lines import Lines
+from privacyplease.proxy.records.shapes import Shapes
 from privacyplease.proxy.records.tables import Checked, check
-from privacyplease.proxy.sealing import Sealing
-from privacyplease.proxy.storage.client import Append
 from privacyplease.proxy.telemetry.activity import Batch
 from privacyplease.proxy.v1 import ingest_service_pb2 as pb
 from privacyplease.proxy.v1 import ingest_service_pb2_grpc as pb_grpc
-from privacyplease.proxy.verified import VerifiedStorage
+from privacyplease.proxy.write.buffer import FLUSH_RECORDS, Pending
+from privacyplease.proxy.write.prefetch import prefetched
+from privacyplease.proxy.write.writer import Writer
 
 MOST_RECORDS = 65_536
 MOST_BYTES = 16 * 1024 * 1024
 
-# Batches of one stream that are sealed and on their way, beyond the one being acknowledged. It bounds memory, and a
+# Batches of one stream that are checked and on their way, beyond the one being acknowledged. It bounds memory, and a
 # sender that waits for acknowledgements before it goes on is not held up.
-BATCHES_AHEAD = 2
+BATCHES_AHEAD = 4
 
 # Is told of each batch that is now durable.
 BatchObserver: TypeAlias = Callable[[Batch], None]
@@ -52,14 +51,13 @@ class Streams(NamedTuple):
 
 
 class IngestService(pb_grpc.IngestServiceServicer):
-    """Checks, seals and stores batches. While one is being stored the next is sealed."""
+    """Checks batches and hands them to the writer. While some are being stored the next is checked."""
 
     def __init__(
         self,
         datasets: dict[str, Dataset],
-        sealing: Sealing,
-        layouts: Layouts,
-        storage: VerifiedStorage,
+        writer: Writer,
+        shapes: Shapes,
         erasures: Erasures,
         streams: Streams,
         *observers: BatchObserver,
@@ -68,17 +66,15 @@ class IngestService(pb_grpc.IngestServiceServicer):
 
         Args:
             datasets: The data sets.
-            sealing: Seals.
-            layouts: Layouts of cells.
-            storage: Stores.
+            writer: Stores.
+            shapes: What cannot change once there is data.
             erasures: Knows what was erased.
             streams: When they end.
             observers: Are told of each batch.
         """
         self._datasets = datasets
-        self._sealing = sealing
-        self._layouts = layouts
-        self._storage = storage
+        self._writer = writer
+        self._shapes = shapes
         self._erasures = erasures
         self._stopping, self._idle_seconds = streams
         self._observers = observers
@@ -89,8 +85,8 @@ class IngestService(pb_grpc.IngestServiceServicer):
     ) -> Iterator[pb.IngestResponse]:
         """See the contract."""
         batches = _Batches(request_iterator)
-        for taken in ahead(self._take_all(batches), BATCHES_AHEAD, lambda: self._end(batches)):
-            taken.append.wait()
+        for taken in prefetched(self._take_all(batches), BATCHES_AHEAD, lambda: self._end(batches)):
+            taken.pending.wait()
             for observer in self._observers:
                 observer(taken.batch)
             yield taken.acknowledgement
@@ -108,24 +104,29 @@ class IngestService(pb_grpc.IngestServiceServicer):
 
     def _take_all(self, batches: _Batches) -> Iterator[_Taken]:
         dataset: Dataset | None = None
+        records = 0
         for request in batches:
             if request.dataset or dataset is None:
                 dataset = requests.dataset(request.dataset, self._datasets)
-                self._layouts.settle(dataset)
-            yield self._take(request, dataset)
+                self._shapes.settle(dataset)
+            taken = self._take(request, dataset)
+            records += taken.batch.accepted
+            yield taken
+        if dataset is not None and records >= FLUSH_RECORDS:
+            self._writer.hurry(dataset)
 
     def _take(self, request: pb.IngestRequest, dataset: Dataset) -> _Taken:
         checked = _check(request, dataset)
         with self._erasures.writing():
             records, rejections = self._erasures.turn_away(checked, dataset)
-            append = self._storage.append(self._sealing.seal(records, dataset) if len(records) else ())
+            pending = self._writer.submit(records, dataset) if len(records) else Pending(0)
         acknowledgement = pb.IngestResponse(
             sequence=request.sequence,
             accepted=len(records),
             rejections=[pb.Rejection(row=row, field=field, reason=reason) for row, field, reason in rejections],
         )
         batch = Batch(dataset.name, len(records), len(rejections), _newest(records, dataset))
-        return _Taken(acknowledgement, append, batch)
+        return _Taken(acknowledgement, pending, batch)
 
 
 class _Batches:
@@ -151,10 +152,10 @@ class _Batches:
 
 
 class _Taken(NamedTuple):
-    """A batch whose cells are on their way, and what to say once they are durable."""
+    """A batch that is on its way, and what to say once they are durable."""
 
     acknowledgement: pb.IngestResponse
-    append: Append
+    pending: Pending
     batch: Batch
 
 

@@ -11,16 +11,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from privacyplease.proxy.edge import requests
 from privacyplease.proxy.edge.rpc import answering, streaming
-from privacyplease.proxy.erasing import Erasing
-from privacyplease.proxy.erasures import Erasures
 from privacyplease.proxy.errors import InvalidRequestError
-from privacyplease.proxy.exporting import Exporting
+from privacyplease.proxy.export.exporting import Exporting
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.providers import PASSPHRASE
 from privacyplease.proxy.keys.rotation import Rotation
-from privacyplease.proxy.records.dataset import PLACE, Dataset
-from privacyplease.proxy.records.timeline import GENERATION
-from privacyplease.proxy.renewing import Renewing
+from privacyplease.proxy.lifecycle.erasing import Erasing
+from privacyplease.proxy.lifecycle.erasures import Erasures
+from privacyplease.proxy.lifecycle.renewing import Renewing
+from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.v1 import keys_service_pb2 as pb
 from privacyplease.proxy.v1 import keys_service_pb2_grpc as pb_grpc
 
@@ -97,7 +96,7 @@ class KeysService(pb_grpc.KeysServiceServicer):
     ) -> pb.RotateEpochResponse:
         """See the contract."""
         dataset = requests.dataset(request.dataset, self._datasets)
-        epoch = requests.instant(request.containing, "containing") // dataset.timeline.epoch
+        epoch = requests.instant(request.containing, "containing") // dataset.epoch
         records = self._renewing.renew(dataset, epoch)
         (renewed,) = (listed for listed in self._list(dataset).epochs if _number(listed, dataset) == epoch)
         return pb.RotateEpochResponse(epoch=renewed, records=records)
@@ -108,12 +107,10 @@ class KeysService(pb_grpc.KeysServiceServicer):
     ) -> Iterator[pb.ExportKeyringResponse]:
         """See the contract."""
         dataset = requests.dataset(request.dataset or requests.DEFAULT_DATASET, self._datasets)
-        if request.index not in ("", PLACE):
-            raise InvalidRequestError("expected place: no other index answers counts", field="index")
         if not requests.short(request.passphrase, "passphrase"):
             raise InvalidRequestError("expected a passphrase for the exported keyring", field="passphrase")
         interval = requests.interval(request.interval)
-        file, epochs = self._exporting.export(dataset, requests.index(PLACE, dataset), interval, request.passphrase)
+        file, epochs = self._exporting.export(dataset, interval, request.passphrase)
         opened = [epoch for epoch in self._list(dataset).epochs if _number(epoch, dataset) in epochs]
         for begin in range(0, len(file), PART_BYTES):
             part = file[begin : begin + PART_BYTES]
@@ -127,16 +124,16 @@ class KeysService(pb_grpc.KeysServiceServicer):
         at = requests.instant(getattr(request, which), which)
         if which == "before":
             return self._erasing.ended(dataset, min(at, now))
-        epoch = at // dataset.timeline.epoch
-        if (epoch + 1) * dataset.timeline.epoch > now:
+        epoch = at // dataset.epoch
+        if (epoch + 1) * dataset.epoch > now:
             raise InvalidRequestError("expected a period that has ended", field=which)
         return [known for known in self._erasing.ended(dataset, now) if known == epoch]
 
     def _list(self, dataset: Dataset) -> pb.DatasetKeys:
-        width = dataset.timeline.epoch
-        numbers = sorted(self._keyring.made(dataset.name).items())  # of several keys of an epoch, the newest stays
-        made = {number % GENERATION: (number // GENERATION, at) for number, at in numbers}
-        erased = {erasure.epoch: erasure for erasure in self._erasures.of(dataset.name)}
+        width = dataset.epoch
+        keys = sorted(self._keyring.made(dataset.name).items())  # of several keys of an epoch, the newest stays
+        made = {key.epoch: (key.generation, at) for key, at in keys}
+        erased = {erasure.key.epoch: erasure for erasure in self._erasures.of(dataset.name)}
         listed = []
         for epoch in sorted({*made, *erased}):
             entry = pb.Epoch(start=_stamp(epoch * width), end=_stamp((epoch + 1) * width))
@@ -153,7 +150,7 @@ class KeysService(pb_grpc.KeysServiceServicer):
 
 
 def _number(epoch: pb.Epoch, dataset: Dataset) -> int:
-    return epoch.start.ToMilliseconds() // dataset.timeline.epoch
+    return epoch.start.ToMilliseconds() // dataset.epoch
 
 
 def _stamp(millis: int) -> Timestamp:

@@ -32,7 +32,7 @@ class DeadLetterService(pb_grpc.DeadLetterServiceServicer):
         """See the contract."""
         dataset = requests.dataset(request.dataset, self._datasets)
         payloads = _bounded(request.payloads, "payloads", MOST_PAYLOAD_BYTES)
-        today = int(time.time() * 1_000) // dataset.timeline.epoch
+        today = int(time.time() * 1_000) // dataset.epoch
         return pb.SealResponse(letters=self._letters.seal(payloads, dataset.name, today))
 
     @answering

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 import grpc
-import pyarrow as pa
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from privacyplease.proxy import occupancy
-from privacyplease.proxy.dwell import dwell
 from privacyplease.proxy.edge import requests
 from privacyplease.proxy.edge.rpc import answering, streaming
-from privacyplease.proxy.occupancy import Numbers, Steps
-from privacyplease.proxy.places import places_of
-from privacyplease.proxy.records.dataset import PLACE, Dataset, Index
-from privacyplease.proxy.records.tables import Sought
-from privacyplease.proxy.records.timeline import EARLIEST, Interval
-from privacyplease.proxy.rollups import Rollups, count_devices
-from privacyplease.proxy.search import Search
+from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.query import counting, occupancy
+from privacyplease.proxy.query.dwell import dwell
+from privacyplease.proxy.query.occupancy import Numbers
+from privacyplease.proxy.query.places import places_of
+from privacyplease.proxy.query.question import Question
+from privacyplease.proxy.query.search import Answer
+from privacyplease.proxy.records.dataset import Dataset
+from privacyplease.proxy.records.timeline import EARLIEST, Interval, Steps
 from privacyplease.proxy.v1 import occupancy_service_pb2 as pb
 from privacyplease.proxy.v1 import occupancy_service_pb2_grpc as pb_grpc
 
@@ -27,22 +27,28 @@ STEPS_PER_PAGE = 8_192
 PLACES_PER_PAGE = 8_192
 
 
-class OccupancyService(pb_grpc.OccupancyServiceServicer):
-    """Answers from the place index."""
+class Asks(Protocol):
+    """Answers questions: a search, or what an exported keyring opens."""
 
-    def __init__(self, datasets: dict[str, Dataset], search: Search) -> None:
+    def ask(self, question: Question) -> AbstractContextManager[Answer]:
+        """See `Search.ask`."""
+
+
+class OccupancyService(pb_grpc.OccupancyServiceServicer):
+    """Answers from the cores of the interval, or from roll-ups where these say as much."""
+
+    def __init__(self, datasets: dict[str, Dataset], search: Asks, keyring: Keyring | None) -> None:
+        """Takes the parts; the keyring has the key of the hashes in roll-ups, None where there are none."""
         self._datasets = datasets
         self._search = search
+        self._keyring = keyring
 
     @answering
     def Count(self, request: pb.CountRequest, _context: grpc.ServicerContext) -> pb.CountResponse:  # noqa: N802
         """See the contract."""
-        asked = self._asked(request)
-        devices, bounds = count_devices(
-            lambda rollups: self._find(asked, asked.dataset.subject, rollups=rollups),
-            asked.dataset,
-            exact=request.exact,
-        )
+        question = self._question(request, rollups=not request.exact)
+        with self._search.ask(question) as answer:
+            devices, bounds = counting.count(question, answer, self._keyring)
         return pb.CountResponse(distinct_devices=devices, estimate=estimate(bounds))
 
     @streaming
@@ -51,8 +57,9 @@ class OccupancyService(pb_grpc.OccupancyServiceServicer):
     ) -> Iterator[pb.CountByPlaceResponse]:
         """See the contract."""
         dataset = requests.dataset(request.dataset or requests.DEFAULT_DATASET, self._datasets)
-        asked, groups = _Asked(dataset, requests.interval(request.interval), None), requests.groups(request.groups)
-        places, counts = self._by_place(asked, groups)
+        interval, groups = requests.interval(request.interval), requests.groups(request.groups)
+        with self._search.ask(Question(dataset, interval)) as answer:
+            places, counts = occupancy.count_by_place(answer.hits, groups)
         for page in _pages(len(places), PLACES_PER_PAGE):
             yield pb.CountByPlaceResponse(places=places[page], distinct_devices=counts[page])
 
@@ -81,10 +88,9 @@ class OccupancyService(pb_grpc.OccupancyServiceServicer):
     ) -> Iterator[pb.ListPlacesResponse]:
         """See the contract."""
         dataset = requests.dataset(request.dataset or requests.DEFAULT_DATASET, self._datasets)
-        index = _locating(dataset)
-        columns = [dataset.place] + ([dataset.location] if dataset.location in index.columns else [])
-        found = self._search.find(dataset, index, requests.interval(request.interval), None, columns)
-        places, locations = places_of(found, dataset)
+        columns = (dataset.location,) if dataset.location else ()
+        with self._search.ask(Question(dataset, requests.interval(request.interval), columns=columns)) as answer:
+            places, locations = places_of(answer.hits, dataset)
         for page in _pages(len(places), PLACES_PER_PAGE):
             yield pb.ListPlacesResponse(places=places[page], locations=locations[page])
 
@@ -94,57 +100,33 @@ class OccupancyService(pb_grpc.OccupancyServiceServicer):
         dataset = requests.dataset(request.dataset or requests.DEFAULT_DATASET, self._datasets)
         interval, bounds = requests.interval(request.interval), requests.bounds(request.bounds)
         since = max(EARLIEST, interval.start - requests.millis(request.look_back, "look_back"))
-        asked = _Asked(dataset, Interval(since, interval.end), requests.places(request.places, dataset))
-        found = dwell(self._find(asked, dataset.subject, dataset.place), dataset, interval, bounds)
-        answer = pb.DwellResponse(
+        places = requests.places(request.places, dataset)
+        with self._search.ask(Question(dataset, Interval(since, interval.end), places=places)) as answer:
+            found = dwell(answer.hits, dataset, interval, bounds)
+        response = pb.DwellResponse(
             sessions=found.sessions, returning_devices=found.returning_devices, new_devices=found.new_devices
         )
         if found.median is not None:
-            answer.median.FromMilliseconds(found.median)
-        return answer
-
-    def _by_place(self, asked: _Asked, groups: dict[str, str]) -> tuple[list[str], list[int]]:
-        dataset, rollups = asked.dataset, Rollups()
-        pages = self._find(asked, dataset.subject, dataset.place, rollups=rollups)
-        pairs = occupancy.subjects_by_place(pages, dataset, groups)
-        if not rollups.tables:
-            return occupancy.count_pairs(pairs, dataset)
-        if summed := rollups.people_by_place(pairs, dataset, groups):
-            return summed
-        return occupancy.count_by_place(self._find(asked, dataset.subject, dataset.place), dataset, groups)
+            response.median.FromMilliseconds(found.median)
+        return response
 
     def _series(self, request: pb.SeriesRequest | pb.PeakRequest) -> tuple[Steps, Numbers]:
-        asked = self._asked(request)
-        steps = requests.steps(asked.interval, request.step)
-        return steps, occupancy.series(self._find(asked, asked.dataset.subject), asked.dataset, steps)
+        question = self._question(request)
+        steps = requests.steps(question.interval, request.step)
+        with self._search.ask(question) as answer:
+            return steps, occupancy.series(answer.hits, steps)
 
-    def _asked(self, request: pb.CountRequest | pb.SeriesRequest | pb.PeakRequest) -> _Asked:
+    def _question(
+        self, request: pb.CountRequest | pb.SeriesRequest | pb.PeakRequest, *, rollups: bool = False
+    ) -> Question:
         dataset = requests.dataset(request.dataset or requests.DEFAULT_DATASET, self._datasets)
         places = requests.places(request.places, dataset, request.place)
-        return _Asked(dataset, requests.interval(request.interval), places)
-
-    def _find(self, asked: _Asked, *columns: str, rollups: Rollups | None = None) -> Iterator[pa.Table]:
-        index = requests.index(PLACE, asked.dataset)
-        return self._search.find(asked.dataset, index, asked.interval, asked.places, columns, rollups=rollups)
-
-
-class _Asked(NamedTuple):
-    """What every counting question says."""
-
-    dataset: Dataset
-    interval: Interval
-    places: Sought
+        return Question(dataset, requests.interval(request.interval), places=places, rollups=rollups)
 
 
 def estimate(bounds: tuple[int, int] | None) -> pb.Estimate | None:
     """The bounds of a number as clients get them; None: it is exact."""
     return pb.Estimate(at_least=bounds[0], at_most=bounds[1]) if bounds else None
-
-
-def _locating(dataset: Dataset) -> Index:
-    """The index to look for places in: one that carries their location, if there is one."""
-    indexes = [requests.index(PLACE, dataset), *dataset.indexes.values()]
-    return next((index for index in indexes if dataset.location in index.columns), indexes[0])
 
 
 def _pages(rows: int, size: int) -> Iterator[slice]:

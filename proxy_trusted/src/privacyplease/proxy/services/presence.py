@@ -9,10 +9,12 @@ import pyarrow as pa
 
 from privacyplease.proxy.edge import requests
 from privacyplease.proxy.edge.rpc import streaming
+from privacyplease.proxy.query import presence
+from privacyplease.proxy.query.question import Question
+from privacyplease.proxy.query.search import Search
 from privacyplease.proxy.records.columns import show_one
-from privacyplease.proxy.records.dataset import SUBJECT, Dataset
-from privacyplease.proxy.records.tables import having, longest, spans
-from privacyplease.proxy.search import Search
+from privacyplease.proxy.records.dataset import Dataset
+from privacyplease.proxy.records.tables import spans
 from privacyplease.proxy.v1 import presence_service_pb2 as pb
 from privacyplease.proxy.v1 import presence_service_pb2_grpc as pb_grpc
 
@@ -20,7 +22,7 @@ SESSIONS_PER_PAGE = 8_192
 
 
 class PresenceService(pb_grpc.PresenceServiceServicer):
-    """Answers from the subject index."""
+    """Answers from the cores of the interval, of those segments that can hold the device."""
 
     def __init__(self, datasets: dict[str, Dataset], search: Search) -> None:
         self._datasets = datasets
@@ -35,21 +37,19 @@ class PresenceService(pb_grpc.PresenceServiceServicer):
         interval = requests.interval(request.interval)
         device = requests.key(request.device, dataset.subject, dataset, "device")
         place = requests.optional_key(request.place, dataset.place, dataset, "place")
-        pages = self._search.find(dataset, requests.index(SUBJECT, dataset), interval, device, dataset.required)
-        found = [having(page, dataset.place, place) for page in pages]
-        sessions = longest(pa.concat_tables(found), dataset) if found else None
-        name = str(show_one(device, dataset.columns[dataset.subject]))
-        yield from _pages(name, sessions, dataset)
+        with self._search.ask(Question(dataset, interval, device, place)) as answer:
+            sessions = presence.records(answer.hits, dataset)
+        yield from _pages(str(show_one(device, dataset.columns[dataset.subject])), sessions, dataset)
 
 
-def _pages(device: str, sessions: pa.Table | None, dataset: Dataset) -> Iterator[pb.FindSessionsResponse]:
-    rows = 0 if sessions is None else len(sessions)
-    for begin in range(0, max(rows, 1), SESSIONS_PER_PAGE):
-        page = pb.FindSessionsResponse(device=device, present=rows > 0, sessions=pb.Sessions())
-        if sessions is not None:
-            part = sessions.slice(begin, SESSIONS_PER_PAGE)
-            starts, ends = spans(part, dataset)
-            page.sessions.places.extend(part[dataset.place].to_pylist())
-            page.sessions.starts_unix_ms.extend(starts.tolist())
-            page.sessions.ends_unix_ms.extend(ends.tolist())
-        yield page
+def _pages(device: str, sessions: pa.Table, dataset: Dataset) -> Iterator[pb.FindSessionsResponse]:
+    for begin in range(0, max(len(sessions), 1), SESSIONS_PER_PAGE):
+        part = sessions.slice(begin, SESSIONS_PER_PAGE)
+        starts, ends = spans(part, dataset)
+        yield pb.FindSessionsResponse(
+            device=device,
+            present=len(sessions) > 0,
+            sessions=pb.Sessions(
+                places=part[dataset.place].to_pylist(), starts_unix_ms=starts.tolist(), ends_unix_ms=ends.tolist()
+            ),
+        )

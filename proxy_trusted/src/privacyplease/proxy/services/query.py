@@ -11,9 +11,11 @@ import pyarrow as pa
 from privacyplease.proxy.edge import requests
 from privacyplease.proxy.edge.rpc import answering, streaming
 from privacyplease.proxy.errors import UnknownColumnError
-from privacyplease.proxy.records.dataset import MOST_NAME_CHARACTERS, Dataset, Index
-from privacyplease.proxy.records.tables import longest, shown
-from privacyplease.proxy.search import Search
+from privacyplease.proxy.query import presence
+from privacyplease.proxy.query.question import Question
+from privacyplease.proxy.query.search import Search
+from privacyplease.proxy.records.dataset import MOST_NAME_CHARACTERS, Dataset
+from privacyplease.proxy.records.tables import shown
 from privacyplease.proxy.v1 import query_service_pb2 as pb
 from privacyplease.proxy.v1 import query_service_pb2_grpc as pb_grpc
 
@@ -22,7 +24,7 @@ PAGE_BYTES = 1024 * 1024
 
 
 class QueryService(pb_grpc.QueryServiceServicer):
-    """Answers from the index that the question names."""
+    """Answers from every column of the segments in the interval."""
 
     def __init__(self, datasets: dict[str, Dataset], search: Search) -> None:
         self._datasets = datasets
@@ -39,22 +41,21 @@ class QueryService(pb_grpc.QueryServiceServicer):
     def Query(self, request: pb.QueryRequest, _context: grpc.ServicerContext) -> Iterator[pb.QueryResponse]:  # noqa: N802
         """See the contract."""
         dataset = requests.dataset(request.dataset, self._datasets)
-        interval = requests.interval(request.interval)
-        index = dataset.index(request.index)
-        key = requests.optional_key(request.key, index.key, dataset, "key")
-        columns = _columns(request, index)
-        # Every column that the index carries takes part in choosing between forms of one record.
-        found = list(self._search.find(dataset, index, interval, key, index.columns))
-        empty = pa.schema([dataset.schema.field(name) for name in index.columns]).empty_table()
-        records = longest(pa.concat_tables([empty, *found]), dataset)
+        interval, columns = requests.interval(request.interval), _columns(request, dataset)
+        subject = requests.optional_key(request.subject, dataset.subject, dataset, "subject")
+        place = requests.optional_key(request.place, dataset.place, dataset, "place")
+        # Every column takes part in choosing between forms of one record.
+        question = Question(dataset, interval, subject, place, tuple(dataset.others))
+        with self._search.ask(question) as answer:
+            records = presence.records(answer.hits, dataset, question.columns)
         yield from _pages(shown(records.select(columns), dataset))
 
 
-def _columns(request: pb.QueryRequest, index: Index) -> list[str]:
-    columns = list(request.columns) or list(index.columns)
-    if unknown := next((name for name in columns if name not in index.columns), None):
-        expected = ", ".join(index.columns)
-        message = f"index {index.name!r} carries no column {unknown[:MOST_NAME_CHARACTERS]!r}; it carries {expected}"
+def _columns(request: pb.QueryRequest, dataset: Dataset) -> list[str]:
+    columns = list(request.columns) or list(dataset.columns)
+    if unknown := next((name for name in columns if name not in dataset.columns), None):
+        expected = ", ".join(dataset.columns)
+        message = f"data set {dataset.name!r} has no column {unknown[:MOST_NAME_CHARACTERS]!r}; it has {expected}"
         raise UnknownColumnError(message, field="columns")
     if len(set(columns)) < len(columns):
         raise UnknownColumnError("expected each column once", field="columns")
@@ -88,15 +89,10 @@ def _cut(sink: io.BytesIO) -> Iterator[bytes]:
 
 def _describe(dataset: Dataset) -> pb.Dataset:
     columns = [pb.Column(name=name, type=kind.value) for name, kind in dataset.columns.items()]
-    indexes = [
-        pb.Index(name=index.name, key=index.key, columns=index.columns, bins=index.bins)
-        for index in dataset.indexes.values()
-    ]
     return pb.Dataset(
         name=dataset.name,
         title=dataset.title,
         columns=columns,
-        indexes=indexes,
         subject=dataset.subject,
         place=dataset.place,
         start=dataset.start,

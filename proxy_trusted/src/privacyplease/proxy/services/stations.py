@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import grpc
 import pyarrow as pa
 
-from privacyplease.proxy import stations
 from privacyplease.proxy.edge import requests
 from privacyplease.proxy.edge.rpc import streaming
 from privacyplease.proxy.errors import InvalidRequestError, UnknownDatasetError
-from privacyplease.proxy.records.dataset import PLACE, SUBJECT, Dataset, Index
+from privacyplease.proxy.query import presence, stations
+from privacyplease.proxy.query.question import Question
+from privacyplease.proxy.query.search import Search
+from privacyplease.proxy.query.stations import Statistics
+from privacyplease.proxy.records.dataset import BIKES, STANDS, Dataset
 from privacyplease.proxy.records.tables import latest, longest, shown, starting_in
 from privacyplease.proxy.records.timeline import EARLIEST, LATEST, Interval
-from privacyplease.proxy.search import Search
-from privacyplease.proxy.stations import BIKES, STANDS, Statistics
 from privacyplease.proxy.v1 import stations_service_pb2 as pb
 from privacyplease.proxy.v1 import stations_service_pb2_grpc as pb_grpc
 
@@ -25,7 +26,7 @@ STEPS_PER_PAGE = 8_192
 
 
 class StationsService(pb_grpc.StationsServiceServicer):
-    """Answers a station's history from the subject index and all else from the place index."""
+    """Answers from every column of the segments in the interval."""
 
     def __init__(self, datasets: dict[str, Dataset], search: Search) -> None:
         self._datasets = datasets
@@ -36,11 +37,12 @@ class StationsService(pb_grpc.StationsServiceServicer):
         self, request: pb.ListHistoryRequest, _context: grpc.ServicerContext
     ) -> Iterator[pb.ListHistoryResponse]:
         """See the contract."""
-        dataset, index = self._asked(request.dataset, SUBJECT)
+        dataset = self._dataset(request.dataset)
         interval = requests.interval(request.interval)
-        station = _station(request.station, dataset)
-        states = self._search.find(dataset, index, interval, station, index.columns)
-        reported = starting_in(longest(_joined(states, dataset, index), dataset), dataset, interval)
+        question = Question(dataset, interval, _station(request.station, dataset), columns=tuple(dataset.others))
+        with self._search.ask(question) as answer:
+            states = presence.records(answer.hits, dataset, question.columns)
+        reported = starting_in(states, dataset, interval)
         yield from (pb.ListHistoryResponse(arrow=page) for page in _pages(reported, dataset))
 
     @streaming
@@ -48,10 +50,10 @@ class StationsService(pb_grpc.StationsServiceServicer):
         self, request: pb.ListLatestRequest, _context: grpc.ServicerContext
     ) -> Iterator[pb.ListLatestResponse]:
         """See the contract."""
-        dataset, index = self._asked(request.dataset, PLACE)
+        dataset = self._dataset(request.dataset)
         contract = _contract(request.contract, dataset)
         at = requests.instant(request.at, "at") if request.HasField("at") else LATEST
-        states = self._latest(dataset, index, contract, at)
+        states = self._latest(dataset, contract, at)
         yield from (pb.ListLatestResponse(arrow=page) for page in _pages(states, dataset))
 
     @streaming
@@ -59,13 +61,16 @@ class StationsService(pb_grpc.StationsServiceServicer):
         self, request: pb.AvailabilityRequest, _context: grpc.ServicerContext
     ) -> Iterator[pb.AvailabilityResponse]:
         """See the contract."""
-        dataset, index = self._asked(request.dataset, PLACE)
+        dataset = self._dataset(request.dataset)
         interval = requests.interval(request.interval)
         steps = requests.steps(interval, request.step)
         contract = _contract(request.contract, dataset)
-        before = self._latest(dataset, index, contract, interval.start)
-        later = self._search.find(dataset, index, interval, contract, index.columns)
-        states = longest(pa.concat_tables([before, *later]), dataset)
+        before = self._latest(dataset, contract, interval.start)
+        question = Question(dataset, interval, places=contract, columns=tuple(dataset.others))
+        with self._search.ask(question) as answer:
+            states = longest(
+                pa.concat_tables([before, *(hit.table(dataset, question.columns) for hit in answer.hits)]), dataset
+            )
         bikes, stands = (stations.availability(states, dataset, column, steps) for column in (BIKES, STANDS))
         for begin in range(0, steps.number, STEPS_PER_PAGE):
             yield pb.AvailabilityResponse(
@@ -74,17 +79,20 @@ class StationsService(pb_grpc.StationsServiceServicer):
                 stands=_statistics(stands, begin),
             )
 
-    def _asked(self, name: str, by: str) -> tuple[Dataset, Index]:
+    def _dataset(self, name: str) -> Dataset:
         dataset = requests.dataset(name or requests.DEFAULT_STATIONS, self._datasets)
-        index = requests.index(by, dataset)
-        if not {BIKES, STANDS} <= set(index.columns):
+        if not dataset.is_stations:
             raise UnknownDatasetError(f"data set {dataset.name!r} has no bike stations", field="dataset")
-        return dataset, index
+        return dataset
 
-    def _latest(self, dataset: Dataset, index: Index, contract: pa.Scalar, at: int) -> pa.Table:
-        """The last state of each station up to an instant. Of each page only the candidates are kept."""
-        pages = self._search.find(dataset, index, Interval(EARLIEST, at), contract, index.columns)
-        return latest(_joined((latest(page, dataset) for page in pages), dataset, index), dataset)
+    def _latest(self, dataset: Dataset, contract: pa.Scalar, at: int) -> pa.Table:
+        """The last state of each station up to an instant. Of each segment only the candidates are kept."""
+        question = Question(dataset, Interval(EARLIEST, at), places=contract, columns=tuple(dataset.others))
+        names = [*dataset.required, *question.columns]
+        empty = pa.schema([dataset.schema.field(name) for name in names]).empty_table()
+        with self._search.ask(question) as answer:
+            candidates = [latest(hit.table(dataset, question.columns), dataset) for hit in answer.hits]
+        return latest(pa.concat_tables([empty, *candidates]), dataset)
 
 
 def _station(name: str, dataset: Dataset) -> pa.Scalar:
@@ -100,10 +108,6 @@ def _contract(name: str, dataset: Dataset) -> pa.Scalar:
     return requests.key(name.casefold(), dataset.place, dataset, "contract")
 
 
-def _joined(pages: Iterable[pa.Table], dataset: Dataset, index: Index) -> pa.Table:
-    return pa.concat_tables([dataset.carried(index).empty_table(), *pages])
-
-
 def _pages(states: pa.Table, dataset: Dataset) -> Iterator[bytes]:
     """The states in pages, each an Arrow IPC stream: halved until it is small enough, since texts may be long."""
     if len(states) > 1 and (len(states) > STATES_PER_PAGE or states.nbytes > PAGE_BYTES):
@@ -111,7 +115,7 @@ def _pages(states: pa.Table, dataset: Dataset) -> Iterator[bytes]:
         yield from _pages(states.slice(0, half), dataset)
         yield from _pages(states.slice(half), dataset)
     elif len(states):
-        page = shown(states, dataset)
+        page = shown(states.select(list(dataset.columns)), dataset)
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, page.schema) as writer:
             writer.write_table(page)

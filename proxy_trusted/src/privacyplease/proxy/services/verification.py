@@ -1,4 +1,4 @@
-"""VerificationService: the whole store against the ledger."""
+"""VerificationService: the whole store against the manifest."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from privacyplease.proxy.edge import requests
 from privacyplease.proxy.edge.rpc import streaming
+from privacyplease.proxy.lifecycle.verification import Finding, Part, Verification
 from privacyplease.proxy.records.dataset import Dataset
+from privacyplease.proxy.records.timeline import EVER
 from privacyplease.proxy.v1 import verification_service_pb2 as pb
 from privacyplease.proxy.v1 import verification_service_pb2_grpc as pb_grpc
-from privacyplease.proxy.verification import EVERYTHING, Finding, Part, Verification
 
 
 class VerificationService(pb_grpc.VerificationServiceServicer):
@@ -44,7 +45,7 @@ class VerificationService(pb_grpc.VerificationServiceServicer):
         chosen = (
             [requests.dataset(request.dataset, known)] if request.dataset else [known[name] for name in sorted(known)]
         )
-        interval = requests.interval(request.interval) if request.HasField("interval") else EVERYTHING
+        interval = requests.interval(request.interval) if request.HasField("interval") else EVER
         return [part for dataset in chosen for part in self._verification.parts(dataset, interval)]
 
 
@@ -57,7 +58,7 @@ def _add(done: pb.VerificationSummary, finding: Finding) -> None:
 def _message(finding: Finding) -> pb.VerificationFinding:
     return pb.VerificationFinding(
         dataset=finding.dataset,
-        index=finding.index_name,
+        group=finding.group.label if finding.group else "",
         first_start=_instant(finding.starts.start),
         last_start=_instant(finding.starts.end),
         missing=finding.missing,

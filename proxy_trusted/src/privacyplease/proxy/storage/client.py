@@ -6,12 +6,10 @@ The one place where the contract with the storage server is spoken and its error
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple, NoReturn, Protocol, TypeVar
+from typing import NoReturn, TypeVar
 
 import grpc
 from google.protobuf import any_pb2
@@ -19,7 +17,6 @@ from google.rpc import error_details_pb2
 from grpc.experimental import ChannelOptions
 from grpc_status import rpc_status
 
-from privacyplease.proxy.cells import CELL_ID_BYTES
 from privacyplease.proxy.certificates.credentials import Link, require_loopback
 from privacyplease.proxy.edge import deadline
 from privacyplease.proxy.errors import (
@@ -28,19 +25,16 @@ from privacyplease.proxy.errors import (
     StorageRefusedError,
     StorageUnavailableError,
 )
-from privacyplease.proxy.sealing import Cell
 from privacyplease.proxy.storage.breaker import Breaker
 from privacyplease.proxy.storage.calls import StorageObserver, observed
-from privacyplease.proxy.tags import TAG_BYTES
+from privacyplease.proxy.storage.cell import Cell, Sealed, Tag
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 from privacyplease.storage.v1 import storage_service_pb2_grpc as pb_grpc
 
 MOST_MESSAGE_BYTES = 32 * 1024 * 1024
+# Cells in one append, unless a single one has more.
 APPEND_BYTES = 4 * 1024 * 1024
 PAGE_BYTES = 1024 * 1024
-
-# Measured on MariaDB 10.11 with its defaults: two callers append faster than one, and four slower than two.
-APPENDS_AT_ONCE = 2
 
 # After this a call has failed, whatever gRPC tried in between.
 DEADLINE_SECONDS = 60.0
@@ -69,39 +63,6 @@ _RETRY = {
 T = TypeVar("T")
 
 
-class Size(NamedTuple):
-    """How much a predicate matches: cells, and bytes of ciphertext."""
-
-    cells: int
-    bytes: int
-
-
-class Journal(Protocol):
-    """Is told of every call that stores cells, before and after; what it is told is durable when it returns."""
-
-    def sent(self, cells: Sequence[Cell]) -> list[int]:
-        """Writes down that these cells may be stored from now on. Returns the entries' numbers."""
-
-    def stored(self, entries: Sequence[int]) -> None:
-        """Writes down that the cells of these entries are stored."""
-
-
-class Append:
-    """Cells on their way to the server."""
-
-    def __init__(self, calls: list[Future[None]]) -> None:
-        self._calls = calls
-
-    def wait(self) -> None:
-        """Returns when all of them are durable.
-
-        Raises:
-            StorageError: Some may not be stored.
-        """
-        for call in self._calls:
-            call.result()
-
-
 class Storage:
     """A connection to the storage server. Safe to use from many threads."""
 
@@ -110,9 +71,6 @@ class Storage:
         self._channel = channel
         self._breaker = Breaker()
         self._limits: pb.Limits | None = None
-        self._begun: set[Future[None]] = set()
-        self._lock = threading.Lock()
-        self._appends = ThreadPoolExecutor(max_workers=APPENDS_AT_ONCE, thread_name_prefix="append")
 
     @classmethod
     def connect(
@@ -155,22 +113,17 @@ class Storage:
         self._breaker.admit()
         return pb_grpc.StorageServiceStub(self._channel())
 
-    def append(self, cells: Iterable[Cell], journal: Journal) -> Append:
-        """Sends cells to be stored, in several calls; each is atomic, and on its way while the next is being filled.
+    def append(self, cells: Sequence[Cell]) -> None:
+        """Stores cells durably, in one call unless that would be too large. What is there already is left as it is.
 
-        Returns:
-            What to wait for. Until then the cells may be stored in part, and the journal says which may.
+        Raises:
+            StorageError: Some of them may be stored, or all. To send them again is safe.
         """
-        return Append([self._send(chunk, journal) for chunk in self._chunks(cells)])
+        for part in _parts(cells, self.limits().max_cells_per_append):
+            self._append(part)
 
-    def drain(self) -> None:
-        """Returns when every append that was begun before has ended, well or not."""
-        with self._lock:
-            begun = set(self._begun)
-        wait(begun)
-
-    def delete(self, tags: Iterable[bytes]) -> int:
-        """Deletes every cell under any of the tags.
+    def delete(self, tags: Iterable[Tag]) -> int:
+        """Deletes the cell under each of the tags.
 
         Returns:
             How many the server says it deleted.
@@ -182,8 +135,8 @@ class Storage:
         size = self.limits().max_tags_per_predicate
         return sum(self._delete(wanted[begin : begin + size]) for begin in range(0, len(wanted), size))
 
-    def select(self, tags: Iterable[bytes]) -> Iterator[Sequence[pb.Cell]]:
-        """The cells under any of the tags, page by page.
+    def select(self, tags: Iterable[Tag]) -> dict[Tag, Sealed]:
+        """The cells under the tags, read whole before anything of them is looked at.
 
         Raises:
             AnswerInconsistentError: The server sent a cell that was not asked for, out of order or twice.
@@ -191,15 +144,17 @@ class Storage:
         """
         wanted = sorted(tags)
         size = self.limits().max_tags_per_predicate
+        found: dict[Tag, Sealed] = {}
         for begin in range(0, len(wanted), size):
-            part, last = wanted[begin : begin + size], (b"", b"")
+            part, last = wanted[begin : begin + size], b""
             asked = frozenset(part)
             with closing(self.as_sent(part)) as pages:
                 for page in pages:
                     last = _check_page(page, asked, last)
-                    yield page
+                    found |= {Tag(cell.tag): Sealed(cell.sealed) for cell in page}
+        return found
 
-    def as_sent(self, tags: Sequence[bytes]) -> Generator[Sequence[pb.Cell]]:
+    def as_sent(self, tags: Sequence[Tag]) -> Generator[Sequence[pb.Cell]]:
         """What the server sends when it is asked for these tags in one call. Nothing of it is checked.
 
         Raises:
@@ -226,24 +181,6 @@ class Storage:
         finally:
             stream.cancel()  # type: ignore[no-untyped-call]
 
-    def remove(self, names: Sequence[bytes]) -> bool:
-        """Removes cells by name (tag and cell id, 32 bytes), all or none, and no other under their tags.
-
-        Args:
-            names: At most as many as the server takes in one call.
-
-        Returns:
-            False if some are not stored, and so none was removed.
-        """
-        refs = [pb.CellRef(tag=name[:TAG_BYTES], cell_id=name[TAG_BYTES:]) for name in names]
-        try:
-            self._call(lambda: self._stub.Replace(pb.ReplaceRequest(remove=refs), timeout=DEADLINE_SECONDS))
-        except StorageRefusedError as error:
-            if error.metadata.get("storage_reason") != "ERROR_REASON_REPLACE_CONFLICT":
-                raise
-            return False
-        return True
-
     def describe(self, timeout: float = DEADLINE_SECONDS) -> pb.DescribeResponse:
         """The server's own description of its store, within seconds. Believed for display and limits alone."""
         return self._call(lambda: self._stub.Describe(pb.DescribeRequest(), timeout=deadline.within(timeout)))
@@ -257,25 +194,15 @@ class Storage:
             self._limits = limits
         return self._limits
 
-    def _send(self, chunk: list[Cell], journal: Journal) -> Future[None]:
-        call = self._appends.submit(self._append, chunk, journal)
-        with self._lock:
-            self._begun = {call, *(earlier for earlier in self._begun if not earlier.done())}
-        return call
+    def _append(self, cells: Sequence[Cell]) -> None:
+        request = pb.AppendRequest(cells=[pb.Cell(tag=cell.tag, sealed=cell.sealed) for cell in cells])
+        stub = self._stub
+        self._call(lambda: stub.Append(request, timeout=DEADLINE_SECONDS))
 
-    def _delete(self, tags: list[bytes]) -> int:
+    def _delete(self, tags: list[Tag]) -> int:
         request = pb.DeleteRequest(predicate=pb.Predicate(any_of_tags=pb.AnyOfTags(tags=tags)))
         deleted: pb.DeleteResponse = self._call(lambda: self._stub.Delete(request, timeout=DEADLINE_SECONDS))
         return deleted.cells
-
-    def _append(self, cells: list[Cell], journal: Journal) -> None:
-        request = pb.AppendRequest(
-            cells=[pb.Cell(tag=cell.tag, cell_id=cell.cell_id, sealed=cell.sealed) for cell in cells]
-        )
-        stub = self._stub  # or nothing is written down that will not be sent
-        entries = journal.sent(cells)
-        self._call(lambda: stub.Append(request, timeout=DEADLINE_SECONDS))
-        journal.stored(entries)
 
     def _call(self, call: Callable[[], T]) -> T:
         try:
@@ -294,31 +221,27 @@ class Storage:
             self._breaker.failed(failure)
         raise failure from error
 
-    def _chunks(self, cells: Iterable[Cell]) -> Iterator[list[Cell]]:
-        most = self.limits().max_cells_per_append
-        chunk: list[Cell] = []
-        size = 0
-        for cell in cells:
-            if chunk and (len(chunk) == most or size + len(cell.sealed) > APPEND_BYTES):
-                yield chunk
-                chunk, size = [], 0
-            chunk.append(cell)
-            size += len(cell.sealed)
-        if chunk:
-            yield chunk
+
+def _parts(cells: Sequence[Cell], most: int) -> Iterator[Sequence[Cell]]:
+    """Cells in their order, cut into what goes into one call."""
+    begin = size = 0
+    for at, cell in enumerate(cells):
+        if at > begin and (at - begin == most or size + len(cell.sealed) > APPEND_BYTES):
+            yield cells[begin:at]
+            begin, size = at, 0
+        size += len(cell.sealed)
+    if begin < len(cells):
+        yield cells[begin:]
 
 
-def _check_page(cells: Sequence[pb.Cell], asked: frozenset[bytes], last: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
-    """Every cell was asked for and follows the one before; so none comes twice."""
+def _check_page(cells: Sequence[pb.Cell], asked: frozenset[Tag], last: bytes) -> bytes:
+    """Every cell was asked for and follows the one before; so none comes twice. Returns the last tag."""
     for cell in cells:
-        place = (cell.tag, cell.cell_id)
-        if len(cell.cell_id) != CELL_ID_BYTES:
-            raise AnswerInconsistentError(f"expected a cell id of {CELL_ID_BYTES} bytes, got {len(cell.cell_id):,}")
         if cell.tag not in asked:
             raise AnswerInconsistentError("the storage server sent a cell that was not asked for")
-        if place <= last:
+        if cell.tag <= last:
             raise AnswerInconsistentError("the storage server sent a cell twice or out of order")
-        last = place
+        last = cell.tag
     return last
 
 

@@ -2,8 +2,8 @@
 
 Only calls of the proxy's own services are told of: health checks and reflection are not.
 
-While a call runs its thread knows it, so that what is opened for a question is counted where it is opened
-(`opened`), and a line of the log says during which call it was written (`running`).
+While a call runs its thread knows it, so that what is fetched for a question is counted where it is fetched
+(`fetched`), and a line of the log says during which call it was written (`running`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from google.rpc import error_details_pb2, status_pb2
 
 from privacyplease.proxy.edge.identification import rewrapped
 from privacyplease.proxy.edge.identity import client_of
-from privacyplease.storage.v1 import storage_service_pb2 as pb
 
 _DETAILS = "grpc-status-details-bin"
 
@@ -37,7 +36,7 @@ class Running:
     Attributes:
         method: The rpc, as "PresenceService/FindSessions".
         client: Who calls; "" in plaintext.
-        cells: Cells opened for it so far.
+        cells: Cells fetched for it so far.
         bytes: Their ciphertext.
     """
 
@@ -57,7 +56,7 @@ class Call(NamedTuple):
         reason: Why it was refused, a name of `ErrorReason`; "" if it was not.
         error_id: What the client was told to find a fault of the proxy in its log by; "" if there was none.
         seconds: How long it took; of a stream, until its last message was taken.
-        cells: Cells opened for it.
+        cells: Cells fetched for it.
         bytes: Their ciphertext.
     """
 
@@ -86,11 +85,11 @@ def running() -> Running | None:
     return _running.get()
 
 
-def opened(cells: Sequence[pb.Cell]) -> None:
-    """Counts cells that are opened for the call that this thread is answering, if it is."""
+def fetched(cells: int, size: int) -> None:
+    """Counts cells, and their bytes, that are fetched for the call that this thread is answering, if it is."""
     if call := _running.get():
-        call.cells += len(cells)
-        call.bytes += sum(len(cell.sealed) for cell in cells)
+        call.cells += cells
+        call.bytes += size
 
 
 def methods(contracts: Sequence[FileDescriptor]) -> Mapping[str, str]:

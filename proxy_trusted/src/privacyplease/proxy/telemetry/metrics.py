@@ -12,16 +12,11 @@ from importlib.metadata import version
 
 import grpc
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
-from sqlalchemy import Engine
 
-from privacyplease.proxy import backups
 from privacyplease.proxy.certificates.credentials import is_loopback
-from privacyplease.proxy.errors import ConfigurationError, UntrustedAnswerError
-from privacyplease.proxy.journal import State
-from privacyplease.proxy.ledger import Ledger
-from privacyplease.proxy.opened_cells import OpenedCells
+from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.telemetry.activity import Batch
 from privacyplease.proxy.telemetry.calls import Call, methods
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
@@ -31,7 +26,6 @@ from privacyplease.proxy.v1 import (
     query_service_pb2,
     stations_service_pb2,
 )
-from privacyplease.proxy.verified import Answers
 
 QUESTIONS = frozenset(
     methods(
@@ -43,7 +37,7 @@ QUESTIONS = frozenset(
         )
     ).values()
 ) - {"QueryService/ListDatasets"}
-"""The rpcs that open cells to answer."""
+"""The rpcs that fetch cells to answer."""
 
 _REASONS = tuple(name for name, number in reasons.ErrorReason.items() if number)
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -68,10 +62,10 @@ class Metrics:
             "privacyplease_proxy_call_seconds", "How long calls took.", ["method"], buckets=_SECONDS
         )
         self._cells = histogram(
-            "privacyplease_proxy_question_cells", "Cells opened for a question.", ["method"], buckets=_CELLS
+            "privacyplease_proxy_question_cells", "Cells fetched for a question.", ["method"], buckets=_CELLS
         )
         self._bytes = histogram(
-            "privacyplease_proxy_question_bytes", "Ciphertext opened for a question.", ["method"], buckets=_BYTES
+            "privacyplease_proxy_question_bytes", "Ciphertext fetched for a question.", ["method"], buckets=_BYTES
         )
         self._batches = counter("privacyplease_proxy_batches", "Batches of records that are durable.")
         self._records = counter("privacyplease_proxy_records", "Records of durable batches.", ["outcome"])
@@ -137,44 +131,6 @@ class _Watched(Collector):
 
     def collect(self) -> Iterable[Metric]:
         return self._state()
-
-
-def answers_of(answers: Answers) -> Iterable[Metric]:
-    """What became of the storage server's answers."""
-    found = "Answers of the storage server that were"
-    yield CounterMetricFamily("privacyplease_proxy_verified_answers", f"{found} whole.", value=answers.whole)
-    failures = CounterMetricFamily("privacyplease_proxy_verification_failures", f"{found} refused.", labels=["reason"])
-    refused = answers.refused
-    for error in UntrustedAnswerError.__subclasses__():
-        failures.add_metric([reasons.ErrorReason.Name(error.reason)], refused[error.reason])
-    yield failures
-
-
-def ledger_of(ledger: Ledger) -> Iterable[Metric]:
-    """How large journal and ledger are."""
-    size = ledger.size()
-    journal = GaugeMetricFamily("privacyplease_proxy_journal_entries", "Entries of the journal.", labels=["state"])
-    for state in State:
-        journal.add_metric([state.name.lower()], size.entries.get(state, 0))
-    yield journal
-    yield GaugeMetricFamily("privacyplease_proxy_ledger_tags", "Tags in the ledger.", value=size.tags)
-
-
-def backups_of(store: Engine) -> Iterable[Metric]:
-    """How many data keys are in no backup."""
-    yield GaugeMetricFamily(
-        "privacyplease_proxy_keys_without_backup", "Data keys in no backup.", value=backups.keys_without(store)
-    )
-
-
-def cache_of(cache: OpenedCells) -> Iterable[Metric]:
-    """What became of the cache of opened cells."""
-    figures = cache.figures
-    looks = CounterMetricFamily("privacyplease_proxy_cache_tags", "Tags of runs asked for.", labels=["outcome"])
-    looks.add_metric(["hit"], figures.hits)
-    looks.add_metric(["miss"], figures.misses)
-    yield looks
-    yield GaugeMetricFamily("privacyplease_proxy_cache_bytes", "Opened cells in memory.", value=figures.bytes)
 
 
 def publish(metrics: Metrics, listen: str) -> str:

@@ -1,8 +1,8 @@
 """The proxy's own store: what it must remember and the untrusted server must not know.
 
-Wrapped data keys, which part of time holds data, how each index lays its records out in a cell, and which cells the
-server must have. A SQLite file by default; a MySQL or MariaDB database if several proxies are to share one. Nothing in
-it is secret without the master key except names of data sets and columns; yet it belongs to the trusted domain.
+Wrapped data keys, and the manifest: which segments there are, and which cells the server must have. A SQLite file by
+default; a MySQL or MariaDB database if several proxies are to share one. Nothing in it is secret without the master key
+except names of data sets and columns; yet it belongs to the trusted domain.
 """
 
 from __future__ import annotations
@@ -10,43 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from pymysql.constants import CR, ER
 from pymysql.err import InterfaceError, OperationalError
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Connection,
-    Engine,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    SmallInteger,
-    String,
-    Table,
-    create_engine,
-    event,
-    false,
-    inspect,
-    select,
-    text,
-)
-from sqlalchemy.dialects import mysql
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, select, update
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from privacyplease.proxy.errors import ConfigurationError
+from privacyplease.proxy.trusted_store.tables import data_keys, metadata, writers
 from privacyplease.proxy.trusted_store.upsert import inserted_once
 
-metadata = MetaData()
-
-# Transactions; and names that differ in case alone are different names.
-_MYSQL: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
-_MYSQL |= {name.replace("mysql", "mariadb"): value for name, value in _MYSQL.items()}
 _DRIVERS = {"mysql": "mysql+pymysql", "mariadb": "mysql+pymysql"}
 _CONNECTIONS = 16
 _AWAY = (
@@ -58,155 +33,6 @@ _AWAY = (
     ER.SERVER_SHUTDOWN,
 )
 _ATTEMPTS = 5
-
-# The random data key of each epoch, wrapped by the master key.
-data_keys = Table(
-    "data_keys",
-    metadata,
-    Column("dataset", String(64), primary_key=True),
-    Column("epoch", Integer, primary_key=True),
-    Column("wrapped", LargeBinary, nullable=False),
-    # When it was made, in ms since 1970; null where a version of the proxy made it that did not note that.
-    Column("made_at", BigInteger),
-    **_MYSQL,
-)
-
-# The folder of the home that describes the master key by which all data keys are wrapped; no row: the home itself.
-master_keys = Table(
-    "master_keys",
-    metadata,
-    Column("one", Integer, primary_key=True, autoincrement=False),
-    Column("folder", String(64), nullable=False),
-    **_MYSQL,
-)
-
-# Epochs that are erased, with the time in ms since 1970, or about to be, without. Rows are never removed.
-erasures = Table(
-    "erasures",
-    metadata,
-    Column("dataset", String(64), primary_key=True),
-    Column("epoch", Integer, primary_key=True),
-    Column("erased_at", BigInteger),
-    **_MYSQL,
-)
-
-# The buckets under whose tags cells were appended that are in no run yet (`holdings.py`), with how many calls, cells
-# and bytes were sent there: at least those that are stored.
-open_buckets = Table(
-    "open_buckets",
-    metadata,
-    Column("dataset", String(64), primary_key=True),
-    Column("index_name", String(64), primary_key=True),
-    Column("level", SmallInteger, primary_key=True),
-    Column("bucket", BigInteger, primary_key=True),
-    Column("epoch", Integer, primary_key=True),
-    Column("calls", BigInteger, nullable=False),
-    Column("cells", BigInteger, nullable=False),
-    Column("sealed_bytes", BigInteger, nullable=False),
-    Column("opened_at_ms", BigInteger, nullable=False),
-    Column("written_at_ms", BigInteger, nullable=False),
-    **_MYSQL,
-)
-
-# What was compacted: runs, and those that are being written. Times and durations in ms; `size` is what the fullest bin
-# takes in bytes, `rolled_up` whether there is a roll-up beside it.
-runs = Table(
-    "runs",
-    metadata,
-    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-    Column("dataset", String(64), nullable=False),
-    Column("index_name", String(64), nullable=False),
-    Column("epoch", Integer, nullable=False),
-    Column("first_start", BigInteger, nullable=False),
-    Column("last_start", BigInteger, nullable=False),
-    Column("reach", BigInteger, nullable=False),
-    Column("shortest", BigInteger, nullable=False),
-    Column("longest", BigInteger, nullable=False),
-    Column("records", BigInteger, nullable=False),
-    Column("size", BigInteger, nullable=False),
-    Column("live", Boolean, nullable=False),
-    Column("rolled_up", Boolean, nullable=False, server_default=false()),
-    Index("runs_of_index", "dataset", "index_name", "epoch"),
-    sqlite_autoincrement=True,  # tags are made of it
-    **_MYSQL,
-)
-
-# Who compacts an index of an epoch, until when.
-claims = Table(
-    "claims",
-    metadata,
-    Column("dataset", String(64), primary_key=True),
-    Column("index_name", String(64), primary_key=True),
-    Column("epoch", Integer, primary_key=True),
-    Column("token", String(32), nullable=False),
-    Column("expires_at_ms", BigInteger, nullable=False),
-    **_MYSQL,
-)
-
-# How the cells of an index are laid out. A data set that gains a column gains a layout; older cells keep theirs.
-layouts = Table(
-    "layouts",
-    metadata,
-    Column("dataset", String(64), primary_key=True),
-    Column("index_name", String(64), primary_key=True),
-    Column("layout", Integer, primary_key=True),
-    Column("arrow_schema", LargeBinary, nullable=False),
-    Column("dictionary", LargeBinary, nullable=False),
-    **_MYSQL,
-)
-
-# What a data set's tags are made of. It cannot change once there is data: old tags would no longer be found.
-shapes = Table(
-    "shapes",
-    metadata,
-    Column("dataset", String(64), primary_key=True),
-    Column("shape", String(4000), nullable=False),
-    **_MYSQL,
-)
-
-# Cells that were sent and are not, or not for long, in the ledger: an entry for each call and epoch (`journal.py`).
-journal = Table(
-    "journal",
-    metadata,
-    Column("entry", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-    Column("dataset", String(64), nullable=False),
-    Column("epoch", Integer, nullable=False),
-    Column("state", SmallInteger, nullable=False),
-    Column("sent_at_ms", BigInteger, nullable=False),
-    Column("cells", LargeBinary((1 << 24) - 1), nullable=False),
-    Index("journal_state", "state"),
-    sqlite_autoincrement=True,  # a number is never given twice: readers tell entries apart by it
-    **_MYSQL,
-)
-
-# For each tag how many cells are stored under it, and their set hash in four numbers (`sethash.py`).
-ledger = Table(
-    "ledger",
-    metadata,
-    Column("tag", LargeBinary(16).with_variant(mysql.BINARY(16), "mysql", "mariadb"), primary_key=True),
-    Column("dataset", String(64), nullable=False),
-    Column("epoch", Integer, nullable=False),
-    Column("cells", BigInteger, nullable=False),
-    *(Column(f"hash{part}", BigInteger, nullable=False) for part in range(4)),
-    sqlite_with_rowid=False,
-    **_MYSQL,
-)
-
-# Backups that were begun, those that are whole with the time in ms (`backups.py`).
-backups = Table(
-    "backups",
-    metadata,
-    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-    Column("begun_at_ms", BigInteger, nullable=False),
-    Column("done_at_ms", BigInteger),
-    Column("entry", BigInteger, nullable=False),
-    Column("run", BigInteger, nullable=False),
-    sqlite_autoincrement=True,
-    **_MYSQL,
-)
-
-# One row. Whoever writes locks it first, where the database itself lets several write at once.
-writers = Table("writers", metadata, Column("writer", Integer, primary_key=True, autoincrement=False), **_MYSQL)
 
 
 def open_url(url: str) -> Engine:
@@ -237,8 +63,8 @@ def open_url(url: str) -> Engine:
         max_overflow=_CONNECTIONS,
     )
     try:
+        _refuse_older(engine)
         _create(engine)
-        _bring_up_to_date(engine)
     except DBAPIError as error:
         code = error.orig.args[0] if error.orig and error.orig.args else ""
         raise ConfigurationError(f"trusted store at {given.host}: cannot be used: error {code}") from error
@@ -253,16 +79,6 @@ def is_away(error: Exception) -> bool:
     return isinstance(raised, OperationalError) and raised.args[:1] in {(code,) for code in _AWAY}
 
 
-# How long the audit log is, and a MAC that vouches for its last line (`audit/`).
-audit_anchor = Table(
-    "audit_anchor",
-    metadata,
-    Column("one", Integer, primary_key=True),
-    Column("number", BigInteger, nullable=False),
-    Column("mac", LargeBinary(32), nullable=False),
-)
-
-
 def open_store(path: Path, *, durable: bool = True) -> Engine:
     """Opens the store in a SQLite file, made on first use.
 
@@ -275,8 +91,8 @@ def open_store(path: Path, *, durable: bool = True) -> Engine:
     engine = create_engine(URL.create("sqlite", database=str(path)))
     event.listen(engine, "connect", _make_durable if durable else _make_quick)
     event.listen(engine, "begin", _begin)
+    _refuse_older(engine)
     _create(engine)
-    _bring_up_to_date(engine)
     return engine
 
 
@@ -301,22 +117,11 @@ def open_kept(file: Path, url: str | None) -> Engine:
     return store
 
 
-def _bring_up_to_date(engine: Engine) -> None:
-    """Adds what a store lacks that an earlier version made.
-
-    Raises:
-        ConfigurationError: It does not say in which buckets its data lies, but only between which.
-    """
-    if "extents" in inspect(engine).get_table_names():
-        with engine.connect() as connection:
-            if connection.execute(text("SELECT COUNT(*) FROM extents")).scalar():
-                raise ConfigurationError("the trusted store is of an earlier version; ingest its data into a new home")
-    if "made_at" not in {column["name"] for column in inspect(engine).get_columns("data_keys")}:
-        with engine.begin() as connection:
-            connection.execute(text("ALTER TABLE data_keys ADD COLUMN made_at BIGINT"))
-    if "rolled_up" not in {column["name"] for column in inspect(engine).get_columns("runs")}:
-        with engine.begin() as connection:
-            connection.execute(text("ALTER TABLE runs ADD COLUMN rolled_up BOOLEAN NOT NULL DEFAULT FALSE"))
+def _refuse_older(engine: Engine) -> None:
+    """Raises `ConfigurationError` if an earlier version of the proxy made the store: nothing of it can be read."""
+    tables = set(inspect(engine).get_table_names())
+    if tables & {"journal", "ledger", "open_buckets", "runs", "extents"}:
+        raise ConfigurationError("the trusted store is of an earlier version; ingest its data into a new home")
 
 
 @contextmanager
@@ -330,10 +135,13 @@ def writing(store: Engine) -> Iterator[Connection]:
 def lock(connection: Connection) -> None:
     """Keeps all others from writing until the transaction ends. To be called before anything else in it.
 
-    SQLite has one writer at a time anyway: its transactions here begin with a write. With one writer, rows are numbered
-    in the order in which they are committed, and no two writers wait for each other.
+    With one writer, rows are numbered in the order in which they are committed, and no two writers wait for each other.
+    SQLite has one writer at a time anyway, but one that has read before it writes is refused if another was faster: so
+    it begins with a write.
     """
-    if connection.dialect.name != "sqlite":
+    if connection.dialect.name == "sqlite":
+        connection.execute(update(writers).values(writer=writers.c.writer))
+    else:
         connection.execute(select(writers.c.writer).with_for_update())
 
 

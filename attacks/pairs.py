@@ -1,0 +1,66 @@
+"""Whether two questions are about the same place or device: the least that an access pattern tells.
+
+Islam, Kuzu and Kantarcioglu, Access Pattern Disclosure on Searchable Encryption, NDSS 2012. Whoever can tell which
+questions belong together needs one name to have them all.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+import numpy as np
+
+from attacks.learning import nearest, shape
+from attacks.linking import asked_classes
+from attacks.questions import About, Question
+from attacks.view import Known, View
+
+__all__ = ["by_bin", "by_shape", "by_token", "chosen"]
+
+
+def chosen(questions: list[Question], about: About) -> Mapping[int, tuple[int, bool]]:
+    """Questions, by their instants, with an earlier one to compare each with, and whether both have the same key.
+
+    Only those whose key was asked about before. A coin decides whether the other has the same key; which of those it
+    is is random, too, so that the time between the two does not give the answer away.
+    """
+    rng = np.random.default_rng(len(questions))
+    earlier: dict[bool, list[Question]] = {}
+    found: dict[int, tuple[int, bool]] = {}
+    these = [question for question in questions if question.about == about]
+    for number, question in enumerate(these):
+        for same in (True, False):
+            earlier[same] = [each for each in these[:number] if (each.key == question.key) == same]
+        if all(earlier.values()):
+            same = bool(rng.random() < 0.5)
+            found[question.at] = earlier[same][int(rng.integers(len(earlier[same])))].at, same
+    return found
+
+
+def by_token(view: View, known: Known) -> list[str]:
+    """The same if they name the same tags."""
+    return [str(view.tags(at) == view.tags(view.partners[at])) for at in view.instants]
+
+
+def by_bin(view: View, known: Known) -> list[str]:
+    """The same if they are linked to the same bin."""
+    links = view.evidence.links
+    bins: dict[int, int] = defaultdict(int)
+    for at in {*view.instants, *view.partners.values()}:
+        bins[at] = int(asked_classes(view.tags(at), links)[:-1].argmax())
+    return [str(bins[at] == bins[view.partners[at]]) for at in view.instants]
+
+
+def by_shape(view: View, known: Known) -> list[str]:
+    """As known pairs that differ as much: in tags, in cells, in what was fetched again and what was not."""
+    return nearest(np.array([_compared(view, at, view.partners[at]) for at in view.instants]), known)
+
+
+def _compared(view: View, at: int, partner: int) -> list[float]:
+    one, other = set(view.tags(at)), set(view.tags(partner))
+    links = view.evidence.links
+    likely = asked_classes(view.tags(at), links) @ asked_classes(view.tags(partner), links)
+    shared = len(one & other) / max(len(one | other), 1)
+    apart = np.abs(np.array(shape(view, at)) - np.array(shape(view, partner)))
+    return [shared, float(bool(one)), float(bool(other)), float(likely), *apart.tolist()]

@@ -1,0 +1,100 @@
+"""A recording: a trace, what was public, and the truth, to replay attacks on for ever.
+
+::
+
+    folder/
+    ├── trace.jsonl.gz     what the storage server saw, a call a line
+    ├── public.json.gz     last week's profile
+    ├── truth.json.gz      what was asked, and what happened in the second week
+    └── groups.json.gz     the group of each place and each device
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attacks.campus import Knowledge, Truth
+from attacks.questions import About, Question
+from attacks.trace import Trace, read_lines, write_lines
+
+PLACE_GROUPS, DEVICE_GROUPS = 4, 8  # as many as the old core had bins in its two indexes
+
+Groups = Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What happened during a fortnight.
+
+    Attributes:
+        trace: What the storage server saw.
+        knowledge: What is public.
+        truth: What is to be guessed.
+        groups: The group of each place and device: its bin in a store that has bins, else what `groups` says.
+        told: Whether the attacker is told the groups. In a store that has bins they are a secret.
+    """
+
+    trace: Trace
+    knowledge: Knowledge
+    truth: Truth
+    groups: Groups
+    told: bool
+
+    def write(self, folder: Path) -> None:
+        """Writes it down; the same recording gives the same bytes."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.trace.write(folder / "trace.jsonl.gz")
+        _write(folder / "public.json.gz", asdict(self.knowledge))
+        _write(folder / "truth.json.gz", asdict(self.truth))
+        _write(folder / "groups.json.gz", {"told": self.told, "of": dict(self.groups)})
+
+    @classmethod
+    def read(cls, folder: Path) -> Recording:
+        """Reads what `write` wrote."""
+        public, truth, groups = (_read(folder / f"{name}.json.gz") for name in ("public", "truth", "groups"))
+        questions = [Question(**{**each, "about": About(each["about"])}) for each in truth.pop("questions")]
+        return cls(
+            Trace.read(folder / "trace.jsonl.gz"),
+            Knowledge(**_arrays(public, "place_hours", "device_days", "people")),
+            Truth(questions, **_arrays(truth, "place_hours", "people")),
+            groups["of"],
+            groups["told"],
+        )
+
+
+def groups(knowledge: Knowledge) -> dict[str, int]:
+    """A public division of places and devices, for stores that have none: groups as busy as each other last week."""
+    return _divided(knowledge.places, knowledge.place_hours, PLACE_GROUPS) | _divided(
+        knowledge.devices, knowledge.device_days, DEVICE_GROUPS
+    )
+
+
+def _divided(names: list[str], profile: np.ndarray, number: int) -> dict[str, int]:
+    """The busiest go to one group each, the next to the groups in the opposite order, and so on."""
+    ranked = np.argsort(-profile.sum(axis=1), kind="stable").tolist()
+    turns = [*range(number), *reversed(range(number))]
+    return {names[each]: turns[rank % len(turns)] for rank, each in enumerate(ranked)}
+
+
+def _write(file: Path, values: dict[str, Any]) -> None:
+    write_lines(file, [json.dumps(values, default=_listed, separators=(",", ":"))])
+
+
+def _read(file: Path) -> dict[str, Any]:
+    [line] = read_lines(file)
+    values: dict[str, Any] = json.loads(line)
+    return values
+
+
+def _listed(value: Any) -> Any:  # noqa: ANN401 (json's hook)
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+def _arrays(values: dict[str, Any], *names: str) -> dict[str, Any]:
+    return values | {name: np.array(values[name], np.int64) for name in names}

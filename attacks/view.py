@@ -1,0 +1,84 @@
+"""What an attacker has: the trace, what is public, and the instants of the questions to guess about.
+
+An attack is a function of a view and of the questions whose truth the attacker knows (`Known`), to a guess for each
+question. Attacks that learn nothing from known questions ignore them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from attacks.campus import Knowledge
+from attacks.linking import Links, linked
+from attacks.trace import Call, Trace
+
+Known = Mapping[int, str]  # the truth about some questions, by their positions in `View.instants`
+Attack = Callable[["View", Known], list[str]]
+
+READS = ("Select", "Measure")
+
+
+class Evidence:
+    """What is derived from a trace once, for all attacks on it."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+
+    @cached_property
+    def links(self) -> Links:
+        """How likely each tag lies in each bin."""
+        return linked(self.trace)
+
+    @cached_property
+    def reads(self) -> Mapping[int, list[Call]]:
+        """The calls that read, by instant."""
+        calls: dict[int, list[Call]] = defaultdict(list)
+        for call in self.trace.named(*READS):
+            calls[call.at].append(call)
+        return calls
+
+    @cached_property
+    def arrivals(self) -> list[Call]:
+        """The calls by which records come in: appends, but not a compactor's.
+
+        A compactor reads what it writes, padded otherwise; what else is read then is less than half of what comes.
+        """
+        read = {at: sum(call.length for call in calls) for at, calls in self.reads.items()}
+        sent: dict[int, int] = defaultdict(int)
+        for call in self.trace.named("Append"):
+            sent[call.at] += call.length
+        return [call for call in self.trace.named("Append") if 2 * read.get(call.at, 0) <= sent[call.at]]
+
+
+@dataclass(frozen=True)
+class View:
+    """What an attacker has.
+
+    Attributes:
+        evidence: The trace, and what follows from it.
+        knowledge: What is public.
+        groups: The group of each place and device, if that is public.
+        instants: When the questions to be guessed were asked, or the hours to be guessed about begin; ms since 1970.
+        partners: For each of them that is to be compared with an earlier question, when that was asked.
+    """
+
+    evidence: Evidence
+    knowledge: Knowledge
+    groups: Mapping[str, int]
+    instants: list[int] = field(default_factory=list)
+    partners: Mapping[int, int] = field(default_factory=dict)
+
+    def of(self, instants: list[int], partners: Mapping[int, int]) -> View:
+        """The same, for other instants."""
+        return replace(self, instants=instants, partners=partners)
+
+    def calls(self, instant: int) -> list[Call]:
+        """What the server was asked for at an instant."""
+        return self.evidence.reads.get(instant, [])
+
+    def tags(self, instant: int) -> list[int]:
+        """The tags that it was asked for then, each once, in the order sent."""
+        return list(dict.fromkeys(tag for call in self.calls(instant) for tag in call.tags))

@@ -1,0 +1,1 @@
+"""The process put together, once."""

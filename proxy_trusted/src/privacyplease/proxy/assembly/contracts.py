@@ -1,0 +1,67 @@
+"""The contracts that the proxy serves, and how many calls of each kind it takes at once."""
+
+from __future__ import annotations
+
+from grpc_health.v1 import health
+
+from privacyplease.proxy.assembly.settings import Settings
+from privacyplease.proxy.edge.admission import Kind
+from privacyplease.proxy.telemetry.calls import methods
+from privacyplease.proxy.v1 import (
+    access_service_pb2,
+    admin_service_pb2,
+    audit_service_pb2,
+    compaction_service_pb2,
+    dead_letter_service_pb2,
+    explain_service_pb2,
+    ingest_service_pb2,
+    keys_service_pb2,
+    occupancy_service_pb2,
+    presence_service_pb2,
+    query_service_pb2,
+    stations_service_pb2,
+    verification_service_pb2,
+)
+
+CONTRACTS = (
+    access_service_pb2.DESCRIPTOR,
+    admin_service_pb2.DESCRIPTOR,
+    audit_service_pb2.DESCRIPTOR,
+    compaction_service_pb2.DESCRIPTOR,
+    dead_letter_service_pb2.DESCRIPTOR,
+    explain_service_pb2.DESCRIPTOR,
+    ingest_service_pb2.DESCRIPTOR,
+    keys_service_pb2.DESCRIPTOR,
+    occupancy_service_pb2.DESCRIPTOR,
+    presence_service_pb2.DESCRIPTOR,
+    query_service_pb2.DESCRIPTOR,
+    stations_service_pb2.DESCRIPTOR,
+    verification_service_pb2.DESCRIPTOR,
+)
+SERVICES = tuple(name for contract in CONTRACTS for name in (s.full_name for s in contract.services_by_name.values()))
+METHODS = methods(CONTRACTS)
+
+# What is left of them to a proxy on an exported keyring.
+COUNTING = frozenset(s.full_name for s in occupancy_service_pb2.DESCRIPTOR.services_by_name.values())
+
+_STATUS = "/privacyplease.proxy.v1.AdminService/GetStatus"
+_INGEST = ingest_service_pb2.DESCRIPTOR.services_by_name["IngestService"].full_name
+# What may have to go through the whole store, or the whole log.
+_MAINTENANCE = tuple(
+    f"/privacyplease.proxy.v1.{service}Service/" for service in ("Audit", "Compaction", "Keys", "Verification")
+)
+_WATCHES, _STATUSES, _REFLECTIONS, _MAINTAINED = 16, 8, 4, 4
+_DAY_SECONDS = 86_400.0
+_STATUS_SECONDS = 5.0
+
+
+def kinds(settings: Settings) -> tuple[Kind, ...]:
+    """Whatever is no health check, no look at the contract and no ingest is a question."""
+    return (
+        Kind("watch", (f"/{health.SERVICE_NAME}/Watch",), _WATCHES, None, last=True),
+        Kind("status", (f"/{health.SERVICE_NAME}/", _STATUS), _STATUSES, _STATUS_SECONDS, last=True),
+        Kind("reflection", ("/grpc.reflection.",), _REFLECTIONS, _STATUS_SECONDS),
+        Kind("ingest", (f"/{_INGEST}/",), settings.streams, None),
+        Kind("maintenance", _MAINTENANCE, _MAINTAINED, _DAY_SECONDS),
+        Kind("question", ("/",), settings.questions, settings.question_seconds),
+    )

@@ -1,0 +1,35 @@
+"""A proxy that runs and answers nothing but why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+from grpc_status import rpc_status
+
+from privacyplease.proxy.assembly.contracts import SERVICES
+from privacyplease.proxy.edge.rpc import status
+from privacyplease.proxy.errors import ProxyError
+
+
+class Locked(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
+    """Refuses calls of the proxy's own services, but of those named; health and reflection answer."""
+
+    def __init__(self, error: ProxyError, besides: frozenset[str] = frozenset()) -> None:
+        def refuse(_requests: object, context: grpc.ServicerContext) -> Iterator[object]:
+            context.abort_with_status(rpc_status.to_status(status(error)))
+            raise AssertionError("abort_with_status returned")
+
+        self._refused = frozenset(SERVICES) - besides
+        # Streams on both sides, whatever the call's own shape: it is refused before a message is read or sent.
+        self._refusal = grpc.stream_stream_rpc_method_handler(refuse)
+
+    def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None],
+        details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """See gRPC."""
+        refused = details.method.lstrip("/").split("/")[0] in self._refused
+        return self._refusal if refused else continuation(details)

@@ -1,0 +1,1 @@
+"""Keyrings for partners: made, and counted with."""

@@ -1,0 +1,132 @@
+"""Exported keyrings: what counts the people of some periods, opens nothing else, and forges nothing.
+
+::
+
+    file = JSON: format, costs and salt of Argon2id, sealed (nonce ‖ AES-256-GCM(passphrase key, nonce, body))
+    body = JSON: the data set as its core has it, the interval, for each key that it touches the core's tag key and cell
+           key, and for each segment what the manifest had of its core, but for the digest
+
+A data key is not in it, and cannot be found from what is: the keys are outputs of HKDF-Expand under labels of their own
+(`keys/derivation.py`), which are independent for whoever lacks its input (RFC 5869). So the holder can open neither
+another group of the same periods nor any other period. Nor is a digest key in it: with the cell key the holder can seal
+a page of their own, and the proxy, whose manifest has the digest of the genuine one, does not accept it.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from privacyplease.proxy.errors import ConfigurationError
+from privacyplease.proxy.keys.derivation import GroupKeys, Key, KeyId, context
+from privacyplease.proxy.keys.master_key import opened_by, sealed_by
+from privacyplease.proxy.manifest.rows import Entry, Row, State
+from privacyplease.proxy.records.columns import ColumnType
+from privacyplease.proxy.records.dataset import Dataset
+from privacyplease.proxy.records.timeline import Interval
+from privacyplease.proxy.segments.groups import Group, SegmentId
+from privacyplease.proxy.segments.sealing import Digest
+from privacyplease.proxy.segments.segment import Summary
+
+FORMAT = "privacyplease exported keyring v2"
+EXPORT_LABEL = b"privacyplease/v2/export"
+
+
+@dataclass(frozen=True)
+class Export:
+    """The content of an exported keyring.
+
+    Attributes:
+        dataset: The data set, with the columns of its core.
+        interval: What may be asked about.
+        made_at: When it was made, in ms since 1970: what came later is not in it.
+        keys: The keys of the core.
+        segments: Rows of the segments that questions about the interval touch, each with its core alone, and without
+            digest and filter.
+    """
+
+    dataset: Dataset
+    interval: Interval
+    made_at: int
+    keys: dict[KeyId, GroupKeys]
+    segments: list[Row]
+
+
+def seal(export: Export, passphrase: str) -> bytes:
+    """The file's content."""
+    return sealed_by(passphrase, FORMAT, json.dumps(_body(export)).encode(), context(EXPORT_LABEL))
+
+
+def load(path: Path, passphrase: str) -> Export:
+    """Opens a file.
+
+    Raises:
+        ConfigurationError: It cannot be read or is not of this format.
+        WrongPassphraseError: The passphrase does not open it.
+    """
+    body = opened_by(passphrase, FORMAT, path, context(EXPORT_LABEL))
+    try:
+        return _export(json.loads(body))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(f"{path}: expected a file of format {FORMAT!r}") from error
+
+
+def _body(export: Export) -> dict[str, Any]:
+    dataset = export.dataset
+    return {
+        "dataset": {
+            "name": dataset.name,
+            "title": dataset.title,
+            "columns": {name: str(dataset.columns[name]) for name in dataset.required},
+            "subject": dataset.subject,
+            "place": dataset.place,
+            "start": dataset.start,
+            "duration": dataset.duration,
+            "epoch": dataset.epoch,
+            "whole_days": dataset.whole_days,
+        },
+        "interval": export.interval,
+        "made_at": export.made_at,
+        "keys": [[*key, _text(keys.tag), _text(keys.cell)] for key, keys in sorted(export.keys.items())],
+        "segments": [
+            [row.number, *row.key, *_exported(row.summary), row.groups[Group.CORE].size] for row in export.segments
+        ],
+    }
+
+
+def _exported(about: Summary) -> tuple[int, ...]:
+    return about.records, about.first, about.last, about.reach
+
+
+def _export(body: dict[str, Any]) -> Export:
+    fields = dict(body["dataset"])
+    fields["columns"] = {name: ColumnType(kind) for name, kind in fields["columns"].items()}
+    dataset = Dataset(**fields, budgets={})
+    return Export(
+        dataset=dataset,
+        interval=Interval(*body["interval"]),
+        made_at=body["made_at"],
+        keys={
+            KeyId(epoch, generation): GroupKeys(_key(tag), _key(cell)) for epoch, generation, tag, cell in body["keys"]
+        },
+        segments=[_row(dataset.name, *segment) for segment in body["segments"]],
+    )
+
+
+def _row(
+    dataset: str, number: int, epoch: int, generation: int, records: int, first: int, last: int, reach: int, size: int
+) -> Row:
+    about = Summary(records, first, last, reach, longest=0, subjects=b"")
+    core = {Group.CORE: Entry(size, Digest(b""))}
+    return Row(dataset, SegmentId(number), State.LIVE, 0, KeyId(epoch, generation), False, 0, about, core)
+
+
+def _text(key: Key) -> str:
+    return b64encode(key.reveal()).decode()
+
+
+def _key(text: str) -> Key:
+    return Key(b64decode(text))

@@ -1,0 +1,197 @@
+"""Witnesses: where else the newest head of the manifest is kept, so that a home is not rolled back unnoticed.
+
+A witness is another disk, another host's file or a second database: whatever whoever rolls back the home and the
+storage server together does not hold as well. It sees a version and a sealed head, and cannot make one.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+from sqlalchemy import BigInteger, Column, LargeBinary, MetaData, String, Table, create_engine, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from privacyplease.proxy.errors import ConfigurationError
+from privacyplease.proxy.storage.cell import Cell, Sealed, Tag
+from privacyplease.proxy.trusted_store.upsert import inserted_or
+
+_log = logging.getLogger(__name__)
+
+_metadata = MetaData()
+_heads = Table(
+    "privacyplease_witness",
+    _metadata,
+    Column("home", String(64), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("tag", LargeBinary(16), nullable=False),
+    Column("sealed", LargeBinary(1024), nullable=False),
+)
+
+
+class Witness(Protocol):
+    """Remembers the newest head of each home."""
+
+    def newest(self, home: str) -> Cell | None:
+        """The head that was recorded last; None if there is none.
+
+        Raises:
+            OSError: It cannot be asked.
+        """
+
+    def record(self, home: str, version: int, head: Cell) -> None:
+        """Remembers a head, durably, unless it has a newer one: that is what a home which was rolled back must find.
+
+        Raises:
+            OSError: It cannot be reached.
+        """
+
+
+class FileWitness:
+    """A file for each home in a folder, say on another disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def newest(self, home: str) -> Cell | None:
+        """See `Witness.newest`."""
+        recorded = self._recorded(home)
+        return recorded[1] if recorded else None
+
+    def record(self, home: str, version: int, head: Cell) -> None:
+        """See `Witness.record`."""
+        recorded, file = self._recorded(home), self._file(home)
+        if recorded and recorded[0] > version:
+            return
+        part = file.with_suffix(f".{secrets.token_hex(8)}.part")  # on shared disks others have our pid, too
+        with part.open("w") as written:
+            json.dump({"version": version, "tag": head.tag.hex(), "sealed": head.sealed.hex()}, written)
+            written.flush()
+            os.fsync(written.fileno())
+        part.replace(file)
+
+    def _recorded(self, home: str) -> tuple[int, Cell] | None:
+        """The head that it has, and its version."""
+        file = self._file(home)
+        if not self._folder.is_dir():
+            raise FileNotFoundError(f"{self._folder}: there is no such folder")
+        if not file.exists():
+            return None
+        try:
+            fields = json.loads(file.read_text())
+            head = Cell(Tag(bytes.fromhex(fields["tag"])), Sealed(bytes.fromhex(fields["sealed"])))
+            return int(fields["version"]), head
+        except (ValueError, KeyError, TypeError) as error:
+            raise OSError(f"{file}: damaged") from error
+
+    def _file(self, home: str) -> Path:
+        return self._folder / f"{home}.head"
+
+
+class DatabaseWitness:
+    """A table of a database."""
+
+    def __init__(self, url: str) -> None:
+        """Opens it.
+
+        Raises:
+            ConfigurationError: It is no URL of a database that can be spoken to.
+        """
+        try:
+            given = make_url(url)
+            driver = {"mysql": "mysql+pymysql", "mariadb": "mysql+pymysql"}.get(given.drivername, given.drivername)
+            self._engine = create_engine(given.set(drivername=driver), pool_pre_ping=True)
+        except (ArgumentError, SQLAlchemyError, ModuleNotFoundError) as error:
+            raise ConfigurationError("--witness: expected a folder, or a URL as mysql://user@host/database") from error
+        self._made = False
+
+    def newest(self, home: str) -> Cell | None:
+        """See `Witness.newest`."""
+        try:
+            self._make()
+            with self._engine.connect() as connection:
+                row = connection.execute(select(_heads).where(_heads.c.home == home)).one_or_none()
+        except SQLAlchemyError as error:
+            raise OSError("a witness cannot be reached") from error
+        return Cell(Tag(bytes(row.tag)), Sealed(bytes(row.sealed))) if row else None
+
+    def record(self, home: str, version: int, head: Cell) -> None:
+        """See `Witness.record`."""
+        put = inserted_or(
+            self._engine.dialect,
+            _heads,
+            lambda given: {"version": given.version, "tag": given.tag, "sealed": given.sealed},
+        )
+        try:
+            self._make()
+            with self._engine.begin() as connection:
+                known = connection.scalar(select(_heads.c.version).where(_heads.c.home == home))
+                if known is None or known <= version:
+                    connection.execute(put, {"home": home, "version": version, "tag": head.tag, "sealed": head.sealed})
+        except SQLAlchemyError as error:
+            raise OSError("a witness cannot be reached") from error
+
+    def _make(self) -> None:
+        if not self._made:
+            _metadata.create_all(self._engine)
+            self._made = True
+
+
+class Witnesses:
+    """All witnesses of a home.
+
+    Attributes:
+        failures: How often one could not be told of a head.
+    """
+
+    def __init__(self, witnesses: Iterable[Witness]) -> None:
+        self._witnesses = list(witnesses)
+        self._lock = threading.Lock()
+        self.failures = 0
+
+    def __len__(self) -> int:
+        return len(self._witnesses)
+
+    def newest(self, home: str) -> list[Cell]:
+        """The newest head that each has, of those that have one and can be asked."""
+        found = []
+        for witness in self._witnesses:
+            try:
+                found.append(witness.newest(home))
+            except OSError as error:
+                self._missed(error)
+        return [head for head in found if head is not None]
+
+    def record(self, home: str, version: int, head: Cell) -> None:
+        """Tells all of a head. One that cannot be told is left out: it has an older head, which alarms nobody."""
+        with self._lock:  # one head after the other, or an older one could replace a newer one
+            for witness in self._witnesses:
+                try:
+                    witness.record(home, version, head)
+                except OSError as error:
+                    self._missed(error)
+
+    def _missed(self, error: OSError) -> None:
+        self.failures += 1
+        _log.warning("a witness was not told of the manifest's head: %s", error)
+
+
+def witness(text: str) -> Witness:
+    """The witness that a flag names: a folder, or the URL of a database.
+
+    Raises:
+        ConfigurationError: It is neither.
+    """
+    if "://" in text:
+        return DatabaseWitness(text)
+    folder = Path(text)
+    if not folder.is_dir():
+        raise ConfigurationError(f"--witness {text}: expected a folder that is there, or the URL of a database")
+    return FileWitness(folder)

@@ -1,0 +1,20 @@
+"""What crosses the trust boundary: a tag, and a sealed cell under it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, NewType
+
+TAG_BYTES = 16
+
+# Random to whoever lacks the tag key; one cell a tag, for ever.
+Tag = NewType("Tag", bytes)
+
+# Ciphertext, padded to its size class.
+Sealed = NewType("Sealed", bytes)
+
+
+class Cell(NamedTuple):
+    """A sealed group of columns of one segment, and what the server finds it by."""
+
+    tag: Tag
+    sealed: Sealed

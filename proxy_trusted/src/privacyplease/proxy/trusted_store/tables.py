@@ -1,0 +1,134 @@
+"""The tables of the trusted store, each with who uses it and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, SmallInteger, String, Table
+
+metadata = MetaData()
+
+# Transactions; and names that differ in case alone are different names.
+_MYSQL: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+_MYSQL |= {name.replace("mysql", "mariadb"): value for name, value in _MYSQL.items()}
+
+# The random data key of each epoch, wrapped by the master key; `made_at` in ms since 1970.
+data_keys = Table(
+    "data_keys",
+    metadata,
+    Column("dataset", String(80), primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("generation", Integer, primary_key=True, autoincrement=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+    **_MYSQL,
+)
+
+# The folder of the home that describes the master key by which all data keys are wrapped; no row: the home itself.
+master_keys = Table(
+    "master_keys",
+    metadata,
+    Column("one", Integer, primary_key=True, autoincrement=False),
+    Column("folder", String(64), nullable=False),
+    **_MYSQL,
+)
+
+# Keys that are destroyed, with the time in ms since 1970, or about to be, without. Rows are never removed.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("dataset", String(64), primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("generation", Integer, primary_key=True, autoincrement=False),
+    Column("erased_at", BigInteger),
+    **_MYSQL,
+)
+
+# The manifest (`manifest/`): a sealed row for each segment, its state, and the version in which it was changed last.
+segments = Table(
+    "segments",
+    metadata,
+    Column("dataset", String(64), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("sealed", LargeBinary((1 << 24) - 1), nullable=False),
+    Index("segments_version", "version"),
+    **_MYSQL,
+)
+
+# Rows that are gone, for proxies that share the store to hear of; in which version they went.
+gone_segments = Table(
+    "gone_segments",
+    metadata,
+    Column("dataset", String(64), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("version", BigInteger, nullable=False),
+    Index("gone_segments_version", "version"),
+    **_MYSQL,
+)
+
+# The number that the next segment of a data set gets. None is ever given twice: tags are made of them.
+next_segments = Table(
+    "next_segments",
+    metadata,
+    Column("dataset", String(64), primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    **_MYSQL,
+)
+
+# The manifest's head, one row: the newest, sealed, and from which version on `gone_segments` is whole.
+heads = Table(
+    "heads",
+    metadata,
+    Column("one", Integer, primary_key=True, autoincrement=False),
+    Column("version", BigInteger, nullable=False),
+    Column("gone_since", BigInteger, nullable=False),
+    Column("tag", LargeBinary(16), nullable=False),
+    Column("sealed", LargeBinary(1024), nullable=False),
+    **_MYSQL,
+)
+
+# Who compacts a data set's epoch, until when.
+claims = Table(
+    "claims",
+    metadata,
+    Column("dataset", String(64), primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("token", String(32), nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    **_MYSQL,
+)
+
+# What a data set's records are, as JSON: what cannot change once there is data, and the type of every column stored.
+shapes = Table(
+    "shapes",
+    metadata,
+    Column("dataset", String(64), primary_key=True),
+    Column("shape", String(8000), nullable=False),
+    **_MYSQL,
+)
+
+# Backups that were begun, those that are whole with the time in ms (`backup/known.py`).
+backups = Table(
+    "backups",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("begun_at_ms", BigInteger, nullable=False),
+    Column("done_at_ms", BigInteger),
+    Column("version", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+    **_MYSQL,
+)
+
+# One row. Whoever writes locks it first, where the database itself lets several write at once.
+writers = Table("writers", metadata, Column("writer", Integer, primary_key=True, autoincrement=False), **_MYSQL)
+
+# How long the audit log is, and a MAC that vouches for its last line (`audit/`).
+audit_anchor = Table(
+    "audit_anchor",
+    metadata,
+    Column("one", Integer, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("mac", LargeBinary(32), nullable=False),
+)

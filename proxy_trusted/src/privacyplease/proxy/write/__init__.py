@@ -1,0 +1,1 @@
+"""From batches of records to durable fresh segments."""

@@ -1,0 +1,124 @@
+"""What the storage server sees is a function of when, and of nothing else (docs/LEAKAGE.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from privacyplease.proxy.query import counting
+from privacyplease.proxy.query.question import Question
+from tests.leakage.worlds import (
+    DAY,
+    HOUR,
+    MINUTE,
+    WIFI,
+    Cast,
+    a_crowd,
+    arrival,
+    everybody,
+    interval,
+    one_person,
+    seen,
+    tables,
+    world,
+)
+from tests.services.core import Core
+from tests.services.fake_storage import Call
+
+ARRIVAL = arrival(seed=7, batches=30, records=40)
+LARGE = arrival(seed=8, batches=2, records=4_000)
+
+# What may be asked about an interval, by the number of a record, which says somebody and somewhere.
+Asked = Callable[[Core, Question], object]
+
+
+def presence(core: Core, question: Question) -> object:
+    return core.ask(question)
+
+
+def count(core: Core, question: Question) -> object:
+    with core.search.ask(question) as answer:
+        return counting.count(question, answer, core.keyring)
+
+
+KINDS = [presence, count]
+
+
+def traced(folder: Path, monkeypatch: pytest.MonkeyPatch, cast: Cast, of: object = ARRIVAL) -> list[Call]:
+    with world(folder, monkeypatch) as core:
+        for table in tables(of, cast):  # type: ignore[arg-type]
+            core.ingest(table, WIFI)
+        return seen(core)
+
+
+@pytest.mark.parametrize("of", [ARRIVAL, LARGE], ids=["small batches", "large batches"])
+@pytest.mark.parametrize("cast", [one_person, a_crowd])
+def test_who_and_where_shows_nowhere_when_records_arrive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cast: Cast, of: object
+) -> None:
+    """Lengths among it: a batch of one device sent a thousand times looks like one of a thousand devices."""
+    assert traced(tmp_path / "a", monkeypatch, everybody, of) == traced(tmp_path / "b", monkeypatch, cast, of)
+
+
+spans = st.tuples(st.integers(-HOUR, 30 * HOUR), st.sampled_from([0, MINUTE, HOUR, 5 * HOUR, 3 * DAY]))
+people = st.none() | st.integers(0, 2_000)
+questions = st.lists(st.tuples(spans, people, people, people, people), min_size=1, max_size=12)
+
+
+def ask_all(core: Core, asked: Sequence[tuple[tuple[int, int], int | None, int | None]], cast: Cast) -> list[Call]:
+    for number, (span, who, where) in enumerate(asked):
+        subject = None if who is None else pa.scalar(cast(who)[0], pa.int64())
+        place = None if where is None else pa.scalar(cast(where)[1])
+        KINDS[number % len(KINDS)](core, Question(WIFI, interval(*span), subject, place))
+    return seen(core)
+
+
+@pytest.mark.parametrize("memory_bytes", [0, 40_000, 1 << 30], ids=["no memory", "little memory", "all in memory"])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(asked=questions)
+def test_sequences_of_questions_about_the_same_intervals_look_the_same(
+    memory_bytes: int, asked: list[tuple[tuple[int, int], int | None, int | None, int | None, int | None]]
+) -> None:
+    """Whatever is in memory: a memory that keeps what was opened, and not what was fetched, would fail here."""
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as monkeypatch:
+        traces = []
+        for name, (who, where) in {"a": (1, 2), "b": (3, 4)}.items():
+            with world(Path(folder) / name, monkeypatch, memory_bytes) as core:
+                for table in tables(ARRIVAL, a_crowd):
+                    core.ingest(table, WIFI)
+                seen(core)
+                traces.append(ask_all(core, [(one[0], one[who], one[where]) for one in asked], a_crowd))
+        assert traces[0] == traces[1]
+
+
+def test_what_is_asked_for_follows_from_the_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control of the tests above: another interval does show, and so does that something came."""
+    with world(tmp_path / "a", monkeypatch) as core:
+        for table in tables(ARRIVAL, everybody):
+            core.ingest(table, WIFI)
+        arrived = seen(core)
+        presence(core, Question(WIFI, interval(0, HOUR)))
+        presence(core, Question(WIFI, interval(10 * HOUR, HOUR)))
+        first, second = seen(core)
+    assert first.tags != second.tags
+    assert sum(call.name == "append" for call in arrived) == len(ARRIVAL.batches)
+
+
+def test_questions_may_be_widened_to_whole_days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    widened = replace(WIFI, whole_days=True)
+    with world(tmp_path / "a", monkeypatch) as core:
+        for table in tables(ARRIVAL, everybody):
+            core.ingest(table, WIFI)
+        seen(core)
+        for hour in (1, 9, 20):
+            core.ask(Question(widened, interval(hour * HOUR, HOUR)))
+        calls = seen(core)
+    assert len({call.tags for call in calls}) == 1

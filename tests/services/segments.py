@@ -1,0 +1,20 @@
+"""Segments in memory, for tests of what is done with their records."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from privacyplease.proxy.query.hits import Hit
+from privacyplease.proxy.records.dataset import Dataset
+from privacyplease.proxy.segments.core import EVERY, Core
+from privacyplease.proxy.segments.segment import core_columns, in_order
+
+
+def core_of(records: pa.Table, dataset: Dataset) -> Core:
+    """The core of a segment of some records, which have the columns that make a record."""
+    return Core.of(core_columns(in_order(records, dataset), dataset))
+
+
+def hit_of(records: pa.Table, dataset: Dataset) -> Hit:
+    """All records of such a segment as a hit."""
+    return Hit(core_of(records, dataset), EVERY, None)

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+
+from attacks.campus import Fortnight, Truth
+from attacks.deterministic import Deterministic
+from attacks.recording import Recording, groups
+from attacks.results import Results, attacked
+from attacks.scenario import happen
+from tests.unit.attacks.sealed import Sealed
+
+SEED = 5
+QUESTIONS = 240
+
+
+@pytest.fixture(scope="session")
+def fortnight() -> Fortnight:
+    """A small campus."""
+    return Fortnight.simulated(110, 24, SEED)
+
+
+@pytest.fixture(scope="session")
+def truth(fortnight: Fortnight) -> Truth:
+    return fortnight.truth(QUESTIONS)
+
+
+@pytest.fixture(scope="session")
+def deterministic(fortnight: Fortnight, truth: Truth) -> Recording:
+    """The control store: attacks must succeed."""
+    store = Deterministic(SEED)
+    happen(store, fortnight, truth.questions, store.clock)
+    return Recording(store.trace(), fortnight.knowledge, truth, groups(fortnight.knowledge), told=True)
+
+
+@pytest.fixture(scope="session")
+def sealed(fortnight: Fortnight, truth: Truth) -> Recording:
+    """A store that shows nothing but time and volume: attacks cannot succeed."""
+    store = Sealed(SEED)
+    happen(store, fortnight, truth.questions, store.clock)
+    return Recording(store.trace(), fortnight.knowledge, truth, groups(fortnight.knowledge), told=True)
+
+
+@pytest.fixture(scope="session")
+def of_deterministic(deterministic: Recording) -> Results:
+    return attacked(deterministic)
+
+
+@pytest.fixture(scope="session")
+def of_sealed(sealed: Recording) -> Results:
+    return attacked(sealed)

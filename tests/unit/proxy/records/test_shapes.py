@@ -1,0 +1,67 @@
+"""Shapes: a definition may grow and shrink, and a change that would lose what is stored is refused."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import Engine
+
+from privacyplease.proxy.errors import ConfigurationError
+from privacyplease.proxy.records.dataset import Dataset, parse
+from privacyplease.proxy.records.shapes import Shapes
+
+DEFINITION = """
+name = "badges"
+title = "Badge readings"
+epoch_days = 30
+subject = "badge"
+place = "door"
+start = "at"
+duration = "stay"
+[columns]
+badge = "string"
+door = "string"
+at = "timestamp"
+stay = "duration"
+visit = "duration"
+floor = "int"
+"""
+
+
+def defined(old: str = "", new: str = "") -> Dataset:
+    assert old in DEFINITION
+    return parse(DEFINITION.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("epoch_days = 30", "epoch_days = 31", "expected epoch 2592000000, got 2678400000"),
+        ('duration = "stay"', 'duration = "visit"', "the roles of columns are fixed"),
+        ('floor = "int"', 'floor = "string"', "column 'floor' is stored as int; got string"),
+    ],
+)
+def test_what_would_lose_what_is_stored_is_refused(store: Engine, old: str, new: str, message: str) -> None:
+    Shapes(store).settle(defined())
+    with pytest.raises(ConfigurationError, match=message):
+        Shapes(store).settle(defined(old, new))
+    with pytest.raises(ConfigurationError, match=message):
+        Shapes(store).check({"badges": defined(old, new)})
+
+
+@pytest.mark.parametrize(("old", "new"), [("floor =", 'room = "string"\nfloor ='), ('floor = "int"\n', "")])
+def test_columns_come_and_go(store: Engine, old: str, new: str) -> None:
+    Shapes(store).settle(defined())
+    Shapes(store).settle(defined(old, new))
+    Shapes(store).check({"badges": defined()})
+
+
+def test_a_column_that_was_dropped_comes_back_as_it_was(store: Engine) -> None:
+    Shapes(store).settle(defined())
+    Shapes(store).settle(defined('floor = "int"\n', ""))
+    with pytest.raises(ConfigurationError, match="column 'floor' is stored as int"):
+        Shapes(store).settle(defined('floor = "int"', 'floor = "float"'))
+
+
+def test_nothing_is_settled_by_a_check(store: Engine) -> None:
+    Shapes(store).check({"badges": defined()})
+    Shapes(store).settle(defined("epoch_days = 30", "epoch_days = 31"))
