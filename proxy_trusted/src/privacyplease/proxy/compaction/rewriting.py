@@ -13,8 +13,8 @@ after it leaves nothing to mend. The old cells stay for those who ask for them s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -38,6 +38,7 @@ from privacyplease.proxy.segments.memory import Memory
 from privacyplease.proxy.segments.pages import CODED
 from privacyplease.proxy.segments.segment import Sealing, Segment
 from privacyplease.proxy.storage.client import APPEND_BYTES, Storage
+from privacyplease.proxy.storage.parts import parts
 
 # What is fetched at once, sealed.
 FETCH_BYTES = 16 * 1024 * 1024
@@ -47,8 +48,6 @@ FETCH_BYTES = 16 * 1024 * 1024
 MOST_TEXT_BYTES = 256 * 1024 * 1024
 
 Check = Callable[[Connection], None]
-
-T = TypeVar("T")
 
 
 class Rewritten(NamedTuple):
@@ -126,7 +125,7 @@ class Rewriting:
 
     def _opened(self, rows: Sequence[Row], dataset: Dataset) -> Iterator[tuple[Row, pa.Table]]:
         """The records of each segment."""
-        for part in _parts(rows, FETCH_BYTES, lambda row: row.size):
+        for part in parts(rows, FETCH_BYTES, lambda row: row.size):
             cores, rests = (self._cells.tags(part, group) for group in (Group.CORE, Group.REST))
             came = self._cells.fetch(cores | rests)
             for (core, named), (rest, beside) in zip(cores.items(), rests.items(), strict=True):
@@ -164,7 +163,7 @@ class Rewriting:
         if not new:
             return []
         sent = self._manifest.commit(Change(added=new), check=check)
-        for part in _parts(made, APPEND_BYTES, lambda segment: sum(of.size for of in segment.groups.values())):
+        for part in parts(made, APPEND_BYTES, lambda segment: sum(of.size for of in segment.groups.values())):
             self._storage.append(sorted(of.cell for segment in part for of in segment.groups.values()))
         return self._manifest.commit(Change(moved=moves(sent.rows, State.STORED)), check=check).rows
 
@@ -184,20 +183,6 @@ class Rewriting:
             self._storage.append([done.head])
         if done.outdated:
             self._storage.delete(done.outdated)
-
-
-def _parts(items: Iterable[T], most: int, size: Callable[[T], int]) -> Iterator[list[T]]:
-    """Items in parts of at most so many bytes, or of one."""
-    part: list[T] = []
-    of = 0
-    for item in items:
-        if part and of + size(item) > most:
-            yield part
-            part, of = [], 0
-        part.append(item)
-        of += size(item)
-    if part:
-        yield part
 
 
 def _text_bytes(records: pa.Table) -> int:

@@ -36,6 +36,7 @@ from privacyplease.proxy.segments.memory import Held, Memory
 from privacyplease.proxy.segments.sealing import Opener, Place
 from privacyplease.proxy.storage.cell import Sealed, Tag
 from privacyplease.proxy.storage.client import Storage
+from privacyplease.proxy.storage.parts import parts
 
 CHANGED = "if the period has changed since the keyring was exported, ask for a new one"
 
@@ -107,7 +108,8 @@ class ExportedSearch:
         wanted = self._tags(rows)
         sizes = {tag: row.size for tag, row in wanted.items()}
         held = self.memory.held(sizes)
-        for part in _parts(wanted, held):
+        weighed = parts(wanted.items(), PART_BYTES, lambda item: 0 if item[0] in held else item[1].size)
+        for part in map(dict, weighed):
             fresh = self._fetch({tag: row for tag, row in part.items() if tag not in held})
             cores = {tag: self._core(row, tag, fresh.get(tag) or held[tag]) for tag, row in part.items()}
             self.memory.keep(fresh, sizes)  # all of them are genuine
@@ -152,21 +154,6 @@ def _chosen(core: Core, row: Row, question: Question) -> Iterator[Hit]:
         mask = here if mask is None else mask & here
     if mask is None or mask.any():
         yield Hit(core, EVERY, mask)
-
-
-def _parts(wanted: Mapping[Tag, Row], held: Mapping[Tag, Held]) -> Iterator[dict[Tag, Row]]:
-    """The wanted cells in parts that are fetched at once; those that are held weigh nothing."""
-    part: dict[Tag, Row] = {}
-    size = 0
-    for tag, row in wanted.items():
-        weight = 0 if tag in held else row.size
-        if part and size + weight > PART_BYTES:
-            yield part
-            part, size = {}, 0
-        part[tag] = row
-        size += weight
-    if part:
-        yield part
 
 
 def _iso(millis: int) -> str:

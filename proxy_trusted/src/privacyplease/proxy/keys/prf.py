@@ -48,13 +48,6 @@ def permute(key: Key, blocks: Bytes) -> Bytes:
     return np.frombuffer(out, np.uint8).reshape(-1, BLOCK)
 
 
-def unpermute(key: Key, blocks: Bytes) -> Bytes:
-    """The blocks (uint8[n, 16]) of which `permute` makes these."""
-    decryptor = Cipher(algorithms.AES(key.reveal()), modes.ECB()).decryptor()  # noqa: S305  # as above
-    out = decryptor.update(np.ascontiguousarray(blocks).tobytes()) + decryptor.finalize()
-    return np.frombuffer(out, np.uint8).reshape(-1, BLOCK)
-
-
 def cmac(key: Key, messages: Bytes, lengths: npt.NDArray[np.int64]) -> Bytes:
     """AES-CMAC (NIST SP 800-38B, RFC 4493) of many messages: a PRF on strings of any length.
 

@@ -13,7 +13,7 @@ the rest vouches for the core (`segments/segment.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
@@ -35,6 +35,7 @@ from privacyplease.proxy.segments.sealing import Digest, Digests, Opener, Place
 from privacyplease.proxy.segments.segment import CORE_DIGEST, Sealing
 from privacyplease.proxy.storage.cell import Cell, Sealed, Tag
 from privacyplease.proxy.storage.client import Storage
+from privacyplease.proxy.storage.parts import parts
 from privacyplease.proxy.trusted_store.tables import gone_segments
 
 # So many numbers are tried at a time. As many in a row without a segment, and there are no later ones.
@@ -145,7 +146,7 @@ class Later:
 
     def _take(self, dataset: Dataset, found: Sequence[_Found]) -> Taken:
         outcome = Taken()
-        for part in _parts(found):
+        for part in parts(found, _PART_BYTES, lambda segment: segment.size):
             tags = {
                 tag: (segment, group)
                 for segment in part
@@ -201,17 +202,3 @@ class Later:
 
     def _tags(self, dataset: Dataset, key: KeyId, group: Group, numbers: Sequence[SegmentId]) -> list[Tag]:
         return groups.tags(self._keyring.group_keys(dataset.name, key, group.label).tag, group, numbers)
-
-
-def _parts(found: Sequence[_Found]) -> Iterator[list[_Found]]:
-    """Segments in parts that are read at once."""
-    part: list[_Found] = []
-    size = 0
-    for segment in found:
-        if part and size + segment.size > _PART_BYTES:
-            yield part
-            part, size = [], 0
-        part.append(segment)
-        size += segment.size
-    if part:
-        yield part

@@ -6,7 +6,7 @@ comes is held against the manifest before anything in it is used. Who and where 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
@@ -32,6 +32,7 @@ from privacyplease.proxy.segments.memory import Held, Memory
 from privacyplease.proxy.segments.pages import unpack
 from privacyplease.proxy.segments.rollups import Rollup
 from privacyplease.proxy.storage.cell import Sealed, Tag
+from privacyplease.proxy.storage.parts import parts
 
 # A part of an answer that is read whole before it is opened, in bytes: what is inside does not pace the reading.
 PART_BYTES = 48 * 1024 * 1024
@@ -122,7 +123,8 @@ class Search:
         wanted = self._cells.tags(rows, Group.ROLLUP)
         sizes = {tag: name.size for tag, name in wanted.items()}
         held = {} if trace else self.memory.held(sizes)
-        for part in _parts({tag: name for tag, name in wanted.items() if tag not in held}):
+        absent = [(tag, name) for tag, name in wanted.items() if tag not in held]
+        for part in map(dict, parts(absent, PART_BYTES, lambda item: item[1].size)):
             fresh = {tag: _sealed(wanted[tag], sealed) for tag, sealed in self._fetch(part, trace).items()}
             if not trace:
                 self.memory.keep(fresh, sizes)
@@ -139,7 +141,13 @@ class Search:
         sizes = {tag: name.size for tag, name in cores.items()}
         held = {} if trace else self.memory.held(sizes)
         chosen = _Chosen(question, self._subject_hashes(question))
-        for part in _parts(cores, held, {number: name.size for number, (_, name) in rests.items()}):
+
+        def weight(core: tuple[Tag, Name]) -> int:
+            tag, name = core
+            rest = rests[name.row.number][1].size if name.row.number in rests else 0
+            return rest if tag in held else name.size + rest
+
+        for part in map(dict, parts(cores.items(), PART_BYTES, weight)):
             wanted = {tag: name for tag, name in part.items() if tag not in held}
             beside = dict(rests[name.row.number] for name in part.values() if name.row.number in rests)
             came = self._fetch(wanted | beside, trace)
@@ -231,20 +239,3 @@ class _Chosen:
 def _sealed(name: Name, sealed: Sealed) -> Held:
     owner = name.row.dataset, name.row.key
     return Held(owner, name.size, sealed)
-
-
-def _parts(
-    wanted: Mapping[Tag, Name], held: Iterable[Tag] = (), beside: Mapping[SegmentId, int] | None = None
-) -> Iterator[dict[Tag, Name]]:
-    """The wanted cells in parts that are fetched at once, each of what fits; those that are held weigh nothing."""
-    part: dict[Tag, Name] = {}
-    size, known = 0, frozenset(held)
-    for tag, name in wanted.items():
-        weight = (0 if tag in known else name.size) + (beside or {}).get(name.row.number, 0)
-        if part and size + weight > PART_BYTES:
-            yield part
-            part, size = {}, 0
-        part[tag] = name
-        size += weight
-    if part:
-        yield part

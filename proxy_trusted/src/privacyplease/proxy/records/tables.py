@@ -85,14 +85,6 @@ def overlapping(records: pa.Table, dataset: Dataset, interval: Interval) -> pa.T
     return records.filter(pa.array(within))
 
 
-def having(records: pa.Table, column: str, value: Sought) -> pa.Table:
-    """The records with this stored value in a column, or one of several; all of them where the value is None."""
-    if value is None:
-        return records
-    one = isinstance(value, pa.Scalar)
-    return records.filter(pc.equal(records[column], value) if one else pc.is_in(records[column], value))
-
-
 def starting_in(records: pa.Table, dataset: Dataset, interval: Interval) -> pa.Table:
     """The records that start in a closed interval."""
     starts, _ = spans(records, dataset)

@@ -6,7 +6,7 @@ The one place where the contract with the storage server is spoken and its error
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -28,6 +28,7 @@ from privacyplease.proxy.errors import (
 from privacyplease.proxy.storage.breaker import Breaker
 from privacyplease.proxy.storage.calls import StorageObserver, observed
 from privacyplease.proxy.storage.cell import Cell, Sealed, Tag
+from privacyplease.proxy.storage.parts import parts
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 from privacyplease.storage.v1 import storage_service_pb2_grpc as pb_grpc
 
@@ -119,7 +120,7 @@ class Storage:
         Raises:
             StorageError: Some of them may be stored, or all. To send them again is safe.
         """
-        for part in _parts(cells, self.limits().max_cells_per_append):
+        for part in parts(cells, APPEND_BYTES, lambda cell: len(cell.sealed), self.limits().max_cells_per_append):
             self._append(part)
 
     def delete(self, tags: Iterable[Tag]) -> int:
@@ -220,18 +221,6 @@ class Storage:
         elif _code(error) is grpc.StatusCode.UNAVAILABLE:
             self._breaker.failed(failure)
         raise failure from error
-
-
-def _parts(cells: Sequence[Cell], most: int) -> Iterator[Sequence[Cell]]:
-    """Cells in their order, cut into what goes into one call."""
-    begin = size = 0
-    for at, cell in enumerate(cells):
-        if at > begin and (at - begin == most or size + len(cell.sealed) > APPEND_BYTES):
-            yield cells[begin:at]
-            begin, size = at, 0
-        size += len(cell.sealed)
-    if begin < len(cells):
-        yield cells[begin:]
 
 
 def _check_page(cells: Sequence[pb.Cell], asked: frozenset[Tag], last: bytes) -> bytes:
