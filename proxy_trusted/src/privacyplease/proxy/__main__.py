@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import ctypes
 import logging
 import math
 import os
@@ -16,8 +15,7 @@ import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pyarrow as pa
-
+from privacyplease.proxy import allocator
 from privacyplease.proxy.assembly.proxy import Proxy
 from privacyplease.proxy.assembly.settings import CACHE_BYTES, FLUSH_SECONDS, Settings
 from privacyplease.proxy.compaction.collection import LONGEST_QUESTION_MS
@@ -30,8 +28,6 @@ from privacyplease.proxy.telemetry.metrics import publish
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 
-_M_ARENA_MAX = -8  # malloc.h
-
 _log = logging.getLogger("privacyplease.proxy")
 
 
@@ -43,18 +39,11 @@ def main(arguments: list[str] | None = None) -> int:
     """
     flags = _parser().parse_args(arguments)
     logs.configure(flags.log_format)
-    _give_memory_back()
+    allocator.configure()
     if not flags.home and not flags.keyring:
         _parser().error("expected --home or --keyring")
     with TemporaryDirectory(prefix="privacyplease-proxy-") as scratch:
         return _serve(flags, Home(flags.home or Path(scratch)))
-
-
-def _give_memory_back() -> None:
-    """Takes allocators that return what was freed: not Arrow's own, nor a heap of glibc's for each thread."""
-    pa.set_memory_pool(pa.system_memory_pool())
-    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
-        mallopt(_M_ARENA_MAX, 2)
 
 
 def _serve(flags: argparse.Namespace, home: Home) -> int:
