@@ -17,6 +17,7 @@ from privacyplease.cli.commands import COMMANDS
 from privacyplease.cli.connection import read_connection
 from privacyplease.cli.exit_codes import ExitCode
 from privacyplease.cli.failures import failure_of
+from privacyplease.cli.lazy_command import LazyCommand
 from privacyplease.cli.output import screen
 
 PLUGINS = "privacyplease.commands"
@@ -68,9 +69,13 @@ class _CommandLine(TyperGroup):
 
         for plugin in sorted(entry_points(group=PLUGINS), key=lambda plugin: plugin.name):
             try:
-                self.commands[plugin.name] = plugin.load()
-            except (ImportError, AttributeError) as error:
+                command = plugin.load()
+                if not isinstance(command, LazyCommand):
+                    raise TypeError(f"expected {plugin.value} to be a LazyCommand, got {type(command).__name__}")
+            except (ImportError, AttributeError, TypeError) as error:
                 screen.note(f"warning: the command `{plugin.name}` cannot be loaded: {error}")
+            else:
+                self.commands[plugin.name] = command
 
 
 def _print_version(wanted: bool) -> None:

@@ -134,7 +134,7 @@ def export(
 
     It covers the interval as it is stored now. Its passphrase comes from --export-passphrase-file or
     PRIVACYPLEASE_EXPORT_PASSPHRASE. A proxy counts with it: `python -m privacyplease.proxy --keyring FILE …`
-    (docs/OPERATIONS.md). It opens whole periods, which the command lists. After the interval has been compacted, export
+    (docs/KEYS.md). It opens whole periods, which the command lists. After the interval has been compacted, export
     a new one.
 
     --json prints {"file", "epochs": [{"start", "end", "state", "made_at", "destroyed_at", "renewals"}]}.

@@ -188,7 +188,7 @@ def _manifest_lines(manifest: dict[str, Any]) -> Iterator[str]:
     )
     yield f"        {live}{more}, in version {screen.number(manifest['version'])} of the manifest"
     if outgrown := manifest["outgrown_cells"]:
-        yield f"        {screen.counted(outgrown, 'cell')} larger than planned: raise bytes_per_record of the data set"
+        yield f"        {screen.counted(outgrown, 'cell')} outgrown: raise bytes_per_record of the data set"
     failures = manifest["witness_failures"]
     failed = f"; {screen.counted(failures, 'failed attempt')} to reach one" if failures else ""
     if manifest["witnesses"] or failures:
