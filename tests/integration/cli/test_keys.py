@@ -1,4 +1,4 @@
-"""The life of keys, through the commands as a user enters them. The tests depend on each other: the last destroys all."""
+"""The life of keys, through the commands as a user enters them. Tests depend on each other: the last destroys all."""
 
 import json
 import os

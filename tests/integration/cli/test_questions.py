@@ -156,7 +156,7 @@ def test_places(run: Any) -> None:
 
 def test_floors_are_the_locations_of_places(ask: Ask) -> None:
     floors = [("Campus > Library > Floor 1", 2), ("Campus > Library > Floor 2", 1)]
-    assert [(each["floor"], each["distinct_devices"]) for row in _json_answer(ask, "floors", *DAY)["floors"]] == floors
+    assert [(row["floor"], row["distinct_devices"]) for row in _json_answer(ask, "floors", *DAY)["floors"]] == floors
     assert ask("floors", *DAY, "--depth", "2", "--csv") == "floor,distinct_devices\nCampus > Library,2\n"
     assert "Floor 2" in ask("floors", *DAY)
     assert ask("locations", *DAY, "--csv").splitlines()[1] == "ap-1,Campus > Library > Floor 1"
@@ -164,7 +164,7 @@ def test_floors_are_the_locations_of_places(ask: Ask) -> None:
 
 def test_dwell(ask: Ask) -> None:
     found = _json_answer(ask, "dwell", *DAY, "--bounds", "1s,10m", "--look-back", "1d")
-    assert [each["sessions"] for row in found["classes"]] == [1, 1, 1]
+    assert [row["sessions"] for row in found["classes"]] == [1, 1, 1]
     assert (found["median"], found["returning_devices"], found["new_devices"]) == (300, 0, 2)
     assert _json_answer(ask, "dwell", *DAY)["new_devices"] is None
     assert "3 sessions; half of them last 5 min or less" in ask("dwell", *DAY)

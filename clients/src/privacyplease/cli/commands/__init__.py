@@ -17,15 +17,13 @@ COMMANDS = {
     "floors": LazyCommand(f"{_HERE}.floors:floors", "How many distinct devices on each floor, fullest first."),
     "locations": LazyCommand(f"{_HERE}.locations:locations", "Which places had devices, and where each place is."),
     "dwell": LazyCommand(f"{_HERE}.dwell:dwell", "How long sessions last, and how many devices came back."),
-    "watch": LazyCommand(f"{_HERE}.watch:watch", "How many devices are there now, until Ctrl-C."),
+    "watch": LazyCommand(f"{_HERE}.watch:watch", "How many devices are on each floor and at each place, live."),
     "stations": LazyCommand(f"{_HERE}.stations:app", "What bike-share stations have and had."),
     "query": LazyCommand(f"{_HERE}.query:query", "Whole records of a data set, as CSV, JSON lines or Arrow."),
     "explain": LazyCommand(f"{_HERE}.explain:explain", "What the storage server sees of a question."),
     "up": LazyCommand(f"{_HERE}.up:up", "Start both servers on this machine, on loopback."),
     "status": LazyCommand(f"{_HERE}.status:status", "Show the state of both servers, the store and the keys."),
-    "verify": LazyCommand(
-        f"{_HERE}.verify:verify", "Check the store against the manifest for missing or damaged cells."
-    ),
+    "verify": LazyCommand(f"{_HERE}.verify:verify", "Check the store for missing or damaged cells."),
     "compact": LazyCommand(f"{_HERE}.compact:compact", "Merge recent small segments into large ones."),
     "keys": LazyCommand(f"{_HERE}.keys:app", "List, renew, export and destroy keys."),
     "backup": LazyCommand(f"{_HERE}.backup:backup", "Back up what the proxy must not lose."),

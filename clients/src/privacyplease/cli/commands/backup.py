@@ -65,7 +65,7 @@ def restore(
     """Restore the proxy's home from a backup.
 
     The home must not contain a proxy yet. When the proxy starts, it fetches from the storage server what was stored
-    after the backup, and keeps what it sealed itself. Records stored under keys made after the backup are lost; what
+    after the backup, and recovers what it sealed itself. Records stored under keys made after the backup are lost; what
     was destroyed after the backup is back.
 
     A proxy whose home was rolled back in another way refuses all questions, because the storage server or a witness

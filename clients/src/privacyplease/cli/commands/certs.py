@@ -32,7 +32,7 @@ def certs() -> None:
 
 @app.command()
 def init(context: typer.Context, host: Hosts = None, json: Json = False) -> None:
-    """Make the two CAs and the certificates of both servers and the operator.
+    """Make the CAs, and certificates for both servers and the operator.
 
     They are stored in `certificates` in the home. `up` does this on first use; use this command to name other hosts.
 

@@ -43,9 +43,9 @@ def verify(
     json: Json = False,
     csv: Csv = False,
 ) -> None:
-    """Check the store against the manifest for missing or damaged cells.
+    """Check the store for missing or damaged cells.
 
-    It reads and opens every cell; records may be ingested meanwhile. Exits with 5 if anything is wrong.
+    It reads and opens every cell in the manifest; records may be ingested meanwhile. Exits with 5 if anything is wrong.
 
     Example: privacyplease verify --from -30d
     """

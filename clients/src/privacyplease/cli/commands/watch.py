@@ -43,9 +43,9 @@ def watch(
     json: Json = False,
     csv: Csv = False,
 ) -> None:
-    """How many devices are there now, until Ctrl-C.
+    """How many devices are on each floor and at each place, live.
 
-    By floor and by place. If the output is not a terminal, or with --json or --csv, it prints once and ends.
+    It refreshes until Ctrl-C. If the output is not a terminal, or with --json or --csv, it prints once and ends.
 
     Example: privacyplease watch --every 10s
     """
