@@ -13,6 +13,7 @@ from privacyplease.cli.application import PLUGINS, app, run
 from privacyplease.cli.commands import COMMANDS
 from privacyplease.cli.exit_codes import ExitCode
 from privacyplease.cli.lazy_command import LazyCommand
+from tests.services import command_line
 
 HEAVY = {"flask", "grpc", "numpy", "pandas", "psutil", "pyarrow", "rich"}
 
@@ -57,6 +58,17 @@ def test_count_imports_only_what_it_needs(tmp_path: Path) -> None:
 def test_the_line_of_help_is_the_first_sentence_of_the_command(name: str) -> None:
     command = lazy_commands()[name]
     assert command.get_short_help_str(200) == command.load(name).get_short_help_str(200)
+
+
+def test_the_shell_completes_commands_and_their_options(tmp_path: Path) -> None:
+    def completed(line: str) -> list[str]:
+        words = {"COMP_WORDS": f"privacyplease {line}", "COMP_CWORD": str(len(line.split(" ")))}
+        return command_line.run(tmp_path, _PRIVACYPLEASE_COMPLETE="complete_bash", **words).stdout.split()
+
+    assert completed("co") == ["count", "compact"]
+    assert completed("ing") == ["ingest"]
+    assert completed("audit ") == ["show", "verify"]
+    assert completed("count --ex") == ["--exact"]
 
 
 def test_other_distributions_add_commands() -> None:

@@ -88,7 +88,6 @@ def dashboard(
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         bound = f"{host}:{server.bind_addr[1]}"
         screen.out().print(f"dashboard  {'https' if tls else 'http'}://{bound}/  stop with Ctrl-C")
-        sys.stdout.flush()
         try:
             server.serve()
         except KeyboardInterrupt:

@@ -204,7 +204,9 @@ def _compaction_line(compaction: dict[str, Any]) -> str:
 def _cache_line(cache: dict[str, Any]) -> str:
     lookups = cache["hits"] + cache["misses"]
     line = f"{screen.mebibytes(cache['bytes'])} of cells"
-    return f"{line}; hit rate {cache['hits'] / lookups:.0%} of {screen.counted(lookups, 'lookup')}" if lookups else line
+    if not lookups:
+        return line
+    return f"{line}; {cache['hits'] / lookups:.0%} of {screen.counted(lookups, 'requested cell')} were in memory"
 
 
 def _keyring_line(keyring: dict[str, Any]) -> str:

@@ -27,8 +27,8 @@ class Answers:
         return sys.stdout.isatty()
 
     def print(self, text: str) -> None:
-        """Writes text and ends the line."""
-        sys.stdout.write(f"{text}\n")
+        """Writes text and ends the line. It is flushed, since a program may wait for a line of `up`."""
+        print(text, flush=True)
 
 
 def out() -> Answers:
