@@ -107,7 +107,7 @@ def test_global_options_may_follow_the_command() -> None:
     assert hoisted(["count", "--proxy=p:1", "--from", "-2h"]) == ["--proxy=p:1", "count", "--from", "-2h"]
 
 
-@pytest.mark.parametrize("error", sorted(BY_REASON.values(), key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("error", sorted(BY_REASON.values(), key=str))
 def test_every_error_of_the_sdk_has_the_exit_code_of_its_group(error: type[errors.PrivacyPleaseError]) -> None:
     codes = {
         errors.RequestError: ExitCode.REFUSED,
@@ -126,7 +126,12 @@ def test_restore_accept_runs_the_proxys_accept_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     commands: list[tuple[str, ...]] = []
-    monkeypatch.setattr(proxy_commands, "_run", lambda *arguments, failure: commands.append(arguments) or {})
+
+    def run_command(*arguments: str, failure: str) -> dict[str, str]:
+        commands.append(arguments)
+        return {}
+
+    monkeypatch.setattr(proxy_commands, "_run", run_command)
     assert run(["restore", "--accept", "--json"]) == ExitCode.DONE
     home = tmp_path / "home"
     assert commands == [("backup", "--home", str(home / "proxy"), "accept")]

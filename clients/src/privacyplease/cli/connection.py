@@ -46,7 +46,7 @@ class ConnectionOptions:
         if running is None:
             raise CommandError(
                 f"no proxy is known: none was started in {self.home.path}",
-                "start one with `privacyplease up`, or give its address with --proxy HOST:PORT",
+                f"start one with `{self.home.command('up')}`, or give its address with --proxy HOST:PORT",
                 ExitCode.TRY_AGAIN,
             )
         return running.proxy.address
