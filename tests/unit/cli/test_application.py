@@ -85,7 +85,7 @@ def test_without_a_known_proxy_the_hint_is_to_start_one(capsys: pytest.CaptureFi
     assert run(["count", *RANGE]) == ExitCode.TRY_AGAIN
     error, hint = capsys.readouterr().err.splitlines()
     assert error.startswith("error: no proxy is known")
-    assert hint.startswith("hint: start one with `privacyplease up`")
+    assert hint.startswith("hint: start one with `privacyplease up --home ")
 
 
 def test_a_proxy_that_does_not_answer_exits_with_4(capsys: pytest.CaptureFixture[str]) -> None:
