@@ -1,6 +1,6 @@
 """The commands of this zone: `privacyplease ingest ...` and `privacyplease simulate`.
 
-Readers and Arrow are imported when a command runs: this module is loaded for every `privacyplease --help`.
+Readers and Arrow are imported when a command runs, since this module is loaded for every `--help` of these commands.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, cast
 
 import typer
 
-from privacyplease.cli import screen
-from privacyplease.cli.exits import ExitCode
+from privacyplease.cli.connection import connect
+from privacyplease.cli.exit_codes import ExitCode
 from privacyplease.cli.failures import CommandError
-from privacyplease.cli.forms import Json
-from privacyplease.cli.target import connect
+from privacyplease.cli.output import screen
+from privacyplease.cli.output.output_formats import Json
 from privacyplease.ingest import commands
 from privacyplease.ingest.errors import IngestError, LayoutError, ZoneError
 

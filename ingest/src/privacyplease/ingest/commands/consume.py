@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from privacyplease.cli.target import connect
+from privacyplease.cli.connection import connect
 from privacyplease.ingest.commands.options import Bootstrap, KafkaConfig, Topic, explained
 
 __all__ = ["register"]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from privacyplease.cli import screen
-from privacyplease.cli.forms import Csv, Json, written
-from privacyplease.cli.target import connect
+from privacyplease.cli.connection import connect
+from privacyplease.cli.output import screen
+from privacyplease.cli.output.output_formats import Csv, Json, printed_for_programs
 from privacyplease.ingest.commands.options import Bootstrap, KafkaConfig, Topic, explained
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _shown(message: bytes | None) -> dict[str, Any]:
 def _print(letters: Iterator[dict[str, Any]], json: bool, csv: bool) -> None:
     if json or csv:
         told = list(letters)
-        written({"letters": told}, json, csv, _COLUMNS, map(_flat, told))
+        printed_for_programs({"letters": told}, json, csv, _COLUMNS, map(_flat, told))
         return
     out, count = screen.out(), 0
     for letter in letters:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from privacyplease.cli.exits import ExitCode
+from privacyplease.cli.exit_codes import ExitCode
 from privacyplease.cli.failures import CommandError
 from privacyplease.ingest.errors import IngestError, LayoutError, ZoneError
 from privacyplease.ingest.stream_errors import BrokerError, DeliveryError, FeedRefusedError, SettingsError

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from privacyplease.cli import screen
-from privacyplease.cli.exits import ExitCode
+from privacyplease.cli.exit_codes import ExitCode
+from privacyplease.cli.output import screen
 from privacyplease.ingest.commands.options import Bootstrap, KafkaConfig, Topic, explained
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Answers for programs: --json and --csv."""
+"""The output formats for programs, --json and --csv."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import pytest
 import typer
 
 from privacyplease.cli.application import app, run
-from privacyplease.cli.forms import written
+from privacyplease.cli.lazy_command import LazyCommand
+from privacyplease.cli.output.output_formats import printed_for_programs
 
-# These do something, and tell in one document what they did.
-ACTS = {
+# These do something, and report it in one document.
+ACTIONS = {
     ("backup",),
     ("certs", "init"),
     ("certs", "issue"),
@@ -29,19 +30,28 @@ ACTS = {
 
 
 def _commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    for name, command in getattr(group, "commands", {}).items():
+    for name, command in _subcommands(group):
         yield (*path, name), command
         yield from _commands(command, (*path, name))
+
+
+def _subcommands(group: Any) -> Iterator[tuple[str, Any]]:
+    if not hasattr(group, "commands"):
+        return
+    context = typer.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        yield name, command.load(name) if isinstance(command, LazyCommand) else command
 
 
 COMMANDS = dict(_commands(typer.main.get_command(app)))
 
 
-def test_whatever_answers_does_so_as_json_and_as_csv() -> None:
-    takes = {path: {flag for option in command.params for flag in option.opts} for path, command in COMMANDS.items()}
-    json = {path for path, flags in takes.items() if "--json" in flags}
-    csv = {path for path, flags in takes.items() if "--csv" in flags}
-    assert json - csv == ACTS
+def test_every_command_with_an_answer_prints_it_as_json_and_as_csv() -> None:
+    options = {path: {flag for option in command.params for flag in option.opts} for path, command in COMMANDS.items()}
+    json = {path for path, flags in options.items() if "--json" in flags}
+    csv = {path for path, flags in options.items() if "--csv" in flags}
+    assert json - csv == ACTIONS
     assert csv <= json
     assert len(csv) > 15
 
@@ -52,22 +62,22 @@ def test_every_command_shows_an_example_of_itself(path: tuple[str, ...], capsys:
     assert f"Example: privacyplease {' '.join(path)}" in " ".join(capsys.readouterr().out.split())
 
 
-def test_both_at_once_are_refused_before_anything_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_and_csv_together_are_rejected_before_the_proxy_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
     for flags in (["--json", "--csv"], ["--csv", "--json"]):
         assert run(["count", "--from", "-2h", "--to", "now", *flags]) == 2
         assert "expected --json or --csv, got both" in capsys.readouterr().err
 
 
-def test_rows_are_csv_and_null_is_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_csv_quotes_values_and_leaves_null_empty(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [{"place": 'ap "1", east', "open": True, "seen": None, "more": 1}, {"place": "å", "open": False, "seen": 0}]
-    assert written({"places": rows}, json=False, csv=True, columns=("place", "open", "seen"), rows=rows)
+    assert printed_for_programs({"places": rows}, json=False, csv=True, columns=("place", "open", "seen"), rows=rows)
     assert capsys.readouterr().out.splitlines() == ["place,open,seen", '"ap ""1"", east",true,', "å,false,0"]
 
 
-def test_no_row_has_columns_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
-    assert written({"places": []}, json=False, csv=True, columns=("place",), rows=[])
+def test_csv_without_rows_has_a_header(capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed_for_programs({"places": []}, json=False, csv=True, columns=("place",), rows=[])
     assert capsys.readouterr().out == "place\n"
 
 
-def test_what_is_for_people_is_left_to_the_command() -> None:
-    assert not written({}, json=False, csv=False)
+def test_nothing_is_printed_without_json_or_csv() -> None:
+    assert not printed_for_programs({}, json=False, csv=False)

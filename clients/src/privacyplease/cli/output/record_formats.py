@@ -1,4 +1,4 @@
-"""Ways to write whole records: each takes them as they come and never holds all of them."""
+"""File formats for whole records. Each writes batch by batch, so memory is bounded."""
 
 import json
 from collections.abc import Callable
@@ -18,21 +18,21 @@ from privacyplease.client import Records
 
 @dataclass(frozen=True)
 class RecordFormat:
-    """A format: `write` gives the number of records written."""
+    """A format: `write` returns the number of records written."""
 
     suffix: str
     write: Callable[[Records, BinaryIO], int]
 
 
 def format_of(path: Path) -> RecordFormat:
-    """The format that a file's name asks for.
+    """The format of a file, by the suffix of its name.
 
     Raises:
-        typer.BadParameter: It asks for none that is known.
+        typer.BadParameter: No format has that suffix.
     """
-    for known in (ARROW, CSV, JSON_LINES):
-        if path.suffix == known.suffix:
-            return known
+    for record_format in (ARROW, CSV, JSON_LINES):
+        if path.suffix == record_format.suffix:
+            return record_format
     raise typer.BadParameter(
         f"expected a name that ends in .arrow, .csv or .jsonl, got {path.name!r}", param_hint="--output"
     )
@@ -40,13 +40,13 @@ def format_of(path: Path) -> RecordFormat:
 
 def _write_arrow(records: Records, file: BinaryIO) -> int:
     with pa.ipc.new_file(file, records.schema()) as writer:
-        return _each(records, writer.write_batch)
+        return _write_batches(records, writer.write_batch)
 
 
 def _write_csv(records: Records, file: BinaryIO) -> int:
     schema = pa.schema([(field.name, pa.string()) for field in records.schema()])
     with pyarrow.csv.CSVWriter(file, schema) as writer:
-        return _each(records, lambda batch: writer.write_batch(_as_text(batch, schema)))
+        return _write_batches(records, lambda batch: writer.write_batch(_as_text(batch, schema)))
 
 
 def _write_json_lines(records: Records, file: BinaryIO) -> int:
@@ -54,10 +54,10 @@ def _write_json_lines(records: Records, file: BinaryIO) -> int:
         lines = (json.dumps(row, default=_as_json, ensure_ascii=False) + "\n" for row in batch.to_pylist())
         file.writelines(line.encode() for line in lines)
 
-    return _each(records, write)
+    return _write_batches(records, write)
 
 
-def _each(records: Records, write: Callable[[pa.RecordBatch], None]) -> int:
+def _write_batches(records: Records, write: Callable[[pa.RecordBatch], None]) -> int:
     rows = 0
     for batch in records:
         write(batch)
@@ -74,11 +74,11 @@ def _text(column: pa.Array) -> pa.Array:
     if pa.types.is_timestamp(column.type):
         return pc.replace_substring(pc.strftime(column, "%Y-%m-%dT%H:%M:%SZ"), ".000Z", "Z")
     if pa.types.is_duration(column.type):
-        return pa.array([_as_json(width) if width is not None else None for width in column.to_pylist()]).cast("string")
+        return pa.array([None if value is None else _as_json(value) for value in column.to_pylist()]).cast("string")
     return column.cast(pa.string())
 
 
-def _as_json(value: Any) -> Any:  # noqa: ANN401 (whatever Arrow knows and JSON does not)
+def _as_json(value: Any) -> Any:  # noqa: ANN401 (any value that Arrow has and JSON lacks)
     if isinstance(value, datetime):
         return iso(value)
     return seconds(value) if isinstance(value, timedelta) else str(value)

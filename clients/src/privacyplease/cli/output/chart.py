@@ -1,4 +1,4 @@
-r"""A column chart of a series for a terminal, made of block characters.
+r"""A column chart of a time series, drawn with block characters.
 
 >>> print("\n".join(draw([1, 4, 8, 2], ("08:00", "12:00"), width=20, height=2)))
 8 ┤        ████
@@ -21,10 +21,10 @@ def draw(counts: Sequence[int], ends: tuple[str, str], width: int, height: int =
     """Draws a series, with its first peak marked below.
 
     Args:
-        counts: One count a step; at least one step.
-        ends: What stands under the first and the last column.
+        counts: One count per step; at least one step.
+        ends: Labels under the first and the last column.
         width: Characters that a line may have.
-        height: Lines that the columns may have.
+        height: Lines that the columns have.
     """
     label = f"{max(counts):,}"
     gutter = " " * (len(label) + 1)
@@ -42,7 +42,7 @@ def draw(counts: Sequence[int], ends: tuple[str, str], width: int, height: int =
 def fitted(counts: Sequence[int], room: int) -> list[int]:
     """Stretches or squeezes a series to at most `room` columns.
 
-    Steps that share a column give it their largest count, so that no peak is lost.
+    A column for several steps has the largest of their counts, so that no peak is lost.
     """
     steps = len(counts)
     columns = steps * min(room // steps, _WIDEST_COLUMN) or room
@@ -61,7 +61,7 @@ def _legend(first: str, last: str, width: int) -> str:
 
 
 def _bars(columns: Sequence[int], height: int) -> list[str]:
-    """The lines of the chart from top to bottom; whoever is there at all is seen."""
+    """The lines of the chart from top to bottom; a count that is not zero shows at least an eighth of a block."""
     top = max(*columns, 1)
     levels = [max(count * height * _FULL // top, min(count, 1)) for count in columns]
     return [

@@ -1,4 +1,4 @@
-"""A server process that outlives the command that started it, and how to find it again."""
+"""A server process that outlives the command that started it, and that later commands find again."""
 
 from __future__ import annotations
 
@@ -9,26 +9,28 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import psutil  # type: ignore[import-untyped]
+if TYPE_CHECKING:
+    import psutil  # type: ignore[import-untyped]
 
-_STOP_PATIENCE_S = 15.0
-_GLANCE_S = 0.02
+_STOP_TIMEOUT_S = 15.0
+_POLL_S = 0.02
 
-# How far two readings of one process's start may lie apart: the kernel counts in ticks since boot.
+# How much two readings of the start of one process may differ: the kernel counts in ticks since boot.
 _START_TOLERANCE_S = 2.0
 
 
 @dataclass(frozen=True)
-class Daemon:
-    """A process that was started, as it is noted down.
+class ServerProcess:
+    """A server that was started, as recorded in the home.
 
     Attributes:
         module: The Python module that it runs.
-        pid: Its number. Numbers are used again: alone it tells nothing.
-        started: When it began, in seconds since the epoch.
+        pid: Its process ID. The system reuses these, so it does not identify the process by itself.
+        started: When it started, in seconds since the epoch.
         address: Where it serves, as host:port.
-        metrics: Where it serves its metrics, as host:port; "" if it does not.
+        metrics: Where it serves metrics, as host:port; "" if it does not.
     """
 
     module: str
@@ -43,7 +45,9 @@ class Daemon:
         return self.module.rpartition(".")[2]
 
     def process(self) -> psutil.Process | None:
-        """The process, or None if it is gone: a stranger that got its number is not it."""
+        """The process; None if it has ended, even if another process has its ID now."""
+        import psutil
+
         try:
             process = psutil.Process(self.pid)
             same = abs(process.create_time() - self.started) < _START_TOLERANCE_S
@@ -53,7 +57,9 @@ class Daemon:
             return None
 
     def stop(self) -> None:
-        """Asks the process to end, waits, and ends it."""
+        """Asks the process to end, waits, and kills it if it has not ended by then."""
+        import psutil
+
         process = self.process()
         if process is None:
             return
@@ -67,19 +73,21 @@ class Daemon:
 
 
 def _ended(process: psutil.Process) -> bool:
-    """Whether a process ends in time. A zombie has ended: in a container nobody may ever ask for its exit code."""
-    deadline = time.monotonic() + _STOP_PATIENCE_S
+    """Whether a process ends in time. A zombie counts: in a container, its exit code may never be collected."""
+    import psutil
+
+    deadline = time.monotonic() + _STOP_TIMEOUT_S
     while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
         if time.monotonic() > deadline:
             return False
-        time.sleep(_GLANCE_S)
+        time.sleep(_POLL_S)
     return True
 
 
 def spawn(module: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
-    """Starts `python -m module`; it writes to `log` and survives the terminal.
+    """Starts `python -m module`, which writes to `log` and survives the terminal.
 
-    A session of its own also keeps Ctrl-C from reaching it: whoever started it stops it in order.
+    Because it runs in a session of its own, Ctrl-C does not reach it: the command that started it stops it in order.
     """
     with log.open("wb") as output:
         return subprocess.Popen(  # noqa: S603 (our own interpreter and arguments, no shell)
@@ -92,13 +100,15 @@ def spawn(module: str, arguments: Sequence[str], environment: Mapping[str, str],
         )
 
 
-def note(process: subprocess.Popen[bytes], module: str, address: str, metrics: str = "") -> Daemon:
-    """A process that was just spawned, to be noted down."""
-    return Daemon(module, process.pid, psutil.Process(process.pid).create_time(), address, metrics)
+def record(process: subprocess.Popen[bytes], module: str, address: str, metrics: str = "") -> ServerProcess:
+    """The record of a process that was just spawned."""
+    import psutil
+
+    return ServerProcess(module, process.pid, psutil.Process(process.pid).create_time(), address, metrics)
 
 
 def last_lines(log: Path, count: int = 5) -> str:
-    """The end of a log, to show why a process ended."""
+    """The last lines of a log, to show why a process ended."""
     try:
         return "\n".join(log.read_text(errors="replace").splitlines()[-count:])
     except FileNotFoundError:

@@ -13,7 +13,7 @@ from privacyplease.dashboard.serving import Server
 
 
 class Connection:
-    """A client, and a server that ends when nothing waits for an answer any more."""
+    """A client, and a server that stops once no request waits for an answer."""
 
     def __init__(self, *, answered: bool) -> None:
         self._answered, self.closed = threading.Event(), False
@@ -33,10 +33,12 @@ def stopped(connection: Connection) -> Connection:
     return connection
 
 
-def test_a_proxy_that_does_not_answer_holds_it_up_no_longer_than_the_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_does_not_answer_delays_the_stop_only_for_the_grace_period(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(dashboard, "_GRACE_S", 0.01)
     assert stopped(Connection(answered=False)).closed
 
 
-def test_what_is_answered_is_waited_for() -> None:
+def test_requests_that_are_answered_are_waited_for() -> None:
     assert not stopped(Connection(answered=True)).closed

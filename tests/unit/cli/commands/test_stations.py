@@ -3,13 +3,13 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from privacyplease.cli import station_tables
 from privacyplease.cli.commands import stations
-from privacyplease.cli.options import Range
+from privacyplease.cli.option_values import TimeRange
+from privacyplease.cli.output import station_tables
 from privacyplease.client import Availability, StationStates, Statistics
 
 NOON = datetime(2024, 10, 1, 12, tzinfo=UTC)
-DAY = Range(NOON, NOON + timedelta(days=1), UTC)
+DAY = TimeRange(NOON, NOON + timedelta(days=1), UTC)
 INSTANT, DURATION = pa.timestamp("ms", tz="UTC"), pa.duration("ms")
 
 
@@ -25,7 +25,7 @@ def states(*numbers: str, name: str = "MÅRTENSTORGET", bikes: int | None = 3) -
 
 
 def test_a_state_as_json() -> None:
-    assert stations.documents(states("5", bikes=None)) == [
+    assert stations.as_documents(states("5", bikes=None)) == [
         {
             "station": "lund/5",
             "contract": "lund",
@@ -67,7 +67,7 @@ def test_availability_as_json() -> None:
 
 
 @pytest.mark.parametrize("width", [70, 80, 200])
-def test_tables_are_as_wide_as_the_screen_and_cut_names_alone(
+def test_tables_fit_the_terminal_and_only_names_are_cut(
     width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
@@ -88,15 +88,15 @@ def test_a_history_names_the_station_once(capsys: pytest.CaptureFixture[str]) ->
     assert line.split() == ["2024-10-01T12:00:00Z", "-", "3", "-", "-", "1", "min", "1", "s"]
 
 
-def test_availability_shows_what_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_availability_shows_unknown_values_as_dashes(capsys: pytest.CaptureFixture[str]) -> None:
     station_tables.print_availability("lund", AVAILABILITY, UTC)
     heading, *_, unknown, known = capsys.readouterr().out.splitlines()
-    assert heading == "lund: 2 steps of 15 min; bikes and free stands in the mean, at least and at most"
+    assert heading == "lund: 2 steps of 15 min; mean, minimum and maximum of bikes and free stands"
     assert unknown.split() == ["2024-10-01T12:00:00Z", *["-"] * 6]
     assert known.split() == ["2024-10-01T12:15:00Z", "1,234.2", "1", "2,000", "-", "-", "-"]
 
 
-def test_a_name_cannot_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_in_names_are_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
     station_tables.print_latest("lund", states("5", name="\x1b[2J\nX"), None, UTC)
     station_tables.print_history("lund/5", states("5", name="\x1b[2J\nX"), DAY)
     out = capsys.readouterr().out
@@ -104,7 +104,7 @@ def test_a_name_cannot_reach_the_terminal(capsys: pytest.CaptureFixture[str]) ->
     assert len(out.splitlines()) == 6
 
 
-def test_nothing_known_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_tables_without_rows_say_so(capsys: pytest.CaptureFixture[str]) -> None:
     station_tables.print_latest("lund", states(), None, UTC)
     station_tables.print_history("lund/5", states(), DAY)
     latest, history = capsys.readouterr().out.splitlines()

@@ -1,4 +1,4 @@
-r"""Named counts as bars, as wide as a terminal.
+r"""A bar chart of named counts, as wide as the terminal.
 
 >>> print("\n".join(bars([("Library", 40), ("Canteen", 15)], width=26)))
 Library  █████████████  40
@@ -9,7 +9,10 @@ Campus > Libr…  ██████  40
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # Block characters in eighths of a column, from nothing to nearly all of it.
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -19,11 +22,11 @@ _GAP = "  "
 
 
 def bars(rows: Sequence[tuple[str, int]], width: int) -> list[str]:
-    """Draws a line a row: its name, its bar and its count.
+    """Draws one line per row: its name, its bar and its count.
 
     Args:
         rows: Names and counts; at least one.
-        width: Characters that a line may have; names give way to bars where there is no room.
+        width: Characters that a line may have; if that is too few, names are cut before bars are.
     """
     from rich.cells import cell_len, set_cell_size
 
@@ -44,7 +47,7 @@ def bars(rows: Sequence[tuple[str, int]], width: int) -> list[str]:
 
 
 def _bar(count: int, top: int, length: int) -> str:
-    """As long as the count's share of the largest; whoever is there at all is seen."""
+    """As long as the count's share of the largest; a count that is not zero shows at least an eighth of a block."""
     eighths = max(count * length * _FULL // top, min(count, 1))
     whole, rest = divmod(eighths, _FULL)
     return f"{'█' * whole}{_EIGHTHS[rest] if rest else ''}".ljust(length)

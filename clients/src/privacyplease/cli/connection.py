@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from privacyplease.cli.exits import ExitCode
+from privacyplease.cli.exit_codes import ExitCode
 from privacyplease.cli.failures import CommandError
-from privacyplease.cli.local.home import Home, default_home
+from privacyplease.cli.local.home import InstallationHome, default_home
 
 if TYPE_CHECKING:
     from privacyplease.client import Client
@@ -19,18 +19,18 @@ _LAST_PORT = 65_535
 
 
 @dataclass(frozen=True)
-class Target:
+class ConnectionOptions:
     """The global options.
 
     Attributes:
         proxy: The address given, if any.
         home: Where `up` keeps what it starts.
         certificates: The folder of the certificate given, if any.
-        insecure: Whether plaintext was asked for.
+        insecure: Whether --insecure was given.
     """
 
     proxy: str | None
-    home: Home
+    home: InstallationHome
     certificates: Path | None = None
     insecure: bool = False
 
@@ -38,7 +38,7 @@ class Target:
         """The proxy's host:port.
 
         Raises:
-            CommandError: None is given and none was started.
+            CommandError: None was given, and none was started.
         """
         if self.proxy:
             return self.proxy
@@ -46,13 +46,13 @@ class Target:
         if running is None:
             raise CommandError(
                 f"no proxy is known: none was started in {self.home.path}",
-                "start one with `privacyplease up`, or give its address with --proxy HOST:PORT",
+                f"start one with `{self.home.command('up')}`, or give its address with --proxy HOST:PORT",
                 ExitCode.TRY_AGAIN,
             )
         return running.proxy.address
 
     def plaintext(self) -> bool:
-        """Whether the proxy is spoken to in plaintext: asked for, or because `up --insecure` started it."""
+        """Whether to talk to the proxy in plaintext: --insecure was given, or `up --insecure` started it."""
         running = None if self.proxy else self.home.running()
         return self.insecure or (running is not None and running.insecure)
 
@@ -60,7 +60,7 @@ class Target:
         """The folder of the certificate to show the proxy; None for plaintext.
 
         Raises:
-            CommandError: None is given, and the home has none.
+            CommandError: None was given, and the home has none.
         """
         if self.plaintext():
             return None
@@ -72,34 +72,43 @@ class Target:
             )
         return folder
 
-    def server_certificate(self) -> Path | None:
+    def storage_certificate(self) -> Path | None:
         """The folder of the certificate that the home's storage server accepts; None for plaintext."""
         return None if self.plaintext() else self.home.proxy_to_storage_certificate
 
+    def client(self, **limits: float) -> Client:
+        """A client of the proxy, to be used as a context manager.
 
-def target_of(proxy: str | None, home: Path | None, certificates: Path | None, insecure: bool) -> Target:
-    """What the global options say.
+        Args:
+            limits: Timeouts that differ from the client's own.
+        """
+        from privacyplease.client import Client
+
+        return Client(self.address(), certificates=self.certificate(), insecure=self.plaintext(), **limits)
+
+
+def read_connection(
+    proxy: str | None, home: Path | None, certificates: Path | None, insecure: bool
+) -> ConnectionOptions:
+    """Reads the global options.
 
     Raises:
-        typer.BadParameter: `proxy` is no address.
+        typer.BadParameter: `proxy` is not an address.
     """
     host, _, port = (proxy or "").rpartition(":")
     if proxy and not (host and port.isdecimal() and 0 < int(port) <= _LAST_PORT):
         raise typer.BadParameter(f"expected HOST:PORT, got {proxy!r}", param_hint="--proxy")
-    return Target(proxy, Home((home or default_home()).resolve()), certificates, insecure)
+    return ConnectionOptions(proxy, InstallationHome((home or default_home()).resolve()), certificates, insecure)
 
 
-def target(context: typer.Context) -> Target:
-    """The global options of the command that runs."""
-    found = context.find_object(Target)
-    if found is None:
+def connection_options(context: typer.Context) -> ConnectionOptions:
+    """The global options of the running command."""
+    options = context.find_object(ConnectionOptions)
+    if options is None:
         raise TypeError("expected a command below `privacyplease`, whose options name the proxy")
-    return found
+    return options
 
 
 def connect(context: typer.Context) -> Client:
-    """A client of the proxy that the command is to ask. It closes as a context manager."""
-    from privacyplease.client import Client
-
-    asked = target(context)
-    return Client(asked.address(), certificates=asked.certificate(), insecure=asked.plaintext())
+    """A client of the proxy that the global options name, to be used as a context manager."""
+    return connection_options(context).client()

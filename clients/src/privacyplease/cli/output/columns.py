@@ -1,4 +1,4 @@
-r"""Text in columns, as wide as a terminal: one column gives way where there is no room.
+r"""Text in columns, as wide as the terminal: one elastic column is cut if there is no room.
 
 >>> rows = [("2", "Lund C", "13"), ("10", "Mårtenstorget, south side", "5")]
 >>> print("\n".join(aligned(("number", "name", "bikes"), rows, width=28, right={"bikes"}, elastic="name")))
@@ -10,7 +10,7 @@ number  name           bikes
 from collections.abc import Collection, Sequence
 
 _GAP = "  "
-_LEAST = 10  # of less, names that differ in their ends look alike
+_LEAST = 10  # names cut shorter than this look alike
 
 
 def aligned(
@@ -23,19 +23,20 @@ def aligned(
     """Aligns rows under their headings.
 
     Args:
-        headings: One word a column.
+        headings: One for each column.
         rows: A text for each column.
-        width: Characters that a line may have; lines are longer only if all but the elastic column need more.
-        right: Headings of columns that are aligned at the right.
-        elastic: The heading of the column that is cut, down to its heading or `_LEAST` characters.
+        width: Characters that a line may have; lines are longer only if the other columns alone need more.
+        right: Headings of the columns that are right-aligned.
+        elastic: Heading of the column that is cut, to no less than its heading or `_LEAST` characters.
     """
     from rich.cells import cell_len, set_cell_size
 
     widths = [max(map(cell_len, column)) for column in zip(headings, *rows, strict=True)]
     if elastic in headings:
-        at = headings.index(elastic)
+        index = headings.index(elastic)
         excess = sum(widths) + len(_GAP) * (len(widths) - 1) - width
-        widths[at] = max(widths[at] - max(excess, 0), min(widths[at], max(_LEAST, cell_len(elastic))))
+        least = min(widths[index], max(_LEAST, cell_len(elastic)))
+        widths[index] = max(widths[index] - max(excess, 0), least)
 
     def cell(text: str, size: int, heading: str) -> str:
         if cell_len(text) > size:

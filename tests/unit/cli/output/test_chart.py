@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacyplease.cli.chart import draw, fitted
+from privacyplease.cli.output.chart import draw, fitted
 
 ENDS = ("2024-10-01T00:00:00Z", "2024-10-02T00:00:00Z")
 series = st.lists(st.integers(0, 10_000), min_size=1, max_size=400)
@@ -22,13 +22,13 @@ def test_the_peak_is_never_lost(counts: list[int], room: int) -> None:
 
 
 @given(series, st.integers(20, 200))
-def test_the_mark_stands_below_a_highest_column(counts: list[int], width: int) -> None:
+def test_the_peak_is_marked_below_a_highest_column(counts: list[int], width: int) -> None:
     first, *_, mark, _ = draw(counts, ("a", "b"), width)
     if max(counts):
         assert first[mark.index("▲")] == "█"
 
 
-def test_whoever_is_there_at_all_is_seen() -> None:
+def test_a_count_above_zero_is_never_drawn_as_zero() -> None:
     lowest = draw([1, 10_000], ENDS, 80)[-4]
     assert "▁" in lowest
 

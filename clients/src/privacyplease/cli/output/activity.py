@@ -1,11 +1,11 @@
-"""What the proxy has been doing, as `privacyplease status` shows it."""
+"""Recent activity of the proxy, as `privacyplease status` prints it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from privacyplease.cli import screen
-from privacyplease.cli.columns import aligned
+from privacyplease.cli.output import screen
+from privacyplease.cli.output.columns import aligned
 from privacyplease.cli.times import iso
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _HEADINGS = ("last five minutes", "calls", "failed", "/s", "p50 ms", "p95 ms", "cells", "MiB")
 
 
-def document(activity: Activity) -> dict[str, Any]:
+def as_document(activity: Activity) -> dict[str, Any]:
     """The activity as --json prints it."""
     ingestion = activity.ingestion
     return {
@@ -32,20 +32,20 @@ def document(activity: Activity) -> dict[str, Any]:
     }
 
 
-def lines(found: dict[str, Any], width: int) -> Iterator[str]:
-    """The document as lines of a terminal of a width: cells and MiB are those that one call opened, in the mean."""
-    ingestion = found["ingestion"]
+def lines(document: dict[str, Any], width: int) -> Iterator[str]:
+    """The document as lines of `width` characters; cells and MiB are the mean that one call opened."""
+    ingestion = document["ingestion"]
     yield (
         f"ingest  {screen.counted(ingestion['accepted'], 'record')} accepted, "
-        f"{screen.number(ingestion['rejected'])} rejected since {found['started_at']}, "
-        f"{ingestion['accepted_per_second']:,.1f} records/s lately"
+        f"{screen.number(ingestion['rejected'])} rejected since {document['started_at']}, "
+        f"{ingestion['accepted_per_second']:,.1f} records/s recently"
     )
     for dataset, end in ingestion["newest_record"].items():
         yield f"newest  {dataset} record ends {end}"
     if not ingestion["newest_record"]:
-        yield "newest  not known: no record came in since then"
-    if found["calls"]:
-        rows = [_row(call) for call in found["calls"]]
+        yield "newest  not known: no record has arrived since then"
+    if document["calls"]:
+        rows = [_row(call) for call in document["calls"]]
         yield from aligned(_HEADINGS, rows, width, right=set(_HEADINGS[1:]), elastic=_HEADINGS[0])
 
 

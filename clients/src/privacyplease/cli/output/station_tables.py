@@ -1,17 +1,18 @@
-"""What `privacyplease stations` shows to people: tables as wide as the screen."""
+"""The tables of `privacyplease stations`, as wide as the terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
-from privacyplease.cli import screen
-from privacyplease.cli.columns import aligned
-from privacyplease.cli.options import Range
+from privacyplease.cli.output import screen
+from privacyplease.cli.output.columns import aligned
 from privacyplease.cli.times import humanised, iso
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, tzinfo
+
+    from privacyplease.cli.option_values import TimeRange
     from privacyplease.client import Availability, Spread, StationState, StationStates
 
 _UNKNOWN = "-"
@@ -20,16 +21,16 @@ _SPREADS = ("bikes", "min", "max", "free", "min", "max")
 _NUMBERS = {*_COUNTS, *_SPREADS}
 
 
-def print_history(station: str, states: StationStates, span: Range) -> None:
-    """What a station reported, a line a state; above it what it is and where, as it said last."""
+def print_history(station: str, states: StationStates, span: TimeRange) -> None:
+    """What a station reported, one state per line, below its latest name and location."""
     rows = list(states)
     if not rows:
-        told = f"from {iso(span.start, span.zone)} to {iso(span.end, span.zone)}"
-        screen.out().print(f"{station} reported nothing {told}")
+        when = f"from {iso(span.start, span.zone)} to {iso(span.end, span.zone)}"
+        screen.out().print(f"{station} reported nothing {when}")
         return
     last = rows[-1]
-    told = ", ".join(filter(None, [last.station, last.name, last.address, _where(last)]))
-    screen.out().print(screen.printable(told))
+    description = ", ".join(filter(None, [last.station, last.name, last.address, _location(last)]))
+    screen.out().print(screen.printable(description))
     lines = [
         (iso(state.state_from, span.zone), state.status or _UNKNOWN, *_counts(state), humanised(state.observed_for))
         for state in rows
@@ -37,10 +38,10 @@ def print_history(station: str, states: StationStates, span: Range) -> None:
     _print(("since", "status", *_COUNTS, "observed for"), lines)
 
 
-def print_latest(contract: str, states: StationStates, then: datetime | None, zone: tzinfo) -> None:
-    """The stations of a contract, a line each, by number; above them what they have together."""
+def print_latest(contract: str, states: StationStates, at: datetime | None, zone: tzinfo) -> None:
+    """The stations of a contract, one per line, ordered by number, below their totals."""
     rows = sorted(states, key=_by_number)
-    when = "" if then is None else f", as of {iso(then, zone)}"
+    when = "" if at is None else f", as of {iso(at, zone)}"
     if not rows:
         screen.out().print(f"no station of {contract} is known{when}")
         return
@@ -55,10 +56,10 @@ def print_latest(contract: str, states: StationStates, then: datetime | None, zo
 
 
 def print_availability(contract: str, availability: Availability, zone: tzinfo) -> None:
-    """What a contract had, a line a step."""
+    """Availability at a contract, one step per line."""
     steps = screen.counted(len(availability), "step")
-    width = humanised(availability.step)
-    screen.out().print(f"{contract}: {steps} of {width}; bikes and free stands in the mean, at least and at most")
+    length = humanised(availability.step)
+    screen.out().print(f"{contract}: {steps} of {length}; mean, minimum and maximum of bikes and free stands")
     lines = [(iso(step.at, zone), *_spread(step.bikes), *_spread(step.stands)) for step in availability]
     _print(("from", *_SPREADS), lines)
 
@@ -70,7 +71,7 @@ def _print(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         out.print(line)
 
 
-def _where(state: StationState) -> str:
+def _location(state: StationState) -> str:
     known = state.latitude is not None and state.longitude is not None
     return f"{state.latitude:.5f} {state.longitude:.5f}" if known else ""
 
@@ -89,6 +90,6 @@ def _number(count: int | None) -> str:
 
 
 def _by_number(state: StationState) -> tuple[int, str]:
-    """As people count, 2 before 10; what is no number comes first."""
+    """A sort key: 2 before 10, and what is not a number first."""
     number = state.number or ""
     return (int(number) if number.isdecimal() and len(number) < 20 else 0, number)
