@@ -12,7 +12,7 @@ from privacyplease.cli.application import app, hoisted, run
 from privacyplease.cli.exits import ExitCode
 from privacyplease.cli.local import distribution
 from privacyplease.client import errors
-from privacyplease.client._internal.statuses import BY_REASON
+from privacyplease.client._internal.connection.statuses import BY_REASON
 
 COMMANDS = ["presence", "count", "occupancy", "places", "plan", "query", "up", "status", "verify", "down", "compact"]
 COMMANDS += ["backup", "restore", "audit show", "audit verify"]

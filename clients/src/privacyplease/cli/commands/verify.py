@@ -50,7 +50,7 @@ def verify(
     zone = read_zone(timezone)
     first, last = (_instant(text, zone, option) for text, option in ((start, "--from"), (end, "--to")))
     with connect(context) as client, _progress() as told:
-        found = client.verify(first, last, dataset=dataset, told=told)
+        found = client.verify(first, last, dataset=dataset, on_progress=told)
     answer = document(found)
     if not written(answer, json, csv, _COLUMNS, answer["findings"]):
         _show(found, zone)

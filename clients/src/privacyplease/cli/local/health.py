@@ -6,7 +6,7 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from privacyplease.client._internal.channel import open_blocking
+from privacyplease.client._internal.connection.channel import open_blocking
 from privacyplease.client._internal.credentials import load
 
 _TIMEOUT_S = 2.0
