@@ -25,7 +25,7 @@ from privacyplease.client import (
     Sessions,
     Verification,
 )
-from privacyplease.client.records import Page
+from privacyplease.client.records import RecordPage
 
 EIGHT = datetime(2024, 10, 1, 8, tzinfo=UTC)
 EIGHT_MS = 1_727_769_600_000
@@ -158,7 +158,7 @@ def _written(kind: Any, table: pa.Table = TABLE) -> bytes:
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
     file = io.BytesIO()
-    assert kind.write(Records(iter([Page(sink.getvalue().to_pybytes())])), file) == table.num_rows
+    assert kind.write(Records(iter([RecordPage(sink.getvalue().to_pybytes())])), file) == table.num_rows
     return file.getvalue()
 
 

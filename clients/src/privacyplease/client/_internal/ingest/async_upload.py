@@ -1,7 +1,7 @@
 """`upload` for asyncio: its threads, awaited.
 
 It is not a second implementation over `grpc.aio`: there, a write to a stream that has just failed replaces the proxy's
-status by "Internal error from Core" (grpcio 1.85, `_StreamRequestMixin._write`), and the reason would be lost.
+status by "Internal error from Core", and the reason is lost (https://github.com/grpc/grpc/issues/36066).
 """
 
 from __future__ import annotations
