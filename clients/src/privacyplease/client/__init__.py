@@ -23,9 +23,9 @@ Intervals are closed, and times have a time zone:
 `AsyncClient` has the same methods for asyncio. The tree of errors is in `privacyplease.client.errors`.
 """
 
-from typing import TYPE_CHECKING
-
+from privacyplease.client.aio import AsyncClient
 from privacyplease.client.audit import AuditEntry, AuditVerdict
+from privacyplease.client.blocking import Client
 from privacyplease.client.catalogue import (
     Access,
     Activity,
@@ -70,27 +70,6 @@ from privacyplease.client.stations import (
     Statistics,
 )
 from privacyplease.client.verification import Finding, Verification, VerificationProgress
-
-if TYPE_CHECKING:
-    from privacyplease.client.aio import AsyncClient
-    from privacyplease.client.blocking import Client
-else:
-
-    def __getattr__(name: str) -> type:
-        """Loads a client on first use: the contract's messages take a moment to load."""
-        if name == "AsyncClient":
-            from privacyplease.client.aio import AsyncClient
-
-            return AsyncClient
-        if name == "Client":
-            from privacyplease.client.blocking import Client
-
-            return Client
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-    def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
-
 
 __all__ = [
     "Access",
