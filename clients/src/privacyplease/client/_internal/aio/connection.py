@@ -11,7 +11,7 @@ import grpc.aio
 
 from privacyplease.client._internal.connection.channel import open_async
 from privacyplease.client._internal.connection.delegation import Metadata, on_behalf_of
-from privacyplease.client._internal.connection.reconnecting_channel import ReconnectingChannel
+from privacyplease.client._internal.connection.proxy_channel import ProxyChannel
 from privacyplease.client._internal.connection.statuses import cancelled_at_end, translated
 from privacyplease.client._internal.ingest.retry_policy import Retry
 from privacyplease.client.ingestion import Ack
@@ -38,7 +38,7 @@ class AsyncConnection:
     """
 
     def __init__(self, address: str, certificates: Path | str | None, insecure: bool, timeout: float | None) -> None:
-        self._channel = ReconnectingChannel(address, certificates, insecure, open_async)
+        self._channel = ProxyChannel(address, certificates, insecure, open_async)
         self._timeout = timeout
         self._metadata: Metadata = ()
 

@@ -12,7 +12,7 @@ import grpc
 
 from privacyplease.client._internal.connection.channel import open_blocking
 from privacyplease.client._internal.connection.delegation import Metadata, on_behalf_of
-from privacyplease.client._internal.connection.reconnecting_channel import ReconnectingChannel
+from privacyplease.client._internal.connection.proxy_channel import ProxyChannel
 from privacyplease.client._internal.connection.statuses import cancelled_at_end, translated
 from privacyplease.client._internal.ingest.retry_policy import Retry
 from privacyplease.client.ingestion import Ack
@@ -39,7 +39,7 @@ class Connection:
     """
 
     def __init__(self, address: str, certificates: Path | str | None, insecure: bool, timeout: float | None) -> None:
-        self._channel = ReconnectingChannel(address, certificates, insecure, open_blocking)
+        self._channel = ProxyChannel(address, certificates, insecure, open_blocking)
         self._timeout = timeout
         self._metadata: Metadata = ()
 

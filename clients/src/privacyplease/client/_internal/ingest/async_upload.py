@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from privacyplease.client._internal.connection.channel import open_blocking
 from privacyplease.client._internal.connection.delegation import Metadata
-from privacyplease.client._internal.connection.reconnecting_channel import ReconnectingChannel
+from privacyplease.client._internal.connection.proxy_channel import ProxyChannel
 from privacyplease.client._internal.ingest.retry_policy import Retry
 from privacyplease.client._internal.ingest.upload import Batches, Upload
 from privacyplease.client.ingestion import Ack
@@ -27,7 +27,7 @@ _Item = TypeVar("_Item")
 
 
 async def async_upload(
-    channel: ReconnectingChannel[grpc.aio.Channel],
+    channel: ProxyChannel[grpc.aio.Channel],
     metadata: Metadata,
     dataset: str,
     batches: AsyncBatches,

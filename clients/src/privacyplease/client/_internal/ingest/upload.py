@@ -19,7 +19,7 @@ import grpc
 import pyarrow as pa
 
 from privacyplease.client._internal.connection.delegation import Metadata
-from privacyplease.client._internal.connection.reconnecting_channel import ReconnectingChannel
+from privacyplease.client._internal.connection.proxy_channel import ProxyChannel
 from privacyplease.client._internal.connection.statuses import translated
 from privacyplease.client._internal.ingest.chunking import Chunk, chunks_of
 from privacyplease.client._internal.ingest.retry_policy import Retry, RetryPolicy, ended_early, stalled
@@ -36,7 +36,7 @@ _Responses = queue.SimpleQueue[IngestResponse | grpc.RpcError | None]
 
 
 def upload(
-    channel: ReconnectingChannel[grpc.Channel],
+    channel: ProxyChannel[grpc.Channel],
     metadata: Metadata,
     dataset: str,
     batches: Batches,
@@ -61,7 +61,7 @@ class Upload:
 
     def __init__(
         self,
-        channel: ReconnectingChannel[grpc.Channel],
+        channel: ProxyChannel[grpc.Channel],
         metadata: Metadata,
         dataset: str,
         batches: Batches,
