@@ -113,8 +113,9 @@ def _replace(lines: list[str], token: tokenize.TokenInfo, replacement: str) -> N
 
 
 def _ruff(*arguments: str, text: str) -> str:
-    command = [Path(sys.executable).with_name("ruff"), *arguments, "--stdin-filename", CLIENT / "generated.py", "-"]
-    return subprocess.run(command, input=text, capture_output=True, text=True, check=True, cwd=ROOT).stdout  # noqa: S603
+    ruff = str(Path(sys.executable).with_name("ruff"))
+    command = [ruff, *arguments, "--stdin-filename", str(CLIENT / "generated.py"), "-"]
+    return subprocess.run(command, input=text, stdout=subprocess.PIPE, text=True, check=True).stdout  # noqa: S603
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def test_every_error_is_in_one_group_and_in_the_documented_tree() -> None:
 
 
 @pytest.mark.parametrize("number", REASONS, ids=ErrorReason.Name)
-def test_each_reason_raises_its_class(number: int, proxy: Any, client: Client, scripts: Any) -> None:
+def test_each_reason_raises_its_class(number: ErrorReason.ValueType, proxy: Any, client: Client, scripts: Any) -> None:
     name = ErrorReason.Name(number)
     proxy.on("Count", scripts.refuse(grpc.StatusCode.INTERNAL, "why", scripts.reason(name, field="device")))
     with pytest.raises(BY_REASON[number]) as raised:
