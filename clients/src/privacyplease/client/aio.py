@@ -220,7 +220,7 @@ class AsyncClient:
 
         link = self._link_blocking()
         upload = Upload(
-            lambda requests: IngestServiceStub(link.channel()).Ingest(requests, metadata=self._metadata),
+            lambda requests: IngestServiceStub(link.current()).Ingest(requests, metadata=self._metadata),
             dataset,
             in_thread(batches),
             self._stall_timeout,
@@ -231,7 +231,7 @@ class AsyncClient:
                 async for ack in acks_of(upload):
                     yield ack
         finally:
-            for channel in link.channels():
+            for channel in link.opened():
                 channel.close()
 
     async def seal_letters(self, dataset: str, payloads: Sequence[bytes]) -> list[bytes]:
@@ -344,7 +344,7 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Closes the channel; what still runs on it fails."""
-        for channel in self._link.channels():
+        for channel in self._link.opened():
             await channel.close(grace=None)
 
     async def __aenter__(self) -> Self:
@@ -356,7 +356,7 @@ class AsyncClient:
         await self.close()
 
     def _on(self, stub: Callable[[grpc.aio.Channel], _Stub]) -> _Stub:
-        return stub(self._link.channel())
+        return stub(self._link.current())
 
     async def _answer(
         self, method: grpc.aio.UnaryUnaryMultiCallable[_Request, _Response], request: _Request

@@ -544,7 +544,7 @@ class Client:
 
     def close(self) -> None:
         """Closes the channel; what still runs on it fails."""
-        for channel in self._link.channels():
+        for channel in self._link.opened():
             channel.close()
 
     def __enter__(self) -> Self:
@@ -557,7 +557,7 @@ class Client:
 
     def _on(self, stub: Callable[[grpc.Channel], _Stub]) -> _Stub:
         """For one call: making a stub takes a few microseconds, and its channel may be a new one."""
-        return stub(self._link.channel())
+        return stub(self._link.current())
 
     def _answer(self, method: grpc.UnaryUnaryMultiCallable[_Request, _Response], request: _Request) -> _Response:
         with translated():
