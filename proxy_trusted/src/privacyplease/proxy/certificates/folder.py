@@ -14,7 +14,8 @@
     └── storage/            the storage server
 
 Each folder with a `tls.crt` is all that one process needs (`transport.credentials`): it is copied to where that runs,
-and nothing else is. Files are readable by their owner alone. A folder appears whole or not at all and is never overwritten.
+and nothing else is. Files are readable by their owner alone. A folder appears whole or not at all and is never
+overwritten.
 A renewal replaces key and certificate in two atomic steps; between them the pair does not match, and nobody takes it.
 """
 
