@@ -9,7 +9,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 # What an installation depends on.
-DISTRIBUTIONS := protos server_untrusted proxy_trusted clients ingest
+DISTRIBUTIONS := protos transport server_untrusted proxy_trusted clients ingest
 PINS := constraints.txt pyproject.toml $(DISTRIBUTIONS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
@@ -85,9 +85,9 @@ $(VENV)/bin/python:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 
 $(VENV)/.runtime: $(VENV)/bin/python $(PINS)
-	@echo "installing the five distributions into $(VENV) ..." >&2
+	@echo "installing the distributions into $(VENV) ..." >&2
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt \
-	    --editable protos --editable server_untrusted --editable proxy_trusted \
+	    --editable protos --editable transport --editable server_untrusted --editable proxy_trusted \
 	    --editable 'clients[dashboard]' --editable ingest
 	@touch $@
 

@@ -15,10 +15,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from privacyplease.proxy.certificates.credentials import is_loopback
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.telemetry.activity import Batch
-from privacyplease.proxy.telemetry.calls import Call, methods
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 from privacyplease.proxy.v1 import (
     occupancy_service_pb2,
@@ -26,6 +24,8 @@ from privacyplease.proxy.v1 import (
     query_service_pb2,
     stations_service_pb2,
 )
+from privacyplease.transport.call_log import FinishedCall, methods
+from privacyplease.transport.loopback import metrics_address
 
 QUESTIONS = frozenset(
     methods(
@@ -80,7 +80,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         self._begin_at_nought(known)
 
-    def called(self, call: Call) -> None:
+    def called(self, call: FinishedCall) -> None:
         """Counts a call that has ended."""
         self._calls.labels(call.method, call.code.name).inc()
         self._seconds.labels(call.method).observe(call.seconds)
@@ -139,11 +139,9 @@ def publish(metrics: Metrics, listen: str) -> str:
     Raises:
         ConfigurationError: The address is not of loopback, or cannot be bound.
     """
-    host, _, port = listen.rpartition(":")
-    if not is_loopback(listen) or not port.isdigit():
-        raise ConfigurationError(f"--metrics is for loopback alone, expected HOST:PORT of it, got {listen}")
+    host, port = metrics_address(listen, ConfigurationError)
     try:
-        server, _ = start_http_server(int(port), host.strip("[]"), metrics.registry)
+        server, _ = start_http_server(port, host, metrics.registry)
     except OSError as error:
         raise ConfigurationError(f"cannot serve metrics on {listen}: {error.strerror}") from error
-    return f"{host}:{server.server_port}"
+    return f"{listen.rpartition(':')[0]}:{server.server_port}"

@@ -9,8 +9,9 @@ from typing import TypeVar
 
 import grpc
 
-from privacyplease.client._internal.connection.reconnecting_channel import ReconnectingChannel
-from privacyplease.client._internal.credentials import is_loopback
+from privacyplease.client.errors import CertificateError
+from privacyplease.transport.loopback import is_loopback
+from privacyplease.transport.reconnecting_channel import ReconnectingChannel
 
 _Channel = TypeVar("_Channel")
 _Other = TypeVar("_Other")
@@ -40,7 +41,7 @@ class ProxyChannel(ReconnectingChannel[_Channel]):
         self._address = address
         self._certificates = certificates
         self._insecure = insecure
-        super().__init__(_checked(address, certificates, insecure), partial(open_channel, address))
+        super().__init__(_checked(address, certificates, insecure), partial(open_channel, address), CertificateError)
 
     def reopened(self, open_channel: Callable[[str, grpc.ChannelCredentials | None], _Other]) -> ProxyChannel[_Other]:
         """A channel of another kind to the same proxy, with the same certificate."""
