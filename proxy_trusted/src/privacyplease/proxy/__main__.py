@@ -6,15 +6,13 @@
 from __future__ import annotations
 
 import argparse
-import ctypes
 import logging
 import os
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pyarrow as pa
-
+from privacyplease.proxy import allocator
 from privacyplease.proxy.assembly.proxy import Proxy
 from privacyplease.proxy.assembly.settings import CACHE_BYTES, FLUSH_SECONDS, Settings
 from privacyplease.proxy.compaction.collection import LONGEST_QUESTION_MS
@@ -24,8 +22,6 @@ from privacyplease.proxy.query.search import MOST_TAGS
 from privacyplease.proxy.telemetry.metrics import publish
 from privacyplease.transport import log_format
 from privacyplease.transport.process import add_server_options, seconds, stop_signal, write_address
-
-_M_ARENA_MAX = -8  # malloc.h
 
 _log = logging.getLogger("privacyplease.proxy")
 
@@ -38,18 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
     """
     flags = _parser().parse_args(arguments)
     log_format.configure(flags.log_format)
-    _give_memory_back()
+    allocator.configure()
     if not flags.home and not flags.keyring:
         _parser().error("expected --home or --keyring")
     with TemporaryDirectory(prefix="privacyplease-proxy-") as scratch:
         return _serve(flags, Home(flags.home or Path(scratch)))
-
-
-def _give_memory_back() -> None:
-    """Takes allocators that return what was freed: not Arrow's own, nor a heap of glibc's for each thread."""
-    pa.set_memory_pool(pa.system_memory_pool())
-    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
-        mallopt(_M_ARENA_MAX, 2)
 
 
 def _serve(flags: argparse.Namespace, home: Home) -> int:
