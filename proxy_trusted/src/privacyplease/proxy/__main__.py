@@ -6,15 +6,13 @@
 from __future__ import annotations
 
 import argparse
-import ctypes
 import logging
 import os
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pyarrow as pa
-
+from privacyplease.proxy import allocator
 from privacyplease.proxy.assembly.proxy import Proxy
 from privacyplease.proxy.assembly.settings import CACHE_BYTES, FLUSH_SECONDS, Settings
 from privacyplease.proxy.compaction.collection import LONGEST_QUESTION_MS
@@ -23,10 +21,7 @@ from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.query.search import MOST_TAGS
 from privacyplease.proxy.telemetry.metrics import publish
 from privacyplease.transport import log_format
-from privacyplease.transport.log_format import LogFormat
-from privacyplease.transport.process import seconds, stop_signal, write_address
-
-_M_ARENA_MAX = -8  # malloc.h
+from privacyplease.transport.process import add_server_options, seconds, stop_signal, write_address
 
 _log = logging.getLogger("privacyplease.proxy")
 
@@ -39,18 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
     """
     flags = _parser().parse_args(arguments)
     log_format.configure(flags.log_format)
-    _give_memory_back()
+    allocator.configure()
     if not flags.home and not flags.keyring:
         _parser().error("expected --home or --keyring")
     with TemporaryDirectory(prefix="privacyplease-proxy-") as scratch:
         return _serve(flags, Home(flags.home or Path(scratch)))
-
-
-def _give_memory_back() -> None:
-    """Takes allocators that return what was freed: not Arrow's own, nor a heap of glibc's for each thread."""
-    pa.set_memory_pool(pa.system_memory_pool())
-    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
-        mallopt(_M_ARENA_MAX, 2)
 
 
 def _serve(flags: argparse.Namespace, home: Home) -> int:
@@ -110,7 +98,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--passphrase-file", type=Path, help="file with the passphrase of the master key or the keyring"
     )
-    parser.add_argument("--address-file", type=Path, help="file to write the address to, once serving")
     parser.add_argument("--questions", type=_positive, default=16, metavar="N", help="questions answered at once")
     parser.add_argument("--streams", type=_positive, default=32, metavar="N", help="ingest streams open at once")
     parser.add_argument(
@@ -119,21 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--idle-seconds", type=seconds, default=600.0, metavar="S", help="how long an ingest stream may be idle"
     )
-    parser.add_argument(
-        "--grace-seconds", type=seconds, default=10.0, metavar="S", help="for running calls to end, when stopped"
-    )
-    parser.add_argument(
-        "--lame-duck-seconds",
-        type=seconds,
-        default=0.0,
-        metavar="S",
-        help="for load balancers to see NOT_SERVING before calls are refused, when stopped",
-    )
-    parser.add_argument("--metrics", metavar="HOST:PORT", help="serve Prometheus metrics here, on loopback alone")
-    parser.add_argument("--metrics-address-file", type=Path, help="file to write the metrics' address to")
-    parser.add_argument(
-        "--log-format", type=LogFormat, choices=[*LogFormat], default=LogFormat.TEXT, help="how the log's lines look"
-    )
+    add_server_options(parser)
     parser.add_argument("--no-compaction", action="store_true", help="do not compact in the background")
     parser.add_argument(
         "--cache-mib", type=int, default=CACHE_BYTES >> 20, help="MiB of cells, as stored, to keep in memory"

@@ -19,13 +19,16 @@ from privacyplease.server.metrics import Metrics, publish
 from privacyplease.server.server import Load, build_server
 from privacyplease.server.storage_url import open_store
 from privacyplease.transport import log_format
-from privacyplease.transport.log_format import LogFormat
-from privacyplease.transport.process import seconds, stop_signal, write_address
+from privacyplease.transport.process import add_server_options, stop_signal, write_address
 
-_LOAD = {
+_HELP = {
     "reads": "slots for selections and measurements",
     "writes": "slots for appends and deletions",
     "seconds": "how long one call may take, in seconds",
+    "max_tags_per_predicate": "tags in one predicate",
+    "max_cells_per_append": "cells in one append",
+    "max_cell_bytes": "length of one cell's ciphertext, in bytes",
+    "max_message_bytes": "size of one message, in bytes",
 }
 _STORAGE_VARIABLE = "PRIVACYPLEASE_STORAGE"
 
@@ -90,33 +93,12 @@ def _parser() -> argparse.ArgumentParser:
         "--certificates", metavar="DIR", type=Path, help="folder of tls.crt, tls.key and ca.crt (the proxy's CA)"
     )
     security.add_argument("--insecure", action="store_true", help="plaintext; only on loopback")
-    parser.add_argument("--address-file", metavar="PATH", type=Path, help="file to write HOST:PORT to, once serving")
     for field in fields(Load):
-        parser.add_argument(f"--{field.name}", metavar="N", type=int, default=field.default, help=_LOAD[field.name])
-    parser.add_argument(
-        "--grace-seconds",
-        metavar="S",
-        type=seconds,
-        default=10.0,
-        help="when stopped, how long running calls may take to finish",
-    )
-    parser.add_argument(
-        "--lame-duck-seconds",
-        metavar="S",
-        type=seconds,
-        default=0.0,
-        help="when stopped, how long to report NOT_SERVING to load balancers before refusing calls",
-    )
-    parser.add_argument("--metrics", metavar="HOST:PORT", help="serve Prometheus metrics here; only on loopback")
-    parser.add_argument(
-        "--metrics-address-file", metavar="PATH", type=Path, help="file to write the metrics' HOST:PORT to"
-    )
-    parser.add_argument(
-        "--log-format", type=LogFormat, choices=[*LogFormat], default=LogFormat.TEXT, help="format of the log's lines"
-    )
+        parser.add_argument(f"--{field.name}", metavar="N", type=int, default=field.default, help=_HELP[field.name])
+    add_server_options(parser)
     for field in fields(Limits):
         flag = "--" + field.name.replace("_", "-")
-        parser.add_argument(flag, metavar="N", type=int, default=field.default, help="bound of one call")
+        parser.add_argument(flag, metavar="N", type=int, default=field.default, help=_HELP[field.name])
     return parser
 
 

@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from privacyplease.server.errors import StartError
 from privacyplease.storage.v1 import storage_service_pb2 as pb
-from privacyplease.transport.call_log import FinishedCall
-from privacyplease.transport.loopback import metrics_address
+from privacyplease.transport.call_log import SECONDS_BUCKETS, FinishedCall
+from privacyplease.transport.loopback import serve_metrics
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["StorageService"]
 
@@ -30,8 +30,6 @@ SIZED_OPERATIONS = ("appended", "selected")
 
 STORE_ERRORS = ("unavailable", "unforeseen")
 """Why the store failed: the database was unavailable, or for an unexpected reason."""
-
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class Metrics:
@@ -49,7 +47,7 @@ class Metrics:
             "How long calls took.",
             ["method"],
             registry=self.registry,
-            buckets=_SECONDS,
+            buckets=SECONDS_BUCKETS,
         )
         self._cells = counter("privacyplease_server_cells", "Cells, by what was done to them.", ["operation"])
         self._bytes = counter("privacyplease_server_bytes", "Ciphertext, by what was done to it.", ["operation"])
@@ -102,9 +100,9 @@ def publish(metrics: Metrics, listen: str) -> str:
     Raises:
         StartError: The address is not on loopback, or cannot be bound.
     """
-    host, port = metrics_address(listen, StartError)
-    try:
+
+    def serve(port: int, host: str) -> int:
         server, _ = start_http_server(port, host, metrics.registry)
-    except OSError as error:
-        raise StartError(f"cannot serve metrics on {listen}: {error.strerror}") from None
-    return f"{listen.rpartition(':')[0]}:{server.server_port}"
+        return server.server_port
+
+    return serve_metrics(listen, serve, StartError)

@@ -26,6 +26,9 @@ from privacyplease.transport.handlers import Behaviour, Continuation, Handler, w
 CALL_FIELDS = ("rpc", "client", "code", "reason", "error_id", "duration_ms")
 """The fields of a log line that describe a call, in this order."""
 
+SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+"""Bounds of the buckets in histograms of how long calls took."""
+
 _STATUS_DETAILS = "grpc-status-details-bin"
 _PREVIOUS_ATTEMPTS = "grpc-previous-rpc-attempts"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 
 
 def is_loopback(address: str) -> bool:
@@ -30,13 +31,24 @@ def require_loopback(address: str, error: type[Exception]) -> None:
         raise error(f"--insecure is allowed only on loopback, got {address}; elsewhere, use certificates")
 
 
-def metrics_address(listen: str, error: type[Exception]) -> tuple[str, int]:
-    """Host and port to serve metrics at, which has no access control.
+def serve_metrics(listen: str, serve: Callable[[int, str], int], error: type[Exception]) -> str:
+    """Starts an HTTP server for metrics, which has no access control and so is only for loopback.
+
+    Args:
+        listen: HOST:PORT; port 0 chooses a free one.
+        serve: Starts the server at a port and a host, and returns its port.
+        error: What is raised if that is impossible.
+
+    Returns:
+        HOST:PORT with the server's port.
 
     Raises:
-        Exception: `error`; the address is not HOST:PORT on loopback.
+        Exception: `error`; the address is not HOST:PORT on loopback, or cannot be bound.
     """
     host, _, port = listen.rpartition(":")
     if not is_loopback(listen) or not port.isdigit():
         raise error(f"--metrics is allowed only on loopback: expected HOST:PORT, got {listen}")
-    return host.strip("[]"), int(port)
+    try:
+        return f"{host}:{serve(int(port), host.strip('[]'))}"
+    except OSError as cause:
+        raise error(f"cannot serve metrics on {listen}: {cause.strerror}") from cause

@@ -24,8 +24,8 @@ from privacyplease.proxy.v1 import (
     query_service_pb2,
     stations_service_pb2,
 )
-from privacyplease.transport.call_log import FinishedCall, methods
-from privacyplease.transport.loopback import metrics_address
+from privacyplease.transport.call_log import SECONDS_BUCKETS, FinishedCall, methods
+from privacyplease.transport.loopback import serve_metrics
 
 QUESTIONS = frozenset(
     methods(
@@ -40,7 +40,6 @@ QUESTIONS = frozenset(
 """The rpcs that fetch cells to answer."""
 
 _REASONS = tuple(name for name, number in reasons.ErrorReason.items() if number)
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _CELLS = tuple(4**power for power in range(11))
 _BYTES = tuple(4**power * 256 for power in range(13))
 
@@ -59,7 +58,7 @@ class Metrics:
         self._calls = counter("privacyplease_proxy_calls", "Calls that have ended.", ["method", "code"])
         self._refusals = counter("privacyplease_proxy_refusals", "Calls refused, or failed, by reason.", ["reason"])
         self._seconds = histogram(
-            "privacyplease_proxy_call_seconds", "How long calls took.", ["method"], buckets=_SECONDS
+            "privacyplease_proxy_call_seconds", "How long calls took.", ["method"], buckets=SECONDS_BUCKETS
         )
         self._cells = histogram(
             "privacyplease_proxy_question_cells", "Cells fetched for a question.", ["method"], buckets=_CELLS
@@ -75,7 +74,7 @@ class Metrics:
             "privacyplease_proxy_storage_call_seconds",
             "How long calls to the storage server took, with gRPC's retries.",
             ["method", "code"],
-            buckets=_SECONDS,
+            buckets=SECONDS_BUCKETS,
         )
         ProcessCollector(registry=self.registry)
         self._begin_at_nought(known)
@@ -139,9 +138,9 @@ def publish(metrics: Metrics, listen: str) -> str:
     Raises:
         ConfigurationError: The address is not of loopback, or cannot be bound.
     """
-    host, port = metrics_address(listen, ConfigurationError)
-    try:
+
+    def serve(port: int, host: str) -> int:
         server, _ = start_http_server(port, host, metrics.registry)
-    except OSError as error:
-        raise ConfigurationError(f"cannot serve metrics on {listen}: {error.strerror}") from error
-    return f"{listen.rpartition(':')[0]}:{server.server_port}"
+        return server.server_port
+
+    return serve_metrics(listen, serve, ConfigurationError)
