@@ -197,7 +197,7 @@ def test_the_client_says_what_is_wrong_with_certificates(made: Made, addresses: 
     expired = _once(made, "expired-clients", ALICE, "clients", days_ago=200)
     for folder, words in (
         (expired, "did not accept the certificate"),
-        (made["proxy-to-storage"], "not one that we trust"),
+        (made["proxy-to-storage"], "is not trusted"),
     ):
         with Client(address, certificates=folder) as client, pytest.raises(CertificateError, match=words):
             client.count(*DAY)

@@ -25,7 +25,6 @@ from privacyplease.proxy.assembly.contracts import METHODS
 from privacyplease.proxy.keys import master_key as masterkey
 from privacyplease.proxy.manifest.rows import State
 from privacyplease.proxy.manifest.view import View
-from privacyplease.proxy.telemetry import logs
 from privacyplease.proxy.telemetry.metrics import QUESTIONS
 from privacyplease.proxy.v1 import (
     admin_service_pb2,
@@ -35,10 +34,11 @@ from privacyplease.proxy.v1 import (
     query_service_pb2,
     stations_service_pb2,
 )
-from privacyplease.server import calls as server_calls
 from privacyplease.server.cells import Cell
 from privacyplease.server.errors import StoreUnavailableError
+from privacyplease.server.metrics import METHODS as SERVER_METHODS
 from privacyplease.server.metrics import OPERATIONS, STORE_ERRORS
+from privacyplease.transport import log_format
 from tests.services.patience import eventually
 from tests.services.proxy import Proxied, interval, proxying
 from tests.services.storage import StorageProcess, serving
@@ -77,7 +77,7 @@ class Ran(NamedTuple):
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     folder = tmp_path_factory.mktemp("operations")
     written = io.StringIO()
-    handler = logs.handler(written, logs.LogFormat.JSON)
+    handler = log_format.handler(written, log_format.LogFormat.JSON)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(masterkey, "ARGON2", {"iterations": 1, "lanes": 1, "memory_kib": 8})
         logging.getLogger().addHandler(handler)
@@ -188,7 +188,7 @@ def test_alerts_are_on_metrics_and_labels_that_are_there(ran: Ran) -> None:
 
 def test_labels_come_from_closed_sets(ran: Ran) -> None:
     allowed = {
-        "method": {*METHODS.values(), *server_calls.METHODS.values()},
+        "method": {*METHODS.values(), *SERVER_METHODS.values()},
         "code": {code.name for code in grpc.StatusCode},
         "reason": set(error_reason_pb2.ErrorReason.keys()),
         "outcome": {"accepted", "rejected", "hit", "miss"},
@@ -269,7 +269,7 @@ def test_status_tells_the_same(ran: Ran) -> None:
 
 def test_a_fault_is_found_in_the_log_by_its_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = io.StringIO()
-    handler = logs.handler(written, logs.LogFormat.JSON)
+    handler = log_format.handler(written, log_format.LogFormat.JSON)
     logging.getLogger().addHandler(handler)
     monkeypatch.setattr(masterkey, "ARGON2", {"iterations": 1, "lanes": 1, "memory_kib": 8})
     monkeypatch.setattr(View, "overlapping", _fail)
@@ -343,5 +343,5 @@ def test_a_process_serves_metrics_and_writes_json(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "127.0.0.1", "example.org:9"])
 def test_metrics_are_served_on_loopback_alone(tmp_path: Path, listen: str) -> None:
-    with pytest.raises(RuntimeError, match="--metrics is for loopback alone"):
+    with pytest.raises(RuntimeError, match="--metrics is allowed only on loopback"):
         StorageProcess(f"sqlite:///{tmp_path}/cells.db", "--metrics", listen).start()

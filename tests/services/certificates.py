@@ -16,8 +16,9 @@ import grpc
 
 from privacyplease.proxy.certificates import authority
 from privacyplease.proxy.certificates.authority import Certified, Subject
-from privacyplease.proxy.certificates.credentials import load
 from privacyplease.proxy.certificates.folder import Certificates
+from privacyplease.proxy.errors import ConfigurationError
+from privacyplease.transport.credentials import load
 
 
 class Made:
@@ -64,7 +65,7 @@ class Made:
 
 def channel_with(address: str, folder: Path) -> grpc.Channel:
     """A channel that shows the certificate in a folder."""
-    return grpc.secure_channel(address, load(folder).channel())
+    return grpc.secure_channel(address, load(folder, ConfigurationError).channel())
 
 
 def _ago(days: int) -> datetime:

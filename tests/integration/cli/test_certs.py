@@ -49,7 +49,7 @@ def test_an_issued_certificate_works_at_once_and_after_its_renewal(run: Any, hom
     ("folder", "words"),
     [
         ("proxy", "did not accept the certificate"),
-        ("proxy-to-storage", "not one that we trust"),
+        ("proxy-to-storage", "is not trusted"),
         ("authorities", "expected tls.crt"),
         ("nowhere", "no certificate to show the proxy"),
     ],

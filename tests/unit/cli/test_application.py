@@ -12,7 +12,7 @@ from privacyplease.cli.application import hoisted, run
 from privacyplease.cli.exit_codes import ExitCode
 from privacyplease.cli.local import proxy_commands
 from privacyplease.client import errors
-from privacyplease.client._internal.statuses import BY_REASON
+from privacyplease.client._internal.connection.statuses import BY_REASON
 
 RANGE = ["--from", "-2h", "--to", "now"]
 

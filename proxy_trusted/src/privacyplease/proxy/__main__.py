@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import argparse
 import logging
-import math
 import os
-import signal
 import sys
-import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,11 +19,9 @@ from privacyplease.proxy.compaction.collection import LONGEST_QUESTION_MS
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.query.search import MOST_TAGS
-from privacyplease.proxy.telemetry import logs
-from privacyplease.proxy.telemetry.logs import LogFormat
 from privacyplease.proxy.telemetry.metrics import publish
-
-_STOPPING = (signal.SIGTERM, signal.SIGINT)
+from privacyplease.transport import log_format
+from privacyplease.transport.process import add_server_options, seconds, stop_signal, write_address
 
 _log = logging.getLogger("privacyplease.proxy")
 
@@ -38,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         0 after a graceful stop; 2 if a file or flag is wrong.
     """
     flags = _parser().parse_args(arguments)
-    logs.configure(flags.log_format)
+    log_format.configure(flags.log_format)
     allocator.configure()
     if not flags.home and not flags.keyring:
         _parser().error("expected --home or --keyring")
@@ -54,14 +49,14 @@ def _serve(flags: argparse.Namespace, home: Home) -> int:
     except (ConfigurationError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    stopped = _stop_signals()
+    stopped = stop_signal()
     proxy.start()
     address = f"{flags.listen.rpartition(':')[0]}:{port}"
     _log.info("%s on %s", f"locked ({proxy.locked})" if proxy.locked else "serving", address)
     if metrics and flags.metrics_address_file:
-        _announce(flags.metrics_address_file, metrics)
+        write_address(flags.metrics_address_file, metrics)
     if flags.address_file:
-        _announce(flags.address_file, address)
+        write_address(flags.address_file, address)
     stopped.wait()
     _log.info("stopping")
     proxy.stop(flags.grace_seconds, flags.lame_duck_seconds)
@@ -103,30 +98,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--passphrase-file", type=Path, help="file with the passphrase of the master key or the keyring"
     )
-    parser.add_argument("--address-file", type=Path, help="file to write the address to, once serving")
     parser.add_argument("--questions", type=_positive, default=16, metavar="N", help="questions answered at once")
     parser.add_argument("--streams", type=_positive, default=32, metavar="N", help="ingest streams open at once")
     parser.add_argument(
         "--question-seconds", type=_question_seconds, default=120.0, metavar="S", help="how long an answer may take"
     )
     parser.add_argument(
-        "--idle-seconds", type=_seconds, default=600.0, metavar="S", help="how long an ingest stream may be idle"
+        "--idle-seconds", type=seconds, default=600.0, metavar="S", help="how long an ingest stream may be idle"
     )
-    parser.add_argument(
-        "--grace-seconds", type=_seconds, default=10.0, metavar="S", help="for running calls to end, when stopped"
-    )
-    parser.add_argument(
-        "--lame-duck-seconds",
-        type=_seconds,
-        default=0.0,
-        metavar="S",
-        help="for load balancers to see NOT_SERVING before calls are refused, when stopped",
-    )
-    parser.add_argument("--metrics", metavar="HOST:PORT", help="serve Prometheus metrics here, on loopback alone")
-    parser.add_argument("--metrics-address-file", type=Path, help="file to write the metrics' address to")
-    parser.add_argument(
-        "--log-format", type=LogFormat, choices=[*LogFormat], default=LogFormat.TEXT, help="how the log's lines look"
-    )
+    add_server_options(parser)
     parser.add_argument("--no-compaction", action="store_true", help="do not compact in the background")
     parser.add_argument(
         "--cache-mib", type=int, default=CACHE_BYTES >> 20, help="MiB of cells, as stored, to keep in memory"
@@ -134,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--most-tags", type=int, default=MOST_TAGS, help="cells that one question may touch")
     parser.add_argument(
         "--flush-seconds",
-        type=_seconds,
+        type=seconds,
         default=FLUSH_SECONDS,
         metavar="S",
         help="how far apart flushes of small batches begin, at least",
@@ -183,43 +163,16 @@ def _passphrase(file: Path | None) -> str | None:
     return given
 
 
-def _stop_signals() -> threading.Event:
-    """Is set by the first signal; the second ends the process at once."""
-    stopped = threading.Event()
-
-    def stop(*_: object) -> None:
-        stopped.set()
-        for number in _STOPPING:
-            signal.signal(number, signal.SIG_DFL)
-
-    for number in _STOPPING:
-        signal.signal(number, stop)
-    return stopped
-
-
 def _positive(text: str) -> int:
     if (number := int(text)) < 1:
         raise argparse.ArgumentTypeError(f"expected at least 1, got {number}")
     return number
 
 
-def _seconds(text: str) -> float:
-    if not 0 <= (number := float(text)) < math.inf:
-        raise argparse.ArgumentTypeError(f"expected seconds, got {text}")
-    return number
-
-
 def _question_seconds(text: str) -> float:
-    if (number := _seconds(text)) > (most := LONGEST_QUESTION_MS / 1_000):
+    if (number := seconds(text)) > (most := LONGEST_QUESTION_MS / 1_000):
         raise argparse.ArgumentTypeError(f"expected at most {most:.0f}, after which replaced cells go, got {text}")
     return number
-
-
-def _announce(file: Path, address: str) -> None:
-    """Writes the address whole or not at all, so that whoever waits for the file never reads half of it."""
-    part = file.with_suffix(".part")
-    part.write_text(address + "\n")
-    part.replace(file)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import typer
 
 from privacyplease.cli.output.record_formats import ARROW, CSV, JSON_LINES, format_of
 from privacyplease.client import Records
-from privacyplease.client.records import Page
+from privacyplease.client.records import RecordPage
 
 EIGHT = datetime(2024, 10, 1, 8, tzinfo=UTC)
 TABLE = pa.table(
@@ -31,7 +31,7 @@ def _written(record_format: Any, table: pa.Table = TABLE) -> bytes:
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
     file = io.BytesIO()
-    assert record_format.write(Records(iter([Page(sink.getvalue().to_pybytes())])), file) == table.num_rows
+    assert record_format.write(Records(iter([RecordPage(sink.getvalue().to_pybytes())])), file) == table.num_rows
     return file.getvalue()
 
 

@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from privacyplease.proxy.telemetry.activity import MOST_KEPT, WINDOW_SECONDS, Activity, Batch
-from privacyplease.proxy.telemetry.calls import Call
+from privacyplease.transport.call_log import FinishedCall
 
 METHOD = "PresenceService/FindSessions"
 
@@ -30,8 +30,8 @@ def activity(clock: Clock) -> Activity:
     return Activity(clock)
 
 
-def call(seconds: float = 0.1, code: grpc.StatusCode = grpc.StatusCode.OK, cells: int = 0) -> Call:
-    return Call(METHOD, "alice", code, "", "", seconds, cells, cells * 300)
+def call(seconds: float = 0.1, code: grpc.StatusCode = grpc.StatusCode.OK, cells: int = 0) -> FinishedCall:
+    return FinishedCall(METHOD, "alice", code, "", "", seconds, False, cells, cells * 300)
 
 
 def test_nothing_was_called(activity: Activity) -> None:

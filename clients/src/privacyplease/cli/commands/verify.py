@@ -52,7 +52,7 @@ def verify(
     zone = read_zone(timezone)
     first, last = read_optional_instant(start, zone, "--from"), read_optional_instant(end, zone, "--to")
     with connect(context) as client, _progress() as on_progress:
-        verification = client.verify(first, last, dataset=dataset, told=on_progress)
+        verification = client.verify(first, last, dataset=dataset, on_progress=on_progress)
     document = as_document(verification)
     if not printed_for_programs(document, json, csv, _COLUMNS, document["findings"]):
         _show(verification, zone)

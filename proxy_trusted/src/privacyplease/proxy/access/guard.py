@@ -18,7 +18,6 @@ from privacyplease.proxy.access.rates import Rates
 from privacyplease.proxy.access.recorder import Answer, Recorder
 from privacyplease.proxy.access.rules import EVERY_DATASET, NO_RULE, OPEN, RULES, Asked, Rule
 from privacyplease.proxy.edge import requests
-from privacyplease.proxy.edge.identification import rewrapped
 from privacyplease.proxy.edge.rpc import fail
 from privacyplease.proxy.errors import (
     AccessError,
@@ -30,6 +29,7 @@ from privacyplease.proxy.errors import (
 )
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.timeline import Interval
+from privacyplease.transport.handlers import wrapped
 
 _Behaviour: TypeAlias = Callable[..., Any]
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -139,7 +139,7 @@ class Guard(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the
     ) -> _Handler | None:
         """Puts the check before whatever would answer."""
         handler, rpc = continuation(details), details.method
-        return handler and (handler if rpc in OPEN else rewrapped(handler, self._guarding(rpc, handler)))
+        return handler and (handler if rpc in OPEN else wrapped(handler, self._guarding(rpc, handler)))
 
     def _guarding(self, rpc: str, handler: _Handler) -> Callable[[_Behaviour], _Behaviour]:
         streams_in, streams_out = bool(handler.request_streaming), bool(handler.response_streaming)

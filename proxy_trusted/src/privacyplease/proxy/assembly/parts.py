@@ -17,7 +17,6 @@ from privacyplease.proxy.audit.log import AuditLog
 from privacyplease.proxy.backup import known
 from privacyplease.proxy.compaction.compaction import Compaction
 from privacyplease.proxy.compaction.compactor import Compactor
-from privacyplease.proxy.edge.admission import Admission
 from privacyplease.proxy.errors import RolledBackError, StorageError
 from privacyplease.proxy.export.exporting import Exporting
 from privacyplease.proxy.keys.dead_letters import Letters
@@ -74,6 +73,7 @@ from privacyplease.proxy.v1 import (
     verification_service_pb2_grpc,
 )
 from privacyplease.proxy.write.writer import Writer
+from privacyplease.transport.admission import Admission
 
 
 @dataclass(frozen=True)

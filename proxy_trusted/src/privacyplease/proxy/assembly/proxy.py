@@ -19,20 +19,23 @@ from privacyplease.proxy.assembly.contracts import COUNTING, METHODS, SERVICES, 
 from privacyplease.proxy.assembly.locked import Locked
 from privacyplease.proxy.assembly.parts import Parts, Surroundings
 from privacyplease.proxy.assembly.settings import Settings
-from privacyplease.proxy.certificates.credentials import require_loopback, server_credentials
-from privacyplease.proxy.edge.admission import Admission
 from privacyplease.proxy.edge.identification import Identified
-from privacyplease.proxy.errors import KeyringError, NotExportedError, ProxyError, RolledBackError
+from privacyplease.proxy.edge.identity import client_of
+from privacyplease.proxy.edge.rpc import REFUSALS
+from privacyplease.proxy.errors import ConfigurationError, KeyringError, NotExportedError, ProxyError, RolledBackError
 from privacyplease.proxy.export import counting
 from privacyplease.proxy.records import dataset
 from privacyplease.proxy.segments.memory import Memory
 from privacyplease.proxy.services.occupancy import OccupancyService
 from privacyplease.proxy.storage.client import MOST_MESSAGE_BYTES, Storage
-from privacyplease.proxy.telemetry import logs
 from privacyplease.proxy.telemetry.activity import Activity
-from privacyplease.proxy.telemetry.calls import Observed
 from privacyplease.proxy.telemetry.metrics import Metrics
 from privacyplease.proxy.v1 import occupancy_service_pb2_grpc
+from privacyplease.transport.admission import Admission
+from privacyplease.transport.call_log import CallLog, log_failure
+from privacyplease.transport.credentials import server_credentials
+from privacyplease.transport.loopback import require_loopback
+from privacyplease.transport.server_options import NON_BLOCKING_HEALTH, SERVER_OPTIONS
 
 # A caller that keeps the proxy waiting for so long, for the message of its call or for taking the answer, is cut off.
 STALL_SECONDS = 60.0
@@ -42,10 +45,7 @@ COUNTS_ALONE = "this proxy runs on an exported keyring: it counts people and doe
 _OPTIONS = [
     ("grpc.max_receive_message_length", MOST_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MOST_MESSAGE_BYTES),
-    ("grpc.so_reuseport", 0),  # two proxies on one port would split the clients between them
-    # Certificates are looked at when a connection begins: one that has expired since is good for an hour at most.
-    # Calls that run are not cut off.
-    ("grpc.max_connection_age_ms", 3_600_000),
+    *SERVER_OPTIONS,
 ]
 
 Register: TypeAlias = Callable[[grpc.Server], None]
@@ -65,10 +65,8 @@ class Proxy:
         Raises:
             ConfigurationError: A file of the home is wrong; or it was restored, and what came later is not to be had.
         """
-        # Blocking: its other way lets a watcher that leaves while another comes stop the whole server, for one holds
-        # the lock that the other needs in gRPC's only thread (grpcio-health-checking 1.8x, `HealthServicer.Watch`).
-        self._health = health.HealthServicer(experimental_non_blocking=False)
-        self._admission = Admission(kinds(settings), STALL_SECONDS)
+        self._health = health.HealthServicer(experimental_non_blocking=NON_BLOCKING_HEALTH)
+        self._admission = Admission(kinds(settings), REFUSALS, STALL_SECONDS)
         self._certificates: Path | None = settings.certificates
         self._parts: Parts | None = None
         self.locked: ProxyError | None = None
@@ -85,8 +83,8 @@ class Proxy:
             self.locked, register, guards = error, _nothing, [Identified(), Locked(error)]
         identified, *guards = guards
         certified = [identified] if self._certificates else []  # plaintext shows no identity
-        observed = Observed(METHODS, self.metrics.called, activity.called, logs.refused)
-        interceptors: Guards = [observed, *certified, self._admission, *guards]
+        call_log = CallLog(METHODS, self.metrics.called, activity.called, log_failure, client_of=client_of)
+        interceptors: Guards = [call_log, *certified, self._admission, *guards]
         self.metrics.locked.set(self.locked is not None)
         self.grpc = grpc.server(
             ThreadPoolExecutor(self._admission.threads, thread_name_prefix="call"),
@@ -107,9 +105,9 @@ class Proxy:
             ConfigurationError: The certificates cannot be used, or plaintext would leave this machine.
         """
         if self._certificates is None:
-            require_loopback(address)
+            require_loopback(address, ConfigurationError)
             return self.grpc.add_insecure_port(address)
-        return self.grpc.add_secure_port(address, server_credentials(self._certificates))
+        return self.grpc.add_secure_port(address, server_credentials(self._certificates, ConfigurationError))
 
     def start(self) -> None:
         """Starts serving; the health service says so."""

@@ -29,7 +29,7 @@ class Settings:
         flush_seconds: How far apart flushes of a data set begin, at least, while batches are small.
         most_tags: Cells that one question may touch.
         cache_bytes: How much of what is on the storage server stays in memory, sealed or opened.
-        certificates: Folder of its certificate for clients (`credentials.py`); None for plaintext, on loopback alone.
+        certificates: Folder of its certificate for clients (`transport.credentials`); None for plaintext on loopback.
         storage_certificates: Folder of its certificate for the storage server; None likewise.
         trusted_store: URL of a trusted store that proxies share (`trusted_store.open_url`); None for the home's own.
         keyring: An exported keyring to count people with, and do nothing else; of the home the policy alone is used,

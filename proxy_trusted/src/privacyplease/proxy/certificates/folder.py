@@ -13,8 +13,9 @@
     ├── proxy-to-storage/   the proxy, as the storage server sees it
     └── storage/            the storage server
 
-Each folder with a `tls.crt` is all that one process needs (`credentials.py`): it is copied to where that runs, and
-nothing else is. Files are readable by their owner alone. A folder appears whole or not at all and is never overwritten.
+Each folder with a `tls.crt` is all that one process needs (`transport.credentials`): it is copied to where that runs,
+and nothing else is. Files are readable by their owner alone. A folder appears whole or not at all and is never
+overwritten.
 A renewal replaces key and certificate in two atomic steps; between them the pair does not match, and nobody takes it.
 """
 
@@ -31,9 +32,9 @@ from cryptography import x509
 
 from privacyplease.proxy.certificates import authority
 from privacyplease.proxy.certificates.authority import LOOPBACK, Certified, Subject
-from privacyplease.proxy.certificates.credentials import AUTHORITY, CERTIFICATE, KEY
 from privacyplease.proxy.edge import identity
 from privacyplease.proxy.errors import ConfigurationError
+from privacyplease.transport.credentials import AUTHORITY, CERTIFICATE, KEY
 
 CLIENTS, STORAGE = "clients", "storage"
 OPERATOR = "operator"

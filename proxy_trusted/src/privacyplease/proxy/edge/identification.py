@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial, wraps
-from typing import Any, TypeAlias, cast
 
 import grpc
 
 from privacyplease.proxy.edge.identity import CLIENT, client_of
 from privacyplease.proxy.edge.rpc import fail
 from privacyplease.proxy.errors import ProxyError, UnknownIdentityError
-
-_Behaviour: TypeAlias = Callable[..., Any]
-_Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+from privacyplease.transport.handlers import Behaviour, Continuation, Handler, wrapped
 
 
 class Identified(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
@@ -23,14 +20,12 @@ class Identified(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic i
         """Tells `refused`, if it is given, of each call that it refuses, before the caller is told."""
         self._refused = refused
 
-    def intercept_service(
-        self, continuation: Callable[[grpc.HandlerCallDetails], _Handler | None], details: grpc.HandlerCallDetails
-    ) -> _Handler | None:
+    def intercept_service(self, continuation: Continuation, details: grpc.HandlerCallDetails) -> Handler | None:
         """Puts the check before whatever would answer."""
         handler = continuation(details)
-        return handler and rewrapped(handler, partial(self._checked, details.method))
+        return handler and wrapped(handler, partial(self._checked, details.method))
 
-    def _checked(self, rpc: str, behaviour: _Behaviour) -> _Behaviour:
+    def _checked(self, rpc: str, behaviour: Behaviour) -> Behaviour:
         @wraps(behaviour)
         def checked(request: object, context: grpc.ServicerContext, *more: object) -> object:
             try:
@@ -47,18 +42,3 @@ class Identified(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic i
             if self._refused:
                 self._refused(rpc, error)
             raise error
-
-
-def rewrapped(handler: _Handler, change: Callable[[_Behaviour], _Behaviour]) -> _Handler:
-    """The handler of an rpc with something around its behaviour."""
-    makers = {
-        (False, False): (grpc.unary_unary_rpc_method_handler, handler.unary_unary),
-        (False, True): (grpc.unary_stream_rpc_method_handler, handler.unary_stream),
-        (True, False): (grpc.stream_unary_rpc_method_handler, handler.stream_unary),
-        (True, True): (grpc.stream_stream_rpc_method_handler, handler.stream_stream),
-    }
-    make, behaviour = makers[bool(handler.request_streaming), bool(handler.response_streaming)]
-    made: _Handler = make(
-        change(cast(_Behaviour, behaviour)), handler.request_deserializer, handler.response_serializer
-    )
-    return made

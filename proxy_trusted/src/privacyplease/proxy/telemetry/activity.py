@@ -19,7 +19,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from privacyplease.proxy.telemetry.calls import Call
+from privacyplease.transport.call_log import FinishedCall
 
 WINDOW_SECONDS = 300.0
 MOST_KEPT = 4_096
@@ -94,7 +94,7 @@ class Activity:
         self._newest: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def called(self, call: Call) -> None:
+    def called(self, call: FinishedCall) -> None:
         """Takes note of a call that has ended."""
         with self._lock:
             row = self._numbers[call.method] % MOST_KEPT

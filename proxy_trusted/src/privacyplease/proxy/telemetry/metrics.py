@@ -15,10 +15,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from privacyplease.proxy.certificates.credentials import is_loopback
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.telemetry.activity import Batch
-from privacyplease.proxy.telemetry.calls import Call, methods
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 from privacyplease.proxy.v1 import (
     occupancy_service_pb2,
@@ -26,6 +24,8 @@ from privacyplease.proxy.v1 import (
     query_service_pb2,
     stations_service_pb2,
 )
+from privacyplease.transport.call_log import SECONDS_BUCKETS, FinishedCall, methods
+from privacyplease.transport.loopback import serve_metrics
 
 QUESTIONS = frozenset(
     methods(
@@ -40,7 +40,6 @@ QUESTIONS = frozenset(
 """The rpcs that fetch cells to answer."""
 
 _REASONS = tuple(name for name, number in reasons.ErrorReason.items() if number)
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _CELLS = tuple(4**power for power in range(11))
 _BYTES = tuple(4**power * 256 for power in range(13))
 
@@ -59,7 +58,7 @@ class Metrics:
         self._calls = counter("privacyplease_proxy_calls", "Calls that have ended.", ["method", "code"])
         self._refusals = counter("privacyplease_proxy_refusals", "Calls refused, or failed, by reason.", ["reason"])
         self._seconds = histogram(
-            "privacyplease_proxy_call_seconds", "How long calls took.", ["method"], buckets=_SECONDS
+            "privacyplease_proxy_call_seconds", "How long calls took.", ["method"], buckets=SECONDS_BUCKETS
         )
         self._cells = histogram(
             "privacyplease_proxy_question_cells", "Cells fetched for a question.", ["method"], buckets=_CELLS
@@ -75,12 +74,12 @@ class Metrics:
             "privacyplease_proxy_storage_call_seconds",
             "How long calls to the storage server took, with gRPC's retries.",
             ["method", "code"],
-            buckets=_SECONDS,
+            buckets=SECONDS_BUCKETS,
         )
         ProcessCollector(registry=self.registry)
         self._begin_at_nought(known)
 
-    def called(self, call: Call) -> None:
+    def called(self, call: FinishedCall) -> None:
         """Counts a call that has ended."""
         self._calls.labels(call.method, call.code.name).inc()
         self._seconds.labels(call.method).observe(call.seconds)
@@ -139,11 +138,9 @@ def publish(metrics: Metrics, listen: str) -> str:
     Raises:
         ConfigurationError: The address is not of loopback, or cannot be bound.
     """
-    host, _, port = listen.rpartition(":")
-    if not is_loopback(listen) or not port.isdigit():
-        raise ConfigurationError(f"--metrics is for loopback alone, expected HOST:PORT of it, got {listen}")
-    try:
-        server, _ = start_http_server(int(port), host.strip("[]"), metrics.registry)
-    except OSError as error:
-        raise ConfigurationError(f"cannot serve metrics on {listen}: {error.strerror}") from error
-    return f"{host}:{server.server_port}"
+
+    def serve(port: int, host: str) -> int:
+        server, _ = start_http_server(port, host, metrics.registry)
+        return server.server_port
+
+    return serve_metrics(listen, serve, ConfigurationError)
