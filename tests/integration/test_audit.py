@@ -15,7 +15,7 @@ import pytest
 
 from privacyplease.client import AuditEntry, Client, errors
 from privacyplease.proxy.assembly.proxy import Proxy
-from privacyplease.proxy.assembly.settings import Settings
+from privacyplease.proxy.assembly.settings import ProxySettings
 from privacyplease.proxy.audit import __main__ as offline
 from privacyplease.proxy.certificates.authority import Subject
 from privacyplease.proxy.keys.home import Home
@@ -73,7 +73,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     home.policy.write_text(POLICY)
     with StorageProcess(f"sqlite:///{made.folder / 'cells.db'}", certificates=made["storage"]) as storage:
         certificates = {"certificates": made["proxy"], "storage_certificates": made["proxy-to-storage"]}
-        proxy = Proxy(Settings(home, storage.address, **certificates))
+        proxy = Proxy(ProxySettings(home, storage.address, **certificates))
         address = f"127.0.0.1:{proxy.bind('127.0.0.1:0')}"
         proxy.start()
         found = Installation(made, home, address)

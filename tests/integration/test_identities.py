@@ -23,7 +23,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from privacyplease.client import AsyncClient, Client
 from privacyplease.client.errors import CertificateError, StorageUnavailableError
 from privacyplease.proxy.assembly.proxy import Proxy
-from privacyplease.proxy.assembly.settings import Settings
+from privacyplease.proxy.assembly.settings import ProxySettings
 from privacyplease.proxy.certificates.authority import Subject
 from privacyplease.proxy.edge import identity
 from privacyplease.proxy.errors import ConfigurationError
@@ -71,7 +71,7 @@ def _both(made: Made) -> Iterator[dict[str, str]]:
 
 def _proxy(made: Made, home: Path, storage: str, storage_certificates: Path) -> Proxy:
     certificates = {"certificates": made["proxy"], "storage_certificates": storage_certificates}
-    return Proxy(Settings(Home(home), storage, PASSPHRASE, **certificates))
+    return Proxy(ProxySettings(Home(home), storage, PASSPHRASE, **certificates))
 
 
 @pytest.fixture(scope="module")
@@ -326,9 +326,9 @@ def test_plaintext_stays_on_this_machine(listen: str, tmp_path: Path) -> None:
         build_server(store, Limits()).bind(listen)
     store.close()
     with pytest.raises(ConfigurationError, match="loopback"):
-        Proxy(Settings(Home(tmp_path / "home"), "127.0.0.1:1", PASSPHRASE)).bind(listen)
+        Proxy(ProxySettings(Home(tmp_path / "home"), "127.0.0.1:1", PASSPHRASE)).bind(listen)
     with pytest.raises(ConfigurationError, match="loopback"):
-        Proxy(Settings(Home(tmp_path / "home"), listen, PASSPHRASE))
+        Proxy(ProxySettings(Home(tmp_path / "home"), listen, PASSPHRASE))
     with pytest.raises(ValueError, match="loopback"):
         Client(listen, insecure=True)
 

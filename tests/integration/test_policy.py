@@ -20,7 +20,7 @@ from privacyplease.client import Client, errors
 from privacyplease.proxy.access.rules import OPEN, RULES
 from privacyplease.proxy.assembly.contracts import CONTRACTS
 from privacyplease.proxy.assembly.proxy import Proxy
-from privacyplease.proxy.assembly.settings import Settings
+from privacyplease.proxy.assembly.settings import ProxySettings
 from privacyplease.proxy.certificates.authority import Subject
 from privacyplease.proxy.edge import identity
 from privacyplease.proxy.keys.home import Home
@@ -148,7 +148,7 @@ def home(made: Made) -> Home:
 def address(made: Made, home: Home) -> Iterator[str]:
     with StorageProcess(f"sqlite:///{made.folder / 'cells.db'}", certificates=made["storage"]) as storage:
         proxy = Proxy(
-            Settings(
+            ProxySettings(
                 home,
                 storage.address,
                 certificates=made["proxy"],

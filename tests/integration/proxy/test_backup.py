@@ -16,8 +16,8 @@ import grpc
 import pyarrow as pa
 import pytest
 
-from privacyplease.proxy.backup import file as backups
-from privacyplease.proxy.backup.file import Contents
+from privacyplease.proxy.backup import archive as backups
+from privacyplease.proxy.backup.archive import BackupContents
 from privacyplease.proxy.compaction import collection
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.keys.derivation import KeyId
@@ -72,7 +72,7 @@ class Site:
         return proxying(self.home, self.storage.address, **more)
 
     def back_up(self, file: Path | None = None) -> None:
-        backups.save(Contents(Home(self.home)), file or self.file)
+        backups.save(BackupContents(Home(self.home)), file or self.file)
 
     def restore(self) -> None:
         shutil.rmtree(self.home, ignore_errors=True)
@@ -250,7 +250,7 @@ def test_a_backup_holds_nothing_that_opens_a_key(tmp_path: Path, storage: Served
     home = Home(tmp_path / "home")
     with proxying(home.path, storage.address, passphrase=None) as proxy:  # one that the proxy makes up
         proxy.ingest("wifi", sessions(0, 10))
-        about = backups.save(Contents(home), tmp_path)
+        about = backups.save(BackupContents(home), tmp_path)
     (file,) = tmp_path.glob("privacyplease-*.tar")
     store = trusted_store.open_store(home.trusted_store)
     master = home.master_key(None)
@@ -294,7 +294,7 @@ def test_nothing_is_overwritten(site: Site) -> None:
     with pytest.raises(ConfigurationError, match="expected an empty folder"):
         backups.restore(site.file, Home(site.home), site.home.parent / "certificates")
     with pytest.raises(ConfigurationError, match="expected a proxy's home"):
-        backups.save(Contents(Home(site.home / "elsewhere")), site.file.with_suffix(".other"))
+        backups.save(BackupContents(Home(site.home / "elsewhere")), site.file.with_suffix(".other"))
 
 
 def test_a_restored_home_opens_with_its_passphrase_alone(site: Site) -> None:
@@ -330,7 +330,7 @@ def test_a_shared_trusted_store_is_backed_up_by_its_database(site: Site, tmp_pat
         proxy.ingest("wifi", sessions(0, 50))
         with pytest.raises(ConfigurationError, match="PRIVACYPLEASE_TRUSTED_STORE"):
             site.back_up()
-        about = backups.save(Contents(Home(site.home), f"sqlite:///{shared}"), site.file)
+        about = backups.save(BackupContents(Home(site.home), f"sqlite:///{shared}"), site.file)
         assert (about["shared_store"], about["keys"]) == (True, 4)
         dump = tmp_path / "dump.db"
         with closing(sqlite3.connect(shared)) as source, closing(sqlite3.connect(dump)) as copy:

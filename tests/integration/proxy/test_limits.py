@@ -20,7 +20,7 @@ from grpc_status import rpc_status
 from privacyplease.client import Client
 from privacyplease.client.errors import DeadlineExceededError, OverloadedError
 from privacyplease.proxy.assembly.proxy import Proxy
-from privacyplease.proxy.assembly.settings import Settings
+from privacyplease.proxy.assembly.settings import ProxySettings
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.v1 import admin_service_pb2, admin_service_pb2_grpc, ingest_service_pb2_grpc
 from privacyplease.proxy.v1 import occupancy_service_pb2 as pb
@@ -47,7 +47,7 @@ def limited(folder: Path, **limits: Any) -> Iterator[tuple[str, grpc.Channel]]:
     """A proxy with limits of its own."""
     with ExitStack() as running:
         storage = running.enter_context(serving(f"sqlite:///{folder}/cells.db"))
-        proxy = Proxy(Settings(Home(folder / "home"), storage.address, PASSPHRASE, **limits))
+        proxy = Proxy(ProxySettings(Home(folder / "home"), storage.address, PASSPHRASE, **limits))
         address = f"127.0.0.1:{proxy.bind('127.0.0.1:0')}"
         proxy.start()
         running.callback(proxy.stop, 0)
@@ -188,7 +188,7 @@ def test_watchers_that_come_and_go_do_not_stop_the_server(tmp_path: Path) -> Non
 
 
 def test_status_answers_quickly_while_the_storage_server_is_away(tmp_path: Path) -> None:
-    proxy = Proxy(Settings(Home(tmp_path), "127.0.0.1:1", PASSPHRASE))
+    proxy = Proxy(ProxySettings(Home(tmp_path), "127.0.0.1:1", PASSPHRASE))
     address = f"127.0.0.1:{proxy.bind('127.0.0.1:0')}"
     proxy.start()
     try:

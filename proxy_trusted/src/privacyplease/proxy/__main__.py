@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 
 from privacyplease.proxy.assembly.proxy import Proxy
-from privacyplease.proxy.assembly.settings import CACHE_BYTES, FLUSH_SECONDS, Settings
+from privacyplease.proxy.assembly.settings import CACHE_BYTES, FLUSH_SECONDS, ProxySettings
 from privacyplease.proxy.compaction.collection import LONGEST_QUESTION_MS
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.keys.home import Home
@@ -160,10 +160,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _settings(flags: argparse.Namespace, home: Home) -> Settings:
+def _settings(flags: argparse.Namespace, home: Home) -> ProxySettings:
     if bool(flags.certificates) != bool(flags.storage_certificates):
         raise ConfigurationError("expected --storage-certificates beside --certificates, and neither with --insecure")
-    return Settings(
+    return ProxySettings(
         home=home,
         storage=flags.storage_server,
         passphrase=_passphrase(flags.passphrase_file),

@@ -19,8 +19,8 @@ from privacyplease.proxy.errors import (
     StorageUnavailableError,
     WrongPassphraseError,
 )
-from privacyplease.proxy.export import counting, keyring_file
-from privacyplease.proxy.export.counting import CHANGED, ExportedSearch
+from privacyplease.proxy.export import keyring_file
+from privacyplease.proxy.export.search import CHANGED, ExportedSearch
 from privacyplease.proxy.keys import master_key
 from privacyplease.proxy.keys.derivation import DIGEST_LABEL, Key, KeyId, context, expand
 from privacyplease.proxy.manifest.rows import State
@@ -32,7 +32,7 @@ from privacyplease.proxy.segments.groups import Group
 from privacyplease.proxy.segments.memory import Memory
 from privacyplease.proxy.segments.sealing import Opener, Place
 from privacyplease.proxy.storage.cell import Sealed
-from tests.services.exports import ALLOWED, AUGUST, JULY, MAY, PARTNERS, answers, exporting, keys_of, table
+from tests.services.exports import ALLOWED, AUGUST, JULY, MAY, PARTNERS, answers, exporter, keys_of, table
 from tests.services.fake_storage import FakeStorage
 from tests.services.proxy_core import HOUR, ProxyCore
 
@@ -75,8 +75,8 @@ def test_it_refuses_what_is_no_count(partner: ExportedSearch, filled: ProxyCore)
 
 def test_a_question_that_touches_too_much_is_refused(filled: ProxyCore, file: Path, storage: FakeStorage) -> None:
     with pytest.raises(PredicateTooLargeError):
-        exporting(filled, most_tags=2).export(filled.wifi, ALLOWED, PARTNERS)
-    search = counting.over(file, PARTNERS, storage, 2, Memory(1 << 20))  # type: ignore[arg-type]
+        exporter(filled, most_tags=2).export(filled.wifi, ALLOWED, PARTNERS)
+    search = ExportedSearch.open(file, PARTNERS, storage, 2, Memory(1 << 20))  # type: ignore[arg-type]
     with pytest.raises(PredicateTooLargeError):
         answers(search, filled)
 
@@ -125,8 +125,8 @@ def test_what_has_changed_since_is_refused_and_counted_by_a_new_keyring(
     filled.collect(None)
     with pytest.raises(CellsMissingError, match=CHANGED):
         answers(partner, filled)
-    (newer := tmp_path / "newer").write_bytes(exporting(filled).export(filled.wifi, ALLOWED, PARTNERS).file)
-    again = counting.over(newer, PARTNERS, storage, 1_000, Memory(64 << 20))  # type: ignore[arg-type]
+    (newer := tmp_path / "newer").write_bytes(exporter(filled).export(filled.wifi, ALLOWED, PARTNERS).file)
+    again = ExportedSearch.open(newer, PARTNERS, storage, 1_000, Memory(64 << 20))  # type: ignore[arg-type]
     assert answers(again, filled) == answers(filled.search, filled)
 
 
@@ -142,8 +142,8 @@ def test_a_data_set_that_asks_for_whole_days_does_so_with_a_keyring(
 ) -> None:
     wide = replace(filled.wifi, whole_days=True)
     noon = Interval(JULY + 12 * HOUR, JULY + 13 * HOUR)
-    (file := tmp_path / "noon").write_bytes(exporting(filled).export(wide, noon, PARTNERS).file)
-    search = counting.over(file, PARTNERS, storage, 1_000, Memory(0))  # type: ignore[arg-type]
+    (file := tmp_path / "noon").write_bytes(exporter(filled).export(wide, noon, PARTNERS).file)
+    search = ExportedSearch.open(file, PARTNERS, storage, 1_000, Memory(0))  # type: ignore[arg-type]
     assert search.dataset.whole_days
     storage.calls.clear()
     question = Question(search.dataset, noon)
@@ -157,12 +157,12 @@ def test_a_data_set_that_asks_for_whole_days_does_so_with_a_keyring(
 def test_epochs_are_told_and_the_file_shows_nothing_without_its_passphrase(
     filled: ProxyCore, file: Path, tmp_path: Path, storage: FakeStorage
 ) -> None:
-    made = exporting(filled).export(filled.wifi, ALLOWED, PARTNERS)
+    made = exporter(filled).export(filled.wifi, ALLOWED, PARTNERS)
     assert made.epochs == [key.epoch for key in sorted(keyring_file.load(file, PARTNERS).keys)]
     assert not any(word in made.file for word in (b'"wifi"', b"ap_name", b"client_mac"))
     for passphrase, error in ((PARTNERS + "x", WrongPassphraseError), (None, ConfigurationError)):
         with pytest.raises(error):
-            counting.over(file, passphrase, storage, 1_000, Memory(0))  # type: ignore[arg-type]
+            ExportedSearch.open(file, passphrase, storage, 1_000, Memory(0))  # type: ignore[arg-type]
     (other := tmp_path / "other").write_bytes(master_key.sealed_by(PARTNERS, keyring_file.FORMAT, b"[]", b"\0" * 4))
     with pytest.raises(WrongPassphraseError):  # a file for another purpose does not open
         keyring_file.load(other, PARTNERS)
@@ -178,20 +178,20 @@ def test_a_home_that_was_rolled_back_exports_nothing(
 ) -> None:
     again = start()
     with storage.failing("select"), pytest.raises(StorageUnavailableError):
-        exporting(again).export(again.wifi, ALLOWED, PARTNERS)
+        exporter(again).export(again.wifi, ALLOWED, PARTNERS)
     storage.append([again.manifest.heads.seal(again.manifest.head()._replace(sequence=1_000, version=9_999))])
     newest = again.manifest.head()
     storage.append(
         [again.manifest.heads.seal(newest._replace(sequence=newest.sequence + 1, version=newest.version + 1))]
     )
     with pytest.raises(RolledBackError):
-        exporting(again).export(again.wifi, ALLOWED, PARTNERS)
+        exporter(again).export(again.wifi, ALLOWED, PARTNERS)
 
 
 def test_generations_are_told_apart(filled: ProxyCore, storage: FakeStorage, tmp_path: Path) -> None:
     epoch = JULY // (30 * DAY)
     filled.renewing.renew(filled.wifi, epoch)
-    (file := tmp_path / "renewed").write_bytes(exporting(filled).export(filled.wifi, ALLOWED, PARTNERS).file)
+    (file := tmp_path / "renewed").write_bytes(exporter(filled).export(filled.wifi, ALLOWED, PARTNERS).file)
     assert KeyId(epoch, 1) in keyring_file.load(file, PARTNERS).keys
-    again = counting.over(file, PARTNERS, storage, 1_000, Memory(0))  # type: ignore[arg-type]
+    again = ExportedSearch.open(file, PARTNERS, storage, 1_000, Memory(0))  # type: ignore[arg-type]
     assert answers(again, filled) == answers(filled.search, filled)

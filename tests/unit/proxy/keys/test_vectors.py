@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from privacyplease.proxy.keys import derivation, keyring, master_key, prf
-from privacyplease.proxy.keys.dead_letters import LETTER_LABEL, Letters, letters_of
+from privacyplease.proxy.keys.dead_letters import LETTER_LABEL, DeadLetters, letters_of
 from privacyplease.proxy.keys.derivation import GroupKeys, Key, KeyId, context, expand
 from privacyplease.proxy.keys.providers.pkcs11 import HSM_LABEL, HsmMasterKey, Place
 from privacyplease.proxy.manifest import head
@@ -145,4 +145,4 @@ def open_letter(vector: Vector, store: Engine) -> bytes | None:
         with store.begin() as connection:
             row = {"dataset": owner, "epoch": vector["epoch"], "generation": 0, "wrapped": wrapped, "made_at": 0}
             connection.execute(insert(data_keys).values(row))
-    return Letters(keyring.Keyring(store, master)).open(bytes.fromhex(vector["letter"]), vector["dataset"])
+    return DeadLetters(keyring.Keyring(store, master)).open(bytes.fromhex(vector["letter"]), vector["dataset"])

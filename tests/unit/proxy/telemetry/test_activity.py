@@ -5,7 +5,7 @@ from __future__ import annotations
 import grpc
 import pytest
 
-from privacyplease.proxy.telemetry.activity import MOST_KEPT, WINDOW_SECONDS, Activity, Batch
+from privacyplease.proxy.telemetry.activity import MOST_KEPT, WINDOW_SECONDS, Activity, StoredBatch
 from privacyplease.proxy.telemetry.calls import Call
 
 METHOD = "PresenceService/FindSessions"
@@ -58,19 +58,19 @@ def test_a_call_that_was_given_up_did_not_fail(activity: Activity) -> None:
 
 def test_what_is_older_than_the_window_is_forgotten(activity: Activity, clock: Clock) -> None:
     activity.called(call())
-    activity.ingested(Batch("wifi", 100, 1, 1_000))
+    activity.ingested(StoredBatch("wifi", 100, 1, 1_000))
     clock.now += WINDOW_SECONDS + 1
     assert activity.calls() == []
     assert activity.ingestion() == (1, 100, 1, 0.0)
-    activity.ingested(Batch("wifi", 600, 0, 1_000))
+    activity.ingested(StoredBatch("wifi", 600, 0, 1_000))
     assert activity.ingestion() == (2, 700, 1, pytest.approx(600 / WINDOW_SECONDS))
 
 
 def test_the_newest_record_of_each_data_set_is_known_whatever_came_last(activity: Activity) -> None:
     assert activity.newest() == {}
-    for batch in (Batch("wifi", 1, 0, 5_000), Batch("bikes", 1, 0, 0), Batch("wifi", 1, 0, 4_000)):
+    for batch in (StoredBatch("wifi", 1, 0, 5_000), StoredBatch("bikes", 1, 0, 0), StoredBatch("wifi", 1, 0, 4_000)):
         activity.ingested(batch)
-    activity.ingested(Batch("doors", 0, 3, None))
+    activity.ingested(StoredBatch("doors", 0, 3, None))
     assert activity.newest() == {"bikes": 0, "wifi": 5_000}
 
 

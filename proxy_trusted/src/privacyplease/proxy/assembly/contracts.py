@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grpc_health.v1 import health
 
-from privacyplease.proxy.assembly.settings import Settings
+from privacyplease.proxy.assembly.settings import ProxySettings
 from privacyplease.proxy.edge.admission import Kind
 from privacyplease.proxy.telemetry.calls import methods
 from privacyplease.proxy.v1 import (
@@ -55,7 +55,7 @@ _DAY_SECONDS = 86_400.0
 _STATUS_SECONDS = 5.0
 
 
-def kinds(settings: Settings) -> tuple[Kind, ...]:
+def kinds(settings: ProxySettings) -> tuple[Kind, ...]:
     """Whatever is no health check, no look at the contract and no ingest is a question."""
     return (
         Kind("watch", (f"/{health.SERVICE_NAME}/Watch",), _WATCHES, None, last=True),

@@ -15,7 +15,7 @@ CACHE_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
-class Settings:
+class ProxySettings:
     """What a proxy is started with.
 
     Attributes:

@@ -39,7 +39,7 @@ _MEMBER = b',"chain":"'
 _TAIL_BYTES = len(_MEMBER) + 64 + len(b'"}')
 
 
-class Line(NamedTuple):
+class ChainedLine(NamedTuple):
     """A line that was read.
 
     Attributes:
@@ -72,7 +72,7 @@ def seal(key: Key, before: bytes, entry: Mapping[str, object]) -> tuple[bytes, b
     return body[:-1] + _tail(chain), chain
 
 
-def open_line(line: bytes) -> Line | None:
+def open_line(line: bytes) -> ChainedLine | None:
     """Reads a line; None if it is none."""
     body, tail = line[:-_TAIL_BYTES] + b"}", line[-_TAIL_BYTES:]
     try:
@@ -81,7 +81,7 @@ def open_line(line: bytes) -> Line | None:
             return None
     except (ValueError, KeyError, TypeError):
         return None
-    return Line(entry["n"], entry, body, chain)
+    return ChainedLine(entry["n"], entry, body, chain)
 
 
 def anchor(key: Key, number: int, chain: bytes) -> bytes:

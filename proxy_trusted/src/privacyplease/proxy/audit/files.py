@@ -11,7 +11,7 @@ from typing import NamedTuple
 _PATTERN = "audit-*.jsonl"
 
 
-class Place(NamedTuple):
+class StoredLine(NamedTuple):
     """A line as it lies in a file; `whole` if it ends with a newline, which is not part of it."""
 
     file: Path
@@ -33,16 +33,16 @@ def file_of(folder: Path, number: int) -> Path:
     return folder / f"audit-{number:012d}.jsonl"
 
 
-def lines(folder: Path) -> Iterator[Place]:
+def lines(folder: Path) -> Iterator[StoredLine]:
     """Every line, in order."""
     for path in files(folder):
         with path.open("rb") as file:
             for position, line in enumerate(file, start=1):
-                yield Place(path, position, line.removesuffix(b"\n"), line.endswith(b"\n"))
+                yield StoredLine(path, position, line.removesuffix(b"\n"), line.endswith(b"\n"))
 
 
 @contextmanager
-def opened(path: Path, flags: int = 0) -> Iterator[int]:
+def open_to_write(path: Path, flags: int = 0) -> Iterator[int]:
     """The descriptor of a file that is open to be written."""
     descriptor = os.open(path, os.O_WRONLY | flags, 0o600)
     try:
@@ -53,7 +53,7 @@ def opened(path: Path, flags: int = 0) -> Iterator[int]:
 
 def sync_file(path: Path) -> None:
     """Returns when what was written to it survives a loss of power."""
-    with opened(path) as descriptor:
+    with open_to_write(path) as descriptor:
         os.fdatasync(descriptor)
 
 

@@ -25,8 +25,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import PoolProxiedConnection
 
 from privacyplease.proxy.audit import chain
-from privacyplease.proxy.audit.chain import Line, open_line
-from privacyplease.proxy.audit.files import cut_torn_line, file_of, files, lines, opened, sync_file, sync_folder
+from privacyplease.proxy.audit.chain import ChainedLine, open_line
+from privacyplease.proxy.audit.files import cut_torn_line, file_of, files, lines, open_to_write, sync_file, sync_folder
 from privacyplease.proxy.audit.verify import NO_ANCHOR, Anchor, Verdict, verify
 from privacyplease.proxy.errors import AuditUnavailableError, ConfigurationError
 from privacyplease.proxy.keys.derivation import KeyId
@@ -210,7 +210,7 @@ class AuditLog(AuditReader):
             sync_file(file)
             file, size = file_of(self._folder, self._end.number + 1), 0
             self._durable = self._end = self._end._replace(file=file, size=size)
-        with opened(file, os.O_CREAT | os.O_APPEND) as descriptor:
+        with open_to_write(file, os.O_CREAT | os.O_APPEND) as descriptor:
             size = os.fstat(descriptor).st_size
             if os.write(descriptor, line) < len(line):
                 os.ftruncate(descriptor, size)
@@ -244,7 +244,7 @@ class AuditLog(AuditReader):
     def _cut(self) -> None:
         """Takes back what is not durable, if it can. If not, the log goes on after it."""
         with self._lock, suppress(OSError):
-            with opened(self._durable.file) as descriptor:
+            with open_to_write(self._durable.file) as descriptor:
                 os.ftruncate(descriptor, min(self._durable.size, os.fstat(descriptor).st_size))
             self._end = self._durable
             self._losses += 1
@@ -262,7 +262,7 @@ def _unavailable(why: object) -> AuditUnavailableError:
     return AuditUnavailableError("this must be recorded, and the audit log cannot be written")
 
 
-def _last_line(found: list[Path]) -> Line | None:
+def _last_line(found: list[Path]) -> ChainedLine | None:
     """The last line that is one."""
     for path in reversed(found):
         for line in reversed(path.read_bytes().splitlines()):

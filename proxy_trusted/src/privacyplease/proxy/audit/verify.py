@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from privacyplease.proxy.audit.chain import START, Line, anchor, open_line
-from privacyplease.proxy.audit.files import Place
+from privacyplease.proxy.audit.chain import START, ChainedLine, anchor, open_line
+from privacyplease.proxy.audit.files import StoredLine
 from privacyplease.proxy.keys.derivation import Key
 
 
@@ -37,7 +37,7 @@ class Verdict(NamedTuple):
     findings: list[str]
 
 
-def verify(places: Iterable[Place], chain_key: Key, anchor_key: Key, remembered: Anchor) -> Verdict:
+def verify(places: Iterable[StoredLine], chain_key: Key, anchor_key: Key, remembered: Anchor) -> Verdict:
     """Checks every line against the one before, and the end against the anchor.
 
     After a line that does not hold the chain is taken up again from it, so that each fault is found where it is. A last
@@ -71,7 +71,7 @@ def verify(places: Iterable[Place], chain_key: Key, anchor_key: Key, remembered:
     return Verdict(read, findings)
 
 
-def _fault(line: Line, last: int) -> str:
+def _fault(line: ChainedLine, last: int) -> str:
     if line.number > last + 1:
         return f"{_range(last + 1, line.number - 1)} missing before line {line.number}"
     if line.number <= last:

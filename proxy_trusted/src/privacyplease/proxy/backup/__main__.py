@@ -16,8 +16,8 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from privacyplease.proxy.backup import file
-from privacyplease.proxy.backup.file import Contents, Document
+from privacyplease.proxy.backup import archive
+from privacyplease.proxy.backup.archive import BackupContents, Document
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.keys.home import Home
 
@@ -43,11 +43,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(flags: argparse.Namespace, home: Home) -> Document:
     if flags.command == "accept":
-        return file.accept(home)
+        return archive.accept(home)
     if flags.command == "restore":
-        return file.restore(flags.file, home, flags.certificates)
+        return archive.restore(flags.file, home, flags.certificates)
     url = os.environ.get("PRIVACYPLEASE_TRUSTED_STORE") or None
-    return file.save(Contents(home, url, flags.certificates), flags.file)
+    return archive.save(BackupContents(home, url, flags.certificates), flags.file)
 
 
 def _parser() -> argparse.ArgumentParser:

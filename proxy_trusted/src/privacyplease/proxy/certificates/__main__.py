@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from privacyplease.proxy.certificates.authority import Subject, common_name
-from privacyplease.proxy.certificates.folder import Certificates, Entry
+from privacyplease.proxy.certificates.folder import Certificates, CertificateEntry
 from privacyplease.proxy.errors import ConfigurationError
 
 Document = dict[str, Any]
@@ -68,7 +68,7 @@ def _named(folder: Certificates, names: list[str], now: datetime) -> Document:
     return {"folder": str(folder.path), "certificates": [_row(found[name], now) for name in names]}
 
 
-def _row(entry: Entry, now: datetime) -> Document:
+def _row(entry: CertificateEntry, now: datetime) -> Document:
     certificate = entry.certificate
     left = certificate.not_valid_after_utc - now
     subject = None if entry.is_authority else Subject.of(certificate)

@@ -30,7 +30,7 @@ _USES = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOI
 
 
 @dataclass(frozen=True)
-class Certified:
+class CertifiedKey:
     """A certificate and its private key."""
 
     certificate: x509.Certificate
@@ -86,16 +86,16 @@ class Subject:
         return cls(common_name(certificate.subject), use, tuple(hosts), next(iter(uris), None))
 
 
-def create(name: str, now: datetime) -> Certified:
+def create(name: str, now: datetime) -> CertifiedKey:
     """A new authority, which may certify holders, but no further authority."""
     key = ec.generate_private_key(ec.SECP256R1())
     usage = _key_usage(key_cert_sign=True, crl_sign=True)
     builder = _builder(name, key, now, now + AUTHORITY_LIFETIME).issuer_name(_name(name))
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    return Certified(builder.add_extension(usage, critical=True).sign(key, hashes.SHA256()), key)
+    return CertifiedKey(builder.add_extension(usage, critical=True).sign(key, hashes.SHA256()), key)
 
 
-def issue(authority: Certified, subject: Subject, now: datetime) -> Certified:
+def issue(authority: CertifiedKey, subject: Subject, now: datetime) -> CertifiedKey:
     """Certifies a holder, with a new key."""
     key = ec.generate_private_key(ec.SECP256R1())
     end = min(now + LIFETIME, authority.certificate.not_valid_after_utc)
@@ -109,7 +109,7 @@ def issue(authority: Certified, subject: Subject, now: datetime) -> Certified:
         .add_extension(x509.SubjectAlternativeName(_names(subject)), critical=False)
         .add_extension(issuer, critical=False)
     )
-    return Certified(builder.sign(authority.key, hashes.SHA256()), key)
+    return CertifiedKey(builder.sign(authority.key, hashes.SHA256()), key)
 
 
 def common_name(name: x509.Name) -> str:

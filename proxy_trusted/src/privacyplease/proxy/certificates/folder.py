@@ -30,7 +30,7 @@ from pathlib import Path
 from cryptography import x509
 
 from privacyplease.proxy.certificates import authority
-from privacyplease.proxy.certificates.authority import LOOPBACK, Certified, Subject
+from privacyplease.proxy.certificates.authority import LOOPBACK, CertifiedKey, Subject
 from privacyplease.proxy.certificates.credentials import AUTHORITY, CERTIFICATE, KEY
 from privacyplease.proxy.edge import identity
 from privacyplease.proxy.errors import ConfigurationError
@@ -45,7 +45,7 @@ _HOPS = {CLIENTS: "privacyplease clients", STORAGE: "privacyplease storage"}
 
 
 @dataclass(frozen=True)
-class Entry:
+class CertificateEntry:
     """A certificate in the folder.
 
     Attributes:
@@ -117,30 +117,30 @@ class Certificates:
             _replace(self.path / entry.name / file, text)
         return entry.name
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[CertificateEntry]:
         """All certificates, authorities first."""
         folders = sorted(self.path.glob("authorities/*")) + sorted(self.path.glob("clients/*"))
         for folder in (*folders, *(self.path / name for name in _PROCESSES)):
             name = folder.relative_to(self.path).as_posix()
             file = folder / (AUTHORITY if name.startswith("authorities/") else CERTIFICATE)
             if file.exists():
-                yield Entry(name, _read(file))
+                yield CertificateEntry(name, _read(file))
 
     def due(self, now: datetime) -> list[str]:
         """What to renew by now and can be. No CA is among it: whoever trusts one has to be told of a new one."""
         return [entry.name for entry in self.entries() if entry.due(now) and self._may_renew(entry)]
 
-    def _may_renew(self, entry: Entry) -> bool:
+    def _may_renew(self, entry: CertificateEntry) -> bool:
         return not entry.is_authority and (self.path / "authorities" / _hop(entry.name) / _AUTHORITY_KEY).exists()
 
     def _holds(self, name: str) -> bool:
         return any(entry.name == name for entry in self.entries())
 
-    def _of_hop(self, hop: str) -> list[Entry]:
+    def _of_hop(self, hop: str) -> list[CertificateEntry]:
         """A hop with certificates has a CA, if perhaps not here: a second one would be a stranger to the first's."""
         return [entry for entry in self.entries() if _hop(entry.name) == hop]
 
-    def _find(self, name: str) -> Entry:
+    def _find(self, name: str) -> CertificateEntry:
         found = {entry.name: entry for entry in self.entries() if not entry.is_authority}
         if entry := found.get(name) or found.get(f"clients/{name}"):
             return entry
@@ -156,10 +156,10 @@ class Certificates:
         _write_folder(self.path / name, _files(authority.issue(signer, subject, now), signer))
         return name
 
-    def _authority(self, hop: str) -> Certified:
+    def _authority(self, hop: str) -> CertifiedKey:
         folder = self.path / "authorities" / hop
         try:
-            return Certified.from_pem((folder / AUTHORITY).read_bytes(), (folder / _AUTHORITY_KEY).read_bytes())
+            return CertifiedKey.from_pem((folder / AUTHORITY).read_bytes(), (folder / _AUTHORITY_KEY).read_bytes())
         except FileNotFoundError as error:
             raise ConfigurationError(f"{folder}: the CA's key is not here; `certs init` makes one") from error
         except (OSError, ValueError) as error:
@@ -189,7 +189,7 @@ def _client(name: str) -> Subject:
         raise ConfigurationError(str(error)) from error
 
 
-def _files(issued: Certified, signer: Certified) -> Mapping[str, bytes]:
+def _files(issued: CertifiedKey, signer: CertifiedKey) -> Mapping[str, bytes]:
     """The key first: until the certificate follows, the two do not match and are not taken."""
     return {KEY: issued.key_pem(), AUTHORITY: signer.certificate_pem(), CERTIFICATE: issued.certificate_pem()}
 

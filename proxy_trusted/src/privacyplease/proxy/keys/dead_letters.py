@@ -28,7 +28,7 @@ _EPOCH_BYTES = 8
 _BODY = len(VERSION) + _EPOCH_BYTES + NONCE_BYTES
 
 
-class Letters:
+class DeadLetters:
     """Seals and opens dead letters."""
 
     def __init__(self, keyring: Keyring) -> None:

@@ -89,7 +89,7 @@ _EXPECTED = {
 }
 
 
-class Column(NamedTuple):
+class ParsedColumn(NamedTuple):
     """A column that was read.
 
     Attributes:
@@ -101,7 +101,7 @@ class Column(NamedTuple):
     bad: Mask
 
 
-def read(column: pa.Array | pa.ChunkedArray, kind: ColumnType) -> Column:
+def read(column: pa.Array | pa.ChunkedArray, kind: ColumnType) -> ParsedColumn:
     """Reads a column of any Arrow type as the type.
 
     Text is read once for each distinct value.
@@ -111,11 +111,11 @@ def read(column: pa.Array | pa.ChunkedArray, kind: ColumnType) -> Column:
     """
     values = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if pa.types.is_null(values.type):
-        return Column(values.cast(kind.stored), np.zeros(len(values), bool))
+        return ParsedColumn(values.cast(kind.stored), np.zeros(len(values), bool))
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
     if kind is ColumnType.STRING:
-        return Column(values.cast(pa.string()), np.zeros(len(values), bool))
+        return ParsedColumn(values.cast(pa.string()), np.zeros(len(values), bool))
     if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
         return _read_text(values.cast(pa.string()), kind)
     return _read_typed(values, kind)
@@ -152,15 +152,15 @@ def show_one(value: pa.Scalar, kind: ColumnType) -> object:
     return ":".join(digits[at : at + 2] for at in range(0, MAC_DIGITS, 2))
 
 
-def _read_text(values: pa.StringArray, kind: ColumnType) -> Column:
+def _read_text(values: pa.StringArray, kind: ColumnType) -> ParsedColumn:
     encoded = values.dictionary_encode()
     text = pc.utf8_trim_whitespace(encoded.dictionary)
     parsed = _PARSERS[kind](text)
     result = parsed.take(encoded.indices)
-    return Column(result, _lost(values, result))
+    return ParsedColumn(result, _lost(values, result))
 
 
-def _read_typed(values: pa.Array, kind: ColumnType) -> Column:
+def _read_typed(values: pa.Array, kind: ColumnType) -> ParsedColumn:
     """Reads numbers and times. A duration that is a number counts seconds."""
     if kind is ColumnType.TIMESTAMP and not (pa.types.is_timestamp(values.type) and values.type.tz):
         raise pa.ArrowInvalid("expected times with a zone")
@@ -175,7 +175,7 @@ def _read_typed(values: pa.Array, kind: ColumnType) -> Column:
     stored = given.cast(options=pc.CastOptions(kind.stored, allow_time_truncate=True))
     if kind is ColumnType.MAC:
         stored = _where(pc.and_(pc.greater_equal(stored, 0), pc.less(stored, 1 << 48)), stored)
-    return Column(stored, _lost(values, stored))
+    return ParsedColumn(stored, _lost(values, stored))
 
 
 def _lost(given: pa.Array, stored: pa.Array) -> Mask:

@@ -31,7 +31,7 @@ _ARROW = {
 _NUMBERS = {ColumnType.DURATION: (int, float), ColumnType.INT: (int,), ColumnType.FLOAT: (int, float)}
 
 
-class Lines(NamedTuple):
+class ParsedLines(NamedTuple):
     """What was read.
 
     Attributes:
@@ -43,16 +43,16 @@ class Lines(NamedTuple):
     unread: dict[int, Rejection]
 
 
-def read(data: bytes, dataset: Dataset, most: int) -> Lines:
+def read(data: bytes, dataset: Dataset, most: int) -> ParsedLines:
     """Reads lines, of more than `most` at least one more."""
     if not data.strip():
-        return Lines(dataset.schema.empty_table(), {})
+        return ParsedLines(dataset.schema.empty_table(), {})
     try:
         table = _read_at_once(data, dataset)
     except pa.ArrowException:
         return _read_each(data, dataset, most)
     known = set(table.column_names) <= set(dataset.columns)
-    return Lines(table, {}) if known else _read_each(data, dataset, most)
+    return ParsedLines(table, {}) if known else _read_each(data, dataset, most)
 
 
 def _read_at_once(data: bytes, dataset: Dataset) -> pa.Table:
@@ -63,12 +63,12 @@ def _read_at_once(data: bytes, dataset: Dataset) -> pa.Table:
     return pyarrow.json.read_json(io.BytesIO(data), read_options=whole, parse_options=options)
 
 
-def _read_each(data: bytes, dataset: Dataset, most: int) -> Lines:
+def _read_each(data: bytes, dataset: Dataset, most: int) -> ParsedLines:
     lines = islice(filter(bytes.strip, data.splitlines()), most + 1)
     found = [_read_line(row, line, dataset) for row, line in enumerate(lines)]
     schema = pa.schema([(name, pa.string()) for name in dataset.columns])
     records = [{} if isinstance(each, Rejection) else each for each in found]
-    return Lines(
+    return ParsedLines(
         pa.Table.from_pylist(records, schema=schema),
         {each.row: each for each in found if isinstance(each, Rejection)},
     )

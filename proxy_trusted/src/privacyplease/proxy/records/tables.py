@@ -40,7 +40,7 @@ class Rejection(NamedTuple):
     reason: str
 
 
-class Checked(NamedTuple):
+class CheckedBatch(NamedTuple):
     """A batch that was read.
 
     Attributes:
@@ -52,7 +52,7 @@ class Checked(NamedTuple):
     rejections: list[Rejection]
 
 
-def check(batch: pa.Table, dataset: Dataset) -> Checked:
+def check(batch: pa.Table, dataset: Dataset) -> CheckedBatch:
     """Reads every column as its type and sets bad records aside. A column that is left out is null.
 
     Raises:
@@ -65,7 +65,7 @@ def check(batch: pa.Table, dataset: Dataset) -> Checked:
     _check_required(records, dataset, verdict)
     _check_times(records, dataset, verdict)
     good = records if not verdict.rejections else records.filter(pa.array(verdict.good))
-    return Checked(good, sorted(verdict.rejections))
+    return CheckedBatch(good, sorted(verdict.rejections))
 
 
 def spans(records: pa.Table, dataset: Dataset) -> tuple[Millis, Millis]:

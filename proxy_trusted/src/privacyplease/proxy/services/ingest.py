@@ -17,10 +17,10 @@ from privacyplease.proxy.errors import MalformedBatchError, StoppingError, Strea
 from privacyplease.proxy.lifecycle.erasures import Erasures
 from privacyplease.proxy.records import json_lines
 from privacyplease.proxy.records.dataset import Dataset
-from privacyplease.proxy.records.json_lines import Lines
+from privacyplease.proxy.records.json_lines import ParsedLines
 from privacyplease.proxy.records.shapes import Shapes
-from privacyplease.proxy.records.tables import Checked, check
-from privacyplease.proxy.telemetry.activity import Batch
+from privacyplease.proxy.records.tables import CheckedBatch, check
+from privacyplease.proxy.telemetry.activity import StoredBatch
 from privacyplease.proxy.v1 import ingest_service_pb2 as pb
 from privacyplease.proxy.v1 import ingest_service_pb2_grpc as pb_grpc
 from privacyplease.proxy.write.buffer import FLUSH_RECORDS, Pending
@@ -35,10 +35,10 @@ MOST_BYTES = 16 * 1024 * 1024
 BATCHES_AHEAD = 4
 
 # Is told of each batch that is now durable.
-BatchObserver: TypeAlias = Callable[[Batch], None]
+BatchObserver: TypeAlias = Callable[[StoredBatch], None]
 
 
-class Streams(NamedTuple):
+class StreamLimits(NamedTuple):
     """When the proxy ends a stream.
 
     Attributes:
@@ -59,7 +59,7 @@ class IngestService(pb_grpc.IngestServiceServicer):
         writer: Writer,
         shapes: Shapes,
         erasures: Erasures,
-        streams: Streams,
+        streams: StreamLimits,
         *observers: BatchObserver,
     ) -> None:
         """Takes what it works with.
@@ -125,7 +125,7 @@ class IngestService(pb_grpc.IngestServiceServicer):
             accepted=len(records),
             rejections=[pb.Rejection(row=row, field=field, reason=reason) for row, field, reason in rejections],
         )
-        batch = Batch(dataset.name, len(records), len(rejections), _newest(records, dataset))
+        batch = StoredBatch(dataset.name, len(records), len(rejections), _newest(records, dataset))
         return _Taken(acknowledgement, pending, batch)
 
 
@@ -156,7 +156,7 @@ class _Taken(NamedTuple):
 
     acknowledgement: pb.IngestResponse
     pending: Pending
-    batch: Batch
+    batch: StoredBatch
 
 
 def _newest(records: pa.Table, dataset: Dataset) -> int | None:
@@ -166,7 +166,7 @@ def _newest(records: pa.Table, dataset: Dataset) -> int | None:
     return newest
 
 
-def _check(request: pb.IngestRequest, dataset: Dataset) -> Checked:
+def _check(request: pb.IngestRequest, dataset: Dataset) -> CheckedBatch:
     """The batch's good records and its bad ones.
 
     Raises:
@@ -182,7 +182,7 @@ def _check(request: pb.IngestRequest, dataset: Dataset) -> Checked:
         message = f"expected at most {MOST_BYTES:,} bytes, got {len(data):,}"
         raise MalformedBatchError(message, field=kind, sequence=request.sequence)
     try:
-        lines = json_lines.read(data, dataset, MOST_RECORDS) if kind == "json_lines" else Lines(_read_arrow(data), {})
+        lines = json_lines.read(data, dataset, MOST_RECORDS) if kind == "json_lines" else ParsedLines(_read_arrow(data), {})
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise MalformedBatchError("expected an Arrow IPC stream", field=kind, sequence=request.sequence) from error
     if len(lines.records) > MOST_RECORDS:

@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from privacyplease.proxy.edge import requests
 from privacyplease.proxy.edge.rpc import answering, streaming
 from privacyplease.proxy.errors import InvalidRequestError
-from privacyplease.proxy.export.exporting import Exporting
+from privacyplease.proxy.export.exporter import KeyringExporter
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.providers import PASSPHRASE
 from privacyplease.proxy.keys.rotation import Rotation
@@ -36,7 +36,7 @@ class KeysService(pb_grpc.KeysServiceServicer):
         erasures: Erasures,
         erasing: Erasing,
         rotation: Rotation,
-        exporting: Exporting,
+        exporter: KeyringExporter,
         renewing: Renewing,
     ) -> None:
         """Takes the parts.
@@ -47,7 +47,7 @@ class KeysService(pb_grpc.KeysServiceServicer):
             erasures: What is erased.
             erasing: What erases.
             rotation: What rotates the master key.
-            exporting: What exports.
+            exporter: What exports.
             renewing: What renews the key of an epoch.
         """
         self._datasets = dict(datasets)
@@ -55,7 +55,7 @@ class KeysService(pb_grpc.KeysServiceServicer):
         self._erasures = erasures
         self._erasing = erasing
         self._rotation = rotation
-        self._exporting = exporting
+        self._exporter = exporter
         self._renewing = renewing
 
     @answering
@@ -110,7 +110,7 @@ class KeysService(pb_grpc.KeysServiceServicer):
         if not requests.short(request.passphrase, "passphrase"):
             raise InvalidRequestError("expected a passphrase for the exported keyring", field="passphrase")
         interval = requests.interval(request.interval)
-        file, epochs = self._exporting.export(dataset, interval, request.passphrase)
+        file, epochs = self._exporter.export(dataset, interval, request.passphrase)
         opened = [epoch for epoch in self._list(dataset).epochs if _number(epoch, dataset) in epochs]
         for begin in range(0, len(file), PART_BYTES):
             part = file[begin : begin + PART_BYTES]

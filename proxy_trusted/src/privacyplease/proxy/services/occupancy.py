@@ -27,7 +27,7 @@ STEPS_PER_PAGE = 8_192
 PLACES_PER_PAGE = 8_192
 
 
-class Asks(Protocol):
+class Searcher(Protocol):
     """Answers questions: a search, or what an exported keyring opens."""
 
     def ask(self, question: Question) -> AbstractContextManager[Answer]:
@@ -37,7 +37,7 @@ class Asks(Protocol):
 class OccupancyService(pb_grpc.OccupancyServiceServicer):
     """Answers from the cores of the interval, or from roll-ups where these say as much."""
 
-    def __init__(self, datasets: dict[str, Dataset], search: Asks, keyring: Keyring | None) -> None:
+    def __init__(self, datasets: dict[str, Dataset], search: Searcher, keyring: Keyring | None) -> None:
         """Takes the parts; the keyring has the key of the hashes in roll-ups, None where there are none."""
         self._datasets = datasets
         self._search = search

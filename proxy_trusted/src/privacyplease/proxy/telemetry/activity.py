@@ -1,7 +1,7 @@
 """What the proxy has been doing lately, for `GetStatus`: rates and percentiles over a window of time.
 
 >>> activity = Activity(clock=lambda: 1_000.0)
->>> activity.ingested(Batch("wifi", accepted=50, rejected=1, newest=1_727_769_600_000))
+>>> activity.ingested(StoredBatch("wifi", accepted=50, rejected=1, newest=1_727_769_600_000))
 >>> activity.ingestion()
 Ingestion(batches=1, accepted=50, rejected=1, accepted_per_second=50.0)
 >>> activity.newest()
@@ -64,7 +64,7 @@ class Ingestion(NamedTuple):
     accepted_per_second: float
 
 
-class Batch(NamedTuple):
+class StoredBatch(NamedTuple):
     """A batch that is durable.
 
     Attributes:
@@ -101,7 +101,7 @@ class Activity:
             self._numbers[call.method] += 1
             self._calls[call.method][row] = self._clock(), call.seconds, call.failed, call.cells, call.bytes
 
-    def ingested(self, batch: Batch) -> None:
+    def ingested(self, batch: StoredBatch) -> None:
         """Takes note of a batch that is durable."""
         with self._lock:
             self._batches.append((self._clock(), batch.accepted))

@@ -20,7 +20,7 @@ import grpc
 from google.protobuf.descriptor import FileDescriptor
 from google.rpc import error_details_pb2, status_pb2
 
-from privacyplease.proxy.edge.identification import rewrapped
+from privacyplease.proxy.edge.authentication import rewrapped
 from privacyplease.proxy.edge.identity import client_of
 
 _DETAILS = "grpc-status-details-bin"

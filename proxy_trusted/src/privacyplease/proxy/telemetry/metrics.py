@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from privacyplease.proxy.certificates.credentials import is_loopback
 from privacyplease.proxy.errors import ConfigurationError
-from privacyplease.proxy.telemetry.activity import Batch
+from privacyplease.proxy.telemetry.activity import StoredBatch
 from privacyplease.proxy.telemetry.calls import Call, methods
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 from privacyplease.proxy.v1 import (
@@ -90,7 +90,7 @@ class Metrics:
             self._cells.labels(call.method).observe(call.cells)
             self._bytes.labels(call.method).observe(call.bytes)
 
-    def ingested(self, batch: Batch) -> None:
+    def ingested(self, batch: StoredBatch) -> None:
         """Counts a batch that is durable."""
         self._batches.inc()
         self._records.labels("accepted").inc(batch.accepted)

@@ -34,7 +34,7 @@ from privacyplease.proxy.errors import (
 )
 from privacyplease.proxy.keys.derivation import KEY_BYTES, Key, context
 from privacyplease.proxy.keys.master_key import LocalMasterKey
-from privacyplease.proxy.keys.providers.secrets_given import given, read
+from privacyplease.proxy.keys.providers.secret_sources import secret_from_environment, secret_from_file
 
 HSM_LABEL = b"privacyplease/v1/hsm-wrap"
 SALT_BYTES = 32
@@ -49,7 +49,7 @@ _REFUSED = (
 )
 
 
-class Place(NamedTuple):
+class KeyLocation(NamedTuple):
     """Where the secret is.
 
     Attributes:
@@ -68,7 +68,7 @@ class Place(NamedTuple):
 class HsmMasterKey:
     """A master key that an HSM holds. Safe to use from many threads."""
 
-    def __init__(self, place: Place, pin: str) -> None:
+    def __init__(self, place: KeyLocation, pin: str) -> None:
         self._place = place
         self._pin = pin
         self._lock = threading.Lock()
@@ -108,11 +108,11 @@ def open_key(uri: str, environment: Mapping[str, str]) -> HsmMasterKey:
     """
     place = parse(uri)
     if place.pin_source:
-        return HsmMasterKey(place, read(Path(place.pin_source), "pin-source"))
-    return HsmMasterKey(place, given(environment, "PRIVACYPLEASE_PKCS11_PIN"))
+        return HsmMasterKey(place, secret_from_file(Path(place.pin_source), "pin-source"))
+    return HsmMasterKey(place, secret_from_environment(environment, "PRIVACYPLEASE_PKCS11_PIN"))
 
 
-def parse(uri: str) -> Place:
+def parse(uri: str) -> KeyLocation:
     """Reads a URI of RFC 7512, of which it takes `token`, `object`, `module-path` and `pin-source` (a file).
 
     Raises:
@@ -126,11 +126,11 @@ def parse(uri: str) -> Place:
         raise ConfigurationError(
             "master_key: expected pkcs11:token=…;object=…?module-path=…, with &pin-source=FILE where wanted"
         )
-    return Place(found["module-path"], found["token"], found["object"], found.get("pin-source", ""))
+    return KeyLocation(found["module-path"], found["token"], found["object"], found.get("pin-source", ""))
 
 
 @contextmanager
-def _refusals(place: Place) -> Iterator[None]:
+def _refusals(place: KeyLocation) -> Iterator[None]:
     """PKCS#11's errors as the proxy's."""
     try:
         yield

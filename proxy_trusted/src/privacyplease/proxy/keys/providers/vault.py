@@ -25,7 +25,7 @@ from privacyplease.proxy.errors import (
     MasterKeyUnavailableError,
 )
 from privacyplease.proxy.keys.derivation import Key
-from privacyplease.proxy.keys.providers.secrets_given import given
+from privacyplease.proxy.keys.providers.secret_sources import secret_from_environment
 
 TIMEOUT_SECONDS = 10.0
 
@@ -103,7 +103,7 @@ def open_key(url: str, environment: Mapping[str, str]) -> VaultMasterKey:
     server, mount, name = match.groups()
     if server.startswith("http:") and not _LOOPBACK.fullmatch(server):
         raise ConfigurationError("master_key: expected vault:https://…; plain http is for loopback alone")
-    master = VaultMasterKey(server, mount, name, given(environment, "VAULT_TOKEN", "BAO_TOKEN"))
+    master = VaultMasterKey(server, mount, name, secret_from_environment(environment, "VAULT_TOKEN", "BAO_TOKEN"))
     master.check_exists()
     return master
 

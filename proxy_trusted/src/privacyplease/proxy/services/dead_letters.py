@@ -10,7 +10,7 @@ import grpc
 from privacyplease.proxy.edge import requests
 from privacyplease.proxy.edge.rpc import answering
 from privacyplease.proxy.errors import InvalidRequestError
-from privacyplease.proxy.keys.dead_letters import Letters
+from privacyplease.proxy.keys.dead_letters import DeadLetters
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.v1 import dead_letter_service_pb2 as pb
 from privacyplease.proxy.v1 import dead_letter_service_pb2_grpc as pb_grpc
@@ -23,7 +23,7 @@ MOST_LETTER_BYTES = 24 * 1024 * 1024
 class DeadLetterService(pb_grpc.DeadLetterServiceServicer):
     """Seals and opens; keeps nothing."""
 
-    def __init__(self, datasets: dict[str, Dataset], letters: Letters) -> None:
+    def __init__(self, datasets: dict[str, Dataset], letters: DeadLetters) -> None:
         self._datasets = datasets
         self._letters = letters
 

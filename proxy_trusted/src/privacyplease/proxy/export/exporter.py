@@ -1,4 +1,4 @@
-"""Exporting: from a data set and an interval to an exported keyring."""
+"""KeyringExporter: from a data set and an interval to an exported keyring."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from privacyplease.proxy.records.timeline import Interval
 from privacyplease.proxy.segments.groups import Group
 
 
-class Exported(NamedTuple):
+class ExportedKeyring(NamedTuple):
     """An exported keyring's file, and the epochs that it opens, ascending."""
 
     file: bytes
     epochs: list[int]
 
 
-class Exporting:
+class KeyringExporter:
     """Makes exported keyrings."""
 
     def __init__(self, keyring: Keyring, manifest: Manifest, currency: Currency, most_tags: int) -> None:
@@ -35,7 +35,7 @@ class Exporting:
         self._currency = currency
         self._most_tags = most_tags
 
-    def export(self, dataset: Dataset, interval: Interval, passphrase: str) -> Exported:
+    def export(self, dataset: Dataset, interval: Interval, passphrase: str) -> ExportedKeyring:
         """What answers questions about the interval, as of now. No cell is read.
 
         It opens every epoch that such a question touches: those that the interval overlaps, and an earlier one from
@@ -54,7 +54,7 @@ class Exporting:
             raise PredicateTooLargeError(message, tags=len(rows), limit=self._most_tags)
         keys = {key: self._keyring.group_keys(dataset.name, key, Group.CORE.label) for key in {row.key for row in rows}}
         export = Export(_core_of(dataset), interval, int(time.time() * 1_000), keys, rows)
-        return Exported(keyring_file.seal(export, passphrase), sorted({key.epoch for key in keys}))
+        return ExportedKeyring(keyring_file.seal(export, passphrase), sorted({key.epoch for key in keys}))
 
 
 def _core_of(dataset: Dataset) -> Dataset:

@@ -16,7 +16,7 @@ _Behaviour: TypeAlias = Callable[..., Any]
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
-class Identified(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
+class Authentication(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
     """Refuses every call of every service, health and reflection included, whose certificate names no client."""
 
     def __init__(self, refused: Callable[[str, UnknownIdentityError], None] | None = None) -> None:

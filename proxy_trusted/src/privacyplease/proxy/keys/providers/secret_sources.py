@@ -8,7 +8,7 @@ from pathlib import Path
 from privacyplease.proxy.errors import ConfigurationError
 
 
-def given(environment: Mapping[str, str], *names: str) -> str:
+def secret_from_environment(environment: Mapping[str, str], *names: str) -> str:
     """The first that is set: NAME itself, or the content of the file that NAME_FILE names.
 
     Raises:
@@ -18,12 +18,12 @@ def given(environment: Mapping[str, str], *names: str) -> str:
         if value := environment.get(name):
             return value
         if file := environment.get(f"{name}_FILE"):
-            return read(Path(file), f"{name}_FILE")
+            return secret_from_file(Path(file), f"{name}_FILE")
     expected = " or ".join(name for plain in names for name in (plain, f"{plain}_FILE"))
     raise ConfigurationError(f"master_key: expected {expected} in the environment")
 
 
-def read(file: Path, named_by: str) -> str:
+def secret_from_file(file: Path, named_by: str) -> str:
     """The secret in a file.
 
     Raises:

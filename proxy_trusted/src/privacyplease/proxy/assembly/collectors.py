@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from sqlalchemy import Engine
 
-from privacyplease.proxy.backup import known
+from privacyplease.proxy.backup import registry
 from privacyplease.proxy.errors import UntrustedAnswerError
 from privacyplease.proxy.manifest.cells import Answers
 from privacyplease.proxy.manifest.manifest import Manifest
@@ -15,7 +15,7 @@ from privacyplease.proxy.segments.memory import Memory
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 
 
-def answers_of(answers: Answers) -> Iterable[Metric]:
+def answer_metrics(answers: Answers) -> Iterable[Metric]:
     """What became of the storage server's answers."""
     found = "Answers of the storage server that were"
     yield CounterMetricFamily("privacyplease_proxy_verified_answers", f"{found} whole.", value=answers.whole)
@@ -26,7 +26,7 @@ def answers_of(answers: Answers) -> Iterable[Metric]:
     yield failures
 
 
-def manifest_of(manifest: Manifest) -> Iterable[Metric]:
+def manifest_metrics(manifest: Manifest) -> Iterable[Metric]:
     """How many segments there are, and how often something about them went wrong."""
     segments = GaugeMetricFamily("privacyplease_proxy_segments", "Segments in the manifest.", labels=["state"])
     for state, number in manifest.size().items():
@@ -42,14 +42,14 @@ def manifest_of(manifest: Manifest) -> Iterable[Metric]:
     )
 
 
-def backups_of(store: Engine) -> Iterable[Metric]:
+def backup_metrics(store: Engine) -> Iterable[Metric]:
     """How many data keys are in no backup."""
     yield GaugeMetricFamily(
-        "privacyplease_proxy_keys_without_backup", "Data keys in no backup.", value=known.keys_without(store)
+        "privacyplease_proxy_keys_without_backup", "Data keys in no backup.", value=registry.keys_without_backup(store)
     )
 
 
-def memory_of(memory: Memory) -> Iterable[Metric]:
+def memory_metrics(memory: Memory) -> Iterable[Metric]:
     """What became of the cells in memory."""
     figures = memory.figures
     looks = CounterMetricFamily("privacyplease_proxy_cache_cells", "Cells that questions needed.", labels=["outcome"])

@@ -1,4 +1,4 @@
-"""The parts of a proxy, each made once, from the trusted store up to the services."""
+"""The components of a proxy, each made once, from the trusted store up to the services."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass
 import grpc
 from sqlalchemy import Engine, select
 
-from privacyplease.proxy.access.guard import Access
+from privacyplease.proxy.access.guard import AccessControl
 from privacyplease.proxy.access.policy_file import PolicyFile
-from privacyplease.proxy.access.recorder import Recorder
-from privacyplease.proxy.assembly import measures
-from privacyplease.proxy.assembly.settings import Settings
+from privacyplease.proxy.access.recorder import AuditRecorder
+from privacyplease.proxy.assembly import collectors
+from privacyplease.proxy.assembly.settings import ProxySettings
 from privacyplease.proxy.audit.log import AuditLog
-from privacyplease.proxy.backup import known
+from privacyplease.proxy.backup import registry
 from privacyplease.proxy.compaction.compaction import Compaction
 from privacyplease.proxy.compaction.compactor import Compactor
 from privacyplease.proxy.edge.admission import Admission
 from privacyplease.proxy.errors import RolledBackError, StorageError
-from privacyplease.proxy.export.exporting import Exporting
-from privacyplease.proxy.keys.dead_letters import Letters
+from privacyplease.proxy.export.exporter import KeyringExporter
+from privacyplease.proxy.keys.dead_letters import DeadLetters
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.rotation import Rotation, described_by, folder_in_force
@@ -45,9 +45,9 @@ from privacyplease.proxy.services.admin import AdminService
 from privacyplease.proxy.services.audit import AuditService
 from privacyplease.proxy.services.compaction import CompactionService
 from privacyplease.proxy.services.explain import ExplainService
-from privacyplease.proxy.services.ingest import IngestService, Streams
+from privacyplease.proxy.services.ingest import IngestService, StreamLimits
 from privacyplease.proxy.services.keys import KeysService
-from privacyplease.proxy.services.letters import DeadLetterService
+from privacyplease.proxy.services.dead_letters import DeadLetterService
 from privacyplease.proxy.services.occupancy import OccupancyService
 from privacyplease.proxy.services.presence import PresenceService
 from privacyplease.proxy.services.query import QueryService
@@ -77,22 +77,22 @@ from privacyplease.proxy.write.writer import Writer
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What the parts are told of the process that they are in."""
+class ProcessContext:
+    """What the components are told of the process that they are in."""
 
-    settings: Settings
+    settings: ProxySettings
     datasets: dict[str, Dataset]
     policies: PolicyFile
-    access: Access
+    access: AccessControl
     admission: Admission
     metrics: Metrics
     activity: Activity
 
 
-class Trusted:
+class TrustedState:
     """What outlives the process, and the keys to it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ProxySettings) -> None:
         home, url = settings.home, settings.trusted_store
         shared = trusted_store.open_url(url) if url else None
         folder = folder_in_force(shared) if shared else _folder_in_force(home)
@@ -109,14 +109,14 @@ class Trusted:
         self.manifest = Manifest(self.store, self.keyring, self.witnesses)
 
 
-class Parts:
+class Components:
     """Every part of a proxy that answers everything.
 
     Attributes:
         recorder: What of each call goes into the audit log.
     """
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, process: ProcessContext) -> None:
         """Puts them together.
 
         Raises:
@@ -124,14 +124,14 @@ class Parts:
             KeyringError: The master key does not open.
             RolledBackError: The trusted store is older than the storage server or a witness knows it.
         """
-        settings, datasets = around.settings, around.datasets
-        self._around = around
-        self._trusted = trusted = Trusted(settings)
-        self.recorder = Recorder(trusted.log)
+        settings, datasets = process.settings, process.datasets
+        self._process = process
+        self._trusted = trusted = TrustedState(settings)
+        self.recorder = AuditRecorder(trusted.log)
         store, keyring, manifest = trusted.store, trusted.keyring, trusted.manifest
         self._shapes = Shapes(store)
         self._shapes.check(datasets)
-        self._storage = storage = Storage.connect(settings.storage, settings.storage_certificates, around.metrics)
+        self._storage = storage = Storage.connect(settings.storage, settings.storage_certificates, process.metrics)
         self._cells = cells = Cells(storage, keyring)
         self._currency = currency = Currency(manifest, storage)
         self._memory = memory = Memory(settings.cache_bytes)
@@ -147,7 +147,7 @@ class Parts:
             storage,
             cells,
             memory,
-            lambda: known.needed_after(store),
+            lambda: registry.needed_after(store),
             require_current=currency.require,
         )
         self._compactor = Compactor(datasets, compaction)
@@ -164,8 +164,8 @@ class Parts:
         """Starts what runs in the background."""
         self._trusted.log.start()
         self._retention.start()
-        self._writer.cover(self._around.datasets.values())
-        if self._around.settings.compacts:
+        self._writer.cover(self._process.datasets.values())
+        if self._process.settings.compacts:
             self._compactor.start()
 
     def pause(self) -> None:
@@ -180,9 +180,9 @@ class Parts:
 
     def register(self, server: grpc.Server) -> None:
         """Adds every service to a server."""
-        around, keyring, search = self._around, self._trusted.keyring, self._search
-        datasets = around.datasets
-        access_service_pb2_grpc.add_AccessServiceServicer_to_server(AccessService(around.access), server)
+        process, keyring, search = self._process, self._trusted.keyring, self._search
+        datasets = process.datasets
+        access_service_pb2_grpc.add_AccessServiceServicer_to_server(AccessService(process.access), server)
         admin_service_pb2_grpc.add_AdminServiceServicer_to_server(self._admin(), server)
         audit_service_pb2_grpc.add_AuditServiceServicer_to_server(AuditService(self._trusted.log), server)
         compaction_service_pb2_grpc.add_CompactionServiceServicer_to_server(
@@ -196,7 +196,7 @@ class Parts:
         presence_service_pb2_grpc.add_PresenceServiceServicer_to_server(PresenceService(datasets, search), server)
         query_service_pb2_grpc.add_QueryServiceServicer_to_server(QueryService(datasets, search), server)
         stations_service_pb2_grpc.add_StationsServiceServicer_to_server(StationsService(datasets, search), server)
-        letters = DeadLetterService(datasets, Letters(keyring))
+        letters = DeadLetterService(datasets, DeadLetters(keyring))
         dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(letters, server)
         verification = Verification(self._trusted.manifest, self._cells, self._storage, search.questions)
         verification_service_pb2_grpc.add_VerificationServiceServicer_to_server(
@@ -204,46 +204,46 @@ class Parts:
         )
 
     def _admin(self) -> AdminService:
-        around, trusted = self._around, self._trusted
+        process, trusted = self._process, self._trusted
         return AdminService(
-            around.datasets,
+            process.datasets,
             trusted.keyring,
             self._storage,
             self._cells.answers,
-            around.policies,
+            process.policies,
             trusted.manifest,
-            around.activity,
+            process.activity,
             self._compactor,
             self._memory,
         )
 
     def _ingest(self) -> IngestService:
-        around = self._around
-        streams = Streams(around.admission.stopping, around.settings.idle_seconds)
-        observers = around.metrics.ingested, around.activity.ingested
-        return IngestService(around.datasets, self._writer, self._shapes, self._erasures, streams, *observers)
+        process = self._process
+        streams = StreamLimits(process.admission.stopping, process.settings.idle_seconds)
+        observers = process.metrics.ingested, process.activity.ingested
+        return IngestService(process.datasets, self._writer, self._shapes, self._erasures, streams, *observers)
 
     def _keys(self) -> KeysService:
         trusted = self._trusted
-        rotation = Rotation(self._around.settings.home, trusted.store, trusted.keyring)
-        exporting = Exporting(trusted.keyring, trusted.manifest, self._currency, self._around.settings.most_tags)
+        rotation = Rotation(self._process.settings.home, trusted.store, trusted.keyring)
+        exporter = KeyringExporter(trusted.keyring, trusted.manifest, self._currency, self._process.settings.most_tags)
         return KeysService(
-            self._around.datasets,
+            self._process.datasets,
             trusted.keyring,
             self._erasures,
             self._erasing,
             rotation,
-            exporting,
+            exporter,
             self._renewing,
         )
 
     def _watch(self) -> None:
-        watch: Callable[..., None] = self._around.metrics.watch
+        watch: Callable[..., None] = self._process.metrics.watch
         trusted = self._trusted
-        watch(lambda: measures.answers_of(self._cells.answers))
-        watch(lambda: measures.manifest_of(trusted.manifest))
-        watch(lambda: measures.backups_of(trusted.store))
-        watch(lambda: measures.memory_of(self._memory))
+        watch(lambda: collectors.answer_metrics(self._cells.answers))
+        watch(lambda: collectors.manifest_metrics(trusted.manifest))
+        watch(lambda: collectors.backup_metrics(trusted.store))
+        watch(lambda: collectors.memory_metrics(self._memory))
 
 
 def _refuse_rolled_back(currency: Currency) -> None:

@@ -33,7 +33,7 @@ def begin(store: Engine) -> int:
         return int(number)
 
 
-def done(store: Engine, number: int) -> None:
+def finish(store: Engine, number: int) -> None:
     """Notes that a backup is whole."""
     with writing(store) as connection:
         connection.execute(update(backups).where(backups.c.number == number).values(done_at_ms=_now()))
@@ -45,7 +45,7 @@ def abandon(store: Engine, number: int) -> None:
         connection.execute(delete(backups).where(backups.c.number == number))
 
 
-def made_whole(store: Engine) -> None:
+def finish_restored(store: Engine) -> None:
     """Notes in a restored store that the backup which it comes from is whole, as it was not when it was copied."""
     with writing(store) as connection:
         newest = connection.scalar(select(func.max(backups.c.number)))
@@ -63,7 +63,7 @@ def needed_after(store: Engine) -> int | None:
         return min([*connection.scalars(latest), *connection.scalars(begun)], default=None)
 
 
-def keys_without(store: Engine) -> int:
+def keys_without_backup(store: Engine) -> int:
     """How many data keys no backup holds: those made since the last one began."""
     with store.connect() as connection:
         since = connection.scalar(select(func.max(backups.c.begun_at_ms)).where(backups.c.done_at_ms.is_not(None)))

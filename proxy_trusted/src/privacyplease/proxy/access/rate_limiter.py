@@ -1,4 +1,4 @@
-"""Rates: how often each identity may do something, by token buckets."""
+"""Rate limits: how often each identity may do something, by token buckets."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 
 
-class Rates:
-    """A bucket for each name, full at first. Safe to use from many threads.
+class RateLimiter:
+    """A token bucket for each name, full at first. Safe to use from many threads.
 
-    >>> rates = Rates(clock=lambda: 0.0)
+    >>> rates = RateLimiter(clock=lambda: 0.0)
     >>> [rates.take("alice", per_second=0.5, burst=2) for _ in range(3)]
     [0.0, 0.0, 2.0]
     """
@@ -18,18 +18,18 @@ class Rates:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._buckets: dict[str, tuple[float, float]] = {}  # tokens, and when there were so many
+        self._buckets: dict[str, tuple[float, float]] = {}  # tokens, and the time of that count
 
     def take(self, name: str, per_second: float, burst: int) -> float:
-        """Takes a token.
+        """Takes a token, if there is one.
 
         Args:
-            name: Whose.
-            per_second: How many are added.
-            burst: How many there may be.
+            name: Whose bucket.
+            per_second: How many tokens are added to it a second.
+            burst: How many it holds at most.
 
         Returns:
-            0 if it was taken; else after how many seconds there will be one.
+            0 if a token was taken; otherwise the seconds until there will be one.
         """
         with self._lock:
             now = self._clock()

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from privacyplease.proxy.backup import __main__ as command
-from privacyplease.proxy.backup import file as backups
-from privacyplease.proxy.backup import known
-from privacyplease.proxy.backup.file import Contents
+from privacyplease.proxy.backup import archive as backups
+from privacyplease.proxy.backup import registry
+from privacyplease.proxy.backup.archive import BackupContents
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.keys import master_key
 from privacyplease.proxy.keys.home import Home
@@ -61,7 +61,7 @@ def test_nothing_is_written_outside(planted: tarfile.TarInfo, tmp_path: Path) ->
 
 def test_a_restored_home_is_marked_and_opens_with_its_own_passphrase_alone(home: Home, tmp_path: Path) -> None:
     passphrase = (home.path / "passphrase").read_text().strip()
-    about = backups.save(Contents(home), tmp_path)
+    about = backups.save(BackupContents(home), tmp_path)
     file = Path(about["file"])
     held = file.read_bytes()
     assert file.stat().st_mode & 0o777 == 0o600
@@ -84,19 +84,19 @@ def test_what_is_retired_while_a_backup_is_made_stays_for_it_and_not_for_one_tha
     pack = backups._pack
 
     def watched(*given: Path) -> None:
-        needed.append(known.needed_after(store))
+        needed.append(registry.needed_after(store))
         pack(*given)
 
     monkeypatch.setattr(backups, "_pack", watched)
     with pytest.raises(FileNotFoundError):
-        backups.save(Contents(home), tmp_path / "nowhere" / "file")
-    assert known.needed_after(store) is None
-    backups.save(Contents(home), tmp_path / "file")
-    assert [*needed, known.needed_after(store)] == [0, 0]
+        backups.save(BackupContents(home), tmp_path / "nowhere" / "file")
+    assert registry.needed_after(store) is None
+    backups.save(BackupContents(home), tmp_path / "file")
+    assert [*needed, registry.needed_after(store)] == [0, 0]
 
 
 def test_a_damaged_backup_is_refused(home: Home, tmp_path: Path) -> None:
-    backups.save(Contents(home), file := tmp_path / "file")
+    backups.save(BackupContents(home), file := tmp_path / "file")
     whole = file.read_bytes()
     with tarfile.open(file) as archive:
         members = archive.getmembers()
@@ -114,13 +114,13 @@ def test_a_damaged_backup_is_refused(home: Home, tmp_path: Path) -> None:
 
 
 def test_nothing_is_overwritten(home: Home, tmp_path: Path) -> None:
-    backups.save(Contents(home), file := tmp_path / "file")
+    backups.save(BackupContents(home), file := tmp_path / "file")
     with pytest.raises(ConfigurationError, match="exists already and is not overwritten"):
-        backups.save(Contents(home), file)
+        backups.save(BackupContents(home), file)
     with pytest.raises(ConfigurationError, match="expected an empty folder"):
         backups.restore(file, home, tmp_path / "certificates")
     with pytest.raises(ConfigurationError, match="expected a proxy's home"):
-        backups.save(Contents(Home(tmp_path / "elsewhere")), tmp_path / "other")
+        backups.save(BackupContents(Home(tmp_path / "elsewhere")), tmp_path / "other")
 
 
 def test_the_command_saves_restores_and_accepts(

@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, func, select
 
-from privacyplease.proxy.backup import known
+from privacyplease.proxy.backup import registry
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.keys.rotation import described_by, folder_in_force
@@ -47,7 +47,7 @@ _LOG = "audit/audit-*.jsonl"
 Document = dict[str, Any]
 
 
-class Contents(NamedTuple):
+class BackupContents(NamedTuple):
     """What is backed up.
 
     Attributes:
@@ -61,7 +61,7 @@ class Contents(NamedTuple):
     certificates: Path | None = None
 
 
-def save(contents: Contents, target: Path) -> Document:
+def save(contents: BackupContents, target: Path) -> Document:
     """Makes a backup that its owner alone may read, beside a running proxy.
 
     Args:
@@ -79,7 +79,7 @@ def save(contents: Contents, target: Path) -> Document:
     if file.exists():
         raise ConfigurationError(f"{file}: exists already and is not overwritten")
     store = trusted_store.open_kept(contents.home.trusted_store, contents.shared_store)
-    number = known.begin(store)
+    number = registry.begin(store)
     try:
         with TemporaryDirectory(dir=file.parent, prefix=".backup-") as scratch:
             staged = Path(scratch) / "staged"
@@ -88,10 +88,10 @@ def save(contents: Contents, target: Path) -> Document:
             _write_all(staged, about)
             part = Path(scratch) / "part"
             _pack(staged, part)
-            known.done(store, number)
+            registry.finish(store, number)
             _publish(part, file)
     except BaseException:
-        known.abandon(store, number)
+        registry.abandon(store, number)
         raise
     finally:
         store.dispose()
@@ -153,7 +153,7 @@ def _mark(home: Home, made_at: str) -> None:
     part.replace(home.restored)
 
 
-def _stage(contents: Contents, store: Engine, staged: Path) -> None:
+def _stage(contents: BackupContents, store: Engine, staged: Path) -> None:
     """Copies a home. The store first: its audit log is then at least as long as the store remembers."""
     home, copy = contents.home, Home(staged / "proxy")
     for _ in range(_ATTEMPTS):
@@ -193,7 +193,7 @@ def _copy(file: Path, target: Path) -> None:
     shutil.copyfile(file, target)
 
 
-def _about(contents: Contents, store: Engine, made_at: datetime) -> Document:
+def _about(contents: BackupContents, store: Engine, made_at: datetime) -> Document:
     with store.connect() as connection:
         keys = connection.scalar(select(func.count()).select_from(data_keys))
     return {
