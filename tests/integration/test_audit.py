@@ -243,7 +243,7 @@ def test_verification_finds_an_edited_line_live_and_offline(
         assert whole.findings == ()
         assert whole.lines == whole.remembered > 10
         _overwrite(file, b"lost property", b"lost patience")
-        assert [finding for finding in client.verify_audit().findings if "is edited" in finding]
+        assert [finding for finding in client.verify_audit().findings if "was edited" in finding]
         _overwrite(file, b"lost patience", b"lost property")
         assert client.verify_audit().findings == ()
     copy = shutil.copytree(running.home.audit, tmp_path / "copy")

@@ -9,9 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from privacyplease.proxy.export.search import ExportedSearch
 from privacyplease.proxy.export.exporter import KeyringExporter
 from privacyplease.proxy.export.keyring_file import Export
+from privacyplease.proxy.export.search import ExportedSearch
 from privacyplease.proxy.keys.derivation import Key
 from privacyplease.proxy.query import occupancy
 from privacyplease.proxy.query.hits import Hit

@@ -10,8 +10,8 @@ import pytest
 
 from privacyplease.proxy.errors import CellDamagedError, CellsMissingError, UntrustedAnswerError
 from privacyplease.proxy.export import keyring_file
-from privacyplease.proxy.export.search import ExportedSearch
 from privacyplease.proxy.export.keyring_file import Export
+from privacyplease.proxy.export.search import ExportedSearch
 from privacyplease.proxy.manifest.rows import Row
 from privacyplease.proxy.segments import groups
 from privacyplease.proxy.segments.core import Core, packed

@@ -1,4 +1,4 @@
-"""Metrics that are read off the parts of the proxy when somebody asks for them."""
+"""Metrics that are computed from the proxy's components each time they are scraped."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 
 
 def answer_metrics(answers: Answers) -> Iterable[Metric]:
-    """What became of the storage server's answers."""
-    found = "Answers of the storage server that were"
-    yield CounterMetricFamily("privacyplease_proxy_verified_answers", f"{found} whole.", value=answers.whole)
-    failures = CounterMetricFamily("privacyplease_proxy_verification_failures", f"{found} refused.", labels=["reason"])
+    """How many of the storage server's answers passed verification, and how many were refused."""
+    yield CounterMetricFamily(
+        "privacyplease_proxy_verified_answers", "Storage server answers that were intact.", value=answers.whole
+    )
+    failures = CounterMetricFamily(
+        "privacyplease_proxy_verification_failures", "Storage server answers that were refused.", labels=["reason"]
+    )
     refused = answers.refused
     for error in UntrustedAnswerError.__subclasses__():
         failures.add_metric([reasons.ErrorReason.Name(error.reason)], refused[error.reason])
@@ -27,33 +30,37 @@ def answer_metrics(answers: Answers) -> Iterable[Metric]:
 
 
 def manifest_metrics(manifest: Manifest) -> Iterable[Metric]:
-    """How many segments there are, and how often something about them went wrong."""
+    """The number of segments by state, of outgrown cells, and of witness failures."""
     segments = GaugeMetricFamily("privacyplease_proxy_segments", "Segments in the manifest.", labels=["state"])
     for state, number in manifest.size().items():
         segments.add_metric([state.name.lower()], number)
     yield segments
     yield GaugeMetricFamily(
         "privacyplease_proxy_outgrown_cells",
-        "Cells larger than cells of as many records should be.",
+        "Cells larger than the size class of their number of records.",
         value=manifest.outgrown,
     )
     yield CounterMetricFamily(
-        "privacyplease_proxy_witness_failures", "Times a witness was away.", value=manifest.witnesses.failures
+        "privacyplease_proxy_witness_failures", "Times a witness was unavailable.", value=manifest.witnesses.failures
     )
 
 
 def backup_metrics(store: Engine) -> Iterable[Metric]:
-    """How many data keys are in no backup."""
+    """The number of data keys that no backup holds."""
     yield GaugeMetricFamily(
-        "privacyplease_proxy_keys_without_backup", "Data keys in no backup.", value=registry.keys_without_backup(store)
+        "privacyplease_proxy_keys_without_backup",
+        "Data keys that no backup holds.",
+        value=registry.keys_without_backup(store),
     )
 
 
 def memory_metrics(memory: Memory) -> Iterable[Metric]:
-    """What became of the cells in memory."""
+    """Hits and misses of the cells in memory, and their size."""
     figures = memory.figures
-    looks = CounterMetricFamily("privacyplease_proxy_cache_cells", "Cells that questions needed.", labels=["outcome"])
-    looks.add_metric(["hit"], figures.hits)
-    looks.add_metric(["miss"], figures.misses)
-    yield looks
-    yield GaugeMetricFamily("privacyplease_proxy_cache_bytes", "Cells in memory, as stored.", value=figures.bytes)
+    cells = CounterMetricFamily("privacyplease_proxy_cache_cells", "Cells that questions needed.", labels=["outcome"])
+    cells.add_metric(["hit"], figures.hits)
+    cells.add_metric(["miss"], figures.misses)
+    yield cells
+    yield GaugeMetricFamily(
+        "privacyplease_proxy_cache_bytes", "Stored size of the cells in memory.", value=figures.bytes
+    )

@@ -44,10 +44,10 @@ from privacyplease.proxy.services.access import AccessService
 from privacyplease.proxy.services.admin import AdminService
 from privacyplease.proxy.services.audit import AuditService
 from privacyplease.proxy.services.compaction import CompactionService
+from privacyplease.proxy.services.dead_letters import DeadLetterService
 from privacyplease.proxy.services.explain import ExplainService
 from privacyplease.proxy.services.ingest import IngestService, StreamLimits
 from privacyplease.proxy.services.keys import KeysService
-from privacyplease.proxy.services.dead_letters import DeadLetterService
 from privacyplease.proxy.services.occupancy import OccupancyService
 from privacyplease.proxy.services.presence import PresenceService
 from privacyplease.proxy.services.query import QueryService
@@ -78,7 +78,7 @@ from privacyplease.proxy.write.writer import Writer
 
 @dataclass(frozen=True)
 class ProcessContext:
-    """What the components are told of the process that they are in."""
+    """What the components share with the rest of the process."""
 
     settings: ProxySettings
     datasets: dict[str, Dataset]
@@ -90,7 +90,7 @@ class ProcessContext:
 
 
 class TrustedState:
-    """What outlives the process, and the keys to it."""
+    """The state that outlives the process: trusted store, keyring, audit log and manifest."""
 
     def __init__(self, settings: ProxySettings) -> None:
         home, url = settings.home, settings.trusted_store
@@ -101,8 +101,8 @@ class TrustedState:
         self.alone = shared is None
         self.store = shared or trusted_store.open_store(home.trusted_store)
         self.keyring = Keyring(self.store, master, folder)
-        # The log is this home's, and so is its anchor, which may lag behind after a loss of power: its commits need not
-        # wait for the disk.
+        # The log and its anchor belong to this home. The anchor may lag behind after a loss of power, so its commits
+        # need not wait for the disk.
         anchors = trusted_store.open_store(home.trusted_store, durable=False)
         self.log = AuditLog(home.audit, anchors, self.keyring)
         self.witnesses = Witnesses([witness(text) for text in settings.witnesses])
@@ -110,19 +110,20 @@ class TrustedState:
 
 
 class Components:
-    """Every part of a proxy that answers everything.
+    """Every component of a proxy with full keys.
 
     Attributes:
-        recorder: What of each call goes into the audit log.
+        recorder: Records calls in the audit log.
     """
 
     def __init__(self, process: ProcessContext) -> None:
-        """Puts them together.
+        """Creates the components and connects them.
 
         Raises:
-            ConfigurationError: A file of the home is wrong; or it was restored, and what came later is not to be had.
+            ConfigurationError: A file of the home is wrong; or the home was restored from a backup, and what was
+                written after it is unavailable.
             KeyringError: The master key does not open.
-            RolledBackError: The trusted store is older than the storage server or a witness knows it.
+            RolledBackError: The trusted store is older than the newest head that the storage server or a witness holds.
         """
         settings, datasets = process.settings, process.datasets
         self._process = process
@@ -161,7 +162,7 @@ class Components:
         self._watch()
 
     def start(self) -> None:
-        """Starts what runs in the background."""
+        """Starts the background tasks."""
         self._trusted.log.start()
         self._retention.start()
         self._writer.cover(self._process.datasets.values())
@@ -169,12 +170,12 @@ class Components:
             self._compactor.start()
 
     def pause(self) -> None:
-        """Begins nothing more in the background."""
+        """Begins no more background work."""
         self._retention.stop()
         self._compactor.stop()
 
     def stop(self) -> None:
-        """Ends, once nothing is on its way any more."""
+        """Stops the writer and the audit log, when no call is running any more."""
         self._writer.stop()
         self._trusted.log.stop()
 
@@ -247,7 +248,10 @@ class Components:
 
 
 def _refuse_rolled_back(currency: Currency) -> None:
-    """Passes if the storage server cannot be asked: then the first question or batch asks it."""
+    """Refuses to start on a store that was rolled back.
+
+    If the storage server is unavailable, the first question or batch repeats the check.
+    """
     try:
         currency.require()
     except RolledBackError:
@@ -257,7 +261,7 @@ def _refuse_rolled_back(currency: Currency) -> None:
 
 
 def _folder_in_force(home: Home) -> str:
-    """Makes no store: by an old one without a master key a home is known that has lost it."""
+    """The folder in force, without creating a store: a store without a master key reveals a home that lost its key."""
     return folder_in_force(trusted_store.open_store(home.trusted_store)) if home.trusted_store.exists() else ""
 
 

@@ -15,9 +15,9 @@ from grpc_reflection.v1alpha import reflection
 from privacyplease.proxy.access.guard import AccessControl, AccessGuard
 from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.access.rate_limiter import RateLimiter
+from privacyplease.proxy.assembly.components import Components, ProcessContext
 from privacyplease.proxy.assembly.contracts import COUNTING, METHODS, SERVICES, kinds
 from privacyplease.proxy.assembly.locked import Locked
-from privacyplease.proxy.assembly.components import Components, ProcessContext
 from privacyplease.proxy.assembly.settings import ProxySettings
 from privacyplease.proxy.certificates.credentials import require_loopback, server_credentials
 from privacyplease.proxy.edge.admission import Admission
@@ -34,17 +34,17 @@ from privacyplease.proxy.telemetry.calls import Observed
 from privacyplease.proxy.telemetry.metrics import Metrics
 from privacyplease.proxy.v1 import occupancy_service_pb2_grpc
 
-# A caller that keeps the proxy waiting for so long, for the message of its call or for taking the answer, is cut off.
+# A caller that keeps the proxy waiting for so long, before sending its message or reading the answer, is cut off.
 STALL_SECONDS = 60.0
 
-COUNTS_ALONE = "this proxy runs on an exported keyring: it counts people and does nothing else"
+ONLY_COUNTS = "this proxy runs on an exported keyring: it counts people and does nothing else"
 
 _OPTIONS = [
     ("grpc.max_receive_message_length", MOST_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MOST_MESSAGE_BYTES),
     ("grpc.so_reuseport", 0),  # two proxies on one port would split the clients between them
-    # Certificates are looked at when a connection begins: one that has expired since is good for an hour at most.
-    # Calls that run are not cut off.
+    # Certificates are checked when a connection begins, so one that expires afterwards is accepted for an hour at most.
+    # Running calls are not cut off.
     ("grpc.max_connection_age_ms", 3_600_000),
 ]
 
@@ -56,17 +56,18 @@ class Proxy:
     """A proxy that can be bound to an address and started."""
 
     def __init__(self, settings: ProxySettings) -> None:
-        """Puts the components together.
+        """Assembles the proxy.
 
-        A passphrase that does not open the master key, or a trusted store that was rolled back, makes a *locked* proxy:
-        it runs, says NOT_SERVING to health checks and refuses every call with the reason, so that whoever asks learns
-        why.
+        If the passphrase does not open the master key, or the trusted store was rolled back, the proxy is *locked*: it
+        runs, reports NOT_SERVING to health checks and refuses every call with the reason.
 
         Raises:
-            ConfigurationError: A file of the home is wrong; or it was restored, and what came later is not to be had.
+            ConfigurationError: A file of the home is wrong; or the home was restored from a backup, and what was
+                written after it is unavailable.
         """
-        # Blocking: its other way lets a watcher that leaves while another comes stop the whole server, for one holds
-        # the lock that the other needs in gRPC's only thread (grpcio-health-checking 1.8x, `HealthServicer.Watch`).
+        # Blocking: in the non-blocking variant, a watcher that leaves while another arrives can stop the whole server,
+        # because one holds the lock that the other needs in gRPC's only thread (grpcio-health-checking 1.8x,
+        # `HealthServicer.Watch`).
         self._health = health.HealthServicer(experimental_non_blocking=False)
         self._admission = Admission(kinds(settings), STALL_SECONDS)
         self._certificates: Path | None = settings.certificates
@@ -83,10 +84,10 @@ class Proxy:
             )
         except (KeyringError, RolledBackError) as error:
             self.locked, register, guards = error, _nothing, [Authentication(), Locked(error)]
-        identified, *guards = guards
-        certified = [identified] if self._certificates else []  # plaintext shows no identity
+        authentication, *guards = guards
+        authenticated = [authentication] if self._certificates else []  # plaintext shows no identity
         observed = Observed(METHODS, self.metrics.called, activity.called, logs.refused)
-        interceptors: Guards = [observed, *certified, self._admission, *guards]
+        interceptors: Guards = [observed, *authenticated, self._admission, *guards]
         self.metrics.locked.set(self.locked is not None)
         self.grpc = grpc.server(
             ThreadPoolExecutor(self._admission.threads, thread_name_prefix="call"),
@@ -112,7 +113,7 @@ class Proxy:
         return self.grpc.add_secure_port(address, server_credentials(self._certificates))
 
     def start(self) -> None:
-        """Starts serving; the health service says so."""
+        """Starts serving, and reports so to health checks."""
         self._admission.start()
         self.grpc.start()
         state = health_pb2.HealthCheckResponse.NOT_SERVING if self.locked else health_pb2.HealthCheckResponse.SERVING
@@ -122,10 +123,10 @@ class Proxy:
             self._components.start()
 
     def stop(self, grace: float, lame_duck: float = 0.0) -> None:
-        """Ends in good order.
+        """Stops gracefully.
 
-        Says NOT_SERVING; refuses new calls after `lame_duck` seconds; lets running questions finish, and ingest streams
-        acknowledge what was read, for `grace` seconds; ends.
+        Reports NOT_SERVING at once; refuses new calls after `lame_duck` seconds; then gives running questions `grace`
+        seconds to finish, and ingest streams to acknowledge what was read.
         """
         self._health.enter_graceful_shutdown()
         if self._components:
@@ -138,21 +139,23 @@ class Proxy:
             self._components.stop()
 
     def _everything(self, process: ProcessContext) -> tuple[Register, Guards]:
-        """Every service, and what stands before them: who calls, and whether they may."""
+        """Every service, with authentication and the access guard in front of them."""
         self._components = components = Components(process)
-        return components.register, [Authentication(components.recorder.unknown), AccessGuard(process.access, components.recorder)]
+        guard = AccessGuard(process.access, components.recorder)
+        return components.register, [Authentication(components.recorder.unknown), guard]
 
     def _counting(self, process: ProcessContext, keyring: Path) -> tuple[Register, Guards]:
-        """The one service that an exported keyring is good for. It has no key to chain an audit log by."""
+        """The one service that an exported keyring can serve. Without a key for it, there is no audit log."""
         settings = process.settings
         storage = Storage.connect(settings.storage, settings.storage_certificates, self.metrics)
-        search = ExportedSearch.open(keyring, settings.passphrase, storage, settings.most_tags, Memory(settings.cache_bytes))
+        memory = Memory(settings.cache_bytes)
+        search = ExportedSearch.open(keyring, settings.passphrase, storage, settings.most_tags, memory)
         occupancy = OccupancyService({search.dataset.name: search.dataset}, search, None)
 
         def register(server: grpc.Server) -> None:
             occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(occupancy, server)
 
-        locked = Locked(NotExportedError(COUNTS_ALONE), besides=COUNTING)
+        locked = Locked(NotExportedError(ONLY_COUNTS), unlocked=COUNTING)
         return register, [Authentication(), locked, AccessGuard(process.access, None)]
 
 

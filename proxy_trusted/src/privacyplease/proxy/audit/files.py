@@ -12,7 +12,7 @@ _PATTERN = "audit-*.jsonl"
 
 
 class StoredLine(NamedTuple):
-    """A line as it lies in a file; `whole` if it ends with a newline, which is not part of it."""
+    """A line as stored in a file, without its newline; `whole` tells whether it ended with one."""
 
     file: Path
     position: int
@@ -24,12 +24,12 @@ class StoredLine(NamedTuple):
 
 
 def files(folder: Path) -> list[Path]:
-    """Those there are, in order."""
+    """The log's files, in order."""
     return sorted(folder.glob(_PATTERN))
 
 
 def file_of(folder: Path, number: int) -> Path:
-    """The file that begins with a line."""
+    """The path of the file whose first line has the number."""
     return folder / f"audit-{number:012d}.jsonl"
 
 
@@ -43,7 +43,7 @@ def lines(folder: Path) -> Iterator[StoredLine]:
 
 @contextmanager
 def open_to_write(path: Path, flags: int = 0) -> Iterator[int]:
-    """The descriptor of a file that is open to be written."""
+    """The descriptor of a file opened for writing."""
     descriptor = os.open(path, os.O_WRONLY | flags, 0o600)
     try:
         yield descriptor
@@ -52,16 +52,16 @@ def open_to_write(path: Path, flags: int = 0) -> Iterator[int]:
 
 
 def sync_file(path: Path) -> None:
-    """Returns when what was written to it survives a loss of power."""
+    """Returns when the file's content survives a loss of power."""
     with open_to_write(path) as descriptor:
         os.fdatasync(descriptor)
 
 
 def cut_torn_line(path: Path) -> int:
-    """Cuts off what stands after the last newline.
+    """Truncates the file after its last newline.
 
     Returns:
-        How many bytes that were.
+        How many bytes were cut off.
     """
     if not path.exists():
         return 0
@@ -73,9 +73,9 @@ def cut_torn_line(path: Path) -> int:
 
 
 def sync_folder(folder: Path) -> None:
-    """Returns when the names in it survive one."""
-    number = os.open(folder, os.O_RDONLY)
+    """Returns when the folder's entries survive a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(number)
+        os.fsync(descriptor)
     finally:
-        os.close(number)
+        os.close(descriptor)

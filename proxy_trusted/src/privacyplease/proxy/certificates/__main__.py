@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from privacyplease.proxy.certificates.authority import Subject, common_name
-from privacyplease.proxy.certificates.folder import Certificates, CertificateEntry
+from privacyplease.proxy.certificates.folder import CertificateEntry, Certificates
 from privacyplease.proxy.errors import ConfigurationError
 
 Document = dict[str, Any]

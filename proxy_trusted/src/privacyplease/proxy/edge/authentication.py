@@ -1,4 +1,4 @@
-"""No call without an identity: what stands before every service."""
+"""Authentication: every call must come from a client that its certificate names."""
 
 from __future__ import annotations
 
@@ -17,16 +17,20 @@ _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
 class Authentication(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
-    """Refuses every call of every service, health and reflection included, whose certificate names no client."""
+    """Refuses every call, to health and reflection too, whose certificate names no client."""
 
-    def __init__(self, refused: Callable[[str, UnknownIdentityError], None] | None = None) -> None:
-        """Tells `refused`, if it is given, of each call that it refuses, before the caller is told."""
-        self._refused = refused
+    def __init__(self, on_refusal: Callable[[str, UnknownIdentityError], None] | None = None) -> None:
+        """Initialises the interceptor.
+
+        Args:
+            on_refusal: Called with rpc and error for each refused call, before the caller gets the error.
+        """
+        self._on_refusal = on_refusal
 
     def intercept_service(
         self, continuation: Callable[[grpc.HandlerCallDetails], _Handler | None], details: grpc.HandlerCallDetails
     ) -> _Handler | None:
-        """Puts the check before whatever would answer."""
+        """Wraps the rpc's handler with the check."""
         handler = continuation(details)
         return handler and rewrapped(handler, partial(self._checked, details.method))
 
@@ -43,14 +47,14 @@ class Authentication(grpc.ServerInterceptor):  # type: ignore[type-arg]  # gener
 
     def _require_client(self, rpc: str, context: grpc.ServicerContext) -> None:
         if client_of(context) is None:
-            error = UnknownIdentityError(f"expected a certificate with one identity {CLIENT}NAME, got one without")
-            if self._refused:
-                self._refused(rpc, error)
+            error = UnknownIdentityError(f"expected a certificate with exactly one identity {CLIENT}NAME")
+            if self._on_refusal:
+                self._on_refusal(rpc, error)
             raise error
 
 
 def rewrapped(handler: _Handler, change: Callable[[_Behaviour], _Behaviour]) -> _Handler:
-    """The handler of an rpc with something around its behaviour."""
+    """The handler of an rpc with its behaviour wrapped."""
     makers = {
         (False, False): (grpc.unary_unary_rpc_method_handler, handler.unary_unary),
         (False, True): (grpc.unary_stream_rpc_method_handler, handler.unary_stream),
@@ -58,7 +62,7 @@ def rewrapped(handler: _Handler, change: Callable[[_Behaviour], _Behaviour]) -> 
         (True, True): (grpc.stream_stream_rpc_method_handler, handler.stream_stream),
     }
     make, behaviour = makers[bool(handler.request_streaming), bool(handler.response_streaming)]
-    made: _Handler = make(
+    wrapped: _Handler = make(
         change(cast(_Behaviour, behaviour)), handler.request_deserializer, handler.response_serializer
     )
-    return made
+    return wrapped

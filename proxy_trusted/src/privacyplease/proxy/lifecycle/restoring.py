@@ -3,8 +3,8 @@
 A manifest of an earlier time is right about its past and knows nothing of what came later. So the storage server is
 asked, once, before the proxy serves:
 
-1. for every cell that the manifest knows: compaction leaves what a backup knows (`backup/registry.py`), so what is missing
-   was taken away;
+1. for every cell that the manifest knows: compaction leaves what a backup knows (`backup/registry.py`), so what is
+   missing was taken away;
 2. what became of segments that were SENT;
 3. for segments that came later (`later.py`). They are taken into the manifest.
 

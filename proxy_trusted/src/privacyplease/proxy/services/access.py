@@ -30,7 +30,7 @@ class AccessService(pb_grpc.AccessServiceServicer):
 
     @answering
     def WhoAmI(self, _request: pb.WhoAmIRequest, context: grpc.ServicerContext) -> pb.WhoAmIResponse:  # noqa: N802
-        """See the contract."""
+        """Returns the caller's identity and what the policy grants them."""
         return _described(self._access.caller(context))
 
 

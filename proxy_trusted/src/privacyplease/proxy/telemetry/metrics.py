@@ -1,4 +1,4 @@
-"""What the proxy counts, for Prometheus. `docs/OPERATIONS.md` says what each metric means.
+"""Prometheus metrics of the proxy. `docs/OPERATIONS.md` says what each metric means.
 
 Labels come from closed sets: names of rpcs, of status codes, of reasons. None ever holds a tag, a device, a place or
 the name of a data set or a client.
@@ -49,15 +49,19 @@ class Metrics:
     """The metrics of one proxy. Safe to use from many threads."""
 
     def __init__(self, known: Iterable[str]) -> None:
-        """Takes the names of the rpcs, which are labels."""
+        """Initialises the metrics.
+
+        Args:
+            known: The names of the rpcs, which are labels.
+        """
         self.registry = CollectorRegistry()
         counter, gauge = partial(Counter, registry=self.registry), partial(Gauge, registry=self.registry)
         histogram = partial(Histogram, registry=self.registry)
         about = gauge("privacyplease_proxy_info", "Always 1; the label is the version.", ["version"])
         about.labels(version("privacyplease-proxy")).set(1)
-        self.locked = gauge("privacyplease_proxy_locked", "1 if the passphrase did not open the master key.")
+        self.locked = gauge("privacyplease_proxy_locked", "1 if the proxy is locked and answers nothing.")
         self._calls = counter("privacyplease_proxy_calls", "Calls that have ended.", ["method", "code"])
-        self._refusals = counter("privacyplease_proxy_refusals", "Calls refused, or failed, by reason.", ["reason"])
+        self._refusals = counter("privacyplease_proxy_refusals", "Calls refused or failed, by reason.", ["reason"])
         self._seconds = histogram(
             "privacyplease_proxy_call_seconds", "How long calls took.", ["method"], buckets=_SECONDS
         )
@@ -67,7 +71,7 @@ class Metrics:
         self._bytes = histogram(
             "privacyplease_proxy_question_bytes", "Ciphertext fetched for a question.", ["method"], buckets=_BYTES
         )
-        self._batches = counter("privacyplease_proxy_batches", "Batches of records that are durable.")
+        self._batches = counter("privacyplease_proxy_batches", "Durable batches of records.")
         self._records = counter("privacyplease_proxy_records", "Records of durable batches.", ["outcome"])
         self._appended = counter("privacyplease_proxy_cells_appended", "Cells that the storage server has stored.")
         self._appended_bytes = counter("privacyplease_proxy_bytes_appended", "Their ciphertext.")
@@ -78,7 +82,7 @@ class Metrics:
             buckets=_SECONDS,
         )
         ProcessCollector(registry=self.registry)
-        self._begin_at_nought(known)
+        self._start_at_zero(known)
 
     def called(self, call: Call) -> None:
         """Counts a call that has ended."""
@@ -91,7 +95,7 @@ class Metrics:
             self._bytes.labels(call.method).observe(call.bytes)
 
     def ingested(self, batch: StoredBatch) -> None:
-        """Counts a batch that is durable."""
+        """Counts a batch that has become durable."""
         self._batches.inc()
         self._records.labels("accepted").inc(batch.accepted)
         self._records.labels("rejected").inc(batch.rejected)
@@ -106,11 +110,11 @@ class Metrics:
         self._appended_bytes.inc(size)
 
     def watch(self, state: Callable[[], Iterable[Metric]]) -> None:
-        """Takes what tells, whenever it is asked, what somebody else counts or holds."""
+        """Adds metrics that are computed each time they are scraped."""
         self.registry.register(_Watched(state))
 
-    def _begin_at_nought(self, known: Iterable[str]) -> None:
-        """A rate over a series that appears with its first event would miss that event."""
+    def _start_at_zero(self, known: Iterable[str]) -> None:
+        """Creates every series at zero: a rate over one that appears with its first event would miss that event."""
         for method in known:
             self._calls.labels(method, grpc.StatusCode.OK.name)
             self._seconds.labels(method)
@@ -124,7 +128,7 @@ class Metrics:
 
 
 class _Watched(Collector):
-    """Metrics that are read off something when they are asked for."""
+    """Metrics that are computed when they are scraped."""
 
     def __init__(self, state: Callable[[], Iterable[Metric]]) -> None:
         self._state = state
@@ -134,14 +138,14 @@ class _Watched(Collector):
 
 
 def publish(metrics: Metrics, listen: str) -> str:
-    """Serves the metrics over HTTP at `listen` (host:port, of loopback alone) and returns that with its port.
+    """Serves the metrics over HTTP at `listen` (HOST:PORT, only on loopback) and returns the address with its port.
 
     Raises:
-        ConfigurationError: The address is not of loopback, or cannot be bound.
+        ConfigurationError: The address is not on loopback, or cannot be bound.
     """
     host, _, port = listen.rpartition(":")
     if not is_loopback(listen) or not port.isdigit():
-        raise ConfigurationError(f"--metrics is for loopback alone, expected HOST:PORT of it, got {listen}")
+        raise ConfigurationError(f"--metrics is allowed only on loopback: expected HOST:PORT there, got {listen}")
     try:
         server, _ = start_http_server(int(port), host.strip("[]"), metrics.registry)
     except OSError as error:
