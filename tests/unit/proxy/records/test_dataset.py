@@ -76,13 +76,13 @@ def test_what_the_server_sees_may_be_widened() -> None:
         ("core = 6", 'core = "6"', "bytes_per_record.core: expected more than 0 and at most 1024, got '6'"),
         ("core = 6", "bin = 6", "bytes_per_record: expected a table of core, rest, rollup"),
         ("[columns]", "bytes_per_record = 6\n[columns]", "not TOML: "),
-        ("[columns]", 'cover = "1w"\n[columns]', "cover: expected a width such as \"1h\", got '1w'"),
+        ("[columns]", 'cover = "1w"\n[columns]', "cover: expected a duration such as \"1h\", got '1w'"),
         ("[columns]", 'cover = "0s"\n[columns]', "cover: expected a width"),
         ("[columns]", "cover_records = 0\n[columns]", "cover_records: expected 1 to 65,536, got 0"),
         ("[columns]", 'prefetch = "week"\n[columns]', "prefetch: expected \"day\", got 'week'"),
-        ("[columns]", 'base_width = "1h"\n[columns]', "base_width: belongs to an earlier version; remove it"),
-        ("[columns]", "hide_volume = true\n[columns]", "hide_volume: belongs to an earlier version; remove it"),
-        ("core = 6", "core = 6\n[indexes.place]\nbins = 4", "indexes: belongs to an earlier version; remove it"),
+        ("[columns]", 'base_width = "1h"\n[columns]', "base_width: no longer supported"),
+        ("[columns]", "hide_volume = true\n[columns]", "hide_volume: no longer supported"),
+        ("core = 6", "core = 6\n[indexes.place]\nbins = 4", "indexes: no longer supported"),
         ("[columns]", "colour = 1\n[columns]", "colour: no such entry"),
     ],
 )  # fmt: skip
@@ -106,7 +106,7 @@ def test_a_definition_of_the_folder_replaces_one_that_ships(tmp_path: Path) -> N
 def test_two_definitions_of_one_name_are_refused(tmp_path: Path) -> None:
     for name in ("a.toml", "b.toml"):
         (tmp_path / name).write_text(GOOD)
-    with pytest.raises(ConfigurationError, match=r"b\.toml: expected a name of its own, got 'badges' again"):
+    with pytest.raises(ConfigurationError, match=r"b\.toml: expected a unique name, got 'badges' a second time"):
         dataset.load(tmp_path)
 
 
