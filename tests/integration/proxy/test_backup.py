@@ -279,7 +279,7 @@ def test_a_damaged_backup_is_refused(site: Site, tmp_path: Path) -> None:
     shutil.rmtree(site.home)
     for content in damaged:
         site.file.write_bytes(content)
-        with pytest.raises(ConfigurationError, match="or it is damaged or cut short"):
+        with pytest.raises(ConfigurationError, match="or it is damaged or truncated"):
             site.restore()
         assert not site.home.exists()
     assert list(tmp_path.glob(".restore-*")) == []

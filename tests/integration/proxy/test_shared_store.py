@@ -248,7 +248,7 @@ def test_backups_of_a_shared_store_are_noted(shared_url: str) -> None:
 def test_a_proxy_without_the_master_key_does_not_start(pair: Pair, tmp_path: Path, storage: Served) -> None:
     pair.one.ingest("wifi", batch(1))
     with (
-        pytest.raises(ConfigurationError, match="copy it from the proxy"),
+        pytest.raises(ConfigurationError, match="copy it from another proxy"),
         proxying(tmp_path / "stranger", storage.address, trusted_store=pair.url),
     ):
         pass

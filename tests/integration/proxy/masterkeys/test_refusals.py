@@ -95,7 +95,7 @@ def test_a_permission_that_was_taken_back(bao: OpenBao) -> None:
 
 def test_keys_go_to_a_vault_over_tls_alone() -> None:
     for host in ("vault.example:8200", "127.0.0.1.example"):
-        with pytest.raises(ConfigurationError, match="plain http is for loopback alone"):
+        with pytest.raises(ConfigurationError, match="plain http is allowed only on loopback"):
             open_master_key(f"vault:http://{host}/transit/keys/records", {"VAULT_TOKEN": "x"})
 
 
@@ -103,7 +103,7 @@ def test_keys_go_to_a_vault_over_tls_alone() -> None:
     ("code", "error", "words"),
     [
         ("DisabledException", MasterKeyRefusedError, "the key is disabled"),
-        ("KMSInvalidStateException", MasterKeyRefusedError, "the key is to be deleted"),
+        ("KMSInvalidStateException", MasterKeyRefusedError, "the key is scheduled for deletion"),
         ("AccessDeniedException", MasterKeyRefusedError, "these credentials may not use the key"),
         ("KMSInternalException", MasterKeyUnavailableError, "AWS KMS does not answer"),
     ],

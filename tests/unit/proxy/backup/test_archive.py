@@ -54,7 +54,7 @@ def test_nothing_is_written_outside(planted: tarfile.TarInfo, tmp_path: Path) ->
     file, home = tmp_path / "backup.tar", tmp_path / "home"
     with tarfile.open(file, "w") as archive:
         archive.addfile(planted, io.BytesIO())
-    with pytest.raises(ConfigurationError, match="or it is damaged or cut short"):
+    with pytest.raises(ConfigurationError, match="or it is damaged or truncated"):
         backups.restore(file, Home(home), tmp_path / "certificates")
     assert list(tmp_path.iterdir()) == [file]
 
@@ -107,7 +107,7 @@ def test_a_damaged_backup_is_refused(home: Home, tmp_path: Path) -> None:
     shutil.rmtree(home.path)
     for content in damaged:
         file.write_bytes(content)
-        with pytest.raises(ConfigurationError, match="or it is damaged or cut short"):
+        with pytest.raises(ConfigurationError, match="or it is damaged or truncated"):
             backups.restore(file, home, tmp_path / "certificates")
         assert not home.path.exists()
     assert list(tmp_path.glob(".restore-*")) == []

@@ -90,13 +90,13 @@ def test_a_home_without_a_passphrase_makes_its_own_and_opens_with_it(tmp_path: P
 
 def test_a_home_whose_passphrase_was_given_asks_for_it(tmp_path: Path) -> None:
     Home(tmp_path).master_key("given")
-    with pytest.raises(ConfigurationError, match="expected a passphrase; give it by PRIVACYPLEASE_PASSPHRASE"):
+    with pytest.raises(ConfigurationError, match="expected a passphrase, in PRIVACYPLEASE_PASSPHRASE"):
         Home(tmp_path).master_key(None)
 
 
 def test_a_lost_master_key_is_not_replaced_by_a_new_one(tmp_path: Path) -> None:
     Home(tmp_path).trusted_store.touch()
-    with pytest.raises(ConfigurationError, match=r"master\.key: missing, but there are keys that it wraps"):
+    with pytest.raises(ConfigurationError, match=r"master\.key: missing, but there are data keys that it wraps"):
         Home(tmp_path).master_key("x")
 
 

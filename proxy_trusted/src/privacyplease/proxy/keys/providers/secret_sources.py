@@ -1,4 +1,4 @@
-"""PINs and tokens: from the environment, or from a file that the environment names. Never from an argument."""
+"""Sources of PINs and tokens: the environment, or a file that the environment names. Never an argument."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from privacyplease.proxy.errors import ConfigurationError
 
 
 def secret_from_environment(environment: Mapping[str, str], *names: str) -> str:
-    """The first that is set: NAME itself, or the content of the file that NAME_FILE names.
+    """The first secret that is set: the value of NAME, or the content of the file that NAME_FILE names.
 
     Raises:
         ConfigurationError: None is set, or the file cannot be read.
