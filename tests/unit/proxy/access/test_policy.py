@@ -65,7 +65,7 @@ def test_whoever_has_no_entry_may_nothing() -> None:
         ('[clients.alice]\ndatasets = ["cars"]', "clients.alice.datasets: expected some of bikes, wifi, got cars"),
         ('[clients.alice]\ndevices = ["aa:bb"]', "clients.alice.devices: expected MAC addresses"),
         ('[clients.alice]\npurposes = [" "]', "clients.alice.purposes: expected a list of non-blank texts"),
-        ('[clients.alice]\nlongest_interval = "month"', "clients.alice.longest_interval: expected a width"),
+        ('[clients.alice]\nlongest_interval = "month"', "clients.alice.longest_interval: expected a duration"),
         ("[clients.alice]\ncalls_per_minute = 0", "clients.alice.calls_per_minute: expected 1 to"),
         ("[clients.alice]\ncalls_per_minute = true", "clients.alice.calls_per_minute: expected int, got bool"),
         ("[clients.alice]\nburst = 5", "clients.alice.burst: expected calls_per_minute as well"),
