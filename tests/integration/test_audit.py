@@ -126,7 +126,7 @@ def test_neither_a_device_nor_a_place_nor_a_record_is_in_the_log(running: Instal
         assert needle.encode() not in log
 
 
-def test_an_auditor_who_has_the_device_finds_what_was_asked_about_it(running: Installation) -> None:
+def test_an_auditor_finds_the_questions_about_a_device(running: Installation) -> None:
     with running.client("alice") as client, running.client("operator") as operator:
         client.presence(DEVICE, *DAY, purpose="the one")
         client.presence("02:00:00:00:00:99", *DAY, purpose="another")
@@ -140,7 +140,7 @@ def test_an_auditor_who_has_the_device_finds_what_was_asked_about_it(running: In
         assert [entry.number for entry in everything] == list(range(1, len(everything) + 1))
 
 
-def test_the_person_whom_a_dashboard_asks_for_is_named(running: Installation) -> None:
+def test_the_user_on_whose_behalf_a_dashboard_asks_is_recorded(running: Installation) -> None:
     running.news()
     with running.client("dashboard") as client:
         client.on_behalf_of("alice").presence(DEVICE, *DAY, purpose="lost property")
@@ -152,7 +152,7 @@ def test_the_person_whom_a_dashboard_asks_for_is_named(running: Installation) ->
     ]
 
 
-def test_ones_own_presence_is_recorded_too(running: Installation) -> None:
+def test_questions_about_ones_own_devices_are_recorded(running: Installation) -> None:
     running.news()
     with running.client("owner") as client:
         assert client.presence(DEVICE, *DAY).present
@@ -184,7 +184,7 @@ def test_every_refusal_is_recorded(running: Installation) -> None:
     ]
 
 
-def test_a_certificate_that_names_nobody_is_recorded(running: Installation) -> None:
+def test_the_refusal_of_a_certificate_without_identity_is_recorded(running: Installation) -> None:
     running.news()
     folder = running.made.forged("printer", Subject("printer", "client", ("printer.local",)), hop="clients")
     with channel_with(running.address, folder) as channel, pytest.raises(grpc.RpcError):
@@ -200,7 +200,7 @@ def test_a_question_that_fails_is_recorded_as_such(running: Installation) -> Non
     assert b"no device" not in running.bytes()
 
 
-def test_acts_of_administrators_are_recorded_and_looks_at_the_status_are_not(running: Installation) -> None:
+def test_administrative_acts_are_recorded_and_status_requests_are_not(running: Installation) -> None:
     running.news()
     with running.client("operator") as client:
         client.status()
@@ -281,7 +281,7 @@ def _overwrite(file: Path, old: bytes, new: bytes) -> None:
         opened.write(new)
 
 
-def test_what_cannot_be_recorded_is_not_answered(running: Installation) -> None:
+def test_a_call_that_cannot_be_recorded_is_not_answered(running: Installation) -> None:
     kept = running.home.audit.with_name("kept")
     running.home.audit.rename(kept)
     running.home.audit.write_text("no folder")

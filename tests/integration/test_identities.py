@@ -192,7 +192,7 @@ def test_no_rpc_answers_a_genuine_certificate_of_another_identity(
         assert {_status(channel, rpc) for rpc in rpcs[hop]} == {grpc.StatusCode.UNAUTHENTICATED}
 
 
-def test_the_client_says_what_is_wrong_with_certificates(made: Made, addresses: dict[str, str]) -> None:
+def test_the_client_reports_what_is_wrong_with_certificates(made: Made, addresses: dict[str, str]) -> None:
     address = addresses["clients"]
     expired = _once(made, "expired-clients", ALICE, "clients", days_ago=200)
     for folder, words in (
@@ -222,7 +222,7 @@ def test_the_async_client_shows_certificates_too(made: Made, addresses: dict[str
         asyncio.run(_count(addresses["clients"], made["storage"]))
 
 
-def test_a_proxy_with_the_wrong_certificate_says_so(made: Made, addresses: dict[str, str], tmp_path: Path) -> None:
+def test_a_proxy_with_the_wrong_certificate_reports_it(made: Made, addresses: dict[str, str], tmp_path: Path) -> None:
     expired = _once(made, "expired-storage", PROXY, "storage", days_ago=200)
     proxy = _proxy(made, tmp_path / "home", addresses["storage"], expired)
     address = f"127.0.0.1:{proxy.bind('127.0.0.1:0')}"
@@ -247,7 +247,7 @@ def _session() -> pa.Table:
     )
 
 
-def test_new_certificates_are_taken_without_a_restart(tmp_path: Path) -> None:
+def test_renewed_certificates_are_loaded_without_a_restart(tmp_path: Path) -> None:
     made, other = (Made(_folder(tmp_path / name)) for name in ("made", "other"))
     with _both(made) as addresses, Client(addresses["clients"], certificates=made["clients/operator"]) as client:
         list(client.ingest("wifi", [_session()]))
@@ -273,7 +273,7 @@ def test_a_renewed_certificate_is_the_one_that_is_shown(tmp_path: Path) -> None:
             assert _shown(made, hop, addresses[hop]) != before
 
 
-def test_files_that_cannot_be_used_leave_those_in_force_that_were(tmp_path: Path) -> None:
+def test_unusable_files_leave_the_previous_certificates_in_force(tmp_path: Path) -> None:
     made = Made(_folder(tmp_path / "made"))
     with _both(made) as addresses, Client(addresses["clients"], certificates=made["clients/operator"]) as client:
         before = {hop: _shown(made, hop, addresses[hop]) for hop in HOPS}
@@ -320,7 +320,7 @@ def _shown(made: Made, hop: str, address: str) -> bytes | None:
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "proxy.example.org:0"])
-def test_plaintext_stays_on_this_machine(listen: str, tmp_path: Path) -> None:
+def test_plaintext_is_refused_beyond_loopback(listen: str, tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 'cells.db'}", Limits(), connections=1)
     with pytest.raises(StartError, match="loopback"):
         build_server(store, Limits()).bind(listen)
@@ -333,7 +333,7 @@ def test_plaintext_stays_on_this_machine(listen: str, tmp_path: Path) -> None:
         Client(listen, insecure=True)
 
 
-def test_nobody_speaks_plaintext_without_having_asked_for_it() -> None:
+def test_plaintext_must_be_requested_explicitly() -> None:
     with pytest.raises(ValueError, match="insecure=True"):
         Client("127.0.0.1:1")
     for module, *flags in (

@@ -62,7 +62,7 @@ def wrong(proxy: Proxied) -> int:
     return last.summary.missing + last.summary.unexpected + last.summary.damaged
 
 
-class Site:
+class BackupSite:
     """A proxy's home that is lost and restored, beside a storage server that stays."""
 
     def __init__(self, folder: Path, storage: Served) -> None:
@@ -86,13 +86,13 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path, storage: Served, monkeypatch: pytest.MonkeyPatch) -> Site:
+def site(tmp_path: Path, storage: Served, monkeypatch: pytest.MonkeyPatch) -> BackupSite:
     """Where what was compacted is removed at once, as it is minutes later."""
     monkeypatch.setattr(collection, "KEPT_MS", -1)
-    return Site(tmp_path, storage)
+    return BackupSite(tmp_path, storage)
 
 
-def test_everything_is_there_again_that_came_before_while_and_after(site: Site) -> None:
+def test_a_restore_brings_back_records_from_before_during_and_after_the_backup(site: BackupSite) -> None:
     with site.proxying() as proxy:
         proxy.ingest("wifi", *(sessions(number, 20) for number in range(0, 200, 20)))
         proxy.compact(include_open=True)
@@ -130,7 +130,7 @@ def test_everything_is_there_again_that_came_before_while_and_after(site: Site) 
         assert devices(proxy) == set(range(sent[0] + 160))
 
 
-def test_the_same_backup_can_be_restored_again(site: Site) -> None:
+def test_the_same_backup_can_be_restored_again(site: BackupSite) -> None:
     """Runs that were made after the first restore do not get numbers of runs that were made before it."""
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 50))
@@ -147,7 +147,9 @@ def test_the_same_backup_can_be_restored_again(site: Site) -> None:
 
 
 @pytest.mark.parametrize("compacted", [False, True])
-def test_a_server_that_withholds_what_the_backup_knows_is_caught(site: Site, sqlite_url: str, compacted: bool) -> None:
+def test_a_server_that_withholds_cells_known_to_the_backup_is_caught(
+    site: BackupSite, sqlite_url: str, compacted: bool
+) -> None:
     database = Database(sqlite_url)
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 100))
@@ -174,9 +176,7 @@ def test_a_server_that_withholds_what_the_backup_knows_is_caught(site: Site, sql
     database.close()
 
 
-def test_a_server_can_withhold_what_came_later_and_nothing_of_it_comes_back_unnoticed(
-    site: Site, sqlite_url: str
-) -> None:
+def test_a_server_can_withhold_later_cells_but_not_bring_them_back_unnoticed(site: BackupSite, sqlite_url: str) -> None:
     database = Database(sqlite_url)
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 100))
@@ -193,8 +193,8 @@ def test_a_server_can_withhold_what_came_later_and_nothing_of_it_comes_back_unno
     database.close()
 
 
-def test_what_one_of_the_last_two_backups_knows_stays_and_older_ones_are_told_to_lack_it(
-    site: Site, sqlite_url: str
+def test_cells_known_to_the_last_two_backups_stay_and_older_backups_lack_theirs(
+    site: BackupSite, sqlite_url: str
 ) -> None:
     database, files = Database(sqlite_url), [site.file.with_suffix(f".{number}") for number in range(3)]
     with site.proxying() as proxy:
@@ -216,7 +216,7 @@ def test_what_one_of_the_last_two_backups_knows_stays_and_older_ones_are_told_to
     database.close()
 
 
-def test_periods_whose_keys_may_be_lost_are_named(site: Site) -> None:
+def test_a_restore_names_periods_whose_keys_may_be_lost(site: BackupSite) -> None:
     now, gauge = int(time.time() * 1_000), "privacyplease_proxy_keys_without_backup"
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 50))
@@ -233,7 +233,7 @@ def test_periods_whose_keys_may_be_lost_are_named(site: Site) -> None:
         assert (devices(proxy), wrong(proxy)) == (set(range(100)), 0)
 
 
-def test_what_was_destroyed_after_the_backup_has_its_key_again_and_no_cells(site: Site) -> None:
+def test_a_period_destroyed_after_the_backup_has_its_key_again_but_no_cells(site: BackupSite) -> None:
     request = keys_service_pb2.DestroyEpochsRequest(dataset="wifi", containing=instant(START))
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 50))
@@ -246,7 +246,7 @@ def test_what_was_destroyed_after_the_backup_has_its_key_again_and_no_cells(site
         assert (devices(proxy), wrong(proxy)) == (set(), 0)
 
 
-def test_a_backup_holds_nothing_that_opens_a_key(tmp_path: Path, storage: Served) -> None:
+def test_a_backup_contains_nothing_that_opens_a_key(tmp_path: Path, storage: Served) -> None:
     home = Home(tmp_path / "home")
     with proxying(home.path, storage.address, passphrase=None) as proxy:  # one that the proxy makes up
         proxy.ingest("wifi", sessions(0, 10))
@@ -265,7 +265,7 @@ def test_a_backup_holds_nothing_that_opens_a_key(tmp_path: Path, storage: Served
     assert b"master.key" in held
 
 
-def test_a_damaged_backup_is_refused(site: Site, tmp_path: Path) -> None:
+def test_a_damaged_backup_is_refused(site: BackupSite, tmp_path: Path) -> None:
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 10))
         site.back_up()
@@ -285,7 +285,7 @@ def test_a_damaged_backup_is_refused(site: Site, tmp_path: Path) -> None:
     assert list(tmp_path.glob(".restore-*")) == []
 
 
-def test_nothing_is_overwritten(site: Site) -> None:
+def test_existing_files_are_not_overwritten(site: BackupSite) -> None:
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 10))
         site.back_up()
@@ -297,7 +297,7 @@ def test_nothing_is_overwritten(site: Site) -> None:
         backups.save(BackupContents(Home(site.home / "elsewhere")), site.file.with_suffix(".other"))
 
 
-def test_a_restored_home_opens_with_its_passphrase_alone(site: Site) -> None:
+def test_a_restored_home_opens_only_with_its_passphrase(site: BackupSite) -> None:
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 10))
         site.back_up()
@@ -310,7 +310,7 @@ def test_a_restored_home_opens_with_its_passphrase_alone(site: Site) -> None:
         assert devices(proxy) == set(range(10))
 
 
-def test_a_proxy_waits_for_the_storage_server_after_a_restore(site: Site) -> None:
+def test_a_proxy_waits_for_the_storage_server_after_a_restore(site: BackupSite) -> None:
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 10))
         site.back_up()
@@ -324,7 +324,7 @@ def test_a_proxy_waits_for_the_storage_server_after_a_restore(site: Site) -> Non
         assert devices(proxy) == set(range(10))
 
 
-def test_a_shared_trusted_store_is_backed_up_by_its_database(site: Site, tmp_path: Path) -> None:
+def test_a_shared_trusted_store_is_backed_up_by_its_database(site: BackupSite, tmp_path: Path) -> None:
     shared = tmp_path / "shared.db"
     with site.proxying(trusted_store=f"sqlite:///{shared}") as proxy:
         proxy.ingest("wifi", sessions(0, 50))

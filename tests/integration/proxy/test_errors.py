@@ -150,7 +150,7 @@ class TestQuestions:
         ],
         ids=["missing", "no end", "no start", "reversed", "before 1970", "after 9999"],
     )
-    def test_an_interval_that_is_none(
+    def test_an_invalid_interval(
         self, empty: Proxied, ask: Ask, given: types_pb2.Interval, field: str
     ) -> None:  # fmt: skip
         with refused() as seen:
@@ -175,7 +175,7 @@ class TestQuestions:
         assert list(seen[0].fields) == ["subject"]
 
     @pytest.mark.parametrize("columns", [["colour"], ["vendor", "vendor"]], ids=["unknown", "twice"])
-    def test_a_column_that_cannot_be_given(self, empty: Proxied, columns: list[str]) -> None:
+    def test_an_unknown_or_repeated_column(self, empty: Proxied, columns: list[str]) -> None:
         with refused() as seen:
             query(empty, columns=columns)
         assert seen[0][:2] == (grpc.StatusCode.INVALID_ARGUMENT, "UNKNOWN_COLUMN")
@@ -270,7 +270,7 @@ class TestBatches:
         assert acknowledged == [1]
         assert len(sessions(proxy)[0].sessions.places) == 1
 
-    def test_a_batch_that_lies_about_its_offsets(self, proxy: Proxied) -> None:
+    def test_a_batch_with_forged_offsets(self, proxy: Proxied) -> None:
         told = arrow_batch("wifi", 0, [RECORD | {"ap_name": "#" * 1_000}]).arrow
         lying = told.replace((1_000).to_bytes(4, "little") + bytes(4), (0x0FFFFFFF).to_bytes(4, "little") + bytes(4))
         assert lying != told
@@ -317,7 +317,7 @@ class TestKeys:
             list(locked.channel.stream_stream(path)(iter([request] * messages), timeout=10))
         assert seen == [Refusal(grpc.StatusCode.FAILED_PRECONDITION, "WRONG_PASSPHRASE", {}, {})]
 
-    def test_a_locked_proxy_tells_typed_stubs_the_same(self, locked: Proxied) -> None:
+    def test_a_locked_proxy_refuses_typed_stubs_alike(self, locked: Proxied) -> None:
         for ask in (*QUESTIONS, lambda proxy: proxy.ingest("wifi", [RECORD])):
             with refused() as seen:
                 ask(locked)
@@ -417,7 +417,7 @@ class TestTampering:
             ask(filled)
         assert seen[0][:2] == (grpc.StatusCode.DATA_LOSS, "CELLS_MISSING")
 
-    def test_what_is_not_asked_for_is_not_touched(self, filled: Proxied, sqlite_url: str) -> None:
+    def test_a_damaged_cell_outside_the_question_does_no_harm(self, filled: Proxied, sqlite_url: str) -> None:
         rewrite(sqlite_url, "UPDATE cells SET sealed = x'00'")
         assert not sessions(filled, interval=interval(0, START - 24 * HOUR))[0].present
 
@@ -458,7 +458,7 @@ def is_missed(proxy: Proxied) -> bool:
 class TestStorage:
     """The storage server is away, or does not fit."""
 
-    def test_a_server_that_is_away(self, tmp_path: Path) -> None:
+    def test_an_unavailable_server(self, tmp_path: Path) -> None:
         with proxying(tmp_path / "home", "127.0.0.1:1") as proxy:
             with refused() as seen:
                 proxy.ingest("wifi", [RECORD])
@@ -482,7 +482,7 @@ class TestStorage:
                     proxy.ingest("wifi", [LATER])
                     assert len(sessions(proxy)[0].sessions.places) == 2
 
-    def test_a_server_that_takes_less_than_the_proxy_sends(self, tmp_path: Path, sqlite_url: str) -> None:
+    def test_a_server_with_a_smaller_cell_limit(self, tmp_path: Path, sqlite_url: str) -> None:
         small = Limits(max_cell_bytes=100)
         home = tmp_path / "home"
         with serving(sqlite_url, small) as storage, proxying(home, storage.address) as proxy, refused() as seen:
@@ -490,7 +490,7 @@ class TestStorage:
         metadata = {"storage_reason": "ERROR_REASON_CELL_TOO_LARGE"}
         assert seen == [Refusal(grpc.StatusCode.INTERNAL, "STORAGE_REFUSED", metadata, {})]
 
-    def test_a_server_with_narrow_limits_is_asked_in_parts(self, tmp_path: Path, sqlite_url: str) -> None:
+    def test_a_server_with_narrow_limits_is_queried_in_parts(self, tmp_path: Path, sqlite_url: str) -> None:
         narrow = Limits(max_tags_per_predicate=3, max_cells_per_append=1)
         home = tmp_path / "home"
         with serving(sqlite_url, narrow) as storage, proxying(home, storage.address, cache_bytes=0) as proxy:
@@ -499,7 +499,7 @@ class TestStorage:
             assert len(sessions(proxy)[0].sessions.places) == 2
             assert count(proxy) == 1
 
-    def test_a_batch_whose_cells_would_be_larger_than_the_server_takes(self, proxy: Proxied) -> None:
+    def test_a_batch_whose_cells_exceed_the_servers_limit(self, proxy: Proxied) -> None:
         noise = random.Random(7)
         long = [RECORD | {"device_name": b64encode(noise.randbytes(48_000)).decode()} for _ in range(220)]
         moments = [f"2024-10-01T08:00:00.{n:03}Z" for n in range(len(long))]

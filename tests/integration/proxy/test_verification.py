@@ -113,7 +113,7 @@ CHANGES: dict[str, tuple[Callable[[list[Row]], list[Row]], tuple[int, int, int]]
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_was_changed_in_the_database_is_counted(stored: Stored, change: str) -> None:
+def test_changes_in_the_database_are_counted(stored: Stored, change: str) -> None:
     changed, (missing, unexpected, damaged) = CHANGES[change]
     rows = stored.cells()
     stored.change(changed(rows))
@@ -122,7 +122,7 @@ def test_what_was_changed_in_the_database_is_counted(stored: Stored, change: str
     assert wrong(stored.proxy) == (0, 0, 0)
 
 
-def test_an_older_dump_lacks_what_came_since(stored: Stored) -> None:
+def test_an_older_dump_lacks_later_cells(stored: Stored) -> None:
     dump = stored.cells()
     stored.fill(range(HOURS, HOURS + 2))
     lacking = len(stored.cells()) - len(dump)
@@ -134,7 +134,7 @@ def test_an_older_dump_lacks_what_came_since(stored: Stored) -> None:
     }
 
 
-def test_what_is_wrong_is_placed(stored: Stored) -> None:
+def test_findings_say_where_the_damage_is(stored: Stored) -> None:
     before = set(stored.cells())
     stored.fill(range(HOURS, HOURS + 1))
     rows = stored.cells()
@@ -149,7 +149,7 @@ def test_what_is_wrong_is_placed(stored: Stored) -> None:
     assert wrong(stored.proxy, dataset="bikes") == (0, 0, 0)
 
 
-def test_many_cells_are_asked_for_in_several_goes(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_cells_are_requested_in_several_parts(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = stored.cells()
     stored.change([_flipped(rows[0]), *rows[2:]])
     monkeypatch.setattr(verification, "PART_TAGS", 3)
@@ -158,7 +158,7 @@ def test_many_cells_are_asked_for_in_several_goes(stored: Stored, monkeypatch: p
     assert findings
 
 
-def test_records_may_come_in_meanwhile(stored: Stored) -> None:
+def test_records_can_be_ingested_meanwhile(stored: Stored) -> None:
     stopped = threading.Event()
 
     def ingest() -> None:

@@ -70,7 +70,7 @@ def test_a_new_passphrase_opens_everything_and_the_old_one_nothing(tmp_path: Pat
     assert len(list(home.glob("master-*"))) == 1
 
 
-def test_it_moves_to_a_vault_and_back(
+def test_the_master_key_moves_to_a_vault_and_back(
     tmp_path: Path, storage: Served, bao: OpenBao, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VAULT_TOKEN", bao.token)
@@ -192,7 +192,7 @@ def test_keys_made_while_it_rotates_are_wrapped_by_the_new_one(home: Home) -> No
     assert derived(again, *made) == derived(keyring, *made)
 
 
-def test_a_second_proxy_that_missed_the_rotation_makes_no_key_that_nobody_opens(home: Home) -> None:
+def test_a_second_proxy_that_missed_a_rotation_makes_no_unreadable_key(home: Home) -> None:
     store, keyring = opened(home, PASSPHRASE)
     _, other = opened(home, PASSPHRASE)
     Rotation(home, store, keyring).rotate("passphrase", NEW)
@@ -201,7 +201,7 @@ def test_a_second_proxy_that_missed_the_rotation_makes_no_key_that_nobody_opens(
     assert keyring.epochs("wifi") == [665, 666]
 
 
-def test_a_key_that_does_not_open_stops_it_before_anything_changes(home: Home) -> None:
+def test_a_data_key_that_does_not_open_stops_the_rotation_before_any_change(home: Home) -> None:
     store, _ = opened(home, PASSPHRASE)
     stranger = Keyring(store, LocalMasterKey(Key.generate()))
     stranger.ensure("wifi", 700)

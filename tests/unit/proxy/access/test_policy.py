@@ -45,7 +45,7 @@ def test_every_entry_is_read() -> None:
     assert policy.audit_everything
 
 
-def test_whoever_has_no_entry_may_nothing() -> None:
+def test_an_identity_without_an_entry_may_ask_nothing() -> None:
     assert parse("", DATASETS) == Policy()
     assert Policy().of("mallory") == Policy().plaintext == Grant()
     assert not Grant().roles
@@ -75,13 +75,13 @@ def test_whoever_has_no_entry_may_nothing() -> None:
         ("[clients.alice", "not TOML"),
     ],
 )
-def test_what_is_wrong_is_named(text: str, words: str) -> None:
+def test_an_invalid_policy_is_refused_naming_the_entry(text: str, words: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
         parse(text, DATASETS)
     assert str(raised.value).startswith(words)
 
 
-def test_on_behalf_of_somebody_only_what_both_may() -> None:
+def test_on_behalf_of_a_user_a_service_may_ask_what_both_may() -> None:
     service = Grant(
         roles=frozenset({Role.COUNT, Role.PRESENCE}),
         datasets=frozenset({"wifi", "bikes"}),

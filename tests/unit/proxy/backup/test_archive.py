@@ -49,7 +49,7 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.
     ],
     ids=["up", "up again", "absolute", "symbolic link", "hard link", "pipe"],
 )
-def test_nothing_is_written_outside(planted: tarfile.TarInfo, tmp_path: Path) -> None:
+def test_a_member_outside_the_folder_is_refused(planted: tarfile.TarInfo, tmp_path: Path) -> None:
     planted.name = planted.name.format(tmp_path=tmp_path)
     file, home = tmp_path / "backup.tar", tmp_path / "home"
     with tarfile.open(file, "w") as archive:
@@ -59,7 +59,7 @@ def test_nothing_is_written_outside(planted: tarfile.TarInfo, tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_a_restored_home_is_marked_and_opens_with_its_own_passphrase_alone(home: Home, tmp_path: Path) -> None:
+def test_a_restored_home_is_marked_and_opens_only_with_its_passphrase(home: Home, tmp_path: Path) -> None:
     passphrase = (home.path / "passphrase").read_text().strip()
     about = backups.save(BackupContents(home), tmp_path)
     file = Path(about["file"])
@@ -76,7 +76,7 @@ def test_a_restored_home_is_marked_and_opens_with_its_own_passphrase_alone(home:
         home.master_key(None)
 
 
-def test_what_is_retired_while_a_backup_is_made_stays_for_it_and_not_for_one_that_fails(
+def test_segments_retired_during_a_backup_stay_unless_it_fails(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = trusted_store.open_store(home.trusted_store)
@@ -113,7 +113,7 @@ def test_a_damaged_backup_is_refused(home: Home, tmp_path: Path) -> None:
     assert list(tmp_path.glob(".restore-*")) == []
 
 
-def test_nothing_is_overwritten(home: Home, tmp_path: Path) -> None:
+def test_existing_files_are_not_overwritten(home: Home, tmp_path: Path) -> None:
     backups.save(BackupContents(home), file := tmp_path / "file")
     with pytest.raises(ConfigurationError, match="exists already and is not overwritten"):
         backups.save(BackupContents(home), file)

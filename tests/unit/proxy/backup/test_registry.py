@@ -1,4 +1,4 @@
-"""What backups need stays, and no longer than it must."""
+"""What backups need is kept, and no longer than it must be."""
 
 import pytest
 from sqlalchemy import Engine, insert, update
@@ -7,22 +7,15 @@ from privacyplease.proxy.backup import registry
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.trusted_store.store import writing
 from privacyplease.proxy.trusted_store.tables import heads
+from tests.services.fake_clock import FakeClock
 
 DAY = 86_400_000
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_727_740_800_000
-
-    def __call__(self) -> int:
-        return self.now
-
-
 @pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch, store: Engine) -> Clock:
-    """A time that stands still, and a manifest that was never changed."""
-    clock = Clock()
+def clock(monkeypatch: pytest.MonkeyPatch, store: Engine) -> FakeClock:
+    """A clock that stands still, and a manifest that was never changed."""
+    clock = FakeClock(1_727_740_800_000)
     monkeypatch.setattr(registry, "_now", clock)
     row = {"one": 1, "version": 0, "gone_since": 0, "tag": bytes(16), "sealed": b""}
     with writing(store) as connection:
@@ -43,7 +36,7 @@ def back_up(store: Engine) -> int:
     return number
 
 
-def test_the_last_two_keep_what_was_retired_since(store: Engine) -> None:
+def test_the_last_two_backups_keep_segments_retired_since(store: Engine) -> None:
     assert registry.needed_after(store) is None
     first = change(store)
     back_up(store)
@@ -56,9 +49,7 @@ def test_the_last_two_keep_what_was_retired_since(store: Engine) -> None:
     assert registry.needed_after(store) == second
 
 
-def test_one_that_runs_keeps_it_from_its_beginning_and_one_that_failed_keeps_nothing(
-    store: Engine, clock: Clock
-) -> None:
+def test_a_running_backup_keeps_segments_and_a_failed_one_does_not(store: Engine, clock: FakeClock) -> None:
     first = change(store)
     number = registry.begin(store)
     change(store)
@@ -70,13 +61,13 @@ def test_one_that_runs_keeps_it_from_its_beginning_and_one_that_failed_keeps_not
     assert registry.needed_after(store) is None
 
 
-def test_an_old_one_keeps_nothing(store: Engine, clock: Clock) -> None:
+def test_a_backup_older_than_31_days_keeps_nothing(store: Engine, clock: FakeClock) -> None:
     back_up(store)
     clock.now += registry.KEPT_MS
     assert registry.needed_after(store) is None
 
 
-def test_the_one_that_a_store_was_restored_from_is_whole(store: Engine, clock: Clock) -> None:
+def test_the_backup_that_a_store_was_restored_from_counts_as_complete(store: Engine, clock: FakeClock) -> None:
     registry.finish_restored(store)
     assert registry.needed_after(store) is None
     version = change(store)

@@ -37,7 +37,7 @@ from tests.services.fake_storage import FakeStorage
 from tests.services.proxy_core import HOUR, ProxyCore
 
 
-def test_it_counts_july_as_the_full_proxy_does(filled: ProxyCore, partner: ExportedSearch) -> None:
+def test_an_exported_keyring_counts_as_the_full_proxy_does(filled: ProxyCore, partner: ExportedSearch) -> None:
     whole = answers(filled.search, filled)
     assert whole[0] == 52  # those of the session from June and of the one into August among them
     assert answers(partner, filled) == whole
@@ -46,7 +46,7 @@ def test_it_counts_july_as_the_full_proxy_does(filled: ProxyCore, partner: Expor
     assert (partner.dataset.name, list(partner.dataset.columns)) == ("wifi", list(filled.wifi.required))
 
 
-def test_it_asks_the_server_for_the_cores_of_the_interval_alone_and_remembers_them(
+def test_only_the_cores_of_the_interval_are_fetched_and_only_once(
     filled: ProxyCore, partner: ExportedSearch, storage: FakeStorage
 ) -> None:
     rows = filled.manifest.view("wifi").overlapping(ALLOWED)
@@ -57,13 +57,15 @@ def test_it_asks_the_server_for_the_cores_of_the_interval_alone_and_remembers_th
 
 
 @pytest.mark.parametrize("asked", [(JULY - 1, AUGUST), (JULY, AUGUST + 1), (MAY, MAY + DAY), EVER])
-def test_it_refuses_every_other_time(partner: ExportedSearch, filled: ProxyCore, asked: tuple[int, int]) -> None:
+def test_an_interval_that_was_not_exported_is_refused(
+    partner: ExportedSearch, filled: ProxyCore, asked: tuple[int, int]
+) -> None:
     with pytest.raises(NotExportedError, match="2024-07-01T00:00:00Z … 2024-08-01T00:00:00Z") as refused:
         answers(partner, filled, Interval(*asked))
     assert refused.value.field == "interval"
 
 
-def test_it_refuses_what_is_no_count(partner: ExportedSearch, filled: ProxyCore) -> None:
+def test_a_question_that_is_not_a_count_is_refused(partner: ExportedSearch, filled: ProxyCore) -> None:
     for question in (
         Question(filled.wifi, ALLOWED, columns=("ssid",)),
         Question(filled.wifi, ALLOWED, subjects=pa.scalar(1, pa.int64())),
@@ -81,7 +83,7 @@ def test_a_question_that_touches_too_much_is_refused(filled: ProxyCore, file: Pa
         answers(search, filled)
 
 
-def test_its_keys_open_the_cores_of_their_periods_and_nothing_else(
+def test_exported_keys_open_only_the_cores_of_their_periods(
     filled: ProxyCore, file: Path, storage: FakeStorage
 ) -> None:
     """With the file, its passphrase and every cell of the store, and no proxy in between."""
@@ -118,7 +120,7 @@ def test_neither_a_data_key_nor_a_digest_key_nor_a_digest_is_in_the_file(filled:
     assert {row.summary.subjects for row in export.segments} == {b""}
 
 
-def test_what_has_changed_since_is_refused_and_counted_by_a_new_keyring(
+def test_a_changed_period_is_refused_until_a_new_keyring_is_exported(
     filled: ProxyCore, partner: ExportedSearch, storage: FakeStorage, tmp_path: Path
 ) -> None:
     filled.compact()
@@ -130,14 +132,14 @@ def test_what_has_changed_since_is_refused_and_counted_by_a_new_keyring(
     assert answers(again, filled) == answers(filled.search, filled)
 
 
-def test_what_came_in_later_is_no_part_of_it(filled: ProxyCore, partner: ExportedSearch) -> None:
+def test_records_stored_after_the_export_are_not_counted(filled: ProxyCore, partner: ExportedSearch) -> None:
     before = answers(partner, filled)
     filled.ingest(table([(99, JULY + DAY, 1.0)]))
     assert answers(partner, filled) == before
     assert answers(filled.search, filled)[0] == before[0] + 1
 
 
-def test_a_data_set_that_asks_for_whole_days_does_so_with_a_keyring(
+def test_whole_day_questions_stay_so_with_an_exported_keyring(
     filled: ProxyCore, storage: FakeStorage, tmp_path: Path
 ) -> None:
     wide = replace(filled.wifi, whole_days=True)
@@ -154,7 +156,7 @@ def test_a_data_set_that_asks_for_whole_days_does_so_with_a_keyring(
     )
 
 
-def test_epochs_are_told_and_the_file_shows_nothing_without_its_passphrase(
+def test_epochs_are_reported_and_the_file_opens_only_with_its_passphrase(
     filled: ProxyCore, file: Path, tmp_path: Path, storage: FakeStorage
 ) -> None:
     made = exporter(filled).export(filled.wifi, ALLOWED, PARTNERS)
@@ -188,7 +190,7 @@ def test_a_home_that_was_rolled_back_exports_nothing(
         exporter(again).export(again.wifi, ALLOWED, PARTNERS)
 
 
-def test_generations_are_told_apart(filled: ProxyCore, storage: FakeStorage, tmp_path: Path) -> None:
+def test_keys_of_several_generations_are_kept_apart(filled: ProxyCore, storage: FakeStorage, tmp_path: Path) -> None:
     epoch = JULY // (30 * DAY)
     filled.renewing.renew(filled.wifi, epoch)
     (file := tmp_path / "renewed").write_bytes(exporter(filled).export(filled.wifi, ALLOWED, PARTNERS).file)

@@ -99,7 +99,7 @@ def test_with_the_keyring_and_the_server_in_one_hand_no_answer_of_the_main_proxy
 
 
 @pytest.mark.parametrize("forgery", [name for name, (_, shows) in FORGERIES.items() if shows])
-def test_the_counting_proxy_notices_what_it_can(
+def test_a_proxy_on_an_exported_keyring_notices_what_it_can(
     filled: ProxyCore, partner: ExportedSearch, file: Path, storage: FakeStorage, forgery: str
 ) -> None:
     """Whoever has the same keyring can seal a page of as many records for it, and nobody else can."""

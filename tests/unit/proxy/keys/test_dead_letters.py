@@ -54,7 +54,7 @@ def test_a_letter_moved_to_another_epoch_does_not_open(letters: DeadLetters) -> 
     assert letters.open(moved, "wifi") is None
 
 
-def test_an_erased_epoch_takes_its_letters_along(store: Engine, letters: DeadLetters) -> None:
+def test_letters_of_an_erased_epoch_do_not_open(store: Engine, letters: DeadLetters) -> None:
     (letter,) = letters.seal([b"message"], "wifi", EPOCH)
     with store.begin() as connection:
         connection.execute(delete(data_keys))
@@ -77,7 +77,7 @@ def test_a_changed_bit_anywhere_is_noticed(letters: DeadLetters, at: int, bit: i
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(noise=st.binary(max_size=60), keep=st.integers(0, OVERHEAD))
-def test_what_is_no_letter_does_not_open(letters: DeadLetters, noise: bytes, keep: int) -> None:
+def test_bytes_that_are_not_a_letter_do_not_open(letters: DeadLetters, noise: bytes, keep: int) -> None:
     (letter,) = letters.seal([b"message"], "wifi", EPOCH)
     assert letters.open(noise, "wifi") is None
     assert letters.open(letter[:keep], "wifi") is None

@@ -30,7 +30,7 @@ core = 6
 """
 
 
-def test_a_definition_reads() -> None:
+def test_a_definition_is_read() -> None:
     badges = parse(GOOD)
     assert badges.required == ("badge", "door", "at", "stay")
     assert badges.others == ["floor"]
@@ -43,11 +43,11 @@ def test_a_definition_reads() -> None:
 @pytest.mark.parametrize(
     ("text", "width"), [("90s", 90_000), ("15m", 900_000), ("8h", 28_800_000), ("2d", 172_800_000)]
 )
-def test_a_width_reads_in_every_unit(text: str, width: int) -> None:
+def test_a_duration_is_read_in_every_unit(text: str, width: int) -> None:
     assert parse(f'retain = "{text}"\n{GOOD}').retain == width
 
 
-def test_what_the_server_sees_may_be_widened() -> None:
+def test_cover_and_prefetch_are_read() -> None:
     covered = parse('cover = "1s"\ncover_records = 64\nprefetch = "day"\n' + GOOD)
     assert (covered.cover, covered.cover_records, covered.whole_days) == (1_000, 64, True)
 
@@ -92,13 +92,13 @@ def test_a_wrong_entry_is_named(old: str, new: str, message: str) -> None:
         parse(GOOD.replace(old, new, 1))
 
 
-def test_the_folders_definitions_stand_beside_those_that_ship(tmp_path: Path) -> None:
+def test_definitions_in_the_folder_are_added_to_the_shipped_ones(tmp_path: Path) -> None:
     (tmp_path / "badges.toml").write_text(GOOD)
     (tmp_path / "notes.txt").write_text("not a definition")
     assert set(dataset.load(tmp_path)) == {"badges", *dataset.load()}
 
 
-def test_a_definition_of_the_folder_replaces_one_that_ships(tmp_path: Path) -> None:
+def test_a_definition_in_the_folder_replaces_a_shipped_one(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(GOOD.replace('"badges"', '"wifi"'))
     assert dataset.load(tmp_path)["wifi"].title == "Badge readings"
 
@@ -117,5 +117,5 @@ def test_the_file_at_fault_is_named(tmp_path: Path, content: bytes) -> None:
         dataset.load(tmp_path)
 
 
-def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
+def test_a_missing_folder_defines_nothing(tmp_path: Path) -> None:
     assert set(dataset.load(tmp_path / "none")) == set(dataset.load())
