@@ -77,7 +77,7 @@ def test_cover_and_prefetch_are_read() -> None:
         ("core = 6", "bin = 6", "bytes_per_record: expected a table of core, rest, rollup"),
         ("[columns]", "bytes_per_record = 6\n[columns]", "not TOML: "),
         ("[columns]", 'cover = "1w"\n[columns]', "cover: expected a duration such as \"1h\", got '1w'"),
-        ("[columns]", 'cover = "0s"\n[columns]', "cover: expected a width"),
+        ("[columns]", 'cover = "0s"\n[columns]', "cover: expected a duration"),
         ("[columns]", "cover_records = 0\n[columns]", "cover_records: expected 1 to 65,536, got 0"),
         ("[columns]", 'prefetch = "week"\n[columns]', "prefetch: expected \"day\", got 'week'"),
         ("[columns]", 'base_width = "1h"\n[columns]', "base_width: no longer supported"),

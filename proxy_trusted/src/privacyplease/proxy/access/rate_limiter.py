@@ -33,8 +33,8 @@ class RateLimiter:
         """
         with self._lock:
             now = self._clock()
-            tokens, at = self._buckets.get(name, (float(burst), now))
-            tokens = min(float(burst), tokens + (now - at) * per_second)
-            taken = tokens >= 1
-            self._buckets[name] = (tokens - taken, now)
-        return 0.0 if taken else (1 - tokens) / per_second
+            tokens, counted_at = self._buckets.get(name, (float(burst), now))
+            tokens = min(float(burst), tokens + (now - counted_at) * per_second)
+            granted = tokens >= 1
+            self._buckets[name] = (tokens - granted, now)
+        return 0.0 if granted else (1 - tokens) / per_second

@@ -133,13 +133,13 @@ class KeysService(pb_grpc.KeysServiceServicer):
     def _list(self, dataset: Dataset) -> pb.DatasetKeys:
         width = dataset.epoch
         keys = sorted(self._keyring.made(dataset.name).items())  # of several keys of an epoch, the newest is listed
-        made = {key.epoch: (key.generation, at) for key, at in keys}
+        newest = {key.epoch: (key.generation, made_at) for key, made_at in keys}
         erased = {erasure.key.epoch: erasure for erasure in self._erasures.of(dataset.name)}
         listed = []
-        for epoch in sorted({*made, *erased}):
+        for epoch in sorted({*newest, *erased}):
             entry = pb.Epoch(start=_stamp(epoch * width), end=_stamp((epoch + 1) * width))
             entry.state = pb.EPOCH_STATE_BEING_DESTROYED if epoch in erased else pb.EPOCH_STATE_IN_USE
-            entry.renewals, made_at = made.get(epoch, (0, None))
+            entry.renewals, made_at = newest.get(epoch, (0, None))
             if made_at:
                 entry.made_at.CopyFrom(_stamp(made_at))
             if epoch in erased and (erased_at := erased[epoch].erased_at):
