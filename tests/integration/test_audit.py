@@ -1,4 +1,4 @@
-"""What the audit log holds after real calls, and what becomes of calls when it cannot be written."""
+"""The audit log after real calls, and the outcome of calls if it cannot be written."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ dashboard = {{ roles = ["presence"], may_act_for = ["alice"] }}
 
 
 class Installation:
-    """A proxy over a store, and what the log says since somebody last looked."""
+    """A proxy over a store, and the log's entries since they were last read."""
 
     def __init__(self, made: Made, home: Home, address: str) -> None:
         self.made, self.home, self.address = made, home, address
@@ -55,7 +55,7 @@ class Installation:
         return Client(self.address, certificates=folder)
 
     def news(self) -> list[AuditEntry]:
-        """Without the looks into the log themselves."""
+        """The entries, except for those about reading the log."""
         with self.client("operator") as client:
             entries = [entry for entry in client.audit_entries() if not entry.rpc.startswith("AuditService")]
         news, self._seen = entries[self._seen :], len(entries)
@@ -264,7 +264,7 @@ def test_a_log_whose_key_is_in_a_shared_store_is_verified_offline(
     home, url = tmp_path / "home", f"sqlite:///{tmp_path / 'shared.db'}"
     with (
         proxying(home, "127.0.0.1:1", passphrase=None, trusted_store=url) as proxy,
-        pytest.raises(grpc.RpcError),  # the store is shared; that it was asked is on record
+        pytest.raises(grpc.RpcError),  # the store is shared; the question is recorded
     ):
         proxy.keys.RotateEpoch(keys_service_pb2.RotateEpochRequest(dataset="wifi", containing=instant(0)))
     assert offline.main(["--home", str(home)]) == 2
@@ -275,7 +275,7 @@ def test_a_log_whose_key_is_in_a_shared_store_is_verified_offline(
 
 
 def _overwrite(file: Path, old: bytes, new: bytes) -> None:
-    """In place, where it stands first."""
+    """Replaces the first occurrence, in place."""
     with file.open("r+b") as opened:
         opened.seek(file.read_bytes().index(old))
         opened.write(new)
@@ -290,7 +290,7 @@ def test_a_call_that_cannot_be_recorded_is_not_answered(running: Installation) -
             for ask in (_presence, _query, _without_purpose):
                 with pytest.raises(errors.AuditUnavailableError):
                     ask(client)
-            assert client.count(*DAY) == 1  # which need not be recorded
+            assert client.count(*DAY) == 1  # need not be recorded
     finally:
         running.home.audit.unlink()
         kept.rename(running.home.audit)

@@ -1,4 +1,4 @@
-"""Who gets in: at both ports, at every service, by every kind of certificate."""
+"""Authentication: every kind of certificate at every service of both servers."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _proxy(made: Made, home: Path, storage: str, storage_certificates: Path) -> 
 
 @pytest.fixture(scope="module")
 def rpcs(made: Made, addresses: dict[str, str]) -> dict[str, list[str]]:
-    """Every rpc of every service at each port, as its own reflection tells whoever may ask."""
+    """Every rpc of every service at each port, by its own reflection service."""
     found = {}
     for hop, address in addresses.items():
         with channel_with(address, made[GOOD[hop]]) as channel:
@@ -152,7 +152,7 @@ REFUSED = [_of_somebody_else, _of_nobody]
 
 
 def _status(channel: grpc.Channel, rpc: str) -> grpc.StatusCode:
-    """What becomes of an empty request to an rpc, whatever its shape."""
+    """The outcome of an empty request to an rpc, whatever its shape."""
     call = channel.stream_stream(rpc, request_serializer=bytes, response_deserializer=bytes)(iter([b""]), timeout=10)
     try:
         next(call, None)
@@ -167,7 +167,7 @@ def _status(channel: grpc.Channel, rpc: str) -> grpc.StatusCode:
 def test_every_rpc_is_known_and_lets_in_the_right_certificate(
     hop: str, made: Made, addresses: dict[str, str], rpcs: dict[str, list[str]]
 ) -> None:
-    services = {"clients": 15, "storage": 3}[hop]  # health and reflection among them
+    services = {"clients": 15, "storage": 3}[hop]  # including health and reflection
     assert len({rpc.split("/")[1] for rpc in rpcs[hop]}) == services
     with channel_with(addresses[hop], made[GOOD[hop]]) as channel:
         kept_out = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNAUTHENTICATED}
@@ -254,7 +254,7 @@ def test_renewed_certificates_are_loaded_without_a_restart(tmp_path: Path) -> No
         with _watching(addresses["clients"], made["clients/operator"]) as running:
             old = _copied(made["clients/operator"], tmp_path / "old")
             for name in ("storage", "proxy-to-storage", "proxy", "clients/operator"):
-                _overwrite(made[name], other[name])  # other CAs, too: nothing of the old is of any use now
+                _overwrite(made[name], other[name])  # the CAs are replaced, too: the old certificates are useless now
             assert client.count(*DAY) == 1
             with Client(addresses["clients"], certificates=old) as late, pytest.raises(CertificateError):
                 late.count(*DAY)
@@ -302,7 +302,7 @@ def _overwrite(folder: Path, source: Path) -> None:
 
 @contextmanager
 def _watching(address: str, folder: Path) -> Iterator[grpc.Call]:
-    """A stream that was begun and goes on."""
+    """A stream that keeps running."""
     with channel_with(address, folder) as channel:
         stream = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
         assert next(stream).status == health_pb2.HealthCheckResponse.SERVING
@@ -311,7 +311,7 @@ def _watching(address: str, folder: Path) -> Iterator[grpc.Call]:
 
 
 def _shown(made: Made, hop: str, address: str) -> bytes | None:
-    """The certificate that a server shows now."""
+    """The certificate that a server currently shows."""
     context = ssl.create_default_context(cafile=made["authorities"] / hop / "ca.crt")
     context.set_alpn_protocols(["h2"])
     host, port = address.split(":")

@@ -1,4 +1,4 @@
-"""Metrics and logs of both servers after a run that does all that they do: what is there, and what must not be."""
+"""Metrics and logs of both servers after a run that uses every function: what they contain, and what they must not."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ STATION = {
 
 
 class Ran(NamedTuple):
-    """What a run left: the text of both servers' metrics, lines of the log, and the tags that the store has."""
+    """The result of a run: both servers' metrics as text, the lines of the log, and the tags in the store."""
 
     proxy: str
     server: str
@@ -149,7 +149,7 @@ def _text(registry: CollectorRegistry) -> str:
 
 
 def _value(text: str, sample: str) -> float:
-    """The value of a sample as it is written, labels in ascending order."""
+    """The value of a sample, given as written with ascending labels."""
     (line,) = (line for line in text.splitlines() if line.startswith(f"{sample} "))
     return float(line.rpartition(" ")[2])
 
@@ -212,7 +212,7 @@ def test_neither_metrics_nor_logs_contain_records_or_questions(ran: Ran) -> None
     for tag in ran.tags:
         needles += [tag.hex(), base64.b64encode(tag).decode().rstrip("=").lower(), repr(tag)[2:-1].lower()]
     assert [needle for needle in needles if needle in text] == []
-    assert "presenceservice/findsessions" in text  # the search would find what is there
+    assert "presenceservice/findsessions" in text  # the search does find what is in the text
 
 
 def test_the_proxys_metrics_count_its_calls_and_records(ran: Ran) -> None:

@@ -1,4 +1,4 @@
-"""Who may ask what: every rpc by every role and every kind of certificate, and what the policy narrows further."""
+"""Who may ask what: every rpc with every role and every kind of certificate, and the policy's further limits."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ WHEN = {"interval": interval(START, START + HOUR)}
 STEP = {"step": Duration(seconds=600)}
 SESSIONS = {"purpose": "test", **WHEN}
 
-# Every rpc, and a request that it answers if it may: of some, one for each role that sees it differently.
+# For every rpc, a request that it answers if allowed; for some, one for each role that is treated differently.
 REQUESTS: dict[str, dict[str, Any]] = {
     "AccessService/WhoAmI": {},
     "AdminService/GetStatus": {},
@@ -102,7 +102,7 @@ ALLOWED: dict[str, set[str]] = {
     }
     | {rpc for rpc in REQUESTS if rpc.startswith("KeysService")},
     "operator": set(REQUESTS),
-    "dashboard": EVERYBODY,  # asks nothing in its own name
+    "dashboard": EVERYBODY,  # it may ask nothing in its own name
 }
 
 POLICY = f"""
@@ -167,7 +167,7 @@ def folder_of(made: Made, name: str) -> Path:
 
 
 def outcomes(channel: grpc.Channel, *metadata: tuple[str, str]) -> dict[str, str]:
-    """What becomes of each request: "" if it was answered, else the reason."""
+    """The outcome of each request: "" if it was answered, otherwise the reason."""
     return {name: outcome(channel, name, request, *metadata) for name, request in REQUESTS.items()}
 
 
@@ -263,8 +263,8 @@ def test_a_caller_who_acts_for_a_user_may_do_what_both_may(made: Made, address: 
         for person, allowed in (
             ("count", ALLOWED["count"]),
             ("self", ALLOWED["self"]),
-            ("operator", ALLOWED["count"]),  # who has no devices of their own
-            ("stations", set()),  # for whom it may not act
+            ("operator", ALLOWED["count"]),  # has no devices of their own
+            ("stations", set()),  # not among those it may act for
             ("mallory", set()),
         ):
             found = outcomes(channel, ("privacyplease-on-behalf-of", person))
@@ -355,7 +355,7 @@ def test_calls_beyond_the_rate_are_refused(made: Made, address: str) -> None:
         with pytest.raises(errors.RateLimitedError) as raised:
             client.count(*DAY)
         assert 0 < float(raised.value.metadata["retry_seconds"]) <= 10
-        client.whoami()  # which is not counted
+        client.whoami()  # does not count against the limit
 
 
 def test_batches_beyond_the_rate_are_slowed_down(made: Made, address: str) -> None:

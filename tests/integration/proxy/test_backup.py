@@ -1,4 +1,4 @@
-"""A backup brings everything back: what it knows, and what came to the storage server after it."""
+"""A restore brings back everything: what the backup knows, and what was stored on the server after it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ START = 1_727_740_800_000  # 2024-10-01, long over
 
 
 def sessions(first: int, count: int, start: int = START) -> pa.Table:
-    """Sessions of devices of their own, all at a few places in a few hours."""
+    """Sessions of distinct devices, at a few places in a few hours."""
     numbers = range(first, first + count)
     starts = [start + number % 7 * HOUR + number % 60 * MINUTE for number in numbers]
     return pa.table(
@@ -50,14 +50,14 @@ def sessions(first: int, count: int, start: int = START) -> pa.Table:
 
 
 def devices(proxy: Proxied) -> set[int]:
-    """Those that are found."""
+    """The devices that a query finds."""
     table = proxy.records("wifi", 0, 253_402_300_799_999)
     assert len(table) == len(table.group_by("client_mac").aggregate([]))
     return {int(mac.replace(":", ""), 16) for mac in table["client_mac"].to_pylist()}
 
 
 def wrong(proxy: Proxied) -> int:
-    """How many cells `verify` finds fault with."""
+    """How many cells `verify` reports."""
     *_, last = proxy.verification.Verify(verification_service_pb2.VerifyRequest())
     return last.summary.missing + last.summary.unexpected + last.summary.damaged
 
@@ -80,14 +80,14 @@ class BackupSite:
 
     @property
     def adopted(self) -> dict[str, Any]:
-        """What the start after the restore came to."""
+        """The result of the first start after the restore."""
         found: dict[str, Any] = json.loads((self.home / "adopted.json").read_text())
         return found
 
 
 @pytest.fixture
 def site(tmp_path: Path, storage: Served, monkeypatch: pytest.MonkeyPatch) -> BackupSite:
-    """Where what was compacted is removed at once, as it is minutes later."""
+    """A site where replaced cells are removed at once instead of minutes later."""
     monkeypatch.setattr(collection, "KEPT_MS", -1)
     return BackupSite(tmp_path, storage)
 
@@ -131,7 +131,7 @@ def test_a_restore_brings_back_records_from_before_during_and_after_the_backup(s
 
 
 def test_the_same_backup_can_be_restored_again(site: BackupSite) -> None:
-    """Runs that were made after the first restore do not get numbers of runs that were made before it."""
+    """Segments made after the first restore do not get the numbers of segments made before it."""
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 50))
         site.back_up()
@@ -248,7 +248,7 @@ def test_a_period_destroyed_after_the_backup_has_its_key_again_but_no_cells(site
 
 def test_a_backup_contains_nothing_that_opens_a_key(tmp_path: Path, storage: Served) -> None:
     home = Home(tmp_path / "home")
-    with proxying(home.path, storage.address, passphrase=None) as proxy:  # one that the proxy makes up
+    with proxying(home.path, storage.address, passphrase=None) as proxy:  # one that the proxy generates
         proxy.ingest("wifi", sessions(0, 10))
         about = backups.save(BackupContents(home), tmp_path)
     (file,) = tmp_path.glob("privacyplease-*.tar")

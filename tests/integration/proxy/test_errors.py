@@ -52,7 +52,7 @@ LATER = RECORD | {"association_time": "2024-10-01T12:00:00Z"}
 
 
 class Refusal(NamedTuple):
-    """What a client learns of a failure."""
+    """What a client learns about a failure."""
 
     status: grpc.StatusCode
     reason: str
@@ -62,7 +62,7 @@ class Refusal(NamedTuple):
 
 @contextmanager
 def refused() -> Iterator[list[Refusal]]:
-    """Expects the block to be refused, and says how."""
+    """Expects the block to be refused, and collects the refusal."""
     seen: list[Refusal] = []
     with pytest.raises(grpc.RpcError) as raised:
         yield seen
@@ -109,7 +109,7 @@ Ask = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
-    """A proxy without a record, which all questions that are refused may share."""
+    """A proxy without records, shared by the tests of refused questions."""
     folder = tmp_path_factory.mktemp("empty")
     with serving(f"sqlite:///{folder}/cells.db") as storage, proxying(folder / "home", storage.address) as proxy:
         yield proxy
@@ -127,7 +127,7 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
 
 
 class TestQuestions:
-    """What is wrong with a question."""
+    """Invalid questions."""
 
     @every_question
     def test_an_unknown_data_set(self, empty: Proxied, ask: Ask) -> None:
@@ -208,7 +208,10 @@ class TestQuestions:
         with proxying(tmp_path / "home", storage.address, most_tags=1) as proxy:
             fill(proxy)
             assert count(proxy, interval=interval(START, START)) == 1
-            for ask, tags in ((count, 2), (query, 2 * 2)):  # of two segments: the core, and for whole records the rest
+            for ask, tags in (
+                (count, 2),
+                (query, 2 * 2),
+            ):  # two segments: the core, and for whole records the rest
                 with refused() as seen:
                     ask(proxy)
                 metadata = {"tags": str(tags), "limit": "1"}
@@ -223,7 +226,7 @@ def fill(proxy: Proxied) -> None:
 
 
 class TestBatches:
-    """What is wrong with a batch."""
+    """Invalid batches."""
 
     @pytest.mark.parametrize(
         ("batch", "field"),
@@ -300,7 +303,7 @@ class TestBatches:
 
 
 METHODS = [method for file in CONTRACTS for service in file.services_by_name.values() for method in service.methods]
-# A stream of requests may also hold no message at all.
+# A stream of requests may also be empty.
 CALLS = [(m, number) for m in METHODS for number in ((0, 1) if m.client_streaming else (1,))]
 
 
@@ -349,11 +352,11 @@ def health(proxy: Proxied, service: str) -> str:
 
 
 class TestTampering:
-    """What the storage server returns is not what was stored."""
+    """The storage server returns something other than what was stored."""
 
     @pytest.fixture
     def filled(self, tmp_path: Path, storage: Served) -> Iterator[Proxied]:
-        """Two segments, neither of which stays in memory."""
+        """Two segments, neither of which is kept in memory."""
         with proxying(tmp_path / "home", storage.address, cache_bytes=0) as proxy:
             fill(proxy)
             yield proxy
@@ -374,7 +377,7 @@ class TestTampering:
         rewrite(sqlite_url, f"UPDATE cells SET {change}")
         with refused() as seen:
             ask(filled)
-        cells = 4 if ask is query else 2  # of two segments: the core, and for whole records the rest
+        cells = 4 if ask is query else 2  # two segments: the core, and for whole records the rest
         assert seen == [Refusal(grpc.StatusCode.DATA_LOSS, "CELL_DAMAGED", {"cells": str(cells)}, {})]
 
     def test_one_cell_of_many_that_was_changed(self, filled: Proxied, sqlite_url: str) -> None:
@@ -390,7 +393,7 @@ class TestTampering:
         rewrite(sqlite_url, "UPDATE cells SET tag = ? WHERE tag = ?", second, first)
         with refused() as seen:
             sessions(filled)
-        assert seen[0][:2] == (grpc.StatusCode.DATA_LOSS, "CELLS_MISSING")  # where it was there is none now
+        assert seen[0][:2] == (grpc.StatusCode.DATA_LOSS, "CELLS_MISSING")  # there is none at the old tag now
 
     def test_a_cell_copied_under_another_tag_that_is_asked_for(self, filled: Proxied, sqlite_url: str) -> None:
         first, second = tags_asked_for(filled, sqlite_url)
@@ -432,7 +435,7 @@ def rewrite(storage_url: str, statement: str, *values: bytes) -> None:
 
 
 def tags_asked_for(proxy: Proxied, storage_url: str) -> list[bytes]:
-    """The tags in the store that a question about the device asks for: those whose cells are missed."""
+    """The tags in the store that a question about the device asks for: those whose absence is noticed."""
     with closing(connect(storage_url)) as store:
         everything = store.execute("SELECT tag, sealed_bytes, sealed FROM cells").fetchall()
     found = []
@@ -456,7 +459,7 @@ def is_missed(proxy: Proxied) -> bool:
 
 
 class TestStorage:
-    """The storage server is away, or does not fit."""
+    """The storage server is unavailable or incompatible."""
 
     def test_an_unavailable_server(self, tmp_path: Path) -> None:
         with proxying(tmp_path / "home", "127.0.0.1:1") as proxy:
@@ -518,7 +521,7 @@ def answers(proxy: Proxied) -> bool:
 
 
 class TestFaults:
-    """A fault that nobody foresaw."""
+    """An unexpected fault."""
 
     @every_question
     def test_neither_client_nor_log_learns_a_value(

@@ -1,4 +1,4 @@
-"""What the storage server sees of a question, held against what lies in its database."""
+"""What Explain reports of a question, compared with the storage server's database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An exported keyring: counts what it was made for as the full proxy does, and opens nothing else."""
+"""A proxy on an exported keyring counts as the full proxy does, and opens nothing else."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def answers(proxy: Proxied, start: int = JULY, end: int = AUGUST) -> list[Any]:
 
 def test_an_exported_keyring_counts_as_the_full_proxy_does(filled: Proxied, partner: Proxied) -> None:
     whole = answers(filled)
-    assert whole[0] == 52  # those of the session from June and of the one into August among them
+    assert whole[0] == 52  # including the session from June and the one into August
     assert answers(partner) == whole
     assert answers(partner, JULY + 3 * DAY, JULY + 4 * DAY) == answers(filled, JULY + 3 * DAY, JULY + 4 * DAY)
 
@@ -188,7 +188,7 @@ class Forger:
         self._segments = [row for row in self._export.segments if row.summary.first >= JULY]
 
     def reseal(self) -> None:
-        """Puts another page in the place of one: all of its sessions were elsewhere."""
+        """Replaces a page by one in which all sessions were elsewhere."""
         tag, keys, row = self._core(0)
         place = Place("wifi", Group.CORE, tag)
         columns = Core(Opener(keys.cell).open(Sealed(row.sealed), place)).columns()

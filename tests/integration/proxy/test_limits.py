@@ -1,4 +1,4 @@
-"""Too many calls, calls that take too long, callers that do not get on: each is refused quickly and says why."""
+"""Too many calls, calls that take too long, stalled callers: each is refused quickly, with a reason."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ RECORD = {
 
 @contextmanager
 def limited(folder: Path, **limits: Any) -> Iterator[tuple[str, grpc.Channel]]:
-    """A proxy with limits of its own."""
+    """A proxy with the given limits."""
     with ExitStack() as running:
         storage = running.enter_context(serving(f"sqlite:///{folder}/cells.db"))
         proxy = Proxy(ProxySettings(Home(folder / "home"), storage.address, PASSPHRASE, **limits))
@@ -56,7 +56,7 @@ def limited(folder: Path, **limits: Any) -> Iterator[tuple[str, grpc.Channel]]:
 
 @contextmanager
 def unsent(channel: grpc.Channel, path: str, calls: int) -> Iterator[None]:
-    """Calls that are begun and hold their place: their message does not come."""
+    """Calls that occupy a slot: they have begun, but their message is never sent."""
     over = threading.Event()
 
     def nothing() -> Iterator[bytes]:
@@ -73,7 +73,7 @@ def unsent(channel: grpc.Channel, path: str, calls: int) -> Iterator[None]:
 
 
 def refused(channel: grpc.Channel) -> grpc.RpcError | None:
-    """How a question fails, sent once."""
+    """The error of a question that is sent once."""
     try:
         pb_grpc.OccupancyServiceStub(channel).Count(COUNT, timeout=10)
     except grpc.RpcError as error:
@@ -173,7 +173,7 @@ def test_bytes_that_are_not_a_message_are_the_callers_fault(tmp_path: Path, octe
 
 
 def test_health_watchers_that_connect_and_leave_do_not_stop_the_server(tmp_path: Path) -> None:
-    """They did: `HealthServicer.Watch` waits, with a lock, for what the thread does that waits for the lock."""
+    """They used to: `HealthServicer.Watch` waited, holding a lock, for a thread that waited for the lock."""
 
     def watch(channel: grpc.Channel) -> None:
         for _ in range(50):

@@ -1,4 +1,4 @@
-"""Flags of the proxy that it refuses to start with."""
+"""Flags with which the proxy refuses to start."""
 
 from __future__ import annotations
 

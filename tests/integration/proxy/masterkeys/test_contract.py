@@ -1,4 +1,4 @@
-"""What every master key promises, whoever holds it."""
+"""What every master key promises, whichever provider holds it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_bytes_that_are_not_a_wrapped_key_do_not_open(provider: Provider, wrappe
 
 def test_another_master_key_opens_nothing(provider: Provider) -> None:
     wrapped = provider.open().wrap(DATA_KEY, b"place")
-    with pytest.raises(KeyringError):  # some say that it does not open, others that it is not theirs to open
+    with pytest.raises(KeyringError):  # some providers report that it does not open, others that it is not their key
         provider.open_other().unwrap(wrapped, b"place")
 
 

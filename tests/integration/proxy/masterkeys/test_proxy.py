@@ -1,4 +1,4 @@
-"""A proxy whose master key somebody else holds: it answers, or says why it does not."""
+"""A proxy whose master key a provider holds: it answers, or says why it does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each provider says when the master key cannot be used: why, and never a secret."""
+"""The error of each provider if the master key cannot be used: it says why, and never holds a secret."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_keys_are_sent_to_a_vault_only_over_tls() -> None:
     ],
 )
 def test_a_kms_key_that_was_revoked(kms: Callable[[], str], code: str, error: type[KeyringError], words: str) -> None:
-    """moto lets a disabled key encrypt: so KMS's documented answers are put in its place, on the wire."""
+    """moto lets a disabled key encrypt, so it is replaced by KMS's documented answers on the wire."""
     arn = kms()
     client = boto3.client("kms", region_name="eu-central-1")
     client.meta.events.register("before-send.kms", lambda **_: _answer(code))

@@ -1,4 +1,4 @@
-"""A new master key opens everything, the old one nothing, whatever happens in between."""
+"""After a rotation the new master key opens everything and the old one nothing, whatever happens in between."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_the_master_key_moves_to_a_vault_and_back(
         assert seen(proxy)
         assert proxy.keys.ListKeys(pb.ListKeysRequest()).master_key == bao.choice("records")
         rotate(proxy)
-    with proxying(home, storage.address, passphrase="") as proxy:  # one that was made up, in the home
+    with proxying(home, storage.address, passphrase="") as proxy:  # a generated one, in the home
         assert seen(proxy)
 
 
@@ -118,19 +118,19 @@ def home(tmp_path: Path) -> Home:
 
 
 def derived(keyring: Keyring, *epochs: int) -> list[GroupKeys]:
-    """Keys that are made of the data keys of epochs."""
+    """Keys derived from the data keys of epochs."""
     return [keyring.group_keys("wifi", KeyId(epoch), "core") for epoch in epochs]
 
 
 def opened(home: Home, passphrase: str) -> tuple[Engine, Keyring]:
-    """The keyring as a proxy that starts opens it."""
+    """The keyring, opened as by a proxy that starts."""
     store = trusted_store.open_store(home.trusted_store)
     folder = folder_in_force(store)
     return store, Keyring(store, described_by(home, folder).master_key(passphrase), folder)
 
 
 class Crash(BaseException):
-    """The end of the process."""
+    """Stands for the death of the process."""
 
 
 @pytest.mark.parametrize("point", ["made", "wrapped", "in force"])

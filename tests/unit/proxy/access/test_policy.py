@@ -103,4 +103,4 @@ def test_on_behalf_of_a_user_a_service_may_ask_what_both_may() -> None:
     assert service.acts_for("anybody")
     assert not person.acts_for("anybody")
     apart = Grant(datasets=frozenset({"wifi"})).on_behalf_of(Grant(datasets=frozenset({"bikes"})))
-    assert apart.datasets == set()  # which is none, and not every one
+    assert apart.datasets == set()  # empty means none here, not all

@@ -26,7 +26,7 @@ def test_the_created_file_allows_the_operator_everything_and_others_nothing(tmp_
     policy = PolicyFile(tmp_path / "policy.toml", DATASETS).current()
     assert policy.of("operator").roles == policy.plaintext.roles == set(Role)
     assert set(policy.clients) == {"operator", "dashboard"}
-    assert policy.of("dashboard").acts_for("operator")  # and asks nothing in its own name
+    assert policy.of("dashboard").acts_for("operator")  # it may ask nothing in its own name
     assert (tmp_path / "policy.toml").stat().st_mode & 0o777 == 0o600
 
 
@@ -50,7 +50,7 @@ def test_a_change_takes_effect_after_a_second(tmp_path: Path, clock: FakeClock) 
     policies = PolicyFile(file, DATASETS, clock)
     before = policies.loaded_at
     file.write_text(ADMIN)
-    assert roles(policies) == {Role.COUNT}  # it was looked at just now
+    assert roles(policies) == {Role.COUNT}  # the file was checked less than a second ago
     clock.now = 1
     assert roles(policies) == {Role.ADMIN}
     assert policies.loaded_at > before

@@ -32,7 +32,7 @@ def master() -> LocalMasterKey:
 
 
 class LogFolder:
-    """A log in a folder of its own, which may be opened again and again."""
+    """A log in its own folder, which can be opened repeatedly."""
 
     def __init__(self, folder: Path, master: LocalMasterKey) -> None:
         self.store: Engine = trusted_store.open_store(folder / "trusted.db")
@@ -46,7 +46,7 @@ class LogFolder:
         return [line for file in files(self.folder) for line in file.read_bytes().splitlines(keepends=True)]
 
     def write(self, lines: list[bytes]) -> None:
-        """Puts other lines in the place of those there are, in one file."""
+        """Replaces all lines, in one file."""
         first, *others = files(self.folder)
         for file in others:
             file.unlink()
@@ -60,7 +60,7 @@ def log(tmp_path: Path, master: LocalMasterKey) -> LogFolder:
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory, master: LocalMasterKey) -> tuple[LogFolder, list[bytes]]:
-    """A log of some lines, and the lines."""
+    """A log with some lines, and the lines."""
     log = LogFolder(tmp_path_factory.mktemp("written"), master)
     opened = log.open()
     for number in range(LINES):
@@ -145,11 +145,11 @@ def test_a_log_verifies_while_it_is_written(log: LogFolder) -> None:
         writer.join()
 
 
-# Manipulations: of n lines at a position, what is left, and which line number the finding must name.
+# Manipulations of n lines at a position: the remaining lines, and the line number that the finding must name.
 
 
 def edit(lines: list[bytes], at: int, chance: random.Random) -> tuple[list[bytes], set[int]]:
-    """Any byte of a line but its newline becomes another."""
+    """Changes a byte of a line, but not its newline."""
     line = bytearray(lines[at])
     position = chance.randrange(len(line) - 1)
     line[position] ^= chance.randrange(1, 256)
@@ -159,7 +159,7 @@ def edit(lines: list[bytes], at: int, chance: random.Random) -> tuple[list[bytes
 
 
 def reword(lines: list[bytes], at: int, _chance: random.Random) -> tuple[list[bytes], set[int]]:
-    """What a careful forger would do: the entry is another, the rest is as it was."""
+    """What a careful forger would do: changes only the entry."""
     return [*lines[:at], lines[at].replace(b"client-", b"clienT-"), *lines[at + 1 :]], {at + 1}
 
 
@@ -184,7 +184,7 @@ def truncate(lines: list[bytes], at: int, _chance: random.Random) -> tuple[list[
 
 
 def tear(lines: list[bytes], at: int, chance: random.Random) -> tuple[list[bytes], set[int]]:
-    """The end is cut off in the middle of a line that was whole."""
+    """Cuts off the end in the middle of a complete line."""
     return [*lines[:at], lines[at][: chance.randrange(1, len(lines[at]))]], {at + 1}
 
 
@@ -241,7 +241,7 @@ def test_a_torn_last_line_is_cut_off_and_recorded(log: LogFolder) -> None:
     opened = log.open()
     opened.record({"event": "asked"})
     with files(log.folder)[0].open("ab") as file:
-        file.write(b'{"n":2,"at":"2026-')  # as SIGKILL leaves it: no anchor has it
+        file.write(b'{"n":2,"at":"2026-')  # as left by SIGKILL: no anchor covers it
     assert opened.verify() == (1, [])
     again = log.open()
     again.record({"event": "asked"})
@@ -251,7 +251,7 @@ def test_a_torn_last_line_is_cut_off_and_recorded(log: LogFolder) -> None:
 
 
 def test_a_line_after_the_anchor_is_genuine(log: LogFolder) -> None:
-    """As a crash between the two leaves it."""
+    """The state after a crash between the two."""
     opened = log.open()
     opened.record({"event": "first"})
     kept = opened.remembered()

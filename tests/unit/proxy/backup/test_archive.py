@@ -1,4 +1,4 @@
-"""Backup files: whole or refused, never over something else, and nothing in them opens a key."""
+"""Backup files: complete or refused, never written over other files, and without anything that opens a key."""
 
 import io
 import json
@@ -21,7 +21,7 @@ from privacyplease.proxy.trusted_store import store as trusted_store
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    """A home with a key, under a passphrase that it has made up itself."""
+    """A home with a key, under a passphrase that it generated itself."""
     monkeypatch.setattr(master_key, "ARGON2", {"iterations": 1, "lanes": 1, "memory_kib": 8})
     home = Home(tmp_path / "home")
     master = home.master_key(None)
@@ -143,4 +143,6 @@ def test_the_command_saves_restores_and_accepts(
     assert (code, error) == (2, f"error: {home.path}: expected a proxy's home\n")
     assert run("restore", str(tmp_path / "file"), "--certificates", str(tmp_path / "certificates"))[0] == 0
     assert json.loads(home.restored.read_text()) == {"made_at": about["made_at"]}
-    assert json.loads(run("accept")[1]) == {"made_at": about["made_at"]}  # a restore is gone on from anyway
+    assert json.loads(run("accept")[1]) == {
+        "made_at": about["made_at"]
+    }  # as after a restore

@@ -24,7 +24,7 @@ def clock(monkeypatch: pytest.MonkeyPatch, store: Engine) -> FakeClock:
 
 
 def change(store: Engine) -> int:
-    """Changes the manifest, whose new version it returns."""
+    """Changes the manifest, and returns its new version."""
     with writing(store) as connection:
         connection.execute(update(heads).values(version=heads.c.version + 1))
         return int(connection.scalar(heads.select().with_only_columns(heads.c.version)) or 0)
@@ -71,7 +71,7 @@ def test_the_backup_that_a_store_was_restored_from_counts_as_complete(store: Eng
     registry.finish_restored(store)
     assert registry.needed_after(store) is None
     version = change(store)
-    registry.begin(store)  # as it stands in the copy that it made
+    registry.begin(store)  # as it is in the copy that this backup makes
     clock.now += 2 * DAY
     assert registry.needed_after(store) is None
     registry.finish_restored(store)

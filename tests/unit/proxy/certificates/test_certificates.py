@@ -1,4 +1,4 @@
-"""Certificates: what they say, for how long, and what becomes of their files."""
+"""Certificates: content, lifetime, renewal, and the folder that holds them."""
 
 import json
 import ssl

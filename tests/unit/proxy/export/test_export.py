@@ -1,4 +1,4 @@
-"""An exported keyring counts what it was made for as the full proxy does; it opens nothing else, and forges nothing."""
+"""An exported keyring counts as the full proxy does, opens nothing else, and cannot be used to forge answers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from tests.services.proxy_core import HOUR, ProxyCore
 
 def test_an_exported_keyring_counts_as_the_full_proxy_does(filled: ProxyCore, partner: ExportedSearch) -> None:
     whole = answers(filled.search, filled)
-    assert whole[0] == 52  # those of the session from June and of the one into August among them
+    assert whole[0] == 52  # including the session from June and the one into August
     assert answers(partner, filled) == whole
     week = Interval(JULY + 3 * DAY, JULY + 10 * DAY)
     assert answers(partner, filled, week) == answers(filled.search, filled, week)
@@ -86,7 +86,7 @@ def test_a_question_that_touches_too_much_is_refused(filled: ProxyCore, file: Pa
 def test_exported_keys_open_only_the_cores_of_their_periods(
     filled: ProxyCore, file: Path, storage: FakeStorage
 ) -> None:
-    """With the file, its passphrase and every cell of the store, and no proxy in between."""
+    """Given the file, its passphrase and every cell of the store, without a proxy in between."""
     export = keyring_file.load(file, PARTNERS)
     assert sorted(export.keys) == sorted({row.key for row in filled.manifest.view("wifi").overlapping(ALLOWED)})
     assert len(export.keys) == 2 < len(filled.keyring.epochs("wifi"))

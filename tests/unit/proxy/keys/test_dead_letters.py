@@ -1,4 +1,4 @@
-"""Dead letters: they open as they were, only for the data set they were sealed for, and only unchanged."""
+"""Dead letters open only unchanged, and only for the data set that they were sealed for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The keyring: a key for each (data set, epoch), of its own, and bound to its place."""
+"""The keyring: an independent key for each (data set, epoch), bound to its row."""
 
 from __future__ import annotations
 

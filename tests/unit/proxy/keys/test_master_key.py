@@ -1,4 +1,4 @@
-"""The master key's file: one passphrase opens it, and it is never lost by accident."""
+"""The master key's file: only its passphrase opens it, and it is never overwritten."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COST = masterkey.ARGON2
 
 @pytest.fixture(autouse=True)
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Argon2id at its least cost: what it costs is not what is tested here."""
+    """Argon2id at its lowest cost, which most tests here are not about."""
     monkeypatch.setattr(masterkey, "ARGON2", {"iterations": 1, "lanes": 1, "memory_kib": 8})
 
 
@@ -103,7 +103,7 @@ def test_a_lost_master_key_is_not_replaced_by_a_new_one(tmp_path: Path) -> None:
 
 
 def test_master_keys_can_be_derived_concurrently(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """OpenSSL's threads for lanes are a pool that concurrent derivations exhaust, or wait in for ever."""
+    """OpenSSL takes the lanes' threads from a pool that concurrent derivations could exhaust or deadlock."""
     monkeypatch.setattr(masterkey, "ARGON2", {"iterations": 3, "lanes": 4, "memory_kib": 1024})
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda number: masterkey.create(tmp_path / f"{number}.key", "x"), range(64)))

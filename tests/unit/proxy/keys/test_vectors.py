@@ -22,7 +22,7 @@ from tests.vectors.known import EXPECTED, Vector, each, key, vectors
 
 MANIFEST = keyring.manifest_of("wifi")
 
-# What the code derives from the data key of one owner: the label, and whose.
+# Labels of the keys derived from an owner's data key, and the owner.
 OF_ONE_OWNER = {
     (derivation.DIGEST_LABEL, "wifi"),
     (ROW_LABEL, MANIFEST),
@@ -79,7 +79,7 @@ def test_a_wrapped_key_is_refused(vector: Vector) -> None:
 
 
 class Hsm(HsmMasterKey):
-    """Its secret is known here."""
+    """An HSM whose secret is known."""
 
     def __init__(self, secret: bytes) -> None:
         super().__init__(Place("", "", "", ""), "")

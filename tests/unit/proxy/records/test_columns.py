@@ -1,4 +1,4 @@
-"""Columns: every notation is read, and what does not read is bad on its own, never the whole column."""
+"""Columns: every notation is read, and a value that cannot be read does not spoil the rest of the column."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NUMBER = 0xAABBCCDDEEFF
 
 
 def values(column: list[Any] | pa.Array, kind: ColumnType) -> list[Any]:
-    """The stored values; "bad" where one is bad."""
+    """The stored values, with "bad" for bad ones."""
     given = column if isinstance(column, pa.Array | pa.ChunkedArray) else pa.array(column)
     result = read(given, kind)
     assert result.values.type == kind.stored

@@ -1,4 +1,4 @@
-"""Definitions of data sets: what is wrong with one is said by the name of its entry."""
+"""Definitions of data sets: an invalid one is refused with the name of the entry at fault."""
 
 from __future__ import annotations
 

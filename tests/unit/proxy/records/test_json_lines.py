@@ -1,4 +1,4 @@
-"""JSON lines: a line that cannot be read goes aside alone, for a reason that names its column."""
+"""JSON lines: only the lines that cannot be read are rejected, with a reason that names the column."""
 
 from __future__ import annotations
 

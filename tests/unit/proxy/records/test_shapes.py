@@ -1,4 +1,4 @@
-"""Shapes: a definition may grow and shrink, and a change that would lose what is stored is refused."""
+"""Shapes: columns may be added and dropped, but a change that would lose stored data is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records: bad ones are set aside with a reason, and of several forms of one the longest stays."""
+"""Records: bad ones are rejected with a reason, and of several forms of a record the longest is kept."""
 
 from __future__ import annotations
 
@@ -98,10 +98,10 @@ def test_a_batch_that_does_not_fit_the_data_set_is_refused(table: pa.Table, mess
 
 forms = st.lists(
     st.tuples(
-        st.integers(0, 2),  # who
-        st.sampled_from("ab"),  # where
-        st.integers(0, 2),  # from
-        st.integers(0, 3),  # for how long
+        st.integers(0, 2),  # subject
+        st.sampled_from("ab"),  # place
+        st.integers(0, 2),  # start
+        st.integers(0, 3),  # duration
         st.none() | st.sampled_from(["x", "y"]),  # another column
     ),
     max_size=20,

@@ -1,4 +1,4 @@
-"""Rates and percentiles are those of the window, whatever came before it and however much there was."""
+"""Rates and percentiles cover the window, whatever happened before it and however much."""
 
 from __future__ import annotations
 
