@@ -208,10 +208,8 @@ class TestQuestions:
         with proxying(tmp_path / "home", storage.address, most_tags=1) as proxy:
             fill(proxy)
             assert count(proxy, interval=interval(START, START)) == 1
-            for ask, tags in (
-                (count, 2),
-                (query, 2 * 2),
-            ):  # two segments: the core, and for whole records the rest
+            # Two segments: the core, and for whole records the rest.
+            for ask, tags in ((count, 2), (query, 2 * 2)):
                 with refused() as seen:
                     ask(proxy)
                 metadata = {"tags": str(tags), "limit": "1"}
