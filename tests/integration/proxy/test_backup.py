@@ -291,7 +291,7 @@ def test_existing_files_are_not_overwritten(site: BackupSite) -> None:
         site.back_up()
     with pytest.raises(ConfigurationError, match="exists already and is not overwritten"):
         site.back_up()
-    with pytest.raises(ConfigurationError, match="expected an empty folder"):
+    with pytest.raises(ConfigurationError, match="expected an empty or missing folder"):
         backups.restore(site.file, Home(site.home), site.home.parent / "certificates")
     with pytest.raises(ConfigurationError, match="expected a proxy's home"):
         backups.save(BackupContents(Home(site.home / "elsewhere")), site.file.with_suffix(".other"))

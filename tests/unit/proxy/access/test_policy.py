@@ -61,7 +61,7 @@ def test_an_identity_without_an_entry_may_ask_nothing() -> None:
         ('[clients.alice]\nrole = ["count"]', "clients.alice.role: no such entry"),
         ('[clients.alice]\nroles = "count"', "clients.alice.roles: expected list, got str"),
         ('[clients.alice]\nroles = ["root"]', "clients.alice.roles: expected some of ingest, count"),
-        ("[clients.alice]\nroles = [1]", "clients.alice.roles: expected a list of texts"),
+        ("[clients.alice]\nroles = [1]", "clients.alice.roles: expected a list of non-blank texts"),
         ('[clients.alice]\ndatasets = ["cars"]', "clients.alice.datasets: expected some of bikes, wifi, got cars"),
         ('[clients.alice]\ndevices = ["aa:bb"]', "clients.alice.devices: expected MAC addresses"),
         ('[clients.alice]\npurposes = [" "]', "clients.alice.purposes: expected a list of non-blank texts"),

@@ -117,7 +117,7 @@ def test_existing_files_are_not_overwritten(home: Home, tmp_path: Path) -> None:
     backups.save(BackupContents(home), file := tmp_path / "file")
     with pytest.raises(ConfigurationError, match="exists already and is not overwritten"):
         backups.save(BackupContents(home), file)
-    with pytest.raises(ConfigurationError, match="expected an empty folder"):
+    with pytest.raises(ConfigurationError, match="expected an empty or missing folder"):
         backups.restore(file, home, tmp_path / "certificates")
     with pytest.raises(ConfigurationError, match="expected a proxy's home"):
         backups.save(BackupContents(Home(tmp_path / "elsewhere")), tmp_path / "other")
@@ -143,6 +143,4 @@ def test_the_command_saves_restores_and_accepts(
     assert (code, error) == (2, f"error: {home.path}: expected a proxy's home\n")
     assert run("restore", str(tmp_path / "file"), "--certificates", str(tmp_path / "certificates"))[0] == 0
     assert json.loads(home.restored.read_text()) == {"made_at": about["made_at"]}
-    assert json.loads(run("accept")[1]) == {
-        "made_at": about["made_at"]
-    }  # as after a restore
+    assert json.loads(run("accept")[1]) == {"made_at": about["made_at"]}  # as after a restore

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, insert
 from privacyplease.proxy.keys import derivation, keyring, master_key, prf
 from privacyplease.proxy.keys.dead_letters import LETTER_LABEL, DeadLetters, letters_of
 from privacyplease.proxy.keys.derivation import GroupKeys, Key, KeyId, context, expand
-from privacyplease.proxy.keys.providers.pkcs11 import HSM_LABEL, HsmMasterKey, Place
+from privacyplease.proxy.keys.providers.pkcs11 import HSM_LABEL, HsmMasterKey, KeyLocation
 from privacyplease.proxy.manifest import head
 from privacyplease.proxy.manifest.rows import ROW_LABEL
 from privacyplease.proxy.segments.hashes import FILTER_LABEL, ROLLUP_LABEL
@@ -82,7 +82,7 @@ class Hsm(HsmMasterKey):
     """An HSM whose secret is known."""
 
     def __init__(self, secret: bytes) -> None:
-        super().__init__(Place("", "", "", ""), "")
+        super().__init__(KeyLocation("", "", "", ""), "")
         self._secret = secret
 
     def _wrap_key(self, salt: bytes) -> Key:
