@@ -29,7 +29,7 @@ class ProxySettings:
         flush_seconds: Least time between the starts of two flushes of a data set while batches are small.
         most_tags: How many cells one question may touch.
         cache_bytes: How many bytes of cells, in stored size, stay in memory, sealed or opened.
-        certificates: Folder of the certificate shown to clients (`credentials.py`); None for plaintext, which is
+        certificates: Folder of the certificate shown to clients (`transport.credentials`); None for plaintext, which is
             allowed only on loopback.
         storage_certificates: Folder of the certificate shown to the storage server; None likewise.
         trusted_store: URL of a trusted store shared by several proxies (`trusted_store.open_url`); None for the home's

@@ -13,8 +13,8 @@
     ├── proxy-to-storage/   what the proxy shows to the storage server
     └── storage/            the storage server
 
-Each folder with a `tls.crt` holds all that one process needs (`credentials.py`), and is all that is copied to its
-machine. Files are readable only by their owner. A folder is created atomically and never overwritten. A renewal
+Each folder with a `tls.crt` holds all that one process needs (`transport.credentials`), and is all that is copied to
+its machine. Files are readable only by their owner. A folder is created atomically and never overwritten. A renewal
 replaces key and certificate in two atomic steps; between them the pair does not match, and no process loads it.
 """
 
