@@ -61,5 +61,5 @@ def test_a_proxy_whose_vault_is_unavailable_is_locked_with_the_reason(
 def test_a_wrong_master_toml_is_named(tmp_path: Path, storage: Served, text: str) -> None:
     home = home_with(tmp_path, "")
     (home / "master.toml").write_text(text)
-    with pytest.raises(Exception, match=r"master\.toml: expected one entry"), proxying(home, storage.address):
+    with pytest.raises(Exception, match=r"master\.toml: expected exactly one entry"), proxying(home, storage.address):
         pass
