@@ -81,7 +81,12 @@ def _serve(flags: argparse.Namespace, home: Home) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="privacyplease-proxy", description="The trusted proxy of Privacy Please.")
-    parser.add_argument("--listen", default="127.0.0.1:50050", help="address to serve on; port 0 picks a free port")
+    parser.add_argument(
+        "--listen",
+        default="127.0.0.1:50050",
+        metavar="HOST:PORT",
+        help="address to serve on; port 0 picks a free port",
+    )
     parser.add_argument("--storage-server", required=True, metavar="HOST:PORT", help="the untrusted storage server")
     parser.add_argument(
         "--trusted-store",
@@ -90,7 +95,9 @@ def _parser() -> argparse.ArgumentParser:
         help="database for keys and manifest, shared by several proxies, as mysql://user@host/database; "
         "default: a file in the home [env: PRIVACYPLEASE_TRUSTED_STORE]",
     )
-    parser.add_argument("--home", type=Path, help="folder for keys, trusted state and policy, created on first use")
+    parser.add_argument(
+        "--home", type=Path, metavar="DIR", help="folder for keys, trusted state and policy, created on first use"
+    )
     parser.add_argument(
         "--keyring",
         type=Path,
@@ -112,9 +119,14 @@ def _parser() -> argparse.ArgumentParser:
         help="folder with the same files, which the proxy shows to the storage server",
     )
     parser.add_argument(
-        "--passphrase-file", type=Path, help="file with the passphrase of the master key or the keyring"
+        "--passphrase-file",
+        type=Path,
+        metavar="FILE",
+        help="file with the passphrase of the master key or the keyring",
     )
-    parser.add_argument("--address-file", type=Path, help="file to write the address to once the proxy serves")
+    parser.add_argument(
+        "--address-file", type=Path, metavar="FILE", help="file to write the address to once the proxy serves"
+    )
     parser.add_argument(
         "--questions", type=_positive, default=16, metavar="N", help="how many questions may run at once"
     )
@@ -142,15 +154,21 @@ def _parser() -> argparse.ArgumentParser:
         help="how long to report NOT_SERVING to load balancers before calls are refused, when the proxy is stopped",
     )
     parser.add_argument("--metrics", metavar="HOST:PORT", help="serve Prometheus metrics here; only on loopback")
-    parser.add_argument("--metrics-address-file", type=Path, help="file to write the metrics address to")
+    parser.add_argument("--metrics-address-file", type=Path, metavar="FILE", help="file to write the metrics address to")
     parser.add_argument(
         "--log-format", type=LogFormat, choices=[*LogFormat], default=LogFormat.TEXT, help="format of log lines"
     )
     parser.add_argument("--no-compaction", action="store_true", help="do not compact in the background")
     parser.add_argument(
-        "--cache-mib", type=int, default=CACHE_BYTES >> 20, help="MiB of cells, in stored size, to keep in memory"
+        "--cache-mib",
+        type=int,
+        default=CACHE_BYTES >> 20,
+        metavar="N",
+        help="MiB of cells, in stored size, to keep in memory",
     )
-    parser.add_argument("--most-tags", type=int, default=MOST_TAGS, help="how many cells one question may touch")
+    parser.add_argument(
+        "--most-tags", type=int, default=MOST_TAGS, metavar="N", help="how many cells one question may touch"
+    )
     parser.add_argument(
         "--flush-seconds",
         type=_seconds,
