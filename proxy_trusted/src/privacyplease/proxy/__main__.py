@@ -154,7 +154,9 @@ def _parser() -> argparse.ArgumentParser:
         help="how long to report NOT_SERVING to load balancers before calls are refused, when the proxy is stopped",
     )
     parser.add_argument("--metrics", metavar="HOST:PORT", help="serve Prometheus metrics here; only on loopback")
-    parser.add_argument("--metrics-address-file", type=Path, metavar="FILE", help="file to write the metrics address to")
+    parser.add_argument(
+        "--metrics-address-file", type=Path, metavar="FILE", help="file to write the metrics address to"
+    )
     parser.add_argument(
         "--log-format", type=LogFormat, choices=[*LogFormat], default=LogFormat.TEXT, help="format of log lines"
     )
