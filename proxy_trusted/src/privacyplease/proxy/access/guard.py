@@ -130,7 +130,7 @@ class AccessControl:
             raise RateLimitedError(message, delay, calls_per_minute=rate)
 
 
-class AccessGuard(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
+class AccessGuard(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic only in the stubs
     """Refuses what the policy does not allow, and records calls in the audit log, if there is one."""
 
     def __init__(self, access: AccessControl, recorder: AuditRecorder | None) -> None:

@@ -13,7 +13,7 @@ from privacyplease.proxy.edge.rpc import status
 from privacyplease.proxy.errors import ProxyError
 
 
-class Locked(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
+class Locked(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic only in the stubs
     """Refuses every call to the proxy's services; health and reflection still answer."""
 
     def __init__(self, error: ProxyError, unlocked: frozenset[str] = frozenset()) -> None:

@@ -16,7 +16,7 @@ _Behaviour: TypeAlias = Callable[..., Any]
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
-class Authentication(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
+class Authentication(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic only in the stubs
     """Refuses every call, to health and reflection too, whose certificate names no client."""
 
     def __init__(self, on_refusal: Callable[[str, UnknownIdentityError], None] | None = None) -> None:
