@@ -35,7 +35,7 @@ def test_a_home_that_is_lost_is_restored(
     counted = _succeeds(run("count", *DAY, "--json"))
     assert json.loads(counted) == {"distinct_devices": 80}
     refused = run("restore", str(file))
-    assert (refused.returncode, "expected an empty folder, or none" in refused.stderr) == (1, True)
+    assert (refused.returncode, "expected an empty or missing folder" in refused.stderr) == (1, True)
 
     _kill(home)
     shutil.rmtree(home)

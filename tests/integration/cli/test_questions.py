@@ -326,7 +326,7 @@ def test_the_audit_log_is_shown_and_verified(run: Any, home: Path, tmp_path: Pat
     (file,) = copy.iterdir()
     file.write_bytes(file.read_bytes().replace(b"audited", b"Audited"))
     edited = run(*offline)
-    assert (edited.returncode, "is edited" in edited.stdout) == (1, True)
+    assert (edited.returncode, "was edited" in edited.stdout) == (1, True)
     assert "error: 2 findings in" in edited.stderr  # as it was asked, and as it was answered
 
 

@@ -1,4 +1,4 @@
-"""PINs and tokens: from the environment, or from a file that the environment names. Never from an argument."""
+"""Sources of PINs and tokens: the environment, or a file that the environment names. Never an argument."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from privacyplease.proxy.errors import ConfigurationError
 
 
-def given(environment: Mapping[str, str], *names: str) -> str:
-    """The first that is set: NAME itself, or the content of the file that NAME_FILE names.
+def secret_from_environment(environment: Mapping[str, str], *names: str) -> str:
+    """The first secret that is set: the value of NAME, or the content of the file that NAME_FILE names.
 
     Raises:
         ConfigurationError: None is set, or the file cannot be read.
@@ -18,12 +18,12 @@ def given(environment: Mapping[str, str], *names: str) -> str:
         if value := environment.get(name):
             return value
         if file := environment.get(f"{name}_FILE"):
-            return read(Path(file), f"{name}_FILE")
+            return secret_from_file(Path(file), f"{name}_FILE")
     expected = " or ".join(name for plain in names for name in (plain, f"{plain}_FILE"))
     raise ConfigurationError(f"master_key: expected {expected} in the environment")
 
 
-def read(file: Path, named_by: str) -> str:
+def secret_from_file(file: Path, named_by: str) -> str:
     """The secret in a file.
 
     Raises:

@@ -23,7 +23,7 @@ def opened(proxy: Proxied, letters: list[bytes], dataset: str = "bikes") -> tupl
     return list(response.payloads), list(response.unopened)
 
 
-def test_what_was_sealed_opens_in_its_order(proxy: Proxied) -> None:
+def test_sealed_letters_open_in_order(proxy: Proxied) -> None:
     assert opened(proxy, sealed(proxy)) == (PAYLOADS, [])
 
 
@@ -58,7 +58,7 @@ def test_letters_that_do_not_open_are_listed_and_the_others_open(proxy: Proxied)
     ],
     ids=["no such data set", "no data set", "no payload", "no letter", "too many", "too large"],
 )
-def test_what_breaks_a_rule_is_refused(
+def test_an_invalid_request_is_refused_naming_the_field(
     proxy: Proxied, call: str, request_: Any, code: str, reason: str, field: str
 ) -> None:
     with pytest.raises(grpc.RpcError) as refused:

@@ -1,4 +1,4 @@
-"""Backup files: whole or refused, never over something else, and nothing in them opens a key."""
+"""Backup files: complete or refused, never written over other files, and without anything that opens a key."""
 
 import io
 import json
@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from privacyplease.proxy.backup import __main__ as command
-from privacyplease.proxy.backup import file as backups
-from privacyplease.proxy.backup import known
-from privacyplease.proxy.backup.file import Contents
+from privacyplease.proxy.backup import archive as backups
+from privacyplease.proxy.backup import registry
+from privacyplease.proxy.backup.archive import BackupContents
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.keys import master_key
 from privacyplease.proxy.keys.home import Home
@@ -21,7 +21,7 @@ from privacyplease.proxy.trusted_store import store as trusted_store
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    """A home with a key, under a passphrase that it has made up itself."""
+    """A home with a key, under a passphrase that it generated itself."""
     monkeypatch.setattr(master_key, "ARGON2", {"iterations": 1, "lanes": 1, "memory_kib": 8})
     home = Home(tmp_path / "home")
     master = home.master_key(None)
@@ -49,19 +49,19 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.
     ],
     ids=["up", "up again", "absolute", "symbolic link", "hard link", "pipe"],
 )
-def test_nothing_is_written_outside(planted: tarfile.TarInfo, tmp_path: Path) -> None:
+def test_a_member_outside_the_folder_is_refused(planted: tarfile.TarInfo, tmp_path: Path) -> None:
     planted.name = planted.name.format(tmp_path=tmp_path)
     file, home = tmp_path / "backup.tar", tmp_path / "home"
     with tarfile.open(file, "w") as archive:
         archive.addfile(planted, io.BytesIO())
-    with pytest.raises(ConfigurationError, match="or it is damaged or cut short"):
+    with pytest.raises(ConfigurationError, match="or it is damaged or truncated"):
         backups.restore(file, Home(home), tmp_path / "certificates")
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_a_restored_home_is_marked_and_opens_with_its_own_passphrase_alone(home: Home, tmp_path: Path) -> None:
+def test_a_restored_home_is_marked_and_opens_only_with_its_passphrase(home: Home, tmp_path: Path) -> None:
     passphrase = (home.path / "passphrase").read_text().strip()
-    about = backups.save(Contents(home), tmp_path)
+    about = backups.save(BackupContents(home), tmp_path)
     file = Path(about["file"])
     held = file.read_bytes()
     assert file.stat().st_mode & 0o777 == 0o600
@@ -76,7 +76,7 @@ def test_a_restored_home_is_marked_and_opens_with_its_own_passphrase_alone(home:
         home.master_key(None)
 
 
-def test_what_is_retired_while_a_backup_is_made_stays_for_it_and_not_for_one_that_fails(
+def test_segments_retired_during_a_backup_stay_unless_it_fails(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = trusted_store.open_store(home.trusted_store)
@@ -84,19 +84,19 @@ def test_what_is_retired_while_a_backup_is_made_stays_for_it_and_not_for_one_tha
     pack = backups._pack
 
     def watched(*given: Path) -> None:
-        needed.append(known.needed_after(store))
+        needed.append(registry.needed_after(store))
         pack(*given)
 
     monkeypatch.setattr(backups, "_pack", watched)
     with pytest.raises(FileNotFoundError):
-        backups.save(Contents(home), tmp_path / "nowhere" / "file")
-    assert known.needed_after(store) is None
-    backups.save(Contents(home), tmp_path / "file")
-    assert [*needed, known.needed_after(store)] == [0, 0]
+        backups.save(BackupContents(home), tmp_path / "nowhere" / "file")
+    assert registry.needed_after(store) is None
+    backups.save(BackupContents(home), tmp_path / "file")
+    assert [*needed, registry.needed_after(store)] == [0, 0]
 
 
 def test_a_damaged_backup_is_refused(home: Home, tmp_path: Path) -> None:
-    backups.save(Contents(home), file := tmp_path / "file")
+    backups.save(BackupContents(home), file := tmp_path / "file")
     whole = file.read_bytes()
     with tarfile.open(file) as archive:
         members = archive.getmembers()
@@ -107,20 +107,20 @@ def test_a_damaged_backup_is_refused(home: Home, tmp_path: Path) -> None:
     shutil.rmtree(home.path)
     for content in damaged:
         file.write_bytes(content)
-        with pytest.raises(ConfigurationError, match="or it is damaged or cut short"):
+        with pytest.raises(ConfigurationError, match="or it is damaged or truncated"):
             backups.restore(file, home, tmp_path / "certificates")
         assert not home.path.exists()
     assert list(tmp_path.glob(".restore-*")) == []
 
 
-def test_nothing_is_overwritten(home: Home, tmp_path: Path) -> None:
-    backups.save(Contents(home), file := tmp_path / "file")
+def test_existing_files_are_not_overwritten(home: Home, tmp_path: Path) -> None:
+    backups.save(BackupContents(home), file := tmp_path / "file")
     with pytest.raises(ConfigurationError, match="exists already and is not overwritten"):
-        backups.save(Contents(home), file)
-    with pytest.raises(ConfigurationError, match="expected an empty folder"):
+        backups.save(BackupContents(home), file)
+    with pytest.raises(ConfigurationError, match="expected an empty or missing folder"):
         backups.restore(file, home, tmp_path / "certificates")
     with pytest.raises(ConfigurationError, match="expected a proxy's home"):
-        backups.save(Contents(Home(tmp_path / "elsewhere")), tmp_path / "other")
+        backups.save(BackupContents(Home(tmp_path / "elsewhere")), tmp_path / "other")
 
 
 def test_the_command_saves_restores_and_accepts(
@@ -143,4 +143,4 @@ def test_the_command_saves_restores_and_accepts(
     assert (code, error) == (2, f"error: {home.path}: expected a proxy's home\n")
     assert run("restore", str(tmp_path / "file"), "--certificates", str(tmp_path / "certificates"))[0] == 0
     assert json.loads(home.restored.read_text()) == {"made_at": about["made_at"]}
-    assert json.loads(run("accept")[1]) == {"made_at": about["made_at"]}  # a restore is gone on from anyway
+    assert json.loads(run("accept")[1]) == {"made_at": about["made_at"]}  # as after a restore

@@ -4,12 +4,13 @@
 
     file = tar of
            SHA256SUMS    a line for each other member, as sha256sum writes it
-           backup.json   format, time, and what is in it
+           backup.json   format, time, and what the backup contains
            proxy/…       trusted.db, master key files, policy, definitions, audit log
-           certificates/…  only where that was asked for
+           certificates/…  only if requested
 
-Nothing in it opens anything without the passphrase, the HSM, the vault or the KMS: a passphrase that the proxy made up
-and keeps in its home stays out. The sums find damage, not forgery: whoever may write backups is trusted.
+Nothing in it opens anything without the passphrase, the HSM, the vault or the KMS: a passphrase that the proxy
+generated and keeps in its home is not included. The sums detect damage, not forgery: everyone who can write backups is
+trusted.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, func, select
 
-from privacyplease.proxy.backup import known
+from privacyplease.proxy.backup import registry
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.keys.rotation import described_by, folder_in_force
@@ -40,20 +41,20 @@ FORMAT = "privacyplease backup v2"
 
 _SUMS, _ABOUT = "SHA256SUMS", "backup.json"
 _ATTEMPTS = 3
-# What is copied of a home besides the store. Not `passphrase`: it would open the file that it lies in.
+# What is copied of a home besides the store. Not `passphrase`, which would open the backup that contains it.
 _KEPT = ("master.toml", "master.key", "master-*/master.toml", "master-*/master.key", "policy.toml", "datasets/*.toml")
 _LOG = "audit/audit-*.jsonl"
 
 Document = dict[str, Any]
 
 
-class Contents(NamedTuple):
+class BackupContents(NamedTuple):
     """What is backed up.
 
     Attributes:
         home: The proxy's home.
-        shared_store: URL of the trusted store that it shares with others; None if that is in the home.
-        certificates: The folder of certificates to take in, private keys included; None for none.
+        shared_store: URL of the trusted store that it shares with other proxies; None if the store is in the home.
+        certificates: The folder of certificates to include, private keys too; None for none.
     """
 
     home: Home
@@ -61,25 +62,25 @@ class Contents(NamedTuple):
     certificates: Path | None = None
 
 
-def save(contents: Contents, target: Path) -> Document:
-    """Makes a backup that its owner alone may read, beside a running proxy.
+def save(contents: BackupContents, target: Path) -> Document:
+    """Makes a backup, readable only by its owner, while the proxy may be running.
 
     Args:
-        contents: What of.
-        target: A file that there is not, or a folder to make one in.
+        contents: What to back up.
+        target: A file that does not exist yet, or a folder to create one in.
 
     Returns:
-        What the backup says about itself, and its file and size.
+        The content of `backup.json`, and the backup's file and size.
 
     Raises:
-        ConfigurationError: There is no proxy's home, the keys are elsewhere, or the file is there already.
+        ConfigurationError: The folder is not a proxy's home, its keys are elsewhere, or the file exists already.
     """
     made_at = datetime.now(UTC)
     file = target / f"privacyplease-{made_at:%Y%m%dT%H%M%S}Z.tar" if target.is_dir() else target
     if file.exists():
         raise ConfigurationError(f"{file}: exists already and is not overwritten")
     store = trusted_store.open_kept(contents.home.trusted_store, contents.shared_store)
-    number = known.begin(store)
+    number = registry.begin(store)
     try:
         with TemporaryDirectory(dir=file.parent, prefix=".backup-") as scratch:
             staged = Path(scratch) / "staged"
@@ -88,10 +89,10 @@ def save(contents: Contents, target: Path) -> Document:
             _write_all(staged, about)
             part = Path(scratch) / "part"
             _pack(staged, part)
-            known.done(store, number)
+            registry.finish(store, number)
             _publish(part, file)
     except BaseException:
-        known.abandon(store, number)
+        registry.abandon(store, number)
         raise
     finally:
         store.dispose()
@@ -99,25 +100,25 @@ def save(contents: Contents, target: Path) -> Document:
 
 
 def restore(file: Path, home: Home, certificates: Path) -> Document:
-    """Makes a home from a backup. The next start of a proxy on it asks the storage server what came later.
+    """Creates a home from a backup. The next start of a proxy on it asks the storage server what was written later.
 
     Args:
         file: The backup.
-        home: Where to; there must be nothing.
-        certificates: Where to put certificates, if the backup has any; there must be nothing then.
+        home: Where to create the home; must be empty or missing.
+        certificates: Where to put the backup's certificates, if any; must then be empty or missing.
 
     Returns:
-        What the backup says about itself.
+        The content of `backup.json`.
 
     Raises:
-        ConfigurationError: The file is no backup, damaged or cut short, or something is there already.
+        ConfigurationError: The file is not a backup, or is damaged or truncated; or a target folder is not empty.
     """
-    _require_nothing(home.path)
+    _require_empty(home.path)
     home.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with TemporaryDirectory(dir=home.path.parent, prefix=".restore-") as scratch:
         about = _unpack(file, staged := Path(scratch))
         if (staged / "certificates").exists():
-            _require_nothing(certificates)
+            _require_empty(certificates)
             _move(staged / "certificates", certificates)
         _mark(Home(staged / "proxy"), about["made_at"])
         _move(staged / "proxy", home.path)
@@ -125,26 +126,26 @@ def restore(file: Path, home: Home, certificates: Path) -> Document:
 
 
 def accept(home: Home) -> Document:
-    """Decides that a home which was rolled back is to be gone on from.
+    """Accepts a home that was rolled back, so that the proxy continues from it.
 
-    The next start of a proxy on it asks the storage server what came later, as after a restore.
+    The next start of a proxy on it asks the storage server what was written later, as after a restore.
 
     Returns:
-        When that was decided.
+        When it was accepted.
 
     Raises:
-        ConfigurationError: There is no proxy's home.
+        ConfigurationError: The folder is not a proxy's home.
     """
     if not home.trusted_store.exists():
         raise ConfigurationError(f"{home.path}: expected a proxy's home")
-    if not home.restored.exists():  # one that was just restored is going to be asked about anyway
+    if not home.restored.exists():  # after a restore the next start asks anyway
         _mark(home, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
     about: Document = json.loads(home.restored.read_text())
     return about
 
 
 def _mark(home: Home, made_at: str) -> None:
-    """Lets the next start ask what came later."""
+    """Makes the next start ask the storage server what was written later."""
     part = home.restored.with_suffix(".part")
     with part.open("w") as written:
         written.write(json.dumps({"made_at": made_at}) + "\n")
@@ -153,8 +154,8 @@ def _mark(home: Home, made_at: str) -> None:
     part.replace(home.restored)
 
 
-def _stage(contents: Contents, store: Engine, staged: Path) -> None:
-    """Copies a home. The store first: its audit log is then at least as long as the store remembers."""
+def _stage(contents: BackupContents, store: Engine, staged: Path) -> None:
+    """Copies a home. The store first, so that the copied audit log is at least as long as the store remembers."""
     home, copy = contents.home, Home(staged / "proxy")
     for _ in range(_ATTEMPTS):
         shutil.rmtree(staged, ignore_errors=True)
@@ -171,20 +172,20 @@ def _stage(contents: Contents, store: Engine, staged: Path) -> None:
 def _copy_home(home: Home, copy: Home) -> None:
     copy.path.mkdir(mode=0o700, parents=True)
     with closing(sqlite3.connect(home.trusted_store)) as store, closing(sqlite3.connect(copy.trusted_store)) as copied:
-        store.backup(copied)  # one state, however much is written meanwhile
+        store.backup(copied)  # a consistent snapshot, even while the proxy writes
     for file in (file for pattern in (*_KEPT, _LOG) for file in home.path.glob(pattern)):
         with suppress(FileNotFoundError):  # of a master key that was just rotated
             _copy(file, copy.path / file.relative_to(home.path))
 
 
 def _has_master_key(copy: Home, shared: Engine | None) -> bool:
-    """Whether what describes the master key in force was copied."""
+    """Whether the files that describe the master key in force were copied."""
     store = shared or trusted_store.open_store(copy.trusted_store)
     folder = described_by(copy, folder_in_force(store)).path
     if shared is None:
         store.dispose()
     with closing(sqlite3.connect(copy.trusted_store)) as copied:
-        copied.execute("PRAGMA journal_mode = DELETE")  # all of it is in one file
+        copied.execute("PRAGMA journal_mode = DELETE")  # moves everything into one file
     return any((folder / name).exists() for name in ("master.key", "master.toml"))
 
 
@@ -193,7 +194,7 @@ def _copy(file: Path, target: Path) -> None:
     shutil.copyfile(file, target)
 
 
-def _about(contents: Contents, store: Engine, made_at: datetime) -> Document:
+def _about(contents: BackupContents, store: Engine, made_at: datetime) -> Document:
     with store.connect() as connection:
         keys = connection.scalar(select(func.count()).select_from(data_keys))
     return {
@@ -233,7 +234,7 @@ def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def _publish(part: Path, file: Path) -> None:
-    """Whole or not at all, and never over another file."""
+    """Publishes the file atomically, and never over another."""
     try:
         file.hardlink_to(part)
     except FileExistsError as error:
@@ -241,7 +242,7 @@ def _publish(part: Path, file: Path) -> None:
 
 
 def _unpack(file: Path, staged: Path) -> Document:
-    """Takes a backup apart and checks every byte of it."""
+    """Unpacks a backup and checks every byte of it."""
     try:
         with tarfile.open(file) as archive:
             for member in archive:
@@ -251,17 +252,21 @@ def _unpack(file: Path, staged: Path) -> Document:
         sound &= about["format"] == FORMAT and (staged / "proxy" / "trusted.db").exists()
     except FileNotFoundError as error:
         if not file.exists():
-            raise ConfigurationError(f"{file}: there is no such file") from error
+            raise ConfigurationError(f"{file}: no such file") from error
         sound = False
     except (tarfile.TarError, ValueError, KeyError, TypeError):
         sound = False
     if not sound:
-        raise ConfigurationError(f"{file}: no backup of format {FORMAT!r}, or it is damaged or cut short")
+        message = f"{file}: expected a backup of format {FORMAT!r}; this is none, or it is damaged or truncated"
+        raise ConfigurationError(message)
     return about
 
 
 def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, staged: Path) -> None:
-    """As `extract(filter="data")`, which Python has from 3.11.4 on, and Debian 12 has not: files, inside the folder."""
+    """Extracts a regular file inside the folder, as `extract(filter="data")` does from Python 3.11.4 on.
+
+    Debian 12 has 3.11.2.
+    """
     target, content = staged.joinpath(member.name).resolve(), archive.extractfile(member)
     if not (member.isreg() and content and target.is_relative_to(staged.resolve())):
         raise tarfile.ExtractError(f"{member.name}: expected a file inside the folder")
@@ -279,9 +284,9 @@ def _digest(file: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def _require_nothing(folder: Path) -> None:
+def _require_empty(folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()):
-        raise ConfigurationError(f"{folder}: expected an empty folder, or none; nothing was restored")
+        raise ConfigurationError(f"{folder}: expected an empty or missing folder; nothing was restored")
 
 
 def _move(folder: Path, target: Path) -> None:

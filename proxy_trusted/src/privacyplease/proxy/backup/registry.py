@@ -1,8 +1,8 @@
-"""Which backups were made, and what must stay on the storage server for them.
+"""The register of backups, and what must stay on the storage server for them.
 
-A backup knows the segments that there were when it was made. Compaction puts others in their place and collects what is
-retired; those that one of the last two backups knows stay for as long as that is so, or for 31 days. So the store has
-every cell that these backups know, and a proxy that is restored from one of them can hold the server to it.
+A backup knows the segments that existed when it was made. Compaction later replaces and deletes segments, but those
+that one of the last two backups knows are kept: as long as it is one of these two, and for at most 31 days. So the
+storage server has every cell that these backups know, and a proxy restored from one of them can check that it does.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from sqlalchemy import Engine, delete, func, insert, select, update
 from privacyplease.proxy.trusted_store.store import writing
 from privacyplease.proxy.trusted_store.tables import backups, data_keys, heads
 
-# What these many of the latest backups know stays, so that one of them may turn out to be unreadable.
+# Two, so that the older one can be restored if the latest turns out to be unreadable.
 KEPT_BACKUPS = 2
 
-# And for so long: where backups have ceased, what is retired must not pile up for ever.
+# A limit, so that retired segments do not pile up for ever if no more backups are made.
 KEPT_MS = 31 * 86_400_000
 
-# A backup that has not ended by then was cut off.
+# A backup that has not finished by then was interrupted.
 _LONGEST_BACKUP_MS = 86_400_000
 
 
 def begin(store: Engine) -> int:
-    """Notes that a backup begins, before anything is read for it, and returns its number."""
+    """Notes that a backup begins, before anything is copied for it, and returns its number."""
     with writing(store) as connection:
         version = connection.scalar(select(heads.c.version)) or 0
         row = {"begun_at_ms": _now(), "version": version}
@@ -33,8 +33,8 @@ def begin(store: Engine) -> int:
         return int(number)
 
 
-def done(store: Engine, number: int) -> None:
-    """Notes that a backup is whole."""
+def finish(store: Engine, number: int) -> None:
+    """Notes that a backup is complete."""
     with writing(store) as connection:
         connection.execute(update(backups).where(backups.c.number == number).values(done_at_ms=_now()))
 
@@ -45,8 +45,8 @@ def abandon(store: Engine, number: int) -> None:
         connection.execute(delete(backups).where(backups.c.number == number))
 
 
-def made_whole(store: Engine) -> None:
-    """Notes in a restored store that the backup which it comes from is whole, as it was not when it was copied."""
+def finish_restored(store: Engine) -> None:
+    """Notes in a restored store that its backup is complete: it was not yet when the store was copied."""
     with writing(store) as connection:
         newest = connection.scalar(select(func.max(backups.c.number)))
         unfinished = backups.c.number == newest, backups.c.done_at_ms.is_(None)
@@ -54,17 +54,19 @@ def made_whole(store: Engine) -> None:
 
 
 def needed_after(store: Engine) -> int | None:
-    """The manifest's version after which what was RETIRED must stay; None if none of it must."""
-    held = backups.c
-    whole = select(held.version).where(held.done_at_ms.is_not(None), held.begun_at_ms > _now() - KEPT_MS)
-    latest = whole.order_by(held.number.desc()).limit(KEPT_BACKUPS)
-    begun = select(held.version).where(held.done_at_ms.is_(None), held.begun_at_ms > _now() - _LONGEST_BACKUP_MS)
+    """The version of the manifest after which segments that were RETIRED must stay; None if none must."""
+    column = backups.c
+    complete = select(column.version).where(column.done_at_ms.is_not(None), column.begun_at_ms > _now() - KEPT_MS)
+    latest = complete.order_by(column.number.desc()).limit(KEPT_BACKUPS)
+    running = select(column.version).where(
+        column.done_at_ms.is_(None), column.begun_at_ms > _now() - _LONGEST_BACKUP_MS
+    )
     with store.connect() as connection:
-        return min([*connection.scalars(latest), *connection.scalars(begun)], default=None)
+        return min([*connection.scalars(latest), *connection.scalars(running)], default=None)
 
 
-def keys_without(store: Engine) -> int:
-    """How many data keys no backup holds: those made since the last one began."""
+def keys_without_backup(store: Engine) -> int:
+    """How many data keys no backup holds: those made since the last complete one began."""
     with store.connect() as connection:
         since = connection.scalar(select(func.max(backups.c.begun_at_ms)).where(backups.c.done_at_ms.is_not(None)))
         later = [data_keys.c.made_at >= since] if since is not None else []

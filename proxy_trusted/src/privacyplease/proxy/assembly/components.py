@@ -1,4 +1,4 @@
-"""The parts of a proxy, each made once, from the trusted store up to the services."""
+"""The components of a proxy, each made once, from the trusted store up to the services."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 import grpc
 from sqlalchemy import Engine, select
 
-from privacyplease.proxy.access.guard import Access
+from privacyplease.proxy.access.guard import AccessControl
 from privacyplease.proxy.access.policy_file import PolicyFile
-from privacyplease.proxy.access.recorder import Recorder
-from privacyplease.proxy.assembly import measures
-from privacyplease.proxy.assembly.settings import Settings
+from privacyplease.proxy.access.recorder import AuditRecorder
+from privacyplease.proxy.assembly import collectors
+from privacyplease.proxy.assembly.settings import ProxySettings
 from privacyplease.proxy.audit.log import AuditLog
-from privacyplease.proxy.backup import known
+from privacyplease.proxy.backup import registry
 from privacyplease.proxy.compaction.compaction import Compaction
 from privacyplease.proxy.compaction.compactor import Compactor
 from privacyplease.proxy.errors import RolledBackError, StorageError
-from privacyplease.proxy.export.exporting import Exporting
-from privacyplease.proxy.keys.dead_letters import Letters
+from privacyplease.proxy.export.exporter import KeyringExporter
+from privacyplease.proxy.keys.dead_letters import DeadLetters
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.rotation import Rotation, described_by, folder_in_force
@@ -43,10 +43,10 @@ from privacyplease.proxy.services.access import AccessService
 from privacyplease.proxy.services.admin import AdminService
 from privacyplease.proxy.services.audit import AuditService
 from privacyplease.proxy.services.compaction import CompactionService
+from privacyplease.proxy.services.dead_letters import DeadLetterService
 from privacyplease.proxy.services.explain import ExplainService
-from privacyplease.proxy.services.ingest import IngestService, Streams
+from privacyplease.proxy.services.ingest import IngestService, StreamLimits
 from privacyplease.proxy.services.keys import KeysService
-from privacyplease.proxy.services.letters import DeadLetterService
 from privacyplease.proxy.services.occupancy import OccupancyService
 from privacyplease.proxy.services.presence import PresenceService
 from privacyplease.proxy.services.query import QueryService
@@ -77,22 +77,22 @@ from privacyplease.transport.admission import Admission
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What the parts are told of the process that they are in."""
+class ProcessContext:
+    """What the components share with the rest of the process."""
 
-    settings: Settings
+    settings: ProxySettings
     datasets: dict[str, Dataset]
     policies: PolicyFile
-    access: Access
+    access: AccessControl
     admission: Admission
     metrics: Metrics
     activity: Activity
 
 
-class Trusted:
-    """What outlives the process, and the keys to it."""
+class TrustedState:
+    """The state that outlives the process: trusted store, keyring, audit log and manifest."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ProxySettings) -> None:
         home, url = settings.home, settings.trusted_store
         shared = trusted_store.open_url(url) if url else None
         folder = folder_in_force(shared) if shared else _folder_in_force(home)
@@ -101,37 +101,38 @@ class Trusted:
         self.alone = shared is None
         self.store = shared or trusted_store.open_store(home.trusted_store)
         self.keyring = Keyring(self.store, master, folder)
-        # The log is this home's, and so is its anchor, which may lag behind after a loss of power: its commits need not
-        # wait for the disk.
+        # The log and its anchor belong to this home. The anchor may lag behind after a loss of power, so its commits
+        # need not wait for the disk.
         anchors = trusted_store.open_store(home.trusted_store, durable=False)
         self.log = AuditLog(home.audit, anchors, self.keyring)
         self.witnesses = Witnesses([witness(text) for text in settings.witnesses])
         self.manifest = Manifest(self.store, self.keyring, self.witnesses)
 
 
-class Parts:
-    """Every part of a proxy that answers everything.
+class Components:
+    """Every component of a proxy with full keys.
 
     Attributes:
-        recorder: What of each call goes into the audit log.
+        recorder: Records calls in the audit log.
     """
 
-    def __init__(self, around: Surroundings) -> None:
-        """Puts them together.
+    def __init__(self, process: ProcessContext) -> None:
+        """Creates the components and connects them.
 
         Raises:
-            ConfigurationError: A file of the home is wrong; or it was restored, and what came later is not to be had.
+            ConfigurationError: A file of the home is wrong; or the home was restored from a backup, and what was
+                written after it is unavailable.
             KeyringError: The master key does not open.
-            RolledBackError: The trusted store is older than the storage server or a witness knows it.
+            RolledBackError: The trusted store is older than the newest head that the storage server or a witness holds.
         """
-        settings, datasets = around.settings, around.datasets
-        self._around = around
-        self._trusted = trusted = Trusted(settings)
-        self.recorder = Recorder(trusted.log)
+        settings, datasets = process.settings, process.datasets
+        self._process = process
+        self._trusted = trusted = TrustedState(settings)
+        self.recorder = AuditRecorder(trusted.log)
         store, keyring, manifest = trusted.store, trusted.keyring, trusted.manifest
         self._shapes = Shapes(store)
         self._shapes.check(datasets)
-        self._storage = storage = Storage.connect(settings.storage, settings.storage_certificates, around.metrics)
+        self._storage = storage = Storage.connect(settings.storage, settings.storage_certificates, process.metrics)
         self._cells = cells = Cells(storage, keyring)
         self._currency = currency = Currency(manifest, storage)
         self._memory = memory = Memory(settings.cache_bytes)
@@ -147,7 +148,7 @@ class Parts:
             storage,
             cells,
             memory,
-            lambda: known.needed_after(store),
+            lambda: registry.needed_after(store),
             require_current=currency.require,
         )
         self._compactor = Compactor(datasets, compaction)
@@ -161,28 +162,28 @@ class Parts:
         self._watch()
 
     def start(self) -> None:
-        """Starts what runs in the background."""
+        """Starts the background tasks."""
         self._trusted.log.start()
         self._retention.start()
-        self._writer.cover(self._around.datasets.values())
-        if self._around.settings.compacts:
+        self._writer.cover(self._process.datasets.values())
+        if self._process.settings.compacts:
             self._compactor.start()
 
     def pause(self) -> None:
-        """Begins nothing more in the background."""
+        """Begins no more background work."""
         self._retention.stop()
         self._compactor.stop()
 
     def stop(self) -> None:
-        """Ends, once nothing is on its way any more."""
+        """Stops the writer and the audit log, when no call is running any more."""
         self._writer.stop()
         self._trusted.log.stop()
 
     def register(self, server: grpc.Server) -> None:
         """Adds every service to a server."""
-        around, keyring, search = self._around, self._trusted.keyring, self._search
-        datasets = around.datasets
-        access_service_pb2_grpc.add_AccessServiceServicer_to_server(AccessService(around.access), server)
+        process, keyring, search = self._process, self._trusted.keyring, self._search
+        datasets = process.datasets
+        access_service_pb2_grpc.add_AccessServiceServicer_to_server(AccessService(process.access), server)
         admin_service_pb2_grpc.add_AdminServiceServicer_to_server(self._admin(), server)
         audit_service_pb2_grpc.add_AuditServiceServicer_to_server(AuditService(self._trusted.log), server)
         compaction_service_pb2_grpc.add_CompactionServiceServicer_to_server(
@@ -196,7 +197,7 @@ class Parts:
         presence_service_pb2_grpc.add_PresenceServiceServicer_to_server(PresenceService(datasets, search), server)
         query_service_pb2_grpc.add_QueryServiceServicer_to_server(QueryService(datasets, search), server)
         stations_service_pb2_grpc.add_StationsServiceServicer_to_server(StationsService(datasets, search), server)
-        letters = DeadLetterService(datasets, Letters(keyring))
+        letters = DeadLetterService(datasets, DeadLetters(keyring))
         dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(letters, server)
         verification = Verification(self._trusted.manifest, self._cells, self._storage, search.questions)
         verification_service_pb2_grpc.add_VerificationServiceServicer_to_server(
@@ -204,50 +205,53 @@ class Parts:
         )
 
     def _admin(self) -> AdminService:
-        around, trusted = self._around, self._trusted
+        process, trusted = self._process, self._trusted
         return AdminService(
-            around.datasets,
+            process.datasets,
             trusted.keyring,
             self._storage,
             self._cells.answers,
-            around.policies,
+            process.policies,
             trusted.manifest,
-            around.activity,
+            process.activity,
             self._compactor,
             self._memory,
         )
 
     def _ingest(self) -> IngestService:
-        around = self._around
-        streams = Streams(around.admission.stopping, around.settings.idle_seconds)
-        observers = around.metrics.ingested, around.activity.ingested
-        return IngestService(around.datasets, self._writer, self._shapes, self._erasures, streams, *observers)
+        process = self._process
+        streams = StreamLimits(process.admission.stopping, process.settings.idle_seconds)
+        observers = process.metrics.ingested, process.activity.ingested
+        return IngestService(process.datasets, self._writer, self._shapes, self._erasures, streams, *observers)
 
     def _keys(self) -> KeysService:
         trusted = self._trusted
-        rotation = Rotation(self._around.settings.home, trusted.store, trusted.keyring)
-        exporting = Exporting(trusted.keyring, trusted.manifest, self._currency, self._around.settings.most_tags)
+        rotation = Rotation(self._process.settings.home, trusted.store, trusted.keyring)
+        exporter = KeyringExporter(trusted.keyring, trusted.manifest, self._currency, self._process.settings.most_tags)
         return KeysService(
-            self._around.datasets,
+            self._process.datasets,
             trusted.keyring,
             self._erasures,
             self._erasing,
             rotation,
-            exporting,
+            exporter,
             self._renewing,
         )
 
     def _watch(self) -> None:
-        watch: Callable[..., None] = self._around.metrics.watch
+        watch: Callable[..., None] = self._process.metrics.watch
         trusted = self._trusted
-        watch(lambda: measures.answers_of(self._cells.answers))
-        watch(lambda: measures.manifest_of(trusted.manifest))
-        watch(lambda: measures.backups_of(trusted.store))
-        watch(lambda: measures.memory_of(self._memory))
+        watch(lambda: collectors.answer_metrics(self._cells.answers))
+        watch(lambda: collectors.manifest_metrics(trusted.manifest))
+        watch(lambda: collectors.backup_metrics(trusted.store))
+        watch(lambda: collectors.memory_metrics(self._memory))
 
 
 def _refuse_rolled_back(currency: Currency) -> None:
-    """Passes if the storage server cannot be asked: then the first question or batch asks it."""
+    """Refuses to start on a store that was rolled back.
+
+    If the storage server is unavailable, the first question or batch repeats the check.
+    """
     try:
         currency.require()
     except RolledBackError:
@@ -257,7 +261,7 @@ def _refuse_rolled_back(currency: Currency) -> None:
 
 
 def _folder_in_force(home: Home) -> str:
-    """Makes no store: by an old one without a master key a home is known that has lost it."""
+    """The folder in force, without creating a store: a store without a master key reveals a home that lost its key."""
     return folder_in_force(trusted_store.open_store(home.trusted_store)) if home.trusted_store.exists() else ""
 
 

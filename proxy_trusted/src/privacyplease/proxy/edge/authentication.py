@@ -1,4 +1,4 @@
-"""No call without an identity: what stands before every service."""
+"""Authentication: every call must come from a client that its certificate names."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from privacyplease.proxy.errors import ProxyError, UnknownIdentityError
 from privacyplease.transport.handlers import Behaviour, Continuation, Handler, wrapped
 
 
-class Identified(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
-    """Refuses every call of every service, health and reflection included, whose certificate names no client."""
+class Authentication(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic only in the stubs
+    """Refuses every call, to health and reflection too, whose certificate names no client."""
 
-    def __init__(self, refused: Callable[[str, UnknownIdentityError], None] | None = None) -> None:
-        """Tells `refused`, if it is given, of each call that it refuses, before the caller is told."""
-        self._refused = refused
+    def __init__(self, on_refusal: Callable[[str, UnknownIdentityError], None] | None = None) -> None:
+        """Initialises the interceptor.
+
+        Args:
+            on_refusal: Called with rpc and error for each refused call, before the caller gets the error.
+        """
+        self._on_refusal = on_refusal
 
     def intercept_service(self, continuation: Continuation, details: grpc.HandlerCallDetails) -> Handler | None:
-        """Puts the check before whatever would answer."""
+        """Wraps the rpc's handler with the check."""
         handler = continuation(details)
         return handler and wrapped(handler, partial(self._checked, details.method))
 
@@ -38,7 +42,7 @@ class Identified(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic i
 
     def _require_client(self, rpc: str, context: grpc.ServicerContext) -> None:
         if client_of(context) is None:
-            error = UnknownIdentityError(f"expected a certificate with one identity {CLIENT}NAME, got one without")
-            if self._refused:
-                self._refused(rpc, error)
+            error = UnknownIdentityError(f"expected a certificate with exactly one identity {CLIENT}NAME")
+            if self._on_refusal:
+                self._on_refusal(rpc, error)
             raise error

@@ -1,4 +1,4 @@
-"""DeadLetterService: what could not be ingested waits sealed."""
+"""DeadLetterService: seals messages that could not be ingested, and opens them again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import grpc
 from privacyplease.proxy.edge import requests
 from privacyplease.proxy.edge.rpc import answering
 from privacyplease.proxy.errors import InvalidRequestError
-from privacyplease.proxy.keys.dead_letters import Letters
+from privacyplease.proxy.keys.dead_letters import DeadLetters
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.v1 import dead_letter_service_pb2 as pb
 from privacyplease.proxy.v1 import dead_letter_service_pb2_grpc as pb_grpc
@@ -21,15 +21,15 @@ MOST_LETTER_BYTES = 24 * 1024 * 1024
 
 
 class DeadLetterService(pb_grpc.DeadLetterServiceServicer):
-    """Seals and opens; keeps nothing."""
+    """Seals and opens dead letters; keeps none."""
 
-    def __init__(self, datasets: dict[str, Dataset], letters: Letters) -> None:
+    def __init__(self, datasets: dict[str, Dataset], letters: DeadLetters) -> None:
         self._datasets = datasets
         self._letters = letters
 
     @answering
     def Seal(self, request: pb.SealRequest, _context: grpc.ServicerContext) -> pb.SealResponse:  # noqa: N802
-        """See the contract."""
+        """Seals each payload under the key of the data set's letters for the current epoch."""
         dataset = requests.dataset(request.dataset, self._datasets)
         payloads = _bounded(request.payloads, "payloads", MOST_PAYLOAD_BYTES)
         today = int(time.time() * 1_000) // dataset.epoch
@@ -37,11 +37,11 @@ class DeadLetterService(pb_grpc.DeadLetterServiceServicer):
 
     @answering
     def Open(self, request: pb.OpenRequest, _context: grpc.ServicerContext) -> pb.OpenResponse:  # noqa: N802
-        """See the contract."""
+        """Opens each letter, and lists the positions of those that do not open."""
         dataset = requests.dataset(request.dataset, self._datasets)
         letters = _bounded(request.letters, "letters", MOST_LETTER_BYTES)
         opened = [self._letters.open(letter, dataset.name) for letter in letters]
-        unopened = [at for at, payload in enumerate(opened) if payload is None]
+        unopened = [position for position, payload in enumerate(opened) if payload is None]
         return pb.OpenResponse(payloads=[payload or b"" for payload in opened], unopened=unopened)
 
 

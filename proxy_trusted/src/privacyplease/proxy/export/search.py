@@ -1,7 +1,8 @@
-"""A proxy on an exported keyring: counts people in one interval, and does nothing else.
+"""The search of a proxy on an exported keyring: counts people in one interval, and does nothing else.
 
-It has no digests, so it takes a cell for genuine if it opens under the cell key and for its own tag: none was changed
-or moved. Whoever has the same keyring could have sealed it; the proxy that exported it could not be deceived so.
+It has no digests, so it accepts a cell as genuine if it opens under the cell key and for its own tag: then it was
+neither changed nor moved. Another holder of the same keyring could have sealed it; the proxy that exported the keyring
+cannot be deceived in this way.
 """
 
 from __future__ import annotations
@@ -41,25 +42,6 @@ from privacyplease.proxy.storage.parts import parts
 CHANGED = "if the period has changed since the keyring was exported, ask for a new one"
 
 
-def over(file: Path, passphrase: str | None, storage: Storage, most_tags: int, memory: Memory) -> ExportedSearch:
-    """What a proxy on an exported keyring asks.
-
-    Args:
-        file: The keyring.
-        passphrase: What opens it.
-        storage: The storage server.
-        most_tags: Tags that one question may touch.
-        memory: The cells that need not be fetched.
-
-    Raises:
-        ConfigurationError: The file is not an exported keyring.
-        WrongPassphraseError: The passphrase does not open it.
-    """
-    if passphrase is None:
-        raise ConfigurationError("expected the exported keyring's passphrase; give it by PRIVACYPLEASE_PASSPHRASE")
-    return ExportedSearch(keyring_file.load(file, passphrase), storage, most_tags, memory)
-
-
 class ExportedSearch:
     """Finds records of the exported interval. Safe to use from many threads.
 
@@ -74,6 +56,27 @@ class ExportedSearch:
         self._storage = storage
         self._most_tags = most_tags
 
+    @classmethod
+    def open(
+        cls, file: Path, passphrase: str | None, storage: Storage, most_tags: int, memory: Memory
+    ) -> ExportedSearch:
+        """Opens an exported keyring.
+
+        Args:
+            file: The keyring.
+            passphrase: Its passphrase.
+            storage: The storage server.
+            most_tags: How many tags one question may touch.
+            memory: The cells that need not be fetched.
+
+        Raises:
+            ConfigurationError: The file is not an exported keyring, or no passphrase is given.
+            WrongPassphraseError: The passphrase does not open it.
+        """
+        if passphrase is None:
+            raise ConfigurationError("expected the exported keyring's passphrase in PRIVACYPLEASE_PASSPHRASE or a file")
+        return cls(keyring_file.load(file, passphrase), storage, most_tags, memory)
+
     @property
     def dataset(self) -> Dataset:
         """The one data set that can be asked about."""
@@ -81,25 +84,25 @@ class ExportedSearch:
 
     @contextmanager
     def ask(self, question: Question) -> Iterator[Answer]:
-        """Answers for as long as the block lasts, without roll-ups.
+        """Answers a question, without roll-ups; the answer can be read while the block lasts.
 
         Raises:
-            NotExportedError: The question reaches beyond what was exported.
-            PredicateTooLargeError: It touches too much.
-            UntrustedAnswerError: The server's answer is not what was stored; raised while hits are taken, too.
+            NotExportedError: The question goes beyond what was exported.
+            PredicateTooLargeError: It touches too many cells.
+            UntrustedAnswerError: The server's answer is not what was stored; also raised while hits are read.
             StorageError: The server did not answer; likewise.
         """
         self._check(question)
         rows = self._view.overlapping(question.fetched)
         if len(rows) > self._most_tags:
-            message = f"the question touches {len(rows):,} cells; at most {self._most_tags:,} may be asked for"
+            message = f"expected a question that touches at most {self._most_tags:,} cells, got {len(rows):,}"
             raise PredicateTooLargeError(message, tags=len(rows), limit=self._most_tags)
         yield Answer([], self._hits(question, rows))
 
     def _check(self, question: Question) -> None:
         allowed = self._export.interval
         if question.dataset.name != self.dataset.name or question.columns or question.subjects is not None:
-            raise NotExportedError("expected a count of people: the keyring was exported for nothing else")
+            raise NotExportedError("expected a count of people: the keyring was exported only for that")
         if question.interval.start < allowed.start or question.interval.end > allowed.end:
             message = f"expected an interval within {_iso(allowed.start)} … {_iso(allowed.end)}, which was exported"
             raise NotExportedError(message, field="interval")
@@ -117,26 +120,27 @@ class ExportedSearch:
                 yield from _chosen(cores[tag], row, question)
 
     def _tags(self, rows: Sequence[Row]) -> dict[Tag, Row]:
-        """The tag of the core of each segment."""
-        found = {}
+        """The segments by the tag of their core."""
+        row_of = {}
         for row in rows:
             (tag,) = groups.tags(self._export.keys[row.key].tag, Group.CORE, [row.number])
-            found[tag] = row
-        return found
+            row_of[tag] = row
+        return row_of
 
     def _fetch(self, wanted: Mapping[Tag, Row]) -> dict[Tag, Held]:
-        """The wanted cells, all of them, each of its size; whether it is genuine shows when it is opened."""
-        came = self._storage.select(wanted) if wanted else {}
-        if missing := len(wanted.keys() - came.keys()):
+        """All of the wanted cells, each of the expected size; opening a cell then shows whether it is genuine."""
+        fetched = self._storage.select(wanted) if wanted else {}
+        if missing := len(wanted.keys() - fetched.keys()):
             raise CellsMissingError(f"the storage server withheld cells; {CHANGED}", cells=missing)
-        if damaged := sum(1 for tag, row in wanted.items() if len(came[tag]) != row.size):
-            raise CellDamagedError("the storage server sent cells that are not those that were stored", cells=damaged)
-        return {tag: Held((row.dataset, row.key), row.size, came[tag]) for tag, row in wanted.items()}
+        if damaged := sum(1 for tag, row in wanted.items() if len(fetched[tag]) != row.size):
+            raise CellDamagedError("the storage server returned cells other than those that were stored", cells=damaged)
+        return {tag: Held((row.dataset, row.key), row.size, fetched[tag]) for tag, row in wanted.items()}
 
     def _core(self, row: Row, tag: Tag, cell: Held) -> Core:
         core = cell.opened(Core, partial(self._open, row, tag))
         if len(core) != row.summary.records:
-            raise CellDamagedError("a cell has not as many records as when the keyring was exported", cells=1)
+            message = f"expected a cell of {row.summary.records:,} records, as when the keyring was exported"
+            raise CellDamagedError(f"{message}; got {len(core):,}", cells=1)
         return core
 
     def _open(self, row: Row, tag: Tag, sealed: Sealed) -> pa.RecordBatch:
@@ -144,7 +148,7 @@ class ExportedSearch:
 
 
 def _chosen(core: Core, row: Row, question: Question) -> Iterator[Hit]:
-    """The records of a segment that belong to a question, if there are any."""
+    """The records of a segment that match a question, if there are any."""
     start, end = question.interval
     mask: Mask | None = None
     if row.summary.first < start or row.summary.last > end:
