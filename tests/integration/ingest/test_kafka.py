@@ -1,4 +1,4 @@
-"""Producers against a real Kafka: what goes in comes out, and what does not arrive is told."""
+"""Producers against a real Kafka: messages come back unchanged, and undelivered ones are reported."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ import pyarrow as pa
 import pytest
 
 from privacyplease.ingest import wifi
-from privacyplease.ingest.producer import Producer
-from privacyplease.ingest.replay import Replay
-from privacyplease.ingest.stream_errors import DeliveryError
+from privacyplease.ingest.errors import DeliveryError
+from privacyplease.ingest.kafka.producer import Producer
+from privacyplease.ingest.kafka.replay import Replay
 from tests.services import station_feeds
 from tests.services.feed_server import FeedServer
 from tests.services.kafka import Kafka
@@ -33,7 +33,7 @@ _KEY = "int3gration-key"
 def data() -> Path:
     folder = Path(os.environ.get("PRIVACYPLEASE_DATA") or _ROOT / "../shared/data")
     if not folder.is_dir():
-        pytest.skip("no real data here: set PRIVACYPLEASE_DATA to the folder of the test data")
+        pytest.skip("the real data are missing: set PRIVACYPLEASE_DATA to the folder of the test data")
     return folder
 
 
@@ -44,13 +44,12 @@ def server() -> Iterator[FeedServer]:
 
 
 class Command:
-    """`privacyplease ingest ...` as a process of its own, with what it writes to stderr."""
+    """`privacyplease ingest ...` as a separate process, with its stderr."""
 
     def __init__(self, *arguments: str, **environment: str) -> None:
         code = (
-            "import typer; from privacyplease.ingest.commands import register;"
-            "from privacyplease.cli.failures import CommandError; import sys;"
-            "app = typer.Typer(); register(app)\n"
+            "from privacyplease.ingest.cli import app;"
+            "from privacyplease.cli.failures import CommandError; import sys\n"
             "try: sys.exit(app(standalone_mode=False) or 0)\n"
             "except CommandError as error: print('error:', error, file=sys.stderr); sys.exit(int(error.code))\n"
         )
@@ -58,13 +57,13 @@ class Command:
             [sys.executable, "-c", code, *arguments], stderr=subprocess.PIPE, env={**os.environ, **environment}
         )
 
-    def end(self) -> tuple[int, str]:
-        """Asks it to end with SIGTERM, and gives its exit code and log."""
+    def stop(self) -> tuple[int, str]:
+        """Stops it with SIGTERM, and returns its exit code and log."""
         self._process.send_signal(signal.SIGTERM)
         return self.wait()
 
     def wait(self) -> tuple[int, str]:
-        """Waits for its end, and gives its exit code and log."""
+        """Waits for it to end, and returns its exit code and log."""
         _, log = self._process.communicate(timeout=60)
         return self._process.returncode, log.decode()
 
@@ -85,7 +84,7 @@ def test_a_days_log_goes_to_kafka_and_comes_back_equal(data: Path, topics: Topic
     assert in_order(returned).equals(in_order(sent))
     times = returned["association_time"].cast(pa.int64()).to_pylist()
     assert times == [message.timestamp()[1] for message in messages]
-    # One device is in one partition, and within a partition time goes on.
+    # Each device is in one partition, and each partition is ordered by time.
     partitions = {(message.key(), message.partition()) for message in messages}
     assert len(partitions) == len({key for key, _ in partitions})
     assert len({partition for _, partition in partitions}) == 4
@@ -94,7 +93,7 @@ def test_a_days_log_goes_to_kafka_and_comes_back_equal(data: Path, topics: Topic
         assert order == sorted(order)
 
 
-def test_a_topic_that_would_forget_an_old_log_at_once_is_refused(data: Path, topics: Topics) -> None:
+def test_a_topic_that_would_discard_an_old_log_is_refused(data: Path, topics: Topics) -> None:
     file = data / "wifi/client_sessions_2024-10-01_preamble.csv"
     for settings, expected in (
         ({"retention_ms": "604800000"}, "retention.ms=604800000"),
@@ -109,12 +108,12 @@ def test_a_topic_that_would_forget_an_old_log_at_once_is_refused(data: Path, top
         topics.delete_topic(topic)
 
 
-def test_a_broker_that_dies_and_comes_back_loses_nothing(data: Path, kafka: Kafka) -> None:
+def test_a_broker_that_is_killed_and_restarted_loses_nothing(data: Path, kafka: Kafka) -> None:
     topic = kafka.create_topic()
     replay = Replay(block.table for block in wifi.read(data / "wifi/client_sessions.csv.gz"))
     killed = False
 
-    def kill_in_the_midst(sent: int) -> None:
+    def kill_halfway(sent: int) -> None:
         nonlocal killed
         if sent > len(replay) // 2 and not killed:
             killed = True
@@ -122,17 +121,17 @@ def test_a_broker_that_dies_and_comes_back_loses_nothing(data: Path, kafka: Kafk
             kafka.restart()
 
     with Producer(topic, {"bootstrap.servers": kafka.bootstrap, "log_level": 0}) as producer:
-        assert replay.send(producer, progress=kill_in_the_midst) == len(replay)
+        assert replay.send(producer, on_progress=kill_halfway) == len(replay)
     assert killed
-    arrived = Counter(message.value() for message in kafka.messages(topic))
+    received = Counter(message.value() for message in kafka.messages(topic))
     sent = Counter(replay._values.to_pylist())
-    assert arrived.keys() == sent.keys()
-    # At least as often: Kafka 4.2 may take the last batch of a partition again after its crash.
-    assert not sent - arrived
+    assert received.keys() == sent.keys()
+    # At least once each: after a crash Kafka 4.2 may append the last batch of a partition again.
+    assert not sent - received
     kafka.delete_topic(topic)
 
 
-def test_messages_that_a_dead_broker_did_not_take_are_counted(kafka: Kafka) -> None:
+def test_messages_that_a_killed_broker_did_not_receive_are_counted(kafka: Kafka) -> None:
     topic = kafka.create_topic()
     log = b"Client MAC Address,AP Name,Association Time,Session Duration\na,ap,2024-10-01T00:00:00Z,1\n"
     settings = {"bootstrap.servers": kafka.bootstrap, "log_level": 0, "message.timeout.ms": 1_000}
@@ -158,7 +157,7 @@ def wait_for(topics: Topics, topic: str, count: int) -> list[dict[str, object]]:
     return sorted(stations, key=lambda station: str(station["number"]))
 
 
-def test_lund_goes_from_http_to_kafka_and_only_changes_follow(
+def test_lund_goes_from_http_to_kafka_followed_by_changes_only(
     data: Path, server: FeedServer, topics: Topics, kafka_topic: str
 ) -> None:
     records = json.loads((data / "bikes/lund_stations_v1.json").read_bytes())
@@ -181,7 +180,7 @@ def test_lund_goes_from_http_to_kafka_and_only_changes_follow(
     wait_for(topics, kafka_topic, len(records) + 1)
     server.wait_for("/vls/v1/stations", len(server.statuses("/vls/v1/stations")) + 2)
     assert len(topics.messages(kafka_topic)) == len(records) + 1
-    code, log = command.end()
+    code, log = command.stop()
     assert code == 0, log
     assert server.statuses("/vls/v1/stations")[:2] == [503, 200]
     assert server.requests[0].parameters["apiKey"] == _KEY
@@ -204,7 +203,7 @@ def test_2400_stations_of_every_form_arrive(server: FeedServer, topics: Topics, 
             server.put(path, document)
         command = Command("poll", "gbfs", f"{server.url}/gbfs.json", *kafka)
     stations = wait_for(topics, kafka_topic, 2_400)
-    assert command.end()[0] == 0
+    assert command.stop()[0] == 0
     assert len({station["number"] for station in stations}) == 2_400
     assert all("É" in str(station["name"]) or "ø" in str(station["name"]) for station in stations)
     assert all(list(station) == list(stations[0]) for station in stations)

@@ -18,11 +18,11 @@ def run(*arguments: str) -> Result:
     return result
 
 
-def test_simulate_writes_a_log_to_a_file_packed_or_not_and_to_standard_output(tmp_path: Path) -> None:
-    plain, packed = tmp_path / "log.csv", tmp_path / "log.csv.gz"
+def test_simulate_writes_a_plain_or_gzipped_file_or_standard_output(tmp_path: Path) -> None:
+    plain, gzipped = tmp_path / "log.csv", tmp_path / "log.csv.gz"
     run("-o", str(plain))
-    run("-o", str(packed))
-    assert gzip.decompress(packed.read_bytes()) == plain.read_bytes() == run().stdout_bytes
+    run("-o", str(gzipped))
+    assert gzip.decompress(gzipped.read_bytes()) == plain.read_bytes() == run().stdout_bytes
     assert {str(day)[:10] for block in wifi.read(plain) for day in block.table["association_time"].to_pylist()} == {
         "2024-12-30",
         "2024-12-31",
