@@ -65,7 +65,7 @@ group.initial.rebalance.delay.ms=0
 
 
 class Kafka(Topics):
-    """One broker, its own controller, with a data directory and ports of its own.
+    """One broker, its own controller, with its own data directory and ports.
 
     A message that it has acknowledged survives SIGKILL: it is in the system's page cache.
 

@@ -17,7 +17,7 @@ QUICK = Pace(interval=0.01, first_retry=0.02, longest_retry=0.1)
 
 
 class Polling:
-    """A poller in a thread of its own."""
+    """A poller in its own thread."""
 
     def __init__(self, server: FeedServer, producer: Any) -> None:
         self._server, self._stop = server, threading.Event()

@@ -16,15 +16,15 @@ _HOUR = 3_600
 _FROM = np.array([0.0, 8.25, 10.0, 11.6, 12.9, 14.5, 16.1, 18.0])
 _UNTIL = np.array([8.2, 9.75, 11.5, 12.75, 14.4, 16.0, 17.75, 24.0])
 
-# How likely a device of each kind is on campus in each slot, on a day when it comes at all; and how likely it comes.
+# How likely a device of each kind is on campus in each slot of a weekday that it attends, and how likely it attends.
 _PRESENCE = np.array([
     [0.25, 0.60, 0.85, 0.80, 0.80, 0.70, 0.45, 0.30],
     [0.01, 0.75, 0.95, 0.80, 0.90, 0.85, 0.70, 0.10],
     [0.02, 0.20, 0.60, 0.70, 0.60, 0.50, 0.30, 0.20],
     [1.00, 1.00, 1.00, 1.00, 1.00, 1.00, 1.00, 1.00],
 ])  # fmt: skip
-_COMES = np.array([0.88, 0.92, 0.40, 1.00])
-_COMES_ON_WEEKENDS = np.array([0.25, 0.06, 0.30, 1.00])
+_ATTENDANCE = np.array([0.88, 0.92, 0.40, 1.00])
+_WEEKEND_ATTENDANCE = np.array([0.25, 0.06, 0.30, 1.00])
 
 # Where each kind then is. None is home: the dormitory, the office, or where the thing is mounted.
 _T, _C, _L, _H = Purpose.TEACHING, Purpose.CANTEEN, Purpose.LIBRARY, None
@@ -67,9 +67,9 @@ class SimulatedSessions(NamedTuple):
 
 def visits(devices: Devices, campus: CampusMap, *, weekend: bool, rng: np.random.Generator) -> Visits:
     """Decides who is where on one day."""
-    comes = rng.random(len(devices)) < (_COMES_ON_WEEKENDS if weekend else _COMES)[devices.kind]
-    there = comes[:, None] & (rng.random((len(devices), len(_FROM))) < _PRESENCE[devices.kind])
-    device, slot = np.nonzero(there)
+    attends = rng.random(len(devices)) < (_WEEKEND_ATTENDANCE if weekend else _ATTENDANCE)[devices.kind]
+    present = attends[:, None] & (rng.random((len(devices), len(_FROM))) < _PRESENCE[devices.kind])
+    device, slot = np.nonzero(present)
     # People come late and leave early by minutes; at night devices reconnect within hours.
     late, early = rng.exponential(np.where(slot == 0, _HOUR, 300)), rng.exponential(300, len(device))
     end = (_UNTIL[slot] * _HOUR - early).astype(np.int64)
