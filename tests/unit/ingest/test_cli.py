@@ -1,4 +1,6 @@
 import gzip
+import subprocess
+import sys
 from pathlib import Path
 
 import typer
@@ -34,3 +36,9 @@ def test_simulate_gives_the_same_bytes_for_the_same_seed(tmp_path: Path) -> None
     run("-o", str(one))
     run("-o", str(other))
     assert one.read_bytes() == other.read_bytes()
+
+
+def test_loading_the_commands_imports_neither_arrow_nor_kafka() -> None:
+    code = "import sys, privacyplease.ingest.cli; print({'pyarrow', 'numpy', 'confluent_kafka'} & sys.modules.keys())"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "set()\n"

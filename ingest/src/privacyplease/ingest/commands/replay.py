@@ -25,7 +25,7 @@ def replay(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A session log, gzipped or not; - is stdin.")],
     bootstrap: Bootstrap,
     topic: Topic,
-    speed: Annotated[str, typer.Option(metavar="60x|max", help="How many times faster than real time.")] = "60x",
+    speed: Annotated[str, typer.Option(metavar="60x|max", help="Speed relative to real time.")] = "60x",
     timezone: Timezone = None,
     kafka_config: KafkaConfig = None,
 ) -> None:
