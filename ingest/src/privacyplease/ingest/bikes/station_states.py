@@ -9,7 +9,7 @@ import pyarrow as pa
 from pyarrow import compute as pc
 
 from privacyplease.client import StationState
-from privacyplease.ingest.bikes.message_format import POSITION
+from privacyplease.ingest.bikes.message_format import FIELDS, POSITION
 from privacyplease.ingest.bikes.validation import MessageFault
 
 __all__ = ["SCHEMA", "InvalidMessages", "invalid_messages", "states"]
@@ -17,6 +17,7 @@ __all__ = ["SCHEMA", "InvalidMessages", "invalid_messages", "states"]
 _LATEST = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z in ms
 _REQUIRED = ("contract", "number", "polled_at")
 _MISSING = "expected a value, got none"
+_OUT_OF_RANGE = "expected a time from 1970 to 9999, in ms"
 
 Mask = npt.NDArray[np.bool_]
 
@@ -46,18 +47,14 @@ def invalid_messages(fields: pa.Table) -> list[InvalidMessages]:
     missing = [InvalidMessages(_mask(_is_missing(fields[name])), MessageFault(name, _MISSING)) for name in _REQUIRED]
     slash = pc.match_substring(fields["contract"], "/")
     times = [
-        InvalidMessages(
-            _mask(_is_out_of_range(fields[name])), MessageFault(name, "expected a time from 1970 to 9999, in ms")
-        )
+        InvalidMessages(_mask(_is_out_of_range(fields[name])), MessageFault(name, _OUT_OF_RANGE))
         for name in ("last_update", "polled_at")
     ]
     infinite = [pc.invert(pc.is_finite(each)) for each in _position(fields)]
     return [
         *missing,
         InvalidMessages(_mask(slash), MessageFault("contract", 'expected a name without "/"')),
-        InvalidMessages(
-            _mask(pc.or_kleene(*infinite)), MessageFault("position", "expected lat and lng as numbers, or null")
-        ),
+        InvalidMessages(_mask(pc.or_kleene(*infinite)), MessageFault("position", FIELDS["position"].expected)),
         *times,
     ]
 
@@ -65,9 +62,9 @@ def invalid_messages(fields: pa.Table) -> list[InvalidMessages]:
 def states(fields: pa.Table) -> pa.Table:
     """The states in valid messages.
 
-    A state holds from the time its station reported, or from when it was polled if the report has no time. Its duration
-    lasts until it was polled, unchanged. So when a report is polled again it is the same record with a longer duration,
-    which replaces the shorter one.
+    A state starts when its station reported it, or when it was polled if the report has no time. Its duration runs
+    until the poll that showed it. So a report that is polled again is the same record with a longer duration, which replaces
+    the shorter one.
     """
     polled = fields["polled_at"]
     since = pc.coalesce(fields["last_update"], polled)

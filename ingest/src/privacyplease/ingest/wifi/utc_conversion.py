@@ -29,8 +29,8 @@ def to_utc(
         abbreviation: The zone's abbreviation in the log; None if it has none.
 
     Returns:
-        int64[n], ms since the epoch, UTC; and the rows whose time does not exist in the zone, occurs twice there, or has
-        an abbreviation that the zone does not use.
+        int64[n], ms since the epoch, UTC; and the rows whose time does not exist in the zone, occurs twice there, or
+        has an abbreviation that the zone does not use.
     """
     days, day = np.unique(local // _DAY, return_inverse=True)
     steady = np.array([_is_steady(int(number) * _DAY, zone) for number in days], np.bool_)[day]
