@@ -63,8 +63,8 @@ def states(fields: pa.Table) -> pa.Table:
     """The states in valid messages.
 
     A state starts when its station reported it, or when it was polled if the report has no time. Its duration runs
-    until the poll that showed it. So a report that is polled again is the same record with a longer duration, which replaces
-    the shorter one.
+    until the poll that showed it. So a report that is polled again is the same record with a longer duration, which
+    replaces the shorter one.
     """
     polled = fields["polled_at"]
     since = pc.coalesce(fields["last_update"], polled)
