@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-app = typer.Typer(help="Poll a feed of bike-share stations, and send those that changed to Kafka.")
+app = typer.Typer(help="Poll a feed of bike-share stations. Sends those that changed to Kafka.")
 
 Interval = Annotated[float, typer.Option(min=1, metavar="SECONDS", help="Minimum time between two polls.")]
 

@@ -7,10 +7,10 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from privacyplease.ingest.errors import BrokerError
-from privacyplease.ingest.kafka.availability import Availability
 from privacyplease.ingest.kafka.consumer import group_member
 from privacyplease.ingest.kafka.consumer.group_member import GroupMember
 from privacyplease.ingest.kafka.consumer.in_flight import InFlightBatches
+from privacyplease.ingest.kafka.service_availability import ServiceAvailability
 
 Event = Callable[["FakeConsumer"], list[Message]]
 
@@ -79,7 +79,7 @@ class FakeConsumer:
 class Setup:
     def __init__(self, *events: Event) -> None:
         FakeConsumer.events = list(events)
-        self.in_flight, self.availability = InFlightBatches(1), Availability("kafka")
+        self.in_flight, self.availability = InFlightBatches(1), ServiceAvailability("kafka")
         self.member = GroupMember("wifi", {}, self.in_flight, self.availability, lambda: False)
         client: Any = self.member._consumer
         self.kafka: FakeConsumer = client
@@ -169,7 +169,11 @@ def test_a_fatal_error_is_raised_and_a_transient_one_makes_kafka_unavailable() -
 
 def test_user_settings_cannot_override_those_that_delivery_guarantees_rest_on() -> None:
     client: Any = GroupMember(
-        "wifi", {"enable.auto.commit": True, "session.timeout.ms": 6_000}, InFlightBatches(1), Availability("k"), bool
+        "wifi",
+        {"enable.auto.commit": True, "session.timeout.ms": 6_000},
+        InFlightBatches(1),
+        ServiceAvailability("k"),
+        bool,
     )
     settings = client._consumer.settings
     assert settings["enable.auto.commit"] is False

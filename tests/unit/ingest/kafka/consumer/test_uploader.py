@@ -9,10 +9,10 @@ import pyarrow as pa
 
 from privacyplease.client import Ack, Rejection
 from privacyplease.client.errors import InternalError, PrivacyPleaseError, ProxyUnreachableError, UnknownDatasetError
-from privacyplease.ingest.kafka.availability import Availability
 from privacyplease.ingest.kafka.consumer.batch import MessageBatch
 from privacyplease.ingest.kafka.consumer.in_flight import InFlightBatches
 from privacyplease.ingest.kafka.consumer.uploader import Uploader
+from privacyplease.ingest.kafka.service_availability import ServiceAvailability
 from privacyplease.ingest.parsing import ParsedMessages, RejectedMessage
 
 Retry = Callable[[PrivacyPleaseError, int], float | None]
@@ -68,7 +68,7 @@ def _batch(*texts: str) -> MessageBatch:
 class UploaderSetup:
     def __init__(self, proxy: FakeProxy) -> None:
         self.in_flight, self.dead_letters = InFlightBatches(9), FakeDeadLetterWriter()
-        self.availability, self.stop = Availability("proxy"), threading.Event()
+        self.availability, self.stop = ServiceAvailability("proxy"), threading.Event()
         writer: Any = self.dead_letters
         client: Any = proxy
         self.uploader = Uploader(client, "wifi", _parse, self.in_flight, writer, self.availability, self.stop)

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from privacyplease.ingest.errors import BrokerError, SettingsError
-from privacyplease.ingest.kafka.availability import Availability
 from privacyplease.ingest.kafka.broker import Settings
 from privacyplease.ingest.kafka.consumer.batch import MessageBatch, end_offsets
 from privacyplease.ingest.kafka.consumer.in_flight import InFlightBatches
 from privacyplease.ingest.kafka.consumer.partition_claims import PartitionClaims
+from privacyplease.ingest.kafka.service_availability import ServiceAvailability
 
 __all__ = ["GroupMember"]
 
@@ -69,7 +69,7 @@ class GroupMember:
         topic: str,
         settings: Settings,
         in_flight: InFlightBatches,
-        kafka: Availability,
+        kafka: ServiceAvailability,
         given_up: Callable[[], bool],
     ) -> None:
         self._topic = topic

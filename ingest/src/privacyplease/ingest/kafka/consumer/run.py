@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from privacyplease.client import Client
-from privacyplease.ingest.kafka.availability import Availability
 from privacyplease.ingest.kafka.broker import Settings
 from privacyplease.ingest.kafka.consumer.group_member import GroupMember
 from privacyplease.ingest.kafka.consumer.in_flight import InFlightBatches
 from privacyplease.ingest.kafka.consumer.parsers import parser_for
 from privacyplease.ingest.kafka.consumer.uploader import Uploader
 from privacyplease.ingest.kafka.dead_letters import DeadLetterWriter
+from privacyplease.ingest.kafka.service_availability import ServiceAvailability
 
 __all__ = ["ConsumerOptions", "ConsumerRun"]
 
@@ -67,8 +67,8 @@ class ConsumerRun:
         self._options = options
         self._abandoned = threading.Event()
         self._in_flight = InFlightBatches(_MAX_IN_FLIGHT)
-        self._proxy, self._kafka = Availability("proxy"), Availability("kafka")
-        self._dead_letters = Availability("dead letters")
+        self._proxy, self._kafka = ServiceAvailability("proxy"), ServiceAvailability("kafka")
+        self._dead_letters = ServiceAvailability("dead letters")
         topic, dataset = options.topic, options.dataset
         dead_letters = DeadLetterWriter(
             client, dataset, topic, settings, self._proxy, self._dead_letters, self._abandoned

@@ -13,11 +13,11 @@ import pyarrow as pa
 
 from privacyplease.client import Ack, Client
 from privacyplease.client.errors import PrivacyPleaseError, RequestError
-from privacyplease.ingest.kafka.availability import Availability
 from privacyplease.ingest.kafka.consumer.batch import MessageBatch
 from privacyplease.ingest.kafka.consumer.in_flight import InFlightBatches
 from privacyplease.ingest.kafka.consumer.parsers import Parser
 from privacyplease.ingest.kafka.dead_letters import DeadLetterWriter
+from privacyplease.ingest.kafka.service_availability import ServiceAvailability
 from privacyplease.ingest.parsing import ParsedMessages, RejectedMessage
 
 __all__ = ["Uploader"]
@@ -57,7 +57,7 @@ class Uploader:
         parse: Parser,
         in_flight: InFlightBatches,
         dead_letters: DeadLetterWriter,
-        proxy: Availability,
+        proxy: ServiceAvailability,
         stop: threading.Event,
     ) -> None:
         self._client = client

@@ -11,7 +11,6 @@ from confluent_kafka.cimpl import NewTopic
 
 from privacyplease.client import Client
 from privacyplease.client.errors import PrivacyPleaseError, RequestError
-from privacyplease.ingest.kafka.availability import Availability
 from privacyplease.ingest.kafka.broker import Settings
 from privacyplease.ingest.kafka.dead_letters.batch_producer import (
     MAX_MESSAGE_BYTES,
@@ -20,6 +19,7 @@ from privacyplease.ingest.kafka.dead_letters.batch_producer import (
     is_too_large,
 )
 from privacyplease.ingest.kafka.dead_letters.dead_letter import DeadLetter, Origin, dead_letter_topic
+from privacyplease.ingest.kafka.service_availability import ServiceAvailability
 from privacyplease.ingest.parsing import RejectedMessage
 
 __all__ = ["DeadLetterWriter"]
@@ -52,8 +52,8 @@ class DeadLetterWriter:
         dataset: str,
         topic: str,
         settings: Settings,
-        proxy: Availability,
-        kafka: Availability,
+        proxy: ServiceAvailability,
+        kafka: ServiceAvailability,
         stop: threading.Event,
     ) -> None:
         self._client = client
@@ -114,7 +114,7 @@ class DeadLetterWriter:
             self._kafka.succeeded()
         return [_without_message(letter) if is_too_large(error) else letter for letter, error in failed]
 
-    def _retried(self, service: Availability, attempt: Callable[[], _Result]) -> _Result | None:
+    def _retried(self, service: ServiceAvailability, attempt: Callable[[], _Result]) -> _Result | None:
         """The result of the first attempt that succeeds; None if stopped before."""
         while not self._stop.is_set():
             try:

@@ -2,11 +2,11 @@ import logging
 
 import pytest
 
-from privacyplease.ingest.kafka.availability import Availability
+from privacyplease.ingest.kafka.service_availability import ServiceAvailability
 
 
 def test_each_change_is_logged_once_however_many_attempts_there_are(caplog: pytest.LogCaptureFixture) -> None:
-    service = Availability("proxy")
+    service = ServiceAvailability("proxy")
     with caplog.at_level(logging.INFO):
         waits = [service.failed("ProxyUnreachableError") for _ in range(20)]
         assert service.unavailable
@@ -26,7 +26,7 @@ def test_each_change_is_logged_once_however_many_attempts_there_are(caplog: pyte
 
 
 def test_the_delay_starts_again_from_its_shortest_after_a_success() -> None:
-    service = Availability("proxy")
+    service = ServiceAvailability("proxy")
     for _ in range(9):
         service.failed("unavailable")
     service.succeeded()

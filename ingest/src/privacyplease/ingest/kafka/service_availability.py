@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 
-__all__ = ["Availability"]
+__all__ = ["ServiceAvailability"]
 
 _log = logging.getLogger("privacyplease.ingest.kafka.consumer")
 
@@ -12,7 +12,7 @@ _FIRST_S = 0.1
 _LONGEST_S = 5.0
 
 
-class Availability:
+class ServiceAvailability:
     """Logs when a service becomes unavailable and when it is back: one line each, however many attempts there are.
 
     Attributes:
