@@ -65,7 +65,7 @@ class KafkaSite(NamedTuple):
             producer.produce(self.topic, message, keys[number] if keys else None, partition=1)
         assert producer.flush(30) == 0
 
-    def replay(self, sessions: Iterable[pa.Table], **options: float) -> int:
+    def replay(self, sessions: Iterable[pa.Table], **options: Any) -> int:
         with ReplayProducer(self.topic, {"bootstrap.servers": self.kafka.bootstrap}) as producer:
             return Replay(sessions).send(producer, **options)
 

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -78,7 +79,7 @@ def test_a_days_log_goes_to_kafka_and_comes_back_equal(data: Path, topics: Topic
     code, log = Command("replay", str(file), *arguments).wait()
     assert (code, "9,059 sessions delivered" in log) == (0, True), log
     messages = topics.messages(kafka_topic)
-    stream = io.BytesIO(b"\n".join(message.value() for message in messages))
+    stream = io.BytesIO(b"\n".join(message.value() or b"" for message in messages))
     returned = pa.concat_tables(block.table for block in wifi.read(stream))
     sent = pa.concat_tables(block.table for block in wifi.read(file, timezone=wifi.zone_named("Asia/Tokyo")))
     assert in_order(returned).equals(in_order(sent))
@@ -99,7 +100,7 @@ def test_a_topic_that_would_discard_an_old_log_is_refused(data: Path, topics: To
         ({"retention_ms": "604800000"}, "retention.ms=604800000"),
         ({"cleanup_policy": "compact"}, "compact"),
     ):
-        topic = topics.create_topic(**settings)
+        topic = topics.create_topic(**dict[str, Any](settings))
         code, log = Command(
             "replay", str(file), "--bootstrap", topics.bootstrap, "--topic", topic, "--timezone", "Asia/Tokyo"
         ).wait()
@@ -134,7 +135,7 @@ def test_a_broker_that_is_killed_and_restarted_loses_nothing(data: Path, kafka: 
 def test_messages_that_a_killed_broker_did_not_receive_are_counted(kafka: Kafka) -> None:
     topic = kafka.create_topic()
     log = b"Client MAC Address,AP Name,Association Time,Session Duration\na,ap,2024-10-01T00:00:00Z,1\n"
-    settings = {"bootstrap.servers": kafka.bootstrap, "log_level": 0, "message.timeout.ms": 1_000}
+    settings: dict[str, Any] = {"bootstrap.servers": kafka.bootstrap, "log_level": 0, "message.timeout.ms": 1_000}
     with Producer(topic, settings) as producer:
         kafka.kill()
         try:
@@ -150,8 +151,8 @@ def wait_for(topics: Topics, topic: str, count: int) -> list[dict[str, object]]:
     while len(messages := topics.messages(topic)) < count and time.monotonic() < deadline:
         time.sleep(0.1)
     assert len(messages) == count
-    stations = [json.loads(message.value()) for message in messages]
-    assert [message.key().decode() for message in messages] == [
+    stations = [json.loads(message.value() or b"") for message in messages]
+    assert [(message.key() or b"").decode() for message in messages] == [
         f"{str(station['contract']).lower()}/{station['number']}" for station in stations
     ]
     return sorted(stations, key=lambda station: str(station["number"]))

@@ -4,8 +4,7 @@ import sys
 from pathlib import Path
 
 import typer
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from privacyplease.ingest import cli, wifi
 
