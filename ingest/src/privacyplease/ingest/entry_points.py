@@ -7,5 +7,5 @@ from privacyplease.cli.lazy_command import LazyCommand
 
 __all__ = ["INGEST", "SIMULATE"]
 
-INGEST = LazyCommand("privacyplease.ingest.cli:app", "Bring records to the proxy.")
-SIMULATE = LazyCommand("privacyplease.ingest.cli:simulate", "Make a WiFi session log of a simulated campus.")
+INGEST = LazyCommand("privacyplease.ingest.cli:app", "Send records to the proxy.")
+SIMULATE = LazyCommand("privacyplease.ingest.cli:simulate", "Generate a WiFi session log of a simulated campus.")
