@@ -1,4 +1,4 @@
-"""Every page in a browser: its numbers are those of the known answers, in both themes and on a phone."""
+"""Every page in a browser: it is readable in both themes and on a phone, and its numbers match the known answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from privacyplease.dashboard import formats
 from privacyplease.dashboard.pages.dwell import LABELS
 from privacyplease.ingest import wifi
 from tests.integration.dashboard.conftest import Visit
-from tests.integration.dashboard.reading import hard_to_read, number, settle
+from tests.integration.dashboard.page_checks import number, readability_problems, settle
 from tests.integration.known_answers import DATA, LARGE, questions
 from tests.services.stack import Stack
 
@@ -25,29 +25,29 @@ WEEK = "to=2024-10-08T00:00Z&range=7d"
 PAGES = {
     "login": "/login",
     "now": "/now?at=2024-10-01T05:30Z",
-    "now, nobody there": "/now",
+    "now, without people": "/now",
     "occupancy": f"/occupancy?{WEEK}",
-    "occupancy, nobody there": "/occupancy?to=2020-01-01",
-    "occupancy, a wrong range": "/occupancy?range=never",
+    "occupancy, without people": "/occupancy?to=2020-01-01",
+    "occupancy, an invalid range": "/occupancy?range=never",
     "dwell": f"/dwell?{WEEK}",
     "presence": "/presence",
     "bikes": "/bikes?contract=besancon",
     "bikes, an unknown contract": "/bikes?contract=nowhere",
     "what the server sees": "/server",
     "system": "/system",
-    "an address that leads nowhere": "/nowhere",
+    "an unknown address": "/nowhere",
 }
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_every_page_is_readable_by_everybody(visit: Visit, name: str) -> None:
+def test_every_page_is_readable_and_accessible(visit: Visit, name: str) -> None:
     page = visit(PAGES[name], person=None if name == "login" else "operator")
     settle(page)
     assert page.locator("h1").count() == 1
-    assert hard_to_read(page) == []
+    assert readability_problems(page) == []
 
 
-def test_a_script_could_not_come_from_elsewhere(visit: Visit, address: str) -> None:
+def test_the_security_headers_allow_nothing_from_other_hosts(visit: Visit, address: str) -> None:
     page = visit("/now")
     for path in ("/login", "/now", "/system", "/static/panels.js", "/nowhere"):
         headers = page.request.get(f"{address}{path}").headers
@@ -60,7 +60,7 @@ def test_a_script_could_not_come_from_elsewhere(visit: Visit, address: str) -> N
     assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
 
 
-def test_people_in_a_range_are_those_of_the_known_answers(visit: Visit, address: str) -> None:
+def test_the_people_in_a_range_match_the_known_answers(visit: Visit, address: str) -> None:
     page = visit("/login")
     for part in ("chart", "weeks", "places"):
         page.route(f"**/occupancy/{part}*", lambda route: route.abort())
@@ -72,11 +72,11 @@ def test_people_in_a_range_are_those_of_the_known_answers(visit: Visit, address:
         assert number(page, "people") == question["distinct_devices"], question
 
 
-def test_sessions_of_a_device_are_those_of_the_known_answers(visit: Visit) -> None:
+def test_the_sessions_of_a_device_match_the_known_answers(visit: Visit) -> None:
     page = visit("/presence", "warden")
-    # Few enough that all are listed on the page, and quickly read.
-    asked = [each for each in questions() if each["query"] == "presence" and each["sessions"] <= 60]
-    seen, unseen = ([each for each in asked if each["present"] is wanted][:4] for wanted in (True, False))
+    # Few enough sessions that the page lists all of them, quickly.
+    short = [question for question in questions() if question["query"] == "presence" and question["sessions"] <= 60]
+    seen, unseen = ([question for question in short if question["present"] is present][:4] for present in (True, False))
     for question in unseen + seen:
         page.fill("[name=device]", question["device"])
         page.fill("[name=from]", question["start"].removesuffix("Z"))
@@ -88,23 +88,23 @@ def test_sessions_of_a_device_are_those_of_the_known_answers(visit: Visit) -> No
             assert number(page, "sessions") == question["sessions"]
             rows = page.locator("#session-list tbody th").all_inner_texts()
             assert sorted(set(rows)) == question["access_points"]
-    assert hard_to_read(page) == []
+    assert readability_problems(page) == []
 
 
-def test_occupancy_is_that_of_the_sdk(visit: Visit, running: Stack) -> None:
+def test_the_occupancy_page_shows_the_numbers_of_the_sdk(visit: Visit, running: Stack) -> None:
     start, end = datetime(2024, 10, 1, tzinfo=UTC), datetime(2024, 10, 8, tzinfo=UTC)
     page = visit(f"/occupancy?{WEEK}")
     settle(page)
-    found = running.client.occupancy(start, end, timedelta(hours=1))
+    occupancy = running.client.occupancy(start, end, timedelta(hours=1))
     assert number(page, "people") == running.client.count(start, end)
-    assert number(page, "peak") == found.peak.distinct_devices
+    assert number(page, "peak") == occupancy.peak.distinct_devices
     before = running.client.count(start - timedelta(weeks=1), end - timedelta(weeks=1))
-    assert f"The week before: {before:,} distinct devices" in page.locator("#before").inner_text()
+    assert f"One week earlier: {before:,} distinct devices" in page.locator("#before").inner_text()
     assert page.locator(".chart svg.wide path.line").count() == 3
-    assert _shown(page) == [f"{count:,}" for count in found.series.distinct_devices]
+    assert _chart_counts(page) == [f"{count:,}" for count in occupancy.series.distinct_devices]
     ranking = [row.split() for row in page.locator("#ranking-places tbody tr").all_inner_texts()]
     busiest = list(running.client.count_by_place(start, end))
-    assert ranking == [[each.place, f"{each.distinct_devices:,}"] for each in busiest]
+    assert ranking == [[count.place, f"{count.distinct_devices:,}"] for count in busiest]
     assert page.locator("#heat td[class]").count() == 7 * 24
     page.click(f"#ranking-places >> text={busiest[0].place}")
     settle(page)
@@ -112,17 +112,17 @@ def test_occupancy_is_that_of_the_sdk(visit: Visit, running: Stack) -> None:
     assert page.locator("[name=place]").input_value() == busiest[0].place
 
 
-def test_places_and_floors_are_suggested_to_whoever_enters_one(visit: Visit, running: Stack) -> None:
+def test_the_place_field_suggests_places_and_floors(visit: Visit, running: Stack) -> None:
     end = datetime(2024, 10, 8, tzinfo=UTC)
     page = visit(f"/dwell?{WEEK}")
     page.focus("[name=place]")
     expect(page.locator("#places option").first).to_be_attached()
-    offered = page.locator("#places option").evaluate_all("all => all.map(each => each.value)")
+    suggested = page.locator("#places option").evaluate_all("options => options.map(option => option.value)")
     places = running.client.list_places(end - timedelta(days=7), end)
-    assert {place.place for place in places} | {place.location for place in places if place.location} <= set(offered)
+    assert {place.place for place in places} | {place.location for place in places if place.location} <= set(suggested)
 
 
-def test_the_system_tells_how_fresh_it_is_and_verifies_its_store(visit: Visit, running: Stack) -> None:
+def test_the_system_page_shows_the_newest_record_and_verifies_the_store(visit: Visit, running: Stack) -> None:
     page = visit("/system")
     assert number(page, "ingested") == running.client.status().activity.ingestion.accepted
     newest = running.client.status().activity.ingestion.newest_record["wifi"]
@@ -130,20 +130,20 @@ def test_the_system_tells_how_fresh_it_is_and_verifies_its_store(visit: Visit, r
     page.fill("#verification [name=from]", "2024-10-01T05:00")
     page.fill("#verification [name=to]", "2024-10-01T06:00")
     page.click("text=Verify")
-    expect(page.locator("#verified")).to_contain_text("all are there")
+    expect(page.locator("#verified")).to_contain_text("all are present")
     settle(page)
-    assert hard_to_read(page) == []
+    assert readability_problems(page) == []
     expect(page.locator("#audit tbody tr", has_text="VerificationService").first).to_contain_text(
-        "operator by dashboard"
+        "operator via dashboard"
     )
     cells = int(page.locator("#verified b").inner_text().replace(",", ""))
-    assert 0 < cells < running.client.verify().cells  # how many it is depends on what was compacted meanwhile
+    assert 0 < cells < running.client.verify().cells  # the exact number depends on what has been compacted
     page.fill("#verification [name=to]", "2024-09-01T06:00")
     page.click("text=Verify")
-    expect(page.locator(".state.refused")).to_contain_text("This cannot be asked")
+    expect(page.locator(".state.refused")).to_contain_text("This question is not valid")
 
 
-def test_a_time_that_nobody_can_ask_about_is_refused_in_words(visit: Visit, address: str) -> None:
+def test_a_time_out_of_range_is_refused_with_a_message(visit: Visit, address: str) -> None:
     page = visit("/login")
     for path in ("/now?at=0001-01-01", "/occupancy?to=9999-12-31T23:59:59Z", "/dwell/lengths?to=0001-01-01T00:00Z"):
         response = page.request.get(f"{address}{path}")
@@ -153,7 +153,7 @@ def test_a_time_that_nobody_can_ask_about_is_refused_in_words(visit: Visit, addr
     assert longest.status == 200
 
 
-def test_what_was_entered_stays_when_it_is_refused_and_goes_when_a_preset_is_chosen(visit: Visit) -> None:
+def test_a_refused_range_stays_in_the_form_until_a_preset_is_chosen(visit: Visit) -> None:
     page = visit("/occupancy?from=2024-10-08T00:00&to=2024-10-07T00:00")
     expect(page.locator("[role=alert]")).to_contain_text("Until: expected a time after From")
     assert [page.input_value(f"[name={end}]") for end in ("from", "to")] == ["2024-10-08T00:00", "2024-10-07T00:00"]
@@ -162,26 +162,26 @@ def test_what_was_entered_stays_when_it_is_refused_and_goes_when_a_preset_is_cho
     expect(page.locator(".choices :checked + span")).to_have_text("24 hours")
 
 
-def test_of_a_long_range_the_last_week_is_there_before_the_whole(visit: Visit, running: Stack, address: str) -> None:
+def test_the_last_week_of_a_long_range_is_shown_before_the_rest(visit: Visit, running: Stack, address: str) -> None:
     start, end = datetime(2024, 9, 10, tzinfo=UTC), datetime(2024, 10, 8, tzinfo=UTC)
     page = visit("/login", person="operator")
     page.route("**/occupancy/chart*", lambda route: None)  # never answered
     page.route("**/occupancy/figures*", lambda route: route.abort())
     page.goto(f"{address}/occupancy?to=2024-10-08T00:00Z&range=28d")
-    found = running.client.occupancy(start, end, timedelta(hours=6)).series.distinct_devices
-    assert _shown(page) == ["unknown"] * 84 + [f"{count:,}" for count in found[84:]]
+    counts = running.client.occupancy(start, end, timedelta(hours=6)).series.distinct_devices
+    assert _chart_counts(page) == ["unknown"] * 84 + [f"{count:,}" for count in counts[84:]]
     expect(page.locator("#people")).to_have_text("?")
-    expect(page.locator(".state.away")).to_have_text("The dashboard does not answer")
+    expect(page.locator(".state.unavailable")).to_have_text("The dashboard does not respond")
     page.unroute_all()
     page.reload()
     settle(page)
-    assert _shown(page) == [f"{count:,}" for count in found]
+    assert _chart_counts(page) == [f"{count:,}" for count in counts]
     assert number(page, "people") == running.client.count(start, end)
-    assert number(page, "peak") == max(found)
+    assert number(page, "peak") == max(counts)
 
 
-def _shown(page: Page) -> list[str]:
-    """What the table of the chart says of the range."""
+def _chart_counts(page: Page) -> list[str]:
+    """The counts of the range in the chart's table of numbers."""
     return page.locator(".chart tbody tr td:nth-child(2)").all_text_contents()
 
 
@@ -194,8 +194,8 @@ def test_a_floor_counts_each_device_once(visit: Visit, running: Stack) -> None:
     settle(page)
     assert number(page, "people") == running.client.count(end - timedelta(days=7), end, place=inside)
     campus = floor.split(" > ")[0]
-    everybody = visit(f"/occupancy?{WEEK}&{urlencode({'place': campus + ' > '})}")
-    assert number(everybody, "people") == 0  # a name that is no location is a place that nobody was at
+    unknown = visit(f"/occupancy?{WEEK}&{urlencode({'place': campus + ' > '})}")
+    assert number(unknown, "people") == 0  # a name that is not a location is taken for a place, here without people
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +209,7 @@ def during(log: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
     return log[(log.association_time <= end) & (log.end >= start)]
 
 
-def test_now_is_that_of_the_plaintext_and_compared_with_the_weeks_before(visit: Visit, log: pd.DataFrame) -> None:
+def test_now_matches_the_plaintext_and_is_compared_with_earlier_weeks(visit: Visit, log: pd.DataFrame) -> None:
     at = datetime(2024, 10, 8, 5, 30, tzinfo=UTC)
     page = visit("/now?at=2024-10-08T05:30Z")
     settle(page)
@@ -218,7 +218,7 @@ def test_now_is_that_of_the_plaintext_and_compared_with_the_weeks_before(visit: 
     assert number(page, "people") == present.client_mac.nunique()
     days = ("1 Oct", "24 Sep", "17 Sep", "10 Sep", "3 Sep", "27 Aug")
     counts = {day: sessions.client_mac.nunique() for day, sessions in zip(days, before, strict=True)}
-    silent = ("17 Sep", "3 Sep")  # days of which the log says nothing
+    silent = ("17 Sep", "3 Sep")  # days without records in the log
     shown = [row.split("\n") for row in page.locator("#before div").all_inner_texts()]
     assert shown == [[day, "no records" if day in silent else f"{count}"] for day, count in counts.items()]
     usual = median(count for day, count in counts.items() if day not in silent)
@@ -228,7 +228,7 @@ def test_now_is_that_of_the_plaintext_and_compared_with_the_weeks_before(visit: 
     assert {place: int(people) for place, people in rows if people != "0"} == by_place.to_dict()
 
 
-def test_dwell_is_that_of_the_plaintext(visit: Visit, log: pd.DataFrame) -> None:
+def test_dwell_matches_the_plaintext(visit: Visit, log: pd.DataFrame) -> None:
     start, end = datetime(2024, 10, 1, tzinfo=UTC), datetime(2024, 10, 8, tzinfo=UTC)
     page = visit(f"/dwell?{WEEK}")
     settle(page)
@@ -246,17 +246,15 @@ def test_dwell_is_that_of_the_plaintext(visit: Visit, log: pd.DataFrame) -> None
     assert (number(page, "new"), number(page, "returning")) == (len(devices - known), len(devices & known))
 
 
-def test_of_a_long_range_the_stays_of_the_last_week_are_there_before_all(
-    visit: Visit, running: Stack, address: str
-) -> None:
+def test_dwell_shows_the_last_week_of_a_long_range_before_the_rest(visit: Visit, running: Stack, address: str) -> None:
     end = datetime(2024, 10, 8, tzinfo=UTC)
-    page, asked = visit("/login"), list[str]()
-    page.on("request", lambda request: asked.append(request.url))
+    page, requested = visit("/login"), list[str]()
+    page.on("request", lambda request: requested.append(request.url))
     page.route("**/dwell/lengths*", lambda route: None)  # never answered
     page.goto(f"{address}/dwell?to=2024-10-08T00:00Z&range=28d")
     assert number(page, "sessions") == sum(running.client.dwell(end - timedelta(days=7), end).sessions)
     expect(page.locator("[aria-busy]")).to_contain_text("The last week of the range.")
-    assert not any("/dwell/devices" in url for url in asked)  # it would only slow down what is asked for
+    assert not any("/dwell/devices" in url for url in requested)  # it would slow down the lengths
     page.unroute_all()
     page.reload()
     settle(page)
@@ -264,7 +262,7 @@ def test_of_a_long_range_the_stays_of_the_last_week_are_there_before_all(
     assert number(page, "new") + number(page, "returning") == running.client.count(end - timedelta(days=28), end)
 
 
-def test_devices_of_other_pages_are_those_of_the_known_answers(visit: Visit, address: str) -> None:
+def test_the_devices_on_other_pages_match_the_known_answers(visit: Visit, address: str) -> None:
     week = timedelta(weeks=1)
     for question in _counts_at_places(week)[:2]:
         query = {"from": question["start"], "to": question["end"]}
@@ -284,26 +282,32 @@ def test_devices_of_other_pages_are_those_of_the_known_answers(visit: Visit, add
 
 
 def _counts_at_places(width: timedelta) -> list[dict[str, Any]]:
-    """The known answers about places at which there was anybody in a range of this width."""
-    asked = [question for question in questions() if question["query"] == "count" and question["access_point"]]
-    widths = [datetime.fromisoformat(each["end"]) - datetime.fromisoformat(each["start"]) for each in asked]
-    return [each for each, found in zip(asked, widths, strict=True) if found == width and each["distinct_devices"]]
+    """The known answers for places with people, in ranges of this width."""
+    counts = [question for question in questions() if question["query"] == "count" and question["access_point"]]
+    widths = [
+        datetime.fromisoformat(question["end"]) - datetime.fromisoformat(question["start"]) for question in counts
+    ]
+    return [
+        question
+        for question, actual in zip(counts, widths, strict=True)
+        if actual == width and question["distinct_devices"]
+    ]
 
 
-def test_now_is_looked_at_again_and_leaves_the_reader_where_they_were(visit: Visit, address: str) -> None:
+def test_now_refreshes_and_keeps_the_focus(visit: Visit, address: str) -> None:
     page = visit("/login")
     page.clock.install()
     page.route("**/now/places*", lambda route: route.fulfill(body='<div tabindex="0" id="read">Library</div>'))
     page.goto(f"{address}/now")
     settle(page)
     page.focus("#read")
-    expect(page.locator(".hero")).to_contain_text("looked at again every 30 s")
+    expect(page.locator(".hero")).to_contain_text("refreshed every 30 s")
     with page.expect_response("**/now/people"), page.expect_response("**/now/places*"):
         page.clock.fast_forward(30_000)
     expect(page.locator("#read")).to_be_focused()
 
 
-def test_bikes_are_those_of_the_last_poll(visit: Visit) -> None:
+def test_the_bikes_page_shows_the_last_poll(visit: Visit) -> None:
     stations = json.loads((DATA / "bikes" / "besancon_snapshots_v1.ndjson").read_text().splitlines()[-1])
     page = visit("/bikes?contract=besancon")
     assert number(page, "stations") == len(stations) == 30
@@ -315,7 +319,9 @@ def test_bikes_are_those_of_the_last_poll(visit: Visit) -> None:
     assert page.locator("#station-list tbody tr").count() == 30
 
 
-def test_what_the_server_sees_is_in_its_store(visit: Visit, running: Stack, address: str) -> None:
+def test_the_server_page_shows_the_tags_and_cells_that_the_sdk_explains(
+    visit: Visit, running: Stack, address: str
+) -> None:
     page = visit("/server")
     page.fill("[name=place]", "ap-29")
     page.fill("[name=from]", "2024-10-01T05:00:00")
@@ -324,35 +330,35 @@ def test_what_the_server_sees_is_in_its_store(visit: Visit, running: Stack, addr
     hour = datetime(2024, 10, 1, 5, tzinfo=UTC), datetime(2024, 10, 1, 6, tzinfo=UTC)
     assert number(page, "answer") == running.client.count(*hour, place="ap-29")
     assert number(page, "opened") > number(page, "kept") > 0
-    seen = running.client.explain(*hour, place="ap-29")
-    assert (number(page, "tags"), number(page, "cells")) == (seen.tags, seen.cells)
-    assert running.client.explain(*hour).first_tags == seen.first_tags
-    heads = [cell.head.hex() for cell in seen.first_cells]
+    explanation = running.client.explain(*hour, place="ap-29")
+    assert (number(page, "tags"), number(page, "cells")) == (explanation.tags, explanation.cells)
+    assert running.client.explain(*hour).first_tags == explanation.first_tags
+    heads = [cell.head.hex() for cell in explanation.first_cells]
     assert [text.rstrip("…") for text in page.locator(".cell .hex").all_inner_texts()] == heads[:8]
-    assert hard_to_read(page) == []
-    # Those of another question are shown to nobody: the page without a question shows none.
+    assert readability_problems(page) == []
+    # The page without a question shows no tags or cells of an earlier one.
     page.goto(f"{address}/server")
     assert page.locator(".hex").count() == 0
 
 
-def test_a_part_that_loads_shows_that_it_does_and_says_so_if_it_fails(visit: Visit, address: str) -> None:
+def test_a_panel_shows_that_it_is_loading_and_that_loading_failed(visit: Visit, address: str) -> None:
     page = visit("/now")
     page.route("**/occupancy/weeks*", lambda route: None)  # never answered
     page.route("**/occupancy/places*", lambda route: route.abort())
     page.goto(f"{address}/occupancy?{WEEK}")
     expect(page.locator("[aria-busy] .skeleton").first).to_be_visible()
-    expect(page.locator(".state.away")).to_have_text("The dashboard does not answer")
+    expect(page.locator(".state.unavailable")).to_have_text("The dashboard does not respond")
 
 
-def test_a_part_of_a_page_about_no_range_is_refused_in_words(visit: Visit, address: str) -> None:
+def test_a_panel_with_an_invalid_range_is_refused_with_a_message(visit: Visit, address: str) -> None:
     page = visit("/now")
     for path in ("/now/people?at=x", "/occupancy/weeks?range=x", "/dwell/devices?to=x", "/bikes/availability?to=x"):
         response = page.request.get(f"{address}{path}", headers={"X-Fragment": "1"})
         assert response.status == 400
-        assert "This cannot be asked" in response.text()
+        assert "This question is not valid" in response.text()
 
 
-def test_the_theme_can_be_chosen_and_stays(visit: Visit) -> None:
+def test_the_chosen_theme_is_remembered(visit: Visit) -> None:
     page = visit("/now", theme="light")
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.click("#theme")
@@ -361,21 +367,21 @@ def test_the_theme_can_be_chosen_and_stays(visit: Visit) -> None:
     expect(page.locator("#theme")).to_have_text("Light")
 
 
-def test_pages_work_without_a_script_and_with_the_keyboard_alone(visit: Visit, address: str) -> None:
+def test_pages_work_without_scripts_and_by_keyboard(visit: Visit, address: str) -> None:
     page = visit("/now")
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    assert page.evaluate("document.activeElement.textContent") == "Skip to content"
     without = page.context.browser.new_context(java_script_enabled=False)
     without.add_cookies(page.context.cookies())
     plain = without.new_page()
     plain.goto(f"{address}/occupancy?{WEEK}")
     assert plain.locator(".chart svg.wide path.line").count() == 1
-    for link, found in (("Count those", "#people"), ("Compare with", ".line.before"), ("Load", "#heat")):
+    for link, selector in (("Count the whole", "#people"), ("Compare with", ".line.before"), ("Load", "#heat")):
         plain.goto(f"{address}/occupancy?{WEEK}")
         plain.click(f"a:has-text('{link}')")
-        assert plain.locator(found).count() >= 1
-    for span, link, found in (("7d", "Load", "new"), ("28d", "Read all", "sessions")):
+        assert plain.locator(selector).count() >= 1
+    for span, link, name in (("7d", "Load", "new"), ("28d", "Load the whole", "sessions")):
         plain.goto(f"{address}/dwell?to=2024-10-08T00:00Z&range={span}")
         plain.click(f"a:has-text('{link}')")
-        assert number(plain, found) > 0
+        assert number(plain, name) > 0
     without.close()

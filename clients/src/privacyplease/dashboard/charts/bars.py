@@ -1,4 +1,4 @@
-"""Counts of classes as upright bars."""
+"""Bar charts: counts by class as vertical bars."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from privacyplease.dashboard.charts.frame import FRAMES, Frame, Tick, scale
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar in pixels, and what it stands for."""
+    """A bar in pixels, with its label and count."""
 
     x: float
     y: float
@@ -22,7 +22,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class DrawnBars:
-    """A chart in one size."""
+    """A bar chart in one size."""
 
     frame: Frame
     counts: list[Tick]
@@ -31,19 +31,19 @@ class DrawnBars:
 
 @dataclass(frozen=True)
 class BarChart:
-    """A chart in all sizes."""
+    """A bar chart in all sizes."""
 
     title: str
     drawn: list[DrawnBars]
 
     @property
     def bars(self) -> list[Bar]:
-        """The bars, for a table."""
+        """The bars, for the table of numbers."""
         return self.drawn[0].bars
 
 
 def bar_chart(title: str, labels: Sequence[str], counts: Sequence[int]) -> BarChart:
-    """Lays out bars."""
+    """Lays out a bar chart."""
     top, marks = scale(max(counts, default=0))
 
     def drawn(frame: Frame) -> DrawnBars:
