@@ -5,6 +5,9 @@ from __future__ import annotations
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page, expect
 
+# The query of a week for which the log has records.
+WEEK = "to=2024-10-08T00:00Z&range=7d"
+
 
 def number(page: Page, name: str) -> int:
     return int(page.locator(f"#{name}").inner_text().replace(",", ""))
