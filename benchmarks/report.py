@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.results import BenchmarkResults, Bound, Measurement, Section, shown
+from benchmarks.results import BenchmarkResults, Bound, Measurement, Section, rounded, shown
 from benchmarks.targets import ALL, PerformanceTarget
 
 _TITLE = "# Benchmarks"
@@ -86,7 +86,7 @@ def _verdict(target: PerformanceTarget, bounds: list[Bound]) -> str:
     verdict = "met" if met == len(bounds) else f"**not met** ({met} of {len(bounds)} values meet it)"
     if target.cost and met < len(bounds):
         verdict += f": {target.cost}"
-    return f"| {target.what} | {target} | {worst:.3g}{target.unit} | {verdict} |"
+    return f"| {target.what} | {target} | {rounded(worst)}{target.unit} | {verdict} |"
 
 
 def _table(section: Section) -> str:

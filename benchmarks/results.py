@@ -119,7 +119,12 @@ def shown(value: float, unit: str) -> str:
     >>> shown(178570.2, "sessions/s"), shown(0.1234, "ms")
     ('178,570 sessions/s', '0.123 ms')
     """
-    return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
+    return f"{rounded(value)} {unit}"
+
+
+def rounded(value: float) -> str:
+    """A value rounded to three digits, or to a whole number if it has more."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def held_against(targets: Iterable[PerformanceTarget], value: float, scale: int) -> tuple[Bound, ...]:

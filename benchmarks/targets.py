@@ -33,7 +33,7 @@ class PerformanceTarget:
     cost: str = field(default="", compare=False)
 
     def __str__(self) -> str:
-        return f"{'≥' if self.at_least else '≤'} {self.bound:g}{self.unit}"
+        return f"{'≥' if self.at_least else '≤'} {self.bound:,g}{self.unit}"
 
     def met(self, value: float) -> bool:
         """Whether a value meets it."""
@@ -63,7 +63,7 @@ BUSIEST = PerformanceTarget(
     "count, busiest place, every range",
     0.05,
     scale=TEN_MILLION,
-    cost="missed only for an hour and a day: a call takes two milliseconds, and plaintext no more than 50",
+    cost="missed only for an hour and a day, where a call takes two milliseconds and plaintext takes at most 50",
 )
 QUIET = PerformanceTarget(
     "count, quiet place, every range",
