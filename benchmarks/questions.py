@@ -114,19 +114,19 @@ def mixed(data: CampusSessions, number: int) -> list[BenchmarkQuestion]:
     """
     devices, places = data.devices, data.places
     questions = []
-    for at in range(number):
-        device, place = devices[(at * at) % len(devices)], places[(at * at) % len(places)]
-        match at % 6:
+    for index in range(number):
+        device, place = devices[(index * index) % len(devices)], places[(index * index) % len(places)]
+        match index % 6:
             case 0 | 1:
-                questions.append(_question(data, QuestionKind.PRESENCE, device, "1 d", at))
+                questions.append(_question(data, QuestionKind.PRESENCE, device, "1 d", index))
             case 2:
-                questions.append(_question(data, QuestionKind.PRESENCE, device, "7 d", at))
+                questions.append(_question(data, QuestionKind.PRESENCE, device, "7 d", index))
             case 3:
-                questions.append(_question(data, QuestionKind.COUNT, place, "1 h", at))
+                questions.append(_question(data, QuestionKind.COUNT, place, "1 h", index))
             case 4:
-                questions.append(_question(data, QuestionKind.COUNT, place, "1 d", at))
+                questions.append(_question(data, QuestionKind.COUNT, place, "1 d", index))
             case 5:
-                questions.append(_question(data, QuestionKind.SERIES, place, "1 d", at))
+                questions.append(_question(data, QuestionKind.SERIES, place, "1 d", index))
     return questions
 
 

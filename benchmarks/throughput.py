@@ -111,8 +111,8 @@ def _process(
         def ask(first: int) -> None:
             number = first
             while time.perf_counter() - began < _SECONDS:
-                at = number % len(questions)
-                digests[at] = _digest(questions[at].ask(client))
+                index = number % len(questions)
+                digests[index] = _digest(questions[index].ask(client))
                 number += 1
             counts.append(number - first)
 

@@ -140,8 +140,8 @@ def _generate_load(
     began = json.loads(head)["began"]
     calls = [CallRecord(*json.loads(line)) for line in lines]
     cores = [
-        sampler.cores(began + (at + results.SETTLING) * step_seconds, began + (at + 1) * step_seconds)
-        for at in range(len(users))
+        sampler.cores(began + (step + results.SETTLING) * step_seconds, began + (step + 1) * step_seconds)
+        for step in range(len(users))
     ]
     return LoadTestRun(
         running.client.status().storage.store,

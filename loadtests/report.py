@@ -72,14 +72,14 @@ def verdict(run: LoadTestRun) -> str:
         f"p99 at most {run.most_p99:,.0f} ms, at most {run.most_failed:.0%} failed, "
         "at least four fifths of the first step's answers per user"
     )
-    at = knee(run.steps, run.most_p99, run.most_failed)
-    if at is None:
+    last = knee(run.steps, run.most_p99, run.most_failed)
+    if last is None:
         return f"**No knee**: {run.steps[0].users} users are already too many ({bounds})."
-    step = run.steps[at]
+    step = run.steps[last]
     load = f"{step.users} users, {step.questions.per_second:,.1f} answers/s, p99 {step.questions.p99:,.0f} ms"
-    if at == len(run.steps) - 1:
+    if last == len(run.steps) - 1:
         return f"**No knee up to {load}** ({bounds})."
-    return f"**Knee: {load}**; {run.steps[at + 1].users} users are too many ({bounds})."
+    return f"**Knee: {load}**; {run.steps[last + 1].users} users are too many ({bounds})."
 
 
 def _step(step: StepResult, cores: dict[str, float]) -> tuple[str, ...]:

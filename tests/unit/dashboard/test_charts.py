@@ -51,7 +51,7 @@ def test_the_greatest_value_is_at_the_top_and_the_peak_on_the_line() -> None:
     assert wide.peak is not None
     assert wide.peak.label == str(wide.frame.up(1.0))
     assert f"{wide.peak.at} {wide.peak.label}" in wide.paths[0][1]
-    assert chart.at(1) == DAY + HOUR
+    assert chart.begin_of(1) == DAY + HOUR
 
 
 def test_a_line_has_a_gap_where_a_value_is_unknown() -> None:
@@ -76,7 +76,7 @@ def test_the_height_of_a_bar_is_proportional_to_its_count() -> None:
 
 
 def test_the_hours_of_the_heat_map_are_local_time() -> None:
-    counts = tuple(10 if at % 24 == 6 else 0 for at in range(14 * 24))
+    counts = tuple(10 if hour % 24 == 6 else 0 for hour in range(14 * 24))
     heat = heat_map(DAY, counts, ZoneInfo("Europe/Berlin"))  # 06:00 UTC is 08:00
     assert [row.index(10) for row in heat.means] == [8] * 7
     assert (heat.most, heat.level(10), heat.level(0), heat.level(None)) == (10, 8, 0, 0)

@@ -50,14 +50,14 @@ def bar_chart(title: str, labels: Sequence[str], counts: Sequence[int]) -> BarCh
         slot = (frame.edge - frame.left) / max(1, len(counts))
         bars = [
             Bar(
-                x=round(frame.left + at * slot + slot * 0.12, 1),
+                x=round(frame.left + index * slot + slot * 0.12, 1),
                 y=frame.up(count / top),
                 width=round(slot * 0.76, 1),
                 height=round(frame.base - frame.up(count / top), 1),
                 label=label,
                 count=count,
             )
-            for at, (label, count) in enumerate(zip(labels, counts, strict=True))
+            for index, (label, count) in enumerate(zip(labels, counts, strict=True))
         ]
         return DrawnBars(frame, [Tick(frame.up(mark / top), f"{mark:,.0f}") for mark in marks], bars)
 

@@ -32,8 +32,8 @@ class HeatMap:
 def heat_map(start: datetime, counts: tuple[int, ...], zone: tzinfo) -> HeatMap:
     """Groups hourly counts by weekday and hour in local time."""
     cells: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for at, count in enumerate(counts):
-        local = (start + timedelta(hours=at)).astimezone(zone)
+    for hour, count in enumerate(counts):
+        local = (start + timedelta(hours=hour)).astimezone(zone)
         cells[local.weekday(), local.hour].append(count)
     means = [[_mean(cells[weekday, hour]) for hour in range(24)] for weekday in range(7)]
     return HeatMap(means, max((mean for row in means for mean in row if mean is not None), default=0))

@@ -71,7 +71,7 @@ class LineChart:
     peak: int | None
     drawn: list[DrawnLines]
 
-    def at(self, step: int) -> datetime:
+    def begin_of(self, step: int) -> datetime:
         """When a step begins."""
         return self.start + step * self.step
 
@@ -99,7 +99,7 @@ def line_chart(
     end = start + steps * step
 
     def drawn(frame: Frame) -> DrawnLines:
-        xs = [frame.across((at + 0.5) / steps) for at in range(steps)]
+        xs = [frame.across((index + 0.5) / steps) for index in range(steps)]
         width = (frame.edge - frame.left) / steps
         return DrawnLines(
             frame=frame,
@@ -109,7 +109,7 @@ def line_chart(
             area=_area(xs, lines[0].values, frame, top),
             band=_band(xs, band, frame, top) if band else "",
             peak=None if peak is None else Tick(xs[peak], str(frame.up((lines[0].values[peak] or 0) / top))),
-            columns=[(round(frame.left + at * width, 1), round(width, 1), at) for at in range(steps)],
+            columns=[(round(frame.left + index * width, 1), round(width, 1), index) for index in range(steps)],
         )
 
     return LineChart(title, start, step, lines, band, peak, [drawn(frame) for frame in FRAMES])

@@ -55,8 +55,8 @@ def _drawn(
 ) -> DrawnTimeline:
     frame = replace(frame, height=ROW * len(by_place) + frame.top + frame.bottom, left=24)
     rows = [
-        TimelineRow(place, frame.top + ROW * at, [_strip(frame, session, start, end) for session in by_place[place]])
-        for at, place in enumerate(by_place)
+        TimelineRow(place, frame.top + ROW * index, [_strip(frame, session, start, end) for session in by_place[place]])
+        for index, place in enumerate(by_place)
     ]
     return DrawnTimeline(frame, time_ticks(frame, start, end, zone), rows)
 
