@@ -53,10 +53,12 @@ def _measure(database: MariaDB, results: BenchmarkResults, flags: argparse.Names
     """Runs the benchmarks; yields after each."""
     for name, module in ONCE.items():
         if name in flags.only:
-            yield importlib.import_module(f"benchmarks.{module}").run(database, results, flags.rounds)
+            importlib.import_module(f"benchmarks.{module}").run(database, results, flags.rounds)
+            yield
     for scale in flags.scale:
         if scale >= HUNDRED_MILLION:
-            yield hundred_million.run(database, scale, results)
+            hundred_million.run(database, scale, results)
+            yield
         elif set(PER_SCALE) & flags.only:
             yield from _measure_scale(database, scale, results, flags)
 
@@ -68,13 +70,17 @@ def _measure_scale(
         if "questions" in flags.only:
             yield from question_latency.run(pair, results, flags.rounds)
         if "throughput" in flags.only:
-            yield throughput.run(pair, results, flags.rounds)
+            throughput.run(pair, results, flags.rounds)
+            yield
         if "growth" in flags.only and scale == max(flags.scale):
-            yield growth.run(pair, results, flags.rounds)
+            growth.run(pair, results, flags.rounds)
+            yield
         if "storage" in flags.only:
-            yield footprint.measure_storage(pair, results)
+            footprint.measure_storage(pair, results)
+            yield
         if "memory" in flags.only:
-            yield footprint.measure_memory(pair, results)
+            footprint.measure_memory(pair, results)
+            yield
 
 
 def _parser() -> argparse.ArgumentParser:

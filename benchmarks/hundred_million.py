@@ -8,6 +8,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 from benchmarks import systems
 from benchmarks.questions import QuestionFamily, QuestionKind, families
@@ -57,11 +58,10 @@ def _measurement(family: QuestionFamily, ms: float, scale: int, *, first: bool) 
 
 def _median_ms(client: Client, family: QuestionFamily) -> float:
     """The median of all rounds but the first."""
-    latencies = []
-    for _ in range(_ROUNDS + 1):
-        for question in family.questions:
-            latencies.append(_seconds(lambda question=question: question.ask(client)) * 1_000)
-    return statistics.median(latencies[len(family.questions) :])
+    rounds = [
+        [_seconds(partial(question.ask, client)) * 1_000 for question in family.questions] for _ in range(_ROUNDS + 1)
+    ]
+    return statistics.median(latency for latencies in rounds[1:] for latency in latencies)
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -60,8 +60,10 @@ def filled_pair(database: MariaDB, sessions: int, results: BenchmarkResults) -> 
         before = _received_bytes(database)
         encrypted_s = _timed(lambda: ingest(encrypted, data))
         section.add(Measurement("ingest", sessions / encrypted_s, sessions / plaintext_s, "sessions/s"))
-        stored = [stored_bytes(database, system) / MIB for system in (encrypted.system, plaintext)]
-        section.add(Measurement("stored before compaction", *stored, "MiB"))
+        encrypted_mib, plaintext_mib = (
+            stored_bytes(database, system) / MIB for system in (encrypted.system, plaintext)
+        )
+        section.add(Measurement("stored before compaction", encrypted_mib, plaintext_mib, "MiB"))
         rate = sessions / _timed(lambda: compact(encrypted))
         bounds = held_against([COMPACTION], rate, sessions)
         section.add(Measurement("compaction", rate, None, "sessions/s", bounds))

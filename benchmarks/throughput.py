@@ -98,7 +98,7 @@ def _process(
     offset: int,
     clients: int,
     start: Barrier,
-    done: Queue,
+    done: Queue[_ProcessResult],
 ) -> None:
     """Asks from several threads until the time is up. Each thread starts at a different question."""
     digests: dict[int, int] = {}

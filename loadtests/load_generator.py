@@ -58,6 +58,7 @@ def main() -> None:
     with flags.calls.open("w") as lines:
         environment.events.request.add_listener(_CallWriter(lines).write)
         runner.start_shape()
+        assert runner.shape_greenlet is not None, "start_shape has started it"
         runner.shape_greenlet.join()
         runner.quit()
         runner.greenlet.join()

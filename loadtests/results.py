@@ -76,12 +76,15 @@ def latencies(calls: Sequence[CallRecord], seconds: float) -> Latencies:
     """Summarises calls that ended within a number of seconds."""
     successful = [call for call in calls if not call.failed]
     millis = np.array([call.millis for call in successful] or [np.nan])
+    p50, p95, p99 = np.quantile(millis, (0.5, 0.95, 0.99)).tolist()
     return Latencies(
-        len(calls),
-        dict(Counter(call.code for call in calls if call.failed)),
-        len(successful) / seconds,
-        *np.quantile(millis, (0.5, 0.95, 0.99)).tolist(),
-        sum(call.bytes for call in successful) / max(len(successful), 1),
+        calls=len(calls),
+        failures=dict(Counter(call.code for call in calls if call.failed)),
+        per_second=len(successful) / seconds,
+        p50=p50,
+        p95=p95,
+        p99=p99,
+        bytes=sum(call.bytes for call in successful) / max(len(successful), 1),
     )
 
 

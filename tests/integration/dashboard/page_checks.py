@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page, expect
 
@@ -40,7 +42,7 @@ _CUT_OFF = """[...document.querySelectorAll("nav a, button")]
     .map(each => `"${each.textContent}" is cut off`)"""
 
 
-def _violations(page: Page, options: dict[str, object]) -> list[str]:
+def _violations(page: Page, options: Mapping[str, object]) -> list[str]:
     violations: list[str] = page.evaluate(_SERIOUS, options)
     return violations
 

@@ -113,7 +113,7 @@ def test_a_floor_counts_each_device_once(visit: Visit, running: Stack) -> None:
 @pytest.fixture(scope="module")
 def log() -> pd.DataFrame:
     """The plaintext of what is stored, with the end of each session."""
-    sessions = pa.concat_tables([block.table for block in wifi.read(LARGE)]).to_pandas()
+    sessions: pd.DataFrame = pa.concat_tables([block.table for block in wifi.read(LARGE)]).to_pandas()
     return sessions.assign(end=sessions.association_time + sessions.session_duration)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from tests.integration.dashboard.conftest import Visit
 from tests.integration.dashboard.page_checks import WEEK, number, readability_problems, settle
@@ -160,12 +160,11 @@ def test_the_chosen_theme_is_remembered(visit: Visit) -> None:
     expect(page.locator("#theme")).to_have_text("Light")
 
 
-def test_pages_work_without_scripts_and_by_keyboard(visit: Visit, address: str) -> None:
+def test_pages_work_without_scripts_and_by_keyboard(visit: Visit, browser: Browser, address: str) -> None:
     page = visit("/now")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to content"
-    without = page.context.browser.new_context(java_script_enabled=False)
-    without.add_cookies(page.context.cookies())
+    without = browser.new_context(java_script_enabled=False, storage_state=page.context.storage_state())
     plain = without.new_page()
     plain.goto(f"{address}/occupancy?{WEEK}")
     assert plain.locator(".chart svg.wide path.line").count() == 1
