@@ -189,4 +189,4 @@ def _band(weeks: list[Counts]) -> tuple[Band | None, list[ChartLine]]:
     quartiles = [quantiles(step, n=4, method="inclusive") for step in zip(*weeks, strict=True)]
     low, middle, high = zip(*quartiles, strict=True)
     median = ChartLine(f"Median of {len(weeks)} weeks", "median", middle)
-    return Band("Middle half of the earlier weeks", low, high), [median]
+    return Band("Middle half of earlier weeks", low, high), [median]
