@@ -1,1 +1,1 @@
-"""What Privacy Please costs and saves beside the same job in plaintext, measured alternately in one run."""
+"""Benchmarks of Privacy Please against the same job in plaintext, interleaved in one run."""

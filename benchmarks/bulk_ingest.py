@@ -1,4 +1,4 @@
-"""Bulk ingest of a session log, file to durable."""
+"""Bulk ingest of a session log, from the file until every record is durable."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import time
 from itertools import count
 from pathlib import Path
 
-from benchmarks import sides
-from benchmarks.results import Results, Row, held
-from benchmarks.rounds import in_turn
-from benchmarks.sessions import Data
-from benchmarks.table import Sessions
+from benchmarks import systems
+from benchmarks.interleaved_runs import run_interleaved
+from benchmarks.plaintext_table import PlaintextTable
+from benchmarks.results import BenchmarkResults, Measurement, held_against
+from benchmarks.sessions import CampusSessions
 from benchmarks.targets import BULK_INSERT, BULK_LOAD
 from privacyplease.client import Client
 from privacyplease.ingest import wifi
@@ -22,28 +22,30 @@ from tests.services.mariadb import MariaDB
 SESSIONS = 300_000
 
 
-def run(database: MariaDB, results: Results, rounds: int) -> None:
-    """Measures in rounds of three: encrypted, `executemany` through the twin, and `LOAD DATA` without a service."""
+def run(database: MariaDB, results: BenchmarkResults, rounds: int) -> None:
+    """Measures three ways: encrypted, `executemany` by the plaintext service, and `LOAD DATA` without a service."""
     section = results.section(
         "bulk",
         f"Bulk ingest, {SESSIONS:,} sessions, file to durable",
         "All read the same log with the same reader. Encrypted and `executemany` go from a client over gRPC to a "
-        "server that writes; `LOAD DATA LOCAL INFILE` needs none: each block of the reader becomes a file to load.",
+        "service that writes. `LOAD DATA LOCAL INFILE` needs no service: each block of the reader becomes a file to "
+        "load.",
     )
     with tempfile.TemporaryDirectory(prefix="bulk-") as folder:
         log = Path(folder, "sessions.csv")
         with log.open("wb") as stream:
-            wifi.write(Data(SESSIONS).tables(), stream)
-        bench = _Bulk(database, log)
-        took = in_turn({"encrypted": bench.encrypted, "insert": bench.insert, "load": bench.load}, rounds)
-    rates = {name: SESSIONS / seconds for name, seconds in took.items()}
-    for name, target, what in (("insert", BULK_INSERT, "`executemany`"), ("load", BULK_LOAD, "`LOAD DATA`")):
-        bounds = held([target], rates["encrypted"] / rates[name], 0)
-        section.add(Row(f"beside {what}", rates["encrypted"], rates[name], "sessions/s", bounds))
+            wifi.write(CampusSessions(SESSIONS).tables(), stream)
+        ingest = _BulkIngest(database, log)
+        runs = {"encrypted": ingest.encrypted, "insert": ingest.insert, "load": ingest.load}
+        rates = {name: SESSIONS / seconds for name, seconds in run_interleaved(runs, rounds).items()}
+    for name, target, statement in (("insert", BULK_INSERT, "`executemany`"), ("load", BULK_LOAD, "`LOAD DATA`")):
+        bounds = held_against([target], rates["encrypted"] / rates[name], 0)
+        what = f"compared with {statement}"
+        section.add(Measurement(what, rates["encrypted"], rates[name], "sessions/s", bounds))
 
 
-class _Bulk:
-    """Writes one log into a fresh database, in seconds."""
+class _BulkIngest:
+    """Ingests one log into a new database; each method returns the seconds it took."""
 
     def __init__(self, database: MariaDB, log: Path) -> None:
         self._database = database
@@ -51,22 +53,22 @@ class _Bulk:
         self._numbers = count()
 
     def encrypted(self) -> float:
-        with sides.encrypted(self._database, self._name()) as running:
-            return self._upload(running.side.client)
+        with systems.encrypted(self._database, self._name()) as running:
+            return self._upload(running.system.client)
 
     def insert(self) -> float:
-        with sides.plaintext(self._database, self._name()) as twin:
-            return self._upload(twin.client)
+        with systems.plaintext(self._database, self._name()) as plaintext:
+            return self._upload(plaintext.client)
 
     def load(self) -> float:
         name = self._name()
         url = self._database.create_database(name)
         try:
-            with Sessions(url) as sessions:
-                sessions.create()
+            with PlaintextTable(url) as table:
+                table.create()
                 began = time.perf_counter()
                 for block in wifi.read(self._log):
-                    sessions.load_table(block.table)
+                    table.load_sessions(block.table)
                 return time.perf_counter() - began
         finally:
             self._database.drop_database(name)

@@ -1,10 +1,10 @@
-"""How soon each page of the dashboard shows something: a browser opens it anew, over a store of a million sessions.
+"""How fast each page of the dashboard loads in a browser, over a store of a million sessions.
 
     python -m benchmarks.dashboard [--sessions N] [--rounds N]
 
-Both servers and the dashboard run as a user starts them, over SQLite. A frame is there when its heading is, and content
-when the chart, the main number, the form or the table is. Every opening asks anew: the moment that the page is about
-moves by a minute each time, so that nothing is answered from the dashboard's memory.
+Both servers and the dashboard run as a user starts them, over SQLite. A page has its frame once the heading is visible,
+and its content once the chart, the main number, the form or the table is. Each time a page is opened the moment it is
+about moves by a minute, so that no answer comes from the dashboard's cache.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import NamedTuple
 
 from playwright.sync_api import Page, expect
 
-from benchmarks.sessions import Data
+from benchmarks.sessions import CampusSessions
 from tests.services.dashboard import browsing, dashboard
 from tests.services.stack import stack
 
-PASSWORD = "for benchmarks alone"
+PASSWORD = "only for benchmarks"
 
-# A page, its address at a moment, and what is its first meaningful content.
+# The name of a page, its address at a moment, and the selector of its first meaningful content.
 PAGES = (
     ("now", "/now?at={at}", "#people"),
     ("occupancy, 24 hours", "/occupancy?to={at}", ".chart svg.wide"),
@@ -41,14 +41,14 @@ PAGES = (
 
 
 def main() -> None:
-    """Measures and prints medians and the slowest."""
+    """Measures, and prints the median and the slowest times."""
     flags = _parser().parse_args()
-    data = Data(flags.sessions)
+    data = CampusSessions(flags.sessions)
     with tempfile.TemporaryDirectory() as folder, stack(f"sqlite:///{folder}/cells.db") as running:
         for _ in running.client.ingest("wifi", data.tables()):
             pass
         print(f"{flags.sessions:,} sessions of {data.days} days, {flags.rounds} rounds")
-        print("median seconds until there is the frame, the content (slowest), and all of the page:")
+        print("median seconds until the frame, the content (slowest), and the whole page are visible:")
         with dashboard(running.home, operator=PASSWORD) as address, browsing() as browser:
             page = browser.new_page()
             page.goto(f"{address}/login")
@@ -56,41 +56,43 @@ def main() -> None:
             page.fill("[name=password]", PASSWORD)
             page.click("main button")
             for name, path, content in PAGES:
-                opened = [_open(page, address + path, content, at) for at in _moments(data, flags.rounds)]
-                frame, there, whole = (statistics.median(took) for took in zip(*opened, strict=True))
-                slowest = max(opening.content for opening in opened)
-                print(f"{name:24} {frame:5.2f}   {there:5.2f} ({slowest:5.2f})   {whole:5.2f}", flush=True)
+                loads = [_load(page, address + path, content, at) for at in _moments(data, flags.rounds)]
+                frame_s, content_s, whole_s = (statistics.median(seconds) for seconds in zip(*loads, strict=True))
+                slowest_s = max(load.content for load in loads)
+                print(f"{name:24} {frame_s:5.2f}   {content_s:5.2f} ({slowest_s:5.2f})   {whole_s:5.2f}", flush=True)
 
 
-def _moments(data: Data, rounds: int) -> Iterator[datetime]:
-    """In the last days, so that weeks lie before them."""
+def _moments(data: CampusSessions, rounds: int) -> Iterator[datetime]:
+    """Moments on the last day, so that there are weeks of data before them."""
     last = data.start + timedelta(days=data.days - 1)
     return (last - timedelta(minutes=minute) for minute in range(rounds))
 
 
-class Opening(NamedTuple):
-    """Seconds until a page showed its frame, its content, and all that loads after it."""
+class PageLoad(NamedTuple):
+    """Seconds until a page showed its frame, its content, and everything that loads after it."""
 
     frame: float
     content: float
     whole: float
 
 
-def _open(page: Page, address: str, content: str, at: datetime) -> Opening:
+def _load(page: Page, address: str, content: str, at: datetime) -> PageLoad:
     began = time.perf_counter()
     page.goto(address.format(at=f"{at:%Y-%m-%dT%H:%MZ}"), wait_until="commit")
     page.locator("h1").first.wait_for()
     frame = time.perf_counter()
     page.locator(content).first.wait_for()
-    there = time.perf_counter()
+    shown = time.perf_counter()
     expect(page.locator("[aria-busy]")).to_have_count(0, timeout=120_000)
-    return Opening(frame - began, there - began, time.perf_counter() - began)
+    return PageLoad(frame - began, shown - began, time.perf_counter() - began)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description="How soon each page of the dashboard shows something.")
-    parser.add_argument("--sessions", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.dashboard", description="Measure how fast each page of the dashboard loads."
+    )
+    parser.add_argument("--sessions", type=int, default=1_000_000, help="how many sessions to store")
+    parser.add_argument("--rounds", type=int, default=5, help="how often to open each page")
     return parser
 
 

@@ -1,39 +1,39 @@
-"""How a question grows with ten times the days around it.
+"""How the latency of a question grows with ten times the days around it.
 
-The same question about the same days, to a store that holds a year and to one that holds a tenth of it, in turn.
+The same questions about the same days go, in turn, to a store that holds all days and to one that holds a tenth.
 """
 
 from __future__ import annotations
 
-from benchmarks import sides
-from benchmarks.asking import Asked
+from benchmarks import systems
+from benchmarks.question_latency import FamilyTimer
 from benchmarks.questions import RANGES, families
-from benchmarks.results import Results, Row, held
+from benchmarks.results import BenchmarkResults, Measurement, held_against
+from benchmarks.system_pair import SystemPair, compact, ingest
 from benchmarks.targets import GROWTH
-from benchmarks.world import World, compact, ingest
 
-_FIXED = {name for name, width in RANGES.items() if width < max(RANGES.values())}
+_FIXED_RANGES = {name for name, width in RANGES.items() if width < max(RANGES.values())}
 
 
-def run(world: World, results: Results, rounds: int) -> None:
+def run(pair: SystemPair, results: BenchmarkResults, rounds: int) -> None:
     """Builds the tenth beside the whole, and asks both."""
-    sessions = world.data.sessions
+    sessions = pair.data.sessions
     section = results.section(
         "growth",
         f"Growth of a question from {sessions // 10:,} to {sessions:,} sessions, ten times the days",
-        "The encrypted side alone. The tenth are the days in the middle of the whole; both are asked the same, in "
-        "turn, and answer the same.",
+        "The encrypted side only. The tenth is the days in the middle of the whole. Both are asked the same questions, "
+        "in turn, and give the same answers.",
         sides=("whole", "tenth"),
     )
-    with sides.encrypted(world.database, "tenth") as tenth:
-        ingest(tenth, world.data.middle(sessions // 10))
+    with systems.encrypted(pair.database, "tenth") as tenth:
+        ingest(tenth, pair.data.middle(sessions // 10))
         compact(tenth)
-        clients = {"whole": world.encrypted.side.client, "tenth": tenth.side.client}
-        for family in families(world.data):
-            if family.range not in _FIXED:
+        clients = {"whole": pair.encrypted.system.client, "tenth": tenth.system.client}
+        for family in families(pair.data):
+            if family.range not in _FIXED_RANGES:
                 continue
-            asked = Asked(clients, family)
-            asked.medians(rounds=1)
-            took = asked.medians(rounds)
-            bounds = held([GROWTH], took["whole"] / took["tenth"], sessions)
-            section.add(Row(family.name, took["whole"], took["tenth"], "ms", bounds))
+            timer = FamilyTimer(clients, family)
+            timer.medians(rounds=1)
+            medians = timer.medians(rounds)
+            bounds = held_against([GROWTH], medians["whole"] / medians["tenth"], sessions)
+            section.add(Measurement(family.name, medians["whole"], medians["tenth"], "ms", bounds))

@@ -1,6 +1,6 @@
-"""What people ask: presence, counts and series, for the busy and the quiet, over short times and long ones.
+"""The questions: presence, counts and series, for busy and quiet devices and places, over short and long ranges.
 
-A question is data, so that processes can be given it, and its answer compares.
+A question is plain data, so it can be passed to another process, and two answers to it can be compared.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from benchmarks.sessions import Data
+from benchmarks.sessions import CampusSessions
 from privacyplease.client import Client
 
 RANGES = {
@@ -24,8 +24,8 @@ _QUARTER, _HOUR = timedelta(minutes=15), timedelta(hours=1)
 _SHIFTS = (timedelta(), timedelta(days=1), timedelta(days=-1))
 
 
-class Kind(StrEnum):
-    """What is asked."""
+class QuestionKind(StrEnum):
+    """The kind of a question."""
 
     PRESENCE = "presence"
     COUNT = "count"
@@ -34,106 +34,114 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Question:
+class BenchmarkQuestion:
     """One question.
 
     Attributes:
-        kind: What is asked.
-        key: Of which device (presence) or place; None for anywhere.
+        kind: Its kind.
+        key: The device (presence) or the place it is about; None for anywhere.
         start: The first instant.
         end: The last instant.
         step: The width of a step of a series.
     """
 
-    kind: Kind
+    kind: QuestionKind
     key: str | None
     start: datetime
     end: datetime
     step: timedelta = _QUARTER
 
     def ask(self, client: Client) -> object:
-        """The answer, which compares equal to the other side's."""
+        """The answer, in a form that can be compared with the other side's."""
         match self.kind:
-            case Kind.PRESENCE:
-                found = client.presence(self.key or "", self.start, self.end, purpose="benchmark").sessions
-                return found.places, found.starts_ms, found.ends_ms
-            case Kind.COUNT:
+            case QuestionKind.PRESENCE:
+                sessions = client.presence(self.key or "", self.start, self.end, purpose="benchmark").sessions
+                return sessions.places, sessions.starts_ms, sessions.ends_ms
+            case QuestionKind.COUNT:
                 return client.count(self.start, self.end, place=self.key)
-            case Kind.SERIES:
+            case QuestionKind.SERIES:
                 return client.occupancy(self.start, self.end, self.step, place=self.key).series.distinct_devices
-            case Kind.PLACES:
-                return [(each.place, each.distinct_devices) for each in client.count_by_place(self.start, self.end)]
+            case QuestionKind.PLACES:
+                counts = client.count_by_place(self.start, self.end)
+                return [(count.place, count.distinct_devices) for count in counts]
 
 
 @dataclass(frozen=True)
-class Family:
+class QuestionFamily:
     """Questions of one kind and range, about neighbouring days.
 
     Attributes:
-        subject: Of whom or what, as "count, busiest place".
+        subject: What they ask and of what, as "count, busiest place".
         range: A name of `RANGES`.
         questions: The questions; all cost about the same.
     """
 
     subject: str
     range: str
-    questions: tuple[Question, ...]
+    questions: tuple[BenchmarkQuestion, ...]
 
     @property
     def name(self) -> str:
         """As "count, busiest place, 1 h"."""
         return f"{self.subject}, {self.range}"
 
+    @property
+    def kind(self) -> QuestionKind:
+        """The kind of its questions."""
+        return self.questions[0].kind
 
-def families(data: Data) -> Iterator[Family]:
+
+def families(data: CampusSessions) -> Iterator[QuestionFamily]:
     """Every kind of question over every range, in the middle of the data."""
     devices, places = data.devices, data.places
     for name in RANGES:
-        yield _family(data, Kind.PRESENCE, "presence, busiest device", devices.busiest, name)
-        yield _family(data, Kind.PRESENCE, "presence, quiet device", devices.quiet, name)
-        yield _family(data, Kind.COUNT, "count, busiest place", places.busiest, name)
-        yield _family(data, Kind.COUNT, "count, quiet place", places.quiet, name)
-        yield _family(data, Kind.COUNT, "count, whole building", None, name)
+        yield _family(data, QuestionKind.PRESENCE, "presence, busiest device", devices.busiest, name)
+        yield _family(data, QuestionKind.PRESENCE, "presence, quiet device", devices.quiet, name)
+        yield _family(data, QuestionKind.COUNT, "count, busiest place", places.busiest, name)
+        yield _family(data, QuestionKind.COUNT, "count, quiet place", places.quiet, name)
+        yield _family(data, QuestionKind.COUNT, "count, whole building", None, name)
     for name, step in (("1 d", _QUARTER), ("7 d", _HOUR), ("30 d", _HOUR)):
-        yield _family(data, Kind.SERIES, "occupancy, busiest place", places.busiest, name, step)
-    yield _family(data, Kind.SERIES, "occupancy, whole building", None, "1 d")
-    places_1_d = _family(data, Kind.PLACES, "each place's count, whole building", None, "1 d")
-    yield replace(places_1_d, questions=places_1_d.questions[:1])  # the other side takes half a minute for each
+        yield _family(data, QuestionKind.SERIES, "occupancy, busiest place", places.busiest, name, step)
+    yield _family(data, QuestionKind.SERIES, "occupancy, whole building", None, "1 d")
+    places_1_d = _family(data, QuestionKind.PLACES, "each place's count, whole building", None, "1 d")
+    yield replace(places_1_d, questions=places_1_d.questions[:1])  # each takes the plaintext side half a minute
 
 
-def mixed(data: Data, number: int) -> list[Question]:
-    """What a day of use might be: half presence, a third counts, the rest series; short ranges more than long ones.
+def mixed(data: CampusSessions, number: int) -> list[BenchmarkQuestion]:
+    """A plausible day of use: half presence, a third counts, the rest series; more short ranges than long ones.
 
-    Devices and places come by popularity. Counts of the whole building are left out: they alone would decide it.
+    Devices and places are drawn by popularity. Counts of the whole building are left out: they would dominate.
     """
     devices, places = data.devices, data.places
-    found = []
-    for at in range(number):
-        device, place = devices[(at * at) % len(devices)], places[(at * at) % len(places)]
-        match at % 6:
+    questions = []
+    for index in range(number):
+        device, place = devices[(index * index) % len(devices)], places[(index * index) % len(places)]
+        match index % 6:
             case 0 | 1:
-                found.append(_question(data, Kind.PRESENCE, device, "1 d", at))
+                questions.append(_question(data, QuestionKind.PRESENCE, device, "1 d", index))
             case 2:
-                found.append(_question(data, Kind.PRESENCE, device, "7 d", at))
+                questions.append(_question(data, QuestionKind.PRESENCE, device, "7 d", index))
             case 3:
-                found.append(_question(data, Kind.COUNT, place, "1 h", at))
+                questions.append(_question(data, QuestionKind.COUNT, place, "1 h", index))
             case 4:
-                found.append(_question(data, Kind.COUNT, place, "1 d", at))
+                questions.append(_question(data, QuestionKind.COUNT, place, "1 d", index))
             case 5:
-                found.append(_question(data, Kind.SERIES, place, "1 d", at))
-    return found
+                questions.append(_question(data, QuestionKind.SERIES, place, "1 d", index))
+    return questions
 
 
-def _family(data: Data, kind: Kind, subject: str, key: str | None, name: str, step: timedelta = _QUARTER) -> Family:
+def _family(
+    data: CampusSessions, kind: QuestionKind, subject: str, key: str | None, name: str, step: timedelta = _QUARTER
+) -> QuestionFamily:
     if RANGES[name] == timedelta.max:
-        everything = Question(kind, key, data.start, data.start + timedelta(days=data.days), step)
-        return Family(subject, name, (everything,))
-    middle = Question(kind, key, data.noon - RANGES[name] / 2, data.noon + RANGES[name] / 2, step)
-    near = (Question(kind, key, middle.start + shift, middle.end + shift, step) for shift in _SHIFTS)
-    return Family(subject, name, tuple(near))
+        everything = BenchmarkQuestion(kind, key, data.start, data.start + timedelta(days=data.days), step)
+        return QuestionFamily(subject, name, (everything,))
+    middle = BenchmarkQuestion(kind, key, data.noon - RANGES[name] / 2, data.noon + RANGES[name] / 2, step)
+    near = (BenchmarkQuestion(kind, key, middle.start + shift, middle.end + shift, step) for shift in _SHIFTS)
+    return QuestionFamily(subject, name, tuple(near))
 
 
-def _question(data: Data, kind: Kind, key: str, name: str, number: int) -> Question:
-    """Over a time at or near the middle of the data, moved by whole days and hours."""
+def _question(data: CampusSessions, kind: QuestionKind, key: str, name: str, number: int) -> BenchmarkQuestion:
+    """A question about a time at or near the middle of the data, shifted by whole days and hours."""
     start = data.noon - RANGES[name] / 2 + timedelta(days=number % 11 - 5, hours=number % 5)
-    return Question(kind, key, start, start + RANGES[name])
+    return BenchmarkQuestion(kind, key, start, start + RANGES[name])

@@ -13,36 +13,37 @@ from typing import Any
 
 import psutil
 
-from benchmarks.results import Bound, Results, Row, Section, shown
-from benchmarks.targets import ALL, Target
+from benchmarks.results import BenchmarkResults, Bound, Measurement, Section, rounded, shown
+from benchmarks.targets import ALL, PerformanceTarget
 
 _TITLE = "# Benchmarks"
 _HOW = """\
-Written by `make bench`; do not edit. Sessions are those of a simulated campus, in all 15 columns of a log
-(`benchmarks/sessions.py`). Plaintext is the same sessions, with all columns, in one InnoDB table with the indexes
-`(client_mac, association_time, end_time)` and `(ap_name, association_time, end_time)`, behind a gRPC service of the
-same contract (`benchmarks/twin.py`, PyMySQL). The same client asks both over mutual TLS, in turn, in one run; figures
-are medians of rounds, and of the questions of a row, which are about neighbouring days. After the first time, what was
-asked for lies in memory on both sides: opened cells of compacted time in the proxy (256 MiB at most), pages in MariaDB.
-MariaDB is one process for both, with durable defaults and a buffer pool of 4 GiB. All of it shares one machine.
+Written by `make bench`; do not edit. The sessions are those of a simulated campus, with all 15 columns of a log
+(`benchmarks/sessions.py`). *Plaintext* is the same sessions, with all columns, in one InnoDB table with the indexes
+`(client_mac, association_time, end_time)` and `(ap_name, association_time, end_time)`, behind a gRPC service with the
+same contract (`benchmarks/plaintext_service.py`, PyMySQL). The same client asks both over mutual TLS, in turn, in one
+run. Figures are medians over the rounds and over the questions of a row, which are about neighbouring days. Once a
+question has been asked, its data is in memory on both sides: opened cells of compacted time in the proxy (256 MiB at
+most), pages in MariaDB. Both sides use one MariaDB process, with durable defaults and a buffer pool of 4 GiB.
+Everything runs on one machine.
 """
 
 
 def load(file: Path) -> list[Section]:
-    """The sections of a report that was written before; none if there is none."""
+    """The sections of an earlier report; none if there is no report."""
     values = file.with_suffix(".json")
     return [_section(entry) for entry in json.loads(values.read_text())] if values.exists() else []
 
 
-def write(results: Results, file: Path) -> None:
-    """Writes the report, and the same as JSON beside it."""
+def write(results: BenchmarkResults, file: Path) -> None:
+    """Writes the report, and the same results as JSON next to it."""
     file.write_text(_document(results), encoding="utf-8")
     sections = [asdict(section) for section in results.sections]
     file.with_suffix(".json").write_text(json.dumps(sections, indent=1) + "\n")
 
 
 def machine() -> dict[str, str]:
-    """When and where something is measured, and at which commit."""
+    """The date, the commit, and the machine that measures."""
     memory = psutil.virtual_memory().total / 2**30
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -54,15 +55,15 @@ def machine() -> dict[str, str]:
 
 
 def _section(entry: dict[str, Any]) -> Section:
-    rows = [Row(**{**row, "bounds": tuple(map(_bound, row["bounds"]))}) for row in entry["rows"]]
+    rows = [Measurement(**{**row, "bounds": tuple(map(_bound, row["bounds"]))}) for row in entry["rows"]]
     return Section(**{**entry, "rows": rows, "sides": tuple(entry["sides"])})
 
 
 def _bound(entry: dict[str, Any]) -> Bound:
-    return Bound(Target(**entry["target"]), entry["value"])
+    return Bound(PerformanceTarget(**entry["target"]), entry["value"])
 
 
-def _document(results: Results) -> str:
+def _document(results: BenchmarkResults) -> str:
     parts = [_TITLE, _HOW, "## Targets", summary(results)]
     for section in results.sections:
         run = ", ".join(f"{name} {value}" for name, value in section.run.items())
@@ -70,22 +71,22 @@ def _document(results: Results) -> str:
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def summary(results: Results) -> str:
-    """Each target with what was measured at its worst."""
+def summary(results: BenchmarkResults) -> str:
+    """Each target with the worst value that was measured."""
     rows = [_verdict(target, list(results.bounds(target))) for target in ALL]
     return _lines(["| target | bound | worst measured | |", "|---|---|---|---|", *rows])
 
 
-def _verdict(target: Target, bounds: list[Bound]) -> str:
+def _verdict(target: PerformanceTarget, bounds: list[Bound]) -> str:
     if not bounds:
         return f"| {target.what} | {target} | not measured | |"
     values = [bound.value for bound in bounds]
     worst = min(values) if target.at_least else max(values)
-    kept = sum(bound.met for bound in bounds)
-    verdict = "met" if kept == len(bounds) else f"**not met** ({kept} of {len(bounds)} are)"
-    if target.cost and kept < len(bounds):
+    met = sum(bound.met for bound in bounds)
+    verdict = "met" if met == len(bounds) else f"**not met** ({met} of {len(bounds)} values meet it)"
+    if target.cost and met < len(bounds):
         verdict += f": {target.cost}"
-    return f"| {target.what} | {target} | {worst:.3g}{target.unit} | {verdict} |"
+    return f"| {target.what} | {target} | {rounded(worst)}{target.unit} | {verdict} |"
 
 
 def _table(section: Section) -> str:
@@ -94,7 +95,7 @@ def _table(section: Section) -> str:
     return _lines([*head, *map(_row, section.rows)])
 
 
-def _row(row: Row) -> str:
+def _row(row: Measurement) -> str:
     theirs = "" if row.plaintext is None else shown(row.plaintext, row.unit)
     ratio = "" if row.ratio is None else f"{row.ratio:.3g}"
     targets = ", ".join(str(bound.target) for bound in row.bounds)

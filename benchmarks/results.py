@@ -1,6 +1,6 @@
-"""Results: what was measured on both sides, and how it stands to what was promised.
+"""Results: what was measured on both sides, and whether it meets the targets.
 
->>> row = Row("presence", 3.0, 1.0, "ms", (Bound(PRESENCE, 3.0),))
+>>> row = Measurement("presence", 3.0, 1.0, "ms", (Bound(PRESENCE, 3.0),))
 >>> row.ratio, row.bounds[0].met
 (3.0, False)
 """
@@ -11,34 +11,34 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from benchmarks.targets import PRESENCE, Target
+from benchmarks.targets import PRESENCE, PerformanceTarget
 
-__all__ = ["PRESENCE", "Bound", "Results", "Row", "Section"]
+__all__ = ["PRESENCE", "BenchmarkResults", "Bound", "Measurement", "Section"]
 
 
 @dataclass(frozen=True)
 class Bound:
-    """A target and the value that it is held against."""
+    """A target and the value that is held against it."""
 
-    target: Target
+    target: PerformanceTarget
     value: float
 
     @property
     def met(self) -> bool:
-        """Whether it is kept."""
+        """Whether the value meets the target."""
         return self.target.met(self.value)
 
 
 @dataclass(frozen=True)
-class Row:
-    """One thing measured.
+class Measurement:
+    """One row of a report.
 
     Attributes:
-        what: What.
-        encrypted: Ours, a median where it was measured more than once.
-        plaintext: The other side's; None where there is none.
-        unit: Of both.
-        bounds: Targets.
+        what: What was measured.
+        encrypted: The value of the first column; a median where it was measured more than once.
+        plaintext: The value of the second column; None where there is none.
+        unit: The unit of both.
+        bounds: The targets it is held against.
         note: What a reader needs to know.
     """
 
@@ -51,7 +51,7 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """Ours divided by the other side's."""
+        """The first value divided by the second."""
         return self.encrypted / self.plaintext if self.plaintext else None
 
 
@@ -60,10 +60,10 @@ class Section:
     """The results of one benchmark.
 
     Attributes:
-        name: Its name, as `--only` takes it.
+        name: Its name: that of the benchmark, followed by the scale if it runs at each scale.
         title: What it measured, and at which scale.
         text: How it was measured.
-        sides: What the two columns are.
+        sides: The headings of the two columns.
         rows: The results.
         run: When and where it was measured, and at which commit.
     """
@@ -72,11 +72,11 @@ class Section:
     title: str
     text: str
     sides: tuple[str, str] = ("encrypted", "plaintext")
-    rows: list[Row] = field(default_factory=list)
+    rows: list[Measurement] = field(default_factory=list)
     run: dict[str, str] = field(default_factory=dict)
 
-    def add(self, row: Row) -> None:
-        """Adds a result and says it at once, for whoever watches."""
+    def add(self, row: Measurement) -> None:
+        """Adds a result and prints it at once, to show progress."""
         self.rows.append(row)
         other = "" if row.plaintext is None else f"   {self.sides[1]} {shown(row.plaintext, row.unit)}"
         ratio = "" if row.ratio is None else f"   ratio {row.ratio:.3g}"
@@ -87,45 +87,46 @@ class Section:
 
 
 @dataclass
-class Results:
-    """All that was measured.
+class BenchmarkResults:
+    """All results.
 
     Attributes:
         sections: The results of each benchmark, in the order in which they were measured.
-        run: When and where this run is, and at which commit.
+        run: When and where this run takes place, and at which commit.
     """
 
     sections: list[Section] = field(default_factory=list)
     run: dict[str, str] = field(default_factory=dict)
 
     def section(self, name: str, title: str, text: str, sides: tuple[str, str] = ("encrypted", "plaintext")) -> Section:
-        """Begins a section, in the place of one that was measured earlier."""
+        """Begins a section; it replaces one of the same name from an earlier run."""
         sys.stdout.write(f"\n{title}\n")
         fresh = Section(name, title, text, sides, run=self.run)
         kept = [fresh if section.name == name else section for section in self.sections]
         self.sections = kept if fresh in kept else [*kept, fresh]
         return fresh
 
-    def named(self, name: str) -> Section | None:
-        """The section of a name, if it was measured."""
-        return next((section for section in self.sections if section.name == name), None)
-
-    def bounds(self, target: Target) -> Iterator[Bound]:
-        """Everything held against a target."""
+    def bounds(self, target: PerformanceTarget) -> Iterator[Bound]:
+        """Every value held against a target."""
         for section in self.sections:
             for row in section.rows:
                 yield from (bound for bound in row.bounds if bound.target == target)
 
 
 def shown(value: float, unit: str) -> str:
-    """A value as people read it.
+    """A value with its unit, rounded for reading.
 
     >>> shown(178570.2, "sessions/s"), shown(0.1234, "ms")
     ('178,570 sessions/s', '0.123 ms')
     """
-    return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
+    return f"{rounded(value)} {unit}"
 
 
-def held(targets: Iterable[Target], value: float, scale: int) -> tuple[Bound, ...]:
-    """A value held against those of the targets that are set at the scale."""
+def rounded(value: float) -> str:
+    """A value rounded to three digits, or to a whole number if it has more."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def held_against(targets: Iterable[PerformanceTarget], value: float, scale: int) -> tuple[Bound, ...]:
+    """The value held against those of the targets that apply at the scale."""
     return tuple(Bound(target, value) for target in targets if target.scale in (0, scale))

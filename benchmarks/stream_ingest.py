@@ -1,8 +1,8 @@
-"""Sustained ingest of a stream, Kafka to durable.
+"""Sustained ingest of a stream, from Kafka until every record is durable.
 
-The sessions lie in one topic of a private Kafka. Each round a consumer of a fresh group reads all of them: the same
-consumer on both sides, in front of the proxy and of the plaintext twin. It is timed from its first message to its last
-durable record, so that joining the group is left out.
+The sessions are in one topic of a private Kafka. In each round a consumer in a new group reads all of them and sends
+them to the proxy or to the plaintext service; the consumer is the same. It is timed from its first message to its last
+durable record, which excludes joining the group.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import time
 from itertools import count
 from uuid import uuid4
 
-from benchmarks import sides
-from benchmarks.results import Results, Row, held
-from benchmarks.rounds import in_turn
-from benchmarks.sessions import Data
+from benchmarks import systems
+from benchmarks.interleaved_runs import run_interleaved
+from benchmarks.results import BenchmarkResults, Measurement, held_against
+from benchmarks.sessions import CampusSessions
 from benchmarks.targets import STREAM
 from privacyplease.client import Client
 from privacyplease.ingest.kafka.consumer import ConsumerOptions, ConsumerRun
@@ -27,30 +27,30 @@ from tests.services.mariadb import MariaDB
 SESSIONS = 300_000
 BATCH = 5_000
 
-_GLANCE_S = 0.005
+_POLL_S = 0.005
 
 
-def run(database: MariaDB, results: Results, rounds: int) -> None:
-    """Measures the consumer in front of both sides."""
+def run(database: MariaDB, results: BenchmarkResults, rounds: int) -> None:
+    """Measures the consumer with both sides."""
     section = results.section(
         "stream",
         f"Stream ingest, {SESSIONS:,} sessions, Kafka to durable",
-        f"The same consumer in front of the proxy and of the plaintext twin, in batches of {BATCH:,} messages; from "
+        f"The same consumer sends to the proxy and to the plaintext service, in batches of {BATCH:,} messages; from "
         "the first message to the last durable record.",
     )
     with Kafka() as kafka:
         topic = kafka.create_topic()
         with Producer(topic, {"bootstrap.servers": kafka.bootstrap}) as producer:
-            Replay(Data(SESSIONS).tables()).send(producer)
-        bench = _Stream(database, kafka.bootstrap, topic)
-        took = in_turn({"encrypted": bench.encrypted, "plaintext": bench.plaintext}, rounds)
-    rates = {name: SESSIONS / seconds for name, seconds in took.items()}
-    bounds = held([STREAM], rates["encrypted"] / rates["plaintext"], 0)
-    section.add(Row("Kafka to durable", rates["encrypted"], rates["plaintext"], "sessions/s", bounds))
+            Replay(CampusSessions(SESSIONS).tables()).send(producer)
+        ingest = _StreamIngest(database, kafka.bootstrap, topic)
+        runs = {"encrypted": ingest.encrypted, "plaintext": ingest.plaintext}
+        rates = {name: SESSIONS / seconds for name, seconds in run_interleaved(runs, rounds).items()}
+    bounds = held_against([STREAM], rates["encrypted"] / rates["plaintext"], 0)
+    section.add(Measurement("Kafka to durable", rates["encrypted"], rates["plaintext"], "sessions/s", bounds))
 
 
-class _Stream:
-    """Consumes the topic into a fresh database, in seconds."""
+class _StreamIngest:
+    """Consumes the topic into a new database; each method returns the seconds it took."""
 
     def __init__(self, database: MariaDB, bootstrap: str, topic: str) -> None:
         self._database = database
@@ -59,12 +59,12 @@ class _Stream:
         self._numbers = count()
 
     def encrypted(self) -> float:
-        with sides.encrypted(self._database, self._name()) as running:
-            return self._consume(running.side.client)
+        with systems.encrypted(self._database, self._name()) as running:
+            return self._consume(running.system.client)
 
     def plaintext(self) -> float:
-        with sides.plaintext(self._database, self._name()) as twin:
-            return self._consume(twin.client)
+        with systems.plaintext(self._database, self._name()) as plaintext:
+            return self._consume(plaintext.client)
 
     def _consume(self, client: Client) -> float:
         stop = threading.Event()
@@ -74,10 +74,10 @@ class _Stream:
         thread.start()
         try:
             while not consumption.consumed:
-                time.sleep(_GLANCE_S)
+                time.sleep(_POLL_S)
             began = time.perf_counter()
             while consumption.counts["stored"] < SESSIONS:
-                time.sleep(_GLANCE_S)
+                time.sleep(_POLL_S)
             return time.perf_counter() - began
         finally:
             stop.set()

@@ -1,4 +1,4 @@
-"""Questions a second, by 1, 4 and 16 clients that ask without a pause."""
+"""Questions per second, from 1, 4 and 16 clients that ask without a pause."""
 
 from __future__ import annotations
 
@@ -12,59 +12,58 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.questions import Question, mixed
-from benchmarks.results import Results, Row, held
-from benchmarks.rounds import in_turn
-from benchmarks.sides import Side
+from benchmarks.interleaved_runs import run_interleaved
+from benchmarks.questions import BenchmarkQuestion, mixed
+from benchmarks.results import BenchmarkResults, Measurement, held_against
+from benchmarks.system_pair import SystemPair
+from benchmarks.systems import System
 from benchmarks.targets import THROUGHPUT
-from benchmarks.world import World
 from privacyplease.client import Client
 
 CLIENTS = (1, 4, 16)
-_PROCESSES = 4  # a Python process cannot ask for more than one core
+_PROCESSES = 4  # a Python process cannot use more than one core
 _QUESTIONS = 330
 _SECONDS = 5.0
 _START_S = 120.0
 _LONGEST_S = 20.0
 
 
-def run(world: World, results: Results, rounds: int) -> None:
+def run(pair: SystemPair, results: BenchmarkResults, rounds: int) -> None:
     """Measures both sides in turn, for each number of clients."""
     section = results.section(
-        f"throughput-{world.data.sessions}",
-        f"Questions a second of {world.data.sessions:,} sessions",
+        f"throughput-{pair.data.sessions}",
+        f"Questions a second of {pair.data.sessions:,} sessions",
         "Presence 1 d and 7 d, counts at a place 1 h and 1 d, occupancy 1 d, devices and places by popularity; "
         f"{_SECONDS:g} s a round; clients share {_PROCESSES} processes; answers are compared.",
     )
-    questions = mixed(world.data, _QUESTIONS)
-    asked = _Asked(questions)
-    sides = {"encrypted": world.encrypted.side, "plaintext": world.plaintext}
+    load = _ClosedLoop(mixed(pair.data, _QUESTIONS))
+    sides = {"encrypted": pair.encrypted.system, "plaintext": pair.plaintext}
     for clients in CLIENTS:
-        runs = {name: partial(asked.rate, side, clients) for name, side in sides.items()}
-        rates = in_turn(runs, rounds, _LONGEST_S)
+        runs = {name: partial(load.rate, system, clients) for name, system in sides.items()}
+        rates = run_interleaved(runs, rounds, _LONGEST_S)
         targets = [THROUGHPUT] if clients == max(CLIENTS) else []
-        bounds = held(targets, rates["encrypted"] / rates["plaintext"], world.data.sessions)
+        bounds = held_against(targets, rates["encrypted"] / rates["plaintext"], pair.data.sessions)
         what = f"mixed, {clients} client{'s' if clients > 1 else ''}"
-        section.add(Row(what, rates["encrypted"], rates["plaintext"], "questions/s", bounds))
+        section.add(Measurement(what, rates["encrypted"], rates["plaintext"], "questions/s", bounds))
 
 
-class _Answered(NamedTuple):
-    """What one process did: how many questions it had answered, in which time, and what the answers were."""
+class _ProcessResult(NamedTuple):
+    """The result of one process: how many answers it got, in how many seconds, and a digest of each answer."""
 
-    number: int
+    answered: int
     seconds: float
-    answers: dict[int, int]
+    digests: dict[int, int]
 
 
-class _Asked:
-    """Questions, and their answers as far as they are known."""
+class _ClosedLoop:
+    """Clients that each send the next question as soon as the last is answered; all answers must agree."""
 
-    def __init__(self, questions: list[Question]) -> None:
+    def __init__(self, questions: list[BenchmarkQuestion]) -> None:
         self._questions = questions
-        self._answers: dict[int, int] = {}
+        self._digests: dict[int, int] = {}
 
-    def rate(self, side: Side, clients: int) -> float:
-        """Answers a second."""
+    def rate(self, system: System, clients: int) -> float:
+        """Lets the clients ask, and returns the answers per second."""
         processes = min(clients, _PROCESSES)
         context = multiprocessing.get_context("spawn")  # gRPC does not survive a fork
         start, done = context.Barrier(processes), context.Queue()
@@ -72,30 +71,37 @@ class _Asked:
         running = [
             context.Process(
                 target=_process,
-                args=(side.address, side.certificates, self._questions, number, share, start, done),
+                args=(system.address, system.certificates, self._questions, number, share, start, done),
             )
             for number, share in enumerate(shares)
         ]
         for process in running:
             process.start()
-        answered = [done.get(timeout=_START_S) for _ in running]
+        results: list[_ProcessResult] = [done.get(timeout=_START_S) for _ in running]
         for process in running:
             process.join()
-        for each in answered:
-            self._compare(each.answers)
-        return sum(each.number / each.seconds for each in answered)
+        for result in results:
+            self._compare(result.digests)
+        return sum(result.answered / result.seconds for result in results)
 
-    def _compare(self, answers: dict[int, int]) -> None:
-        for number, answer in answers.items():
-            if self._answers.setdefault(number, answer) != answer:
-                raise RuntimeError(f"the two sides do not answer {self._questions[number]} alike")
+    def _compare(self, digests: dict[int, int]) -> None:
+        for number, digest in digests.items():
+            if self._digests.setdefault(number, digest) != digest:
+                question = self._questions[number]
+                raise RuntimeError(f"expected equal answers from both sides, got different ones to {question}")
 
 
 def _process(
-    address: str, certificates: Path, questions: list[Question], offset: int, clients: int, start: Barrier, done: Queue
+    address: str,
+    certificates: Path,
+    questions: list[BenchmarkQuestion],
+    offset: int,
+    clients: int,
+    start: Barrier,
+    done: Queue[_ProcessResult],
 ) -> None:
-    """Asks from several threads until the time is over. Each begins elsewhere in the list."""
-    answers: dict[int, int] = {}
+    """Asks from several threads until the time is up. Each thread starts at a different question."""
+    digests: dict[int, int] = {}
     counts: list[int] = []
     with Client(address, certificates=certificates) as client:
         questions[offset].ask(client)
@@ -105,19 +111,19 @@ def _process(
         def ask(first: int) -> None:
             number = first
             while time.perf_counter() - began < _SECONDS:
-                at = number % len(questions)
-                answers[at] = _digest(questions[at].ask(client))
+                index = number % len(questions)
+                digests[index] = _digest(questions[index].ask(client))
                 number += 1
             counts.append(number - first)
 
-        threads = [threading.Thread(target=ask, args=(67 * offset + 17 * each,)) for each in range(clients)]
+        threads = [threading.Thread(target=ask, args=(67 * offset + 17 * client,)) for client in range(clients)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        done.put(_Answered(sum(counts), time.perf_counter() - began, answers))
+        done.put(_ProcessResult(sum(counts), time.perf_counter() - began, digests))
 
 
 def _digest(answer: object) -> int:
-    """Equal for equal answers, in every process."""
+    """A digest that is the same for equal answers in every process."""
     return zlib.crc32(repr(answer).encode())

@@ -1,1 +1,1 @@
-"""Load on a running installation, and where it stops keeping up."""
+"""Load tests: how many users a running installation can serve before latency degrades."""

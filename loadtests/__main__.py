@@ -1,9 +1,9 @@
-"""Load on a fresh installation: `python -m loadtests [--users 128] [--seconds 125] [--report FILE]`.
+"""Load-tests a new installation: `python -m loadtests [--users 128] [--seconds 125] [--report FILE]`.
 
-A simulated campus is ingested into a store of its own, then users come in steps, each twice as many as the one before.
-Prints where the knee is and writes the report.
+Ingests a simulated campus into its own store, then ramps up users in steps, doubling their number each time. Prints
+where the knee is and writes the report.
 
-Exit codes: 0 done; 1 more calls failed than may, or nobody kept up; 2 wrong arguments.
+Exit codes: 0 passed; 1 too many calls failed, or not even the first step kept up; 2 wrong arguments.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from loadtests import results
-from loadtests.processes import Sampler
-from loadtests.report import Run, document, verdict
-from loadtests.results import Called
-from loadtests.world import World
+from loadtests.cpu_sampler import CpuSampler
+from loadtests.load_target import LoadTarget
+from loadtests.report import LoadTestRun, document, verdict
+from loadtests.results import CallRecord
 from privacyplease.cli.local.home import InstallationHome
 from tests.services.mariadb import MariaDB
 from tests.services.stack import Stack, stack
@@ -36,7 +36,7 @@ _GRACE_SECONDS = 120
 
 
 def main() -> int:
-    """Runs it.
+    """Runs the load test.
 
     Returns:
         The exit code.
@@ -48,46 +48,46 @@ def main() -> int:
         _storage(flags.storage) as (url, pids),
         stack(url) as running,
     ):
-        world, records = _populate(running, Path(folder), flags)
-        run = _drive(running, world, Path(folder), users, flags, records, pids)
+        target, records = _populate(running, Path(folder), flags)
+        run = _generate_load(running, target, Path(folder), users, flags, records, pids)
     print(verdict(run))
     for (user, name), kind in results.by_kind(run.calls, run.seconds).items():
         failed = f"{kind.failed:.1%} of {kind.calls:,} failed"
-        print(f"{user:10} {name:30} p50 {kind.p50:,.0f} ms, p95 {kind.p95:,.0f} ms, p99 {kind.p99:,.0f} ms, {failed}")
+        print(f"{user:13} {name:30} p50 {kind.p50:,.0f} ms, p95 {kind.p95:,.0f} ms, p99 {kind.p99:,.0f} ms, {failed}")
     if flags.report:
         flags.report.write_text(document(run))
     return int(not _passed(run))
 
 
 def steps(most: int) -> list[int]:
-    """Numbers of users, doubling up to the most.
+    """The numbers of users, doubling up to the maximum.
 
     >>> steps(64), steps(5)
     ([8, 16, 32, 64], [5])
     """
-    found = [most]
-    while found[0] // 2 >= _LEAST_USERS:
-        found.insert(0, found[0] // 2)
-    return found
+    users = [most]
+    while users[0] // 2 >= _LEAST_USERS:
+        users.insert(0, users[0] // 2)
+    return users
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="loadtests", description="Load on a fresh installation.")
-    parser.add_argument("--users", type=int, default=128, help="the most users at the same time")
+    parser = argparse.ArgumentParser(prog="python -m loadtests", description="Load-test a new installation.")
+    parser.add_argument("--users", type=int, default=128, help="maximum number of concurrent users")
     parser.add_argument("--seconds", type=float, default=125, help="how long the load lasts")
     parser.add_argument("--devices", type=int, default=2_000, help="devices of the campus")
     parser.add_argument("--places", type=int, default=100, help="access points of the campus")
-    parser.add_argument("--days", type=int, default=7, help="days that are there before")
-    parser.add_argument("--storage", help="URL of an empty store; else a private MariaDB is started")
-    parser.add_argument("--most-p99", type=float, default=1_000, metavar="MS", help="what p99 a step may have")
-    parser.add_argument("--most-failed", type=float, default=0.01, metavar="SHARE", help="what share may fail")
-    parser.add_argument("--report", type=Path, metavar="FILE", help="where to write the report")
+    parser.add_argument("--days", type=int, default=7, help="days of sessions to ingest before the test")
+    parser.add_argument("--storage", help="URL of an empty store (default: start a private MariaDB)")
+    parser.add_argument("--most-p99", type=float, default=1_000, metavar="MS", help="highest p99 allowed in a step")
+    parser.add_argument("--most-failed", type=float, default=0.01, metavar="SHARE", help="largest share that may fail")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="file to write the report to")
     return parser
 
 
 @contextmanager
 def _storage(url: str | None) -> Iterator[tuple[str, dict[str, int]]]:
-    """A store, and the process that is behind it, if it is ours."""
+    """The URL of a store, and the process id of its database if it was started here."""
     if url is not None:
         yield url, {}
         return
@@ -95,54 +95,55 @@ def _storage(url: str | None) -> Iterator[tuple[str, dict[str, int]]]:
         yield database.create_database("loadtest"), {"database": database.pid}
 
 
-def _populate(running: Stack, folder: Path, flags: argparse.Namespace) -> tuple[World, int]:
-    """Ingests a simulated campus."""
+def _populate(running: Stack, folder: Path, flags: argparse.Namespace) -> tuple[LoadTarget, int]:
+    """Ingests a simulated campus; returns the target and the number of sessions."""
     log = folder / "campus.csv"
     size = ("--devices", str(flags.devices), "--places", str(flags.places), "--days", str(flags.days))
     running.command("simulate", *size, "--start", f"{_START:%Y-%m-%d}", "-o", str(log))
     running.command("ingest", "wifi", str(log))
-    running.command("compact")  # as days that are over are, on a machine that was there
+    running.command("compact")  # as past days are in an installation that has been running
     with log.open(newline="") as lines:
         rows = list(csv.DictReader(lines))
     devices = sorted({row["Client MAC Address"] for row in rows})
     places = sorted({row["AP Name"] for row in rows})
     chosen = random.Random(1).sample(devices, min(_SAMPLE, len(devices)))
-    return World(running.proxy, running.certificates, chosen, places, _START, flags.days), len(rows)
+    return LoadTarget(running.proxy, running.certificates, chosen, places, _START, flags.days), len(rows)
 
 
-def _drive(
+def _generate_load(
     running: Stack,
-    world: World,
+    target: LoadTarget,
     folder: Path,
     users: list[int],
     flags: argparse.Namespace,
     records: int,
     pids: dict[str, int],
-) -> Run:
-    """Lets the users loose."""
-    world.write(folder / "world.json")
+) -> LoadTestRun:
+    """Runs the load generator, and collects its calls and the CPU time of all processes."""
+    target_file, calls_file = folder / "target.json", folder / "calls.jsonl"
+    target.write(target_file)
     step_seconds = flags.seconds / len(users)
-    command = [sys.executable, "-m", "loadtests.drive", str(folder / "world.json"), str(folder / "calls.jsonl")]
+    command = [sys.executable, "-m", "loadtests.load_generator", str(target_file), str(calls_file)]
     command += ["--steps", ",".join(map(str, users)), "--step-seconds", str(step_seconds)]
     servers = InstallationHome(running.home).running()
     if servers is None:
-        raise RuntimeError("the servers are gone")
-    driver = subprocess.Popen(command)
-    pids = {"proxy": servers.proxy.pid, "server": servers.server.pid, **pids, "users": driver.pid}
-    with Sampler(pids) as sampler:
+        raise RuntimeError("expected both servers to be running")
+    generator = subprocess.Popen(command)
+    pids = {"proxy": servers.proxy.pid, "server": servers.server.pid, **pids, "users": generator.pid}
+    with CpuSampler(pids) as sampler:
         try:
-            if driver.wait(flags.seconds + _GRACE_SECONDS):
-                raise RuntimeError(f"the users ended with code {driver.returncode}")
+            if generator.wait(flags.seconds + _GRACE_SECONDS):
+                raise RuntimeError(f"expected the load generator to exit with code 0, got {generator.returncode}")
         finally:
-            driver.kill()
-    head, *lines = (folder / "calls.jsonl").read_text().splitlines()
+            generator.kill()
+    head, *lines = calls_file.read_text().splitlines()
     began = json.loads(head)["began"]
-    calls = [Called(*json.loads(line)) for line in lines]
+    calls = [CallRecord(*json.loads(line)) for line in lines]
     cores = [
-        sampler.cores(began + (at + results.SETTLING) * step_seconds, began + (at + 1) * step_seconds)
-        for at in range(len(users))
+        sampler.cores(began + (step + results.SETTLING) * step_seconds, began + (step + 1) * step_seconds)
+        for step in range(len(users))
     ]
-    return Run(
+    return LoadTestRun(
         running.client.status().storage.store,
         records,
         flags.seconds,
@@ -154,7 +155,7 @@ def _drive(
     )
 
 
-def _passed(run: Run) -> bool:
+def _passed(run: LoadTestRun) -> bool:
     kept_up = results.knee(run.steps, run.most_p99, run.most_failed) is not None
     return kept_up and results.faults(run.calls) <= run.most_failed
 

@@ -2,49 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.report import machine
-from loadtests.results import Called, Latencies, Step, by_kind, knee
+from loadtests.results import CallRecord, Latencies, StepResult, by_kind, knee
 
 _HOW = """\
-Written by `make loadtest`; do not edit. Guards ask where a device was (0.5 to 1.5 s between questions), dashboards poll
-a day at a place (2 to 5 s), analysts ask about a day to all days and the whole building (2 to 6 s): 4 : 3 : 1. Beside
-them one stream ingests 200 sessions a second. Each user has a connection of its own, with mutual TLS. Every question is
-answered from sealed cells, and verified. Whoever asks, both servers and the database share one machine, so the load
-itself takes part of it.
+Written by `make loadtest`; do not edit. Security guards ask where a device was (pausing 0.5 to 1.5 s between
+questions), dashboards poll a day at a place (2 to 5 s), and analysts ask about one day to all days and about the whole
+building (2 to 6 s), in the ratio 4 : 3 : 1. Meanwhile one stream ingests 200 sessions a second. Each user has its own
+connection, with mutual TLS. Every question is answered from sealed cells, and verified. The users, both servers and the
+database share one machine, so the load generator itself uses part of it.
 """
 
 
 @dataclass(frozen=True)
-class Run:
+class LoadTestRun:
     """A load test that has ended.
 
     Attributes:
         store: The database and its version.
-        records: Sessions that were there before.
+        records: How many sessions were stored before the test.
         seconds: How long it took.
         calls: All calls.
-        steps: The same, summed up by number of users.
-        shares: For each step, by process, how many cores it kept busy.
-        most_p99: What p99 a step may have, in ms.
-        most_failed: What share may fail.
+        steps: The calls, summarised by number of users.
+        cores: For each step, by process, how many cores it kept busy.
+        most_p99: The highest p99 that a step may have, in ms.
+        most_failed: The largest share of calls that may fail.
     """
 
     store: str
     records: int
     seconds: float
-    calls: Sequence[Called]
-    steps: Sequence[Step]
-    shares: Sequence[dict[str, float]]
+    calls: Sequence[CallRecord]
+    steps: Sequence[StepResult]
+    cores: Sequence[dict[str, float]]
     most_p99: float
     most_failed: float
 
 
-def document(run: Run) -> str:
+def document(run: LoadTestRun) -> str:
     """The report."""
-    about = machine() | {"store": run.store, "sessions before": f"{run.records:,}", "seconds": f"{run.seconds:,.0f}"}
+    about = machine() | {"store": run.store, "sessions stored": f"{run.records:,}", "seconds": f"{run.seconds:,.0f}"}
     kinds = by_kind(run.calls, run.seconds)
     parts = [
         "# Load test",
@@ -54,54 +54,55 @@ def document(run: Run) -> str:
         verdict(run),
         _table(
             ("users", "answers/s", "p50 ms", "p95 ms", "p99 ms", "failed", "batches/s", "batch p99 ms", "cores busy"),
-            (_step(step, share) for step, share in zip(run.steps, run.shares, strict=True)),
+            (_step(step, cores) for step, cores in zip(run.steps, run.cores, strict=True)),
         ),
-        "## What was asked",
-        "Over all steps, those beyond the knee included.",
+        "## Calls by kind",
+        "Over all steps, including those beyond the knee.",
         _table(
-            ("user", "what", "requests", "failures", "answers/s", "p50 ms", "p95 ms", "p99 ms", "KiB an answer"),
-            ((user, name, *_kind(found)) for (user, name), found in kinds.items()),
+            ("user", "call", "requests", "failures", "answers/s", "p50 ms", "p95 ms", "p99 ms", "KiB per answer"),
+            ((user, name, *_kind(kind)) for (user, name), kind in kinds.items()),
         ),
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def verdict(run: Run) -> str:
+def verdict(run: LoadTestRun) -> str:
     """Where the knee is, in words."""
     bounds = (
-        f"p99 at most {run.most_p99:,.0f} ms, at most {run.most_failed:.0%} failed, four fifths of the answers a user"
+        f"p99 at most {run.most_p99:,.0f} ms, at most {run.most_failed:.0%} failed, "
+        "at least four fifths of the first step's answers per user"
     )
-    at = knee(run.steps, run.most_p99, run.most_failed)
-    if at is None:
-        return f"**No knee**: {run.steps[0].users} users are too many already ({bounds})."
-    step = run.steps[at]
-    found = f"{step.users} users, {step.questions.per_second:,.1f} answers/s, p99 {step.questions.p99:,.0f} ms"
-    if at == len(run.steps) - 1:
-        return f"**No knee up to {found}** ({bounds})."
-    return f"**Knee: {found}**; {run.steps[at + 1].users} users are too many ({bounds})."
+    last = knee(run.steps, run.most_p99, run.most_failed)
+    if last is None:
+        return f"**No knee**: {run.steps[0].users} users are already too many ({bounds})."
+    step = run.steps[last]
+    load = f"{step.users} users, {step.questions.per_second:,.1f} answers/s, p99 {step.questions.p99:,.0f} ms"
+    if last == len(run.steps) - 1:
+        return f"**No knee up to {load}** ({bounds})."
+    return f"**Knee: {load}**; {run.steps[last + 1].users} users are too many ({bounds})."
 
 
-def _step(step: Step, shares: dict[str, float]) -> tuple[str, ...]:
-    busy = ", ".join(f"{name} {share:.2f}" for name, share in shares.items())
+def _step(step: StepResult, cores: dict[str, float]) -> tuple[str, ...]:
+    busy = ", ".join(f"{name} {count:.2f}" for name, count in cores.items())
     questions, batches = step.questions, step.batches
     millis = (_millis(questions.p50), _millis(questions.p95), _millis(questions.p99))
     batch = f"{batches.per_second:,.2f}", _millis(batches.p99)
     return f"{step.users:,}", f"{questions.per_second:,.1f}", *millis, _failures(questions), *batch, busy
 
 
-def _kind(found: Latencies) -> tuple[str, ...]:
-    millis = (_millis(found.p50), _millis(found.p95), _millis(found.p99))
-    return f"{found.calls:,}", _failures(found), f"{found.per_second:,.2f}", *millis, f"{found.bytes / 1024:,.1f}"
+def _kind(kind: Latencies) -> tuple[str, ...]:
+    millis = (_millis(kind.p50), _millis(kind.p95), _millis(kind.p99))
+    return f"{kind.calls:,}", _failures(kind), f"{kind.per_second:,.2f}", *millis, f"{kind.bytes / 1024:,.1f}"
 
 
-def _failures(found: Latencies) -> str:
-    return ", ".join(f"{times:,} {code}" for code, times in sorted(found.failures.items())) or "0"
+def _failures(calls: Latencies) -> str:
+    return ", ".join(f"{times:,} {code}" for code, times in sorted(calls.failures.items())) or "0"
 
 
 def _millis(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def _table(headings: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [headings, ["---"] * len(headings), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

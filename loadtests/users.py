@@ -1,7 +1,6 @@
-"""The people and programs that load the proxy, each over a connection of its own, with mutual TLS.
+"""The users that load the proxy, each over its own connection, with mutual TLS.
 
-They speak to the generated stubs and not through the SDK: what the SDK tries again by itself must count as a failure
-here.
+They call the generated stubs instead of the SDK, so that a call that the SDK would retry counts as a failure.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from locust import User, between, task
 
+from loadtests.load_target import LoadTarget
 from loadtests.results import CONNECT
-from loadtests.world import World
 from privacyplease.client.errors import CertificateError
 from privacyplease.proxy.v1.ingest_service_pb2 import IngestRequest
 from privacyplease.proxy.v1.ingest_service_pb2_grpc import IngestServiceStub
@@ -35,7 +34,7 @@ from privacyplease.transport.credentials import load
 _TIMEOUT_SECONDS = 60.0
 _OPTIONS = [
     ("grpc.max_receive_message_length", 32 << 20),
-    # All channels of a process would share one connection, and so its limit of streams.
+    # Otherwise all channels of a process share one connection, and its limit of concurrent streams.
     ("grpc.use_local_subchannel_pool", 1),
 ]
 
@@ -44,18 +43,18 @@ _HOUR = Duration(seconds=3_600)
 
 
 class GrpcUser(User):
-    """A user of the proxy. Each call is told to Locust with its latency, the bytes that came, and its gRPC code."""
+    """A user of the proxy. Each call is reported to Locust with its latency, the bytes received, and its gRPC code."""
 
     abstract = True
-    world: ClassVar[World]
+    target: ClassVar[LoadTarget]
 
     def on_start(self) -> None:
         """Connects, so that no question waits for a handshake."""
-        credentials = load(self.world.certificates, CertificateError).channel()
-        self.channel = grpc.secure_channel(self.world.proxy, credentials, _OPTIONS)
+        credentials = load(self.target.certificates, CertificateError).channel()
+        self.channel = grpc.secure_channel(self.target.proxy, credentials, _OPTIONS)
         began = time.perf_counter()
         grpc.channel_ready_future(self.channel).result(_TIMEOUT_SECONDS)
-        self.told(CONNECT, time.perf_counter() - began, 0, None)
+        self.report(CONNECT, time.perf_counter() - began, 0, None)
         self.presence, self.occupancy = PresenceServiceStub(self.channel), OccupancyServiceStub(self.channel)
 
     def on_stop(self) -> None:
@@ -63,7 +62,7 @@ class GrpcUser(User):
         self.channel.close()
 
     def ask(self, name: str, method: Callable[..., object], request: Message) -> None:
-        """Asks, and takes the answer to its end."""
+        """Asks, and reads the whole answer."""
         began, size, failure = time.perf_counter(), 0, None
         try:
             answer = method(request, timeout=_TIMEOUT_SECONDS)
@@ -71,10 +70,10 @@ class GrpcUser(User):
             size = sum(page.ByteSize() for page in pages)
         except grpc.RpcError as error:
             failure = error
-        self.told(name, time.perf_counter() - began, size, failure)
+        self.report(name, time.perf_counter() - began, size, failure)
 
-    def told(self, name: str, seconds: float, size: int, failure: grpc.RpcError | None) -> None:
-        """Tells Locust of a call that has ended."""
+    def report(self, name: str, seconds: float, size: int, failure: grpc.RpcError | None) -> None:
+        """Reports a call that has ended to Locust."""
         self.environment.events.request.fire(
             request_type=type(self).__name__,
             name=name,
@@ -85,22 +84,22 @@ class GrpcUser(User):
         )
 
     def past(self, width: timedelta) -> Interval:
-        """An interval of a width somewhere in the data."""
-        latest = self.world.end - width
-        start = self.world.start + random.random() * (latest - self.world.start)
+        """A random interval of a given width within the data."""
+        latest = self.target.end - width
+        start = self.target.start + random.random() * (latest - self.target.start)
         return between_instants(start, start + width)
 
 
-class Guard(GrpcUser):
-    """Wants to know where a device was, within an hour."""
+class SecurityGuard(GrpcUser):
+    """Asks where a device was, within an hour."""
 
     weight = 4
     wait_time = between(0.5, 1.5)
 
     @task
-    def where(self) -> None:
-        """Presence of a device, 5 to 60 minutes."""
-        device, minutes = random.choice(self.world.devices), random.randint(5, 60)
+    def presence_of_a_device(self) -> None:
+        """Presence of a device over 5 to 60 minutes."""
+        device, minutes = random.choice(self.target.devices), random.randint(5, 60)
         request = FindSessionsRequest(
             device=device, interval=self.past(timedelta(minutes=minutes)), purpose="load test"
         )
@@ -108,26 +107,26 @@ class Guard(GrpcUser):
 
 
 class Dashboard(GrpcUser):
-    """Shows the last day, and asks again every few seconds."""
+    """Shows the last day, and refreshes every few seconds."""
 
     weight = 3
     wait_time = between(2, 5)
 
     @task(3)
     def series(self) -> None:
-        """People at a place, by quarter hours."""
-        request = SeriesRequest(interval=self._day(), step=_QUARTER, place=random.choice(self.world.places))
+        """People at a place, per quarter hour."""
+        request = SeriesRequest(interval=self._day(), step=_QUARTER, place=random.choice(self.target.places))
         self.ask("series of a place, 1 d", self.occupancy.Series, request)
 
     @task
     def now(self) -> None:
         """People at a place in the last hour."""
-        hour = between_instants(self.world.end - timedelta(hours=1), self.world.end)
-        request = CountRequest(interval=hour, place=random.choice(self.world.places))
+        hour = between_instants(self.target.end - timedelta(hours=1), self.target.end)
+        request = CountRequest(interval=hour, place=random.choice(self.target.places))
         self.ask("count of a place, 1 h", self.occupancy.Count, request)
 
     def _day(self) -> Interval:
-        return between_instants(self.world.end - timedelta(days=1), self.world.end)
+        return between_instants(self.target.end - timedelta(days=1), self.target.end)
 
 
 class Analyst(GrpcUser):
@@ -138,14 +137,14 @@ class Analyst(GrpcUser):
 
     @task(2)
     def place(self) -> None:
-        """People at a place, from a day to all days, by hours."""
-        days = timedelta(days=random.randint(1, self.world.days))
-        request = SeriesRequest(interval=self.past(days), step=_HOUR, place=random.choice(self.world.places))
+        """People at a place, from one day to all days, per hour."""
+        days = timedelta(days=random.randint(1, self.target.days))
+        request = SeriesRequest(interval=self.past(days), step=_HOUR, place=random.choice(self.target.places))
         self.ask("series of a place, 1 d to all", self.occupancy.Series, request)
 
     @task(2)
     def ranking(self) -> None:
-        """All places, the fullest first, over a day."""
+        """All places over a day, the fullest first."""
         self.ask("ranking of places, 1 d", self.occupancy.CountByPlace, self._day(CountByPlaceRequest()))
 
     @task
@@ -163,8 +162,8 @@ class Analyst(GrpcUser):
         return request
 
 
-class Ingest(GrpcUser):
-    """Streams new sessions, a batch at a time, at a steady rate. There is one, however many ask."""
+class IngestStream(GrpcUser):
+    """Streams new sessions in batches at a steady rate. There is one, however many users ask."""
 
     fixed_count = 1
     wait_time = between(1, 2)
@@ -174,32 +173,32 @@ class Ingest(GrpcUser):
 
     @task
     def stream(self) -> None:
-        """Sends batches and takes their acknowledgements, for as long as the test runs."""
+        """Sends batches and reads their acknowledgements for as long as the test runs."""
         sent: deque[float] = deque()
         try:
             for acknowledgement in IngestServiceStub(self.channel).Ingest(self._batches(sent)):
-                self.told(
+                self.report(
                     "ingest, batch of 100", time.perf_counter() - sent.popleft(), acknowledgement.ByteSize(), None
                 )
         except grpc.RpcError as error:
-            self.told("ingest, batch of 100", 0.0, 0, error)
+            self.report("ingest, batch of 100", 0.0, 0, error)
 
     def _batches(self, sent: deque[float]) -> Iterator[IngestRequest]:
         for sequence in range(1 << 31):
             request = IngestRequest(
-                dataset="wifi", sequence=sequence, arrow=sessions(self.world, self.sessions_a_batch)
+                dataset="wifi", sequence=sequence, arrow=sessions(self.target, self.sessions_a_batch)
             )
             sent.append(time.perf_counter())
             yield request
             time.sleep(self.batch_seconds)
 
 
-def sessions(world: World, rows: int) -> bytes:
+def sessions(target: LoadTarget, rows: int) -> bytes:
     """Sessions that begin now, as an Arrow IPC stream."""
     table = pa.table(
         {
-            "client_mac": random.choices(world.devices, k=rows),
-            "ap_name": random.choices(world.places, k=rows),
+            "client_mac": random.choices(target.devices, k=rows),
+            "ap_name": random.choices(target.places, k=rows),
             "association_time": pa.array([datetime.now(UTC)] * rows, pa.timestamp("ms", tz="UTC")),
             "session_duration": pa.array([random.randrange(7_200_000) for _ in range(rows)], pa.duration("ms")),
         }
@@ -211,11 +210,11 @@ def sessions(world: World, rows: int) -> bytes:
 
 
 def between_instants(start: datetime, end: datetime) -> Interval:
-    """A closed interval as the contract has it."""
+    """A closed interval as a message."""
     return Interval(start=_instant(start), end=_instant(end))
 
 
 def _instant(at: datetime) -> Timestamp:
-    made = Timestamp()
-    made.FromDatetime(at)
-    return made
+    timestamp = Timestamp()
+    timestamp.FromDatetime(at)
+    return timestamp

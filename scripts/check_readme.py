@@ -1,6 +1,6 @@
-"""Fails if the README or a page of docs shows other output than its commands give. With --write it puts that output in.
+"""Checks that the README and the pages of docs show the output that their commands print; --write updates them.
 
-A block to be checked is fenced and follows a comment `<!-- output of: COMMAND -->`.
+A checked block is fenced and follows a comment `<!-- output of: COMMAND -->`.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ BLOCK = re.compile(r"(<!-- output of: (?P<command>.+?) -->\n```\n)(?P<shown>.*?)
 
 
 def main() -> int:
-    """Checks, or writes.
+    """Checks the pages, or updates them.
 
     Returns:
-        0 if all pages are true, or were made so; 1 if one is not.
+        0 if all pages are up to date, or were updated; 1 if one is outdated.
     """
-    untrue = [page for page in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))) if not _true(page)]
-    for page in untrue:
-        print(f"error: {page.relative_to(ROOT)} shows other output than its commands give", file=sys.stderr)
-    if untrue:
+    outdated = [page for page in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))) if not _up_to_date(page)]
+    for page in outdated:
+        print(f"error: {page.relative_to(ROOT)} does not show what its commands print", file=sys.stderr)
+    if outdated:
         print(f"hint: {sys.executable} scripts/check_readme.py --write", file=sys.stderr)
-    return 1 if untrue else 0
+    return 1 if outdated else 0
 
 
-def _true(page: Path) -> bool:
-    """Whether a page is true, or was made so."""
+def _up_to_date(page: Path) -> bool:
+    """Whether a page is up to date, or was updated."""
     text = page.read_text()
-    true = BLOCK.sub(lambda block: block[1] + _output(block["command"]) + block["end"], text)
-    if "--write" in sys.argv and true != text:
-        page.write_text(true)
-    return "--write" in sys.argv or true == text
+    current = BLOCK.sub(lambda block: block[1] + _output(block["command"]) + block["end"], text)
+    if "--write" in sys.argv and current != text:
+        page.write_text(current)
+    return "--write" in sys.argv or current == text
 
 
 def _output(command: str) -> str:

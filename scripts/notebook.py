@@ -1,4 +1,4 @@
-"""Runs docs/notebook.py against a simulated campus, and writes what it shows into docs/notebook.ipynb.
+"""Runs docs/notebook.py against a simulated campus, and writes it with its output to docs/notebook.ipynb.
 
 Run by `make notebook`.
 """
@@ -24,7 +24,7 @@ CAMPUS = ("--devices", "500", "--places", "40", "--days", "7", "--start", "2024-
 
 
 def main() -> None:
-    """Makes the notebook."""
+    """Runs and writes the notebook."""
     with tempfile.TemporaryDirectory() as folder, stack(f"sqlite:///{folder}/cells.db") as running:
         running.command("simulate", *CAMPUS, "-o", f"{folder}/campus.csv")
         running.command("ingest", "wifi", f"{folder}/campus.csv")

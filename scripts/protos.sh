@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Generates the Python stubs of every contract into the folder given (default: protos/src).
+# Generates the Python stubs of every contract into a folder (default: protos/src).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${1:-protos/src}

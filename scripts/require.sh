@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure that what is named is on this machine: installs it as root on Debian, says what is missing elsewhere.
+# Makes sure that the programs named are installed: as root on Debian it installs them, elsewhere it says what is missing.
 #
 #     scripts/require.sh python mariadb kafka
 set -euo pipefail

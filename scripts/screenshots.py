@@ -1,8 +1,8 @@
-"""Pictures of every page of the dashboard, in both themes, into docs/images.
+"""Takes screenshots of every page of the dashboard, in both themes, into docs/images.
 
     python scripts/screenshots.py
 
-Needs chromium, and the real data beside the project (`../shared/data`, or `$PRIVACYPLEASE_DATA`).
+Needs chromium, and the real data next to the project (`../shared/data`, or `$PRIVACYPLEASE_DATA`).
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from tests.services.dashboard import browsing, dashboard  # noqa: E402
 from tests.services.stack import stack  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
-PASSWORD = "for pictures alone"  # noqa: S105
+PASSWORD = "only for screenshots"  # noqa: S105
 WIDTH, HEIGHT = 1120, 900
-END = "2024-10-11T15:00Z"  # of the log
+END_OF_LOG = "2024-10-11T15:00Z"
 WEEK = "to=2024-10-08T00:00&range=7d"
 HOUR = {"[name=from]": "2024-10-01T05:00:00", "[name=to]": "2024-10-01T06:00:00"}
 DAY = {"[name=from]": "2024-09-28T00:00:00", "[name=to]": "2024-09-28T12:00:00"}
 
-# A page, and what is entered there.
+# The path of each page, and the fields to fill in there.
 PAGES: dict[str, tuple[str, dict[str, str]]] = {
     "now": ("/now?at=2024-10-08T05:30", {}),
     "occupancy": (f"/occupancy?{WEEK}", {}),
@@ -42,29 +42,29 @@ PAGES: dict[str, tuple[str, dict[str, str]]] = {
 
 
 def main() -> None:
-    """Takes them all."""
+    """Takes all screenshots."""
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, stack(f"sqlite:///{folder}/cells.db") as running:
         running.command("ingest", "wifi", str(LARGE))
         ingest_bikes(running.client)
-        with dashboard(running.home, "--as-of", END, operator=PASSWORD) as address, browsing() as browser:
+        with dashboard(running.home, "--as-of", END_OF_LOG, operator=PASSWORD) as address, browsing() as browser:
             for theme in ("light", "dark"):
                 _take(browser, address, theme)
 
 
 def _take(browser: Browser, address: str, theme: str) -> None:
-    dark = theme == "dark"
-    viewport = {"width": WIDTH, "height": HEIGHT}
-    context = browser.new_context(color_scheme="dark" if dark else "light", viewport=viewport)
+    context = browser.new_context(
+        color_scheme="dark" if theme == "dark" else "light", viewport={"width": WIDTH, "height": HEIGHT}
+    )
     page = context.new_page()
     page.goto(f"{address}/login")
     _save(page, f"login-{theme}")
     log_in(page, address, "operator", PASSWORD)
-    for name, (path, entered) in PAGES.items():
+    for name, (path, fields) in PAGES.items():
         page.goto(f"{address}{path}")
-        for field, value in entered.items():
+        for field, value in fields.items():
             page.fill(field, value)
-        if entered:
+        if fields:
             page.click("main button.primary")
         expect(page.locator("[aria-busy]")).to_have_count(0, timeout=20_000)
         _save(page, f"{name}-{theme}")
@@ -72,7 +72,7 @@ def _take(browser: Browser, address: str, theme: str) -> None:
 
 
 def _save(page: Page, name: str) -> None:
-    """The upper part of the page: pictures in a text should not be scrolled through."""
+    """Saves only the upper part of the page, so that the image fits into a document."""
     page.screenshot(path=IMAGES / f"{name}.png")
     print(IMAGES / f"{name}.png")
 

@@ -5,8 +5,8 @@ Prints on stdout how to use them, as lines for a shell:
     export KAFKA_BOOTSTRAP=127.0.0.1:40123
     export STORAGE_URL=mysql://root@127.0.0.1:40124/privacyplease
 
-Where one of these is set already, that service is not started. The data stays in `.cache/services` for the next time,
-until `make clean`; the ports are new each time.
+If one of these variables is already set, its service is not started. The data stays in `.cache/services` until `make
+clean`; the ports are new each time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from types import FrameType
 _ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(_ROOT))
 
-from tests.services import mariadb  # noqa: E402 (the tests are no distribution: they are found by the line above)
+from tests.services import mariadb  # noqa: E402 (the tests are not installed: the line above makes them importable)
 from tests.services.kafka import Kafka  # noqa: E402
 from tests.services.kafka_jars import KafkaUnavailableError  # noqa: E402
 from tests.services.mariadb import MariaDB  # noqa: E402
@@ -30,7 +30,7 @@ _DATABASE = "privacyplease"
 
 
 def main() -> None:
-    """Starts both, waits for Ctrl-C or SIGTERM, and ends both."""
+    """Starts both, waits for Ctrl-C or SIGTERM, and stops both."""
     signal.signal(signal.SIGTERM, _interrupt)
     data = _ROOT / ".cache" / "services"
     try:
@@ -42,16 +42,16 @@ def main() -> None:
             for name, value in exports.items():
                 sys.stdout.write(f"export {name}={value}\n")
             sys.stdout.flush()
-            sys.stderr.write("Ready. Ctrl-C ends them.\n")
+            sys.stderr.write("Ready. Press Ctrl-C to stop.\n")
             signal.pause()
     except KeyboardInterrupt:
-        sys.stderr.write("Ended.\n")
+        sys.stderr.write("Stopped.\n")
     except KafkaUnavailableError as error:
-        sys.exit(f"error: {error}\nhint: or set KAFKA_BOOTSTRAP to a broker that runs")
+        sys.exit(f"error: {error}\nhint: or set KAFKA_BOOTSTRAP to a running broker")
 
 
 def _kafka(running: ExitStack, root: Path) -> str:
-    sys.stderr.write("Starting Kafka (the first time, its jars are fetched)\n")
+    sys.stderr.write("Starting Kafka (its jars are downloaded the first time)\n")
     return running.enter_context(Kafka(root=root)).bootstrap
 
 

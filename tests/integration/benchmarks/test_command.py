@@ -1,4 +1,4 @@
-"""The command, at a scale that proves nothing about speed: both sides answer alike, and a report comes out."""
+"""The benchmark command at a tiny scale: both sides give the same answers, and the report has the results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.skipif(not mariadb.installed() and not os.environ.get("CI"), reason="expected mariadbd, got none")
-def test_both_sides_answer_alike_and_the_report_says_what_was_measured(tmp_path: Path) -> None:
+def test_both_sides_give_the_same_answers_and_the_report_has_the_results(tmp_path: Path) -> None:
     file = tmp_path / "report.md"
     flags = ["--scale", "3K", "--only", "questions,memory", "--rounds", "1", "--report", str(file)]
     done = subprocess.run(

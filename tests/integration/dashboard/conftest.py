@@ -61,16 +61,16 @@ def address(running: Stack) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One for each file: while it is open, its event loop runs in the thread of the tests, and no other may."""
+    """One per file: while it is open its event loop runs in the thread of the tests, where only one may run."""
     with browsing() as browser:
         yield browser
 
 
 class Visitors:
-    """Whoever looks at the dashboard, each logged in once, in browsers that note what goes wrong and what they ask for.
+    """The users of the dashboard, each logged in once, in browser contexts that record errors and foreign requests.
 
     Attributes:
-        complaints: What went wrong, and what was asked of strangers.
+        complaints: The errors, and the requests to other hosts.
     """
 
     def __init__(self, browser: Browser, address: str) -> None:
@@ -80,7 +80,7 @@ class Visitors:
         self._contexts: list[BrowserContext] = []
 
     def visit(self, path: str, person: str | None = "operator", theme: str = "light", width: int = 1280) -> Page:
-        """Opens a page as somebody, or as somebody who is not logged in."""
+        """Opens a page as a user, or without a login."""
         context = self._browser.new_context(
             color_scheme="dark" if theme == "dark" else "light", viewport={"width": width, "height": 900}
         )
@@ -98,7 +98,7 @@ class Visitors:
         return page
 
     def leave(self) -> list[str]:
-        """Closes what was opened, and returns the complaints."""
+        """Closes all contexts and returns the complaints."""
         while self._contexts:
             self._contexts.pop().close()
         complaints, self.complaints = self.complaints, []
@@ -116,7 +116,7 @@ def visitors(browser: Browser, address: str) -> Visitors:
 
 @pytest.fixture
 def visit(visitors: Visitors) -> Iterator[Visit]:
-    """Opens a page as somebody."""
+    """Opens a page as a user."""
     yield visitors.visit
     assert visitors.leave() == []
 

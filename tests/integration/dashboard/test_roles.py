@@ -1,5 +1,5 @@
-"""Who sees what: roles from the policy, logins by password and by certificate, and every question about a person under
-the name of whoever asked.
+"""Who sees what: roles from the policy, logins by password and by certificate, and whose name a question is recorded
+under.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from tests.integration.dashboard.conftest import PASSWORD, PEOPLE, POLICY, Visit, log_in
 from tests.services.dashboard import dashboard
@@ -57,46 +57,44 @@ def secure_address(running: Stack) -> Iterator[str]:
         ("nobody", []),
     ],
 )
-def test_pages_are_those_of_ones_roles(visit: Visit, person: str, pages: list[str]) -> None:
+def test_the_navigation_lists_the_pages_of_the_users_roles(visit: Visit, person: str, pages: list[str]) -> None:
     page = visit("/now", person)
     assert page.locator("nav a").all_inner_texts() == pages
 
 
-def test_a_page_of_another_role_cannot_be_reached_by_its_address(visit: Visit, address: str) -> None:
+def test_a_page_of_another_role_is_forbidden(visit: Visit, address: str) -> None:
     page = visit("/now", "counter")
     for path in ("/presence", "/bikes", "/server", "/system", "/system/audit", "/bikes/availability?contract=lund"):
         response = page.goto(f"{address}{path}")
         assert response is not None
         assert response.status == 403
-        assert "This page is not for you" in page.inner_text("main")
+        assert "You do not have access to this page" in page.inner_text("main")
     posted = page.request.post(f"{address}/presence", form={"device": DEVICE, "purpose": "curiosity"})
-    assert posted.status == 400  # no token; with one, it is refused like the page
-    token = page.locator("[name=csrf_token]").first.get_attribute("value")
+    assert posted.status == 400  # without a CSRF token; with one it is refused like the page
+    token = page.locator("[name=csrf_token]").first.get_attribute("value") or ""
     for path in ("/presence", "/system"):
         posted = page.request.post(f"{address}{path}", form={"csrf_token": token, "device": DEVICE})
         assert posted.status == 403
 
 
-def test_every_question_about_a_person_is_recorded_under_the_name_of_whoever_asked(
-    visit: Visit, running: Stack
-) -> None:
+def test_a_question_about_a_person_is_recorded_under_the_name_of_the_user(visit: Visit, running: Stack) -> None:
     page = visit("/presence", "warden")
     page.fill("[name=device]", DEVICE)
     page.fill("[name=to]", "2024-10-01T12:00:00")
     page.select_option("[name=purpose]", "fire drill")
     page.click("main button.primary")
     expect(page.locator("#verdict")).to_have_text("Seen")
-    asked = [
+    entries = [
         entry
         for entry in running.client.audit_entries(who="warden", rpc="PresenceService/FindSessions")
         if entry.purpose == "fire drill" and entry.event == "asked"
     ]
-    assert [(entry.who, entry.on_behalf_of) for entry in asked] == [("dashboard", "warden")]
+    assert [(entry.who, entry.on_behalf_of) for entry in entries] == [("dashboard", "warden")]
     system = visit("/system")
-    expect(system.locator("#audit tbody tr", has_text="fire drill").first).to_contain_text("warden by dashboard")
+    expect(system.locator("#audit tbody tr", has_text="fire drill").first).to_contain_text("warden via dashboard")
 
 
-def test_a_question_without_a_purpose_is_refused_and_says_so(visit: Visit) -> None:
+def test_a_question_without_a_purpose_or_a_valid_device_is_refused(visit: Visit) -> None:
     page = visit("/presence", "warden")
     page.fill("[name=device]", DEVICE)
     page.click("main button.primary")
@@ -104,36 +102,37 @@ def test_a_question_without_a_purpose_is_refused_and_says_so(visit: Visit) -> No
     page.fill("[name=device]", "not a device")
     page.select_option("[name=purpose]", "fire drill")
     page.click("main button.primary")
-    expect(page.locator(".state.refused")).to_contain_text("This cannot be asked")
+    expect(page.locator(".state.refused")).to_contain_text("This question is not valid")
 
 
-def test_whoever_is_not_logged_in_is_asked_to(visit: Visit, address: str) -> None:
+def test_pages_redirect_to_the_login_without_a_login(visit: Visit, address: str) -> None:
     page = visit("/now", person=None)
     for path in ("/now", "/presence", "/system/audit"):
         page.goto(f"{address}{path}")
         assert page.url == f"{address}/login"
 
 
-def test_a_session_that_was_ended_is_not_taken_again(visit: Visit, address: str) -> None:
+def test_the_cookie_of_an_ended_session_is_not_accepted(visit: Visit, browser: Browser, address: str) -> None:
     page = visit("/login", person=None)
     log_in(page, address, "nobody")
-    cookies = page.context.cookies()
+    with_cookie = browser.new_context(storage_state=page.context.storage_state())
     page.click("text=Log out")
     assert page.url == f"{address}/login"
-    page.context.add_cookies(cookies)
-    page.goto(f"{address}/now")
-    assert page.url == f"{address}/login"
+    stale = with_cookie.new_page()
+    stale.goto(f"{address}/now")
+    assert stale.url == f"{address}/login"
+    with_cookie.close()
 
 
-def test_of_many_wrong_passwords_few_are_looked_at_even_if_they_come_at_once(visit: Visit, address: str) -> None:
+def test_only_five_wrong_passwords_are_checked_even_if_many_arrive_at_once(visit: Visit, address: str) -> None:
     page = visit("/login", person=None)
     token = page.locator("[name=csrf_token]").get_attribute("value")
-    cookie = "; ".join(f"{each['name']}={each['value']}" for each in page.context.cookies())
+    header = "; ".join(f"{cookie['name']}={cookie['value']}" for cookie in page.context.cookies())
 
     def attempt(password: str) -> int:
         form = urlencode({"csrf_token": token, "name": "mallory", "password": password})
         connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
-        headers = {"Cookie": cookie, "Content-Type": "application/x-www-form-urlencoded"}
+        headers = {"Cookie": header, "Content-Type": "application/x-www-form-urlencoded"}
         connection.request("POST", "/login", form, headers)
         return connection.getresponse().status
 
@@ -143,7 +142,7 @@ def test_of_many_wrong_passwords_few_are_looked_at_even_if_they_come_at_once(vis
     expect(page.locator("[role=alert]")).to_contain_text("Too many attempts")
 
 
-def test_the_name_in_the_certificate_is_who_is_logged_in(running: Stack, secure_address: str) -> None:
+def test_a_client_certificate_logs_in_the_user_that_it_names(running: Stack, secure_address: str) -> None:
     response = get(secure_address, "/now", folder_of(running, "counter"), folder_of(running, "operator"))
     page = response.read().decode()
     assert response.status == 200
@@ -153,7 +152,7 @@ def test_the_name_in_the_certificate_is_who_is_logged_in(running: Stack, secure_
     assert get(secure_address, "/system", folder_of(running, "operator"), folder_of(running, "operator")).status == 200
 
 
-def test_whoever_shows_no_certificate_has_to_log_in(running: Stack, secure_address: str) -> None:
+def test_without_a_certificate_the_page_redirects_to_the_login(running: Stack, secure_address: str) -> None:
     response = get(secure_address, "/now", None, folder_of(running, "operator"))
     assert (response.status, response.headers["Location"]) == (302, "/login")
     form = get(secure_address, "/login", None, folder_of(running, "operator"))
@@ -161,20 +160,20 @@ def test_whoever_shows_no_certificate_has_to_log_in(running: Stack, secure_addre
     assert "Secure" in form.headers["Set-Cookie"]
 
 
-def test_a_certificate_of_another_ca_is_not_let_in(running: Stack, secure_address: str) -> None:
-    stranger = running.home / "certificates" / "proxy-to-storage"  # of the other hop
+def test_a_certificate_of_another_ca_is_refused(running: Stack, secure_address: str) -> None:
+    stranger = running.home / "certificates" / "proxy-to-storage"  # issued by the CA of the other hop
     with pytest.raises((ssl.SSLError, ConnectionError, http.client.RemoteDisconnected)):
         get(secure_address, "/now", stranger, folder_of(running, "operator"))
 
 
-def test_a_certificate_without_a_place_in_the_policy_opens_no_page(running: Stack, secure_address: str) -> None:
+def test_a_certificate_whose_name_is_not_in_the_policy_is_forbidden(running: Stack, secure_address: str) -> None:
     response = get(secure_address, "/now", folder_of(running, "mallory"), folder_of(running, "operator"))
     assert response.status == 403
 
 
-def test_the_command_makes_the_certificate_that_it_asks_with(running: Stack, secure_address: str) -> None:
+def test_the_dashboard_command_issues_its_own_certificate(running: Stack, secure_address: str) -> None:
     shown = json.loads(running.command("certs", "show", "--json"))
-    assert "clients/dashboard" in [each["name"] for each in shown["certificates"]]
+    assert "clients/dashboard" in [certificate["name"] for certificate in shown["certificates"]]
 
 
 def get(address: str, path: str, certificate: Path | None, ca: Path) -> http.client.HTTPResponse:

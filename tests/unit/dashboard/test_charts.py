@@ -1,4 +1,4 @@
-"""Charts: numbers become positions."""
+"""The layout of charts: numbers become positions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from privacyplease.client import Session
 from privacyplease.dashboard.charts.bars import bar_chart
 from privacyplease.dashboard.charts.frame import FRAMES, scale, time_ticks
 from privacyplease.dashboard.charts.heatmap import heat_map
-from privacyplease.dashboard.charts.lines import Band, Line, line_chart
+from privacyplease.dashboard.charts.lines import Band, ChartLine, line_chart
 from privacyplease.dashboard.charts.timeline import LEAST_WIDTH, timelines
 
 DAY = datetime(2024, 10, 1, tzinfo=UTC)
@@ -20,7 +20,7 @@ HOUR = timedelta(hours=1)
 
 
 @given(st.floats(0, 1e9))
-def test_the_axis_reaches_the_greatest_value_and_no_further_than_needed(most: float) -> None:
+def test_the_axis_ends_at_or_just_above_the_greatest_value(most: float) -> None:
     top, marks = scale(most)
     assert most <= top <= max(1.0, most * 2)
     assert marks[0] == 0
@@ -29,14 +29,14 @@ def test_the_axis_reaches_the_greatest_value_and_no_further_than_needed(most: fl
 
 
 @given(st.timedeltas(timedelta(minutes=1), timedelta(days=4_000)), st.sampled_from(["UTC", "Europe/Berlin"]))
-def test_marks_of_time_have_room_and_lie_inside(width: timedelta, zone: str) -> None:
+def test_time_ticks_fit_and_are_inside_the_frame(width: timedelta, zone: str) -> None:
     for frame in FRAMES:
         ticks = time_ticks(frame, DAY, DAY + width, ZoneInfo(zone))
         assert len(ticks) <= frame.ticks + 1
         assert all(frame.left <= tick.at <= frame.edge for tick in ticks)
 
 
-def test_days_begin_at_local_midnight_also_where_clocks_change() -> None:
+def test_days_begin_at_local_midnight_across_a_clock_change() -> None:
     start = datetime(2024, 10, 26, 22, tzinfo=UTC)  # midnight in Berlin, the night before clocks go back
     frame = FRAMES[0]
     ticks = time_ticks(frame, start, start + timedelta(days=2, hours=1), ZoneInfo("Europe/Berlin"))
@@ -46,43 +46,43 @@ def test_days_begin_at_local_midnight_also_where_clocks_change() -> None:
 
 
 def test_the_greatest_value_is_at_the_top_and_the_peak_on_the_line() -> None:
-    chart = line_chart("x", DAY, HOUR, [Line("a", "current", (0, 100, 50))], UTC, peak=1)
+    chart = line_chart("x", DAY, HOUR, [ChartLine("a", "current", (0, 100, 50))], UTC, peak=1)
     wide = chart.drawn[0]
     assert wide.peak is not None
     assert wide.peak.label == str(wide.frame.up(1.0))
     assert f"{wide.peak.at} {wide.peak.label}" in wide.paths[0][1]
-    assert chart.at(1) == DAY + HOUR
+    assert chart.begin_of(1) == DAY + HOUR
 
 
-def test_a_line_is_broken_where_nothing_is_known() -> None:
-    chart = line_chart("x", DAY, HOUR, [Line("a", "current", (1, None, 2, 3))], UTC)
+def test_a_line_has_a_gap_where_a_value_is_unknown() -> None:
+    chart = line_chart("x", DAY, HOUR, [ChartLine("a", "current", (1, None, 2, 3))], UTC)
     assert chart.drawn[0].paths[0][1].count("M") == 2
     assert chart.drawn[0].area == ""
 
 
-def test_a_band_is_closed() -> None:
+def test_the_path_of_a_band_is_a_closed_polygon() -> None:
     band = Band("usual", (1, 2), (3, 4))
-    chart = line_chart("x", DAY, HOUR, [Line("a", "current", (1, 2))], UTC, band=band)
+    chart = line_chart("x", DAY, HOUR, [ChartLine("a", "current", (1, 2))], UTC, band=band)
     path = chart.drawn[0].band
     assert path.endswith("Z")
     assert (path.count("M"), path.count("L")) == (1, 3)
 
 
-def test_bars_are_as_high_as_their_counts() -> None:
+def test_the_height_of_a_bar_is_proportional_to_its_count() -> None:
     chart = bar_chart("x", ["a", "b", "c"], [0, 50, 100])
     first, second, third = chart.bars
     assert first.height == 0
     assert third.height == 2 * second.height
 
 
-def test_hours_of_the_week_are_those_of_the_local_clock() -> None:
-    counts = tuple(10 if at % 24 == 6 else 0 for at in range(14 * 24))
+def test_the_hours_of_the_heat_map_are_local_time() -> None:
+    counts = tuple(10 if hour % 24 == 6 else 0 for hour in range(14 * 24))
     heat = heat_map(DAY, counts, ZoneInfo("Europe/Berlin"))  # 06:00 UTC is 08:00
     assert [row.index(10) for row in heat.means] == [8] * 7
     assert (heat.most, heat.level(10), heat.level(0), heat.level(None)) == (10, 8, 0, 0)
 
 
-def test_a_session_is_drawn_where_it_lies_and_never_too_thin_to_see() -> None:
+def test_a_session_is_drawn_at_its_time_and_wide_enough_to_see() -> None:
     sessions = [
         Session("ap-1", DAY - HOUR, DAY + 12 * HOUR),
         Session("ap-1", DAY + 24 * HOUR, DAY + 24 * HOUR),

@@ -1,9 +1,9 @@
-"""The dashboard: a web server that asks the proxy for whoever is logged in, and shows the answers.
+"""The dashboard: a web server that asks the proxy on behalf of the user who is logged in, and shows the answers.
 
-It holds no key and no data: what it is told stays in memory for seconds. See `clients/DESIGN.md`.
+It holds no key and stores no data; counts stay in memory for seconds or minutes. See `clients/DESIGN.md`.
 """
 
 from privacyplease.dashboard.app import create_app
-from privacyplease.dashboard.settings import Settings
+from privacyplease.dashboard.settings import DashboardSettings
 
-__all__ = ["Settings", "create_app"]
+__all__ = ["DashboardSettings", "create_app"]

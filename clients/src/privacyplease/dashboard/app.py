@@ -1,4 +1,4 @@
-"""Puts the dashboard together: pages, login, protection, and what is shown when something goes wrong."""
+"""Assembles the dashboard: its pages, logins, security headers and error pages."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from werkzeug.wrappers import Response
 
 from privacyplease.client import Client, PrivacyPleaseError
 from privacyplease.dashboard import formats, logins
-from privacyplease.dashboard.asking import Memory, asker
+from privacyplease.dashboard.error_states import error_state
 from privacyplease.dashboard.pages import PAGES
+from privacyplease.dashboard.proxy_queries import AnswerCache, proxy_queries
 from privacyplease.dashboard.ranges import RangeError
-from privacyplease.dashboard.settings import Settings
-from privacyplease.dashboard.states import state_of
+from privacyplease.dashboard.settings import DashboardSettings
 
 _POLICY = "; ".join(
     (
@@ -42,16 +42,16 @@ _HEADERS = {
 }
 
 
-def create_app(client: Client, settings: Settings) -> Flask:
-    """A dashboard as a WSGI application.
+def create_app(client: Client, settings: DashboardSettings) -> Flask:
+    """Creates a dashboard as a WSGI application.
 
     Args:
-        client: Asks the proxy, as an identity that may act for others.
+        client: A client of the proxy whose identity may act on behalf of users.
         settings: Everything else.
     """
     app = Flask(__name__)
     app.config.update(
-        SECRET_KEY=secrets.token_bytes(32),  # sessions are in memory, so none outlives it
+        SECRET_KEY=secrets.token_bytes(32),  # sessions are in memory, so none needs it after a restart
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SECURE=settings.secure,
         SESSION_COOKIE_SAMESITE="Strict",
@@ -59,79 +59,80 @@ def create_app(client: Client, settings: Settings) -> Flask:
         MAX_CONTENT_LENGTH=64 * 1024,
         WTF_CSRF_TIME_LIMIT=int(settings.lifetime / timedelta(seconds=1)),
     )
-    app.extensions.update({"client": client, "memory": Memory(), "zone": settings.zone, "clock": settings.clock})
+    app.extensions.update({"client": client, "answers": AnswerCache(), "zone": settings.zone, "clock": settings.clock})
     app.extensions["refresh"] = settings.refresh
     CSRFProtect(app)
     logins.register(app, settings)
     for page in PAGES:
         app.register_blueprint(page.blueprint)
-        app.before_request_funcs.setdefault(page.blueprint.name, []).append(_admitting(page.roles))
+        app.before_request_funcs.setdefault(page.blueprint.name, []).append(_require(page.roles))
     app.add_url_rule("/", "start", lambda: redirect(url_for("now.page")))
-    app.context_processor(_shared)
+    app.context_processor(_template_variables)
     formats.register(app)
-    app.after_request(_protected)
-    app.register_error_handler(PrivacyPleaseError, _failed)
-    app.register_error_handler(RangeError, _unreadable)
-    app.register_error_handler(HTTPException, _refused)
+    app.after_request(_add_security_headers)
+    app.register_error_handler(PrivacyPleaseError, _sdk_error)
+    app.register_error_handler(RangeError, _range_error)
+    app.register_error_handler(HTTPException, _http_error)
     return app
 
 
-def _admitting(roles: frozenset[str]) -> Callable[[], Response | tuple[str, int] | None]:
-    """Lets those in who are logged in and have one of the roles."""
+def _require(roles: frozenset[str]) -> Callable[[], Response | tuple[str, int] | None]:
+    """Admits only users who are logged in and have one of the roles."""
 
     def admit() -> Response | tuple[str, int] | None:
-        person = logins.person()
-        if person is None:
+        user = logins.user()
+        if user is None:
             return redirect(url_for("logins.form"))
-        g.person = person
-        if roles and not roles & set(asker().access().roles):
+        g.user = user
+        if roles and not roles & set(proxy_queries().access().roles):
             needed = " or ".join(sorted(roles))
-            return _shown(403, "refused", "This page is not for you", f"It takes the role {needed}.")
+            return _error_page(403, "refused", "You do not have access to this page", f"It needs the role {needed}.")
         return None
 
     return admit
 
 
-def _shared() -> dict[str, Any]:
-    """What every template may use."""
-    if "person" not in g:
-        g.person = logins.person()
-    person, roles = g.person, _roles()
+def _template_variables() -> dict[str, Any]:
+    """The variables that every template may use."""
+    if "user" not in g:
+        g.user = logins.user()
+    roles = _roles()
     pages = [page for page in PAGES if not page.roles or page.roles & roles]
-    return {"person": person, "pages": pages if person else [], "certified": bool(logins.certified())}
+    return {"user": g.user, "pages": pages if g.user else [], "certified": bool(logins.certified())}
 
 
 def _roles() -> set[str]:
-    """The roles of whoever is logged in; none while the proxy does not tell."""
+    """The roles of the user; none while the proxy cannot be asked."""
     try:
-        return set(asker().access().roles) if g.person else set()
+        return set(proxy_queries().access().roles) if g.user else set()
     except PrivacyPleaseError:
         return set()
 
 
-def _failed(error: PrivacyPleaseError) -> tuple[str, int]:
-    """What the proxy refused, or could not answer."""
-    state = state_of(error)
-    return _shown(state.status, state.kind, state.title, state.text)
+def _sdk_error(error: PrivacyPleaseError) -> tuple[str, int]:
+    """The page for what the proxy refused or could not answer."""
+    state = error_state(error)
+    return _error_page(state.status, state.kind, state.title, state.text)
 
 
-def _unreadable(error: RangeError) -> tuple[str, int]:
-    return _shown(400, "refused", "This cannot be asked", str(error))
+def _range_error(error: RangeError) -> tuple[str, int]:
+    return _error_page(400, "refused", "This question is not valid", str(error))
 
 
-def _refused(error: HTTPException) -> Response | tuple[str, int]:
+def _http_error(error: HTTPException) -> Response | tuple[str, int]:
     if isinstance(error, CSRFError):
-        return _shown(400, "refused", "The form has expired", "Go back, load the page again and repeat what you did.")
+        return _error_page(400, "refused", "The form has expired", "Go back, reload the page and try again.")
     code = error.code or 500
-    return _shown(code, "error", error.name, error.description or "")
+    return _error_page(code, "error", error.name, error.description or "")
 
 
-def _shown(status: int, kind: str, title: str, text: str) -> tuple[str, int]:
-    template = "state.html" if request.headers.get("X-Fragment") else "problem.html"
+def _error_page(status: int, kind: str, title: str, text: str) -> tuple[str, int]:
+    """A whole page, or only the message where a part of a page was requested."""
+    template = "error.html" if request.headers.get("X-Fragment") else "error_page.html"
     return render_template(template, kind=kind, title=title, text=text), status
 
 
-def _protected(response: Response) -> Response:
+def _add_security_headers(response: Response) -> Response:
     response.headers.update(_HEADERS)
     if request.endpoint != "static":
         response.headers["Cache-Control"] = "no-store"

@@ -1,4 +1,4 @@
-"""How numbers and times are written."""
+"""How numbers and times are written on the pages."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ MIB = 1024 * 1024
 
 
 def register(app: Flask) -> None:
-    """Makes the formats filters of the templates."""
+    """Adds the formats as template filters."""
     times = moment, day, weekday, clock, age, iso, machine
     formats: list[Callable[..., str]] = [*times, number, change, decimal, mebibytes, humanised, milliseconds, breakable]
-    for each in formats:
-        app.add_template_filter(each)
+    for template_filter in formats:
+        app.add_template_filter(template_filter)
 
 
 def zone() -> tzinfo:
-    """The zone of what is shown and entered."""
-    found: tzinfo = current_app.extensions["zone"]
-    return found
+    """The time zone in which times are shown and entered."""
+    configured: tzinfo = current_app.extensions["zone"]
+    return configured
 
 
 def now() -> datetime:
-    """The time that is taken for now, in UTC."""
-    found: datetime = current_app.extensions["clock"]()
-    return found
+    """The time that the dashboard treats as now, in UTC."""
+    current: datetime = current_app.extensions["clock"]()
+    return current
 
 
 def refresh() -> timedelta:
-    """How long to wait before looking again at what is live."""
-    found: timedelta = current_app.extensions["refresh"]
-    return found
+    """How often live data is refreshed."""
+    interval: timedelta = current_app.extensions["refresh"]
+    return interval
 
 
 def number(count: float) -> str:
@@ -48,7 +48,7 @@ def number(count: float) -> str:
 
 
 def change(count: float, before: float) -> str:
-    """By how much a count differs from one before that is not zero.
+    """The change from an earlier count, which must not be zero, in percent.
 
     >>> change(150, 200), change(1250, 1000), change(998, 1000)
     ('−25 %', '+25 %', '0 %')
@@ -76,29 +76,29 @@ def mebibytes(size: int) -> str:
 
 
 def moment(at: datetime) -> str:
-    """A day and a time, as "Tue 1 Oct 2024, 14:30"."""
+    """The date and time, as "Tue 1 Oct 2024, 14:30"."""
     local = at.astimezone(zone())
     return f"{local:%a} {local.day} {local:%b %Y, %H:%M}"
 
 
 def clock(at: datetime) -> str:
-    """A time of day, to the second."""
+    """The time of day, to the second."""
     return f"{at.astimezone(zone()):%H:%M:%S}"
 
 
 def day(at: datetime) -> str:
-    """As "1 Oct"."""
+    """The day, as "1 Oct"."""
     local = at.astimezone(zone())
     return f"{local.day} {local:%b}"
 
 
 def weekday(at: datetime) -> str:
-    """As "Tuesday"."""
+    """The weekday, as "Tuesday"."""
     return f"{at.astimezone(zone()):%A}"
 
 
 def breakable(name: str) -> Markup:
-    """A name, which a narrow column may break after its signs.
+    """A name that a narrow column may break after "_" and "/".
 
     >>> breakable("Oyama_shrine > <hall>")
     Markup('Oyama_<wbr>shrine &gt; &lt;hall&gt;')
@@ -112,7 +112,7 @@ def iso(at: datetime) -> str:
 
 
 def machine(at: datetime) -> str:
-    """As an input of the type datetime-local has it."""
+    """In the form that an input of type datetime-local uses."""
     return at.astimezone(zone()).strftime("%Y-%m-%dT%H:%M")
 
 
@@ -132,7 +132,7 @@ def humanised(width: timedelta) -> str:
 
 
 def milliseconds(width: timedelta) -> str:
-    """In ms, whatever its length, so that a column of them can be compared.
+    """In ms, whatever the length, so that the values of a column are easy to compare.
 
     >>> milliseconds(timedelta(seconds=1.25))
     '1,250 ms'
@@ -141,7 +141,7 @@ def milliseconds(width: timedelta) -> str:
 
 
 def age(at: datetime, now: datetime) -> str:
-    """How long ago it was, to the minute.
+    """How long ago it was, or how far ahead it is, to the minute.
 
     >>> noon = datetime(2024, 10, 1, 12)
     >>> age(noon - timedelta(minutes=90, seconds=5), noon), age(noon, noon), age(noon + timedelta(hours=2), noon)

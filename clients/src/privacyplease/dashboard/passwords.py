@@ -1,4 +1,4 @@
-"""The password file: a line `name:hash` for each person, hashed by Argon2id (RFC 9106, argon2-cffi's parameters)."""
+"""The password file: a line `name:hash` for each user, hashed with Argon2id (RFC 9106, argon2-cffi's parameters)."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
 class PasswordFile:
-    """Who may log in by a password. The file is read anew for each login."""
+    """The users who may log in with a password. The file is read again for each login."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._hasher = PasswordHasher()
-        # Compared with when the name is unknown, so that the time taken does not tell.
-        self._nobody = self._hasher.hash(os.urandom(16))
+        # Verified against if the name is unknown, so that the response time does not reveal which names exist.
+        self._unknown_user_hash = self._hasher.hash(os.urandom(16))
 
     def names(self) -> list[str]:
-        """Who has a password."""
+        """The users who have a password."""
         return sorted(self._hashes())
 
     def verify(self, name: str, password: str) -> bool:
-        """Whether this is the person's password."""
-        known = self._hashes()
+        """Whether this is the user's password."""
+        hashes = self._hashes()
         try:
-            return self._hasher.verify(known.get(name, self._nobody), password) and name in known
+            return self._hasher.verify(hashes.get(name, self._unknown_user_hash), password) and name in hashes
         except (VerificationError, InvalidHashError):
             return False
 
     def set(self, name: str, password: str) -> None:
-        """Gives a person a password.
+        """Sets a user's password.
 
         Raises:
-            ValueError: The name is none that a policy may have, or the password is too short.
+            ValueError: The name is not one that a policy may contain, or the password is too short.
         """
         if not _NAME.fullmatch(name):
-            raise ValueError(f"expected a name of small letters, digits, '.', '_' and '-', at most 63, got {name!r}")
+            raise ValueError(f"expected a name of at most 63 lowercase letters, digits, '.', '_' and '-', got {name!r}")
         if len(password) < LEAST_CHARACTERS:
             raise ValueError(f"expected a password of at least {LEAST_CHARACTERS} characters")
         self._write({**self._hashes(), name: self._hasher.hash(password)})

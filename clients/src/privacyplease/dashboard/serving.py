@@ -1,4 +1,4 @@
-"""The web server in front of the dashboard: cheroot, with TLS and client certificates where they are given."""
+"""The web server of the dashboard: cheroot, optionally with TLS and client certificates."""
 
 from __future__ import annotations
 
@@ -17,18 +17,21 @@ _CLIENT = "privacyplease://client/"
 _THREADS = 16
 
 
-class Adapter(BuiltinSSLAdapter):
-    """TLS 1.2 and newer, with the folder's certificate; a client's is asked for and verified by the folder's CA."""
+class ClientCertificateAdapter(BuiltinSSLAdapter):
+    """TLS 1.2 or newer; a client certificate is optional, and verified against a CA.
+
+    Args:
+        folder: Has tls.crt and tls.key, the server's certificate, and ca.crt, the CA of client certificates.
+    """
 
     def __init__(self, folder: Path) -> None:
-        """Reads tls.crt, tls.key and ca.crt."""
         super().__init__(str(folder / "tls.crt"), str(folder / "tls.key"))
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self.context.load_verify_locations(str(folder / "ca.crt"))
         self.context.verify_mode = ssl.CERT_OPTIONAL
 
-    def get_environ(self, sock: ssl.SSLSocket) -> dict[str, Any]:  # type: ignore[override]  # the stubs forget sock
-        """What a request says about its connection, with the name in the client's certificate."""
+    def get_environ(self, sock: ssl.SSLSocket) -> dict[str, Any]:  # type: ignore[override]  # the stubs lack sock
+        """The WSGI variables of a connection, with the name in the client certificate."""
         environ: dict[str, Any] = super().get_environ(sock)  # type: ignore[no-untyped-call]
         if name := client_name(sock.getpeercert() or {}):
             environ[CERTIFICATE_NAME] = name
@@ -36,7 +39,7 @@ class Adapter(BuiltinSSLAdapter):
 
 
 def client_name(certificate: dict[str, Any]) -> str:
-    """The name that a certificate gives its holder, as `ssl` tells it; "" if none, or more than one.
+    """The client name in a certificate as `ssl` returns it; "" if it has none, or more than one.
 
     >>> client_name({"subjectAltName": (("DNS", "x"), ("URI", "privacyplease://client/alice"))})
     'alice'
@@ -47,18 +50,18 @@ def client_name(certificate: dict[str, Any]) -> str:
 
 
 class Server(wsgi.Server):
-    """A web server that does not take a browser that went away for a fault."""
+    """A web server that does not log an error when a browser closes its connection."""
 
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:  # as cheroot's
-        """Says on stderr what went wrong."""
+        """Writes an error to stderr."""
         if not (traceback and isinstance(sys.exception(), OSError)):
             super().error_log(msg, level, traceback)
 
 
 def serve(app: Flask, host: str, port: int, tls: Path | None) -> Server:
-    """A server that is bound to its address; `start` runs it until `stop`."""
+    """Creates a server and binds it to its address; its `serve` runs it until `stop`."""
     server = Server((host, port), app, numthreads=_THREADS, server_name="dashboard")
     if tls is not None:
-        server.ssl_adapter = Adapter(tls)
+        server.ssl_adapter = ClientCertificateAdapter(tls)
     server.prepare()
     return server

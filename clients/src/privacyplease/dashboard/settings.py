@@ -1,4 +1,4 @@
-"""What a dashboard is started with."""
+"""The settings of a dashboard."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ def _real_time() -> datetime:
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What a dashboard is started with.
+class DashboardSettings:
+    """The settings of a dashboard.
 
     Attributes:
-        passwords: Who may log in by a password; None if nobody may.
-        zone: The time zone of what is shown and entered.
-        clock: Tells the time that pages take for now; logins and the audit log go by the real time.
-        refresh: How long a page waits before it looks again at what is live.
-        secure: Whether browsers come by TLS: cookies are then sent by no other way.
+        passwords: The users who may log in with a password; None if no one may.
+        zone: The time zone in which times are shown and entered.
+        clock: Returns the time that pages treat as now; logins and the audit log use the real time.
+        refresh: How often a page refreshes live data.
+        secure: Whether browsers connect over TLS; cookies are then never sent without it.
         idle: How long a login lasts without a request.
         lifetime: How long a login lasts at most.
     """

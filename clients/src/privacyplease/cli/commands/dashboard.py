@@ -76,14 +76,14 @@ def dashboard(
     zone, options, (host, port) = read_zone(timezone), connection_options(context), _address(listen, tls)
     clock = read_clock(as_of, speed, timezone)
     _require_installed()
-    from privacyplease.dashboard import Settings, create_app
+    from privacyplease.dashboard import DashboardSettings, create_app
     from privacyplease.dashboard.serving import serve
 
     file = _password_file(options, passwords)
     with _client(options) as client:
         _require_delegation(client)
         _make_first_password(options, file)
-        settings = Settings(file, zone, clock, _refresh(speed), secure=tls is not None)
+        settings = DashboardSettings(file, zone, clock, _refresh(speed), secure=tls is not None)
         server = serve(create_app(client, settings), host, port, tls)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         bound = f"{host}:{server.bind_addr[1]}"

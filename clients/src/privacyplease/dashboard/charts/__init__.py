@@ -1,4 +1,4 @@
-"""Charts as geometry: numbers become positions here, and templates draw them as SVG. That needs no script and no style.
+"""The layout of charts: numbers become positions here, and templates draw them as SVG, without script or inline style.
 
-Each chart is laid out twice, for wide screens and for a phone's width; the style sheet shows one of the two.
+Each chart is laid out twice, for wide screens and for phones; the style sheet shows one of the two.
 """

@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 _TICK_STEPS = [timedelta(hours=hours) for hours in (1, 2, 3, 6, 12, 24, 48, 168, 336, 672, 2_016, 8_064)]
 _SUB_HOUR = [timedelta(minutes=minutes) for minutes in (1, 5, 10, 15, 30)]
-# Clocks never change by more.
+# More than any change between summer and winter time.
 _CLOCK_CHANGE = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Tick:
-    """A mark on an axis: where, in pixels, and what it says."""
+    """A tick on an axis: its position in pixels, and its label."""
 
     at: float
     label: str
@@ -23,15 +23,17 @@ class Tick:
 
 @dataclass(frozen=True)
 class Frame:
-    """The size of a chart in pixels, and the room around what is drawn.
+    """The size of a chart in pixels, and its margins.
 
     Attributes:
         name: "wide" or "narrow"; the style sheet shows one of them.
-        width: All of it.
-        height: All of it.
-        ticks: How many marks of time have room.
-        left: Room for the labels of the vertical axis.
-        bottom: Room for the labels of the horizontal axis.
+        width: The total width.
+        height: The total height.
+        ticks: How many time labels fit.
+        left: The left margin, with the labels of the vertical axis.
+        bottom: The bottom margin, with the labels of the horizontal axis.
+        top: The top margin.
+        right: The right margin.
     """
 
     name: str
@@ -45,20 +47,20 @@ class Frame:
 
     @property
     def base(self) -> int:
-        """The lower edge of what is drawn."""
+        """The bottom edge of the plot area."""
         return self.height - self.bottom
 
     @property
     def edge(self) -> int:
-        """The right edge of what is drawn."""
+        """The right edge of the plot area."""
         return self.width - self.right
 
     def across(self, share: float) -> float:
-        """From 0 to 1 to a horizontal position."""
+        """The horizontal position of a share of the width, from 0 to 1."""
         return round(self.left + share * (self.edge - self.left), 1)
 
     def up(self, share: float) -> float:
-        """From 0 to 1 to a vertical position."""
+        """The vertical position of a share of the height, from 0 to 1."""
         return round(self.base - share * (self.base - self.top), 1)
 
 
@@ -66,7 +68,7 @@ FRAMES = (Frame("wide", 960, 300, 8), Frame("narrow", 380, 240, 4))
 
 
 def scale(most: float, marks: int = 4) -> tuple[float, list[float]]:
-    """A round number that is no less than the greatest value, and round marks up to it.
+    """A round number that is at least the greatest value, and round tick values up to it.
 
     >>> scale(418)
     (500.0, [0.0, 100.0, 200.0, 300.0, 400.0, 500.0])
@@ -83,20 +85,21 @@ def scale(most: float, marks: int = 4) -> tuple[float, list[float]]:
 
 
 def time_ticks(frame: Frame, start: datetime, end: datetime, zone: tzinfo) -> list[Tick]:
-    """Marks at round local times."""
+    """Ticks at round local times."""
     width = end - start
     if width <= timedelta(0):
         return []
-    fitting = (each for each in (*_SUB_HOUR, *_TICK_STEPS) if width / each <= frame.ticks)
+    fitting = (step for step in (*_SUB_HOUR, *_TICK_STEPS) if width / step <= frame.ticks)
     step = next(fitting, width / frame.ticks)
-    shown = "%H:%M" if step < timedelta(days=1) else "%d %b"
+    pattern = "%H:%M" if step < timedelta(days=1) else "%d %b"
     return [
-        Tick(frame.across((at - start) / width), _label(at, shown, zone)) for at in _round_times(start, end, step, zone)
+        Tick(frame.across((at - start) / width), _label(at, pattern, zone))
+        for at in _round_times(start, end, step, zone)
     ]
 
 
 def _round_times(start: datetime, end: datetime, step: timedelta, zone: tzinfo) -> Iterator[datetime]:
-    """Instants between the two that lie whole steps after local midnight."""
+    """Instants in the interval that are whole steps after local midnight."""
     midnight = start.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     first = max(0, int((start - midnight.astimezone(UTC)) / step) - 1)
     last = (end - midnight.astimezone(UTC) + _CLOCK_CHANGE) // step
@@ -106,5 +109,6 @@ def _round_times(start: datetime, end: datetime, step: timedelta, zone: tzinfo) 
             yield at
 
 
-def _label(at: datetime, shown: str, zone: tzinfo) -> str:
-    return at.astimezone(zone).strftime(shown).lstrip("0") if shown == "%d %b" else at.astimezone(zone).strftime(shown)
+def _label(at: datetime, pattern: str, zone: tzinfo) -> str:
+    label = at.astimezone(zone).strftime(pattern)
+    return label.lstrip("0") if pattern == "%d %b" else label

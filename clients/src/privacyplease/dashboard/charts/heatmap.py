@@ -1,4 +1,4 @@
-"""What is usual for each hour of the week."""
+"""Heat maps: the mean for each hour of the week."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ class HeatMap:
     """The mean for each hour of the week.
 
     Attributes:
-        means: 7 rows of 24, from Monday; None where nothing is known.
-        most: The greatest.
+        means: 7 rows of 24, from Monday; None where there is no data.
+        most: The greatest mean.
     """
 
     means: list[list[float | None]]
     most: float
 
     def level(self, mean: float | None) -> int:
-        """How strongly a cell is coloured, from 0 for nothing to `LEVELS`."""
+        """How strongly a cell is coloured, from 0 for none to `LEVELS`."""
         if mean is None or self.most == 0:
             return 0
         return round(mean / self.most * LEVELS)
 
 
 def heat_map(start: datetime, counts: tuple[int, ...], zone: tzinfo) -> HeatMap:
-    """Sorts hourly counts by weekday and hour of the local time."""
+    """Groups hourly counts by weekday and hour in local time."""
     cells: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for at, count in enumerate(counts):
-        local = (start + timedelta(hours=at)).astimezone(zone)
+    for hour, count in enumerate(counts):
+        local = (start + timedelta(hours=hour)).astimezone(zone)
         cells[local.weekday(), local.hour].append(count)
     means = [[_mean(cells[weekday, hour]) for hour in range(24)] for weekday in range(7)]
     return HeatMap(means, max((mean for row in means for mean in row if mean is not None), default=0))

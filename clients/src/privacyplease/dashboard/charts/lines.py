@@ -1,4 +1,4 @@
-"""Quantities over time: lines, an area under the first, a band, and the peak."""
+"""Line charts: quantities over time as lines, with an area under the first, a band, and the peak."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Values = Sequence[float | None]
 
 
 @dataclass(frozen=True)
-class Line:
+class ChartLine:
     """A quantity over time.
 
     Attributes:
-        name: What the legend says.
+        name: Its name in the legend.
         kind: Its class in the style sheet.
-        values: One a step; None where nothing is known.
+        values: One value per step; None where it is unknown.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Band:
-    """Between which two values a quantity usually lies."""
+    """The usual range of a quantity in each step, from a low to a high value."""
 
     name: str
     low: Values
@@ -37,7 +37,7 @@ class Band:
 
 @dataclass(frozen=True)
 class DrawnLines:
-    """A chart in one size; paths are in SVG's own form."""
+    """A line chart in one size, with paths in SVG syntax."""
 
     frame: Frame
     times: list[Tick]
@@ -51,33 +51,33 @@ class DrawnLines:
 
 @dataclass(frozen=True)
 class LineChart:
-    """A chart in all sizes, and its numbers for a table.
+    """A line chart in all sizes, with its values for the table of numbers.
 
     Attributes:
-        title: What it shows, for those who do not see it.
+        title: What it shows, for screen readers.
         start: When the first step begins.
         step: The width of a step.
-        lines: What is drawn; the first has the area.
-        band: What lies behind.
-        peak: The step of the first line to be marked, if any.
-        drawn: The sizes.
+        lines: The lines; the area is under the first.
+        band: The band behind the lines, if any.
+        peak: The step of the first line to mark, if any.
+        drawn: The chart in each size.
     """
 
     title: str
     start: datetime
     step: timedelta
-    lines: list[Line]
+    lines: list[ChartLine]
     band: Band | None
     peak: int | None
     drawn: list[DrawnLines]
 
-    def at(self, step: int) -> datetime:
+    def begin_of(self, step: int) -> datetime:
         """When a step begins."""
         return self.start + step * self.step
 
     @property
     def steps(self) -> int:
-        """How many there are."""
+        """The number of steps."""
         return len(self.lines[0].values)
 
 
@@ -85,13 +85,13 @@ def line_chart(
     title: str,
     start: datetime,
     step: timedelta,
-    lines: list[Line],
+    lines: list[ChartLine],
     zone: tzinfo,
     *,
     band: Band | None = None,
     peak: int | None = None,
 ) -> LineChart:
-    """Lays out lines over time."""
+    """Lays out a line chart."""
     known = [value for line in lines for value in line.values if value is not None]
     known += [value for value in (band.high if band else ()) if value is not None]
     top, marks = scale(max(known, default=0))
@@ -99,7 +99,7 @@ def line_chart(
     end = start + steps * step
 
     def drawn(frame: Frame) -> DrawnLines:
-        xs = [frame.across((at + 0.5) / steps) for at in range(steps)]
+        xs = [frame.across((index + 0.5) / steps) for index in range(steps)]
         width = (frame.edge - frame.left) / steps
         return DrawnLines(
             frame=frame,
@@ -109,14 +109,14 @@ def line_chart(
             area=_area(xs, lines[0].values, frame, top),
             band=_band(xs, band, frame, top) if band else "",
             peak=None if peak is None else Tick(xs[peak], str(frame.up((lines[0].values[peak] or 0) / top))),
-            columns=[(round(frame.left + at * width, 1), round(width, 1), at) for at in range(steps)],
+            columns=[(round(frame.left + index * width, 1), round(width, 1), index) for index in range(steps)],
         )
 
     return LineChart(title, start, step, lines, band, peak, [drawn(frame) for frame in FRAMES])
 
 
 def _path(xs: list[float], values: Values, frame: Frame, top: float) -> str:
-    """A line that is broken where nothing is known."""
+    """A line with gaps where values are unknown."""
     parts, pen = [], "M"
     for x, value in zip(xs, values, strict=True):
         if value is None:

@@ -1,4 +1,4 @@
-"""Stations where they are: a plot of positions that needs no map."""
+"""Maps: stations plotted at their positions, without a background map."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Point:
     """A station in pixels.
 
     Attributes:
-        x: Centre.
-        y: Centre.
-        radius: Grows with the number of stands.
+        x: The horizontal position of its centre.
+        y: The vertical position of its centre.
+        radius: Its radius, which grows with the number of stands.
         level: "empty", "full", "some" or "unknown".
         station: The station.
     """
@@ -33,7 +33,7 @@ class Point:
 
 @dataclass(frozen=True)
 class DrawnPositions:
-    """A plot in one size; `kilometre` is the length of one in pixels."""
+    """A plot in one size; `kilometre` is the length of one kilometre in pixels."""
 
     frame: Frame
     points: list[Point]
@@ -41,7 +41,7 @@ class DrawnPositions:
 
 
 def level(station: StationState) -> str:
-    """Whether bikes and stands are left."""
+    """Whether there are bikes and free stands: "empty", "full", "some" or "unknown"."""
     if station.available_bikes is None or station.available_bike_stands is None:
         return "unknown"
     if station.available_bikes == 0:
@@ -50,7 +50,7 @@ def level(station: StationState) -> str:
 
 
 def positions(stations: Sequence[StationState]) -> list[DrawnPositions]:
-    """Lays out stations by an equirectangular projection about their middle; those without a position are left out."""
+    """Lays out stations in an equirectangular projection around their centre, without those that have no position."""
     placed = [
         (station, station.longitude, station.latitude)
         for station in stations

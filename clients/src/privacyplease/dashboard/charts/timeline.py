@@ -1,4 +1,4 @@
-"""Sessions of one device as strips, a row for each place."""
+"""Timelines: the sessions of one device as strips, with a row for each place."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Strip:
 
 
 @dataclass(frozen=True)
-class Row:
-    """A place and when the device was there."""
+class TimelineRow:
+    """A place, and the sessions of the device there."""
 
     place: str
     y: int
@@ -38,11 +38,11 @@ class DrawnTimeline:
 
     frame: Frame
     times: list[Tick]
-    rows: list[Row]
+    rows: list[TimelineRow]
 
 
 def timelines(sessions: Iterable[Session], start: datetime, end: datetime, zone: tzinfo) -> list[DrawnTimeline]:
-    """Lays out the sessions of an interval; places by their first session, at most `MOST_ROWS` of them."""
+    """Lays out the sessions of an interval; the places in order of their first session, at most `MOST_ROWS`."""
     by_place: dict[str, list[Session]] = {}
     for session in sessions:
         by_place.setdefault(session.place, []).append(session)
@@ -55,14 +55,14 @@ def _drawn(
 ) -> DrawnTimeline:
     frame = replace(frame, height=ROW * len(by_place) + frame.top + frame.bottom, left=24)
     rows = [
-        Row(place, frame.top + ROW * at, [_strip(frame, session, start, end) for session in by_place[place]])
-        for at, place in enumerate(by_place)
+        TimelineRow(place, frame.top + ROW * index, [_strip(frame, session, start, end) for session in by_place[place]])
+        for index, place in enumerate(by_place)
     ]
     return DrawnTimeline(frame, time_ticks(frame, start, end, zone), rows)
 
 
 def _strip(frame: Frame, session: Session, start: datetime, end: datetime) -> Strip:
-    """The part of a session inside the interval."""
+    """The part of a session that is inside the interval."""
     width = (end - start) or (session.end - session.start) or session.start.resolution
     first, last = (frame.across(min(1.0, max(0.0, (at - start) / width))) for at in (session.start, session.end))
     return Strip(min(first, frame.edge - LEAST_WIDTH), max(LEAST_WIDTH, round(last - first, 1)), session)

@@ -1,6 +1,14 @@
-"""The pages, in the order in which they are listed."""
+"""The pages, in the order of the navigation."""
 
 from privacyplease.dashboard.pages import bikes, dwell, now, occupancy, presence, server, system
-from privacyplease.dashboard.pages.page import Page
+from privacyplease.dashboard.pages.page import DashboardPage
 
-PAGES: tuple[Page, ...] = (now.PAGE, occupancy.PAGE, dwell.PAGE, presence.PAGE, bikes.PAGE, server.PAGE, system.PAGE)
+PAGES: tuple[DashboardPage, ...] = (
+    now.PAGE,
+    occupancy.PAGE,
+    dwell.PAGE,
+    presence.PAGE,
+    bikes.PAGE,
+    server.PAGE,
+    system.PAGE,
+)

@@ -1,4 +1,4 @@
-"""Dwell: how long people stay, and who comes again."""
+"""Dwell: how long people stay, and how many come back."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 from flask import Blueprint, render_template, request
 
 from privacyplease.client import Dwell
-from privacyplease.dashboard.asking import asker
 from privacyplease.dashboard.charts.bars import bar_chart
 from privacyplease.dashboard.formats import humanised, now, zone
-from privacyplease.dashboard.pages.page import Page
-from privacyplease.dashboard.places import meant
-from privacyplease.dashboard.ranges import PRESETS, Range, RangeError, read_range, whole_quarter
+from privacyplease.dashboard.pages.page import DashboardPage
+from privacyplease.dashboard.places import resolve_place
+from privacyplease.dashboard.proxy_queries import proxy_queries
+from privacyplease.dashboard.ranges import PRESETS, ChosenRange, RangeError, read_range, whole_quarter
 
 blueprint = Blueprint("dwell", __name__, url_prefix="/dwell")
-PAGE = Page(blueprint, "Dwell", frozenset({"count"}))
+PAGE = DashboardPage(blueprint, "Dwell", frozenset({"count"}))
 
 LOOK_BACK = timedelta(days=28)
 BOUNDS = [
@@ -24,12 +24,12 @@ BOUNDS = [
     *(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30)),
     *(timedelta(hours=hours) for hours in (1, 2, 4, 8)),
 ]
-LABELS = ["0 s", *(f"to {humanised(bound)}" for bound in BOUNDS[1:]), f"{humanised(BOUNDS[-1])} on"]
+LABELS = ["0 s", *(f"to {humanised(bound)}" for bound in BOUNDS[1:]), f"{humanised(BOUNDS[-1])} or more"]
 
 
 @blueprint.get("")
 def page() -> str | tuple[str, int]:
-    """The page, with the lengths of sessions; of a long range with those of its last week."""
+    """The page, with the lengths of sessions; for a long range, first those of its last week."""
     place = _place()
     try:
         span = _span()
@@ -43,7 +43,7 @@ def page() -> str | tuple[str, int]:
 
 @blueprint.get("/lengths")
 def lengths() -> str:
-    """The lengths of sessions alone."""
+    """Only the lengths of sessions."""
     span = _span()
     return render_template("dwell_lengths.html", span=span, place=_place(), whole=True, **_lengths(span))
 
@@ -51,21 +51,21 @@ def lengths() -> str:
 @blueprint.get("/devices")
 def devices() -> str:
     """New and returning devices."""
-    span, ask = _span(), asker()
-    where = meant(ask, _place(), span.end)
-    found: Dwell = ask.kept("dwell", span.start, span.end, look_back=LOOK_BACK, place=where)
-    return render_template("dwell_devices.html", found=found)
+    span, queries = _span(), proxy_queries()
+    where = resolve_place(queries, _place(), span.end)
+    dwell: Dwell = queries.cached("dwell", span.start, span.end, look_back=LOOK_BACK, place=where)
+    return render_template("dwell_devices.html", dwell=dwell)
 
 
-def _lengths(span: Range) -> dict[str, Any]:
-    ask = asker()
-    where = meant(ask, _place(), span.end)
-    found: Dwell = ask.kept("dwell", span.start, span.end, bounds=BOUNDS, place=where)
-    chart = bar_chart("Sessions by length", LABELS, found.sessions)
-    return {"answered": span, "median": found.median, "sessions": sum(found.sessions), "chart": chart}
+def _lengths(span: ChosenRange) -> dict[str, Any]:
+    queries = proxy_queries()
+    where = resolve_place(queries, _place(), span.end)
+    dwell: Dwell = queries.cached("dwell", span.start, span.end, bounds=BOUNDS, place=where)
+    chart = bar_chart("Sessions by length", LABELS, dwell.sessions)
+    return {"answered": span, "median": dwell.median, "sessions": sum(dwell.sessions), "chart": chart}
 
 
-def _span() -> Range:
+def _span() -> ChosenRange:
     return read_range(request.args, zone(), whole_quarter(now()))
 
 

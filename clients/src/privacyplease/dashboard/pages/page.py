@@ -1,4 +1,4 @@
-"""What a page is."""
+"""The description of a page."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from flask import Blueprint
 
 
 @dataclass(frozen=True)
-class Page:
-    """A page: where it is, what it is called, and which roles see it; any one of them will do.
+class DashboardPage:
+    """A page of the dashboard. Its main view is `page` of its blueprint.
 
-    Its first view is `page` of its blueprint.
+    Attributes:
+        blueprint: Its views.
+        title: Its name in the navigation.
+        roles: The roles of which a user needs at least one.
     """
 
     blueprint: Blueprint
@@ -20,5 +23,5 @@ class Page:
 
     @property
     def endpoint(self) -> str:
-        """For `url_for`."""
+        """The endpoint of its main view, for `url_for`."""
         return f"{self.blueprint.name}.page"

@@ -1,45 +1,45 @@
-"""Presence: where a device was. Asked by POST, so that no device stands in an address, a history or a log."""
+"""Presence: where a device was. The form uses POST, so that no device appears in an address, a history or a log."""
 
 from __future__ import annotations
 
 from flask import Blueprint, render_template, request
 
 from privacyplease.client import PrivacyPleaseError
-from privacyplease.dashboard.asking import asker
 from privacyplease.dashboard.charts.timeline import MOST_ROWS, timelines
+from privacyplease.dashboard.error_states import error_state
 from privacyplease.dashboard.formats import now, zone
-from privacyplease.dashboard.pages.page import Page
-from privacyplease.dashboard.ranges import PRESETS, RangeError, read_range
-from privacyplease.dashboard.states import state_of
+from privacyplease.dashboard.pages.page import DashboardPage
+from privacyplease.dashboard.proxy_queries import proxy_queries
+from privacyplease.dashboard.ranges import RangeError, read_range
 
 blueprint = Blueprint("presence", __name__, url_prefix="/presence")
-PAGE = Page(blueprint, "Presence", frozenset({"presence", "self"}))
+PAGE = DashboardPage(blueprint, "Presence", frozenset({"presence", "self"}))
 
 MOST_SESSIONS_SHOWN = 500
 
 
 @blueprint.get("")
 def page() -> str:
-    """The question."""
-    return _form()
+    """The form."""
+    return _page()
 
 
 @blueprint.post("")
 def answer() -> str | tuple[str, int]:
-    """Whether the device was seen, and then where."""
-    given = request.form
+    """Whether the device was seen, and where."""
+    form = request.form
     try:
-        span = read_range(given, zone(), now())
-        device, purpose = given.get("device", "").strip(), given.get("purpose", "").strip()
-        found = asker().client.presence(device, span.start, span.end, purpose=purpose)
+        span = read_range(form, zone(), now())
+        device, purpose = form.get("device", "").strip(), form.get("purpose", "").strip()
+        presence = proxy_queries().client.presence(device, span.start, span.end, purpose=purpose)
     except RangeError as error:
-        return _form(problem=str(error)), 400
+        return _page(problem=str(error)), 400
     except PrivacyPleaseError as error:
-        state = state_of(error)
-        return _form(state=state), state.status
-    sessions = list(found.sessions)
-    return _form(
-        found=found,
+        state = error_state(error)
+        return _page(state=state), state.status
+    sessions = list(presence.sessions)
+    return _page(
+        presence=presence,
         span=span,
         sessions=sessions[:MOST_SESSIONS_SHOWN],
         count=len(sessions),
@@ -50,5 +50,5 @@ def answer() -> str | tuple[str, int]:
     )
 
 
-def _form(**answer: object) -> str:
-    return render_template("presence.html", given=request.form, presets=PRESETS, access=asker().access(), **answer)
+def _page(**answer: object) -> str:
+    return render_template("presence.html", form=request.form, access=proxy_queries().access(), **answer)

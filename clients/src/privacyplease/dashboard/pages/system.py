@@ -1,4 +1,4 @@
-"""System: how the proxy and the storage server are doing."""
+"""System: the state of the proxy and the storage server."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 from flask import Blueprint, render_template, request
 
 from privacyplease.client import PrivacyPleaseError, Status
-from privacyplease.dashboard.asking import asker
+from privacyplease.dashboard.error_states import error_state
 from privacyplease.dashboard.formats import now, zone
-from privacyplease.dashboard.pages.page import Page
+from privacyplease.dashboard.pages.page import DashboardPage
+from privacyplease.dashboard.proxy_queries import proxy_queries
 from privacyplease.dashboard.ranges import RangeError, read_moment
-from privacyplease.dashboard.states import state_of
 
 blueprint = Blueprint("system", __name__, url_prefix="/system")
-PAGE = Page(blueprint, "System", frozenset({"admin"}))
+PAGE = DashboardPage(blueprint, "System", frozenset({"admin"}))
 
 AUDIT_TAIL = timedelta(hours=24)
 MOST_ENTRIES = 100
@@ -31,41 +31,41 @@ def page() -> str:
 
 @blueprint.post("")
 def verify() -> str | tuple[str, int]:
-    """Compares the store with the manifest, which takes as long as reading it. By POST: it is an act, and recorded."""
-    given = request.form
+    """Verifies the store against the manifest, which takes as long as reading it. It uses POST: it is on record."""
+    form = request.form
     try:
-        start, end = (read_moment(given.get(name, ""), zone(), field) for name, field in _FIELDS)
-        found = asker().client.verify(start, end)
+        start, end = (read_moment(form.get(name, ""), zone(), label) for name, label in _FIELDS)
+        verification = proxy_queries().client.verify(start, end)
     except RangeError as error:
         return _page(problem=str(error)), 400
     except PrivacyPleaseError as error:
-        state = state_of(error)
+        state = error_state(error)
         return _page(state=state), state.status
-    return _page(verification=found, start=start, end=end, most_findings=MOST_FINDINGS)
+    return _page(verification=verification, start=start, end=end, most_findings=MOST_FINDINGS)
 
 
 @blueprint.get("/audit")
 def audit() -> str:
-    """The end of the audit log. That somebody looked is recorded there, too."""
+    """The newest entries of the audit log. Reading them is itself recorded there."""
     end = datetime.now(UTC)
-    entries = asker().client.audit_entries(end - AUDIT_TAIL, end)
+    entries = proxy_queries().client.audit_entries(end - AUDIT_TAIL, end)
     newest = entries[: -MOST_ENTRIES - 1 : -1]
     return render_template("system_audit.html", entries=newest, hidden=len(entries) - len(newest))
 
 
 @blueprint.get("/audit/verdict")
 def audit_verdict() -> str:
-    """Whether anybody has been at the audit log."""
-    return render_template("system_verdict.html", verdict=asker().client.verify_audit())
+    """Whether the audit log was tampered with."""
+    return render_template("system_audit_verdict.html", verdict=proxy_queries().client.verify_audit())
 
 
 def _page(**verified: object) -> str:
-    status: Status = asker().client.status()
+    status: Status = proxy_queries().client.status()
     return render_template(
         "system.html",
         status=status,
         now=now(),
         refused=sum(status.answers.refused.values()),
-        given=request.form,
+        form=request.form,
         **verified,
     )

@@ -1,17 +1,17 @@
-// Loads the parts of a page that take longer, and looks again at what is live.
+// Loads the slower parts of a page after the page itself, and refreshes live data.
 
-const AT_ONCE = 2; // the upper parts of a page first
-const AWAY = '<div class="state away" role="alert"><h3>The dashboard does not answer</h3></div>';
+const AT_ONCE = 2; // from the top of the page
+const UNAVAILABLE = '<div class="state unavailable" role="alert"><h3>The dashboard does not respond</h3></div>';
 
 async function fetched(address) {
   const response = await fetch(address, { headers: { "X-Fragment": "1" }, redirect: "manual" });
-  if (response.type === "opaqueredirect") location.reload(); // logged out meanwhile
+  if (response.type === "opaqueredirect") location.reload(); // the login has ended
   return { ok: response.ok, html: await response.text() };
 }
 
 async function load(panel) {
   const body = panel.querySelector(".body");
-  const { ok, html } = await fetched(panel.dataset.panel).catch(() => ({ ok: false, html: AWAY }));
+  const { ok, html } = await fetched(panel.dataset.panel).catch(() => ({ ok: false, html: UNAVAILABLE }));
   if (ok || !("keep" in panel.dataset)) {
     body.innerHTML = html;
   } else {
@@ -19,7 +19,7 @@ async function load(panel) {
     body.insertAdjacentHTML("beforeend", html);
   }
   panel.removeAttribute("aria-busy");
-  await loadAll([...body.querySelectorAll("[data-panel]")]); // what would only have slowed it down
+  await loadAll([...body.querySelectorAll("[data-panel]")]); // only now, so that they do not slow it down
 }
 
 async function loadAll(panels) {
@@ -38,16 +38,16 @@ async function refresh(live) {
     const { ok, html } = await fetched(live.dataset.live);
     if (ok) replace(live, html);
   } catch {
-    // The next look may succeed; the time beside the number tells how old it is.
+    // The next refresh may succeed; the page shows the time of its number.
   }
 }
 
 function replace(live, html) {
   const regions = () => [...live.querySelectorAll("[tabindex]")];
-  const read = regions().map((region) => [region.scrollTop, region.scrollLeft, region === document.activeElement]);
+  const positions = regions().map((region) => [region.scrollTop, region.scrollLeft, region === document.activeElement]);
   live.innerHTML = html;
   for (const [at, region] of regions().entries()) {
-    const [top, left, focused] = read[at] ?? [0, 0, false];
+    const [top, left, focused] = positions[at] ?? [0, 0, false];
     region.scrollTo(left, top);
     if (focused) region.focus({ preventScroll: true });
   }
@@ -66,7 +66,7 @@ for (const list of document.querySelectorAll("[data-names]"))
 for (const from of document.querySelectorAll(".ask .from input"))
   from.addEventListener("input", () => (from.form.querySelector('[name="range"][value=""]').checked = true));
 for (const preset of document.querySelectorAll('.choices [name="range"]:not([value=""])'))
-  preset.addEventListener("change", () => (preset.form.elements.from.value = "")); // a beginning would count more
+  preset.addEventListener("change", () => (preset.form.elements.from.value = "")); // it would override the preset
 for (const button of document.querySelectorAll("[data-busy]"))
   button.form.addEventListener("submit", () => {
     button.textContent = button.dataset.busy;

@@ -1,4 +1,4 @@
-// Light or dark: as the system has it, until somebody chooses. Loaded before the page is drawn, so that nothing flashes.
+// Light or dark: follows the system until the user chooses. Loaded before the page is drawn, so that it does not flash.
 "use strict";
 
 const root = document.documentElement;

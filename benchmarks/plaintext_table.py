@@ -1,7 +1,7 @@
-"""Sessions in one indexed table, without encryption: what a program without secrets would have.
+"""Sessions in one indexed table, without encryption: the store of a program that has nothing to hide.
 
-All columns of the data set, InnoDB, and the two indexes that its questions need. The statements are those that one
-writes without thinking of time: a session overlaps [a, b] if it starts by b and ends from a on.
+It has all columns of the data set, InnoDB, and the two indexes that its questions need. The statements are the obvious
+ones, without tuning for time: a session overlaps [a, b] if it starts at or before b and ends at or after a.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ _LOAD = f"LOAD DATA LOCAL INFILE %s INTO TABLE sessions CHARACTER SET utf8mb4 ({
 
 _OVERLAPS = "association_time <= %s AND end_time >= %s"
 
-Row = tuple[str, int, int]
+SessionRow = tuple[str, int, int]
 
 
-class Sessions:
-    """A connection to the table. It serves one thread.
+class PlaintextTable:
+    """A connection to the table, for one thread.
 
     Args:
-        url: Of the database, as `mysql://root@127.0.0.1:3306/plain`.
+        url: The URL of the database, as `mysql://root@127.0.0.1:3306/plain`.
     """
 
     def __init__(self, url: str) -> None:
@@ -65,31 +65,31 @@ class Sessions:
         self._cursor.execute(_CREATE)
 
     def insert(self, table: pa.Table) -> None:
-        """Writes sessions with `executemany`, a commit every 10,000."""
+        """Writes sessions with `executemany`, with a commit every 10,000."""
         for begin in range(0, len(table), ROWS_AT_ONCE):
             self._connection.begin()
             self._cursor.executemany(_INSERT, list(zip(*_values(table.slice(begin, ROWS_AT_ONCE)), strict=True)))
             self._connection.commit()
 
     def load(self, file: Path) -> None:
-        """Writes the sessions of a file of `write_file` with `LOAD DATA LOCAL INFILE`, in one transaction."""
+        """Writes the sessions in a file from `write_file` with `LOAD DATA LOCAL INFILE`, in one transaction."""
         self._cursor.execute(_LOAD, (str(file),))
 
-    def load_table(self, table: pa.Table) -> None:
-        """Writes sessions by way of a file."""
+    def load_sessions(self, table: pa.Table) -> None:
+        """Writes sessions with `LOAD DATA LOCAL INFILE`, through a temporary file."""
         with tempfile.NamedTemporaryFile(prefix="load-", suffix=".tsv") as file:
             write_file(table, Path(file.name))
             self.load(Path(file.name))
 
     def count(self, start: int, end: int, place: str) -> int:
-        """Distinct devices that overlap [start, end], in ms; anywhere if the place is empty."""
+        """Distinct devices with a session that overlaps [start, end], in ms; anywhere if the place is empty."""
         where, values = _where("ap_name", place)
         query = f"SELECT COUNT(DISTINCT client_mac) FROM sessions WHERE {where}{_OVERLAPS}"
         self._cursor.execute(query, (*values, end, start))
         return int(self._cursor.fetchall()[0][0])
 
     def count_by_place(self, start: int, end: int) -> list[tuple[str, int]]:
-        """Distinct devices that overlap [start, end] at each place, descending by number, then ascending by place."""
+        """Distinct devices at each place during [start, end], in ms; the fullest place first, then by name."""
         query = (
             f"SELECT ap_name, COUNT(DISTINCT client_mac) AS devices FROM sessions WHERE {_OVERLAPS} "
             "GROUP BY ap_name ORDER BY devices DESC, ap_name"
@@ -97,15 +97,15 @@ class Sessions:
         self._cursor.execute(query, (end, start))
         return [(place, int(devices)) for place, devices in self._cursor.fetchall()]
 
-    def visits(self, start: int, end: int, place: str) -> list[Row]:
+    def visits(self, start: int, end: int, place: str) -> list[SessionRow]:
         """Device, start and end of the sessions that overlap [start, end]; anywhere if the place is empty."""
         where, values = _where("ap_name", place)
         query = f"SELECT client_mac, association_time, end_time FROM sessions WHERE {where}{_OVERLAPS}"
         self._cursor.execute(query, (*values, end, start))
         return list(self._cursor.fetchall())
 
-    def presence(self, device: str, start: int, end: int) -> list[Row]:
-        """Place, start and end of the sessions of a device that overlap [start, end], by start and place."""
+    def presence(self, device: str, start: int, end: int) -> list[SessionRow]:
+        """Place, start and end of a device's sessions that overlap [start, end], sorted by start and place."""
         query = (
             f"SELECT ap_name, association_time, end_time FROM sessions WHERE client_mac = %s AND {_OVERLAPS} "
             "ORDER BY association_time, ap_name"
@@ -127,7 +127,7 @@ class Sessions:
 
 
 def write_file(table: pa.Table, file: Path) -> None:
-    r"""Writes sessions as `LOAD DATA` reads them: tabs between fields, `\N` for null."""
+    r"""Writes sessions in the form that `LOAD DATA` reads: tabs between fields, `\N` for null."""
     columns = [column.cast(pa.string()).fill_null("\\N") for column in _columns(table)]
     options = csv.WriteOptions(include_header=False, delimiter="\t", quoting_style="none")
     csv.write_csv(pa.table(columns, names=_COLUMNS), file, options)
@@ -138,10 +138,10 @@ def _where(column: str, value: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _columns(table: pa.Table) -> Iterator[pa.ChunkedArray]:
-    """The columns in the table's order, times in ms."""
+    """The columns in the order of the SQL table, times in ms."""
     start, duration = (table[name].cast(pa.int64()) for name in ("association_time", "session_duration"))
-    given = {"association_time": start, "session_duration": duration}
-    yield from (given.get(name, table[name]) for name in SCHEMA.names)
+    converted = {"association_time": start, "session_duration": duration}
+    yield from (converted.get(name, table[name]) for name in SCHEMA.names)
     yield pa.chunked_array([pa.array(start.to_numpy() + duration.to_numpy())])
 
 

@@ -1,6 +1,6 @@
-"""Measuring things in turn, so that what the machine does meanwhile falls on all of them.
+"""Interleaved runs: whatever else the machine does meanwhile affects all of them alike.
 
->>> in_turn({"quick": lambda: 1.0, "slow": lambda: 2.0}, rounds=3)
+>>> run_interleaved({"quick": lambda: 1.0, "slow": lambda: 2.0}, rounds=3)
 {'quick': 1.0, 'slow': 2.0}
 """
 
@@ -16,14 +16,16 @@ Name = TypeVar("Name", bound=str)
 LONGEST_S = 60.0
 
 
-def in_turn(runs: Mapping[Name, Callable[[], float]], rounds: int, longest_s: float = LONGEST_S) -> dict[Name, float]:
+def run_interleaved(
+    runs: Mapping[Name, Callable[[], float]], rounds: int, longest_s: float = LONGEST_S
+) -> dict[Name, float]:
     """Runs everything once a round, in an order that is reversed each time.
 
     Args:
-        runs: What to run, and what it measures.
-        rounds: How often.
-        longest_s: What has taken longer than this, in all, is not run again: a statement of a minute differs less from
-            time to time than one of a millisecond.
+        runs: What to run, by name; each returns what it measured.
+        rounds: How many rounds.
+        longest_s: A run that has taken longer than this in total is not repeated: a statement of a minute varies less
+            from run to run than one of a millisecond.
 
     Returns:
         The median of each.

@@ -1,4 +1,4 @@
-"""How busy processes are while a load test runs."""
+"""How many cores each process keeps busy during a load test."""
 
 from __future__ import annotations
 
@@ -13,20 +13,23 @@ import psutil
 _EVERY_SECONDS = 0.5
 
 
-class Sample(NamedTuple):
-    """The CPU time of each process so far, in seconds, at an instant."""
+class CpuSample(NamedTuple):
+    """The total CPU time of each process at an instant, in seconds."""
 
     at: float
     used: dict[str, float]
 
 
-class Sampler:
-    """Looks at processes twice a second for as long as the block lasts."""
+class CpuSampler:
+    """Samples the CPU time of processes twice a second, as a context manager.
+
+    Args:
+        pids: The process ids, by name.
+    """
 
     def __init__(self, pids: Mapping[str, int]) -> None:
-        """Takes process ids by name."""
         self._processes = {name: psutil.Process(pid) for name, pid in pids.items()}
-        self._samples: list[Sample] = []
+        self._samples: list[CpuSample] = []
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sampler")
 
@@ -54,14 +57,14 @@ class Sampler:
 
     def _run(self) -> None:
         while not self._ended.wait(_EVERY_SECONDS):
-            self._samples.append(Sample(time.time(), dict(self._look())))
+            self._samples.append(CpuSample(time.time(), self._used()))
 
-    def _look(self) -> dict[str, float]:
-        found = {}
+    def _used(self) -> dict[str, float]:
+        used = {}
         for name, process in self._processes.items():
             try:
                 times = process.cpu_times()
-                found[name] = times.user + times.system
+                used[name] = times.user + times.system
             except psutil.NoSuchProcess:
                 continue
-        return found
+        return used

@@ -1,8 +1,8 @@
-"""From event to answer: how long after it is sent to Kafka a session shows in what the proxy answers.
+"""From event to answer: how long it takes until a session sent to Kafka appears in the proxy's answers.
 
-Sessions that begin now are sent at a steady rate. Every now and then one is of a device that nobody has seen before;
-its presence is asked for again and again until it is there. Kafka, the consumer, both servers and MariaDB are processes
-of their own, with the settings that they have by default.
+Sessions that begin now are sent at a steady rate. Now and then one is of a device that has never been seen; its
+presence is queried repeatedly until the session appears. Kafka, the consumer, both servers and MariaDB are separate
+processes with their default settings.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 
 from confluent_kafka import Producer
 
-from benchmarks import sides
-from benchmarks.results import Results, Row
+from benchmarks import systems
+from benchmarks.results import BenchmarkResults, Measurement
 from privacyplease.client import Client
 from tests.services.consumer import ConsumerProcess
 from tests.services.kafka import Kafka
@@ -30,55 +30,55 @@ _RATE = 1_000
 _SECONDS = 30.0
 _PROBERS = 4
 _TICK_S = 0.01
-_ASK_S = 0.01
+_POLL_S = 0.01
 _WARM_UP_S = 5.0
-_GIVEN_UP_S = 30.0
+_TIMEOUT_S = 30.0
 
 
-def run(database: MariaDB, results: Results, _rounds: int) -> None:
-    """Measures and gives percentiles."""
+def run(database: MariaDB, results: BenchmarkResults, _rounds: int) -> None:
+    """Measures the latencies and reports percentiles."""
     section = results.section(
         "latency",
         "From event to answer",
         f"Sessions that begin now are sent to Kafka at {_RATE:,} a second for {_SECONDS:g} s. Now and then one is of a "
-        "device that nobody has seen before; its presence is asked for again and again until it is there.",
+        "device that has never been seen; its presence is queried repeatedly until the session appears.",
     )
     with (
         tempfile.TemporaryDirectory() as folder,
         Kafka() as kafka,
-        sides.encrypted(database, "latency") as encrypted,
+        systems.encrypted(database, "latency") as encrypted,
     ):
         topic, running = kafka.create_topic(), encrypted.stack
-        place = Path(folder), running.proxy, kafka.bootstrap, topic
-        with ConsumerProcess(*place, certificates=running.certificates) as consumer:
+        endpoints = Path(folder), running.proxy, kafka.bootstrap, topic
+        with ConsumerProcess(*endpoints, certificates=running.certificates) as consumer:
             if not eventually(lambda: "partitions assigned" in consumer.log, 60):
                 raise RuntimeError(f"the consumer did not start:\n{consumer.log}")
-            latencies = _measured(kafka.bootstrap, topic, running)
+            latencies = _measure(kafka.bootstrap, topic, running)
             consumer.stop()
     cuts = statistics.quantiles(latencies, n=100, method="inclusive")
     for percent in (50, 95, 99):
-        note = f"{len(latencies):,} sessions asked for"
-        section.add(Row(f"p{percent}", cuts[percent - 1], None, "s", note=note))
+        note = f"{len(latencies):,} sessions queried"
+        section.add(Measurement(f"p{percent}", cuts[percent - 1], None, "s", note=note))
 
 
-def _measured(bootstrap: str, topic: str, running: Stack) -> list[float]:
-    """Latencies in seconds."""
-    stream = _Stream(bootstrap, topic, _RATE)
-    sender = threading.Thread(target=stream.run, args=(time.monotonic() + _WARM_UP_S + _SECONDS,))
-    sender.start()
+def _measure(bootstrap: str, topic: str, running: Stack) -> list[float]:
+    """Returns the latencies, in seconds."""
+    sender = _SessionSender(bootstrap, topic, _RATE)
+    sending = threading.Thread(target=sender.run, args=(time.monotonic() + _WARM_UP_S + _SECONDS,))
+    sending.start()
     time.sleep(_WARM_UP_S)
     latencies: list[float] = []
-    probers = [threading.Thread(target=_probe, args=(stream, running, latencies)) for _ in range(_PROBERS)]
-    for each in probers:
-        each.start()
-    sender.join()
-    for each in probers:
-        each.join()
+    probers = [threading.Thread(target=_probe, args=(sender, running, latencies)) for _ in range(_PROBERS)]
+    for prober in probers:
+        prober.start()
+    sending.join()
+    for prober in probers:
+        prober.join()
     return latencies
 
 
-class _Stream:
-    """Sends sessions at a rate."""
+class _SessionSender:
+    """Sends sessions to Kafka at a steady rate."""
 
     def __init__(self, bootstrap: str, topic: str, rate: int) -> None:
         self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5})
@@ -90,7 +90,7 @@ class _Stream:
         self.over = False
 
     def run(self, until: float) -> None:
-        """Sends until a time of the monotonic clock."""
+        """Sends until the monotonic clock reaches a time."""
         chance, began = random.Random(1), time.monotonic()
         while (now := time.monotonic()) < until:
             while self.sent < (now - began) * self._rate:
@@ -109,17 +109,18 @@ class _Stream:
             self.sent += 1
 
 
-def _probe(stream: _Stream, running: Stack, latencies: list[float]) -> None:
+def _probe(sender: _SessionSender, running: Stack, latencies: list[float]) -> None:
+    """Sends sessions of new devices, and appends how long each took to appear."""
     chance = random.Random(threading.get_ident())
     with Client(running.proxy, certificates=running.certificates) as client:
-        while not stream.over:
-            time.sleep(chance.uniform(0, 0.2))  # not in step with the consumer's batches
+        while not sender.over:
+            time.sleep(chance.uniform(0, 0.2))  # out of step with the consumer's batches
             device = "06:" + ":".join(f"{chance.randrange(256):02x}" for _ in range(5))
-            day = datetime.now(UTC) - timedelta(minutes=5), datetime.now(UTC) + timedelta(minutes=5)
+            interval = datetime.now(UTC) - timedelta(minutes=5), datetime.now(UTC) + timedelta(minutes=5)
             began = time.perf_counter()
-            stream.send(device, 7)
-            while not client.presence(device, *day, purpose="benchmark").present:
-                if time.perf_counter() - began > _GIVEN_UP_S:
-                    raise RuntimeError(f"a session is not there after {_GIVEN_UP_S:g} s")
-                time.sleep(_ASK_S)
+            sender.send(device, 7)
+            while not client.presence(device, *interval, purpose="benchmark").present:
+                if time.perf_counter() - began > _TIMEOUT_S:
+                    raise RuntimeError(f"expected the session to appear within {_TIMEOUT_S:g} s; it did not")
+                time.sleep(_POLL_S)
             latencies.append(time.perf_counter() - began)

@@ -1,4 +1,4 @@
-"""What is shown when the storage server lies, and when nobody answers."""
+"""The pages when the storage server's answer cannot be trusted, and when the proxy is unavailable."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.integration.dashboard.conftest import PASSWORD, log_in
-from tests.integration.dashboard.reading import hard_to_read
+from tests.integration.dashboard.page_checks import readability_problems
 from tests.services.dashboard import dashboard
 from tests.services.stack import Stack, stack
 
@@ -43,12 +43,12 @@ def page(browser: Browser, running: Stack) -> Iterator[Page]:
         context.close()
 
 
-def test_no_part_of_an_answer_that_cannot_be_trusted_is_shown(page: Page, folder: Path) -> None:
+def test_an_answer_that_cannot_be_trusted_is_not_shown_even_in_part(page: Page, folder: Path) -> None:
     page.goto(RANGE)
     expect(page.locator("#peak")).to_have_text("1")
     with sqlite3.connect(folder / "cells.db") as database:
         database.execute("DELETE FROM cells")
-    response = page.goto(f"{RANGE}&place=ap-1")  # not asked before, so the dashboard has no answer
+    response = page.goto(f"{RANGE}&place=ap-1")  # a new question, so the dashboard has no cached answer
     assert response is not None
     assert response.status == 502
     expect(page.locator(".state.distrust")).to_contain_text("The storage server cannot be trusted")
@@ -56,15 +56,15 @@ def test_no_part_of_an_answer_that_cannot_be_trusted_is_shown(page: Page, folder
     page.goto("/system")
     expect(page.locator("#refused")).not_to_have_text("0")
     page.click("text=Verify")
-    expect(page.locator("#verification .state.distrust")).to_contain_text("The store is not as it must be")
+    expect(page.locator("#verification .state.distrust")).to_contain_text("The store failed verification")
     assert page.locator("#findings tbody tr").count() > 0
-    assert hard_to_read(page) == []
+    assert readability_problems(page) == []
 
 
-def test_a_proxy_that_is_away_is_said_to_be(page: Page, running: Stack) -> None:
+def test_a_page_says_that_the_proxy_is_unavailable(page: Page, running: Stack) -> None:
     running.command("down")
     response = page.goto(f"{RANGE}&place=ap-2")
     assert response is not None
     assert response.status == 503
-    expect(page.locator(".state.away")).to_contain_text("The proxy does not answer")
-    assert hard_to_read(page) == []
+    expect(page.locator(".state.unavailable")).to_contain_text("The proxy is unavailable")
+    assert readability_problems(page) == []

@@ -1,7 +1,7 @@
-"""What it costs the client's machine to encrypt a session, here and with others' libraries.
+"""The CPU time to encrypt a session, compared with other encryption libraries.
 
-Ours is all of it: reading and checking the batch, sorting, tags, both groups of columns, compression and sealing. The
-others are given no more than what stands in their name, as Python values, and nothing is stored or indexed.
+Ours is the whole path: reading and checking the batch, sorting, tags, both groups of columns, compression and sealing.
+The other libraries encrypt only what the name of their row says, given as Python values. Nothing is stored or indexed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
@@ -25,9 +24,9 @@ from pymongocrypt.options import MongoCryptOptions
 from pymongocrypt.synchronous.state_machine import MongoCryptCallback
 from pyope.ope import OPE, ValueRange
 
-from benchmarks.results import Results, Row, held
-from benchmarks.rounds import in_turn
-from benchmarks.sessions import Data
+from benchmarks.interleaved_runs import run_interleaved
+from benchmarks.results import BenchmarkResults, Measurement, held_against
+from benchmarks.sessions import CampusSessions
 from benchmarks.targets import FERNET, MONGODB
 from privacyplease.proxy.keys.derivation import Key
 from privacyplease.proxy.keys.keyring import Keyring
@@ -41,46 +40,47 @@ from privacyplease.proxy.write.buffer import by_epoch
 from tests.services.mariadb import MariaDB
 
 _BATCH = 65_536
-_OURS = 2 * _BATCH
-_FERNET = 5_000
-_SLOW = 60
+_OUR_SESSIONS = 2 * _BATCH
+_FERNET_SESSIONS = 5_000
+_SLOW_SESSIONS = 60
 
-# Ten years of milliseconds: what a deployment would give the libraries that must know their range.
+# Ten years in milliseconds: a realistic range for the libraries that have to be given one.
 _EARLIEST, _LATEST = 1_640_995_200_000, 1_956_528_000_000
 
 Session = Mapping[str, Any]
 
 
-def run(_database: MariaDB, results: Results, rounds: int) -> None:
-    """Measures CPU seconds a session, each library in turn."""
+def run(_database: MariaDB, results: BenchmarkResults, rounds: int) -> None:
+    """Measures CPU time per session, each library in turn."""
     section = results.section(
         "sealing",
-        "Encrypting a session: CPU time a session",
+        "Encrypting a session: CPU time per session",
         "One thread of the encrypting machine, no store. Ours: a whole session, from Arrow columns. "
         "Fernet: all 15 columns, field by field, or the row as JSON. pyope: start and end. pymongocrypt: range on "
         "start and end, equality on device and place, as insert payloads of its explicit encryption.",
         sides=("ours", "theirs"),
     )
-    table = pa.concat_tables(Data(_OURS).tables())
-    sessions = _python(table.slice(0, _FERNET))
+    table = pa.concat_tables(CampusSessions(_OUR_SESSIONS).tables())
+    sessions = _python_rows(table.slice(0, _FERNET_SESSIONS))
     with tempfile.TemporaryDirectory() as folder:
-        ours = _Ours(Path(folder), table)
+        ours = _ProxySealing(Path(folder), table)
         runs = {
             "ours": ours.seal,
-            "Fernet a field": lambda: _each(sessions, _fernet_fields(Fernet(Fernet.generate_key()))),
-            "Fernet a row": lambda: _each(sessions, _fernet_row(Fernet(Fernet.generate_key()))),
-            "pyope": lambda: _each(sessions[:_SLOW], _ope()),
-            "pymongocrypt": lambda: _each(sessions[:_SLOW], _mongodb()),
+            "Fernet, each field": lambda: _cpu_seconds(sessions, _fernet_fields(Fernet(Fernet.generate_key()))),
+            "Fernet, whole row": lambda: _cpu_seconds(sessions, _fernet_row(Fernet(Fernet.generate_key()))),
+            "pyope": lambda: _cpu_seconds(sessions[:_SLOW_SESSIONS], _ope()),
+            "pymongocrypt": lambda: _cpu_seconds(sessions[:_SLOW_SESSIONS], _mongodb()),
         }
-        took = in_turn(runs, rounds)
-    targets = {"Fernet a row": [FERNET], "pymongocrypt": [MONGODB]}
-    for name in list(took)[1:]:
-        bounds = held(targets.get(name, []), took["ours"] / took[name], 0)
-        section.add(Row(f"beside {name}", took["ours"] * 1e6, took[name] * 1e6, "µs", bounds))
+        seconds = run_interleaved(runs, rounds)
+    targets = {"Fernet, whole row": [FERNET], "pymongocrypt": [MONGODB]}
+    for name in list(seconds)[1:]:
+        bounds = held_against(targets.get(name, []), seconds["ours"] / seconds[name], 0)
+        what = f"compared with {name}"
+        section.add(Measurement(what, seconds["ours"] * 1e6, seconds[name] * 1e6, "µs", bounds))
 
 
-class _Ours:
-    """The proxy's sealing, over a trusted store of its own."""
+class _ProxySealing:
+    """The proxy's sealing, with its own trusted store."""
 
     def __init__(self, folder: Path, table: pa.Table) -> None:
         store = trusted_store.open_store(folder / "trusted.db")
@@ -91,7 +91,7 @@ class _Ours:
         self._table = table
 
     def seal(self) -> float:
-        """CPU seconds a session."""
+        """Seals every batch and returns the CPU seconds per session."""
         began = time.process_time()
         for begin in range(0, len(self._table), _BATCH):
             records = check(self._table.slice(begin, _BATCH), self._wifi).records
@@ -101,16 +101,16 @@ class _Ours:
         return (time.process_time() - began) / len(self._table)
 
 
-def _python(table: pa.Table) -> list[Session]:
-    """Sessions as the other libraries take them; times in ms."""
+def _python_rows(table: pa.Table) -> list[Session]:
+    """Sessions as Python values, for the other libraries; times in ms."""
     columns = {name: table[name] for name in table.column_names}
     for name in ("association_time", "session_duration"):
         columns[name] = columns[name].cast(pa.int64())
     return list(pa.table(columns).to_pylist())
 
 
-def _each(sessions: Iterable[Session], encrypt: Callable[[Session], object]) -> float:
-    """CPU seconds a session."""
+def _cpu_seconds(sessions: Iterable[Session], encrypt: Callable[[Session], object]) -> float:
+    """Encrypts the sessions and returns the CPU seconds per session."""
     number, began = 0, time.process_time()
     for session in sessions:
         encrypt(session)
@@ -155,7 +155,7 @@ def _mongodb() -> Callable[[Session], object]:
 
 
 class _KeyVault(MongoCryptCallback):
-    """The library's key vault without a database: documents in memory, filtered by nothing, for there is one key."""
+    """The library's key vault in memory, without a database; it ignores filters, because it holds a single key."""
 
     def __init__(self) -> None:
         self._keys: list[bytes] = []
@@ -165,7 +165,7 @@ class _KeyVault(MongoCryptCallback):
 
     def insert_data_key(self, data_key: bytes) -> bytes:
         self._keys.append(data_key)
-        key: uuid.UUID = RawBSONDocument(data_key, CodecOptions(document_class=RawBSONDocument))["_id"]
+        key: bson.Binary = RawBSONDocument(data_key, CodecOptions(document_class=RawBSONDocument))["_id"]
         return bytes(key)
 
     def bson_encode(self, doc: Mapping[str, Any]) -> bytes:
@@ -175,7 +175,7 @@ class _KeyVault(MongoCryptCallback):
         raise NotImplementedError("a local key needs no KMS")
 
     def collection_info(self, database: str, filter: bytes) -> bytes:  # noqa: A002
-        raise NotImplementedError("explicit encryption asks for no collection")
+        raise NotImplementedError("explicit encryption needs no collection info")
 
     def mark_command(self, database: str, cmd: bytes) -> bytes:
         raise NotImplementedError("explicit encryption marks no command")

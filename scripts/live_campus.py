@@ -1,4 +1,4 @@
-"""A simulated campus as a stream: what begins is sent when it begins, by a clock that may go fast."""
+"""A simulated campus as a live stream: each session is sent when it begins, by a clock that may run fast."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _TICK_S = 0.5
 
 
 def campus_days(devices: int, places: int, seed: int, start: date, first: int) -> Iterator[pa.Table]:
-    """The days of the campus that `privacyplease simulate` makes, a table a day, from the `first`-th on, for a year."""
+    """A year of the campus that `privacyplease simulate` generates, one table a day, without its first `first` days."""
     days = simulate(devices=devices, places=places, days=_YEAR_DAYS, seed=seed, start=start)
     return islice(days, first, None)
 
 
-def as_time_passes(days: Iterable[pa.Table], clock: Clock, wanted: Callable[[], bool]) -> Iterator[pa.Table]:
-    """Yields sessions once they have begun, until they are wanted no more.
+def in_real_time(days: Iterable[pa.Table], clock: Clock, wanted: Callable[[], bool]) -> Iterator[pa.Table]:
+    """Yields sessions as they begin, for as long as they are wanted.
 
     Args:
-        days: Sessions in the order of time.
-        clock: Tells the time.
-        wanted: Asked at every look at the clock.
+        days: Sessions in order of time.
+        clock: Returns the current time.
+        wanted: Returns whether to go on; called at every tick.
     """
     for day in days:
         starts, sent = np.asarray(day["association_time"].cast(pa.int64())), 0
