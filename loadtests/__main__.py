@@ -25,7 +25,7 @@ from loadtests.processes import Sampler
 from loadtests.report import Run, document, verdict
 from loadtests.results import Called
 from loadtests.world import World
-from privacyplease.cli.local.home import Home
+from privacyplease.cli.local.home import InstallationHome
 from tests.services.mariadb import MariaDB
 from tests.services.stack import Stack, stack
 
@@ -124,7 +124,7 @@ def _drive(
     step_seconds = flags.seconds / len(users)
     command = [sys.executable, "-m", "loadtests.drive", str(folder / "world.json"), str(folder / "calls.jsonl")]
     command += ["--steps", ",".join(map(str, users)), "--step-seconds", str(step_seconds)]
-    servers = Home(running.home).running()
+    servers = InstallationHome(running.home).running()
     if servers is None:
         raise RuntimeError("the servers are gone")
     driver = subprocess.Popen(command)

@@ -1,4 +1,4 @@
-"""Metrics and logs of both servers after a run that does all that they do: what is there, and what must not be."""
+"""Metrics and logs of both servers after a run that uses every function: what they contain, and what they must not."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ STATION = {
 
 
 class Ran(NamedTuple):
-    """What a run left: the text of both servers' metrics, lines of the log, and the tags that the store has."""
+    """The result of a run: both servers' metrics as text, the lines of the log, and the tags in the store."""
 
     proxy: str
     server: str
@@ -149,7 +149,7 @@ def _text(registry: CollectorRegistry) -> str:
 
 
 def _value(text: str, sample: str) -> float:
-    """The value of a sample as it is written, labels in ascending order."""
+    """The value of a sample, given as written with ascending labels."""
     (line,) = (line for line in text.splitlines() if line.startswith(f"{sample} "))
     return float(line.rpartition(" ")[2])
 
@@ -173,11 +173,11 @@ def _operations() -> str:
     return (REPOSITORY / "docs" / "OPERATIONS.md").read_text()
 
 
-def test_what_is_documented_is_what_is_there(ran: Ran) -> None:
+def test_documented_metrics_are_those_served(ran: Ran) -> None:
     assert _documented() == _families(ran.proxy) | _families(ran.server)
 
 
-def test_alerts_are_on_metrics_and_labels_that_are_there(ran: Ran) -> None:
+def test_alerts_use_existing_metrics_and_labels(ran: Ran) -> None:
     alerts = (REPOSITORY / "docs" / "alerts.yml").read_text()
     used = re.findall(r"(privacyplease_\w+?)(?:_bucket)?(?:\{(.*?)\}|\b)", alerts)
     assert len(used) >= alerts.count("- alert:") > 0
@@ -204,7 +204,7 @@ def test_labels_come_from_closed_sets(ran: Ran) -> None:
                 assert all(value in allowed[name] for name, value in labels.items()), sample
 
 
-def test_neither_metrics_nor_logs_hold_what_was_stored_or_asked(ran: Ran) -> None:
+def test_neither_metrics_nor_logs_contain_records_or_questions(ran: Ran) -> None:
     text = "\n".join([ran.proxy, ran.server, *map(json.dumps, ran.log)]).lower()
     device = DEVICE.replace(":", "")
     needles = [DEVICE, device, str(int(device, 16)), "north", "south", CONTRACT, PURPOSE, "nobody", "wifi", "bikes"]
@@ -212,10 +212,10 @@ def test_neither_metrics_nor_logs_hold_what_was_stored_or_asked(ran: Ran) -> Non
     for tag in ran.tags:
         needles += [tag.hex(), base64.b64encode(tag).decode().rstrip("=").lower(), repr(tag)[2:-1].lower()]
     assert [needle for needle in needles if needle in text] == []
-    assert "presenceservice/findsessions" in text  # the search would find what is there
+    assert "presenceservice/findsessions" in text  # the search does find what is in the text
 
 
-def test_the_proxy_counts_what_was_done(ran: Ran) -> None:
+def test_the_proxys_metrics_count_its_calls_and_records(ran: Ran) -> None:
     method = 'method="PresenceService/FindSessions"'
     assert _value(ran.proxy, f'privacyplease_proxy_calls_total{{code="OK",{method}}}') == 1
     assert _value(ran.proxy, f'privacyplease_proxy_calls_total{{code="INVALID_ARGUMENT",{method}}}') == 1
@@ -248,7 +248,7 @@ def test_both_servers_count_the_same_cells(ran: Ran) -> None:
     assert _value(ran.proxy, took) == calls == 3
 
 
-def test_refusals_are_logged_with_their_reason_and_nothing_else_is(ran: Ran) -> None:
+def test_only_refusals_are_logged_and_with_their_reason(ran: Ran) -> None:
     refused = [(line["rpc"], line["code"], line["reason"]) for line in ran.log if line["message"] == "call refused"]
     assert refused == [
         ("PresenceService/FindSessions", "INVALID_ARGUMENT", "ERROR_REASON_MALFORMED_SUBJECT"),
@@ -258,7 +258,7 @@ def test_refusals_are_logged_with_their_reason_and_nothing_else_is(ran: Ran) -> 
     assert all(set(line) <= fields for line in ran.log)
 
 
-def test_status_tells_the_same(ran: Ran) -> None:
+def test_status_agrees_with_the_metrics(ran: Ran) -> None:
     activity = ran.status.activity
     presence = {calls.method: calls for calls in activity.calls}["PresenceService/FindSessions"]
     assert (presence.calls, presence.failed) == (3, 2)
@@ -294,7 +294,7 @@ def _fail(*_: object) -> None:
     raise ValueError(f"a message that quotes {PLACE}")
 
 
-def test_what_grpc_tries_again_is_seen_at_the_storage_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_grpc_retries_are_visible_at_the_storage_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(masterkey, "ARGON2", {"iterations": 1, "lanes": 1, "memory_kib": 8})
     with serving(f"sqlite:///{tmp_path}/cells.db") as storage, proxying(tmp_path / "home", storage.address) as proxy:
         append, failures = storage.store.append, [StoreUnavailableError("away"), StoreUnavailableError("away")]
@@ -313,7 +313,7 @@ def test_what_grpc_tries_again_is_seen_at_the_storage_server(tmp_path: Path, mon
     assert _value(took, 'privacyplease_proxy_storage_call_seconds_count{code="OK",method="Append"}') == 1
 
 
-def test_a_locked_proxy_says_so_and_takes_no_label_from_a_caller(
+def test_a_locked_proxy_reports_it_and_takes_no_label_from_a_caller(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(masterkey, "ARGON2", {"iterations": 1, "lanes": 1, "memory_kib": 8})

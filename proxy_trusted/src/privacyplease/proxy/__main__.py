@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from privacyplease.proxy import allocator
 from privacyplease.proxy.assembly.proxy import Proxy
-from privacyplease.proxy.assembly.settings import CACHE_BYTES, FLUSH_SECONDS, Settings
+from privacyplease.proxy.assembly.settings import CACHE_BYTES, FLUSH_SECONDS, ProxySettings
 from privacyplease.proxy.compaction.collection import LONGEST_QUESTION_MS
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.keys.home import Home
@@ -65,41 +65,58 @@ def _serve(flags: argparse.Namespace, home: Home) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="privacyplease-proxy", description="The trusted proxy of Privacy Please.")
-    parser.add_argument("--listen", default="127.0.0.1:50050", help="address to serve on; port 0 chooses one")
+    parser.add_argument(
+        "--listen",
+        default="127.0.0.1:50050",
+        metavar="HOST:PORT",
+        help="address to serve on; port 0 picks a free port",
+    )
     parser.add_argument("--storage-server", required=True, metavar="HOST:PORT", help="the untrusted storage server")
     parser.add_argument(
         "--trusted-store",
         default=os.environ.pop("PRIVACYPLEASE_TRUSTED_STORE", None),
         metavar="URL",
-        help="database for keys and manifest that proxies share, as mysql://user@host/database; "
-        "else a file in the home [env: PRIVACYPLEASE_TRUSTED_STORE]",
+        help="database for keys and manifest, shared by several proxies, as mysql://user@host/database; "
+        "default: a file in the home [env: PRIVACYPLEASE_TRUSTED_STORE]",
     )
-    parser.add_argument("--home", type=Path, help="folder of keys, trusted state and policy, made on first use")
+    parser.add_argument(
+        "--home", type=Path, metavar="DIR", help="folder for keys, trusted state and policy, created on first use"
+    )
     parser.add_argument(
         "--keyring",
         type=Path,
         metavar="FILE",
-        help="exported keyring: counts people, no more; a home is for its policy",
+        help="exported keyring, with which the proxy only counts people; --home then provides only the policy",
     )
     security = parser.add_mutually_exclusive_group(required=True)
     security.add_argument(
         "--certificates",
         type=Path,
         metavar="DIR",
-        help="folder of tls.crt, tls.key, ca.crt: the proxy as clients see it",
+        help="folder with tls.crt, tls.key and ca.crt, which the proxy shows to clients",
     )
-    security.add_argument("--insecure", action="store_true", help="plaintext on both sides; on loopback alone")
+    security.add_argument("--insecure", action="store_true", help="plaintext on both sides; allowed only on loopback")
     parser.add_argument(
         "--storage-certificates",
         type=Path,
         metavar="DIR",
-        help="such a folder: the proxy as the storage server sees it",
+        help="folder with the same files, which the proxy shows to the storage server",
     )
     parser.add_argument(
-        "--passphrase-file", type=Path, help="file with the passphrase of the master key or the keyring"
+        "--passphrase-file",
+        type=Path,
+        metavar="FILE",
+        help="file with the passphrase of the master key or the keyring",
     )
-    parser.add_argument("--questions", type=_positive, default=16, metavar="N", help="questions answered at once")
-    parser.add_argument("--streams", type=_positive, default=32, metavar="N", help="ingest streams open at once")
+    parser.add_argument(
+        "--address-file", type=Path, metavar="FILE", help="file to write the address to once the proxy serves"
+    )
+    parser.add_argument(
+        "--questions", type=_positive, default=16, metavar="N", help="how many questions may run at once"
+    )
+    parser.add_argument(
+        "--streams", type=_positive, default=32, metavar="N", help="how many ingest streams may be open at once"
+    )
     parser.add_argument(
         "--question-seconds", type=_question_seconds, default=120.0, metavar="S", help="how long an answer may take"
     )
@@ -109,30 +126,36 @@ def _parser() -> argparse.ArgumentParser:
     add_server_options(parser)
     parser.add_argument("--no-compaction", action="store_true", help="do not compact in the background")
     parser.add_argument(
-        "--cache-mib", type=int, default=CACHE_BYTES >> 20, help="MiB of cells, as stored, to keep in memory"
+        "--cache-mib",
+        type=int,
+        default=CACHE_BYTES >> 20,
+        metavar="N",
+        help="MiB of cells, in stored size, to keep in memory",
     )
-    parser.add_argument("--most-tags", type=int, default=MOST_TAGS, help="cells that one question may touch")
+    parser.add_argument(
+        "--most-tags", type=int, default=MOST_TAGS, metavar="N", help="how many cells one question may touch"
+    )
     parser.add_argument(
         "--flush-seconds",
         type=seconds,
         default=FLUSH_SECONDS,
         metavar="S",
-        help="how far apart flushes of small batches begin, at least",
+        help="least time between the starts of two flushes while batches are small",
     )
     parser.add_argument(
         "--witness",
         action="append",
         default=[],
         metavar="PATH|URL",
-        help="folder, or URL of a database, where the newest head of the manifest is kept as well; more than once",
+        help="folder, or URL of a database, that also keeps the newest head of the manifest; may be repeated",
     )
     return parser
 
 
-def _settings(flags: argparse.Namespace, home: Home) -> Settings:
+def _settings(flags: argparse.Namespace, home: Home) -> ProxySettings:
     if bool(flags.certificates) != bool(flags.storage_certificates):
-        raise ConfigurationError("expected --storage-certificates beside --certificates, and neither with --insecure")
-    return Settings(
+        raise ConfigurationError("expected --certificates and --storage-certificates together, or --insecure")
+    return ProxySettings(
         home=home,
         storage=flags.storage_server,
         passphrase=_passphrase(flags.passphrase_file),
@@ -155,12 +178,12 @@ def _settings(flags: argparse.Namespace, home: Home) -> Settings:
 def _passphrase(file: Path | None) -> str | None:
     """From the file or from PRIVACYPLEASE_PASSPHRASE; never from an argument, which every process can read."""
     try:
-        given = file.read_text().strip() if file else os.environ.pop("PRIVACYPLEASE_PASSPHRASE", None)
+        passphrase = file.read_text().strip() if file else os.environ.pop("PRIVACYPLEASE_PASSPHRASE", None)
     except OSError as error:
         raise ConfigurationError(f"{file}: cannot be read: {error.strerror}") from error
-    if given == "":
-        raise ConfigurationError("the passphrase is empty")
-    return given
+    if passphrase == "":
+        raise ConfigurationError("expected a passphrase, got an empty one")
+    return passphrase
 
 
 def _positive(text: str) -> int:
@@ -171,7 +194,9 @@ def _positive(text: str) -> int:
 
 def _question_seconds(text: str) -> float:
     if (number := seconds(text)) > (most := LONGEST_QUESTION_MS / 1_000):
-        raise argparse.ArgumentTypeError(f"expected at most {most:.0f}, after which replaced cells go, got {text}")
+        raise argparse.ArgumentTypeError(
+            f"expected at most {most:.0f}, since replaced cells are deleted after that, got {text}"
+        )
     return number
 
 

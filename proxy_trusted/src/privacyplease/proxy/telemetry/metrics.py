@@ -1,4 +1,4 @@
-"""What the proxy counts, for Prometheus. `docs/OPERATIONS.md` says what each metric means.
+"""Prometheus metrics of the proxy. `docs/OPERATIONS.md` says what each metric means.
 
 Labels come from closed sets: names of rpcs, of status codes, of reasons. None ever holds a tag, a device, a place or
 the name of a data set or a client.
@@ -16,7 +16,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from privacyplease.proxy.errors import ConfigurationError
-from privacyplease.proxy.telemetry.activity import Batch
+from privacyplease.proxy.telemetry.activity import StoredBatch
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 from privacyplease.proxy.v1 import (
     occupancy_service_pb2,
@@ -48,15 +48,19 @@ class Metrics:
     """The metrics of one proxy. Safe to use from many threads."""
 
     def __init__(self, known: Iterable[str]) -> None:
-        """Takes the names of the rpcs, which are labels."""
+        """Initialises the metrics.
+
+        Args:
+            known: The names of the rpcs, which are labels.
+        """
         self.registry = CollectorRegistry()
         counter, gauge = partial(Counter, registry=self.registry), partial(Gauge, registry=self.registry)
         histogram = partial(Histogram, registry=self.registry)
         about = gauge("privacyplease_proxy_info", "Always 1; the label is the version.", ["version"])
         about.labels(version("privacyplease-proxy")).set(1)
-        self.locked = gauge("privacyplease_proxy_locked", "1 if the passphrase did not open the master key.")
+        self.locked = gauge("privacyplease_proxy_locked", "1 if the proxy is locked and answers nothing.")
         self._calls = counter("privacyplease_proxy_calls", "Calls that have ended.", ["method", "code"])
-        self._refusals = counter("privacyplease_proxy_refusals", "Calls refused, or failed, by reason.", ["reason"])
+        self._refusals = counter("privacyplease_proxy_refusals", "Calls refused or failed, by reason.", ["reason"])
         self._seconds = histogram(
             "privacyplease_proxy_call_seconds", "How long calls took.", ["method"], buckets=SECONDS_BUCKETS
         )
@@ -66,7 +70,7 @@ class Metrics:
         self._bytes = histogram(
             "privacyplease_proxy_question_bytes", "Ciphertext fetched for a question.", ["method"], buckets=_BYTES
         )
-        self._batches = counter("privacyplease_proxy_batches", "Batches of records that are durable.")
+        self._batches = counter("privacyplease_proxy_batches", "Durable batches of records.")
         self._records = counter("privacyplease_proxy_records", "Records of durable batches.", ["outcome"])
         self._appended = counter("privacyplease_proxy_cells_appended", "Cells that the storage server has stored.")
         self._appended_bytes = counter("privacyplease_proxy_bytes_appended", "Their ciphertext.")
@@ -77,7 +81,7 @@ class Metrics:
             buckets=SECONDS_BUCKETS,
         )
         ProcessCollector(registry=self.registry)
-        self._begin_at_nought(known)
+        self._start_at_zero(known)
 
     def called(self, call: FinishedCall) -> None:
         """Counts a call that has ended."""
@@ -89,8 +93,8 @@ class Metrics:
             self._cells.labels(call.method).observe(call.cells)
             self._bytes.labels(call.method).observe(call.bytes)
 
-    def ingested(self, batch: Batch) -> None:
-        """Counts a batch that is durable."""
+    def ingested(self, batch: StoredBatch) -> None:
+        """Counts a batch that has become durable."""
         self._batches.inc()
         self._records.labels("accepted").inc(batch.accepted)
         self._records.labels("rejected").inc(batch.rejected)
@@ -105,11 +109,11 @@ class Metrics:
         self._appended_bytes.inc(size)
 
     def watch(self, state: Callable[[], Iterable[Metric]]) -> None:
-        """Takes what tells, whenever it is asked, what somebody else counts or holds."""
+        """Adds metrics that are computed each time they are scraped."""
         self.registry.register(_Watched(state))
 
-    def _begin_at_nought(self, known: Iterable[str]) -> None:
-        """A rate over a series that appears with its first event would miss that event."""
+    def _start_at_zero(self, known: Iterable[str]) -> None:
+        """Creates every series at zero: a rate over one that appears with its first event would miss that event."""
         for method in known:
             self._calls.labels(method, grpc.StatusCode.OK.name)
             self._seconds.labels(method)
@@ -123,7 +127,7 @@ class Metrics:
 
 
 class _Watched(Collector):
-    """Metrics that are read off something when they are asked for."""
+    """Metrics that are computed when they are scraped."""
 
     def __init__(self, state: Callable[[], Iterable[Metric]]) -> None:
         self._state = state
@@ -133,10 +137,10 @@ class _Watched(Collector):
 
 
 def publish(metrics: Metrics, listen: str) -> str:
-    """Serves the metrics over HTTP at `listen` (host:port, of loopback alone) and returns that with its port.
+    """Serves the metrics over HTTP at `listen` (HOST:PORT, only on loopback) and returns the address with its port.
 
     Raises:
-        ConfigurationError: The address is not of loopback, or cannot be bound.
+        ConfigurationError: The address is not on loopback, or cannot be bound.
     """
 
     def serve(port: int, host: str) -> int:
