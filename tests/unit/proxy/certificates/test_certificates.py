@@ -175,3 +175,7 @@ def test_the_command_prints_json(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert json.loads(capsys.readouterr().out)["certificates"] == []
     assert certs.main([*folder, "prepare"]) == 0
     assert json.loads(capsys.readouterr().out) == {"made": [], "renewed": []}
+
+
+def test_the_private_key_of_a_ca_is_not_in_its_repr() -> None:
+    assert "key" not in repr(authority.create("a CA", NOW))
