@@ -22,7 +22,7 @@ REPORT = Path(__file__).parents[1] / "docs" / "ATTACKS.md"
 def main(arguments: list[str] | None = None) -> int:
     """Attacks and reports."""
     flags = _parser().parse_args(arguments)
-    settings = runs.Settings(questions=flags.questions)
+    settings = runs.ScenarioSettings(questions=flags.questions)
     recordings = {"deterministic": runs.deterministic(settings), "bins": runs.bins()}
     recordings["product"] = runs.product(settings, _tell)
     if flags.keep:
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m attacks", description="Attack what the storage server sees.")
     parser.add_argument("--report", type=Path, default=REPORT, help="where to write; docs/ATTACKS.md if not given")
-    parser.add_argument("--questions", type=int, default=runs.Settings.questions, help="about how many to ask")
+    parser.add_argument("--questions", type=int, default=runs.ScenarioSettings.questions, help="about how many to ask")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the recording of the product, to replay it")
     parser.add_argument("--no-cover", action="store_true", help="leave out the days with cover, which take a minute")
     return parser

@@ -17,26 +17,26 @@ from attacks.frequency import popular
 from attacks.linking import CLASSES, DEVICE_BINS, PLACE_BINS, asked_classes
 from attacks.questions import About
 from attacks.trace import HOUR
-from attacks.view import Known, View
+from attacks.view import AttackerView, Known
 
 __all__ = ["busiest", "busiest_groups", "device_or_not", "place_or_device", "places"]
 
 Floats = npt.NDArray[np.float64]
 
 
-def place_or_device(view: View, known: Known) -> list[str]:
+def place_or_device(view: AttackerView, known: Known) -> list[str]:
     """Whether a question is about a bin of places, a bin of devices, or all places."""
     links = view.evidence.links
     classes = [int(asked_classes(view.tags(at), links).argmax()) for at in view.instants]
     return [_about(each).value for each in classes]
 
 
-def device_or_not(view: View, known: Known) -> list[str]:
+def device_or_not(view: AttackerView, known: Known) -> list[str]:
     """Whether a question is about a bin of devices."""
     return [str(each == About.DEVICE) for each in place_or_device(view, known)]
 
 
-def places(view: View, known: Known) -> list[str]:
+def places(view: AttackerView, known: Known) -> list[str]:
     """The most popular place of the bin that a question is about."""
     first = _foremost(view)
     links = view.evidence.links
@@ -44,13 +44,13 @@ def places(view: View, known: Known) -> list[str]:
     return [first.get(each, "") for each in classes]
 
 
-def busiest(view: View, known: Known) -> list[str]:
+def busiest(view: AttackerView, known: Known) -> list[str]:
     """The most popular place of the bin that most came in to in each hour."""
     first, volumes = _foremost(view), _volumes(view)
     return [first.get(int(volumes[at // HOUR].argmax()), "") for at in view.instants]
 
 
-def busiest_groups(view: View, known: Known) -> list[str]:
+def busiest_groups(view: AttackerView, known: Known) -> list[str]:
     """The bin that most came in to in each hour, by the name that known hours give it."""
     volumes = _volumes(view)
     found = [int(volumes[at // HOUR].argmax()) for at in view.instants]
@@ -66,7 +66,7 @@ def _about(bin_: int) -> About:
     return About.DEVICE if bin_ < DEVICE_BINS else About.PLACE
 
 
-def _volumes(view: View) -> Mapping[int, Floats]:
+def _volumes(view: AttackerView) -> Mapping[int, Floats]:
     """How many bytes came in to each bin of places, by hour since 1970: float64[PLACE_BINS]."""
     links = view.evidence.links
     found: dict[int, Floats] = defaultdict(lambda: np.zeros(PLACE_BINS))
@@ -76,7 +76,7 @@ def _volumes(view: View) -> Mapping[int, Floats]:
     return found
 
 
-def _foremost(view: View) -> dict[int, str]:
+def _foremost(view: AttackerView) -> dict[int, str]:
     """The most popular place of each bin, as far as volumes tell which places those are."""
     public, volumes = view.knowledge, _volumes(view)
     hours = public.place_hours.shape[1]

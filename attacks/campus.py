@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from attacks.questions import Popularity, Question, asked
+from attacks.questions import Popularity, ScenarioQuestion, asked
 from attacks.trace import DAY, HOUR
 from privacyplease.ingest.simulate import simulate
 
@@ -53,7 +53,7 @@ class Knowledge:
 
 
 @dataclass(frozen=True)
-class Truth:
+class GroundTruth:
     """What an attacker wants to know.
 
     Attributes:
@@ -62,7 +62,7 @@ class Truth:
         people: int64[168], distinct devices in the building in each of its hours.
     """
 
-    questions: list[Question]
+    questions: list[ScenarioQuestion]
     place_hours: Numbers
     people: Numbers
 
@@ -104,13 +104,13 @@ class Fortnight:
         np.add.at(days, (self._codes("client_mac")[first], self._hour[first] // 24), 1)
         return Knowledge(first_instant(), self.places, self.devices, weeks[:, :_WEEK], days, self._people[:_WEEK])
 
-    def truth(self, questions: int) -> Truth:
+    def truth(self, questions: int) -> GroundTruth:
         """About so many questions, and what else is to be guessed."""
         known = self.knowledge
         devices = _popularity(known.devices, known.device_days.sum(axis=1))
         places = _popularity(known.places, known.place_hours.sum(axis=1))
         week = list(asked(known.first + 7 * DAY, questions, devices, places, self.seed))
-        return Truth(week, self._place_hours[:, _WEEK:], self._people[_WEEK:])
+        return GroundTruth(week, self._place_hours[:, _WEEK:], self._people[_WEEK:])
 
     @cached_property
     def places(self) -> list[str]:

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from attacks.linking import asked_classes
-from attacks.trace import HOUR, Call
-from attacks.view import Known, View
+from attacks.trace import HOUR, TracedCall
+from attacks.view import AttackerView, Known
 
 __all__ = ["by_arrival", "by_class", "by_shape", "by_tags", "nearest", "shape"]
 
@@ -25,54 +25,54 @@ _CALLS = 3  # whose shape is looked at in full
 Floats = npt.NDArray[np.float64]
 
 
-def by_shape(view: View, known: Known) -> list[str]:
+def by_shape(view: AttackerView, known: Known) -> list[str]:
     """As most of the known questions that look most like it: numbers of calls, tags, cells, pages, and lengths."""
     return nearest(np.array([shape(view, at) for at in view.instants]), known)
 
 
-def by_tags(view: View, known: Known) -> list[str]:
+def by_tags(view: AttackerView, known: Known) -> list[str]:
     """As known questions with the same tags, or whose cells stood at the same places of their calls (naive Bayes)."""
     places = _positions(view)
     return _likeliest([[*view.tags(at), *_standing(view.tags(at), places)] for at in view.instants], known)
 
 
-def by_class(view: View, known: Known) -> list[str]:
+def by_class(view: AttackerView, known: Known) -> list[str]:
     """As known questions that are linked to the same bin."""
     links = view.evidence.links
     return _likeliest([[int(asked_classes(view.tags(at), links).argmax())] for at in view.instants], known)
 
 
-def by_arrival(view: View, known: Known) -> list[str]:
+def by_arrival(view: AttackerView, known: Known) -> list[str]:
     """As known hours in which what came in looks most like it."""
-    calls: dict[int, list[Call]] = defaultdict(list)
+    calls: dict[int, list[TracedCall]] = defaultdict(list)
     for call in view.evidence.arrivals:
         calls[call.at // HOUR].append(call)
     return nearest(np.array([_arrived(calls[at // HOUR]) for at in view.instants]), known)
 
 
-def shape(view: View, at: int) -> list[float]:
+def shape(view: AttackerView, at: int) -> list[float]:
     """What a question looks like, apart from which tags it names."""
     calls = view.calls(at)
     tags, cells = view.tags(at), [cell.length for call in calls for cell in call.cells]
-    each = [value for call in (calls + [Call(at, "")] * _CALLS)[:_CALLS] for value in _sizes(call)]
+    each = [value for call in (calls + [TracedCall(at, "")] * _CALLS)[:_CALLS] for value in _sizes(call)]
     stored = [tag for call in calls for tag in {cell.tag for cell in call.cells}]
     order = float(np.mean(np.diff(tags) > 0)) if len(tags) > 1 else 0.5
     return [len(calls), len(tags), len(cells), np.log1p(sum(cells)), len(tags) - len(stored), order, *each]
 
 
-def _sizes(call: Call) -> list[float]:
+def _sizes(call: TracedCall) -> list[float]:
     lengths = [cell.length for cell in call.cells] or [0]
     return [len(call.tags), len(call.pages), np.log1p(sum(lengths)), np.log1p(max(lengths)), np.log1p(min(lengths))]
 
 
-def _arrived(calls: Iterable[Call]) -> list[float]:
+def _arrived(calls: Iterable[TracedCall]) -> list[float]:
     """What an hour's records look like."""
     lengths = [cell.length for call in calls for cell in call.cells]
     ends = [*lengths[:4], *[0] * (4 - len(lengths[:4])), *lengths[-4:], *[0] * (4 - len(lengths[-4:]))]
     return [len(lengths), np.log1p(sum(lengths)), np.log1p(max(lengths, default=0)), *np.log1p(ends).tolist()]
 
 
-def _positions(view: View) -> dict[int, tuple[int, int, int]]:
+def _positions(view: AttackerView) -> dict[int, tuple[int, int, int]]:
     """Where each tag's cell stood in the call that first brought it: from the front, from the back, and by length."""
     found: dict[int, tuple[int, int, int]] = {}
     for call in view.evidence.trace.named("Append"):

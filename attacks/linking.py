@@ -21,9 +21,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from attacks.trace import Call, Cell, Trace
+from attacks.trace import CallTrace, TracedCall, TracedCell
 
-__all__ = ["CLASSES", "DEVICE_BINS", "PLACE_BINS", "Call", "Cell", "Links", "linked", "questions"]
+__all__ = ["CLASSES", "DEVICE_BINS", "PLACE_BINS", "Links", "TracedCall", "TracedCell", "linked", "questions"]
 
 # What the old core's definition of `wifi` says, which is public.
 DEVICE_BINS, PLACE_BINS = 8, 4
@@ -39,7 +39,7 @@ Links = dict[int, Floats]  # for each tag float64[CLASSES], how likely it lies i
 Tell = Callable[[Floats], Floats]  # float64[tags, CLASSES] to the same: what others say of tags to what a call says
 
 
-def linked(trace: Trace) -> Links:
+def linked(trace: CallTrace) -> Links:
     """How likely each tag lies in each bin: float64[CLASSES], of sum 1."""
     factors = [*_orders(trace), *_together(trace)]
     belief: dict[int, Floats] = defaultdict(lambda: np.zeros(CLASSES))
@@ -54,9 +54,9 @@ def linked(trace: Trace) -> Links:
     return {tag: _likely(value[None])[0] for tag, value in belief.items()}
 
 
-def questions(trace: Trace) -> Iterator[list[Call]]:
+def questions(trace: CallTrace) -> Iterator[list[TracedCall]]:
     """Calls of each instant at which something was asked for and nothing was changed."""
-    instants: dict[int, list[Call]] = defaultdict(list)
+    instants: dict[int, list[TracedCall]] = defaultdict(list)
     for call in trace.calls:
         instants[call.at].append(call)
     for calls in instants.values():
@@ -74,7 +74,7 @@ def asked_classes(tags: list[int], links: Links) -> Floats:
     return _likely(np.append(one, all_)[None])[0]
 
 
-def _orders(trace: Trace) -> Iterator[tuple[list[int], Tell]]:
+def _orders(trace: CallTrace) -> Iterator[tuple[list[int], Tell]]:
     for call in trace.named("Append"):
         if not call.cells:
             continue
@@ -83,14 +83,14 @@ def _orders(trace: Trace) -> Iterator[tuple[list[int], Tell]]:
         yield tags, _chain if bins is None else _certain(bins)
 
 
-def _together(trace: Trace) -> Iterator[tuple[list[int], Tell]]:
+def _together(trace: CallTrace) -> Iterator[tuple[list[int], Tell]]:
     for calls in questions(trace):
         tags = list(dict.fromkeys(tag for call in calls for tag in call.tags))
         if len(tags) > 1:
             yield tags, _mixture
 
 
-def _compacted(call: Call) -> list[int] | None:
+def _compacted(call: TracedCall) -> list[int] | None:
     """The bin of each cell that a compactor wrote: as many cells of one length as an index has bins."""
     blocks = [len(list(block)) for _, block in groupby(call.cells, key=lambda cell: cell.length)]
     for bins, first in ((DEVICE_BINS, 0), (PLACE_BINS, DEVICE_BINS)):

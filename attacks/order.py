@@ -11,14 +11,14 @@ import numpy.typing as npt
 
 from attacks.frequency import rows
 from attacks.trace import HOUR
-from attacks.view import Known, View
+from attacks.view import AttackerView, Known
 
 __all__ = ["days", "people"]
 
 Floats = npt.NDArray[np.float64]
 
 
-def people(view: View) -> Floats:
+def people(view: AttackerView) -> Floats:
     """How many were in the building in each hour of the second week: float64[168]; empty if no row is shown."""
     seen = rows(view)
     if not seen:
@@ -33,14 +33,14 @@ def people(view: View) -> Floats:
     return found[hours // 2 :].astype(np.float64)
 
 
-def days(view: View, known: Known) -> list[str]:
+def days(view: AttackerView, known: Known) -> list[str]:
     """The day on which the interval of each question begins, counted from the first."""
     borders = _borders(view, 2 * len(view.knowledge.people))
     lows = [next((call.bounds[0] for call in view.calls(at) if call.bounds), 0) for at in view.instants]
     return [str(int(np.searchsorted(borders, low)) // 24) for low in lows]
 
 
-def _borders(view: View, hours: int) -> npt.NDArray[np.int64]:
+def _borders(view: AttackerView, hours: int) -> npt.NDArray[np.int64]:
     """The ciphertext of the end of each hour, or what is next below it: int64[hours]."""
     largest = np.zeros(hours, np.int64)
     for at, row in rows(view):

@@ -13,20 +13,20 @@ import numpy as np
 
 from attacks.learning import nearest, shape
 from attacks.linking import asked_classes
-from attacks.questions import About, Question
-from attacks.view import Known, View
+from attacks.questions import About, ScenarioQuestion
+from attacks.view import AttackerView, Known
 
 __all__ = ["by_bin", "by_shape", "by_token", "chosen"]
 
 
-def chosen(questions: list[Question], about: About) -> Mapping[int, tuple[int, bool]]:
+def chosen(questions: list[ScenarioQuestion], about: About) -> Mapping[int, tuple[int, bool]]:
     """Questions, by their instants, with an earlier one to compare each with, and whether both have the same key.
 
     Only those whose key was asked about before. A coin decides whether the other has the same key; which of those it
     is is random, too, so that the time between the two does not give the answer away.
     """
     rng = np.random.default_rng(len(questions))
-    earlier: dict[bool, list[Question]] = {}
+    earlier: dict[bool, list[ScenarioQuestion]] = {}
     found: dict[int, tuple[int, bool]] = {}
     these = [question for question in questions if question.about == about]
     for number, question in enumerate(these):
@@ -38,12 +38,12 @@ def chosen(questions: list[Question], about: About) -> Mapping[int, tuple[int, b
     return found
 
 
-def by_token(view: View, known: Known) -> list[str]:
+def by_token(view: AttackerView, known: Known) -> list[str]:
     """The same if they name the same tags."""
     return [str(view.tags(at) == view.tags(view.partners[at])) for at in view.instants]
 
 
-def by_bin(view: View, known: Known) -> list[str]:
+def by_bin(view: AttackerView, known: Known) -> list[str]:
     """The same if they are linked to the same bin."""
     links = view.evidence.links
     bins: dict[int, int] = defaultdict(int)
@@ -52,12 +52,12 @@ def by_bin(view: View, known: Known) -> list[str]:
     return [str(bins[at] == bins[view.partners[at]]) for at in view.instants]
 
 
-def by_shape(view: View, known: Known) -> list[str]:
+def by_shape(view: AttackerView, known: Known) -> list[str]:
     """As known pairs that differ as much: in tags, in cells, in what was fetched again and what was not."""
     return nearest(np.array([_compared(view, at, view.partners[at]) for at in view.instants]), known)
 
 
-def _compared(view: View, at: int, partner: int) -> list[float]:
+def _compared(view: AttackerView, at: int, partner: int) -> list[float]:
     one, other = set(view.tags(at)), set(view.tags(partner))
     links = view.evidence.links
     likely = asked_classes(view.tags(at), links) @ asked_classes(view.tags(partner), links)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from attacks.questions import About, Question
+from attacks.questions import About, ScenarioQuestion
 from attacks.relay import Relay, relaying
 from privacyplease.client import Client
 
@@ -86,7 +86,7 @@ class Product:
         for _ in self.client.compact(None, _time(until), dataset="wifi"):
             pass
 
-    def ask(self, question: Question) -> None:
+    def ask(self, question: ScenarioQuestion) -> None:
         """Asks; the answer is nobody's here."""
         start, end = _time(question.start), _time(question.end)
         if question.about == About.DEVICE:

@@ -27,7 +27,7 @@ class About(StrEnum):
 
 
 @dataclass(frozen=True)
-class Question:
+class ScenarioQuestion:
     """A question, and the truth about it.
 
     Attributes:
@@ -59,7 +59,7 @@ class Popularity:
         return self.names[int(rng.choice(len(self.names), p=self.share))]
 
 
-def asked(first: int, number: int, devices: Popularity, places: Popularity, seed: int) -> Iterator[Question]:
+def asked(first: int, number: int, devices: Popularity, places: Popularity, seed: int) -> Iterator[ScenarioQuestion]:
     """About so many questions in the week that begins at `first`, in the order in which they are asked."""
     rng = np.random.default_rng((seed, 1))
     slots = [first + day * DAY + hour * HOUR for day in range(7) for hour in range(OPENS, CLOSES)]
@@ -69,7 +69,7 @@ def asked(first: int, number: int, devices: Popularity, places: Popularity, seed
             start, end = _interval(slot, rng)
             key = {About.DEVICE: devices, About.PLACE: places}[about].draw(rng) if about != About.BUILDING else ""
             series = bool(rng.random() < 0.5) and about != About.DEVICE
-            yield Question(slot + minute * 60_000, about, key, start, end, series)
+            yield ScenarioQuestion(slot + minute * 60_000, about, key, start, end, series)
 
 
 def _interval(now: int, rng: np.random.Generator) -> tuple[int, int]:

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from attacks.campus import Knowledge, Truth
-from attacks.questions import About, Question
-from attacks.trace import Trace, read_lines, write_lines
+from attacks.campus import GroundTruth, Knowledge
+from attacks.questions import About, ScenarioQuestion
+from attacks.trace import CallTrace, read_lines, write_lines
 
 PLACE_GROUPS, DEVICE_GROUPS = 4, 8  # as many as the old core had bins in its two indexes
 
@@ -40,9 +40,9 @@ class Recording:
         told: Whether the attacker is told the groups. In a store that has bins they are a secret.
     """
 
-    trace: Trace
+    trace: CallTrace
     knowledge: Knowledge
-    truth: Truth
+    truth: GroundTruth
     groups: Groups
     told: bool
 
@@ -58,11 +58,11 @@ class Recording:
     def read(cls, folder: Path) -> Recording:
         """Reads what `write` wrote."""
         public, truth, groups = (_read(folder / f"{name}.json.gz") for name in ("public", "truth", "groups"))
-        questions = [Question(**{**each, "about": About(each["about"])}) for each in truth.pop("questions")]
+        questions = [ScenarioQuestion(**{**each, "about": About(each["about"])}) for each in truth.pop("questions")]
         return cls(
-            Trace.read(folder / "trace.jsonl.gz"),
+            CallTrace.read(folder / "trace.jsonl.gz"),
             Knowledge(**_arrays(public, "place_hours", "device_days", "people")),
-            Truth(questions, **_arrays(truth, "place_hours", "people")),
+            GroundTruth(questions, **_arrays(truth, "place_hours", "people")),
             groups["of"],
             groups["told"],
         )

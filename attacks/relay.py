@@ -21,7 +21,7 @@ import grpc
 from google.protobuf import message_factory
 from google.protobuf.message import Message
 
-from attacks.trace import Call, Cell, Trace
+from attacks.trace import CallTrace, TracedCall, TracedCell
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["StorageService"]
@@ -33,7 +33,7 @@ _HOP = ("user-agent", "content-type", "te", "grpc-")
 Sent = Callable[[bytes], None]
 
 
-class Recorder:
+class CallRecorder:
     """Notes down calls.
 
     Attributes:
@@ -42,14 +42,14 @@ class Recorder:
 
     def __init__(self) -> None:
         self.now = 0
-        self._calls: list[Call] = []
+        self._calls: list[TracedCall] = []
         self._numbers: dict[bytes, int] = {}
         self._lock = threading.Lock()
 
-    def trace(self) -> Trace:
+    def trace(self) -> CallTrace:
         """What came so far."""
         with self._lock:
-            return Trace(list(self._calls))
+            return CallTrace(list(self._calls))
 
     def begin(self, method: str) -> tuple[Sent, Sent] | None:
         """Notes down a call to "/package.Service/Method".
@@ -62,7 +62,7 @@ class Recorder:
             return None
         contract = _SERVICE.methods_by_name[name]
         request, response = map(message_factory.GetMessageClass, (contract.input_type, contract.output_type))
-        call = Call(self.now, name)
+        call = TracedCall(self.now, name)
         with self._lock:
             self._calls.append(call)
         return (
@@ -70,14 +70,14 @@ class Recorder:
             lambda octets: self._answered(call, response.FromString(octets)),
         )
 
-    def _requested(self, call: Call, message: Message) -> None:
+    def _requested(self, call: TracedCall, message: Message) -> None:
         with self._lock:
             call.tags += [self._number(tag) for tag in _named(message)]
-            call.cells += [Cell(self._number(cell.tag), len(cell.sealed)) for cell in _cells(message)]
+            call.cells += [TracedCell(self._number(cell.tag), len(cell.sealed)) for cell in _cells(message)]
 
-    def _answered(self, call: Call, message: Message) -> None:
+    def _answered(self, call: TracedCall, message: Message) -> None:
         with self._lock:
-            found = [Cell(self._number(cell.tag), len(cell.sealed)) for cell in _cells(message)]
+            found = [TracedCell(self._number(cell.tag), len(cell.sealed)) for cell in _cells(message)]
             call.cells += found
             call.pages.append(len(found))
 
@@ -85,7 +85,7 @@ class Recorder:
         return self._numbers.setdefault(tag, len(self._numbers))
 
 
-class Relay(Recorder):
+class Relay(CallRecorder):
     """A recorder that serves at `address`."""
 
     address = ""
@@ -109,7 +109,7 @@ def relaying(storage: str) -> Iterator[Relay]:
 class _PassOn(grpc.GenericRpcHandler):
     """Handles every method as a stream of bytes each way, which is what a call of any kind is on the wire."""
 
-    def __init__(self, channel: grpc.Channel, recorder: Recorder) -> None:
+    def __init__(self, channel: grpc.Channel, recorder: CallRecorder) -> None:
         self._channel = channel
         self._recorder = recorder
 

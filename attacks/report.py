@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
-from attacks.results import MUST, Results, failures
-from attacks.rows import HIDDEN, SHOWN, Row
+from attacks.results import MUST, AttackResults, failures
+from attacks.rows import HIDDEN, SHOWN, ReportRow
 from attacks.scores import SURE, Fit
 
 __all__ = ["CONTROLS", "written"]
@@ -50,7 +50,7 @@ A live feed shows this unless `cover` sends the same amount at a fixed rate, rec
 between -0.28 and 0.28 is noise.)"""
 
 
-def written(results: Mapping[str, Results], covered: float | None, cover: str, hours: int) -> str:
+def written(results: Mapping[str, AttackResults], covered: float | None, cover: str, hours: int) -> str:
     """The report.
 
     Args:
@@ -67,7 +67,7 @@ def written(results: Mapping[str, Results], covered: float | None, cover: str, h
     return "\n\n".join(parts) + "\n"
 
 
-def _verdict(results: Mapping[str, Results]) -> str:
+def _verdict(results: Mapping[str, AttackResults]) -> str:
     """What the report comes to."""
     learned = [row.title for row in HIDDEN if results["product"].scores[row.title].learned]
     weak = [failure for name in CONTROLS for failure in failures(name, results[name])]
@@ -76,7 +76,7 @@ def _verdict(results: Mapping[str, Results]) -> str:
     return f"**Of {len(HIDDEN)} things that must stay hidden in the product, {found}. {controls}**"
 
 
-def _table(rows: Iterable[Row], results: Mapping[str, Results]) -> str:
+def _table(rows: Iterable[ReportRow], results: Mapping[str, AttackResults]) -> str:
     lines = [
         "| guessed | guesses | chance | control: deterministic | control: bins | the product | |",
         "|---|---|---|---|---|---|---|",
@@ -84,7 +84,7 @@ def _table(rows: Iterable[Row], results: Mapping[str, Results]) -> str:
     return "\n".join([*lines, *(_line(row, results) for row in rows)])
 
 
-def _line(row: Row, results: Mapping[str, Results]) -> str:
+def _line(row: ReportRow, results: Mapping[str, AttackResults]) -> str:
     product, recorded = (results[name].scores[row.title] for name in ("product", "bins"))
     chances = list(dict.fromkeys((f"{product.chance:.1%}", f"{recorded.chance:.1%} (bins)")))
     chance = chances[0] if f"{chances[0]} (bins)" == chances[1] else ", ".join(chances)
@@ -94,14 +94,14 @@ def _line(row: Row, results: Mapping[str, Results]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _people(results: Mapping[str, Results]) -> str:
+def _people(results: Mapping[str, AttackResults]) -> str:
     lines = ["| | r | error |", "|---|---|---|"]
     lines.append(_fitted("last week's profile alone", results["product"].profile))
     lines += [_fitted(f"control: {name}", results[name].people) for name in CONTROLS]
     return "\n".join([*lines, _fitted("the product", results["product"].people)])
 
 
-def _volume(results: Mapping[str, Results], covered: float | None, cover: str, hours: int) -> str:
+def _volume(results: Mapping[str, AttackResults], covered: float | None, cover: str, hours: int) -> str:
     lines = ["| | hours | r |", "|---|---|---|"]
     lines += [f"| control: {name} | 168 | {results[name].volume:.2f} |" for name in CONTROLS]
     lines.append(f"| the product | 168 | {results['product'].volume:.2f} |")
@@ -117,7 +117,7 @@ def _shown(share: float, *, bold: bool) -> str:
     return f"**{share:.1%}**" if bold else f"{share:.1%}"
 
 
-def _run(product: Results) -> str:
+def _run(product: AttackResults) -> str:
     """When and where, and how much there was to see."""
     described = ["git", "describe", "--always", "--dirty", "--exclude=*"]
     commit = subprocess.run(described, capture_output=True, text=True, check=False).stdout.strip() or "unknown"

@@ -8,18 +8,18 @@ import numpy as np
 
 from attacks import order, volume
 from attacks.recording import Recording
-from attacks.rows import HIDDEN, SHOWN, Row
+from attacks.rows import HIDDEN, SHOWN, ReportRow
 from attacks.scores import Fit, Score, correlation, fit, score
-from attacks.view import Evidence, View
+from attacks.view import AttackerView, Evidence
 
-__all__ = ["MUST", "Results", "attacked", "failures"]
+__all__ = ["MUST", "AttackResults", "attacked", "failures"]
 
 # What a control's rows must come to, at least.
 MUST = 0.9
 
 
 @dataclass(frozen=True)
-class Results:
+class AttackResults:
     """What was guessed of a store.
 
     Attributes:
@@ -41,14 +41,14 @@ class Results:
     questions: int
 
 
-def attacked(recording: Recording) -> Results:
+def attacked(recording: Recording) -> AttackResults:
     """Tries every attack on a recording."""
     public, truth = recording.knowledge, recording.truth
-    view = View(Evidence(recording.trace), public, recording.groups if recording.told else {})
+    view = AttackerView(Evidence(recording.trace), public, recording.groups if recording.told else {})
     scores = {row.title: _scored(row, recording, view) for row in (*HIDDEN, *SHOWN)}
     ordered = order.people(view)
     came = volume.arrivals(view.evidence, public.first, 2 * len(public.people))[len(public.people) :]
-    return Results(
+    return AttackResults(
         scores,
         fit(ordered if ordered.size else volume.people(view), truth.people),
         fit(public.people.astype(np.float64), truth.people),
@@ -59,7 +59,7 @@ def attacked(recording: Recording) -> Results:
     )
 
 
-def failures(name: str, results: Results) -> list[str]:
+def failures(name: str, results: AttackResults) -> list[str]:
     """What is not as it must be: hidden things that the product shows, and controls that hold.
 
     Args:
@@ -71,10 +71,10 @@ def failures(name: str, results: Results) -> list[str]:
     return [f"{name} hides {row.title}" for row in (*HIDDEN, *SHOWN) if _holds(name, row, results)]
 
 
-def _scored(row: Row, recording: Recording, view: View) -> Score:
+def _scored(row: ReportRow, recording: Recording, view: AttackerView) -> Score:
     truth = row.truth(recording)
     return score(row, view.of(sorted(truth), row.partners(recording)), truth)
 
 
-def _holds(name: str, row: Row, results: Results) -> bool:
+def _holds(name: str, row: ReportRow, results: AttackResults) -> bool:
     return name in row.controls and results.scores[row.title].success < MUST

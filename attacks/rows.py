@@ -12,9 +12,9 @@ from attacks import bins, frequency, learning, order, pairs, volume
 from attacks.questions import About
 from attacks.recording import DEVICE_GROUPS, PLACE_GROUPS, Recording
 from attacks.trace import DAY, HOUR
-from attacks.view import Attack, Known, View
+from attacks.view import Attack, AttackerView, Known
 
-__all__ = ["HIDDEN", "SHOWN", "Row"]
+__all__ = ["HIDDEN", "SHOWN", "ReportRow"]
 
 _BUSY = 100  # sessions in an hour; below, a cell's padding is more than what is in it
 _AHEAD = 1.1
@@ -24,7 +24,7 @@ Truths = dict[int, str]  # what is true, by the instant that is guessed about
 
 
 @dataclass(frozen=True)
-class Row:
+class ReportRow:
     """One thing to be guessed.
 
     Attributes:
@@ -82,19 +82,19 @@ def _peaks(recording: Recording, counts: np.ndarray, names: list[str]) -> Truths
     return {first + hour * HOUR: names[int(counts[:, hour].argmax())] for hour in clear.tolist()}
 
 
-def _always(guess: Callable[[View, Known], str]) -> Attack:
+def _always(guess: Callable[[AttackerView, Known], str]) -> Attack:
     return lambda view, known: [guess(view, known)] * len(view.instants)
 
 
-def _commonest(view: View, known: Known) -> str:
+def _commonest(view: AttackerView, known: Known) -> str:
     return Counter(known.values()).most_common(1)[0][0]
 
 
-def _place(view: View, known: Known) -> str:
+def _place(view: AttackerView, known: Known) -> str:
     return frequency.popular(view.knowledge.places, view.knowledge.place_hours.sum(axis=1))[0]
 
 
-def _device(view: View, known: Known) -> str:
+def _device(view: AttackerView, known: Known) -> str:
     return frequency.popular(view.knowledge.devices, view.knowledge.device_days.sum(axis=1))[0]
 
 
@@ -106,19 +106,19 @@ def _partners(about: About) -> Callable[[Recording], Mapping[int, int]]:
     return lambda recording: {at: other for at, (other, _) in pairs.chosen(recording.truth.questions, about).items()}
 
 
-def _last_week(view: View, known: Known) -> list[str]:
+def _last_week(view: AttackerView, known: Known) -> list[str]:
     """Whatever was busiest at the same hour a week before."""
     public = view.knowledge
     hours = [(at - public.first) // HOUR % public.place_hours.shape[1] for at in view.instants]
     return [public.places[int(public.place_hours[:, hour].argmax())] for hour in hours]
 
 
-def _last_week_groups(view: View, known: Known) -> list[str]:
+def _last_week_groups(view: AttackerView, known: Known) -> list[str]:
     """The group of that; where groups are secret, nothing."""
     return [str(view.groups.get(place, "")) for place in _last_week(view, known)]
 
 
-def _calendar(view: View, known: Known) -> list[str]:
+def _calendar(view: AttackerView, known: Known) -> list[str]:
     """Whatever was busiest in the known hours that are nearest in the day, and then in the week."""
     when = np.array([[at % DAY / HOUR, at / DAY / 10] for at in view.instants])
     at, labels = np.array(list(known)), list(known.values())
@@ -137,8 +137,8 @@ _KNOWN: dict[str, Attack] = {
 }
 
 
-def _same_row(about: About) -> Row:
-    return Row(
+def _same_row(about: About) -> ReportRow:
+    return ReportRow(
         f"whether two questions are about the same {about.value}",
         _same(about),
         {"commonest": _always(_commonest)},
@@ -150,28 +150,28 @@ def _same_row(about: About) -> Row:
 
 # What must stay hidden.
 HIDDEN = (
-    Row(
+    ReportRow(
         "whether a count is of a place or of the building",
         _counted,
         {"commonest": _always(_commonest)},
         {**_KNOWN, "columns": frequency.place_or_device, "order of cells": bins.place_or_device},
         ("deterministic", "bins"),
     ),
-    Row(
+    ReportRow(
         f"which group of places, of {PLACE_GROUPS}",
         _key_groups(About.PLACE),
         {"commonest": _always(_commonest)},
         {**_KNOWN, "frequency": frequency.groups},
         ("deterministic", "bins"),
     ),
-    Row(
+    ReportRow(
         f"which group of devices, of {DEVICE_GROUPS}",
         _key_groups(About.DEVICE),
         {"commonest": _always(_commonest)},
         {**_KNOWN, "frequency": frequency.groups},
         ("deterministic", "bins"),
     ),
-    Row(
+    ReportRow(
         "which place",
         _keys(About.PLACE),
         {"commonest": _always(_commonest), "most popular": _always(_place)},
@@ -184,7 +184,7 @@ HIDDEN = (
         },
         ("deterministic",),
     ),
-    Row(
+    ReportRow(
         "which device",
         _keys(About.DEVICE),
         {"commonest": _always(_commonest), "most popular": _always(_device)},
@@ -198,7 +198,7 @@ HIDDEN = (
     ),
     _same_row(About.PLACE),
     _same_row(About.DEVICE),
-    Row(
+    ReportRow(
         f"which group of places is busiest, of {PLACE_GROUPS}, each hour",
         _busiest_groups,
         {"last week": _last_week_groups, "calendar": _calendar},
@@ -209,7 +209,7 @@ HIDDEN = (
         },
         ("deterministic", "bins"),
     ),
-    Row(
+    ReportRow(
         "which place is busiest, each hour",
         _busiest,
         {"last week": _last_week, "calendar": _calendar},
@@ -224,14 +224,14 @@ HIDDEN = (
 
 # What may be learned, by the design: see `docs/LEAKAGE.md`.
 SHOWN = (
-    Row(
+    ReportRow(
         "whether a question is about a device or counts",
         _about_device,
         {"commonest": _always(_commonest)},
         {**_KNOWN, "columns": frequency.device_or_not, "order of cells": bins.device_or_not},
         ("deterministic", "bins"),
     ),
-    Row(
+    ReportRow(
         "on which day of the fortnight its interval begins",
         _days,
         {"commonest": _always(_commonest)},

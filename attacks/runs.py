@@ -39,7 +39,7 @@ Told = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Settings:
+class ScenarioSettings:
     """What to simulate. The recorded control is of these very settings.
 
     Attributes:
@@ -60,7 +60,7 @@ class Settings:
         return Fortnight.simulated(self.devices, self.places, self.seed)
 
 
-def product(settings: Settings, tell: Told) -> Recording:
+def product(settings: ScenarioSettings, tell: Told) -> Recording:
     """A fortnight of the product in the working tree."""
     fortnight = settings.fortnight
     truth, divided = fortnight.truth(settings.questions), groups(fortnight.knowledge)
@@ -74,7 +74,7 @@ def product(settings: Settings, tell: Told) -> Recording:
         return Recording(running.relay.trace(), fortnight.knowledge, truth, divided, told=True)
 
 
-def deterministic(settings: Settings) -> Recording:
+def deterministic(settings: ScenarioSettings) -> Recording:
     """The same fortnight of a store by the old recipe."""
     fortnight, store = settings.fortnight, Deterministic(settings.seed)
     truth = fortnight.truth(settings.questions)
@@ -87,7 +87,7 @@ def bins() -> Recording:
     return Recording.read(BINS)
 
 
-def covered(settings: Settings, tell: Told) -> tuple[Floats, Floats] | None:
+def covered(settings: ScenarioSettings, tell: Told) -> tuple[Floats, Floats] | None:
     """Bytes that came in each hour of two days with `cover`, and sessions logged in it; None if there is no cover."""
     fortnight = settings.fortnight
     first = fortnight.knowledge.first + _COVERED.start * HOUR

@@ -8,7 +8,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from attacks.campus import HOURS, Fortnight
-from attacks.questions import Question
+from attacks.questions import ScenarioQuestion
 from attacks.trace import HOUR
 
 _MINUTE = 60_000
@@ -16,7 +16,7 @@ _MINUTE = 60_000
 Clock = Callable[[int], None]
 
 
-class Store(Protocol):
+class ScenarioStore(Protocol):
     """What a fortnight happens to."""
 
     def ingest(self, records: pa.Table) -> None:
@@ -25,14 +25,14 @@ class Store(Protocol):
     def compact(self, until: int) -> None:
         """Merges what began before an instant, in ms since 1970."""
 
-    def ask(self, question: Question) -> None:
+    def ask(self, question: ScenarioQuestion) -> None:
         """Answers a question."""
 
 
 def happen(
-    store: Store,
+    store: ScenarioStore,
     fortnight: Fortnight,
-    questions: list[Question],
+    questions: list[ScenarioQuestion],
     clock: Clock,
     *,
     nightly: Callable[[int], None] = lambda day: None,
@@ -61,7 +61,7 @@ def happen(
             store.ingest(records)
 
 
-def _night(store: Store, midnight: int, clock: Clock) -> None:
+def _night(store: ScenarioStore, midnight: int, clock: Clock) -> None:
     """What was logged on the days before is merged."""
     clock(midnight + 30 * _MINUTE)
     store.compact(midnight - 1)

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from attacks.rows import Row
-from attacks.view import Attack, Known, View
+from attacks.rows import ReportRow
+from attacks.view import Attack, AttackerView, Known
 
 __all__ = ["SURE", "Fit", "Score", "beyond_chance", "fit", "score"]
 
@@ -70,7 +70,7 @@ class Fit:
     error: float
 
 
-def score(row: Row, view: View, truth: Mapping[int, str]) -> Score:
+def score(row: ReportRow, view: AttackerView, truth: Mapping[int, str]) -> Score:
     """Scores the attacks of a row.
 
     Chance is what the best guess without the trace comes to: a prior of the row, or the same guess always, whichever
@@ -116,7 +116,7 @@ def beyond_chance(hits: int, of: int, chance: float) -> bool:
     return math.fsum(tail) < SURE
 
 
-def _best(attacks: dict[str, Attack], view: View, known: Known) -> str:
+def _best(attacks: dict[str, Attack], view: AttackerView, known: Known) -> str:
     """The attack that does best on one half of what is known, given the other half."""
     at = list(known)
     halves = at[0::2], at[1::2]
@@ -128,6 +128,8 @@ def _best(attacks: dict[str, Attack], view: View, known: Known) -> str:
     return won.most_common(1)[0][0]
 
 
-def _right(attack: Attack, view: View, known: Known, unknown: Iterable[int], labels: dict[int, str] | list[str]) -> int:
+def _right(
+    attack: Attack, view: AttackerView, known: Known, unknown: Iterable[int], labels: dict[int, str] | list[str]
+) -> int:
     guesses = attack(view, known)
     return sum(guesses[at] == labels[at] for at in unknown)

@@ -21,14 +21,14 @@ HOUR = 3_600_000
 DAY = 24 * HOUR
 
 
-class Cell(NamedTuple):
+class TracedCell(NamedTuple):
     """A cell that was sent or received: the number of its tag, and the length of its ciphertext."""
 
     tag: int
     length: int
 
 
-class Row(NamedTuple):
+class TracedRow(NamedTuple):
     """What a store by the old recipes shows of a row: equality of two columns, order of two others.
 
     Attributes:
@@ -45,7 +45,7 @@ class Row(NamedTuple):
 
 
 @dataclass
-class Call:
+class TracedCall:
     """One call of the proxy to the storage server.
 
     Attributes:
@@ -61,9 +61,9 @@ class Call:
     at: int
     name: str
     tags: list[int] = field(default_factory=list)
-    cells: list[Cell] = field(default_factory=list)
+    cells: list[TracedCell] = field(default_factory=list)
     pages: list[int] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
+    rows: list[TracedRow] = field(default_factory=list)
     bounds: tuple[int, int] | None = None
 
     @property
@@ -76,37 +76,37 @@ class Call:
         return json.dumps({name: value for name, value in asdict(self).items() if value}, separators=(",", ":"))
 
     @classmethod
-    def parsed(cls, line: str) -> Call:
+    def parsed(cls, line: str) -> TracedCall:
         """The inverse of `line`."""
         values = {"at": 0, **json.loads(line)}
-        cells = [Cell(*each) for each in values.pop("cells", ())]
-        rows = [Row(*each) for each in values.pop("rows", ())]
+        cells = [TracedCell(*each) for each in values.pop("cells", ())]
+        rows = [TracedRow(*each) for each in values.pop("rows", ())]
         bounds = values.pop("bounds", None)
         return cls(cells=cells, rows=rows, bounds=tuple(bounds) if bounds else None, **values)
 
 
 @dataclass(frozen=True)
-class Trace:
+class CallTrace:
     """Calls in the order in which they came."""
 
-    calls: list[Call]
+    calls: list[TracedCall]
 
-    def named(self, *names: str) -> Iterator[Call]:
+    def named(self, *names: str) -> Iterator[TracedCall]:
         """The calls of some methods."""
         return (call for call in self.calls if call.name in names)
 
-    def between(self, start: int, end: int) -> Trace:
+    def between(self, start: int, end: int) -> CallTrace:
         """The calls in [start, end)."""
-        return Trace([call for call in self.calls if start <= call.at < end])
+        return CallTrace([call for call in self.calls if start <= call.at < end])
 
     def write(self, file: Path) -> None:
         """Writes the trace, compressed; the same trace gives the same bytes."""
         write_lines(file, (call.line() for call in self.calls))
 
     @classmethod
-    def read(cls, file: Path) -> Trace:
+    def read(cls, file: Path) -> CallTrace:
         """Reads what `write` wrote."""
-        return cls([Call.parsed(line) for line in read_lines(file)])
+        return cls([TracedCall.parsed(line) for line in read_lines(file)])
 
 
 def write_lines(file: Path, lines: Iterable[str]) -> None:

@@ -13,10 +13,10 @@ from functools import cached_property
 
 from attacks.campus import Knowledge
 from attacks.linking import Links, linked
-from attacks.trace import Call, Trace
+from attacks.trace import CallTrace, TracedCall
 
-Known = Mapping[int, str]  # the truth about some questions, by their positions in `View.instants`
-Attack = Callable[["View", Known], list[str]]
+Known = Mapping[int, str]  # the truth about some questions, by their positions in `AttackerView.instants`
+Attack = Callable[["AttackerView", Known], list[str]]
 
 READS = ("Select", "Measure")
 
@@ -24,7 +24,7 @@ READS = ("Select", "Measure")
 class Evidence:
     """What is derived from a trace once, for all attacks on it."""
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: CallTrace) -> None:
         self.trace = trace
 
     @cached_property
@@ -33,15 +33,15 @@ class Evidence:
         return linked(self.trace)
 
     @cached_property
-    def reads(self) -> Mapping[int, list[Call]]:
+    def reads(self) -> Mapping[int, list[TracedCall]]:
         """The calls that read, by instant."""
-        calls: dict[int, list[Call]] = defaultdict(list)
+        calls: dict[int, list[TracedCall]] = defaultdict(list)
         for call in self.trace.named(*READS):
             calls[call.at].append(call)
         return calls
 
     @cached_property
-    def arrivals(self) -> list[Call]:
+    def arrivals(self) -> list[TracedCall]:
         """The calls by which records come in: appends, but not a compactor's.
 
         A compactor reads what it writes, padded otherwise; what else is read then is less than half of what comes.
@@ -54,7 +54,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class View:
+class AttackerView:
     """What an attacker has.
 
     Attributes:
@@ -71,11 +71,11 @@ class View:
     instants: list[int] = field(default_factory=list)
     partners: Mapping[int, int] = field(default_factory=dict)
 
-    def of(self, instants: list[int], partners: Mapping[int, int]) -> View:
+    def of(self, instants: list[int], partners: Mapping[int, int]) -> AttackerView:
         """The same, for other instants."""
         return replace(self, instants=instants, partners=partners)
 
-    def calls(self, instant: int) -> list[Call]:
+    def calls(self, instant: int) -> list[TracedCall]:
         """What the server was asked for at an instant."""
         return self.evidence.reads.get(instant, [])
 

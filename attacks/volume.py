@@ -13,20 +13,20 @@ import numpy.typing as npt
 
 from attacks.frequency import popular
 from attacks.trace import HOUR
-from attacks.view import Evidence, Known, View
+from attacks.view import AttackerView, Evidence, Known
 
 __all__ = ["arrivals", "devices", "people", "places"]
 
 Floats = npt.NDArray[np.float64]
 
 
-def places(view: View, known: Known) -> list[str]:
+def places(view: AttackerView, known: Known) -> list[str]:
     """The larger an answer, among answers about as many tags, the busier the place."""
     weights = view.knowledge.place_hours.sum(axis=1)
     return _by_size(view, popular(view.knowledge.places, weights), np.sort(weights)[::-1])
 
 
-def devices(view: View, known: Known) -> list[str]:
+def devices(view: AttackerView, known: Known) -> list[str]:
     """Likewise for devices."""
     weights = view.knowledge.device_days.sum(axis=1)
     return _by_size(view, popular(view.knowledge.devices, weights), np.sort(weights)[::-1])
@@ -42,7 +42,7 @@ def arrivals(evidence: Evidence, first: int, hours: int) -> Floats:
     return found
 
 
-def people(view: View) -> Floats:
+def people(view: AttackerView) -> Floats:
     """How many were in the building in each hour of the second week: float64[168].
 
     As many as last week when as much came, and as much came in the next hour, for sessions are logged when they end.
@@ -54,7 +54,7 @@ def people(view: View) -> Floats:
     return np.maximum(features[len(known) :] @ found, 0.0)
 
 
-def _by_size(view: View, names: list[str], weights: npt.NDArray[np.int64]) -> list[str]:
+def _by_size(view: AttackerView, names: list[str], weights: npt.NDArray[np.int64]) -> list[str]:
     sizes: dict[int, list[float]] = defaultdict(list)
     each = [(len(view.tags(at)), _size(view, at)) for at in view.instants]
     for tags, size in each:
@@ -64,5 +64,5 @@ def _by_size(view: View, names: list[str], weights: npt.NDArray[np.int64]) -> li
     return [names[min(int(np.searchsorted(shares, share)), len(names) - 1)] for share in above]
 
 
-def _size(view: View, at: int) -> float:
+def _size(view: AttackerView, at: int) -> float:
     return float(sum(call.length or len(call.cells) for call in view.calls(at)))

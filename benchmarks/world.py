@@ -15,7 +15,7 @@ from benchmarks.sessions import Data
 from benchmarks.sides import Encrypted, Side
 from benchmarks.table import Sessions
 from benchmarks.targets import COMPACTION
-from privacyplease.proxy.compaction.collection import KEPT_MS
+from privacyplease.proxy.compaction.garbage_collection import KEPT_MS
 from tests.services.mariadb import MariaDB
 
 _BATCH = 65_536

@@ -20,8 +20,8 @@ import pytest
 from privacyplease.proxy.keys.derivation import KEY_BYTES, Key
 from privacyplease.proxy.records import dataset
 from privacyplease.proxy.records.timeline import Interval
-from tests.services.core import Core, core
 from tests.services.fake_storage import Call, FakeStorage
+from tests.services.read_write_core import ReadWriteCore, core
 
 WIFI = dataset.load()["wifi"]
 BEGIN = 1_727_740_800_000  # 2024-10-01T00:00:00Z
@@ -81,7 +81,7 @@ def tables(of: Arrival, cast: Cast) -> Iterator[pa.Table]:
 
 
 @contextmanager
-def world(folder: Path, monkeypatch: pytest.MonkeyPatch, memory_bytes: int = 0) -> Iterator[Core]:
+def world(folder: Path, monkeypatch: pytest.MonkeyPatch, cache_bytes: int = 0) -> Iterator[ReadWriteCore]:
     """A core whose keys are the same in all worlds."""
     numbers = count()
 
@@ -90,11 +90,11 @@ def world(folder: Path, monkeypatch: pytest.MonkeyPatch, memory_bytes: int = 0) 
 
     monkeypatch.setattr(Key, "generate", generate)
     folder.mkdir()
-    with core(folder, FakeStorage(), memory_bytes=memory_bytes) as made:
+    with core(folder, FakeStorage(), cache_bytes=cache_bytes) as made:
         yield made
 
 
-def seen(core: Core) -> list[Call]:
+def seen(core: ReadWriteCore) -> list[Call]:
     """What the server saw since it was looked at last."""
     calls = core.server.calls[:]
     core.server.calls.clear()

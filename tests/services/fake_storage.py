@@ -27,7 +27,7 @@ class FakeStorage:
     Attributes:
         cells: What is stored.
         calls: What it was asked.
-        lie: What it makes of an answer that is not checked before it is looked at (`as_sent`).
+        lie: What it makes of an answer that is not checked before it is looked at (`select_unchecked`).
         lies: What it makes of any other answer.
         before: Is told of each call before it is done, and may raise instead.
     """
@@ -53,8 +53,8 @@ class FakeStorage:
         self._note("select", wanted, [len(sealed) for sealed in found.values()])
         return self.lies(found)
 
-    def as_sent(self, tags: Sequence[Tag]) -> Generator[Sequence[pb.Cell]]:
-        """See `Storage.as_sent`."""
+    def select_unchecked(self, tags: Sequence[Tag]) -> Generator[Sequence[pb.Cell]]:
+        """See `StorageClient.select_unchecked`."""
         answer = self.lie([pb.Cell(tag=tag, sealed=sealed) for tag, sealed in self.select(tags).items()])
         for begin in range(0, len(answer), _CELLS_A_PAGE):
             yield answer[begin : begin + _CELLS_A_PAGE]

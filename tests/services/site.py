@@ -13,11 +13,11 @@ from privacyplease.proxy.audit.log import AuditLog
 from privacyplease.proxy.backup import file as backups
 from privacyplease.proxy.backup.file import Contents
 from privacyplease.proxy.keys.home import Home
-from privacyplease.proxy.lifecycle.restoring import adopt
+from privacyplease.proxy.lifecycle.restore import finish_restore
 from privacyplease.proxy.manifest.witnesses import Witness
 from privacyplease.proxy.records.timeline import EVER
 from tests.services.fake_storage import FakeStorage
-from tests.services.proxy_core import ProxyCore
+from tests.services.lifecycle_core import LifecycleCore
 
 
 class Site:
@@ -28,15 +28,15 @@ class Site:
         self.witnesses: list[Witness] = []
         self.home = Home(folder / "home")
         self._folder = folder
-        self._running: ProxyCore | None = None
+        self._running: LifecycleCore | None = None
 
-    def start(self) -> ProxyCore:
+    def start(self) -> LifecycleCore:
         """A start of a proxy, up to where it serves."""
         self._stop()
-        self._running = core = ProxyCore(self.home.path, self.storage, self.witnesses)
+        self._running = core = LifecycleCore(self.home.path, self.storage, self.witnesses)
         (self.home.path / "master.toml").write_text('master_key = "elsewhere"\n')
         if self.home.restored.exists():
-            adopt(self.home, core.restoring, AuditLog(self.home.audit, core.store, core.keyring))
+            finish_restore(self.home, core.restore, AuditLog(self.home.audit, core.store, core.keyring))
         return core
 
     def back_up(self, name: str = "backup") -> None:
@@ -48,7 +48,7 @@ class Site:
         shutil.rmtree(self.home.path)
         backups.restore(self._folder / name, self.home, self._folder / "certificates")
 
-    def restore(self, name: str = "backup") -> ProxyCore:
+    def restore(self, name: str = "backup") -> LifecycleCore:
         """The first start after that."""
         self.lose(name)
         return self.start()
@@ -79,16 +79,14 @@ class Site:
             self._running = None
 
 
-def wrong(core: ProxyCore) -> int:
+def wrong(core: LifecycleCore) -> int:
     """How many cells `verify` finds fault with."""
     findings = [
-        finding
-        for part in core.verification.parts(core.wifi, EVER)
-        for finding in core.verification.check(part).findings
+        finding for part in core.verifier.chunks(core.wifi, EVER) for finding in core.verifier.check(part).findings
     ]
     return sum(sum(finding[3:]) for finding in findings)
 
 
-def require_whole(core: ProxyCore, devices: int) -> None:
+def require_whole(core: LifecycleCore, devices: int) -> None:
     assert core.devices() == set(range(devices))
     assert wrong(core) == 0

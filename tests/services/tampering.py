@@ -10,7 +10,7 @@ from sqlalchemy.engine import make_url
 _COLUMNS = "tag, sealed_bytes, sealed"
 
 
-class Row(NamedTuple):
+class StoredCell(NamedTuple):
     """A stored cell."""
 
     tag: bytes
@@ -29,13 +29,13 @@ class Database:
         url = make_url(storage_url)
         self._engine: Engine = create_engine(url.set(drivername="mysql+pymysql") if url.host else url)
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[StoredCell]:
         """Every cell, ascending."""
         with self._engine.connect() as connection:
             found = connection.exec_driver_sql(f"SELECT {_COLUMNS} FROM cells ORDER BY tag")
-            return [Row(bytes(tag), size, bytes(sealed)) for tag, size, sealed in found]
+            return [StoredCell(bytes(tag), size, bytes(sealed)) for tag, size, sealed in found]
 
-    def restore(self, rows: list[Row]) -> None:
+    def restore(self, rows: list[StoredCell]) -> None:
         """Makes these the only cells."""
         values = ", ".join(f"(X'{row.tag.hex()}', {row.sealed_bytes}, X'{row.sealed.hex()}')" for row in rows)
         with self._engine.begin() as connection:

@@ -8,7 +8,7 @@ import pytest
 
 from attacks.campus import Fortnight, first_instant
 from attacks.product import UnsupportedError, installed
-from attacks.questions import About, Question
+from attacks.questions import About, ScenarioQuestion
 from attacks.trace import DAY, HOUR
 
 MORNING = range(9, 12)
@@ -28,7 +28,7 @@ def test_a_trace_holds_what_came_and_what_was_asked(tmp_path: Path) -> None:
             [(About.DEVICE, fortnight.devices[0]), (About.PLACE, fortnight.places[0]), (About.BUILDING, "")], start=1
         ):
             product.clock(first + DAY + number)
-            product.ask(Question(0, about, key, first, first + DAY - 1, series=about == About.BUILDING))
+            product.ask(ScenarioQuestion(0, about, key, first, first + DAY - 1, series=about == About.BUILDING))
         trace = product.relay.trace()
     came = {call.at for call in trace.named("Append") if call.length}
     assert came >= {first + hour * HOUR for hour in MORNING}
@@ -37,7 +37,7 @@ def test_a_trace_holds_what_came_and_what_was_asked(tmp_path: Path) -> None:
     assert all(call.tags and sum(call.pages) == len(call.cells) for call in asked)
 
 
-def test_an_entry_that_no_definition_has_is_unsupported(tmp_path: Path) -> None:
+def test_an_unknown_entry_of_a_definition_is_unsupported(tmp_path: Path) -> None:
     with installed(tmp_path) as product:
         product.define(no_such_entry="1s")
         with pytest.raises(UnsupportedError):

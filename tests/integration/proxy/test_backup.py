@@ -18,7 +18,7 @@ import pytest
 
 from privacyplease.proxy.backup import file as backups
 from privacyplease.proxy.backup.file import Contents
-from privacyplease.proxy.compaction import collection
+from privacyplease.proxy.compaction import garbage_collection
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.keys.derivation import KeyId
 from privacyplease.proxy.keys.home import Home
@@ -88,11 +88,11 @@ class Site:
 @pytest.fixture
 def site(tmp_path: Path, storage: Served, monkeypatch: pytest.MonkeyPatch) -> Site:
     """Where what was compacted is removed at once, as it is minutes later."""
-    monkeypatch.setattr(collection, "KEPT_MS", -1)
+    monkeypatch.setattr(garbage_collection, "KEPT_MS", -1)
     return Site(tmp_path, storage)
 
 
-def test_everything_is_there_again_that_came_before_while_and_after(site: Site) -> None:
+def test_a_restore_brings_back_records_stored_before_during_and_after_the_backup(site: Site) -> None:
     with site.proxying() as proxy:
         proxy.ingest("wifi", *(sessions(number, 20) for number in range(0, 200, 20)))
         proxy.compact(include_open=True)
@@ -147,7 +147,9 @@ def test_the_same_backup_can_be_restored_again(site: Site) -> None:
 
 
 @pytest.mark.parametrize("compacted", [False, True])
-def test_a_server_that_withholds_what_the_backup_knows_is_caught(site: Site, sqlite_url: str, compacted: bool) -> None:
+def test_a_server_that_withholds_what_the_backup_knows_is_detected(
+    site: Site, sqlite_url: str, compacted: bool
+) -> None:
     database = Database(sqlite_url)
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 100))
@@ -193,9 +195,7 @@ def test_a_server_can_withhold_what_came_later_and_nothing_of_it_comes_back_unno
     database.close()
 
 
-def test_what_one_of_the_last_two_backups_knows_stays_and_older_ones_are_told_to_lack_it(
-    site: Site, sqlite_url: str
-) -> None:
+def test_the_last_two_backups_stay_restorable_and_older_ones_report_missing_cells(site: Site, sqlite_url: str) -> None:
     database, files = Database(sqlite_url), [site.file.with_suffix(f".{number}") for number in range(3)]
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 100))
@@ -216,7 +216,7 @@ def test_what_one_of_the_last_two_backups_knows_stays_and_older_ones_are_told_to
     database.close()
 
 
-def test_periods_whose_keys_may_be_lost_are_named(site: Site) -> None:
+def test_periods_whose_keys_may_be_lost_are_listed(site: Site) -> None:
     now, gauge = int(time.time() * 1_000), "privacyplease_proxy_keys_without_backup"
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 50))
@@ -233,7 +233,7 @@ def test_periods_whose_keys_may_be_lost_are_named(site: Site) -> None:
         assert (devices(proxy), wrong(proxy)) == (set(range(100)), 0)
 
 
-def test_what_was_destroyed_after_the_backup_has_its_key_again_and_no_cells(site: Site) -> None:
+def test_a_period_destroyed_after_the_backup_has_its_key_again_and_no_cells(site: Site) -> None:
     request = keys_service_pb2.DestroyEpochsRequest(dataset="wifi", containing=instant(START))
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 50))
@@ -297,7 +297,7 @@ def test_nothing_is_overwritten(site: Site) -> None:
         backups.save(Contents(Home(site.home / "elsewhere")), site.file.with_suffix(".other"))
 
 
-def test_a_restored_home_opens_with_its_passphrase_alone(site: Site) -> None:
+def test_a_restored_home_opens_only_with_its_passphrase(site: Site) -> None:
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 10))
         site.back_up()
@@ -310,13 +310,13 @@ def test_a_restored_home_opens_with_its_passphrase_alone(site: Site) -> None:
         assert devices(proxy) == set(range(10))
 
 
-def test_a_proxy_waits_for_the_storage_server_after_a_restore(site: Site) -> None:
+def test_a_restored_proxy_needs_the_storage_server_to_start(site: Site) -> None:
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 10))
         site.back_up()
     site.restore()
     with (
-        pytest.raises(ConfigurationError, match="what came after the backup cannot be asked for"),
+        pytest.raises(ConfigurationError, match="the restore cannot be finished"),
         proxying(site.home, "127.0.0.1:1"),
     ):
         pass

@@ -75,28 +75,28 @@ def restore(folder: Path, before: Path) -> None:
     shutil.copytree(before, folder)
 
 
-def test_a_store_that_is_rolled_back_alone_is_noticed(site: Site, tmp_path: Path) -> None:
+def test_a_store_rolled_back_by_itself_is_detected(site: Site, tmp_path: Path) -> None:
     restore(site.store, tmp_path / "before" / "store")
     with site.served() as proxy, pytest.raises(grpc.RpcError) as raised:
         count(proxy)
     assert raised.value.code() is grpc.StatusCode.DATA_LOSS
 
 
-def test_a_home_that_is_rolled_back_alone_is_noticed(site: Site, tmp_path: Path) -> None:
+def test_a_home_rolled_back_by_itself_is_detected(site: Site, tmp_path: Path) -> None:
     restore(site.home, tmp_path / "before" / "home")
     with site.served() as proxy, pytest.raises(grpc.RpcError) as raised:
         count(proxy)
     assert refusal(raised.value)[1].reason == "ERROR_REASON_ROLLED_BACK"
 
 
-def test_a_store_and_a_home_that_are_rolled_back_together_are_not(site: Site, tmp_path: Path) -> None:
+def test_a_store_and_a_home_rolled_back_together_are_not_detected(site: Site, tmp_path: Path) -> None:
     restore(site.store, tmp_path / "before" / "store")
     restore(site.home, tmp_path / "before" / "home")
     with site.served() as proxy:
         assert count(proxy) == 1
 
 
-def test_they_are_if_there_is_a_witness(site: Site, tmp_path: Path) -> None:
+def test_a_store_and_a_home_rolled_back_together_are_detected_with_a_witness(site: Site, tmp_path: Path) -> None:
     witness = tmp_path / "another host"
     witness.mkdir()
     with site.served([str(witness)]) as proxy:
@@ -108,7 +108,7 @@ def test_they_are_if_there_is_a_witness(site: Site, tmp_path: Path) -> None:
     assert refusal(raised.value)[1].reason == "ERROR_REASON_ROLLED_BACK"
 
 
-def test_a_backup_of_the_home_from_before_opens_what_was_destroyed_since(site: Site, tmp_path: Path) -> None:
+def test_a_backup_of_the_home_opens_what_was_destroyed_after_it(site: Site, tmp_path: Path) -> None:
     request = keys_service_pb2.DestroyEpochsRequest(dataset="wifi", containing=instant(NOON))
     with site.served() as proxy:
         assert keys_service_pb2_grpc.KeysServiceStub(proxy.channel).DestroyEpochs(request).cells

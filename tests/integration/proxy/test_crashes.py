@@ -9,11 +9,11 @@ import pytest
 
 from privacyplease.client import Client, PrivacyPleaseError
 from privacyplease.proxy.keys.home import Home
-from privacyplease.proxy.lifecycle import settling
-from privacyplease.proxy.manifest.rows import State
+from privacyplease.proxy.lifecycle import flush_recovery
+from privacyplease.proxy.manifest.rows import SegmentState
 from tests.services import faulty_proxy
 from tests.services.daemon import Daemon
-from tests.services.inside import inside
+from tests.services.home_inspector import inspecting
 from tests.services.patience import eventually
 from tests.services.proxy import PASSPHRASE, Proxied, proxying
 from tests.services.storage import Served
@@ -65,7 +65,7 @@ def devices(proxy: Proxied) -> set[int]:
 
 
 @pytest.mark.parametrize("step", faulty_proxy.STEPS)
-def test_nothing_is_lost_and_nobody_accused(
+def test_a_killed_proxy_loses_nothing_and_accuses_nobody(
     step: str, storage: Served, sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was on its way is settled after the batches are sent again; in `test_shared_store.py` before."""
@@ -78,8 +78,8 @@ def test_nothing_is_lost_and_nobody_accused(
         assert devices(proxy) >= set(range(acknowledged + 1))
         proxy.ingest("wifi", *map(batch, range(1, BATCHES)))
         assert devices(proxy) == set(range(BATCHES))
-    monkeypatch.setattr(settling, "SETTLED_AFTER", -1)  # as a quarter of an hour later
-    with proxying(home, storage.address, cache_bytes=0) as proxy, inside(Home(home)) as within:
-        assert eventually(lambda: within.rows(State.SENT, State.RETIRED) == [])
+    monkeypatch.setattr(flush_recovery, "RECOVER_AFTER_MS", -1)  # as a quarter of an hour later
+    with proxying(home, storage.address, cache_bytes=0) as proxy, inspecting(Home(home)) as within:
+        assert eventually(lambda: within.rows(SegmentState.SENT, SegmentState.RETIRED) == [])
         assert devices(proxy) == set(range(BATCHES))
         assert within.strays(Database(sqlite_url)) == set()

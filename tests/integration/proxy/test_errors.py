@@ -22,7 +22,7 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from privacyplease.proxy.assembly.contracts import CONTRACTS, SERVICES
-from privacyplease.proxy.manifest.view import View
+from privacyplease.proxy.manifest.view import ManifestView
 from privacyplease.proxy.services.ingest import MOST_BYTES, MOST_RECORDS
 from privacyplease.proxy.v1 import (
     admin_service_pb2,
@@ -528,7 +528,7 @@ class TestFaults:
             raise LookupError(f"{DEVICE} at the north door")
 
         proxy.ingest("wifi", [RECORD])
-        monkeypatch.setattr(View, "overlapping", fail)
+        monkeypatch.setattr(ManifestView, "overlapping", fail)
         with caplog.at_level(logging.DEBUG), pytest.raises(grpc.RpcError) as raised:
             ask(proxy)
         status, info, fields = refusal(raised.value)

@@ -43,7 +43,7 @@ def client(store: Path) -> Iterator[Client]:
             yield client
 
 
-def test_what_is_shown_is_what_the_server_has(client: Client, store: Path) -> None:
+def test_an_explanation_shows_the_cells_that_the_server_has(client: Client, store: Path) -> None:
     seen = client.explain(*DAY)
     with sqlite3.connect(store) as database:
         stored = dict(database.execute("SELECT tag, sealed FROM cells"))
@@ -55,7 +55,7 @@ def test_what_is_shown_is_what_the_server_has(client: Client, store: Path) -> No
         assert (cell.head, cell.size) == (octets[:64], len(octets))
 
 
-def test_who_and_where_is_asked_about_does_not_show(client: Client) -> None:
+def test_the_calls_do_not_depend_on_who_and_where_is_asked_about(client: Client) -> None:
     everybody = client.explain(*DAY)
     others = [
         client.explain(*DAY, place="ap-1"),
@@ -67,7 +67,7 @@ def test_who_and_where_is_asked_about_does_not_show(client: Client) -> None:
         assert (other.first_tags, other.cells, other.bytes) == (everybody.first_tags, everybody.cells, everybody.bytes)
 
 
-def test_the_answer_is_that_of_the_question_itself(client: Client) -> None:
+def test_an_explained_question_has_its_usual_answer(client: Client) -> None:
     everybody = client.explain(*DAY)
     assert everybody.answer == client.count(*DAY) == len(DEVICES)
     assert (everybody.records_opened, everybody.records_kept, everybody.records_distinct) == (20, 20, 20)
@@ -85,6 +85,6 @@ def test_whose_sessions_are_counted_is_asked_for_a_purpose(client: Client) -> No
         client.explain(*DAY, device=DEVICES[3])
 
 
-def test_nothing_found(client: Client) -> None:
+def test_no_records_give_an_empty_answer(client: Client) -> None:
     later = client.explain(datetime(2030, 1, 1, tzinfo=UTC), datetime(2030, 1, 2, tzinfo=UTC))
     assert (later.answer, later.tags, later.cells, later.first_cells) == (0, 0, 0, ())

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from privacyplease.proxy.compaction import collection
+from privacyplease.proxy.compaction import garbage_collection
 from privacyplease.proxy.errors import WrongPassphraseError
 from privacyplease.proxy.export import keyring_file
 from privacyplease.proxy.keys.derivation import GroupKeys, Key
@@ -20,9 +20,9 @@ from privacyplease.proxy.segments import groups
 from privacyplease.proxy.segments.core import Core, packed
 from privacyplease.proxy.segments.groups import Group
 from privacyplease.proxy.segments.pages import compressed
-from privacyplease.proxy.segments.sealing import Opener, Place, Sealer
+from privacyplease.proxy.segments.sealing import CellContext, Opener, Sealer
 from privacyplease.proxy.storage.cell import Sealed, Tag
-from privacyplease.proxy.storage.client import Storage
+from privacyplease.proxy.storage.client import StorageClient
 from privacyplease.proxy.v1 import admin_service_pb2, dead_letter_service_pb2, presence_service_pb2, query_service_pb2
 from privacyplease.proxy.v1 import keys_service_pb2 as pb
 from privacyplease.proxy.v1 import occupancy_service_pb2 as occupancy_pb
@@ -30,7 +30,7 @@ from privacyplease.proxy.v1.verification_service_pb2 import VerifyRequest
 from tests.services.cells import refusal
 from tests.services.proxy import Proxied, instant, interval, proxying
 from tests.services.storage import Served
-from tests.services.tampering import Database, Row
+from tests.services.tampering import Database, StoredCell
 
 HOUR, DAY = 3_600_000, 86_400_000
 JULY, AUGUST = 1_719_792_000_000, 1_722_470_400_000  # 2024-07-01, 2024-08-01
@@ -89,7 +89,7 @@ def answers(proxy: Proxied, start: int = JULY, end: int = AUGUST) -> list[Any]:
     ]
 
 
-def test_it_counts_july_as_the_full_proxy_does(filled: Proxied, partner: Proxied) -> None:
+def test_a_counting_proxy_counts_july_like_the_full_proxy(filled: Proxied, partner: Proxied) -> None:
     whole = answers(filled)
     assert whole[0] == 52  # those of the session from June and of the one into August among them
     assert answers(partner) == whole
@@ -97,7 +97,7 @@ def test_it_counts_july_as_the_full_proxy_does(filled: Proxied, partner: Proxied
 
 
 @pytest.mark.parametrize(("start", "end"), [(JULY - 1, AUGUST), (JULY, AUGUST + 1), (MAY, MAY + DAY), (MAY, OCTOBER)])
-def test_it_refuses_every_other_time(partner: Proxied, start: int, end: int) -> None:
+def test_a_counting_proxy_refuses_any_other_interval(partner: Proxied, start: int, end: int) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         answers(partner, start, end)
     _, info, violations = refusal(refused.value)
@@ -124,7 +124,7 @@ ASKED: dict[str, Callable[[Proxied], Any]] = {
 
 
 @pytest.mark.parametrize("name", ASKED)
-def test_it_does_nothing_but_count(partner: Proxied, name: str) -> None:
+def test_a_counting_proxy_only_counts(partner: Proxied, name: str) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         ASKED[name](partner)
     status, info, _ = refusal(refused.value)
@@ -142,17 +142,17 @@ def test_the_file_shows_nothing_without_its_passphrase(file: Path, tmp_path: Pat
     assert refusal(refused.value)[1].reason == "ERROR_REASON_WRONG_PASSPHRASE"
 
 
-def test_cells_that_are_withheld_from_it_are_noticed(partner: Proxied, file: Path, storage: Served) -> None:
+def test_withheld_cells_are_detected_by_a_counting_proxy(partner: Proxied, file: Path, storage: Served) -> None:
     export = keyring_file.load(file, PARTNERS)
     row = export.segments[0]
-    Storage.connect(storage.address).delete(groups.tags(export.keys[row.key].tag, Group.CORE, [row.number]))
+    StorageClient.connect(storage.address).delete(groups.tags(export.keys[row.key].tag, Group.CORE, [row.number]))
     with pytest.raises(grpc.RpcError) as refused:
         answers(partner)
     assert refusal(refused.value)[1].reason == "ERROR_REASON_CELLS_MISSING"
     assert "ask for a new one" in refused.value.details()
 
 
-def test_what_came_in_later_is_no_part_of_it_and_counted_by_a_new_keyring(
+def test_records_stored_after_the_export_are_counted_only_by_a_new_keyring(
     filled: Proxied, partner: Proxied, tmp_path: Path, storage: Served
 ) -> None:
     before = answers(partner)
@@ -163,10 +163,10 @@ def test_what_came_in_later_is_no_part_of_it_and_counted_by_a_new_keyring(
         assert answers(again) == answers(filled) != before
 
 
-def test_it_is_made_again_after_its_period_was_compacted(
+def test_an_export_must_be_repeated_after_its_period_was_compacted(
     filled: Proxied, partner: Proxied, tmp_path: Path, storage: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collection, "KEPT_MS", -1)
+    monkeypatch.setattr(garbage_collection, "KEPT_MS", -1)
     for _ in range(2):
         filled.compact(include_open=True)
     with pytest.raises(grpc.RpcError) as refused:
@@ -190,7 +190,7 @@ class Forger:
     def reseal(self) -> None:
         """Puts another page in the place of one: all of its sessions were elsewhere."""
         tag, keys, row = self._core(0)
-        place = Place("wifi", Group.CORE, tag)
+        place = CellContext("wifi", Group.CORE, tag)
         columns = Core(Opener(keys.cell).open(Sealed(row.sealed), place)).columns()
         page = packed(columns._replace(places=pa.array(["elsewhere"] * len(columns.places))))
         forged = Sealer(keys.cell, Key(bytes(32))).enclose(compressed(page), row.sealed_bytes, place).cell.sealed
@@ -207,13 +207,13 @@ class Forger:
         self._rows.pop(self._core(0)[0])
         self._store({})
 
-    def _core(self, number: int) -> tuple[Tag, GroupKeys, Row]:
+    def _core(self, number: int) -> tuple[Tag, GroupKeys, StoredCell]:
         segment = self._segments[number]
         keys = self._export.keys[segment.key]
         (tag,) = groups.tags(keys.tag, Group.CORE, [segment.number])
         return tag, keys, self._rows[tag]
 
-    def _store(self, changed: dict[Tag, Row]) -> None:
+    def _store(self, changed: dict[Tag, StoredCell]) -> None:
         rows = self._rows | {bytes(tag): row for tag, row in changed.items()}
         self._database.restore([row._replace(sealed_bytes=len(row.sealed)) for row in rows.values()])
 
@@ -242,7 +242,7 @@ QUESTIONS: dict[str, Callable[[Proxied], Any]] = {
     ("forge", "reason"),
     [(Forger.reseal, "CELL_DAMAGED"), (Forger.swap, "CELL_DAMAGED"), (Forger.drop, "CELLS_MISSING")],
 )
-def test_whoever_holds_it_and_the_storage_servers_database_changes_no_answer_unnoticed(
+def test_the_holder_of_a_keyring_and_the_database_changes_no_answer_undetected(
     forge: Callable[[Forger], None], reason: str, tmp_path: Path, storage: Served, sqlite_url: str
 ) -> None:
     with proxying(tmp_path / "home", storage.address, cache_bytes=0) as proxy:

@@ -22,7 +22,7 @@ SEED = 20_241_001
 
 
 @pytest.mark.parametrize("concurrently", [False, True], ids=["at rest", "while records come in"])
-def test_every_lie_is_found_and_no_honest_answer_is_refused(tmp_path: Path, concurrently: bool) -> None:
+def test_every_false_answer_is_detected_and_no_honest_answer_is_refused(tmp_path: Path, concurrently: bool) -> None:
     with deception(tmp_path, SEED + concurrently) as deceived:
         if concurrently:
             with deceived.ingesting():
@@ -85,7 +85,7 @@ def test_every_rpc_has_a_question() -> None:
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_not_one_message_leaves_the_proxy_before_the_last_cell_was_checked(
+def test_no_message_leaves_the_proxy_before_the_last_cell_is_verified(
     name: str, tmp_path: Path, storage: Served
 ) -> None:
     method = METHODS[name]

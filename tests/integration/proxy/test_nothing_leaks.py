@@ -27,9 +27,9 @@ from sqlalchemy import make_url
 from privacyplease.ingest import wifi as wifi_log
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.keys.keyring import Keyring
-from privacyplease.proxy.manifest.cells import Cells, Name
+from privacyplease.proxy.manifest.cells import CellName, Cells
 from privacyplease.proxy.manifest.manifest import Manifest
-from privacyplease.proxy.manifest.rows import State
+from privacyplease.proxy.manifest.rows import SegmentState
 from privacyplease.proxy.records import dataset
 from privacyplease.proxy.records.budget import size_class
 from privacyplease.proxy.records.dataset import Dataset
@@ -67,7 +67,7 @@ class Seen(NamedTuple):
     home: Home
 
     @property
-    def cells(self) -> list[tuple[Name, bytes]]:
+    def cells(self) -> list[tuple[CellName, bytes]]:
         """Every cell of a segment, with its name."""
         names = self._names()
         return [(names[Tag(tag)], sealed) for tag, _, sealed in self.rows if tag in names]
@@ -86,7 +86,7 @@ class Seen(NamedTuple):
     def _keyring(self) -> Keyring:
         return Keyring(trusted_store.open_store(self.home.trusted_store), self.home.master_key(PASSPHRASE))
 
-    def _names(self) -> dict[Tag, Name]:
+    def _names(self) -> dict[Tag, CellName]:
         """The tag of every cell of the manifest, made anew."""
         rows, cells = self.manifest.rows("wifi"), Cells(None, self._keyring)  # type: ignore[arg-type]
         return {tag: name for group in Group for tag, name in cells.tags(rows, group).items()}
@@ -229,7 +229,7 @@ def test_a_dump_holds_nothing_of_the_records(seen: Seen, wifi: Dataset) -> None:
     assert found(seen.dump, sought) == set()
 
 
-def test_the_search_would_find_what_leaked(seen: Seen, wifi: Dataset) -> None:
+def test_the_search_finds_planted_leaks(seen: Seen, wifi: Dataset) -> None:
     """Cells that are not sealed, beside the others: every kind of needle is found, by the search that found none."""
     sought = needles(seen.records, wifi)
     some = {kind: min(values) for kind, values in sought.items()}
@@ -244,7 +244,7 @@ def test_the_search_would_find_what_leaked(seen: Seen, wifi: Dataset) -> None:
     assert found(plain, sought) >= {"address as bytes", "place", "other column", "time as number", "column's name"}
 
 
-def test_the_servers_own_names_say_nothing(seen: Seen) -> None:
+def test_the_servers_own_names_reveal_nothing(seen: Seen) -> None:
     columns = {name: columns for name, (columns, _) in tables(seen.storage).items()}
     assert columns == {"cells": ["tag", "sealed_bytes", "sealed"], "schema_version": ["version"]}
 
@@ -259,7 +259,7 @@ def test_no_two_cells_share_a_tag_or_anything(seen: Seen) -> None:
     names = [name for name, _ in seen.cells]
     assert {name.group for name in names} >= {Group.CORE, Group.REST}
     assert len({name.row.key for name in names}) > 1, "expected several epochs"
-    assert {name.row.state for name in names} == {State.LIVE, State.RETIRED}
+    assert {name.row.state for name in names} == {SegmentState.LIVE, SegmentState.RETIRED}
     assert len({(name.row.number, name.group) for name in names}) == len(names)
     for part in (lambda row: row[0], lambda row: row[2], lambda row: row[2][1:13], lambda row: row[2][-16:]):
         assert len({part(row) for row in seen.rows}) == len(seen.rows)

@@ -17,7 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from privacyplease.proxy.backup import __main__ as backup
 from privacyplease.proxy.compaction import plan
-from privacyplease.proxy.compaction.compactor import Compactor
+from privacyplease.proxy.compaction.background import BackgroundCompaction
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.manifest import manifest
 from privacyplease.proxy.manifest.head import kept
@@ -33,7 +33,7 @@ from privacyplease.proxy.v1 import (
     verification_service_pb2,
 )
 from tests.services.cells import refusal
-from tests.services.inside import inside
+from tests.services.home_inspector import inspecting
 from tests.services.patience import eventually
 from tests.services.proxy import Proxied, instant, interval, proxying
 from tests.services.storage import StorageProcess
@@ -158,7 +158,7 @@ def require_refused(proxy: Proxied, *calls: str) -> None:
         assert (name, code, info.reason) == (name, grpc.StatusCode.FAILED_PRECONDITION, "ERROR_REASON_ROLLED_BACK")
 
 
-def test_a_home_that_was_rolled_back_alone_is_refused_until_an_administrator_goes_on_from_it(site: Site) -> None:
+def test_a_rolled_back_home_is_refused_until_an_administrator_accepts_it(site: Site) -> None:
     site.ingest(1)
     roll_back = site.snapshot()
     site.ingest(2, 3)
@@ -194,7 +194,7 @@ def test_bringing_the_newer_home_back_is_enough(site: Site) -> None:
         assert devices(proxy) == [1, 2]
 
 
-def test_it_is_found_however_far_back_the_home_is(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rollback_is_detected_however_old_the_home_is(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server is told to delete heads that it need not keep, meanwhile."""
     monkeypatch.setattr(manifest, "HEADS_TOGETHER", 4)
     site.ingest(1)
@@ -208,7 +208,7 @@ def test_it_is_found_however_far_back_the_home_is(site: Site, monkeypatch: pytes
         assert devices(proxy) == list(range(1, 30))
 
 
-def test_it_is_found_at_the_first_question_if_the_server_was_away_at_the_start(
+def test_a_rollback_is_detected_at_the_first_question_if_the_server_was_unavailable_at_the_start(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And nothing that runs in the background has used it before, which would make it look newer than it is."""
@@ -218,7 +218,7 @@ def test_it_is_found_at_the_first_question_if_the_server_was_away_at_the_start(
         proxy.compact(include_open=True)
         ingest(proxy, 3)
     roll_back()
-    monkeypatch.setattr(Compactor, "PERIOD_SECONDS", 0.05)
+    monkeypatch.setattr(BackgroundCompaction, "PERIOD_SECONDS", 0.05)
     monkeypatch.setattr(plan, "OVERDUE", -1)
     address = site.server.address
     site.server.kill()
@@ -228,7 +228,7 @@ def test_it_is_found_at_the_first_question_if_the_server_was_away_at_the_start(
         assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
         with StorageProcess(site.url, listen=address):
             assert eventually(lambda: "ROLLED_BACK" in refused_by(proxy))
-            with inside(site.home) as within:
+            with inspecting(site.home) as within:
                 before = within.manifest.head()
                 ended = last_round(proxy)
                 assert eventually(lambda: last_round(proxy) != ended)
@@ -247,7 +247,7 @@ def last_round(proxy: Proxied) -> Any:
     return proxy.admin.GetStatus(admin_service_pb2.GetStatusRequest()).compaction.last_round
 
 
-def test_a_home_and_a_server_that_were_rolled_back_together_are_not_found_without_a_witness(site: Site) -> None:
+def test_a_home_and_a_server_rolled_back_together_are_not_detected_without_a_witness(site: Site) -> None:
     """Which is what the documentation says: nobody is left who knows better."""
     site.ingest(1)
     roll_back = site.snapshot(server=True)
@@ -259,7 +259,7 @@ def test_a_home_and_a_server_that_were_rolled_back_together_are_not_found_withou
 
 
 @pytest.mark.parametrize("kind", ["folder", "database"])
-def test_a_home_and_a_server_that_were_rolled_back_together_are_found_by_a_witness(
+def test_a_witness_exposes_a_home_and_a_server_that_were_rolled_back_together(
     site: Site, tmp_path: Path, kind: str
 ) -> None:
     (folder := tmp_path / "elsewhere").mkdir()
@@ -281,7 +281,7 @@ def test_a_home_and_a_server_that_were_rolled_back_together_are_found_by_a_witne
         assert devices(proxy) == [1, 3]
 
 
-def test_a_witness_that_is_away_holds_nothing_up_and_is_told_of(site: Site, tmp_path: Path) -> None:
+def test_an_unavailable_witness_blocks_nothing_and_is_reported(site: Site, tmp_path: Path) -> None:
     (folder := tmp_path / "elsewhere").mkdir()
     site.witnesses = [str(folder)]
     with site.proxying() as proxy:
@@ -300,14 +300,14 @@ def test_a_witness_that_is_away_holds_nothing_up_and_is_told_of(site: Site, tmp_
 
 
 @pytest.mark.parametrize("kind", ["folder", "database"])
-def test_a_witness_keeps_the_newest_of_heads_that_come_at_once(site: Site, tmp_path: Path, kind: str) -> None:
+def test_a_witness_keeps_the_newest_of_concurrent_heads(site: Site, tmp_path: Path, kind: str) -> None:
     (folder := tmp_path / "elsewhere").mkdir()
     site.witnesses = [str(folder) if kind == "folder" else f"sqlite:///{folder}/witness.db"]
     with site.proxying() as proxy, ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda device: ingest(proxy, device), range(1, 25)))
         status = proxy.admin.GetStatus(admin_service_pb2.GetStatusRequest()).manifest
         assert status.witness_failures == 0
-    with inside(site.home) as within:
+    with inspecting(site.home) as within:
         heads = within.manifest.heads
         recorded = witness(site.witnesses[0]).newest(heads.home)
         assert recorded
@@ -320,7 +320,7 @@ def test_the_server_keeps_few_heads_however_many_flushes_run_at_once(
     monkeypatch.setattr(manifest, "HEADS_TOGETHER", 4)
     with site.proxying() as proxy, ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda device: ingest(proxy, device), range(1, 65)))
-    with inside(site.home) as within:
+    with inspecting(site.home) as within:
         newest = within.manifest.head().sequence
         stored = within.heads() & {row.tag for row in Database(site.url).rows()}
         assert len(stored) <= len(kept(newest)) + 4

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from privacyplease.proxy.compaction import collection, plan
-from privacyplease.proxy.manifest.rows import Row, State
+from privacyplease.proxy.compaction import garbage_collection, plan
+from privacyplease.proxy.manifest.rows import ManifestRow, SegmentState
 from privacyplease.proxy.segments import rollups
 from privacyplease.proxy.segments.groups import Group
 from privacyplease.proxy.v1 import (
@@ -24,7 +24,7 @@ from privacyplease.proxy.v1 import (
 from privacyplease.proxy.v1 import occupancy_service_pb2 as pb
 from tests.integration.proxy.test_compaction import DAY, START, compact, sessions, settled
 from tests.services.cells import refusal
-from tests.services.inside import inside
+from tests.services.home_inspector import inspecting
 from tests.services.proxy import Proxied, instant, interval, proxying
 from tests.services.storage import Served
 from tests.services.tampering import Database
@@ -39,7 +39,7 @@ def _small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     """A week of a few thousand sessions in many segments, each with a roll-up; what was replaced goes at once."""
     monkeypatch.setattr(plan, "FULL_RECORDS", 400)
     monkeypatch.setattr(rollups, "LEAST_RECORDS", 1)
-    monkeypatch.setattr(collection, "KEPT_MS", -1)
+    monkeypatch.setattr(garbage_collection, "KEPT_MS", -1)
 
 
 def week(seed: int = 1) -> pa.Table:
@@ -60,15 +60,15 @@ def compacted(proxy: Proxied) -> Proxied:
     return proxy
 
 
-def segments(proxy: Proxied) -> list[Row]:
-    with inside(proxy.home) as within:
-        return within.rows(State.LIVE)
+def segments(proxy: Proxied) -> list[ManifestRow]:
+    with inspecting(proxy.home) as within:
+        return within.rows(SegmentState.LIVE)
 
 
-def remove(proxy: Proxied, url: str, rows: list[Row], *groups: Group) -> None:
+def remove(proxy: Proxied, url: str, rows: list[ManifestRow], *groups: Group) -> None:
     """Has the server lose the cells of some segments."""
     database = Database(url)
-    with inside(proxy.home) as within:
+    with inspecting(proxy.home) as within:
         lost = set(within.tags(rows, *groups))
     kept = [row for row in database.rows() if row.tag not in lost]
     assert len(kept) == len(database.rows()) - len(lost) < len(database.rows())
@@ -153,7 +153,7 @@ def test_what_is_explained_is_what_a_count_asks_for(compacted: Proxied) -> None:
     assert explain(compacted, when) == before  # whatever has been opened
 
 
-def test_a_roll_up_that_is_withheld_is_found(compacted: Proxied, sqlite_url: str) -> None:
+def test_a_withheld_roll_up_is_detected(compacted: Proxied, sqlite_url: str) -> None:
     remove(compacted, sqlite_url, segments(compacted)[:1], Group.ROLLUP)
     assert failure(lambda: count(compacted)) == "ERROR_REASON_CELLS_MISSING"
     compacted.records("wifi", *EVER)  # which needs none
@@ -182,8 +182,8 @@ def test_compacting_again_replaces_roll_ups_and_leaves_none_behind(compacted: Pr
     late = week(seed=2)
     compacted.ingest("wifi", late)
     settled(compacted)
-    with inside(compacted.home) as within:
-        assert {(row.state, Group.ROLLUP in row.groups) for row in within.rows()} == {(State.LIVE, True)}
+    with inspecting(compacted.home) as within:
+        assert {(row.state, Group.ROLLUP in row.groups) for row in within.rows()} == {(SegmentState.LIVE, True)}
         assert within.strays(Database(sqlite_url)) == set()
     assert count(compacted).distinct_devices == expected(pa.concat_tables([week(), late]), EVER)
 
@@ -192,7 +192,7 @@ def test_destroying_a_period_leaves_no_roll_up_of_it(compacted: Proxied, sqlite_
     assert count(compacted).distinct_devices
     request = keys_service_pb2.DestroyEpochsRequest(dataset="wifi", before=instant(START + 90 * DAY))
     compacted.keys.DestroyEpochs(request)
-    with inside(compacted.home) as within:
+    with inspecting(compacted.home) as within:
         assert within.cells(Database(sqlite_url)) == []
     assert count(compacted) == pb.CountResponse()
 

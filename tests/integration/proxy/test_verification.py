@@ -21,7 +21,7 @@ from tests.services.deception import deception
 from tests.services.lying_server import LIES, lying
 from tests.services.proxy import Proxied, interval, proxying
 from tests.services.storage import serving
-from tests.services.tampering import Database, Row
+from tests.services.tampering import Database, StoredCell
 
 START, HOUR = 1_727_769_600_000, 3_600_000
 HOURS = 6
@@ -40,11 +40,11 @@ class Stored(NamedTuple):
             records = [_session(device, START + hour * HOUR) for device in range(20)]
             assert self.proxy.ingest("wifi", records)[0].accepted == len(records)
 
-    def cells(self) -> list[Row]:
+    def cells(self) -> list[StoredCell]:
         """Those of segments, which heads are smaller than."""
         return [row for row in self.database.rows() if row.sealed_bytes > HEAD_BYTES]
 
-    def change(self, cells: list[Row]) -> None:
+    def change(self, cells: list[StoredCell]) -> None:
         """Makes these the only ones, beside the heads."""
         heads = [row for row in self.database.rows() if row.sealed_bytes <= HEAD_BYTES]
         self.database.restore([*heads, *cells])
@@ -88,18 +88,18 @@ def _session(device: int, at: int) -> dict[str, Any]:
     }
 
 
-def _flipped(row: Row) -> Row:
+def _flipped(row: StoredCell) -> StoredCell:
     return row._replace(sealed=row.sealed[:40] + bytes([row.sealed[40] ^ 1]) + row.sealed[41:])
 
 
-def test_a_sound_store_has_no_findings(stored: Stored) -> None:
+def test_an_intact_store_has_no_findings(stored: Stored) -> None:
     findings, summary = verified(stored.proxy)
     assert findings == []
     assert summary.cells == len(stored.cells()) == 2 * HOURS
     assert wrong(stored.proxy, dataset="bikes") == (0, 0, 0)
 
 
-CHANGES: dict[str, tuple[Callable[[list[Row]], list[Row]], tuple[int, int, int]]] = {
+CHANGES: dict[str, tuple[Callable[[list[StoredCell]], list[StoredCell]], tuple[int, int, int]]] = {
     "a row is deleted": (lambda rows: rows[1:], (1, 0, 0)),
     "all rows are deleted": (lambda rows: [], (-1, 0, 0)),
     "a bit is flipped": (lambda rows: [_flipped(rows[0]), *rows[1:]], (0, 0, 1)),
@@ -113,7 +113,7 @@ CHANGES: dict[str, tuple[Callable[[list[Row]], list[Row]], tuple[int, int, int]]
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_was_changed_in_the_database_is_counted(stored: Stored, change: str) -> None:
+def test_every_change_in_the_database_is_counted(stored: Stored, change: str) -> None:
     changed, (missing, unexpected, damaged) = CHANGES[change]
     rows = stored.cells()
     stored.change(changed(rows))
@@ -122,7 +122,7 @@ def test_what_was_changed_in_the_database_is_counted(stored: Stored, change: str
     assert wrong(stored.proxy) == (0, 0, 0)
 
 
-def test_an_older_dump_lacks_what_came_since(stored: Stored) -> None:
+def test_an_older_dump_lacks_cells_stored_since(stored: Stored) -> None:
     dump = stored.cells()
     stored.fill(range(HOURS, HOURS + 2))
     lacking = len(stored.cells()) - len(dump)
@@ -134,7 +134,7 @@ def test_an_older_dump_lacks_what_came_since(stored: Stored) -> None:
     }
 
 
-def test_what_is_wrong_is_placed(stored: Stored) -> None:
+def test_a_finding_names_its_group_and_time(stored: Stored) -> None:
     before = set(stored.cells())
     stored.fill(range(HOURS, HOURS + 1))
     rows = stored.cells()
@@ -149,16 +149,16 @@ def test_what_is_wrong_is_placed(stored: Stored) -> None:
     assert wrong(stored.proxy, dataset="bikes") == (0, 0, 0)
 
 
-def test_many_cells_are_asked_for_in_several_goes(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_cells_are_asked_for_in_several_chunks(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = stored.cells()
     stored.change([_flipped(rows[0]), *rows[2:]])
-    monkeypatch.setattr(verification, "PART_TAGS", 3)
+    monkeypatch.setattr(verification, "CHUNK_TAGS", 3)
     findings, summary = verified(stored.proxy)
     assert (summary.cells, summary.missing, summary.damaged) == (len(rows) - 1, 1, 1)
     assert findings
 
 
-def test_records_may_come_in_meanwhile(stored: Stored) -> None:
+def test_ingest_during_verification_is_no_finding(stored: Stored) -> None:
     stopped = threading.Event()
 
     def ingest() -> None:

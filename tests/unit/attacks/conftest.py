@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from attacks.campus import Fortnight, Truth
+from attacks.campus import Fortnight, GroundTruth
 from attacks.deterministic import Deterministic
 from attacks.recording import Recording, groups
-from attacks.results import Results, attacked
+from attacks.results import AttackResults, attacked
 from attacks.scenario import happen
 from tests.unit.attacks.sealed import Sealed
 
@@ -20,12 +20,12 @@ def fortnight() -> Fortnight:
 
 
 @pytest.fixture(scope="session")
-def truth(fortnight: Fortnight) -> Truth:
+def truth(fortnight: Fortnight) -> GroundTruth:
     return fortnight.truth(QUESTIONS)
 
 
 @pytest.fixture(scope="session")
-def deterministic(fortnight: Fortnight, truth: Truth) -> Recording:
+def deterministic(fortnight: Fortnight, truth: GroundTruth) -> Recording:
     """The control store: attacks must succeed."""
     store = Deterministic(SEED)
     happen(store, fortnight, truth.questions, store.clock)
@@ -33,7 +33,7 @@ def deterministic(fortnight: Fortnight, truth: Truth) -> Recording:
 
 
 @pytest.fixture(scope="session")
-def sealed(fortnight: Fortnight, truth: Truth) -> Recording:
+def sealed(fortnight: Fortnight, truth: GroundTruth) -> Recording:
     """A store that shows nothing but time and volume: attacks cannot succeed."""
     store = Sealed(SEED)
     happen(store, fortnight, truth.questions, store.clock)
@@ -41,10 +41,10 @@ def sealed(fortnight: Fortnight, truth: Truth) -> Recording:
 
 
 @pytest.fixture(scope="session")
-def of_deterministic(deterministic: Recording) -> Results:
+def of_deterministic(deterministic: Recording) -> AttackResults:
     return attacked(deterministic)
 
 
 @pytest.fixture(scope="session")
-def of_sealed(sealed: Recording) -> Results:
+def of_sealed(sealed: Recording) -> AttackResults:
     return attacked(sealed)

@@ -8,21 +8,21 @@ from random import Random
 
 import pyarrow as pa
 
-from privacyplease.proxy.compaction.compaction import Compaction, Done, Scope
+from privacyplease.proxy.compaction.compactor import Compactor, JobResult, Scope
 from privacyplease.proxy.keys.derivation import Key
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.master_key import LocalMasterKey
 from privacyplease.proxy.manifest.cells import Cells
-from privacyplease.proxy.manifest.currency import Currency
 from privacyplease.proxy.manifest.manifest import Manifest
-from privacyplease.proxy.manifest.rows import Row, State
+from privacyplease.proxy.manifest.rollback import RollbackCheck
+from privacyplease.proxy.manifest.rows import ManifestRow, SegmentState
 from privacyplease.proxy.query.question import Question
 from privacyplease.proxy.query.search import Search
 from privacyplease.proxy.records.dataset import Dataset, load
 from privacyplease.proxy.records.tables import check, longest
 from privacyplease.proxy.records.timeline import EVER, Interval
+from privacyplease.proxy.segments.cell_cache import CellCache
 from privacyplease.proxy.segments.groups import Group
-from privacyplease.proxy.segments.memory import Memory
 from privacyplease.proxy.storage.cell import Tag
 from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.write.writer import Writer
@@ -55,17 +55,17 @@ class InProcess:
         self.store = trusted_store.open_store(folder / "trusted.db", durable=False)
         self.keyring = Keyring(self.store, LocalMasterKey(Key(bytes(32))))
         self.manifest = Manifest(self.store, self.keyring)
-        self.memory = Memory(1 << 28)
+        self.cache = CellCache(1 << 28)
         self.cells = Cells(self.storage, self.keyring)  # type: ignore[arg-type]
-        currency = Currency(self.manifest, self.storage)  # type: ignore[arg-type]
+        currency = RollbackCheck(self.manifest, self.storage)  # type: ignore[arg-type]
         parts = (self.manifest, self.keyring, self.storage)
-        self._writer = Writer(*parts, self.memory, currency, 0.0)  # type: ignore[arg-type]
-        self.search = Search(self.manifest, self.cells, self.keyring, self.memory, currency)
-        self.compaction = Compaction(
+        self._writer = Writer(*parts, self.cache, currency, 0.0)  # type: ignore[arg-type]
+        self.search = Search(self.manifest, self.cells, self.keyring, self.cache, currency)
+        self.compaction = Compactor(
             self.store,
             *parts,  # type: ignore[arg-type]
             self.cells,
-            self.memory,
+            self.cache,
             lambda: self.needed_after,
             self.clock,
         )
@@ -88,7 +88,7 @@ class InProcess:
         """Begins to send something for a data set, records or not."""
         self._writer.cover([dataset])
 
-    def compact(self, scope: Scope = BY_COMMAND, dataset: Dataset = WIFI) -> list[Done]:
+    def compact(self, scope: Scope = BY_COMMAND, dataset: Dataset = WIFI) -> list[JobResult]:
         return list(self.compaction.compact(dataset, scope))
 
     def collect(self) -> int:
@@ -96,10 +96,10 @@ class InProcess:
         self.clock.ahead += 3_600
         return self.compaction.collect(WIFI)
 
-    def rows(self, *states: State) -> list[Row]:
-        return self.manifest.rows(WIFI.name, *(states or (State.LIVE,)))
+    def rows(self, *states: SegmentState) -> list[ManifestRow]:
+        return self.manifest.rows(WIFI.name, *(states or (SegmentState.LIVE,)))
 
-    def tags(self, *states: State) -> set[Tag]:
+    def tags(self, *states: SegmentState) -> set[Tag]:
         """The tags of all cells of segments."""
         return {tag for group in Group for tag in self.cells.tags(self.rows(*states), group)}
 

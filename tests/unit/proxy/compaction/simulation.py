@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from privacyplease.proxy.compaction.cut import cut
-from privacyplease.proxy.compaction.plan import Circumstances, Job, plan
+from privacyplease.proxy.compaction.plan import Job, PlanInputs, plan
 from privacyplease.proxy.keys.derivation import KeyId
-from privacyplease.proxy.manifest.rows import Entry, Row, State
+from privacyplease.proxy.manifest.rows import CellEntry, ManifestRow, SegmentState
 from privacyplease.proxy.records import dataset
 from privacyplease.proxy.segments.groups import Group, SegmentId
 from privacyplease.proxy.segments.sealing import DIGEST_BYTES, Digest
@@ -48,7 +48,7 @@ class Records(NamedTuple):
         return len(self.who)
 
 
-def row(records: Records, number: int, *, settled: bool, changed_at: int = 0, epoch: int = 0) -> Row:
+def row(records: Records, number: int, *, settled: bool, changed_at: int = 0, epoch: int = 0) -> ManifestRow:
     """The manifest's row of a segment of some records."""
     starts, durations = records.starts, records.durations
     about = Summary(
@@ -60,10 +60,12 @@ def row(records: Records, number: int, *, settled: bool, changed_at: int = 0, ep
         b"",
     )
     groups = {
-        group: Entry(WIFI.budgets[group.label].size(records.number), Digest(bytes(DIGEST_BYTES)))
+        group: CellEntry(WIFI.budgets[group.label].size(records.number), Digest(bytes(DIGEST_BYTES)))
         for group in (Group.CORE, Group.REST)
     }
-    return Row(WIFI.name, SegmentId(number), State.LIVE, 0, KeyId(epoch), settled, changed_at, about, groups)
+    return ManifestRow(
+        WIFI.name, SegmentId(number), SegmentState.LIVE, 0, KeyId(epoch), settled, changed_at, about, groups
+    )
 
 
 @dataclass
@@ -82,12 +84,12 @@ class Simulation:
     ingested: int = 0
     written: int = 0
     jobs: int = 0
-    _rows: dict[int, Row] = field(default_factory=dict)
+    _rows: dict[int, ManifestRow] = field(default_factory=dict)
     _records: dict[int, Records] = field(default_factory=dict)
     _next: int = 1
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[ManifestRow]:
         return list(self._rows.values())
 
     @property
@@ -95,11 +97,11 @@ class Simulation:
         return self.written / self.ingested
 
     @property
-    def settled(self) -> list[Row]:
+    def settled(self) -> list[ManifestRow]:
         return [row for row in self.rows if row.settled]
 
     @property
-    def small(self) -> list[Row]:
+    def small(self) -> list[ManifestRow]:
         return [row for row in self.settled if 2 * row.summary.records < self.full]
 
     @property
@@ -116,8 +118,8 @@ class Simulation:
         holding = np.searchsorted(firsts, starts, side="right") - np.searchsorted(lasts, starts, side="left")
         return float(holding.mean())
 
-    def circumstances(self, *, by_command: bool = False) -> Circumstances:
-        return Circumstances(self.full, 1 << 40, self.epoch_end, self.now, by_command)
+    def circumstances(self, *, by_command: bool = False) -> PlanInputs:
+        return PlanInputs(self.full, 1 << 40, self.epoch_end, self.now, by_command)
 
     def flush(self, records: Records) -> None:
         self.ingested += records.number

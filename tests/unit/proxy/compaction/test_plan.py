@@ -18,12 +18,12 @@ from privacyplease.proxy.compaction.plan import (
     MOST_FRESH,
     OVERDUE,
     RECENT,
-    Circumstances,
     Job,
+    PlanInputs,
     full_records,
     plan,
 )
-from privacyplease.proxy.manifest.rows import Row
+from privacyplease.proxy.manifest.rows import ManifestRow
 from privacyplease.proxy.records.budget import Budget
 from privacyplease.proxy.records.dataset import Dataset
 from tests.unit.proxy.compaction.simulation import (
@@ -45,18 +45,20 @@ SMALL = 1_024  # records of a full segment, where scale does not matter
 NOW = 10 * DAY
 
 
-def circumstances(
-    *, now: int = NOW, over: bool = False, by_command: bool = False, recent: bool = True
-) -> Circumstances:
-    return Circumstances(SMALL, 1 << 40, now - 2 * DAY if over else now + DAY, now, by_command, recent)
+def circumstances(*, now: int = NOW, over: bool = False, by_command: bool = False, recent: bool = True) -> PlanInputs:
+    return PlanInputs(SMALL, 1 << 40, now - 2 * DAY if over else now + DAY, now, by_command, recent)
 
 
-def segment(first: int, last: int, records: int, *, number: int, settled: bool = True, changed_at: int = NOW) -> Row:
+def segment(
+    first: int, last: int, records: int, *, number: int, settled: bool = True, changed_at: int = NOW
+) -> ManifestRow:
     made = row(Records.at(np.linspace(first, last, records).astype(np.int64)), number, settled=settled)
     return made._replace(changed_at=changed_at)
 
 
-def layer(number: int, *, records: int = SMALL, first: int = 0, width: int = HOUR, start: int = NOW) -> list[Row]:
+def layer(
+    number: int, *, records: int = SMALL, first: int = 0, width: int = HOUR, start: int = NOW
+) -> list[ManifestRow]:
     """So many segments, one after the other."""
     return [
         segment(start + at * width, start + (at + 1) * width - 1, records, number=first + at + 1)
@@ -69,7 +71,7 @@ def numbers(jobs: list[Job]) -> list[list[int]]:
 
 
 @pytest.mark.parametrize("number", [0, 1, MOST_FRESH - 1])
-def test_a_few_fresh_segments_wait(number: int) -> None:
+def test_a_few_fresh_segments_are_not_merged_yet(number: int) -> None:
     fresh = [segment(NOW, NOW, 1, number=at, settled=False) for at in range(number)]
     assert plan(fresh, circumstances()) == []
 
@@ -89,13 +91,13 @@ def test_fresh_segments_are_merged_when_one_is_old() -> None:
     assert numbers(plan(fresh, circumstances())) == [[0, 1]]
 
 
-def test_a_command_merges_fresh_segments_but_those_of_the_last_minutes_if_it_says_so() -> None:
+def test_a_command_can_exclude_fresh_segments_of_the_last_minutes() -> None:
     fresh = [segment(NOW, NOW, 1, number=at, settled=False, changed_at=NOW - at * (RECENT + 1)) for at in range(2)]
     assert numbers(plan(fresh, circumstances(by_command=True))) == [[0, 1]]
     assert numbers(plan(fresh, circumstances(by_command=True, recent=False))) == [[1]]
 
 
-def test_a_job_takes_no_more_than_fits_into_memory_and_a_transaction() -> None:
+def test_a_job_is_bounded_in_records_bytes_and_segments() -> None:
     large = [segment(NOW, NOW, SMALL, number=at, settled=False) for at in range(2 * JOB_FULL)]
     assert [len(job) for job in plan(large, circumstances())] == [JOB_FULL, JOB_FULL]
     tiny = [segment(NOW, NOW, 1, number=at, settled=False) for at in range(JOB_SEGMENTS + 1)]
@@ -117,7 +119,7 @@ def test_fresh_segments_go_in_order_of_time() -> None:
         (2, circumstances(by_command=True)),
     ],
 )
-def test_small_neighbours_are_merged_when_they_are_as_many_as_the_fan_in(fan_in: int, given_now: Circumstances) -> None:
+def test_small_neighbours_are_merged_when_they_are_as_many_as_the_fan_in(fan_in: int, given_now: PlanInputs) -> None:
     assert plan(layer(fan_in - 1, records=10), given_now) == []
     assert numbers(plan(layer(fan_in, records=10), given_now)) == [list(range(1, fan_in + 1))]
 
@@ -127,11 +129,11 @@ def test_small_neighbours_are_merged_when_they_fill_a_segment() -> None:
     assert numbers(plan(layer(4, records=SMALL // 3), circumstances())) == [[1, 2, 3]]
 
 
-def test_what_is_large_is_not_merged_with_what_is_small() -> None:
+def test_a_large_segment_is_not_merged_with_a_small_one() -> None:
     assert plan([*layer(1, records=SMALL // 3), *layer(7, records=1, first=1, start=NOW + DAY)], circumstances()) == []
 
 
-def test_small_segments_that_a_large_one_lies_between_are_not_neighbours() -> None:
+def test_small_segments_separated_by_a_large_one_are_not_neighbours() -> None:
     rows = [
         *layer(4, records=9),
         *layer(1, first=4, start=NOW + DAY),
@@ -165,7 +167,7 @@ def test_segments_that_touch_in_an_instant_do_not_overlap() -> None:
     assert plan(rows, circumstances(by_command=True)) == []
 
 
-def test_long_records_are_merged_with_each_other_alone() -> None:
+def test_segments_of_long_records_are_merged_only_with_each_other() -> None:
     starts = NOW + np.arange(10) * HOUR
     long = [row(Records.at(starts, 2 * DAY), number, settled=True) for number in range(8)]
     short = [row(Records.at(starts, HOUR), number, settled=True) for number in range(8, 16)]
@@ -173,7 +175,7 @@ def test_long_records_are_merged_with_each_other_alone() -> None:
     assert numbers(plan(long + short, circumstances())) == [list(range(8)), list(range(8, 16))]
 
 
-def test_a_command_leaves_no_small_segment_where_there_is_room_beside_it() -> None:
+def test_a_command_merges_small_segments_into_neighbours_with_room() -> None:
     rows = [*layer(1), segment(NOW + HOUR, NOW + HOUR + MINUTE, 10, number=2)]
     assert plan(rows, circumstances()) == []
     assert numbers(plan(rows, circumstances(by_command=True))) == [[1, 2]]
@@ -181,7 +183,7 @@ def test_a_command_leaves_no_small_segment_where_there_is_room_beside_it() -> No
     assert plan(wide, circumstances(by_command=True)) == []
 
 
-def test_a_segment_that_was_cut_by_its_bytes_is_left_alone() -> None:
+def test_a_segment_that_was_cut_for_its_size_is_not_merged_again() -> None:
     rows = layer(8, records=2)
     full = rows[0].groups
     given_now = circumstances()._replace(full_bytes=next(iter(full.values())).size)
@@ -225,7 +227,7 @@ def test_compaction_ends_and_keeps_every_record_in_its_longest_form(
 
 
 @given(segments_of_any_kind(), st.sampled_from([0, 2 * DAY, 60 * DAY]), st.booleans(), st.randoms())
-def test_a_plan_depends_on_nothing_but_times_and_numbers(
+def test_a_plan_depends_only_on_times_and_numbers(
     segments: list[list[tuple[int, int, int]]], now: int, by_command: bool, shuffled: random.Random
 ) -> None:
     made = flushed(segments)
@@ -249,7 +251,7 @@ def test_a_plan_depends_on_nothing_but_times_and_numbers(
         pytest.param(lambda: stream(2, 12, SMALL, reported_late=True), 92, id="sessions of hours as they end"),
     ],
 )
-def test_whatever_comes_ends_as_few_segments_and_is_rewritten_a_few_times(
+def test_any_workload_ends_as_few_segments_and_is_rewritten_a_few_times(
     scenario: Callable[[], Simulation], most: int
 ) -> None:
     made = scenario()

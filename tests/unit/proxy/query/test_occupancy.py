@@ -61,7 +61,7 @@ def test_a_count_is_of_distinct_subjects(found: list[Session], page: int) -> Non
 
 
 @given(sessions, st.integers(1, 10))
-def test_places_come_by_count_then_by_name(found: list[Session], page: int) -> None:
+def test_places_are_ordered_by_count_then_by_name(found: list[Session], page: int) -> None:
     there = {place: {s[0] for s in found if s[1] == place} for place in "abc"}
     expected = sorted(((place, len(who)) for place, who in there.items() if who), key=lambda item: (-item[1], item[0]))
     assert list(zip(*count_by_place(hits(found, page)), strict=True)) == expected

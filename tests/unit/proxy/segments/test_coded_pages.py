@@ -16,7 +16,7 @@ TABLE = pa.table(
 )
 
 
-def test_text_stays_coded_if_that_is_asked_for() -> None:
+def test_text_stays_coded_on_request() -> None:
     coded = unpack(pack(TABLE), coded=True)
     assert coded.schema.types == [CODED, CODED, pa.int64()]
     assert coded.to_pydict() == TABLE.to_pydict()

@@ -12,7 +12,7 @@ import pytest
 
 from privacyplease.proxy.errors import AnswerInconsistentError, StorageRefusedError, StorageUnavailableError
 from privacyplease.proxy.storage.cell import Cell, Sealed, Tag
-from privacyplease.proxy.storage.client import APPEND_BYTES, Storage
+from privacyplease.proxy.storage.client import APPEND_BYTES, StorageClient
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 from privacyplease.storage.v1 import storage_service_pb2_grpc as pb_grpc
 from tests.services.patience import eventually
@@ -44,9 +44,9 @@ class Scripted(pb_grpc.StorageServiceServicer):
 
 
 @contextmanager
-def connected(service: Scripted) -> Iterator[Storage]:
+def connected(service: Scripted) -> Iterator[StorageClient]:
     with serving(service) as port:
-        yield Storage.connect(f"127.0.0.1:{port}")
+        yield StorageClient.connect(f"127.0.0.1:{port}")
 
 
 @contextmanager
@@ -65,7 +65,7 @@ def cell(tag: bytes) -> pb.Cell:
     return pb.Cell(tag=tag, sealed=b"sealed")
 
 
-def test_a_predicate_beyond_the_servers_limit_is_asked_in_parts() -> None:
+def test_a_predicate_beyond_the_servers_limit_is_split() -> None:
     service = Scripted(lambda request: [[cell(tag)] for tag in request.predicate.any_of_tags.tags])
     with connected(service) as storage:
         found = storage.select(reversed(TAGS))
@@ -115,7 +115,7 @@ def test_cells_that_do_not_fit_into_one_call_are_sent_in_several(sizes: list[int
     assert [one.tag for request in service.appended for one in request.cells] == TAGS[: len(sizes)]
 
 
-def test_a_call_that_failed_is_a_refusal() -> None:
+def test_a_failed_call_is_reported_as_refused() -> None:
     service = Scripted(lambda _: [])
 
     def fail(_request: pb.AppendRequest, context: grpc.ServicerContext) -> None:
@@ -134,7 +134,7 @@ def test_a_server_without_limits_is_refused() -> None:
         storage.limits()
 
 
-def test_a_broken_answer_is_a_refusal() -> None:
+def test_an_interrupted_answer_is_reported_as_refused() -> None:
     def fail(_: pb.SelectRequest) -> list[list[pb.Cell]]:
         raise LookupError("server fault")
 
@@ -142,9 +142,9 @@ def test_a_broken_answer_is_a_refusal() -> None:
         storage.select(TAGS)
 
 
-def test_nobody_waits_for_a_server_that_is_known_to_be_away() -> None:
+def test_no_call_waits_for_a_server_that_is_known_to_be_unavailable() -> None:
     with serving(Scripted(lambda _: [])) as port:
-        storage = Storage.connect(f"127.0.0.1:{port}")
+        storage = StorageClient.connect(f"127.0.0.1:{port}")
         storage.limits()
     with pytest.raises(StorageUnavailableError):
         storage.describe()
@@ -158,7 +158,7 @@ def test_nobody_waits_for_a_server_that_is_known_to_be_away() -> None:
         storage.append([CELL])
 
 
-def answers(storage: Storage) -> bool:
+def answers(storage: StorageClient) -> bool:
     try:
         storage.describe()
     except StorageUnavailableError:
@@ -166,6 +166,6 @@ def answers(storage: Storage) -> bool:
     return True
 
 
-def test_a_server_that_is_not_there_is_unavailable() -> None:
+def test_a_server_that_does_not_exist_is_unavailable() -> None:
     with pytest.raises(StorageUnavailableError):
-        Storage.connect("127.0.0.1:1").describe()
+        StorageClient.connect("127.0.0.1:1").describe()

@@ -9,13 +9,13 @@ from sqlalchemy import Engine
 
 from privacyplease.proxy.backup import known
 from privacyplease.proxy.errors import UntrustedAnswerError
-from privacyplease.proxy.manifest.cells import Answers
+from privacyplease.proxy.manifest.cells import AnswerCounts
 from privacyplease.proxy.manifest.manifest import Manifest
-from privacyplease.proxy.segments.memory import Memory
+from privacyplease.proxy.segments.cell_cache import CellCache
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 
 
-def answers_of(answers: Answers) -> Iterable[Metric]:
+def answers_of(answers: AnswerCounts) -> Iterable[Metric]:
     """What became of the storage server's answers."""
     found = "Answers of the storage server that were"
     yield CounterMetricFamily("privacyplease_proxy_verified_answers", f"{found} whole.", value=answers.whole)
@@ -49,7 +49,7 @@ def backups_of(store: Engine) -> Iterable[Metric]:
     )
 
 
-def memory_of(memory: Memory) -> Iterable[Metric]:
+def memory_of(memory: CellCache) -> Iterable[Metric]:
     """What became of the cells in memory."""
     figures = memory.figures
     looks = CounterMetricFamily("privacyplease_proxy_cache_cells", "Cells that questions needed.", labels=["outcome"])

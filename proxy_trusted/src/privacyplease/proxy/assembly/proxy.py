@@ -25,9 +25,9 @@ from privacyplease.proxy.edge.identification import Identified
 from privacyplease.proxy.errors import KeyringError, NotExportedError, ProxyError, RolledBackError
 from privacyplease.proxy.export import counting
 from privacyplease.proxy.records import dataset
-from privacyplease.proxy.segments.memory import Memory
+from privacyplease.proxy.segments.cell_cache import CellCache
 from privacyplease.proxy.services.occupancy import OccupancyService
-from privacyplease.proxy.storage.client import MOST_MESSAGE_BYTES, Storage
+from privacyplease.proxy.storage.client import MOST_MESSAGE_BYTES, StorageClient
 from privacyplease.proxy.telemetry import logs
 from privacyplease.proxy.telemetry.activity import Activity
 from privacyplease.proxy.telemetry.calls import Observed
@@ -145,8 +145,10 @@ class Proxy:
     def _counting(self, around: Surroundings, keyring: Path) -> tuple[Register, Guards]:
         """The one service that an exported keyring is good for. It has no key to chain an audit log by."""
         settings = around.settings
-        storage = Storage.connect(settings.storage, settings.storage_certificates, self.metrics)
-        search = counting.over(keyring, settings.passphrase, storage, settings.most_tags, Memory(settings.cache_bytes))
+        storage = StorageClient.connect(settings.storage, settings.storage_certificates, self.metrics)
+        search = counting.over(
+            keyring, settings.passphrase, storage, settings.most_tags, CellCache(settings.cache_bytes)
+        )
         occupancy = OccupancyService({search.dataset.name: search.dataset}, search, None)
 
         def register(server: grpc.Server) -> None:

@@ -21,7 +21,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from privacyplease.proxy.errors import ProxyError, RateLimitedError, TrustedStoreUnavailableError
-from privacyplease.proxy.trusted_store.store import is_away
+from privacyplease.proxy.trusted_store.store import is_unavailable
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 
 DOMAIN = "proxy.privacyplease"
@@ -95,7 +95,7 @@ def fail(error: Exception, context: grpc.ServicerContext) -> NoReturn:
     if isinstance(error, grpc.RpcError) and not context.is_active():
         raise error  # the client left while it was sending
     if not isinstance(error, ProxyError):
-        error = TrustedStoreUnavailableError("the trusted store is away") if is_away(error) else _internal(error)
+        error = TrustedStoreUnavailableError("the trusted store is away") if is_unavailable(error) else _internal(error)
     ended = rpc_status.to_status(status(error))
     if error.retry_seconds is not None:  # as gRPC's own retries read it (gRFC A6): -1 is to leave it to the caller
         milliseconds = -1 if isinstance(error, RateLimitedError) else int(error.retry_seconds * 1_000)

@@ -10,8 +10,8 @@ from privacyplease.proxy.errors import PredicateTooLargeError
 from privacyplease.proxy.export import keyring_file
 from privacyplease.proxy.export.keyring_file import Export
 from privacyplease.proxy.keys.keyring import Keyring
-from privacyplease.proxy.manifest.currency import Currency
 from privacyplease.proxy.manifest.manifest import Manifest
+from privacyplease.proxy.manifest.rollback import RollbackCheck
 from privacyplease.proxy.query.question import Question
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.timeline import Interval
@@ -28,7 +28,7 @@ class Exported(NamedTuple):
 class Exporting:
     """Makes exported keyrings."""
 
-    def __init__(self, keyring: Keyring, manifest: Manifest, currency: Currency, most_tags: int) -> None:
+    def __init__(self, keyring: Keyring, manifest: Manifest, currency: RollbackCheck, most_tags: int) -> None:
         """Takes the parts; a keyring is of no more segments than one question may touch."""
         self._keyring = keyring
         self._manifest = manifest
@@ -47,7 +47,7 @@ class Exporting:
             RolledBackError: The trusted store is older than somebody knows it.
             StorageError: The server cannot be asked whether it is.
         """
-        self._currency.require()
+        self._currency.require_newest()
         rows = self._manifest.view(dataset.name).overlapping(Question(dataset, interval).fetched)
         if len(rows) > self._most_tags:
             message = f"the interval touches {len(rows):,} cells; at most {self._most_tags:,} may be asked for"

@@ -17,17 +17,17 @@ from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.rotation import described_by, folder_in_force
 from privacyplease.proxy.manifest.cells import Cells
 from privacyplease.proxy.manifest.manifest import Manifest
-from privacyplease.proxy.manifest.rows import Row, State
+from privacyplease.proxy.manifest.rows import ManifestRow, SegmentState
 from privacyplease.proxy.segments.groups import Group
 from privacyplease.proxy.storage.cell import Tag
-from privacyplease.proxy.storage.client import Storage
+from privacyplease.proxy.storage.client import StorageClient
 from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.trusted_store import tables
 from tests.services.proxy import PASSPHRASE
 from tests.services.tampering import Database
 
 
-class Inside:
+class HomeInspector:
     """What a proxy knows.
 
     Attributes:
@@ -40,14 +40,14 @@ class Inside:
         folder = folder_in_force(store)
         self.keyring = Keyring(store, described_by(home, folder).master_key(PASSPHRASE), folder)
         self.manifest = Manifest(store, self.keyring)
-        self._cells = Cells(Storage.connect("127.0.0.1:1"), self.keyring)  # which is asked for nothing
+        self._cells = Cells(StorageClient.connect("127.0.0.1:1"), self.keyring)  # which is asked for nothing
         self._store = store
 
-    def rows(self, *states: State, dataset: str = "wifi") -> list[Row]:
+    def rows(self, *states: SegmentState, dataset: str = "wifi") -> list[ManifestRow]:
         """Segments in any of the states, ascending by number; in any state if none is given."""
         return self.manifest.rows(dataset, *states)
 
-    def tags(self, rows: Iterable[Row], *groups: Group) -> list[Tag]:
+    def tags(self, rows: Iterable[ManifestRow], *groups: Group) -> list[Tag]:
         """The tags of groups of some segments; of all groups if none is given."""
         chosen = list(rows)
         return [tag for group in groups or Group for tag in self._cells.tags(chosen, group)]
@@ -72,10 +72,10 @@ class Inside:
 
 
 @contextmanager
-def inside(home: Home, shared: str | None = None) -> Iterator[Inside]:
+def inspecting(home: Home, shared: str | None = None) -> Iterator[HomeInspector]:
     """Looks into a home, or the trusted store of a URL that it shares, for as long as the block lasts."""
     store = trusted_store.open_url(shared) if shared else trusted_store.open_store(home.trusted_store)
     try:
-        yield Inside(home, store)
+        yield HomeInspector(home, store)
     finally:
         store.dispose()

@@ -12,15 +12,15 @@ from privacyplease.proxy.keys.derivation import Key
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.master_key import LocalMasterKey
 from privacyplease.proxy.manifest.cells import Cells
-from privacyplease.proxy.manifest.currency import Currency
 from privacyplease.proxy.manifest.manifest import Manifest
+from privacyplease.proxy.manifest.rollback import RollbackCheck
 from privacyplease.proxy.manifest.witnesses import Witness, Witnesses
 from privacyplease.proxy.query import presence
 from privacyplease.proxy.query.question import Question
 from privacyplease.proxy.query.search import Search
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.tables import Checked, check
-from privacyplease.proxy.segments.memory import Memory
+from privacyplease.proxy.segments.cell_cache import CellCache
 from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.write.writer import Writer
 from tests.services.fake_storage import FakeStorage
@@ -28,7 +28,7 @@ from tests.services.fake_storage import FakeStorage
 MASTER = LocalMasterKey(Key(bytes(32)))
 
 
-class Core:
+class ReadWriteCore:
     """The parts, put together as the proxy does.
 
     Attributes:
@@ -36,19 +36,19 @@ class Core:
     """
 
     def __init__(
-        self, folder: Path, server: FakeStorage, memory_bytes: int = 0, witnesses: Sequence[Witness] = ()
+        self, folder: Path, server: FakeStorage, cache_bytes: int = 0, witnesses: Sequence[Witness] = ()
     ) -> None:
         """Stands on the trusted store in a folder, made on first use."""
         self.server = server
         self.store = trusted_store.open_store(folder / "trusted.db")
         self.keyring = Keyring(self.store, MASTER)
         self.manifest = Manifest(self.store, self.keyring, Witnesses(witnesses))
-        self.memory = Memory(memory_bytes)
-        self.currency = Currency(self.manifest, server)  # type: ignore[arg-type]
+        self.cache = CellCache(cache_bytes)
+        self.rollback_check = RollbackCheck(self.manifest, server)  # type: ignore[arg-type]
         self.cells = Cells(server, self.keyring)  # type: ignore[arg-type]
-        parts = self.manifest, self.keyring, server, self.memory, self.currency
+        parts = self.manifest, self.keyring, server, self.cache, self.rollback_check
         self.writer = Writer(*parts, flush_seconds=0.0)  # type: ignore[arg-type]
-        self.search = Search(self.manifest, self.cells, self.keyring, self.memory, self.currency)
+        self.search = Search(self.manifest, self.cells, self.keyring, self.cache, self.rollback_check)
 
     def ingest(self, records: pa.Table, dataset: Dataset) -> Checked:
         """Stores records; returns what was read once they are durable."""
@@ -68,9 +68,9 @@ class Core:
 
 
 @contextmanager
-def core(folder: Path, server: FakeStorage | None = None, **options: object) -> Iterator[Core]:
+def core(folder: Path, server: FakeStorage | None = None, **options: object) -> Iterator[ReadWriteCore]:
     """A core for as long as the block lasts."""
-    made = Core(folder, server or FakeStorage(), **options)  # type: ignore[arg-type]
+    made = ReadWriteCore(folder, server or FakeStorage(), **options)  # type: ignore[arg-type]
     try:
         yield made
     finally:

@@ -12,16 +12,16 @@ from sqlalchemy import Engine
 from privacyplease.proxy.errors import CellDamagedError
 from privacyplease.proxy.keys.derivation import Key, KeyId
 from privacyplease.proxy.keys.keyring import Keyring
-from privacyplease.proxy.lifecycle.later import Later
+from privacyplease.proxy.lifecycle.segment_discovery import SegmentDiscovery
 from privacyplease.proxy.manifest.manifest import Manifest
-from privacyplease.proxy.manifest.rows import Row
+from privacyplease.proxy.manifest.rows import ManifestRow
 from privacyplease.proxy.records import tables
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.segments.groups import Group, SegmentId
-from privacyplease.proxy.segments.sealing import Place, Sealer
-from privacyplease.proxy.segments.segment import Sealing, Segment
+from privacyplease.proxy.segments.sealing import CellContext, Sealer
+from privacyplease.proxy.segments.segment import SealedSegment, SegmentSealer
 from privacyplease.proxy.storage.cell import Cell
-from privacyplease.proxy.storage.client import Storage
+from privacyplease.proxy.storage.client import StorageClient
 
 NUMBER = SegmentId(7)
 BEGINNING = datetime(2024, 10, 1, tzinfo=UTC)
@@ -33,23 +33,23 @@ def key(keyring: Keyring, wifi: Dataset) -> KeyId:
 
 
 @pytest.fixture
-def segment(keyring: Keyring, wifi: Dataset, key: KeyId) -> Segment:
+def segment(keyring: Keyring, wifi: Dataset, key: KeyId) -> SealedSegment:
     given = {
         wifi.subject: [f"aa:bb:cc:dd:ee:{number:02x}" for number in range(10)],
         wifi.place: ["ap-35"] * 10,
         wifi.start: [BEGINNING + timedelta(minutes=number) for number in range(10)],
         wifi.duration: [60] * 10,
     }
-    return Sealing(keyring).seal(tables.check(pa.table(given), wifi).records, wifi, key, NUMBER, settled=False)
+    return SegmentSealer(keyring).seal(tables.check(pa.table(given), wifi).records, wifi, key, NUMBER, settled=False)
 
 
-def taken(store: Engine, keyring: Keyring, wifi: Dataset, key: KeyId, cells: dict[Group, Cell]) -> Row:
-    later = Later(store, keyring, Manifest(store, keyring), cast("Storage", None))
+def taken(store: Engine, keyring: Keyring, wifi: Dataset, key: KeyId, cells: dict[Group, Cell]) -> ManifestRow:
+    later = SegmentDiscovery(store, keyring, Manifest(store, keyring), cast("StorageClient", None))
     return later._row(wifi, key, NUMBER, cells)
 
 
-def test_a_segment_is_taken_in_as_it_was_sealed(
-    store: Engine, keyring: Keyring, wifi: Dataset, key: KeyId, segment: Segment
+def test_a_discovered_segment_is_added_as_it_was_sealed(
+    store: Engine, keyring: Keyring, wifi: Dataset, key: KeyId, segment: SealedSegment
 ) -> None:
     row = taken(store, keyring, wifi, key, {group: of.cell for group, of in segment.groups.items()})
     assert row.summary == segment.summary
@@ -59,25 +59,25 @@ def test_a_segment_is_taken_in_as_it_was_sealed(
     }
 
 
-def test_a_core_that_the_rest_does_not_vouch_for_is_not_even_opened(
-    store: Engine, keyring: Keyring, wifi: Dataset, key: KeyId, segment: Segment, monkeypatch: pytest.MonkeyPatch
+def test_a_core_without_a_matching_digest_in_the_rest_is_not_opened(
+    store: Engine, keyring: Keyring, wifi: Dataset, key: KeyId, segment: SealedSegment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever has an exported keyring can seal what opens as a core, and may have made it to do harm."""
     (tag, sealed), _ = segment.groups[Group.CORE]
     handed_out = keyring.group_keys(wifi.name, key, Group.CORE.label).cell
-    place = Place(wifi.name, Group.CORE, tag)
+    place = CellContext(wifi.name, Group.CORE, tag)
     forged = Sealer(handed_out, Key(bytes(32))).enclose(b"no frame", len(sealed), place).cell
     opened: list[Group] = []
-    monkeypatch.setattr(Later, "_open", _watched(opened))
-    with pytest.raises(CellDamagedError, match="not that of its core"):
+    monkeypatch.setattr(SegmentDiscovery, "_open", _watched(opened))
+    with pytest.raises(CellDamagedError, match="do not belong together"):
         taken(store, keyring, wifi, key, {Group.CORE: forged, Group.REST: segment.groups[Group.REST].cell})
     assert opened == [Group.REST]
 
 
 def _watched(opened: list[Group]) -> object:
-    genuine = Later._open
+    genuine = SegmentDiscovery._open
 
-    def open_watched(self: Later, dataset: Dataset, key: KeyId, group: Group, cell: Cell) -> pa.RecordBatch:
+    def open_watched(self: SegmentDiscovery, dataset: Dataset, key: KeyId, group: Group, cell: Cell) -> pa.RecordBatch:
         opened.append(group)
         return genuine(self, dataset, key, group, cell)
 

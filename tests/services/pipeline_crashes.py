@@ -43,7 +43,7 @@ _SETTLE_SECONDS = 150
 _EVERYTHING = datetime(2024, 1, 1, tzinfo=UTC), datetime(2025, 12, 31, tzinfo=UTC)
 
 
-class Part(Protocol):
+class PipelinePart(Protocol):
     """What can be killed and started again."""
 
     def kill(self) -> None: ...
@@ -74,7 +74,7 @@ class Pipeline:
     ) -> None:
         self._running.close()
 
-    def part(self, name: str, chance: random.Random) -> Part:
+    def part(self, name: str, chance: random.Random) -> PipelinePart:
         """The part of a name; of the consumers either."""
         return chance.choice(self.consumers) if name == "consumer" else self._parts[name]
 
@@ -94,7 +94,7 @@ class Pipeline:
         if not eventually(self._serves, 60):
             raise RuntimeError(f"the proxy did not start:\n{proxy.log}")
         self.consumers = [enter(self._consumer(name)) for name in ("consumer-1", "consumer-2")]
-        self._parts: dict[str, Part] = {"proxy": proxy, "server": server, "mariadb": mariadb, "kafka": kafka}
+        self._parts: dict[str, PipelinePart] = {"proxy": proxy, "server": server, "mariadb": mariadb, "kafka": kafka}
 
     def _server(self, address: str, url: str) -> Daemon:
         arguments = ["-m", "privacyplease.server", "--insecure", "--listen", address]
@@ -114,7 +114,7 @@ class Pipeline:
             return False
 
 
-class Outcome(NamedTuple):
+class CrashOutcome(NamedTuple):
     """What a run came to.
 
     Attributes:
@@ -128,7 +128,7 @@ class Outcome(NamedTuple):
     faults: list[str]
 
 
-class Crashes:
+class PipelineCrashes:
     """Kills parts at random points while a log streams in, and asks at the end.
 
     Args:
@@ -153,7 +153,7 @@ class Crashes:
         self._sent = 0
         say(f"seed {seed}, {kills} kills, {len(self._table):,} sessions")
 
-    def run(self) -> Outcome:
+    def run(self) -> CrashOutcome:
         """Runs it all and looks at what is stored."""
         stream = threading.Thread(target=self._stream, name="stream")
         stream.start()
@@ -165,7 +165,7 @@ class Crashes:
         finally:
             self._over.set()
             stream.join()
-        return Outcome(killed, self._sent, self._faults())
+        return CrashOutcome(killed, self._sent, self._faults())
 
     def _victims(self) -> list[str]:
         each, rest = divmod(self._kills, len(PARTS))

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from privacyplease.proxy.storage.client import Storage
+from privacyplease.proxy.storage.client import StorageClient
 from privacyplease.proxy.v1 import (
     admin_service_pb2,
     explain_service_pb2,
@@ -49,13 +49,13 @@ class Calls:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
-    seen, send = Calls(), Storage.as_sent
+    seen, send = Calls(), StorageClient.select_unchecked
 
-    def noted(storage: Storage, tags: Sequence[Any]) -> Any:
+    def noted(storage: StorageClient, tags: Sequence[Any]) -> Any:
         seen.note(tags)
         return send(storage, tags)
 
-    monkeypatch.setattr(Storage, "as_sent", noted)
+    monkeypatch.setattr(StorageClient, "select_unchecked", noted)
     return seen
 
 
@@ -121,7 +121,7 @@ def started(home: Path, storage: Served) -> Iterator[Proxied]:
         yield proxy
 
 
-def test_what_was_asked_for_is_not_fetched_again(started: Proxied, calls: Calls) -> None:
+def test_a_repeated_question_fetches_nothing_again(started: Proxied, calls: Calls) -> None:
     first = count(started)
     assert [len(tags) for tags in calls.taken()] == [BATCHES]
     assert count(started) == first
@@ -130,7 +130,7 @@ def test_what_was_asked_for_is_not_fetched_again(started: Proxied, calls: Calls)
     assert (cache(started).misses, cache(started).hits) == (BATCHES, 2 * BATCHES)
 
 
-def test_only_what_is_not_in_memory_is_fetched(started: Proxied, calls: Calls) -> None:
+def test_only_cells_that_are_not_cached_are_fetched(started: Proxied, calls: Calls) -> None:
     count(started, days=2)
     ((*first,),) = calls.taken()
     count(started)
@@ -139,7 +139,7 @@ def test_only_what_is_not_in_memory_is_fetched(started: Proxied, calls: Calls) -
     assert len(first) + len(second) == BATCHES
 
 
-def test_what_was_just_written_is_answered_without_the_server(tmp_path: Path, sqlite_url: str, calls: Calls) -> None:
+def test_records_just_written_are_answered_without_the_server(tmp_path: Path, sqlite_url: str, calls: Calls) -> None:
     with serving(sqlite_url) as storage:
         proxying_it = proxying(tmp_path / "home", storage.address)
         proxy = proxying_it.__enter__()
@@ -152,7 +152,7 @@ def test_what_was_just_written_is_answered_without_the_server(tmp_path: Path, sq
         proxying_it.__exit__(None, None, None)
 
 
-def test_answers_stay_right_when_new_records_come(started: Proxied, home: Path, storage: Served) -> None:
+def test_cached_answers_include_new_records(started: Proxied, home: Path, storage: Served) -> None:
     answers(started)
     for seed in range(BATCHES, BATCHES + 2):
         before = answers(started)
@@ -162,7 +162,7 @@ def test_answers_stay_right_when_new_records_come(started: Proxied, home: Path, 
         assert answers(started) == answers(without)
 
 
-def test_a_record_that_comes_again_and_longer_replaces_what_is_in_memory(started: Proxied) -> None:
+def test_a_longer_form_of_a_record_replaces_the_cached_one(started: Proxied) -> None:
     (place, start, end), *_ = presence(started)
     longer = {
         "client_mac": "02:00:00:00:00:07",
@@ -176,7 +176,7 @@ def test_a_record_that_comes_again_and_longer_replaces_what_is_in_memory(started
 
 
 @pytest.mark.parametrize("room", [0, 1, BATCHES - 1, BATCHES], ids=["none", "for one", "for all but one", "for all"])
-def test_answers_are_the_same_however_little_is_held(
+def test_answers_do_not_depend_on_the_size_of_the_cache(
     started: Proxied, home: Path, storage: Served, calls: Calls, room: int
 ) -> None:
     expected = answers(started)
@@ -191,7 +191,7 @@ def test_answers_are_the_same_however_little_is_held(
         assert bool(calls.taken()) == (room < BATCHES)
 
 
-def test_a_destroyed_period_is_not_answered_from_memory(started: Proxied) -> None:
+def test_a_destroyed_period_is_not_answered_from_the_cache(started: Proxied) -> None:
     assert answers(started).devices > 0
     request = keys_service_pb2.DestroyEpochsRequest(dataset="wifi", before=instant(START + 90 * DAY))
     assert started.keys.DestroyEpochs(request).epochs
@@ -199,7 +199,7 @@ def test_a_destroyed_period_is_not_answered_from_memory(started: Proxied) -> Non
     assert cache(started).bytes == 0
 
 
-def test_whoever_asks_what_the_server_sees_is_told_as_if_nothing_were_in_memory(started: Proxied, calls: Calls) -> None:
+def test_an_explanation_is_given_as_if_nothing_were_cached(started: Proxied, calls: Calls) -> None:
     count(started)
     calls.taken()
     explained = explain_service_pb2_grpc.ExplainServiceStub(started.channel).Explain(

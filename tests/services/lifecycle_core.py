@@ -10,15 +10,15 @@ import pyarrow as pa
 
 from privacyplease.proxy.keys.derivation import KeyId
 from privacyplease.proxy.keys.home import Home
-from privacyplease.proxy.lifecycle.disposal import Disposal
-from privacyplease.proxy.lifecycle.erasing import Erasing
-from privacyplease.proxy.lifecycle.erasures import Erasures
-from privacyplease.proxy.lifecycle.renewing import Renewing
-from privacyplease.proxy.lifecycle.restoring import Restoring
-from privacyplease.proxy.lifecycle.settling import Settling
-from privacyplease.proxy.lifecycle.verification import Verification
+from privacyplease.proxy.lifecycle.eraser import EpochEraser
+from privacyplease.proxy.lifecycle.erasure_log import ErasureLog
+from privacyplease.proxy.lifecycle.flush_recovery import FlushRecovery
+from privacyplease.proxy.lifecycle.key_renewal import KeyRenewal
+from privacyplease.proxy.lifecycle.restore import Restore
+from privacyplease.proxy.lifecycle.segment_deletion import SegmentDeleter
+from privacyplease.proxy.lifecycle.verification import Verifier
 from privacyplease.proxy.manifest.changes import Change, moves, removals
-from privacyplease.proxy.manifest.rows import Row, State
+from privacyplease.proxy.manifest.rows import ManifestRow, SegmentState
 from privacyplease.proxy.manifest.witnesses import Witness
 from privacyplease.proxy.query.question import Question
 from privacyplease.proxy.records import dataset as datasets
@@ -29,47 +29,60 @@ from privacyplease.proxy.records.timeline import EVER, Interval
 from privacyplease.proxy.segments import core as cores
 from privacyplease.proxy.segments.groups import Group, SegmentId
 from privacyplease.proxy.segments.pages import unpack
-from privacyplease.proxy.segments.segment import Sealing
+from privacyplease.proxy.segments.segment import SegmentSealer
 from privacyplease.proxy.storage.cell import Tag
-from privacyplease.proxy.storage.client import Storage
-from tests.services.core import Core
+from privacyplease.proxy.storage.client import StorageClient
 from tests.services.fake_storage import FakeStorage
+from tests.services.read_write_core import ReadWriteCore
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
 
-class ProxyCore(Core):
+class LifecycleCore(ReadWriteCore):
     """What becomes of segments and keys, too. Made again over the same home it is the next start."""
 
     def __init__(self, home: Path, server: FakeStorage, witnesses: Sequence[Witness] = ()) -> None:
         """Stands on a home, made on first use."""
         super().__init__(home, server, 64 << 20, witnesses)
-        self.storage = cast(Storage, server)
+        self.storage = cast(StorageClient, server)
         self.home = Home(home)
         self.datasets = datasets.load()
         self.wifi: Dataset = self.datasets["wifi"]
-        self.erasures = Erasures(self.store)
-        self.disposal = Disposal(self.manifest, self.cells, self.storage)
+        self.erasure_log = ErasureLog(self.store)
+        self.segment_deleter = SegmentDeleter(self.manifest, self.cells, self.storage)
         drained = self.writer.drain, [self.search.questions]
-        self.erasing = Erasing(
-            self.keyring, self.manifest, self.currency, self.disposal, self.erasures, *drained, self.memory
+        self.eraser = EpochEraser(
+            self.keyring,
+            self.manifest,
+            self.rollback_check,
+            self.segment_deleter,
+            self.erasure_log,
+            *drained,
+            self.cache,
         )
-        self.settling = Settling(self.datasets, self.manifest, self.cells, self.storage, self.disposal, self.currency)
-        self.renewing = Renewing(
-            self.datasets, self.keyring, self.manifest, self.currency, self.erasing, lambda *given: self.rewrite(*given)
+        self.flush_recovery = FlushRecovery(
+            self.datasets, self.manifest, self.cells, self.storage, self.segment_deleter, self.rollback_check
         )
-        self.verification = Verification(self.manifest, self.cells, self.storage, self.search.questions)
+        self.key_renewal = KeyRenewal(
+            self.datasets,
+            self.keyring,
+            self.manifest,
+            self.rollback_check,
+            self.eraser,
+            lambda *given: self.rewrite(*given),
+        )
+        self.verifier = Verifier(self.manifest, self.cells, self.storage, self.search.questions)
 
     @property
-    def restoring(self) -> Restoring:
+    def restoring(self) -> Restore:
         """What goes on from an earlier state."""
-        return Restoring(self.datasets, self.store, self.keyring, self.manifest, self.storage, self.currency)
+        return Restore(self.datasets, self.store, self.keyring, self.manifest, self.storage, self.rollback_check)
 
     def ingest(self, records: pa.Table, dataset: Dataset | None = None) -> Checked:
         """Stores records as the ingest service does. Returns what was taken, once it is durable."""
         of = dataset or self.wifi
-        with self.erasures.writing():
-            checked = self.erasures.turn_away(tables.check(records, of), of)
+        with self.erasure_log.writing():
+            checked = self.erasure_log.reject_erased(tables.check(records, of), of)
             pending = self.writer.submit(checked.records, of) if len(checked.records) else None
         if pending:
             pending.wait()
@@ -83,50 +96,52 @@ class ProxyCore(Core):
                 found |= set(hit.table(self.wifi, columns)[self.wifi.subject].to_pylist())
         return found
 
-    def rows(self, *states: State) -> list[Row]:
+    def rows(self, *states: SegmentState) -> list[ManifestRow]:
         """Rows of the manifest."""
         return self.manifest.rows(self.wifi.name, *states)
 
-    def tags_of(self, rows: Iterable[Row]) -> list[Tag]:
+    def tags_of(self, rows: Iterable[ManifestRow]) -> list[Tag]:
         """The tags of all their cells."""
         chosen = list(rows)
         return [tag for group in Group for tag in self.cells.tags(chosen, group)]
 
-    def rewrite(self, dataset: Dataset, rows: Sequence[Row], key: KeyId, *, settled: bool = True) -> int:
+    def rewrite(self, dataset: Dataset, rows: Sequence[ManifestRow], key: KeyId, *, settled: bool = True) -> int:
         """Copies live segments into one under a key, and switches."""
         records = pa.concat_tables(self._read(dataset, row) for row in rows)
         (number,) = self.manifest.numbers(dataset.name, 1)
-        segment = Sealing(self.keyring).seal(records, dataset, key, number, settled=settled)
-        sent = self.manifest.commit(Change(added=[Row.of(segment, dataset.name, key, settled=settled)]))
+        segment = SegmentSealer(self.keyring).seal(records, dataset, key, number, settled=settled)
+        sent = self.manifest.commit(Change(added=[ManifestRow.of(segment, dataset.name, key, settled=settled)]))
         self.server.append([group.cell for group in segment.groups.values()])
-        stored = self.manifest.commit(Change(moved=moves(sent.rows, State.STORED)))
-        self.manifest.commit(Change(moved=[*moves(rows, State.RETIRED), *moves(stored.rows, State.LIVE)]))
+        stored = self.manifest.commit(Change(moved=moves(sent.rows, SegmentState.STORED)))
+        self.manifest.commit(Change(moved=[*moves(rows, SegmentState.RETIRED), *moves(stored.rows, SegmentState.LIVE)]))
         return len(records)
 
     def compact(self) -> None:
         """Merges all live segments of each epoch."""
-        live = self.rows(State.LIVE)
+        live = self.rows(SegmentState.LIVE)
         for key in sorted({row.key for row in live}):
             self.rewrite(self.wifi, [row for row in live if row.key == key], key)
 
     def collect(self, needed_after: int | None) -> None:
         """Deletes retired segments that no backup needs."""
-        gone = [row for row in self.rows(State.RETIRED) if needed_after is None or row.version <= needed_after]
+        gone = [row for row in self.rows(SegmentState.RETIRED) if needed_after is None or row.version <= needed_after]
         self.server.delete(self.tags_of(gone))
         self.manifest.commit(Change(removed=removals(gone)))
 
-    def send(self, records: pa.Table, *, cells: int = 2, settled: bool = False) -> Row:
+    def send(self, records: pa.Table, *, cells: int = 2, settled: bool = False) -> ManifestRow:
         """A flush that was cut short: its segment is SENT, and some of its cells are stored."""
         checked = tables.check(records, self.wifi).records.combine_chunks()
         starts, _ = tables.spans(checked, self.wifi)
         key = self.keyring.ensure(self.wifi.name, int(self.wifi.epochs(starts)[0]))
         (number,) = self.manifest.numbers(self.wifi.name, 1)
-        segment = Sealing(self.keyring).seal(checked, self.wifi, key, SegmentId(number), settled=settled)
-        (row,) = self.manifest.commit(Change(added=[Row.of(segment, self.wifi.name, key, settled=settled)])).rows
+        segment = SegmentSealer(self.keyring).seal(checked, self.wifi, key, SegmentId(number), settled=settled)
+        (row,) = self.manifest.commit(
+            Change(added=[ManifestRow.of(segment, self.wifi.name, key, settled=settled)])
+        ).rows
         self.server.append([group.cell for group in segment.groups.values()][:cells])
         return row
 
-    def _read(self, dataset: Dataset, row: Row) -> pa.Table:
+    def _read(self, dataset: Dataset, row: ManifestRow) -> pa.Table:
         (core_tag, core), (rest_tag, rest) = (
             next(iter(self.cells.tags([row], group).items())) for group in (Group.CORE, Group.REST)
         )
