@@ -1,6 +1,6 @@
-"""What is asked during the second week, and how the answers are known: where, of whom, when.
+"""The questions of the second week: about which device or place, and about which time.
 
-Intervals are drawn without a look at what the question is about, so that an interval alone tells nothing of it.
+Intervals are drawn independently of what a question is about, so that an interval by itself reveals nothing of it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class ScenarioQuestion:
     """A question, and the truth about it.
 
     Attributes:
-        at: When it is asked, in ms since 1970. No two are asked at the same instant.
+        at: When it is asked, in ms since 1970. No two questions are asked at the same instant.
         about: What it is about.
         key: Which device or place; "" for the building.
         start: The first instant that it asks about, in ms since 1970.
@@ -49,7 +49,7 @@ class ScenarioQuestion:
 
 @dataclass(frozen=True)
 class Popularity:
-    """Names and how likely each is asked about: float64[n], of sum 1."""
+    """Names, and how likely each is asked about: float64[n], of sum 1."""
 
     names: list[str]
     share: np.ndarray
@@ -60,7 +60,7 @@ class Popularity:
 
 
 def asked(first: int, number: int, devices: Popularity, places: Popularity, seed: int) -> Iterator[ScenarioQuestion]:
-    """About so many questions in the week that begins at `first`, in the order in which they are asked."""
+    """About `number` questions in the week that begins at `first`, in the order in which they are asked."""
     rng = np.random.default_rng((seed, 1))
     slots = [first + day * DAY + hour * HOUR for day in range(7) for hour in range(OPENS, CLOSES)]
     for slot, count in zip(slots, rng.multinomial(number, np.full(len(slots), 1 / len(slots))), strict=True):

@@ -1,4 +1,4 @@
-"""A recording: a trace, what was public, and the truth, to replay attacks on for ever.
+"""A recording: a trace, what was public, and the truth, on which attacks can be replayed.
 
 ::
 
@@ -23,7 +23,7 @@ from attacks.campus import GroundTruth, Knowledge
 from attacks.questions import About, ScenarioQuestion
 from attacks.trace import CallTrace, read_lines, write_lines
 
-PLACE_GROUPS, DEVICE_GROUPS = 4, 8  # as many as the old core had bins in its two indexes
+PLACE_GROUPS, DEVICE_GROUPS = 4, 8  # as many as the two indexes of the recorded control have bins
 
 Groups = Mapping[str, int]
 
@@ -36,8 +36,8 @@ class Recording:
         trace: What the storage server saw.
         knowledge: What is public.
         truth: What is to be guessed.
-        groups: The group of each place and device: its bin in a store that has bins, else what `groups` says.
-        told: Whether the attacker is told the groups. In a store that has bins they are a secret.
+        groups: The group of each place and device: its bin in a store that has bins, else as `groups` divides them.
+        told: Whether the attacker knows the groups. In a store that has bins they are secret.
     """
 
     trace: CallTrace
@@ -47,7 +47,7 @@ class Recording:
     told: bool
 
     def write(self, folder: Path) -> None:
-        """Writes it down; the same recording gives the same bytes."""
+        """Writes the recording; the same recording gives the same bytes."""
         folder.mkdir(parents=True, exist_ok=True)
         self.trace.write(folder / "trace.jsonl.gz")
         _write(folder / "public.json.gz", asdict(self.knowledge))
@@ -58,7 +58,9 @@ class Recording:
     def read(cls, folder: Path) -> Recording:
         """Reads what `write` wrote."""
         public, truth, groups = (_read(folder / f"{name}.json.gz") for name in ("public", "truth", "groups"))
-        questions = [ScenarioQuestion(**{**each, "about": About(each["about"])}) for each in truth.pop("questions")]
+        questions = [
+            ScenarioQuestion(**{**fields, "about": About(fields["about"])}) for fields in truth.pop("questions")
+        ]
         return cls(
             CallTrace.read(folder / "trace.jsonl.gz"),
             Knowledge(**_arrays(public, "place_hours", "device_days", "people")),
@@ -69,14 +71,14 @@ class Recording:
 
 
 def groups(knowledge: Knowledge) -> dict[str, int]:
-    """A public division of places and devices, for stores that have none: groups as busy as each other last week."""
+    """A public division of places and devices, for stores that have none: equally busy groups, by last week."""
     return _divided(knowledge.places, knowledge.place_hours, PLACE_GROUPS) | _divided(
         knowledge.devices, knowledge.device_days, DEVICE_GROUPS
     )
 
 
 def _divided(names: list[str], profile: np.ndarray, number: int) -> dict[str, int]:
-    """The busiest go to one group each, the next to the groups in the opposite order, and so on."""
+    """The busiest names go to one group each, the next ones to the groups in reverse order, and so on."""
     ranked = np.argsort(-profile.sum(axis=1), kind="stable").tolist()
     turns = [*range(number), *reversed(range(number))]
     return {names[each]: turns[rank % len(turns)] for rank, each in enumerate(ranked)}

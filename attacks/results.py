@@ -1,4 +1,4 @@
-"""What came of the attacks on one store."""
+"""The results of the attacks on one store."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from attacks.view import AttackerView, Evidence
 
 __all__ = ["MUST", "AttackResults", "attacked", "failures"]
 
-# What a control's rows must come to, at least.
+# The least share of right guesses that an attack must reach on its controls.
 MUST = 0.9
 
 
 @dataclass(frozen=True)
 class AttackResults:
-    """What was guessed of a store.
+    """What was guessed about a store.
 
     Attributes:
         scores: By the title of the row.
-        people: How well people in the building were guessed, hour by hour.
-        profile: How well last week's profile alone guesses them.
-        volume: Pearson's r of what came in each hour and how many sessions were logged in it.
+        people: How well the number of people in the building was guessed, hour by hour.
+        profile: How well last week's profile by itself guesses them.
+        volume: Pearson's r of the volume that arrived in each hour and the sessions that were logged in it.
         calls: How many calls the server saw.
         unseen: How many questions were answered without a call.
         questions: How many there were.
@@ -47,12 +47,12 @@ def attacked(recording: Recording) -> AttackResults:
     view = AttackerView(Evidence(recording.trace), public, recording.groups if recording.told else {})
     scores = {row.title: _scored(row, recording, view) for row in (*HIDDEN, *SHOWN)}
     ordered = order.people(view)
-    came = volume.arrivals(view.evidence, public.first, 2 * len(public.people))[len(public.people) :]
+    arrived = volume.arrivals(view.evidence, public.first, 2 * len(public.people))[len(public.people) :]
     return AttackResults(
         scores,
         fit(ordered if ordered.size else volume.people(view), truth.people),
         fit(public.people.astype(np.float64), truth.people),
-        correlation(came, truth.place_hours.sum(axis=0)),
+        correlation(arrived, truth.place_hours.sum(axis=0)),
         len(recording.trace.calls),
         sum(not view.calls(question.at) for question in truth.questions),
         len(truth.questions),
@@ -60,14 +60,14 @@ def attacked(recording: Recording) -> AttackResults:
 
 
 def failures(name: str, results: AttackResults) -> list[str]:
-    """What is not as it must be: hidden things that the product shows, and controls that hold.
+    """What failed: hidden things that the product reveals, and controls that hide what they should reveal.
 
     Args:
-        name: `product`, or that of a control.
-        results: What came of it.
+        name: `product`, or the name of a control.
+        results: Its results.
     """
     if name == "product":
-        return [f"the product shows {row.title}" for row in HIDDEN if results.scores[row.title].learned]
+        return [f"the product reveals {row.title}" for row in HIDDEN if results.scores[row.title].learned]
     return [f"{name} hides {row.title}" for row in (*HIDDEN, *SHOWN) if _holds(name, row, results)]
 
 

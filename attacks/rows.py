@@ -1,4 +1,4 @@
-"""The rows of the report: what is to be guessed, the attacks that try, and what a guess without the trace is worth."""
+"""The rows of the report: what is to be guessed, by which attacks, and how good a guess without the trace is."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from attacks.view import Attack, AttackerView, Known
 
 __all__ = ["HIDDEN", "SHOWN", "ReportRow"]
 
-_BUSY = 100  # sessions in an hour; below, a cell's padding is more than what is in it
+_BUSY = 100  # sessions in an hour; below, a cell is mostly padding
 _AHEAD = 1.1
 _NEAR = 3
 
-Truths = dict[int, str]  # what is true, by the instant that is guessed about
+Truths = dict[int, str]  # the truth, by the instant that is guessed about
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class ReportRow:
     """One thing to be guessed.
 
     Attributes:
-        title: What, as the report has it.
-        truth: What is true.
+        title: What it is, as shown in the report.
+        truth: Returns the truth.
         priors: Guesses without a trace, by name.
-        attacks: What is tried, by name.
+        attacks: The attacks, by name.
         controls: The controls on which an attack must succeed.
-        partners: For each question, the earlier one that it is to be compared with.
+        partners: Returns, for each question, the earlier one that it is to be compared with.
     """
 
     title: str
@@ -75,7 +75,7 @@ def _busiest_groups(recording: Recording) -> Truths:
 
 
 def _peaks(recording: Recording, counts: np.ndarray, names: list[str]) -> Truths:
-    """The name with the highest count, for each hour of the second week that is busy and in which it is clear."""
+    """The name with the highest count, for each busy hour of the second week with a clear winner."""
     first = recording.knowledge.first + 7 * DAY
     ordered = np.sort(counts, axis=0)
     clear = np.flatnonzero((counts.sum(axis=0) >= _BUSY) & (ordered[-1] >= _AHEAD * ordered[-2]))
@@ -107,19 +107,19 @@ def _partners(about: About) -> Callable[[Recording], Mapping[int, int]]:
 
 
 def _last_week(view: AttackerView, known: Known) -> list[str]:
-    """Whatever was busiest at the same hour a week before."""
+    """The place that was busiest at the same hour a week before."""
     public = view.knowledge
     hours = [(at - public.first) // HOUR % public.place_hours.shape[1] for at in view.instants]
     return [public.places[int(public.place_hours[:, hour].argmax())] for hour in hours]
 
 
 def _last_week_groups(view: AttackerView, known: Known) -> list[str]:
-    """The group of that; where groups are secret, nothing."""
+    """The group of that place; where groups are secret, nothing."""
     return [str(view.groups.get(place, "")) for place in _last_week(view, known)]
 
 
 def _calendar(view: AttackerView, known: Known) -> list[str]:
-    """Whatever was busiest in the known hours that are nearest in the day, and then in the week."""
+    """The most frequent answer in the known hours that are nearest in the day, and then in the week."""
     when = np.array([[at % DAY / HOUR, at / DAY / 10] for at in view.instants])
     at, labels = np.array(list(known)), list(known.values())
 
@@ -222,7 +222,7 @@ HIDDEN = (
     ),
 )
 
-# What may be learned, by the design: see `docs/LEAKAGE.md`.
+# What may be learned by design (`docs/LEAKAGE.md`).
 SHOWN = (
     ReportRow(
         "whether a question is about a device or counts",

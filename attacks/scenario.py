@@ -1,4 +1,4 @@
-"""The fortnight as it happens: sessions come in by the hour, nights are for compaction, questions come by day."""
+"""The fortnight as it happens: sessions arrive every hour, compaction runs at night, questions are asked by day."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Clock = Callable[[int], None]
 
 
 class ScenarioStore(Protocol):
-    """What a fortnight happens to."""
+    """A store that the fortnight happens to."""
 
     def ingest(self, records: pa.Table) -> None:
         """Stores records."""
@@ -37,14 +37,14 @@ def happen(
     *,
     nightly: Callable[[int], None] = lambda day: None,
 ) -> None:
-    """Lets a fortnight happen.
+    """Plays a fortnight on a store.
 
     Args:
-        store: To whom.
+        store: The store.
         fortnight: What is logged.
         questions: What is asked, in order of time.
-        clock: Is told the time, in ms since 1970, whenever it has changed.
-        nightly: Is called with the number of each day, 0 to 13, before it begins.
+        clock: Called with the time, in ms since 1970, whenever it changes.
+        nightly: Called with the number of each day, 0 to 13, before it begins.
     """
     first, waiting = fortnight.knowledge.first, list(questions)
     for hour in range(HOURS):
@@ -62,7 +62,7 @@ def happen(
 
 
 def _night(store: ScenarioStore, midnight: int, clock: Clock) -> None:
-    """What was logged on the days before is merged."""
+    """Compacts what was logged on the days before."""
     clock(midnight + 30 * _MINUTE)
     store.compact(midnight - 1)
 

@@ -1,7 +1,7 @@
 """A trace: what the storage server sees, call by call, and nothing else.
 
-A tag is known by a number, in the order in which tags were first seen: a pseudorandom tag tells only whether it equals
-another, and numbers compress. A trace is a file of JSON lines, one a call.
+Tags are numbered in the order in which they were first seen: a pseudorandom tag reveals only whether it equals another,
+and numbers compress. A trace is stored as JSON lines, one per call.
 
 >>> call = Call(at=0, name="Append", cells=[Cell(7, 512)])
 >>> Call.parsed(call.line()) == call
@@ -22,20 +22,20 @@ DAY = 24 * HOUR
 
 
 class TracedCell(NamedTuple):
-    """A cell that was sent or received: the number of its tag, and the length of its ciphertext."""
+    """A cell that was sent or returned: the number of its tag, and the length of its ciphertext."""
 
     tag: int
     length: int
 
 
 class TracedRow(NamedTuple):
-    """What a store by the old recipes shows of a row: equality of two columns, order of two others.
+    """What the deterministic control store shows of a row: equality of two columns, order of two others.
 
     Attributes:
         device: Number of the deterministic ciphertext of its device.
-        place: Likewise of its place.
+        place: Likewise for its place.
         start: The order-preserving ciphertext of its start.
-        end: Likewise of its end.
+        end: Likewise for its end.
     """
 
     device: int
@@ -49,12 +49,12 @@ class TracedCall:
     """One call of the proxy to the storage server.
 
     Attributes:
-        at: When, in ms since 1970, as the server's clock has it.
-        name: Of the method, as "Select".
+        at: When it came, in ms since 1970, by the server's clock.
+        name: The name of the method, such as "Select".
         tags: The tags that the request names, in the order sent.
         cells: The cells of the request or, if it has none, of the answer, in the order sent.
         pages: How many cells each message of the answer has.
-        rows: Rows stored or returned; only of a control store.
+        rows: Rows stored or returned, only for a control store.
         bounds: Order-preserving bounds of a question; likewise.
     """
 
@@ -68,7 +68,7 @@ class TracedCall:
 
     @property
     def length(self) -> int:
-        """Of all its cells together, in bytes."""
+        """The total length of its cells, in bytes."""
         return sum(cell.length for cell in self.cells)
 
     def line(self) -> str:
@@ -79,8 +79,8 @@ class TracedCall:
     def parsed(cls, line: str) -> TracedCall:
         """The inverse of `line`."""
         values = {"at": 0, **json.loads(line)}
-        cells = [TracedCell(*each) for each in values.pop("cells", ())]
-        rows = [TracedRow(*each) for each in values.pop("rows", ())]
+        cells = [TracedCell(*fields) for fields in values.pop("cells", ())]
+        rows = [TracedRow(*fields) for fields in values.pop("rows", ())]
         bounds = values.pop("bounds", None)
         return cls(cells=cells, rows=rows, bounds=tuple(bounds) if bounds else None, **values)
 

@@ -1,7 +1,7 @@
 """What an attacker has: the trace, what is public, and the instants of the questions to guess about.
 
-An attack is a function of a view and of the questions whose truth the attacker knows (`Known`), to a guess for each
-question. Attacks that learn nothing from known questions ignore them.
+An attack is a function from a view and the questions whose truth is known (`Known`) to a guess for each question.
+Attacks that learn nothing from known questions ignore them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Evidence:
 
     @cached_property
     def links(self) -> Links:
-        """How likely each tag lies in each bin."""
+        """How likely each tag is in each bin."""
         return linked(self.trace)
 
     @cached_property
@@ -42,9 +42,9 @@ class Evidence:
 
     @cached_property
     def arrivals(self) -> list[TracedCall]:
-        """The calls by which records come in: appends, but not a compactor's.
+        """The calls by which records arrive: appends, but not those of a compactor.
 
-        A compactor reads what it writes, padded otherwise; what else is read then is less than half of what comes.
+        A compactor reads about as much as it writes; at other times, less than half of what arrives is read.
         """
         read = {at: sum(call.length for call in calls) for at, calls in self.reads.items()}
         sent: dict[int, int] = defaultdict(int)
@@ -61,8 +61,8 @@ class AttackerView:
         evidence: The trace, and what follows from it.
         knowledge: What is public.
         groups: The group of each place and device, if that is public.
-        instants: When the questions to be guessed were asked, or the hours to be guessed about begin; ms since 1970.
-        partners: For each of them that is to be compared with an earlier question, when that was asked.
+        instants: When the questions to be guessed were asked, or the hours to be guessed about begin, in ms since 1970.
+        partners: For each question that is to be compared with an earlier one, when that was asked.
     """
 
     evidence: Evidence
@@ -76,9 +76,9 @@ class AttackerView:
         return replace(self, instants=instants, partners=partners)
 
     def calls(self, instant: int) -> list[TracedCall]:
-        """What the server was asked for at an instant."""
+        """The calls that read at an instant."""
         return self.evidence.reads.get(instant, [])
 
     def tags(self, instant: int) -> list[int]:
-        """The tags that it was asked for then, each once, in the order sent."""
+        """The tags that were asked for at an instant, each once, in the order sent."""
         return list(dict.fromkeys(tag for call in self.calls(instant) for tag in call.tags))

@@ -17,13 +17,13 @@ MORNING = range(9, 12)
 def test_a_trace_holds_what_came_and_what_was_asked(tmp_path: Path) -> None:
     fortnight, first = Fortnight.simulated(30, 8, 1), first_instant()
     with installed(tmp_path) as product:
-        product.start(memory_mib=0)
+        product.start(cache_mib=0)
         for hour in MORNING:
             product.clock(first + hour * HOUR)
             product.ingest(fortnight.logged(hour))
         product.clock(first + DAY)
         product.compact(first + DAY)
-        product.start(memory_mib=0)  # forgets what it has in memory
+        product.start(cache_mib=0)  # empties its cell cache
         for number, (about, key) in enumerate(
             [(About.DEVICE, fortnight.devices[0]), (About.PLACE, fortnight.places[0]), (About.BUILDING, "")], start=1
         ):

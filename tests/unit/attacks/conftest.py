@@ -7,7 +7,7 @@ from attacks.deterministic import Deterministic
 from attacks.recording import Recording, groups
 from attacks.results import AttackResults, attacked
 from attacks.scenario import happen
-from tests.unit.attacks.sealed import Sealed
+from tests.unit.attacks.sealed import SealedStore
 
 SEED = 5
 QUESTIONS = 240
@@ -35,7 +35,7 @@ def deterministic(fortnight: Fortnight, truth: GroundTruth) -> Recording:
 @pytest.fixture(scope="session")
 def sealed(fortnight: Fortnight, truth: GroundTruth) -> Recording:
     """A store that shows nothing but time and volume: attacks cannot succeed."""
-    store = Sealed(SEED)
+    store = SealedStore(SEED)
     happen(store, fortnight, truth.questions, store.clock)
     return Recording(store.trace(), fortnight.knowledge, truth, groups(fortnight.knowledge), told=True)
 
