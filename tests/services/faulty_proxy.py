@@ -1,9 +1,9 @@
-"""The proxy as its command runs it, but killed at a named step of ingest, of compaction or of an erasure.
+"""The proxy's command, killed at a named step of ingest, of compaction or of an erasure.
 
     python -m tests.services.faulty_proxy STEP [flags of privacyplease.proxy]
 
-It ends itself with SIGKILL when it comes to the step: of ingest in its third flush, of all else the first time. The
-code that ships knows nothing of this.
+It kills itself with SIGKILL when it reaches the step: for ingest in its third flush, otherwise the first time. The code
+that ships knows nothing of this.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from privacyplease.proxy.storage.client import StorageClient
 from privacyplease.proxy.write.buffer import Pending
 from privacyplease.proxy.write.writer import Writer
 
-# So many flushes end well before.
+# How many flushes succeed before.
 FLUSHES_BEFORE = 2
 
-# Few records make several segments with roll-ups, whose cells go to the server in several calls.
+# So small that few records make several segments with roll-ups, whose cells are sent in several calls.
 FULL_RECORDS = 1_000
 
 Arm = Callable[[], None]
@@ -43,25 +43,25 @@ def _die(*_: object) -> None:
 
 
 def _before(owner: Any, name: str, *, passes: int = 0) -> None:
-    """Kills where a function of a module or a class would be called, after so many calls of it."""
-    whole: Callable[..., Any] = getattr(owner, name)
+    """Kills the process instead of calling a function of a module or class, after `passes` calls of it."""
+    real: Callable[..., Any] = getattr(owner, name)
     calls = count()
 
-    def or_die(*given: Any, **named: Any) -> Any:
+    def or_die(*args: Any, **kwargs: Any) -> Any:
         if next(calls) >= passes:
             _die()
-        return whole(*given, **named)
+        return real(*args, **kwargs)
 
     setattr(owner, name, or_die)
 
 
 def _after(owner: Any, name: str, *, passes: int = 0) -> None:
-    """Kills where such a function returns."""
-    whole: Callable[..., Any] = getattr(owner, name)
+    """Kills the process when such a function returns."""
+    real: Callable[..., Any] = getattr(owner, name)
     calls = count()
 
-    def then_die(*given: Any, **named: Any) -> Any:
-        result = whole(*given, **named)
+    def then_die(*args: Any, **kwargs: Any) -> Any:
+        result = real(*args, **kwargs)
         if next(calls) >= passes:
             _die()
         return result
@@ -70,12 +70,12 @@ def _after(owner: Any, name: str, *, passes: int = 0) -> None:
 
 
 def _uncommitted(is_it: Callable[[Change], bool], *, passes: int = 0) -> None:
-    """Kills where a change of the manifest is written, and not committed."""
-    whole: Callable[..., None] = manifest.write_rows
+    """Kills the process when a change of the manifest is written but not committed."""
+    real: Callable[..., None] = manifest.write_rows
     calls = count()
 
     def then_die(connection: Any, rows: Any, sealed: Any, change: Change, version: int) -> None:
-        whole(connection, rows, sealed, change, version)
+        real(connection, rows, sealed, change, version)
         if is_it(change) and next(calls) >= passes:
             _die()
 
@@ -100,7 +100,7 @@ def _flushing(arm: Callable[..., None], *where: Any) -> Arm:
 
 
 def few_records_make_many_cells(replace: Callable[[object, str, object], None] = setattr) -> None:
-    """Has compaction cut small segments, each with a roll-up, and delete at once what it replaces."""
+    """Makes compaction cut small segments, each with a roll-up, and delete at once what it replaces."""
     replace(plan, "FULL_RECORDS", FULL_RECORDS)
     replace(rollups, "LEAST_RECORDS", 1)
     replace(rewriting, "APPEND_BYTES", 1)
@@ -108,7 +108,7 @@ def few_records_make_many_cells(replace: Callable[[object, str, object], None] =
 
 
 def _compacting(arm: Callable[..., None], *where: Any, passes: int = 0) -> Arm:
-    """At a step of compaction. The claim of the dead expires at once."""
+    """At a step of compaction. The lease of the killed process expires at once."""
 
     def armed() -> None:
         few_records_make_many_cells()
@@ -134,8 +134,8 @@ STEPS: dict[str, Arm] = {
 }
 
 COMPACTION_STEPS: dict[str, Arm] = {
-    "in the middle of claiming": _compacting(_after, leases, "_acquire"),
-    "after claiming": _compacting(_before, GarbageCollector, "delete_leftovers"),
+    "in the middle of leasing": _compacting(_after, leases, "_acquire"),
+    "after leasing": _compacting(_before, GarbageCollector, "delete_leftovers"),
     "after copying": _compacting(_before, Rewriter, "_sealed"),
     "in the middle of the intent to write": _compacting(_uncommitted, _adds),
     "after the intent to write": _compacting(_before, StorageClient, "append"),
@@ -147,17 +147,17 @@ COMPACTION_STEPS: dict[str, Arm] = {
     "after the new head is sent": _compacting(_after, Rewriter, "_publish"),
     "before deleting": _compacting(_before, StorageClient, "delete"),
     "after deleting": _compacting(_after, StorageClient, "delete"),
-    "in the middle of forgetting": _compacting(_uncommitted, _removes),
-    "after forgetting": _compacting(_after, GarbageCollector, "_delete_batch"),
+    "in the middle of removing rows": _compacting(_uncommitted, _removes),
+    "after removing rows": _compacting(_after, GarbageCollector, "_delete_batch"),
 }
 
 ERASURE_STEPS: dict[str, Arm] = {
-    "before it is resolved": _erasing(_before, ErasureLog, "record"),
-    "in the middle of resolving": _erasing(_uncommitted, _moves_to(SegmentState.RETIRED)),
-    "after it is resolved": _erasing(_before, SegmentDeleter, "delete"),
+    "before it is recorded": _erasing(_before, ErasureLog, "record"),
+    "in the middle of recording": _erasing(_uncommitted, _moves_to(SegmentState.RETIRED)),
+    "after it is recorded": _erasing(_before, SegmentDeleter, "delete"),
     "before its cells are deleted": _erasing(_before, StorageClient, "delete"),
     "after its cells are deleted": _erasing(_after, StorageClient, "delete"),
-    "in the middle of forgetting its segments": _erasing(_uncommitted, _removes),
+    "in the middle of removing its rows": _erasing(_uncommitted, _removes),
     "before the key is destroyed": _erasing(_before, ErasureLog, "shred"),
     "after the key is destroyed": _erasing(_after, ErasureLog, "shred"),
 }

@@ -1,8 +1,8 @@
-"""Inside a proxy's home: its keys and its manifest, read beside the proxy that runs on it.
+"""Looks into a proxy's home: its keys and its manifest, read while the proxy runs.
 
 Example:
-    with inside(home) as within:
-        assert within.strays(database) == set()
+    with inspecting(home) as inspector:
+        assert inspector.strays(database) == set()
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.services.tampering import Database
 
 
 class HomeInspector:
-    """What a proxy knows.
+    """Reads what a proxy knows.
 
     Attributes:
         keyring: Its keys.
@@ -36,11 +36,11 @@ class HomeInspector:
     """
 
     def __init__(self, home: Home, store: Engine) -> None:
-        """Takes a home that has keys, and its trusted store."""
+        """Opens the keys and the manifest of a home."""
         folder = folder_in_force(store)
         self.keyring = Keyring(store, described_by(home, folder).master_key(PASSPHRASE), folder)
         self.manifest = Manifest(store, self.keyring)
-        self._cells = Cells(StorageClient.connect("127.0.0.1:1"), self.keyring)  # which is asked for nothing
+        self._cells = Cells(StorageClient.connect("127.0.0.1:1"), self.keyring)  # never called
         self._store = store
 
     def rows(self, *states: SegmentState, dataset: str = "wifi") -> list[ManifestRow]:
@@ -57,23 +57,23 @@ class HomeInspector:
         return set(self.manifest.heads.tags(range(self.manifest.head().sequence + 1)))
 
     def cells(self, database: Database) -> list[Tag]:
-        """The tags of what is stored, but for heads."""
+        """The tags of all stored cells except heads."""
         heads = self.heads()
         return [Tag(row.tag) for row in database.rows() if row.tag not in heads]
 
     def strays(self, database: Database) -> set[Tag]:
-        """What is stored and is in no segment's row, or the other way round. No flush and no compaction may run."""
+        """Cells that are stored without a row, or the other way round. No flush and no compaction may be running."""
         return set(self.cells(database)) ^ set(self.tags(self.rows()))
 
-    def claims(self) -> int:
-        """How many epochs somebody has claimed to compact."""
+    def leases(self) -> int:
+        """How many epochs are leased for compaction."""
         with self._store.connect() as connection:
             return int(connection.scalar(select(func.count()).select_from(tables.claims)) or 0)
 
 
 @contextmanager
 def inspecting(home: Home, shared: str | None = None) -> Iterator[HomeInspector]:
-    """Looks into a home, or the trusted store of a URL that it shares, for as long as the block lasts."""
+    """Inspects a home, or the shared trusted store of a URL, for as long as the block lasts."""
     store = trusted_store.open_url(shared) if shared else trusted_store.open_store(home.trusted_store)
     try:
         yield HomeInspector(home, store)

@@ -1,4 +1,4 @@
-"""A core with all that becomes of segments and keys, over a home in a folder: a proxy but for its services."""
+"""A core with the lifecycle of segments and keys, over a home in a folder: a proxy except for its services."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
 
 class LifecycleCore(ReadWriteCore):
-    """What becomes of segments and keys, too. Made again over the same home it is the next start."""
+    """Also runs the lifecycle of segments and keys. Another one over the same home stands for the next start."""
 
     def __init__(self, home: Path, server: FakeStorage, witnesses: Sequence[Witness] = ()) -> None:
-        """Stands on a home, made on first use."""
+        """Opens a home, which is created on first use."""
         super().__init__(home, server, 64 << 20, witnesses)
         self.storage = cast(StorageClient, server)
         self.home = Home(home)
@@ -69,32 +69,32 @@ class LifecycleCore(ReadWriteCore):
             self.manifest,
             self.rollback_check,
             self.eraser,
-            lambda *given: self.rewrite(*given),
+            lambda *args: self.rewrite(*args),
         )
         self.verifier = Verifier(self.manifest, self.cells, self.storage, self.search.questions)
 
     @property
-    def restoring(self) -> Restore:
-        """What goes on from an earlier state."""
+    def restore(self) -> Restore:
+        """What continues from an earlier state."""
         return Restore(self.datasets, self.store, self.keyring, self.manifest, self.storage, self.rollback_check)
 
     def ingest(self, records: pa.Table, dataset: Dataset | None = None) -> Checked:
-        """Stores records as the ingest service does. Returns what was taken, once it is durable."""
-        of = dataset or self.wifi
+        """Stores records as the ingest service does; once they are durable, returns which were accepted."""
+        target = dataset or self.wifi
         with self.erasure_log.writing():
-            checked = self.erasure_log.reject_erased(tables.check(records, of), of)
-            pending = self.writer.submit(checked.records, of) if len(checked.records) else None
+            checked = self.erasure_log.reject_erased(tables.check(records, target), target)
+            pending = self.writer.submit(checked.records, target) if len(checked.records) else None
         if pending:
             pending.wait()
         return checked
 
     def devices(self, interval: Interval = EVER, columns: tuple[str, ...] = ("ssid",)) -> set[int]:
         """The devices that a question finds; every cell of the interval is fetched and opened for it."""
-        found: set[int] = set()
+        devices: set[int] = set()
         with self.search.ask(Question(self.wifi, interval, columns=columns)) as answer:
             for hit in answer.hits:
-                found |= set(hit.table(self.wifi, columns)[self.wifi.subject].to_pylist())
-        return found
+                devices |= set(hit.table(self.wifi, columns)[self.wifi.subject].to_pylist())
+        return devices
 
     def rows(self, *states: SegmentState) -> list[ManifestRow]:
         """Rows of the manifest."""
@@ -106,7 +106,7 @@ class LifecycleCore(ReadWriteCore):
         return [tag for group in Group for tag in self.cells.tags(chosen, group)]
 
     def rewrite(self, dataset: Dataset, rows: Sequence[ManifestRow], key: KeyId, *, settled: bool = True) -> int:
-        """Copies live segments into one under a key, and switches."""
+        """Replaces live segments by one under a key, as compaction does."""
         records = pa.concat_tables(self._read(dataset, row) for row in rows)
         (number,) = self.manifest.numbers(dataset.name, 1)
         segment = SegmentSealer(self.keyring).seal(records, dataset, key, number, settled=settled)
@@ -124,12 +124,13 @@ class LifecycleCore(ReadWriteCore):
 
     def collect(self, needed_after: int | None) -> None:
         """Deletes retired segments that no backup needs."""
-        gone = [row for row in self.rows(SegmentState.RETIRED) if needed_after is None or row.version <= needed_after]
-        self.server.delete(self.tags_of(gone))
-        self.manifest.commit(Change(removed=removals(gone)))
+        retired = self.rows(SegmentState.RETIRED)
+        unneeded = [row for row in retired if needed_after is None or row.version <= needed_after]
+        self.server.delete(self.tags_of(unneeded))
+        self.manifest.commit(Change(removed=removals(unneeded)))
 
     def send(self, records: pa.Table, *, cells: int = 2, settled: bool = False) -> ManifestRow:
-        """A flush that was cut short: its segment is SENT, and some of its cells are stored."""
+        """An interrupted flush: its segment is SENT, and some of its cells are stored."""
         checked = tables.check(records, self.wifi).records.combine_chunks()
         starts, _ = tables.spans(checked, self.wifi)
         key = self.keyring.ensure(self.wifi.name, int(self.wifi.epochs(starts)[0]))
@@ -145,17 +146,17 @@ class LifecycleCore(ReadWriteCore):
         (core_tag, core), (rest_tag, rest) = (
             next(iter(self.cells.tags([row], group).items())) for group in (Group.CORE, Group.REST)
         )
-        came = self.cells.fetch({core_tag: core, rest_tag: rest})
-        columns = cores.Core(self.cells.open(core, core_tag, came[core_tag])).columns()
+        cells = self.cells.fetch({core_tag: core, rest_tag: rest})
+        columns = cores.Core(self.cells.open(core, core_tag, cells[core_tag])).columns()
         starts, durations = cores.timed(columns)
         named = dict(zip(dataset.required, (columns.subjects, columns.places, starts, durations), strict=True))
-        others = unpack(self.cells.open(rest, rest_tag, came[rest_tag]))
+        others = unpack(self.cells.open(rest, rest_tag, cells[rest_tag]))
         named |= {name: others[name] for name in others.column_names}
         return pa.table({field.name: named[field.name] for field in dataset.schema}, schema=dataset.schema)
 
 
 def sessions(first: int, count: int, start: int, spread: int = 7 * HOUR) -> pa.Table:
-    """Sessions of devices of their own, at a few places within some hours."""
+    """Sessions of distinct devices, at a few places within some hours."""
     numbers = range(first, first + count)
     starts = [start + number * MINUTE % spread for number in numbers]
     return pa.table(

@@ -1,4 +1,4 @@
-"""The core of a proxy in one process: keys, manifest, writing and searching over a storage server in memory."""
+"""What writes and searches, in one process: keys, manifest, writer and search over a storage server in memory."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MASTER = LocalMasterKey(Key(bytes(32)))
 
 
 class ReadWriteCore:
-    """The parts, put together as the proxy does.
+    """The parts, assembled as in the proxy.
 
     Attributes:
         server: The storage server.
@@ -38,7 +38,7 @@ class ReadWriteCore:
     def __init__(
         self, folder: Path, server: FakeStorage, cache_bytes: int = 0, witnesses: Sequence[Witness] = ()
     ) -> None:
-        """Stands on the trusted store in a folder, made on first use."""
+        """Opens the trusted store in a folder, which is created on first use."""
         self.server = server
         self.store = trusted_store.open_store(folder / "trusted.db")
         self.keyring = Keyring(self.store, MASTER)
@@ -51,7 +51,7 @@ class ReadWriteCore:
         self.search = Search(self.manifest, self.cells, self.keyring, self.cache, self.rollback_check)
 
     def ingest(self, records: pa.Table, dataset: Dataset) -> Checked:
-        """Stores records; returns what was read once they are durable."""
+        """Stores records; once they are durable, returns which were accepted and which rejected."""
         checked = check(records, dataset)
         self.writer.submit(checked.records, dataset).wait()
         return checked
@@ -62,7 +62,7 @@ class ReadWriteCore:
             return presence.records(answer.hits, question.dataset, question.columns)
 
     def close(self) -> None:
-        """Ends its threads and connections."""
+        """Stops its threads and closes its connections."""
         self.writer.stop()
         self.store.dispose()
 
@@ -70,8 +70,8 @@ class ReadWriteCore:
 @contextmanager
 def core(folder: Path, server: FakeStorage | None = None, **options: object) -> Iterator[ReadWriteCore]:
     """A core for as long as the block lasts."""
-    made = ReadWriteCore(folder, server or FakeStorage(), **options)  # type: ignore[arg-type]
+    running = ReadWriteCore(folder, server or FakeStorage(), **options)  # type: ignore[arg-type]
     try:
-        yield made
+        yield running
     finally:
-        made.close()
+        running.close()

@@ -1,4 +1,4 @@
-"""The database behind a storage server, changed by hand."""
+"""The database behind a storage server, for changing it behind the server's back."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class StoredCell(NamedTuple):
 
 
 class Database:
-    """The cells of a store, past its server.
+    """The cells of a store, without its server.
 
     Args:
-        storage_url: As the server takes it.
+        storage_url: The URL that the server is started with.
     """
 
     def __init__(self, storage_url: str) -> None:
@@ -30,10 +30,10 @@ class Database:
         self._engine: Engine = create_engine(url.set(drivername="mysql+pymysql") if url.host else url)
 
     def rows(self) -> list[StoredCell]:
-        """Every cell, ascending."""
+        """Every cell, ascending by tag."""
         with self._engine.connect() as connection:
-            found = connection.exec_driver_sql(f"SELECT {_COLUMNS} FROM cells ORDER BY tag")
-            return [StoredCell(bytes(tag), size, bytes(sealed)) for tag, size, sealed in found]
+            rows = connection.exec_driver_sql(f"SELECT {_COLUMNS} FROM cells ORDER BY tag")
+            return [StoredCell(bytes(tag), size, bytes(sealed)) for tag, size, sealed in rows]
 
     def restore(self, rows: list[StoredCell]) -> None:
         """Makes these the only cells."""

@@ -82,17 +82,17 @@ def settled(proxy: Proxied) -> None:
 
 def records(proxy: Proxied) -> int:
     """How many records the live segments hold."""
-    with inspecting(proxy.home) as within:
-        return sum(row.summary.records for row in within.rows(SegmentState.LIVE))
+    with inspecting(proxy.home) as inspector:
+        return sum(row.summary.records for row in inspector.rows(SegmentState.LIVE))
 
 
 def require_settled(proxy: Proxied, database: Database, segments: int = SEGMENTS) -> None:
     """Nothing is left but so many settled segments, and nothing is on the server but their cells."""
-    with inspecting(proxy.home) as within:
-        rows = within.rows()
+    with inspecting(proxy.home) as inspector:
+        rows = inspector.rows()
         assert {(row.state, row.settled) for row in rows} == {(SegmentState.LIVE, True)}
         assert len(rows) <= segments
-        assert within.strays(database) == set()
+        assert inspector.strays(database) == set()
 
 
 def test_compaction_keeps_answers_and_leaves_few_cells(proxy: Proxied, database: Database, at_once: None) -> None:
@@ -130,8 +130,8 @@ def test_a_log_that_is_sent_again_is_stored_once(proxy: Proxied, database: Datab
         proxy.ingest("wifi", sessions(2_000))
         settled(proxy)
     assert records(proxy) == once == len(everything(proxy))
-    with inspecting(proxy.home) as within:
-        heads = 1_024 * len(within.heads())
+    with inspecting(proxy.home) as inspector:
+        heads = 1_024 * len(inspector.heads())
     assert sum(row.sealed_bytes for row in database.rows()) < size + heads
 
 
@@ -261,8 +261,8 @@ def test_cells_that_a_lying_server_withholds_are_not_compacted_away(
 ) -> None:
     proxy.ingest("wifi", sessions(300))
     before, rows = everything(proxy), database.rows()
-    with inspecting(proxy.home) as within:
-        (tag, _) = within.cells(database)
+    with inspecting(proxy.home) as inspector:
+        (tag, _) = inspector.cells(database)
     database.restore([row for row in rows if row.tag != tag])
     assert failure(lambda: compact(proxy)) == "ERROR_REASON_CELLS_MISSING"
     database.restore(rows)
@@ -346,5 +346,5 @@ def test_the_background_compacts_what_is_due_and_status_reports_it(
 
 
 def _is_settled(proxy: Proxied) -> bool:
-    with inspecting(proxy.home) as within:
-        return all(row.settled for row in within.rows())
+    with inspecting(proxy.home) as inspector:
+        return all(row.settled for row in inspector.rows())

@@ -42,13 +42,13 @@ def test_a_crash_loses_nothing_and_leaves_nothing_behind(
         assert everything(proxy) == before
         settled(proxy)
         assert everything(proxy) == before
-    with inspecting(Home(tmp_path / "home")) as within:
-        rows = within.rows()
+    with inspecting(Home(tmp_path / "home")) as inspector:
+        rows = inspector.rows()
         assert {(row.state, row.settled) for row in rows} == {(SegmentState.LIVE, True)}
         assert len(rows) > 3
         assert all(Group.ROLLUP in row.groups for row in rows)
-        assert within.strays(Database(sqlite_url)) == set()
-        assert within.claims() == 0
+        assert inspector.strays(Database(sqlite_url)) == set()
+        assert inspector.leases() == 0
 
 
 def compact_until_killed(step: str, storage: Served, folder: Path) -> None:

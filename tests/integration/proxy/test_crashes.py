@@ -79,7 +79,7 @@ def test_a_killed_proxy_loses_nothing_and_accuses_nobody(
         proxy.ingest("wifi", *map(batch, range(1, BATCHES)))
         assert devices(proxy) == set(range(BATCHES))
     monkeypatch.setattr(flush_recovery, "RECOVER_AFTER_MS", -1)  # as a quarter of an hour later
-    with proxying(home, storage.address, cache_bytes=0) as proxy, inspecting(Home(home)) as within:
-        assert eventually(lambda: within.rows(SegmentState.SENT, SegmentState.RETIRED) == [])
+    with proxying(home, storage.address, cache_bytes=0) as proxy, inspecting(Home(home)) as inspector:
+        assert eventually(lambda: inspector.rows(SegmentState.SENT, SegmentState.RETIRED) == [])
         assert devices(proxy) == set(range(BATCHES))
-        assert within.strays(Database(sqlite_url)) == set()
+        assert inspector.strays(Database(sqlite_url)) == set()

@@ -205,14 +205,14 @@ def test_a_proxy_killed_at_any_step_of_an_erasure_finishes_it_or_has_not_begun(
         ingest(proxy, SECOND - 30_000, SECOND + DAY)
     destroy_until_killed(step, home, storage, tmp_path)
     with proxying(home, storage.address, cache_bytes=0) as again:
-        if step in ("before it is resolved", "in the middle of resolving"):
+        if step in ("before it is recorded", "in the middle of recording"):
             assert states(again) == [pb.EPOCH_STATE_IN_USE] * 2
             assert len(seen(again)) == 5
             destroy(again, SECOND)
         assert eventually(lambda: states(again) == [pb.EPOCH_STATE_DESTROYED, pb.EPOCH_STATE_IN_USE])
         assert seen(again) == [SECOND, SECOND + DAY]
-        with inspecting(again.home) as within:
-            assert within.strays(Database(sqlite_url)) == set()
+        with inspecting(again.home) as inspector:
+            assert inspector.strays(Database(sqlite_url)) == set()
     assert len(wrapped_keys(home)) == 1
 
 

@@ -65,9 +65,9 @@ def epochs(proxy: Proxied) -> list[tuple[int, int]]:
 def left(proxy: Proxied, generation: int = 0) -> int:
     """How much is left of a key of the first epoch: itself, and segments under it."""
     key = KeyId(EPOCH, generation)
-    with inspecting(proxy.home) as within:
-        keys = within.keyring.generations("wifi", EPOCH)
-        return keys.count(key) + sum(row.key == key for row in within.rows())
+    with inspecting(proxy.home) as inspector:
+        keys = inspector.keyring.generations("wifi", EPOCH)
+        return keys.count(key) + sum(row.key == key for row in inspector.rows())
 
 
 @pytest.mark.parametrize("compacted", [False, True])
@@ -77,9 +77,12 @@ def test_renewing_a_key_changes_no_answer_and_leaves_nothing_under_the_old_one(
     if compacted:
         filled.compact("wifi", include_open=True)
     before = everything(filled)
-    with inspecting(filled.home) as within:
-        old = [row for row in within.rows() if row.key == KeyId(EPOCH)]
-        old_tags, records = within.tags(old), sum(row.summary.records for row in old if row.state is SegmentState.LIVE)
+    with inspecting(filled.home) as inspector:
+        old = [row for row in inspector.rows() if row.key == KeyId(EPOCH)]
+        old_tags, records = (
+            inspector.tags(old),
+            sum(row.summary.records for row in old if row.state is SegmentState.LIVE),
+        )
     done = renew(filled)
     renewed = done.epoch
     assert (renewed.start.ToMilliseconds(), renewed.state, renewed.renewals) == (FIRST, pb.EPOCH_STATE_IN_USE, 1)
@@ -87,9 +90,9 @@ def test_renewing_a_key_changes_no_answer_and_leaves_nothing_under_the_old_one(
     assert everything(filled) == before
     assert StorageClient.connect(storage.address).select(old_tags) == {}
     assert left(filled) == 0
-    with inspecting(filled.home) as within:
-        assert within.keyring.generations("wifi", EPOCH) == [KeyId(EPOCH, 1)]
-        assert within.strays(Database(sqlite_url)) == set()
+    with inspecting(filled.home) as inspector:
+        assert inspector.keyring.generations("wifi", EPOCH) == [KeyId(EPOCH, 1)]
+        assert inspector.strays(Database(sqlite_url)) == set()
     assert epochs(filled) == [(pb.EPOCH_STATE_IN_USE, 1), (pb.EPOCH_STATE_IN_USE, 0)]
 
 
@@ -149,8 +152,8 @@ def test_a_renewal_killed_at_any_step_changes_no_answer_and_is_finished(
     with proxying(filled.home.path, storage.address, cache_bytes=0) as again:
         assert eventually(lambda: left(again) == 0)  # the background finishes it at the start
         assert everything(again) == before
-        with inspecting(again.home) as within:
-            assert within.strays(Database(sqlite_url)) == set()
+        with inspecting(again.home) as inspector:
+            assert inspector.strays(Database(sqlite_url)) == set()
 
 
 def test_ingest_and_questions_are_correct_during_a_renewal(filled: Proxied) -> None:
@@ -190,8 +193,8 @@ def test_a_period_without_a_key_is_refused(filled: Proxied) -> None:
 
 
 def test_a_withheld_cell_stops_a_renewal_and_both_keys_stay(filled: Proxied, storage: Served) -> None:
-    with inspecting(filled.home) as within:
-        tag, *_ = within.tags(row for row in within.rows() if row.key.epoch == EPOCH)
+    with inspecting(filled.home) as inspector:
+        tag, *_ = inspector.tags(row for row in inspector.rows() if row.key.epoch == EPOCH)
     StorageClient.connect(storage.address).delete([tag])
     with pytest.raises(grpc.RpcError) as refused:
         renew(filled)

@@ -228,11 +228,11 @@ def test_a_rollback_is_detected_at_the_first_question_if_the_server_was_unavaila
         assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
         with StorageProcess(site.url, listen=address):
             assert eventually(lambda: "ROLLED_BACK" in refused_by(proxy))
-            with inspecting(site.home) as within:
-                before = within.manifest.head()
+            with inspecting(site.home) as inspector:
+                before = inspector.manifest.head()
                 ended = last_round(proxy)
                 assert eventually(lambda: last_round(proxy) != ended)
-                assert within.manifest.head() == before
+                assert inspector.manifest.head() == before
             require_refused(proxy, "count", "query", "ingest", "compact", "renew", "export")
 
 
@@ -307,11 +307,11 @@ def test_a_witness_keeps_the_newest_of_concurrent_heads(site: Site, tmp_path: Pa
         list(pool.map(lambda device: ingest(proxy, device), range(1, 25)))
         status = proxy.admin.GetStatus(admin_service_pb2.GetStatusRequest()).manifest
         assert status.witness_failures == 0
-    with inspecting(site.home) as within:
-        heads = within.manifest.heads
+    with inspecting(site.home) as inspector:
+        heads = inspector.manifest.heads
         recorded = witness(site.witnesses[0]).newest(heads.home)
         assert recorded
-        assert heads.open(recorded) == within.manifest.head()
+        assert heads.open(recorded) == inspector.manifest.head()
 
 
 def test_the_server_keeps_few_heads_however_many_flushes_run_at_once(
@@ -320,8 +320,8 @@ def test_the_server_keeps_few_heads_however_many_flushes_run_at_once(
     monkeypatch.setattr(manifest, "HEADS_TOGETHER", 4)
     with site.proxying() as proxy, ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda device: ingest(proxy, device), range(1, 65)))
-    with inspecting(site.home) as within:
-        newest = within.manifest.head().sequence
-        stored = within.heads() & {row.tag for row in Database(site.url).rows()}
+    with inspecting(site.home) as inspector:
+        newest = inspector.manifest.head().sequence
+        stored = inspector.heads() & {row.tag for row in Database(site.url).rows()}
         assert len(stored) <= len(kept(newest)) + 4
         assert newest > 20

@@ -61,15 +61,15 @@ def compacted(proxy: Proxied) -> Proxied:
 
 
 def segments(proxy: Proxied) -> list[ManifestRow]:
-    with inspecting(proxy.home) as within:
-        return within.rows(SegmentState.LIVE)
+    with inspecting(proxy.home) as inspector:
+        return inspector.rows(SegmentState.LIVE)
 
 
 def remove(proxy: Proxied, url: str, rows: list[ManifestRow], *groups: Group) -> None:
     """Has the server lose the cells of some segments."""
     database = Database(url)
-    with inspecting(proxy.home) as within:
-        lost = set(within.tags(rows, *groups))
+    with inspecting(proxy.home) as inspector:
+        lost = set(inspector.tags(rows, *groups))
     kept = [row for row in database.rows() if row.tag not in lost]
     assert len(kept) == len(database.rows()) - len(lost) < len(database.rows())
     database.restore(kept)
@@ -182,9 +182,9 @@ def test_compacting_again_replaces_roll_ups_and_leaves_none_behind(compacted: Pr
     late = week(seed=2)
     compacted.ingest("wifi", late)
     settled(compacted)
-    with inspecting(compacted.home) as within:
-        assert {(row.state, Group.ROLLUP in row.groups) for row in within.rows()} == {(SegmentState.LIVE, True)}
-        assert within.strays(Database(sqlite_url)) == set()
+    with inspecting(compacted.home) as inspector:
+        assert {(row.state, Group.ROLLUP in row.groups) for row in inspector.rows()} == {(SegmentState.LIVE, True)}
+        assert inspector.strays(Database(sqlite_url)) == set()
     assert count(compacted).distinct_devices == expected(pa.concat_tables([week(), late]), EVER)
 
 
@@ -192,8 +192,8 @@ def test_destroying_a_period_leaves_no_roll_up_of_it(compacted: Proxied, sqlite_
     assert count(compacted).distinct_devices
     request = keys_service_pb2.DestroyEpochsRequest(dataset="wifi", before=instant(START + 90 * DAY))
     compacted.keys.DestroyEpochs(request)
-    with inspecting(compacted.home) as within:
-        assert within.cells(Database(sqlite_url)) == []
+    with inspecting(compacted.home) as inspector:
+        assert inspector.cells(Database(sqlite_url)) == []
     assert count(compacted) == pb.CountResponse()
 
 

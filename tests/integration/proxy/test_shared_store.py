@@ -156,9 +156,9 @@ def test_cells_compacted_by_one_proxy_are_not_asked_for_by_the_other(
     for proxy in (pair.one, pair.other):
         proxy.compact(include_open=True)
     assert devices(pair.one) == devices(pair.other) == set(range(6))
-    with inspecting(pair.one.home, pair.url) as within:
-        assert len(within.rows()) == 1
-        assert within.strays(Database(sqlite_url)) == set()
+    with inspecting(pair.one.home, pair.url) as inspector:
+        assert len(inspector.rows()) == 1
+        assert inspector.strays(Database(sqlite_url)) == set()
 
 
 def test_a_proxy_that_missed_too_many_versions_reads_all_rows_again(
@@ -183,8 +183,8 @@ def test_numbers_are_never_assigned_twice_and_not_used_if_reserved_too_long_ago(
         pair.one.ingest("wifi", batch(number))  # has taken more numbers than it uses
         with proxying(pair.other.home.path, storage.address, trusted_store=pair.url) as another:
             another.ingest("wifi", batch(10 + number))
-    with inspecting(pair.one.home, pair.url) as within:
-        numbers = [row.number for row in within.rows()]
+    with inspecting(pair.one.home, pair.url) as inspector:
+        numbers = [row.number for row in inspector.rows()]
     assert len(numbers) == 6
     assert max(numbers) - min(numbers) > 100
     assert devices(pair.one) == devices(pair.other) == {0, 1, 2, 10, 11, 12}
@@ -292,12 +292,12 @@ def test_when_one_proxy_is_killed_the_other_continues_and_recovers_its_flushes(
         shared = {"PRIVACYPLEASE_TRUSTED_STORE": mariadb_url}
         acknowledged = crashes.ingest_until_killed(step, tmp_path / "other", storage, tmp_path, **shared)
         assert devices(one) >= set(range(acknowledged + 1))
-        with inspecting(one.home, mariadb_url) as within:
+        with inspecting(one.home, mariadb_url) as inspector:
             with monkeypatch.context() as later:
                 later.setattr(flush_recovery, "RECOVER_AFTER_MS", -1)  # as a quarter of an hour later
-                assert eventually(lambda: within.rows(SegmentState.SENT, SegmentState.RETIRED) == [])
+                assert eventually(lambda: inspector.rows(SegmentState.SENT, SegmentState.RETIRED) == [])
             assert devices(one) >= set(range(acknowledged + 1))
-            assert within.strays(Database(sqlite_url)) == set()
+            assert inspector.strays(Database(sqlite_url)) == set()
         one.ingest("wifi", *map(crashes.batch, range(1, crashes.BATCHES)))
         assert devices(one) == set(range(crashes.BATCHES))
         assert sound(one)

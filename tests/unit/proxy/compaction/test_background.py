@@ -21,7 +21,7 @@ def _often(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_background_thread_compacts_what_is_due(proxy: InProcess) -> None:
     proxy.ingest(sessions(100), sessions(100, seed=2))
     before = proxy.answers()
-    compactor = BackgroundCompaction({WIFI.name: WIFI}, proxy.compaction)
+    compactor = BackgroundCompaction({WIFI.name: WIFI}, proxy.compactor)
     assert compactor.last == Round(None, "")
     compactor.start()
     assert eventually(lambda: compactor.last.at is not None, 10)
@@ -47,7 +47,7 @@ def test_the_background_thread_continues_after_a_failure(proxy: InProcess) -> No
             raise error
 
     proxy.storage.before = fail
-    compactor = BackgroundCompaction({WIFI.name: WIFI, bikes.name: bikes}, proxy.compaction)
+    compactor = BackgroundCompaction({WIFI.name: WIFI, bikes.name: bikes}, proxy.compactor)
     compactor.start()
     assert eventually(lambda: compactor.last.failure == "ERROR_REASON_STORAGE_UNAVAILABLE", 10) or compactor.last.at
     assert eventually(lambda: set(compactor.backlog().values()) == {Backlog(0, 0)}, 10)

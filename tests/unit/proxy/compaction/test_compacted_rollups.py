@@ -110,7 +110,7 @@ def test_compacting_again_replaces_roll_ups_and_leaves_none_behind(compacted: In
 def test_roll_ups_count_after_the_keys_were_renewed(compacted: InProcess) -> None:
     before, rows = count(compacted), compacted.rows()
     key = compacted.keyring.renew(WIFI.name, rows[0].key.epoch)
-    compacted.compaction.rewrite(WIFI, rows, key)
+    compacted.compactor.rewrite(WIFI, rows, key)
     assert rolled_up(compacted)
     assert count(compacted) == before
 

@@ -39,12 +39,12 @@ def test_replaced_segments_are_deleted_once_no_question_can_need_them(proxy: InP
     proxy.ingest(*(sessions(100, seed=seed) for seed in range(3)))
     proxy.compact()
     replaced = proxy.tags(SegmentState.RETIRED)
-    assert proxy.compaction.collect(WIFI) == 0
+    assert proxy.compactor.collect(WIFI) == 0
     proxy.clock.ahead = KEPT_MS / 1_000 - 1
-    assert proxy.compaction.collect(WIFI) == 0
+    assert proxy.compactor.collect(WIFI) == 0
     assert replaced < proxy.stored()
     proxy.clock.ahead = KEPT_MS / 1_000 + 1
-    assert proxy.compaction.collect(WIFI) == len(replaced) == 6
+    assert proxy.compactor.collect(WIFI) == len(replaced) == 6
     assert proxy.stored() == proxy.tags(SegmentState.LIVE)
     assert proxy.rows(SegmentState.RETIRED) == []
 
@@ -55,7 +55,7 @@ def test_a_question_that_began_before_the_switch_is_answered(proxy: InProcess) -
     question = Question(WIFI, EVER, columns=tuple(WIFI.others))
     with proxy.search.ask(question) as answer:
         proxy.compact()
-        proxy.compaction.collect(WIFI)
+        proxy.compactor.collect(WIFI)
         tables = [hit.table(WIFI, question.columns) for hit in answer.hits]
     assert len(tables) == 2
     assert len(expected) <= sum(map(len, tables)) == 200
@@ -100,13 +100,13 @@ def test_a_log_that_is_sent_three_times_is_stored_once(proxy: InProcess) -> None
 
 def test_without_a_command_nothing_is_compacted_before_it_is_due(proxy: InProcess) -> None:
     proxy.ingest(sessions(10), sessions(10, seed=2))
-    assert proxy.compaction.backlog(WIFI) == Backlog(2, 20)
+    assert proxy.compactor.backlog(WIFI) == Backlog(2, 20)
     assert proxy.compact(Scope()) == []
     assert proxy.compact(Scope(by_command=True, recent=False)) == []
     assert proxy.compact(Scope(by_command=True, interval=Interval(0, START - 40 * DAY))) == []
     proxy.clock.ahead = 86_401
     assert len(proxy.compact(Scope())) == 1
-    assert proxy.compaction.backlog(WIFI) == Backlog(0, 0)
+    assert proxy.compactor.backlog(WIFI) == Backlog(0, 0)
 
 
 def test_each_epoch_is_compacted_separately(proxy: InProcess) -> None:
@@ -121,8 +121,8 @@ def test_each_epoch_is_compacted_separately(proxy: InProcess) -> None:
 
 def test_segments_without_records_are_removed(proxy: InProcess) -> None:
     proxy.cover(replace(WIFI, cover=20))
-    assert eventually(lambda: proxy.compaction.backlog(WIFI).segments > 4)
-    assert proxy.compaction.backlog(WIFI).records == 0
+    assert eventually(lambda: proxy.compactor.backlog(WIFI).segments > 4)
+    assert proxy.compactor.backlog(WIFI).records == 0
     proxy.stop()
     (done,) = proxy.compact()
     assert (done.written_cells, done.records) == (0, 0)
@@ -234,11 +234,11 @@ def test_a_renewed_epoch_is_rewritten_under_its_new_key(proxy: InProcess) -> Non
     assert proxy.compact() == []  # what lies under an older key is left to whoever renews it
     proxy.ingest(sessions(10, seed=9))
     with_late = proxy.answers()
-    assert proxy.compaction.rewrite(WIFI, old, key) == len(before[0])
+    assert proxy.compactor.rewrite(WIFI, old, key) == len(before[0])
     assert {row.key for row in proxy.rows()} == {key}
     assert proxy.answers() == with_late
     with pytest.raises(StaleError):
-        proxy.compaction.rewrite(WIFI, old, key)
+        proxy.compactor.rewrite(WIFI, old, key)
     assert proxy.answers() == with_late
     proxy.compact()
     assert len(proxy.rows()) == 2
