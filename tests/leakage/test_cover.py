@@ -1,4 +1,4 @@
-"""With `cover`, what the storage server sees of arrivals does not depend on whether records come, or on how many."""
+"""With `cover`, what the storage server sees of arrivals does not depend on whether records come or how many."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReadWriteC
 
 
 def flushed(core: ReadWriteCore, *records: pa.Table) -> list[Call]:
-    """The calls that bring records, of which `FLUSHES` at least were made since some records were stored."""
+    """The appends that were made since the records were stored, at least `FLUSHES` of them."""
     for table in records:
         core.ingest(table, COVERED)
     calls: list[Call] = []
@@ -37,7 +37,7 @@ def flushed(core: ReadWriteCore, *records: pa.Table) -> list[Call]:
 
 
 def test_with_cover_the_number_of_records_is_invisible(core: ReadWriteCore) -> None:
-    """None, a few, as many as fit, and more, which wait for the next flush."""
+    """No records, a few, as many as fit, and more, which wait for the next flush."""
     few, fitting, many = (tables(arrival(seed=7, batches=3, records=records), a_crowd) for records in (2, 64, 200))
     same = tables(arrival(seed=7, batches=3, records=64), one_person)
     calls = [call for of in (iter(()), few, fitting, same, many) for call in flushed(core, *of)]

@@ -24,34 +24,35 @@ from tests.services.read_write_core import ReadWriteCore
 
 ARRIVAL = arrival(seed=9, batches=12, records=60)
 
-# Roll-ups of small segments, for this test, need more room than those of large ones: a pair of device and place each.
+# In this test roll-ups are of small segments, which need more room than those of large ones: a pair of device and place
+# per record.
 ROOMY = replace(WIFI, budgets=WIFI.budgets | {"rollup": Budget(1_024, 64.0)})
 
 
 class Maintained:
-    """A core, and what maintains it."""
+    """A core, and what runs maintenance on it."""
 
     def __init__(self, core: ReadWriteCore) -> None:
         self.late = 0
         self.core = core
         parts = core.store, core.manifest, core.keyring, core.server, core.cells, core.cache
-        self.compaction = Compactor(*parts, clock=lambda: BEGIN / 1_000 + 40 * 86_400 + self.late)  # type: ignore[arg-type]
-        disposal = SegmentDeleter(core.manifest, core.cells, core.server)  # type: ignore[arg-type]
-        drains = core.writer.drain, [core.search.questions, self.compaction.jobs]
+        self.compactor = Compactor(*parts, clock=lambda: BEGIN / 1_000 + 40 * 86_400 + self.late)  # type: ignore[arg-type]
+        deleter = SegmentDeleter(core.manifest, core.cells, core.server)  # type: ignore[arg-type]
+        drains = core.writer.drain, [core.search.questions, self.compactor.jobs]
         self.eraser = EpochEraser(
-            core.keyring, core.manifest, core.rollback_check, disposal, ErasureLog(core.store), *drains, core.cache
+            core.keyring, core.manifest, core.rollback_check, deleter, ErasureLog(core.store), *drains, core.cache
         )
         self.key_renewal = KeyRenewal(
-            {"wifi": ROOMY}, core.keyring, core.manifest, core.rollback_check, self.eraser, self.compaction.rewrite
+            {"wifi": ROOMY}, core.keyring, core.manifest, core.rollback_check, self.eraser, self.compactor.rewrite
         )
 
     def compact(self) -> None:
-        list(self.compaction.compact(ROOMY, Scope(by_command=True)))
+        list(self.compactor.compact(ROOMY, Scope(by_command=True)))
 
     def collect(self) -> None:
         self.compact()
         self.late = 400 * 86_400 + KEPT_MS // 1_000
-        self.compaction.collect(ROOMY)
+        self.compactor.collect(ROOMY)
 
     def renew(self) -> None:
         self.key_renewal.renew(ROOMY, BEGIN // ROOMY.epoch)
@@ -61,9 +62,9 @@ class Maintained:
 
     def verify(self) -> None:
         core = self.core
-        verification = Verifier(core.manifest, core.cells, core.server, core.search.questions)  # type: ignore[arg-type]
-        for part in verification.chunks(ROOMY, EVER):
-            verification.check(part)
+        verifier = Verifier(core.manifest, core.cells, core.server, core.search.questions)  # type: ignore[arg-type]
+        for chunk in verifier.chunks(ROOMY, EVER):
+            verifier.check(chunk)
 
 
 def traced(folder: Path, monkeypatch: pytest.MonkeyPatch, cast: Cast, work: Callable[[Maintained], None]) -> list[Call]:

@@ -190,7 +190,7 @@ def test_a_home_that_was_rolled_back_exports_nothing(
 
 def test_generations_are_told_apart(filled: LifecycleCore, storage: FakeStorage, tmp_path: Path) -> None:
     epoch = JULY // (30 * DAY)
-    filled.renewing.renew(filled.wifi, epoch)
+    filled.key_renewal.renew(filled.wifi, epoch)
     (file := tmp_path / "renewed").write_bytes(exporting(filled).export(filled.wifi, ALLOWED, PARTNERS).file)
     assert KeyId(epoch, 1) in keyring_file.load(file, PARTNERS).keys
     again = counting.over(file, PARTNERS, storage, 1_000, CellCache(0))  # type: ignore[arg-type]

@@ -129,7 +129,7 @@ def test_a_failed_call_is_reported_as_refused() -> None:
 def test_a_server_without_limits_is_refused() -> None:
     with (
         connected(Scripted(lambda _: [], pb.Limits())) as storage,
-        pytest.raises(StorageRefusedError, match="no limits"),
+        pytest.raises(StorageRefusedError, match="limits, got none"),
     ):
         storage.limits()
 

@@ -28,10 +28,11 @@ from privacyplease.proxy.manifest.view import ManifestView
 from privacyplease.proxy.query.hits import Hit
 from privacyplease.proxy.query.question import Question
 from privacyplease.proxy.query.search import CHUNK_BYTES, SearchResult
+from privacyplease.proxy.records.columns import Mask
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.segments import groups
 from privacyplease.proxy.segments.cell_cache import CachedCell, CellCache
-from privacyplease.proxy.segments.core import EVERY, Core, Mask
+from privacyplease.proxy.segments.core import EVERY, Core
 from privacyplease.proxy.segments.groups import Group
 from privacyplease.proxy.segments.sealing import CellContext, Opener
 from privacyplease.proxy.storage.cell import Sealed, Tag

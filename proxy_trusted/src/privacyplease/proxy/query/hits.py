@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from privacyplease.proxy.records.columns import Mask
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.timeline import Millis
-from privacyplease.proxy.segments.core import EVERY, Core, Mask, timed
+from privacyplease.proxy.segments.core import EVERY, Core, timed
 
 
 class Hit(NamedTuple):

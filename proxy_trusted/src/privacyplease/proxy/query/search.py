@@ -24,9 +24,10 @@ from privacyplease.proxy.manifest.rows import ManifestRow
 from privacyplease.proxy.query.hits import Hit
 from privacyplease.proxy.query.question import Question
 from privacyplease.proxy.query.trace import Trace
+from privacyplease.proxy.records.columns import Mask
 from privacyplease.proxy.segments import filters
 from privacyplease.proxy.segments.cell_cache import CachedCell, CellCache
-from privacyplease.proxy.segments.core import EVERY, Core, Mask
+from privacyplease.proxy.segments.core import EVERY, Core
 from privacyplease.proxy.segments.groups import Group, SegmentId
 from privacyplease.proxy.segments.hashes import FILTER_LABEL, lasting_key, subject_hashes
 from privacyplease.proxy.segments.pages import unpack

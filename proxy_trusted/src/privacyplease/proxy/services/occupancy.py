@@ -14,12 +14,12 @@ from privacyplease.proxy.edge.rpc import answering, streaming
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.query import counting, occupancy
 from privacyplease.proxy.query.dwell import dwell
-from privacyplease.proxy.query.occupancy import Int64Array
 from privacyplease.proxy.query.places import places_of
 from privacyplease.proxy.query.question import Question
 from privacyplease.proxy.query.search import SearchResult
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.timeline import EARLIEST, Interval, Steps
+from privacyplease.proxy.segments.pages import Int64Array
 from privacyplease.proxy.v1 import occupancy_service_pb2 as pb
 from privacyplease.proxy.v1 import occupancy_service_pb2_grpc as pb_grpc
 
