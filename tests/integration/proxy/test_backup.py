@@ -1,4 +1,4 @@
-"""A backup brings everything back: what it knows, and what came to the storage server after it."""
+"""A restore brings everything back: what the backup knows, and what was stored after it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ START = 1_727_740_800_000  # 2024-10-01, long over
 
 
 def sessions(first: int, count: int, start: int = START) -> pa.Table:
-    """Sessions of devices of their own, all at a few places in a few hours."""
+    """Sessions of distinct devices, at a few places within a few hours."""
     numbers = range(first, first + count)
     starts = [start + number % 7 * HOUR + number % 60 * MINUTE for number in numbers]
     return pa.table(
@@ -50,14 +50,14 @@ def sessions(first: int, count: int, start: int = START) -> pa.Table:
 
 
 def devices(proxy: Proxied) -> set[int]:
-    """Those that are found."""
+    """The devices that are found."""
     table = proxy.records("wifi", 0, 253_402_300_799_999)
     assert len(table) == len(table.group_by("client_mac").aggregate([]))
     return {int(mac.replace(":", ""), 16) for mac in table["client_mac"].to_pylist()}
 
 
 def wrong(proxy: Proxied) -> int:
-    """How many cells `verify` finds fault with."""
+    """How many cells `verify` reports."""
     *_, last = proxy.verification.Verify(verification_service_pb2.VerifyRequest())
     return last.summary.missing + last.summary.unexpected + last.summary.damaged
 
@@ -80,14 +80,14 @@ class Site:
 
     @property
     def adopted(self) -> dict[str, Any]:
-        """What the start after the restore came to."""
+        """The outcome of the restore at the last start."""
         found: dict[str, Any] = json.loads((self.home / "adopted.json").read_text())
         return found
 
 
 @pytest.fixture
 def site(tmp_path: Path, storage: Served, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """Where what was compacted is removed at once, as it is minutes later."""
+    """Here replaced segments are removed at once, as if minutes had passed."""
     monkeypatch.setattr(garbage_collection, "KEPT_MS", -1)
     return Site(tmp_path, storage)
 
@@ -126,12 +126,12 @@ def test_a_restore_brings_back_records_stored_before_during_and_after_the_backup
         proxy.ingest("wifi", sessions(sent[0] + 150, 10))
         assert devices(proxy) == set(range(sent[0] + 160))
         assert wrong(proxy) == 0
-    with site.proxying() as proxy:  # nothing is adopted twice
+    with site.proxying() as proxy:  # nothing is added twice
         assert devices(proxy) == set(range(sent[0] + 160))
 
 
 def test_the_same_backup_can_be_restored_again(site: Site) -> None:
-    """Runs that were made after the first restore do not get numbers of runs that were made before it."""
+    """Segments that are made after the first restore do not get numbers of segments that were made before it."""
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 50))
         site.back_up()
@@ -248,7 +248,7 @@ def test_a_period_destroyed_after_the_backup_has_its_key_again_and_no_cells(site
 
 def test_a_backup_holds_nothing_that_opens_a_key(tmp_path: Path, storage: Served) -> None:
     home = Home(tmp_path / "home")
-    with proxying(home.path, storage.address, passphrase=None) as proxy:  # one that the proxy makes up
+    with proxying(home.path, storage.address, passphrase=None) as proxy:  # one that the proxy generates
         proxy.ingest("wifi", sessions(0, 10))
         about = backups.save(Contents(home), tmp_path)
     (file,) = tmp_path.glob("privacyplease-*.tar")

@@ -1,4 +1,4 @@
-"""What nobody is protected from, shown as it is: the threat model says so, and these tests say that it is so."""
+"""Limits of the protection: what the threat model says is not prevented or detected is shown here."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def count(proxy: Proxied) -> int:
 
 
 class Site:
-    """A store and a proxy's home in folders of their own, served for a while at a time."""
+    """A store and a proxy's home in separate folders, served for a while at a time."""
 
     def __init__(self, folder: Path) -> None:
         self.store, self.home = folder / "store", folder / "home"
@@ -60,7 +60,7 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    """Holds two records, `tmp_path / "before"` is a copy from between them."""
+    """Has two records; `tmp_path / "before"` is a copy from between them."""
     site = Site(tmp_path / "now")
     with site.served() as proxy:
         ingest(proxy, 1)

@@ -1,4 +1,4 @@
-"""Cells in memory: what was written or asked for is not fetched again, and answers stay what they would be without."""
+"""The cell cache: cells that were written or read are not fetched again, and answers do not depend on it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BATCHES = 6
 
 
 class Calls:
-    """The tags of each question to the storage server."""
+    """Records the tags of each call to the storage server."""
 
     def __init__(self) -> None:
         self._tags: list[Sequence[bytes]] = []
@@ -41,7 +41,7 @@ class Calls:
             self._tags.append(list(tags))
 
     def taken(self) -> list[Sequence[bytes]]:
-        """Those since it was looked at last."""
+        """The tags since the last look."""
         with self._lock:
             taken, self._tags = self._tags, []
         return taken
@@ -60,7 +60,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
 
 def sessions(seed: int) -> pa.Table:
-    """A hundred sessions of twenty devices at five places during the day of that number."""
+    """A hundred sessions of twenty devices at five places during the numbered day."""
     random = np.random.default_rng(seed)
     devices = random.integers(0, 20, 100)
     return pa.table(
@@ -74,16 +74,16 @@ def sessions(seed: int) -> pa.Table:
     )
 
 
-class Answers(NamedTuple):
-    """What is asked here."""
+class CachedAnswers(NamedTuple):
+    """The answers to one question of each kind."""
 
     devices: int
     sessions: list[tuple[str, int, int]]
     records: list[dict[str, object]]
 
 
-def answers(proxy: Proxied) -> Answers:
-    return Answers(count(proxy), presence(proxy), proxy.records("wifi", START, START + 30 * DAY).to_pylist())
+def answers(proxy: Proxied) -> CachedAnswers:
+    return CachedAnswers(count(proxy), presence(proxy), proxy.records("wifi", START, START + 30 * DAY).to_pylist())
 
 
 def count(proxy: Proxied, days: int = 30) -> int:
@@ -106,7 +106,7 @@ def cache(proxy: Proxied) -> admin_service_pb2.Cache:
 
 @pytest.fixture
 def home(tmp_path: Path, storage: Served) -> Path:
-    """The home of a proxy that has stored some batches, a segment each, and ended."""
+    """The home of a stopped proxy that has stored some batches, each as one segment."""
     with proxying(tmp_path / "home", storage.address) as proxy:
         for seed in range(BATCHES):
             (answer,) = proxy.ingest("wifi", sessions(seed))
@@ -116,7 +116,7 @@ def home(tmp_path: Path, storage: Served) -> Path:
 
 @pytest.fixture
 def started(home: Path, storage: Served) -> Iterator[Proxied]:
-    """Another proxy over that home, with nothing in memory."""
+    """A new proxy over that home, with an empty cache."""
     with proxying(home, storage.address) as proxy:
         yield proxy
 
@@ -195,7 +195,7 @@ def test_a_destroyed_period_is_not_answered_from_the_cache(started: Proxied) -> 
     assert answers(started).devices > 0
     request = keys_service_pb2.DestroyEpochsRequest(dataset="wifi", before=instant(START + 90 * DAY))
     assert started.keys.DestroyEpochs(request).epochs
-    assert answers(started) == Answers(0, [], [])
+    assert answers(started) == CachedAnswers(0, [], [])
     assert cache(started).bytes == 0
 
 

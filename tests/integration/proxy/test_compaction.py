@@ -1,4 +1,4 @@
-"""Compaction: the same answers from fewer cells, whatever else goes on."""
+"""Compaction: the same answers from fewer cells, whatever runs at the same time."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ SEGMENTS = 2
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was replaced is removed by the next call, as minutes later."""
+    """Replaced segments are removed by the next call, as if minutes had passed."""
     monkeypatch.setattr(garbage_collection, "KEPT_MS", -1)
 
 
 @pytest.fixture
 def database(sqlite_url: str) -> Database:
-    """What the storage server keeps."""
+    """The database behind the storage server."""
     return Database(sqlite_url)
 
 
@@ -64,30 +64,30 @@ def sessions(
 
 
 def everything(proxy: Proxied) -> pa.Table:
-    """All records, in an order of their own."""
+    """All records, sorted."""
     found = proxy.records("wifi", *EVER)
     return found.sort_by([(name, "ascending") for name in ("association_time", "client_mac", "ap_name")])
 
 
 def compact(proxy: Proxied) -> None:
-    """Compacts, what came in the last minutes, too."""
+    """Compacts everything, including the last minutes."""
     proxy.compact(include_open=True)
 
 
 def settled(proxy: Proxied) -> None:
-    """Compacts, and removes what was replaced."""
+    """Compacts everything and removes what was replaced."""
     compact(proxy)
     compact(proxy)
 
 
 def records(proxy: Proxied) -> int:
-    """How many records the live segments hold."""
+    """How many records the live segments have."""
     with inspecting(proxy.home) as inspector:
         return sum(row.summary.records for row in inspector.rows(SegmentState.LIVE))
 
 
 def require_settled(proxy: Proxied, database: Database, segments: int = SEGMENTS) -> None:
-    """Nothing is left but so many settled segments, and nothing is on the server but their cells."""
+    """There are exactly this many segments, all settled, and the server has only their cells."""
     with inspecting(proxy.home) as inspector:
         rows = inspector.rows()
         assert {(row.state, row.settled) for row in rows} == {(SegmentState.LIVE, True)}
@@ -136,7 +136,7 @@ def test_a_log_that_is_sent_again_is_stored_once(proxy: Proxied, database: Datab
 
 
 def test_a_record_a_second_for_a_day_ends_as_a_few_cells(proxy: Proxied, database: Database, at_once: None) -> None:
-    """Some minutes of it arrive record by record here, the rest by the quarter hour."""
+    """A few minutes of it arrive record by record, the rest every quarter of an hour."""
     day = sessions(86_400, devices=500).sort_by("association_time")
     singly = [day.slice(number, 1) for number in range(300)]
     proxy.ingest("wifi", *singly, *(day.slice(at, 900) for at in range(300, len(day), 900)))
@@ -233,7 +233,7 @@ def test_a_compactor_whose_lease_was_taken_over_changes_nothing(
     at_once: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The second takes over while the first has read everything, or has written all and is about to switch."""
+    """The second takes over after the first has read everything, or written everything and is about to switch."""
     with proxying(tmp_path / "home", storage.address) as one, proxying(tmp_path / "home", storage.address) as other:
         one.ingest("wifi", sessions(300))
         before = everything(one)
@@ -281,7 +281,7 @@ def test_a_false_answer_never_gets_into_a_compacted_segment(
         proxying(tmp_path / "home", liar.address) as proxy,
     ):
         reason = ""
-        while not liar.lied:  # there may be nothing older to bring back
+        while not liar.lied:  # there may be nothing older to replay
             liar.lie = ""
             for seed in range(4):
                 proxy.ingest("wifi", sessions(20, seed=seed))
@@ -297,7 +297,7 @@ def test_a_false_answer_never_gets_into_a_compacted_segment(
 
 
 def failure(ask: Callable[[], object]) -> str:
-    """Why it fails, which must be the server's doing; "" if it does not."""
+    """The reason of its failure, which must blame the server; "" if it succeeds."""
     try:
         ask()
     except grpc.RpcError as error:
@@ -336,7 +336,7 @@ def test_the_background_compacts_what_is_due_and_status_reports_it(
         before = everything(proxy)
         status = proxy.admin.GetStatus(admin_service_pb2.GetStatusRequest()).compaction
         assert (status.fresh_segments, status.fresh_records) == (1, 300)
-        monkeypatch.setattr(plan, "OVERDUE", -1)  # as a day later
+        monkeypatch.setattr(plan, "OVERDUE", -1)  # as if a day had passed
         assert eventually(lambda: _is_settled(proxy))
         assert everything(proxy) == before
         status = proxy.admin.GetStatus(admin_service_pb2.GetStatusRequest()).compaction

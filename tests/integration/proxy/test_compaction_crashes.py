@@ -1,4 +1,4 @@
-"""A compactor that is killed anywhere loses nothing and accuses nobody; the next one mends what it left."""
+"""A compactor that is killed at any step loses nothing and accuses nobody; the next one cleans up after it."""
 
 from __future__ import annotations
 

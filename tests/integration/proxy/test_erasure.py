@@ -1,4 +1,4 @@
-"""A destroyed epoch: nothing finds it, nothing opens it, its cells are gone, and it stays destroyed."""
+"""A destroyed epoch: nothing finds or opens it, its cells are gone, and it stays destroyed."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ def states(proxy: Proxied) -> list[int]:
 
 
 def cells(storage: Served) -> int:
-    """Those of segments, as the store counts them, not as the server describes itself. Heads are smaller than all."""
+    """How many cells of segments the database has, whatever the server says. Heads are smaller than any."""
     with storage.store._engine.connect() as connection:
         return int(connection.scalar(text(f"SELECT COUNT(*) FROM cells WHERE sealed_bytes > {HEAD_BYTES}")) or 0)
 
 
 def wrapped_keys(home: Path) -> list[bytes]:
     with trusted_store.open_store(home / "trusted.db").connect() as connection:
-        keys = tables.data_keys.c  # the audit log has one of its own
+        keys = tables.data_keys.c  # the audit log has its own key
         return [bytes(wrapped) for wrapped in connection.scalars(select(keys.wrapped).where(keys.dataset == "wifi"))]
 
 

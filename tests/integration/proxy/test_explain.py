@@ -1,4 +1,4 @@
-"""What the storage server sees of a question, held against what lies in its database."""
+"""What the storage server sees of a question, compared with its database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An exported keyring: counts what it was made for as the full proxy does, and opens nothing else."""
+"""An exported keyring: it counts within its interval like the full proxy, and opens nothing else."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def partner(file: Path, tmp_path: Path, storage: Served) -> Iterator[Proxied]:
 
 
 def answers(proxy: Proxied, start: int = JULY, end: int = AUGUST) -> list[Any]:
-    """Everything that can be asked about people."""
+    """All questions that count people."""
     when, step = interval(start, end), Duration(seconds=900)
     asked = proxy.occupancy
     series = list(asked.Series(occupancy_pb.SeriesRequest(interval=when, step=step)))
@@ -91,7 +91,7 @@ def answers(proxy: Proxied, start: int = JULY, end: int = AUGUST) -> list[Any]:
 
 def test_a_counting_proxy_counts_july_like_the_full_proxy(filled: Proxied, partner: Proxied) -> None:
     whole = answers(filled)
-    assert whole[0] == 52  # those of the session from June and of the one into August among them
+    assert whole[0] == 52  # including the sessions from June and into August
     assert answers(partner) == whole
     assert answers(partner, JULY + 3 * DAY, JULY + 4 * DAY) == answers(filled, JULY + 3 * DAY, JULY + 4 * DAY)
 
@@ -179,7 +179,7 @@ def test_an_export_must_be_repeated_after_its_period_was_compacted(
 
 
 class Forger:
-    """Has an exported keyring, its passphrase, and the storage server's database."""
+    """An attacker with an exported keyring, its passphrase, and the storage server's database."""
 
     def __init__(self, file: Path, database: Database) -> None:
         self._export = keyring_file.load(file, PARTNERS)
@@ -188,7 +188,7 @@ class Forger:
         self._segments = [row for row in self._export.segments if row.summary.first >= JULY]
 
     def reseal(self) -> None:
-        """Puts another page in the place of one: all of its sessions were elsewhere."""
+        """Replaces a cell by one whose sessions are all at another place."""
         tag, keys, row = self._core(0)
         place = CellContext("wifi", Group.CORE, tag)
         columns = Core(Opener(keys.cell).open(Sealed(row.sealed), place)).columns()
@@ -246,7 +246,7 @@ def test_the_holder_of_a_keyring_and_the_database_changes_no_answer_undetected(
     forge: Callable[[Forger], None], reason: str, tmp_path: Path, storage: Served, sqlite_url: str
 ) -> None:
     with proxying(tmp_path / "home", storage.address, cache_bytes=0) as proxy:
-        for start in range(JULY + 16 * DAY, JULY + 22 * DAY, 2 * DAY):  # in one epoch, each in a segment of its own
+        for start in range(JULY + 16 * DAY, JULY + 22 * DAY, 2 * DAY):  # in one epoch, each in a separate segment
             proxy.ingest("wifi", [session(start + number * HOUR, number) for number in range(8)])
         (file := tmp_path / "july.keyring").write_bytes(export(proxy))
         forge(Forger(file, Database(sqlite_url)))

@@ -1,4 +1,4 @@
-"""Too many calls, calls that take too long, callers that do not get on: each is refused quickly and says why."""
+"""Too many calls, slow calls, idle callers: each is refused quickly, with a reason."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ RECORD = {
 
 @contextmanager
 def limited(folder: Path, **limits: Any) -> Iterator[tuple[str, grpc.Channel]]:
-    """A proxy with limits of its own."""
+    """A proxy with its own limits."""
     with ExitStack() as running:
         storage = running.enter_context(serving(f"sqlite:///{folder}/cells.db"))
         proxy = Proxy(Settings(Home(folder / "home"), storage.address, PASSPHRASE, **limits))
@@ -56,7 +56,7 @@ def limited(folder: Path, **limits: Any) -> Iterator[tuple[str, grpc.Channel]]:
 
 @contextmanager
 def unsent(channel: grpc.Channel, path: str, calls: int) -> Iterator[None]:
-    """Calls that are begun and hold their place: their message does not come."""
+    """Calls that have begun and occupy their slots: they never send their message."""
     over = threading.Event()
 
     def nothing() -> Iterator[bytes]:
@@ -73,7 +73,7 @@ def unsent(channel: grpc.Channel, path: str, calls: int) -> Iterator[None]:
 
 
 def refused(channel: grpc.Channel) -> grpc.RpcError | None:
-    """How a question fails, sent once."""
+    """How a question fails if it is sent once."""
     try:
         pb_grpc.OccupancyServiceStub(channel).Count(COUNT, timeout=10)
     except grpc.RpcError as error:
@@ -173,7 +173,7 @@ def test_bytes_that_are_no_message_are_the_callers_fault(tmp_path: Path, octets:
 
 
 def test_watchers_that_come_and_go_do_not_stop_the_server(tmp_path: Path) -> None:
-    """They did: `HealthServicer.Watch` waits, with a lock, for what the thread does that waits for the lock."""
+    """A regression: `HealthServicer.Watch` holds a lock while it waits for a thread that waits for the lock."""
 
     def watch(channel: grpc.Channel) -> None:
         for _ in range(50):

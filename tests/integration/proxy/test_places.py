@@ -1,4 +1,4 @@
-"""Places: counted together, in groups, and where they lie."""
+"""Places: counted together, in groups, and their locations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A renewed key: the old one opens nothing that is stored, and no answer changes, whatever happens in between."""
+"""A renewed key: the old one opens nothing that is stored, and no answer changes, even after an interruption."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def epochs(proxy: Proxied) -> list[tuple[int, int]]:
 
 
 def left(proxy: Proxied, generation: int = 0) -> int:
-    """How much is left of a key of the first epoch: itself, and segments under it."""
+    """How much is left of the first epoch's old key: the key itself and segments under it."""
     key = KeyId(EPOCH, generation)
     with inspecting(proxy.home) as inspector:
         keys = inspector.keyring.generations("wifi", EPOCH)
@@ -150,7 +150,7 @@ def test_a_renewal_killed_at_any_step_changes_no_answer_and_is_finished(
         assert everything(filled) == before
         assert epochs(filled)[0] == (pb.EPOCH_STATE_IN_USE, 1)
     with proxying(filled.home.path, storage.address, cache_bytes=0) as again:
-        assert eventually(lambda: left(again) == 0)  # the background finishes it at the start
+        assert eventually(lambda: left(again) == 0)  # the background thread finishes it at the start
         assert everything(again) == before
         with inspecting(again.home) as inspector:
             assert inspector.strays(Database(sqlite_url)) == set()

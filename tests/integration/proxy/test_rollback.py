@@ -1,4 +1,4 @@
-"""A home that was rolled back answers nothing, for somebody knows a newer one, until an administrator has decided."""
+"""A home that was rolled back answers nothing until an administrator decides, since a newer head is known elsewhere."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ class Site:
         return proxying(self.home.path, self.server.address, witnesses=self.witnesses, **more)
 
     def ingest(self, *devices: int) -> None:
-        """A proxy that runs for as long as it takes to store a session of each device, in a flush of its own."""
+        """Runs a proxy until it has stored a session of each device, each in a separate flush."""
         with self.proxying() as proxy:
             for device in devices:
                 ingest(proxy, device)
 
     def snapshot(self, *, server: bool = False) -> Callable[[], None]:
-        """Copies the home, and the server's database as well; no proxy runs. Returns what puts them back."""
+        """Copies the home and the server's database, while no proxy runs; returns a function that puts them back."""
         copy, cells = self._folder / "copy", self._database.rows()
         shutil.copytree(self.home.path, copy)
 
@@ -79,7 +79,7 @@ class Site:
 
     @property
     def adopted(self) -> dict[str, Any]:
-        """What the start after that came to."""
+        """The outcome of the restore at the last start."""
         found: dict[str, Any] = json.loads(self.home.adopted.read_text())
         return found
 
@@ -174,7 +174,7 @@ def test_a_rolled_back_home_is_refused_until_an_administrator_accepts_it(site: S
         assert (site.adopted["cells"], site.adopted["missing"], site.adopted["unreadable"]) == (4, 0, 0)
         ingest(proxy, 4)
         assert verified(proxy)
-    with site.proxying(cache_bytes=0) as proxy:  # and it goes on as ever
+    with site.proxying(cache_bytes=0) as proxy:  # and works as before
         assert devices(proxy) == [1, 2, 3, 4]
         proxy.compact(include_open=True)
         assert devices(proxy) == [1, 2, 3, 4]
@@ -195,7 +195,7 @@ def test_bringing_the_newer_home_back_is_enough(site: Site) -> None:
 
 
 def test_a_rollback_is_detected_however_old_the_home_is(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server is told to delete heads that it need not keep, meanwhile."""
+    """Meanwhile the server is told to delete heads that it need not keep."""
     monkeypatch.setattr(manifest, "HEADS_TOGETHER", 4)
     site.ingest(1)
     roll_back = site.snapshot()
@@ -211,7 +211,7 @@ def test_a_rollback_is_detected_however_old_the_home_is(site: Site, monkeypatch:
 def test_a_rollback_is_detected_at_the_first_question_if_the_server_was_unavailable_at_the_start(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And nothing that runs in the background has used it before, which would make it look newer than it is."""
+    """Nothing in the background may have used the home before, which would make it look newer than it is."""
     site.ingest(1, 2)
     roll_back = site.snapshot()
     with site.proxying() as proxy:
@@ -243,12 +243,12 @@ def refused_by(proxy: Proxied) -> str:
 
 
 def last_round(proxy: Proxied) -> Any:
-    """When the background looked last for what there is to compact."""
+    """When background compaction last ran."""
     return proxy.admin.GetStatus(admin_service_pb2.GetStatusRequest()).compaction.last_round
 
 
 def test_a_home_and_a_server_rolled_back_together_are_not_detected_without_a_witness(site: Site) -> None:
-    """Which is what the documentation says: nobody is left who knows better."""
+    """As documented: nobody is left who knows a newer head."""
     site.ingest(1)
     roll_back = site.snapshot(server=True)
     site.ingest(2)

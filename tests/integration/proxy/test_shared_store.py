@@ -1,4 +1,4 @@
-"""Proxies that share a trusted store: each knows what the others did, and none accuses the server of it."""
+"""Proxies that share a trusted store: each knows what the others changed, and none accuses the server of it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def batch(device: int, at: int = START) -> pa.Table:
 
 
 def devices(proxy: Proxied, start: int = START, end: int = START + HOUR) -> set[int]:
-    """The devices that are found, each once."""
+    """The distinct devices that are found."""
     found = proxy.records("wifi", start, end)["client_mac"].to_pylist()
     assert len(found) == len(set(found))
     return {int(mac.replace(":", ""), 16) for mac in found}
@@ -95,7 +95,7 @@ def pair(tmp_path: Path, storage: Served, shared_url: str) -> Iterator[Pair]:
 
 
 def together(*calls: Callable[[], object]) -> None:
-    """Calls all at once; raises what any of them raises."""
+    """Calls all of them concurrently; raises what any of them raises."""
     with ThreadPoolExecutor(len(calls)) as pool:
         for call in [pool.submit(call) for call in calls]:
             call.result()
@@ -112,7 +112,7 @@ def test_two_proxies_can_ingest_and_ask_at_once(pair: Pair) -> None:
         seen: set[int] = set()
         for _ in range(10):
             found = devices(proxy)
-            assert found >= seen  # nothing that was found is lost again
+            assert found >= seen  # nothing that was found before is missing
             seen = found
 
     together(
@@ -180,7 +180,7 @@ def test_numbers_are_never_assigned_twice_and_not_used_if_reserved_too_long_ago(
 ) -> None:
     monkeypatch.setattr(statements, "RESERVED", 100)
     for number in range(3):
-        pair.one.ingest("wifi", batch(number))  # has taken more numbers than it uses
+        pair.one.ingest("wifi", batch(number))  # reserves more numbers than it uses
         with proxying(pair.other.home.path, storage.address, trusted_store=pair.url) as another:
             another.ingest("wifi", batch(10 + number))
     with inspecting(pair.one.home, pair.url) as inspector:
@@ -192,7 +192,7 @@ def test_numbers_are_never_assigned_twice_and_not_used_if_reserved_too_long_ago(
 
 
 def test_changes_have_versions_in_the_order_in_which_they_are_committed(pair: Pair) -> None:
-    """Or who has seen the later one would look past the earlier for ever."""
+    """Otherwise a proxy that has seen the later change would never see the earlier one."""
     pair.one.ingest("wifi", batch(1))
     with (
         inspecting(pair.one.home, pair.url) as one,
@@ -239,7 +239,7 @@ def test_backups_of_a_shared_store_are_recorded(shared_url: str) -> None:
     store = trusted_store.open_url(shared_url)
     assert known.needed_after(store) is None
     number = known.begin(store)
-    assert known.needed_after(store) == 0  # what runs may turn out to be whole
+    assert known.needed_after(store) == 0  # a running backup may become complete
     known.done(store, number)
     assert known.needed_after(store) == 0
     assert known.keys_without(store) == 0
@@ -294,7 +294,7 @@ def test_when_one_proxy_is_killed_the_other_continues_and_recovers_its_flushes(
         assert devices(one) >= set(range(acknowledged + 1))
         with inspecting(one.home, mariadb_url) as inspector:
             with monkeypatch.context() as later:
-                later.setattr(flush_recovery, "RECOVER_AFTER_MS", -1)  # as a quarter of an hour later
+                later.setattr(flush_recovery, "RECOVER_AFTER_MS", -1)  # as if a quarter of an hour had passed
                 assert eventually(lambda: inspector.rows(SegmentState.SENT, SegmentState.RETIRED) == [])
             assert devices(one) >= set(range(acknowledged + 1))
             assert inspector.strays(Database(sqlite_url)) == set()

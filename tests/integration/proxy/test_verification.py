@@ -1,4 +1,4 @@
-"""Whatever is wrong with the store is found, counted and placed, and one fault does not hide another."""
+"""Everything that is wrong with the store is found, counted and located, and one fault does not hide another."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ class Stored(NamedTuple):
     database: Database
 
     def fill(self, hours: range) -> None:
-        """Ingests sessions of several devices, each of the hours as a segment of its own."""
+        """Ingests sessions of several devices, each hour as a separate segment."""
         for hour in hours:
             records = [_session(device, START + hour * HOUR) for device in range(20)]
             assert self.proxy.ingest("wifi", records)[0].accepted == len(records)
 
     def cells(self) -> list[StoredCell]:
-        """Those of segments, which heads are smaller than."""
+        """The cells of segments; heads are smaller."""
         return [row for row in self.database.rows() if row.sealed_bytes > HEAD_BYTES]
 
     def change(self, cells: list[StoredCell]) -> None:
-        """Makes these the only ones, beside the heads."""
+        """Makes these the only cells, besides the heads."""
         heads = [row for row in self.database.rows() if row.sealed_bytes <= HEAD_BYTES]
         self.database.restore([*heads, *cells])
 
@@ -61,7 +61,7 @@ def stored(tmp_path: Path, storage_url: str) -> Iterator[Stored]:
 
 
 def verified(proxy: Proxied, **request: Any) -> tuple[list[pb.VerificationFinding], pb.VerificationSummary]:
-    """What is found; progress must grow up to all tags and to the summary."""
+    """The findings; also checks that progress grows up to all tags and the summary."""
     events = list(proxy.verification.Verify(pb.VerifyRequest(**request)))
     progress = [event.progress for event in events if event.HasField("progress")]
     findings = [event.finding for event in events if event.HasField("finding")]
@@ -188,7 +188,7 @@ def test_every_lie_is_a_finding(lie: str, tmp_path: Path, sqlite_url: str) -> No
         for _ in range(5):
             liar.lie, liar.lied = lie, False
             found = wrong(proxy)
-            while not liar.lied:  # there was nothing older to bring back
+            while not liar.lied:  # there was nothing older to replay
                 found = wrong(proxy)
             assert any(found)
         assert wrong(proxy) == (0, 0, 0)
@@ -205,7 +205,7 @@ def test_refused_answers_are_counted_by_reason(tmp_path: Path) -> None:
         reasons.ErrorReason.Name(each.reason).removeprefix("ERROR_REASON_"): each.answers for each in answers.refused
     }
     assert counted == expected
-    assert answers.whole >= 1  # what is in memory is not asked for again
+    assert answers.whole >= 1  # cached cells are not asked for again
 
 
 def test_an_unknown_dataset_is_refused(stored: Stored) -> None:
