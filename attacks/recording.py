@@ -37,14 +37,14 @@ class Recording:
         knowledge: What is public.
         truth: What is to be guessed.
         groups: The group of each place and device: its bin in a store that has bins, else as `groups` divides them.
-        told: Whether the attacker knows the groups. In a store that has bins they are secret.
+        groups_known: Whether the attacker knows the groups. In a store that has bins they are secret.
     """
 
     trace: CallTrace
     knowledge: Knowledge
     truth: GroundTruth
     groups: Groups
-    told: bool
+    groups_known: bool
 
     def write(self, folder: Path) -> None:
         """Writes the recording; the same recording gives the same bytes."""
@@ -52,7 +52,7 @@ class Recording:
         self.trace.write(folder / "trace.jsonl.gz")
         _write(folder / "public.json.gz", asdict(self.knowledge))
         _write(folder / "truth.json.gz", asdict(self.truth))
-        _write(folder / "groups.json.gz", {"told": self.told, "of": dict(self.groups)})
+        _write(folder / "groups.json.gz", {"told": self.groups_known, "of": dict(self.groups)})
 
     @classmethod
     def read(cls, folder: Path) -> Recording:

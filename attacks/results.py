@@ -44,7 +44,7 @@ class AttackResults:
 def attacked(recording: Recording) -> AttackResults:
     """Tries every attack on a recording."""
     public, truth = recording.knowledge, recording.truth
-    view = AttackerView(Evidence(recording.trace), public, recording.groups if recording.told else {})
+    view = AttackerView(Evidence(recording.trace), public, recording.groups if recording.groups_known else {})
     scores = {row.title: _scored(row, recording, view) for row in (*HIDDEN, *SHOWN)}
     ordered = order.people(view)
     arrived = volume.arrivals(view.evidence, public.first, 2 * len(public.people))[len(public.people) :]

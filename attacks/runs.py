@@ -71,7 +71,7 @@ def product(settings: ScenarioSettings, on_progress: Progress) -> Recording:
             running.start(_CACHE_MIB[day % len(_CACHE_MIB)])
 
         happen(running, fortnight, truth.questions, running.clock, nightly=morning)
-        return Recording(running.relay.trace(), fortnight.knowledge, truth, divided, told=True)
+        return Recording(running.relay.trace(), fortnight.knowledge, truth, divided, groups_known=True)
 
 
 def deterministic(settings: ScenarioSettings) -> Recording:
@@ -79,7 +79,7 @@ def deterministic(settings: ScenarioSettings) -> Recording:
     fortnight, store = settings.fortnight, Deterministic(settings.seed)
     truth = fortnight.truth(settings.questions)
     happen(store, fortnight, truth.questions, store.clock)
-    return Recording(store.trace(), fortnight.knowledge, truth, groups(fortnight.knowledge), told=True)
+    return Recording(store.trace(), fortnight.knowledge, truth, groups(fortnight.knowledge), groups_known=True)
 
 
 def bins() -> Recording:

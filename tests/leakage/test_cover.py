@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from tests.leakage.worlds import WIFI, a_crowd, arrival, one_person, seen, tables, world
-from tests.services.fake_storage import Call
+from tests.services.fake_storage import StorageCall
 from tests.services.read_write_core import ReadWriteCore
 
 COVERED = replace(WIFI, cover=50, cover_records=64)
@@ -25,11 +25,11 @@ def core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReadWriteC
         yield made
 
 
-def flushed(core: ReadWriteCore, *records: pa.Table) -> list[Call]:
+def flushed(core: ReadWriteCore, *records: pa.Table) -> list[StorageCall]:
     """The appends that were made since the records were stored, at least `FLUSHES` of them."""
     for table in records:
         core.ingest(table, COVERED)
-    calls: list[Call] = []
+    calls: list[StorageCall] = []
     while len(calls) < FLUSHES:
         time.sleep(0.05)
         calls += [call for call in seen(core) if call.name == "append"]

@@ -19,7 +19,7 @@ from privacyplease.proxy.records.budget import Budget
 from privacyplease.proxy.records.timeline import EVER
 from privacyplease.proxy.segments import rollups
 from tests.leakage.worlds import BEGIN, WIFI, Cast, a_crowd, arrival, everybody, one_person, seen, tables, world
-from tests.services.fake_storage import Call
+from tests.services.fake_storage import StorageCall
 from tests.services.read_write_core import ReadWriteCore
 
 ARRIVAL = arrival(seed=9, batches=12, records=60)
@@ -67,7 +67,9 @@ class Maintained:
             verifier.check(chunk)
 
 
-def traced(folder: Path, monkeypatch: pytest.MonkeyPatch, cast: Cast, work: Callable[[Maintained], None]) -> list[Call]:
+def traced(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, cast: Cast, work: Callable[[Maintained], None]
+) -> list[StorageCall]:
     with world(folder, monkeypatch) as core:
         for table in tables(ARRIVAL, cast):
             core.ingest(table, ROOMY)

@@ -29,7 +29,7 @@ from tests.leakage.worlds import (
     tables,
     world,
 )
-from tests.services.fake_storage import Call
+from tests.services.fake_storage import StorageCall
 from tests.services.read_write_core import ReadWriteCore
 
 ARRIVAL = arrival(seed=7, batches=30, records=40)
@@ -48,7 +48,7 @@ def count(core: ReadWriteCore, question: Question) -> object:
 KINDS = [presence, count]
 
 
-def traced(folder: Path, monkeypatch: pytest.MonkeyPatch, cast: Cast, of: object = ARRIVAL) -> list[Call]:
+def traced(folder: Path, monkeypatch: pytest.MonkeyPatch, cast: Cast, of: object = ARRIVAL) -> list[StorageCall]:
     with world(folder, monkeypatch) as core:
         for table in tables(of, cast):  # type: ignore[arg-type]
             core.ingest(table, WIFI)
@@ -71,7 +71,7 @@ questions = st.lists(st.tuples(spans, people, people, people, people), min_size=
 
 def ask_all(
     core: ReadWriteCore, asked: Sequence[tuple[tuple[int, int], int | None, int | None]], cast: Cast
-) -> list[Call]:
+) -> list[StorageCall]:
     for number, (span, who, where) in enumerate(asked):
         subject = None if who is None else pa.scalar(cast(who)[0], pa.int64())
         place = None if where is None else pa.scalar(cast(where)[1])

@@ -20,7 +20,7 @@ import pytest
 from privacyplease.proxy.keys.derivation import KEY_BYTES, Key
 from privacyplease.proxy.records import dataset
 from privacyplease.proxy.records.timeline import Interval
-from tests.services.fake_storage import Call, FakeStorage
+from tests.services.fake_storage import FakeStorage, StorageCall
 from tests.services.read_write_core import ReadWriteCore, core
 
 WIFI = dataset.load()["wifi"]
@@ -94,7 +94,7 @@ def world(folder: Path, monkeypatch: pytest.MonkeyPatch, cache_bytes: int = 0) -
         yield made
 
 
-def seen(core: ReadWriteCore) -> list[Call]:
+def seen(core: ReadWriteCore) -> list[StorageCall]:
     """The calls that the server saw since the last look."""
     calls = core.server.calls[:]
     core.server.calls.clear()

@@ -1,4 +1,4 @@
-"""A data set of some months, and what can be asked about its people."""
+"""A data set of some months, and questions that count its people."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def exporting(core: LifecycleCore, most_tags: int = 1_000) -> Exporting:
 
 
 def answers(search: Search | ExportedSearch, core: LifecycleCore, interval: Interval = ALLOWED) -> list[Any]:
-    """Everything that can be asked about people."""
+    """All questions that count people."""
     question, found = Question(core.wifi, interval), list[Any]()
     with ExitStack() as asked:
 

@@ -1,4 +1,4 @@
-"""A storage server in memory, in the place of `Storage`, for tests of the proxy's parts in one process."""
+"""A storage server in memory, in place of `StorageClient`, for tests of the proxy's parts in one process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from privacyplease.storage.v1 import storage_service_pb2 as pb
 _CELLS_A_PAGE = 5
 
 
-class Call(NamedTuple):
+class StorageCall(NamedTuple):
     """What the server sees of one call: its name, the tags in the order sent, and the length of each cell."""
 
     name: str
@@ -22,32 +22,32 @@ class Call(NamedTuple):
 
 
 class FakeStorage:
-    """Keeps cells by their tags.
+    """A storage server in memory.
 
     Attributes:
         cells: What is stored.
         calls: What it was asked.
-        lie: What it makes of an answer that is not checked before it is looked at (`select_unchecked`).
-        lies: What it makes of any other answer.
-        before: Is told of each call before it is done, and may raise instead.
+        lie: Changes the answers of `select_unchecked`.
+        lies: Changes all other answers.
+        before: Called with each call before it is done; it may raise.
     """
 
     def __init__(self) -> None:
         self.cells: dict[Tag, Sealed] = {}
-        self.calls: list[Call] = []
+        self.calls: list[StorageCall] = []
         self.lie: Callable[[list[pb.Cell]], list[pb.Cell]] = list
         self.lies: Callable[[dict[Tag, Sealed]], dict[Tag, Sealed]] = lambda answer: answer
         self.before: Callable[[str], None] = lambda _: None
         self._fails: set[str] = set()
 
     def append(self, cells: Sequence[Cell]) -> None:
-        """See `Storage.append`."""
+        """See `StorageClient.append`."""
         self._note("append", [cell.tag for cell in cells], [len(cell.sealed) for cell in cells])
         for tag, sealed in cells:
             self.cells.setdefault(tag, sealed)
 
     def select(self, tags: Iterable[Tag]) -> dict[Tag, Sealed]:
-        """See `Storage.select`."""
+        """See `StorageClient.select`."""
         wanted = sorted(tags)
         found = {tag: self.cells[tag] for tag in wanted if tag in self.cells}
         self._note("select", wanted, [len(sealed) for sealed in found.values()])
@@ -60,18 +60,18 @@ class FakeStorage:
             yield answer[begin : begin + _CELLS_A_PAGE]
 
     def delete(self, tags: Iterable[Tag]) -> int:
-        """See `Storage.delete`."""
+        """See `StorageClient.delete`."""
         wanted = sorted(tags)
         self._note("delete", wanted, [])
         return sum(self.cells.pop(tag, None) is not None for tag in wanted)
 
     def limits(self) -> pb.Limits:
-        """See `Storage.limits`."""
+        """See `StorageClient.limits`."""
         return pb.Limits(max_tags_per_predicate=65_536, max_cells_per_append=16_384, max_cell_bytes=8 << 20)
 
     @contextmanager
     def failing(self, *names: str) -> Iterator[None]:
-        """Is unavailable for calls of these names."""
+        """Makes the server unavailable for calls of these names."""
         self._fails |= {*names}
         try:
             yield
@@ -79,7 +79,7 @@ class FakeStorage:
             self._fails -= {*names}
 
     def _note(self, name: str, tags: Sequence[Tag], sizes: Sequence[int]) -> None:
-        self.calls.append(Call(name, tuple(tags), tuple(sizes)))
+        self.calls.append(StorageCall(name, tuple(tags), tuple(sizes)))
         self.before(name)
         if name in self._fails:
             raise StorageUnavailableError("the storage server cannot be reached")

@@ -1,4 +1,4 @@
-"""A proxy's home that is lost, restored or rolled back, beside a storage server in memory that stays."""
+"""A proxy's home that is lost, restored or rolled back, with a storage server in memory that persists."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.services.lifecycle_core import LifecycleCore
 
 
 class Site:
-    """A proxy's home that is lost or rolled back, beside a storage server that stays."""
+    """A proxy's home that is lost or rolled back, with a storage server that persists."""
 
     def __init__(self, folder: Path) -> None:
         self.storage = FakeStorage()
@@ -31,7 +31,7 @@ class Site:
         self._running: LifecycleCore | None = None
 
     def start(self) -> LifecycleCore:
-        """A start of a proxy, up to where it serves."""
+        """Starts a proxy, up to the point where it serves."""
         self._stop()
         self._running = core = LifecycleCore(self.home.path, self.storage, self.witnesses)
         (self.home.path / "master.toml").write_text('master_key = "elsewhere"\n')
@@ -49,12 +49,12 @@ class Site:
         backups.restore(self._folder / name, self.home, self._folder / "certificates")
 
     def restore(self, name: str = "backup") -> LifecycleCore:
-        """The first start after that."""
+        """Loses the home, restores a backup, and starts a proxy."""
         self.lose(name)
         return self.start()
 
     def snapshot(self) -> Callable[[], None]:
-        """Copies the home, as an image of a machine does. Returns what rolls it back."""
+        """Copies the home, like a disk image; returns a function that rolls it back."""
         self._stop()
         copy = self._folder / f"snapshot-{time.monotonic_ns()}"
         shutil.copytree(self.home.path, copy)
@@ -68,7 +68,7 @@ class Site:
 
     @property
     def adopted(self) -> dict[str, Any]:
-        """What the last start that adopted came to."""
+        """The outcome of the last restore."""
         found: dict[str, Any] = json.loads(self.home.adopted.read_text())
         return found
 
@@ -80,7 +80,7 @@ class Site:
 
 
 def wrong(core: LifecycleCore) -> int:
-    """How many cells `verify` finds fault with."""
+    """How many cells verification reports."""
     findings = [
         finding for part in core.verifier.chunks(core.wifi, EVER) for finding in core.verifier.check(part).findings
     ]

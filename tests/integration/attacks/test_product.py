@@ -1,4 +1,4 @@
-"""The public surface of the product that attacks use: both servers, the SDK, the storage contract through a relay."""
+"""The public interfaces that the attacks use: both servers, the SDK, and the storage contract through a relay."""
 
 from __future__ import annotations
 

@@ -29,15 +29,15 @@ def deterministic(fortnight: Fortnight, truth: GroundTruth) -> Recording:
     """The control store: attacks must succeed."""
     store = Deterministic(SEED)
     happen(store, fortnight, truth.questions, store.clock)
-    return Recording(store.trace(), fortnight.knowledge, truth, groups(fortnight.knowledge), told=True)
+    return Recording(store.trace(), fortnight.knowledge, truth, groups(fortnight.knowledge), groups_known=True)
 
 
 @pytest.fixture(scope="session")
 def sealed(fortnight: Fortnight, truth: GroundTruth) -> Recording:
-    """A store that shows nothing but time and volume: attacks cannot succeed."""
+    """A store that shows only time and volume: attacks cannot succeed."""
     store = SealedStore(SEED)
     happen(store, fortnight, truth.questions, store.clock)
-    return Recording(store.trace(), fortnight.knowledge, truth, groups(fortnight.knowledge), told=True)
+    return Recording(store.trace(), fortnight.knowledge, truth, groups(fortnight.knowledge), groups_known=True)
 
 
 @pytest.fixture(scope="session")

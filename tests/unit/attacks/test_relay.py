@@ -1,4 +1,4 @@
-"""The relay in front of a storage server that is made for the test."""
+"""The relay in front of a fake storage server."""
 
 from __future__ import annotations
 

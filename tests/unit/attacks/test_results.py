@@ -1,4 +1,4 @@
-"""The whole of the attacks, where they must succeed and where they cannot."""
+"""All attacks together, on stores where they must succeed and where they cannot."""
 
 from __future__ import annotations
 

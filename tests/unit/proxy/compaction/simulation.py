@@ -29,7 +29,7 @@ WIFI = dataset.load()["wifi"]
 
 
 class SimulatedRecords(NamedTuple):
-    """Records: who (and where), from when, for how long, each int64[n]."""
+    """Records, as columns: who (and where), from when, for how long; int64[n] each."""
 
     who: Int64Array
     starts: Int64Array
@@ -186,7 +186,7 @@ def longest(records: SimulatedRecords) -> SimulatedRecords:
 
 
 def unsorted_load(full: int = FULL, *, over: bool = True) -> Simulation:
-    """What fills 150 segments: a log of a month in no order, in full flushes."""
+    """As many records as fill 150 segments: a log of a month in no order, in full flushes."""
     made = Simulation(full=full, now=(60 if over else 29) * DAY)
     starts = np.random.default_rng(1).integers(0, 29 * DAY, 150 * full) // SECOND * SECOND
     for at in range(0, len(starts), 20 * full):
@@ -197,7 +197,7 @@ def unsorted_load(full: int = FULL, *, over: bool = True) -> Simulation:
 
 
 def late(full: int = FULL, share: float = 0.02, days: int = 20) -> Simulation:
-    """Thirteen full segments a day, of which some records come as much as three weeks late."""
+    """Thirteen full segments a day; some records come up to three weeks late."""
     random, made = np.random.default_rng(2), Simulation(full=full)
     each = 13 * full // 1_440
     for _ in range(days * 1_440):
@@ -211,7 +211,7 @@ def late(full: int = FULL, share: float = 0.02, days: int = 20) -> Simulation:
 
 
 def three_times(full: int = FULL) -> Simulation:
-    """What fills 30 segments: a log of two weeks, three times."""
+    """As many records as fill 30 segments: a log of two weeks, three times."""
     starts = np.sort(np.random.default_rng(3).integers(0, 14 * DAY, 30 * full)) // SECOND * SECOND
     made = Simulation(full=full, now=60 * DAY)
     for _ in range(3):
@@ -222,7 +222,7 @@ def three_times(full: int = FULL) -> Simulation:
 
 
 def stream(per_second: int, hours: int, full: int = FULL, *, reported_late: bool = False) -> Simulation:
-    """Records as they start, or as sessions end that lasted for hours: flushed twice a second, if there are so many."""
+    """Records as they start, or as sessions of some hours end; at most two flushes a second."""
     random, made = np.random.default_rng(4), Simulation(full=full, now=2 * DAY)
     for _ in range(hours * 60):
         number = per_second * 60
@@ -248,7 +248,7 @@ SCENARIOS: dict[str, Callable[[], Simulation]] = {
 
 
 def described(made: Simulation) -> str:
-    """What came of a scenario."""
+    """The outcome of a scenario."""
     stored = sum(of.summary.records for of in made.rows)
     return (
         f"{len(made.settled):5,} segments ({len(made.small):2,} small; it fills {stored / made.full:5.1f}), "
@@ -258,7 +258,7 @@ def described(made: Simulation) -> str:
 
 
 def report() -> Iterator[str]:
-    """A line for each scenario: at its end, a day later, when the epoch is over, and after a command."""
+    """Prints a line for each scenario: at its end, a day later, when the epoch is over, and after a command."""
     for name, scenario in SCENARIOS.items():
         made = scenario()
         yield name

@@ -1,4 +1,4 @@
-"""The compactor: it does what is due, goes on after a failure, and tells of both."""
+"""Background compaction: it does what is due, continues after a failure, and reports both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Roll-ups of settled segments: the same counts without the records, whatever happens to these."""
+"""Roll-ups of settled segments: the same counts without the records, through compaction and renewal."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def compacted(proxy: InProcess) -> InProcess:
 
 
 def count(proxy: InProcess, interval: Interval = EVER, *places: str) -> int:
-    """How many devices there were, from roll-ups where they say it."""
+    """How many devices there were, from roll-ups where possible."""
     sought = pa.array(places) if places else None
     with proxy.search.ask(Question(WIFI, interval, places=sought, rollups=True)) as answer:
         subjects = pa.concat_arrays([pa.array([], pa.int64()), *(hit.subjects for hit in answer.hits)]).unique()
@@ -64,14 +64,14 @@ def rolled_up(proxy: InProcess) -> list[ManifestRow]:
 
 
 def remove(proxy: InProcess, rows: list[ManifestRow], group: Group) -> None:
-    """Has the server lose cells."""
+    """Makes the server lose cells."""
     for tag in proxy.cells.tags(rows, group):
         del proxy.storage.cells[tag]
 
 
 def test_counts_are_those_of_the_records_over_any_time(compacted: InProcess) -> None:
     assert len(rolled_up(compacted)) > 10
-    late = sessions(300, seed=2, width=WEEK, devices=70)  # some of whom nobody has seen before
+    late = sessions(300, seed=2, width=WEEK, devices=70)  # some of them new
     compacted.ingest(late)
     everything, random = pa.concat_tables([week(), late]), Random(3)
     begins = random.sample(range(START - DAY, START + WEEK), 12)
@@ -94,7 +94,7 @@ def test_a_withheld_roll_up_is_detected(compacted: InProcess) -> None:
     remove(compacted, rolled_up(compacted)[:1], Group.ROLLUP)
     with pytest.raises(CellsMissingError):
         count(compacted)
-    compacted.found()  # which needs none
+    compacted.found()  # which needs no roll-up
 
 
 def test_compacting_again_replaces_roll_ups_and_leaves_none_behind(compacted: InProcess) -> None:

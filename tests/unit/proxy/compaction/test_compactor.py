@@ -1,4 +1,4 @@
-"""Compaction: the same answers from few segments, and a server that sees no more of them."""
+"""Compaction: the same answers from few segments, and a server that sees only times and numbers."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def test_compaction_keeps_answers_and_leaves_few_segments(proxy: InProcess) -> N
     proxy.ingest(*(sessions(100, seed=seed) for seed in range(20)))
     before = proxy.answers()
     done = proxy.compact()
-    assert len(proxy.rows()) == 2  # one of records that are longer than a day
+    assert len(proxy.rows()) == 2  # one of them with records longer than a day
     assert proxy.answers() == before
     assert (done[0].merged_cells, done[0].written_cells) == (40, 4)
     assert done[0].records == len(before[0])
-    assert proxy.compact() == []  # nothing is left to do
+    assert proxy.compact() == []  # nothing left to do
 
 
 def test_replaced_segments_are_deleted_once_no_question_can_need_them(proxy: InProcess) -> None:
@@ -197,7 +197,7 @@ def test_segments_with_much_text_are_cut_and_not_merged_again(
     texts = pa.array([f"{number:0500}" for number in range(200)])
     proxy.ingest(*(sessions(200, seed=seed).append_column("vendor", texts) for seed in range(3)))
     before = proxy.answers()
-    proxy.compact()  # which ends
+    proxy.compact()  # it terminates
     assert len(proxy.rows()) > 10
     assert proxy.answers() == before
     assert proxy.compact() == []
@@ -231,7 +231,7 @@ def test_a_renewed_epoch_is_rewritten_under_its_new_key(proxy: InProcess) -> Non
     proxy.ingest(*(sessions(200, seed=seed) for seed in range(3)))
     before, old = proxy.answers(), proxy.rows()
     key = proxy.keyring.renew(WIFI.name, old[0].key.epoch)
-    assert proxy.compact() == []  # what lies under an older key is left to whoever renews it
+    assert proxy.compact() == []  # segments under an older key are left to the renewal
     proxy.ingest(sessions(10, seed=9))
     with_late = proxy.answers()
     assert proxy.compactor.rewrite(WIFI, old, key) == len(before[0])

@@ -1,4 +1,4 @@
-"""A compactor that is cut short anywhere loses nothing and accuses nobody; the next one mends what it left."""
+"""A compactor interrupted at any step loses nothing and accuses nobody; the next one cleans up after it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _CutShortError(Exception):
 
 
 class _Steps:
-    """Counts what a compactor does to the trusted store and to the server, and cuts it short after some steps."""
+    """Counts what a compactor does to the trusted store and the server, and interrupts it after some steps."""
 
     def __init__(self, proxy: InProcess, most: int = 1_000) -> None:
         self.taken = 0

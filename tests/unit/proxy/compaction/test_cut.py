@@ -1,4 +1,4 @@
-"""Cutting: equal parts, neighbours in time, long records apart."""
+"""Cutting: parts of equal size, consecutive in time; long records separately."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compactors, questions and ingest at once, in one proxy or in several that share a trusted store."""
+"""Concurrent compactors, questions and ingest, in one proxy or in several that share a trusted store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_an_epoch_that_another_compactor_has_leased_is_skipped(proxy: InProcess)
         later = {"expires_at_ms": int(proxy.clock() * 1_000) + 60_000}
         connection.execute(insert(claims_table), {"dataset": WIFI.name, "epoch": epoch, "token": "theirs"} | later)
     assert proxy.compact() == []
-    proxy.clock.ahead = 120  # they died
+    proxy.clock.ahead = 120  # the holder of the lease died
     assert len(proxy.compact()) == 1
 
 

@@ -1,4 +1,4 @@
-"""Merging: of each identity one record stays, the one that `longest` chooses, and every column is kept."""
+"""Merging: one record of each identity survives, the one that `longest` chooses, with all its columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is merged with what: few full segments in the end, little rewritten, and an end."""
+"""What is merged with what: few full segments in the end, few rewrites, and termination."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def segment(
 def layer(
     number: int, *, records: int = SMALL, first: int = 0, width: int = HOUR, start: int = NOW
 ) -> list[ManifestRow]:
-    """So many segments, one after the other."""
+    """A number of segments, one after the other."""
     return [
         segment(start + at * width, start + (at + 1) * width - 1, records, number=first + at + 1)
         for at in range(number)
@@ -140,7 +140,7 @@ def test_small_segments_separated_by_a_large_one_are_not_neighbours() -> None:
         *layer(4, records=9, first=5, start=NOW + 2 * DAY),
     ]
     assert plan(rows, inputs()) == []
-    between = segment(NOW, NOW + 3 * DAY, SMALL, number=5)  # it holds them all, and parts none
+    between = segment(NOW, NOW + 3 * DAY, SMALL, number=5)  # it spans them all, and separates none
     assert len(plan([of for of in rows if of.number != 5] + [between], inputs())) == 1
 
 
@@ -199,7 +199,7 @@ def test_a_full_segment_has_fewer_records_if_they_take_much_room(wifi: Dataset) 
 
 
 def segments_of_any_kind() -> st.SearchStrategy[list[list[tuple[int, int, int]]]]:
-    """Segments of records: who, from which hour, for how long. Many start in the same instant, and many come again."""
+    """Segments of records: who, from which hour, for how long. Many start in the same instant or are reported again."""
     durations = st.sampled_from([MINUTE, HOUR, 2 * DAY])
     record = st.tuples(st.integers(0, 3), st.integers(0, 60).map(lambda hour: hour * HOUR), durations)
     return st.lists(st.lists(record, min_size=1, max_size=30), min_size=1, max_size=40)

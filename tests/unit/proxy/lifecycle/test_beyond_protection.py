@@ -1,4 +1,4 @@
-"""What is not found, as docs/THREAT_MODEL.md says: by whoever may write to the trusted store, or to a witness."""
+"""What is not detected, as docs/THREAT_MODEL.md says: changes by a writer to the trusted store or to a witness."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_row_deleted_from_the_trusted_store_is_not_detected(site: Site) -> Non
 
 
 def test_a_row_put_back_into_the_trusted_store_is_not_detected(site: Site) -> None:
-    """Where the server plays along and brings its cells back; else questions fail."""
+    """If the server colludes and brings the cells back; otherwise questions fail."""
     core = site.start()
     core.ingest(sessions(0, 10, START))
     (live,) = core.rows(SegmentState.LIVE)

@@ -1,4 +1,4 @@
-"""A flush whose outcome nobody knows is live if all of it is there, and given up else; a running one is left alone."""
+"""An interrupted flush becomes live if all its cells are there, otherwise it is given up; a running one is untouched."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ START = 1_727_740_800_000  # 2024-10-01
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is too recent."""
+    """No flush is too recent to be recovered."""
     monkeypatch.setattr(flush_recovery, "RECOVER_AFTER_MS", 0)
 
 
@@ -70,7 +70,7 @@ def test_a_flush_that_ends_before_its_recovery_wins(
     row = core.send(sessions(0, 10, START), cells=0)
 
     def flushed(_: object) -> dict[Tag, Sealed]:
-        """While the server is asked, the flush ends."""
+        """The flush ends while the server is being asked."""
         core.manifest.commit(Change(moved=moves([row], SegmentState.LIVE)))
         return {}
 
@@ -106,7 +106,7 @@ def test_a_crash_while_a_flush_is_given_up_brings_nothing_back(
     with storage.failing("delete"), pytest.raises(StorageUnavailableError):
         core.flush_recovery.finish()
     again = start()
-    assert [row.state for row in again.rows()] == [SegmentState.RETIRED]  # for compaction to collect
+    assert [row.state for row in again.rows()] == [SegmentState.RETIRED]  # for garbage collection
     again.flush_recovery.finish()
     assert again.devices() == set()
 

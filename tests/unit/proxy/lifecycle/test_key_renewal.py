@@ -146,7 +146,7 @@ def test_a_segment_sealed_under_the_old_key_during_a_renewal_is_sealed_again(fil
     real, under = filled.eraser.retire, list[KeyId]()
 
     def retire(dataset: Dataset, keys: Sequence[KeyId]) -> int:
-        if not under:  # as a flush that had the old key and was slow
+        if not under:  # like a slow flush that still had the old key
             row = filled.send(sessions(60, 5, FIRST))
             under.append(row.key)
             filled.flush_recovery.recover("wifi")
@@ -174,7 +174,7 @@ def test_a_segment_that_was_retired_during_a_renewal_is_skipped(
     def overtaken(dataset: Dataset, rows: Sequence[ManifestRow], key: KeyId) -> int:
         monkeypatch.setattr(filled, "rewrite", rewrite)
         rewrite(dataset, rows[:1], key)
-        return rewrite(dataset, rows, key)  # a segment is not live any more
+        return rewrite(dataset, rows, key)  # a segment is no longer live
 
     monkeypatch.setattr(filled, "rewrite", overtaken)
     assert filled.key_renewal.renew(filled.wifi, EPOCH) == 10

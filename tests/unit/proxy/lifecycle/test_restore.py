@@ -1,4 +1,4 @@
-"""Going on from an earlier state brings everything back: what it knows, and what came to the storage server later."""
+"""Restoring an earlier state brings everything back: what it knows, and what was stored later."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def test_a_restore_brings_back_what_was_stored_before_and_after_the_backup(site:
     core.compact()
     core.collect(None)
     require_whole(core, 100)
-    require_whole(site.start(), 100)  # nothing is adopted twice
+    require_whole(site.start(), 100)  # nothing is added twice
 
 
 def test_the_same_backup_can_be_restored_repeatedly(site: Site) -> None:
-    """What came after each restore is found after the next, and no number is given twice."""
+    """Segments stored after each restore are found after the next, and no number is assigned twice."""
     core = site.start()
     core.ingest(sessions(0, 10, START))
     site.back_up()
@@ -83,7 +83,7 @@ def test_a_restore_recovers_flushes_that_a_crash_interrupted(site: Site) -> None
 def test_numbers_that_were_reserved_before_the_backup_and_used_after_it_are_found(site: Site) -> None:
     core = site.start()
     core.ingest(sessions(0, 10, START))
-    core.manifest.numbers("wifi", RESERVED - 100)  # compaction has taken many since the writer took its own
+    core.manifest.numbers("wifi", RESERVED - 100)  # compaction has reserved many since the writer reserved its own
     site.back_up()
     core.ingest(sessions(10, 10, START))
     require_whole(site.restore(), 20)
@@ -99,7 +99,7 @@ def test_a_writer_replaces_numbers_that_were_reserved_too_long_ago(site: Site) -
 
 
 def test_segments_are_found_beyond_many_under_a_lost_key(site: Site) -> None:
-    """As far as the newest head says that the manifest is behind."""
+    """As far as the newest head shows the manifest to be behind."""
     core = site.start()
     core.ingest(sessions(0, 10, START))
     site.back_up()
@@ -168,7 +168,7 @@ def test_a_newer_segment_with_a_missing_or_damaged_cell_is_reported(site: Site) 
 
 
 def test_the_keys_of_the_core_cannot_forge_a_newer_segment(site: Site) -> None:
-    """The tag key and the cell key of the core are what an exported keyring has."""
+    """An exported keyring has the tag key and the cell key of the core."""
     core = site.start()
     core.ingest(sessions(0, 10, START))
     site.back_up()

@@ -1,4 +1,4 @@
-"""What is not to be kept is erased by itself, whatever else must wait."""
+"""Epochs that need not be retained are erased, even if other background work fails."""
 
 from __future__ import annotations
 

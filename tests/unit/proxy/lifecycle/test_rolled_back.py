@@ -62,7 +62,7 @@ def test_a_witness_exposes_a_home_and_a_server_that_were_rolled_back_together(si
     roll_back()
     site.storage.cells = cells
     core = site.start()
-    core.send(sessions(20, 10, START), cells=0)  # what commits before a question is asked hides nothing
+    core.send(sessions(20, 10, START), cells=0)  # commits before the first question hide nothing
     core.flush_recovery.recover("wifi")
     with pytest.raises(RolledBackError):
         core.devices()

@@ -1,4 +1,4 @@
-"""Segments that the manifest does not know vouch for themselves."""
+"""Segments that the manifest does not know authenticate themselves."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ def key(keyring: Keyring, wifi: Dataset) -> KeyId:
 
 @pytest.fixture
 def segment(keyring: Keyring, wifi: Dataset, key: KeyId) -> SealedSegment:
-    given = {
+    columns = {
         wifi.subject: [f"aa:bb:cc:dd:ee:{number:02x}" for number in range(10)],
         wifi.place: ["ap-35"] * 10,
         wifi.start: [BEGINNING + timedelta(minutes=number) for number in range(10)],
         wifi.duration: [60] * 10,
     }
-    return SegmentSealer(keyring).seal(tables.check(pa.table(given), wifi).records, wifi, key, NUMBER, settled=False)
+    return SegmentSealer(keyring).seal(tables.check(pa.table(columns), wifi).records, wifi, key, NUMBER, settled=False)
 
 
-def taken(store: Engine, keyring: Keyring, wifi: Dataset, key: KeyId, cells: dict[Group, Cell]) -> ManifestRow:
-    later = SegmentDiscovery(store, keyring, Manifest(store, keyring), cast("StorageClient", None))
-    return later._row(wifi, key, NUMBER, cells)
+def discovered_row(store: Engine, keyring: Keyring, wifi: Dataset, key: KeyId, cells: dict[Group, Cell]) -> ManifestRow:
+    discovery = SegmentDiscovery(store, keyring, Manifest(store, keyring), cast("StorageClient", None))
+    return discovery._row(wifi, key, NUMBER, cells)
 
 
 def test_a_discovered_segment_is_added_as_it_was_sealed(
     store: Engine, keyring: Keyring, wifi: Dataset, key: KeyId, segment: SealedSegment
 ) -> None:
-    row = taken(store, keyring, wifi, key, {group: of.cell for group, of in segment.groups.items()})
+    row = discovered_row(store, keyring, wifi, key, {group: of.cell for group, of in segment.groups.items()})
     assert row.summary == segment.summary
     assert row.groups[Group.CORE] == (segment.groups[Group.CORE].size, segment.groups[Group.CORE].digest)
     assert {group: entry.size for group, entry in row.groups.items()} == {
@@ -62,7 +62,7 @@ def test_a_discovered_segment_is_added_as_it_was_sealed(
 def test_a_core_without_a_matching_digest_in_the_rest_is_not_opened(
     store: Engine, keyring: Keyring, wifi: Dataset, key: KeyId, segment: SealedSegment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever has an exported keyring can seal what opens as a core, and may have made it to do harm."""
+    """The holder of an exported keyring can seal a cell that opens as a core, and may have crafted it to do harm."""
     (tag, sealed), _ = segment.groups[Group.CORE]
     handed_out = keyring.group_keys(wifi.name, key, Group.CORE.label).cell
     place = CellContext(wifi.name, Group.CORE, tag)
@@ -70,7 +70,7 @@ def test_a_core_without_a_matching_digest_in_the_rest_is_not_opened(
     opened: list[Group] = []
     monkeypatch.setattr(SegmentDiscovery, "_open", _watched(opened))
     with pytest.raises(CellDamagedError, match="do not belong together"):
-        taken(store, keyring, wifi, key, {Group.CORE: forged, Group.REST: segment.groups[Group.REST].cell})
+        discovered_row(store, keyring, wifi, key, {Group.CORE: forged, Group.REST: segment.groups[Group.REST].cell})
     assert opened == [Group.REST]
 
 

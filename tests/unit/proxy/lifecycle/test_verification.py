@@ -1,4 +1,4 @@
-"""Whatever is wrong with the store is found, counted and placed, and one fault does not hide another."""
+"""Everything that is wrong with the store is found, counted and located, and one fault does not hide another."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def test_an_older_home_asks_for_a_head_that_the_server_keeps(newest: int, behind
 
 @given(st.integers(1, 10**9), st.integers(1, 10**9))
 def test_no_older_home_depends_on_a_single_head(newest: int, behind: int) -> None:
-    """One that never arrived, for a crash came in between, hides nothing unless it is the only newer one."""
+    """A head that never arrived because of a crash hides nothing, unless it is the only newer one."""
     known = max(newest - behind, 0)
     if newest - known > 1:
         assert len(kept(newest) & ahead_of(known)) > 1

@@ -1,4 +1,4 @@
-"""The manifest: rows come back as they were, changes are all or nothing, and two proxies see the same."""
+"""The manifest: rows come back unchanged, changes are all or nothing, and two proxies see the same."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from privacyplease.proxy.segments.segment import SegmentSealer
 
 
 def test_a_change_does_not_deadlock_with_making_a_row_key(store: Engine, wifi: Dataset) -> None:
-    for _ in range(2):  # the first has to make the keys; the second has yet to open them
+    for _ in range(2):  # the first makes the keys; the second opens them
         keyring = Keyring(store, LocalMasterKey(Key(bytes(32))))
         manifest, key = Manifest(store, keyring), keyring.ensure(wifi.name, 0)
         (number,) = manifest.numbers(wifi.name, 1)

@@ -1,4 +1,4 @@
-"""How long people stay, against the plainest way to tell."""
+"""How long people stay, compared with the simplest way to compute it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counting against the plainest way to count."""
+"""Counting compared with the simplest way to count."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_series_counts_each_step_as_a_filter_does(
     steps = Steps(interval, width)
     edges = [interval.start + number * width for number in range(steps.number)]
     within = overlapping(found, interval)
-    closed_ends = [*(edge + width - 1 for edge in edges[:-1]), interval.end]  # half open, but the last
+    closed_ends = [*(edge + width - 1 for edge in edges[:-1]), interval.end]  # half-open, except the last
     expected = [
         len({s[0] for s in overlapping(within, Interval(*ends))}) for ends in zip(edges, closed_ends, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""Search: every record that belongs to an answer and no other, whatever is in memory; and nothing that was changed."""
+"""Search: an answer has exactly the matching records, whatever is cached, and nothing that was changed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.services.read_write_core import ReadWriteCore, core
 WIFI, BIKES = (dataset.load()[name] for name in ("wifi", "bikes"))
 DAY = 86_400_000
 NOTE = {"wifi": "device_name", "bikes": "status"}
-EDGE = 30 * DAY  # where one epoch ends and the next one begins
+EDGE = 30 * DAY  # the boundary between two epochs
 
 Session = tuple[int, str, int, int]  # who, where, from, for how long
 

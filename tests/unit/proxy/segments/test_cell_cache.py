@@ -1,4 +1,4 @@
-"""The memory: what is held is decided by sizes and by the order of questions, never by what was opened."""
+"""The cell cache: what is held depends on sizes and the order of questions, never on what was opened."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def core() -> Core:
 
 
 def ask(memory: CellCache, wanted: dict[Tag, int]) -> list[Tag]:
-    """A question: what it has to fetch."""
+    """Asks a question; returns what it has to fetch."""
     held = memory.held(wanted)
     missing = [name for name in wanted if name not in held]
     memory.keep({name: cell(wanted[name]) for name in missing}, wanted)

@@ -1,4 +1,4 @@
-"""The core against the plainest way to filter the same records."""
+"""The core compared with the simplest way to filter the same records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Filters: whoever is in a segment is never missed, and few others are taken for being in it."""
+"""Filters: no subject of a segment is missed, and few others are false positives."""
 
 from __future__ import annotations
 

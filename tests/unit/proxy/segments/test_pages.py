@@ -1,4 +1,4 @@
-"""Pages: every column comes back as it was, whatever it holds."""
+"""Pages: every column comes back unchanged, whatever it holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Roll-ups against the plainest way to count."""
+"""Roll-ups compared with the simplest way to count."""
 
 from __future__ import annotations
 

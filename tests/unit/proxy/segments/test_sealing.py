@@ -1,4 +1,4 @@
-"""Cells: they open where they belong, and are what they were; and their length says how many records they have."""
+"""Cells: they open only in their context and unchanged, and their length depends only on the number of records."""
 
 from __future__ import annotations
 

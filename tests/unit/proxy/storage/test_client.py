@@ -1,4 +1,4 @@
-"""The storage server is not believed: what it sends is checked before anything is opened."""
+"""The storage server is not trusted: what it sends is checked before anything is opened."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LIMITS = pb.Limits(max_tags_per_predicate=2, max_cells_per_append=3, max_cell_by
 
 
 class Scripted(pb_grpc.StorageServiceServicer):
-    """A server that answers as a test says."""
+    """A server whose answers a test defines."""
 
     def __init__(self, answer: Callable[[pb.SelectRequest], list[list[pb.Cell]]], limits: pb.Limits = LIMITS) -> None:
         self.answer, self.limits = answer, limits
@@ -100,7 +100,7 @@ def test_cells_are_sent_in_one_call() -> None:
 @pytest.mark.parametrize(
     ("sizes", "parts"),
     [
-        ([1] * 5, [3, 2]),  # no more than the server takes
+        ([1] * 5, [3, 2]),  # no more than the server accepts
         ([APPEND_BYTES // 2] * 5, [2, 2, 1]),
         ([APPEND_BYTES * 2, 1, 1], [1, 2]),
         ([], []),
@@ -152,7 +152,7 @@ def test_no_call_waits_for_a_server_that_is_known_to_be_unavailable() -> None:
     for ask in [lambda: storage.append([CELL])] + [lambda: storage.select(TAGS)] * 20:
         with pytest.raises(StorageUnavailableError, match="cannot be reached"):
             ask()
-    assert time.monotonic() - began < 10  # with retries each of them takes 3 s
+    assert time.monotonic() - began < 10  # with retries each call takes 3 s
     with serving(Scripted(lambda _: []), port):
         assert eventually(lambda: answers(storage), 20)
         storage.append([CELL])

@@ -1,4 +1,4 @@
-"""Working ahead: in order, bounded, and it ends with its consumer."""
+"""Prefetching: in order, bounded, and it stops with its consumer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_at_most_depth_items_are_produced_ahead() -> None:
 
     items = prefetched(making(), 3)
     assert next(items) == 0
-    assert eventually(lambda: len(made) == 5)  # one used, three ready, one in hand
+    assert eventually(lambda: len(made) == 5)  # one used, three ready, one being produced
     assert next(items) == 1
     assert eventually(lambda: len(made) == 6)
     assert len(made) == 6

@@ -1,4 +1,4 @@
-"""Writing: what is acknowledged is live; what failed is nobody's; and under cover something is sent at a fixed rate."""
+"""Writing: acknowledged records are live, failed ones are not found, and cover sends at a fixed rate."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from privacyplease.proxy.records.tables import check
 from privacyplease.proxy.records.timeline import EVER
 from privacyplease.proxy.write import buffer
 from privacyplease.proxy.write.buffer import Buffer, by_epoch
-from tests.services.fake_storage import Call
+from tests.services.fake_storage import StorageCall
 from tests.services.patience import eventually
 from tests.services.read_write_core import ReadWriteCore, core
 
@@ -43,7 +43,7 @@ def made(tmp_path: Path) -> Iterator[ReadWriteCore]:
         yield running
 
 
-def appends(core: ReadWriteCore) -> list[Call]:
+def appends(core: ReadWriteCore) -> list[StorageCall]:
     return [call for call in core.server.calls if call.name == "append"]
 
 
@@ -58,7 +58,7 @@ def test_a_flush_is_one_call_with_two_cells_per_epoch_and_a_head(made: ReadWrite
 
 def test_waiting_batches_are_flushed_together(made: ReadWriteCore, monkeypatch: pytest.MonkeyPatch) -> None:
     made.writer._flush_seconds = 60.0
-    made.ingest(table(DAY), WIFI)  # after a quiet time the first one does not wait
+    made.ingest(table(DAY), WIFI)  # after a pause the first batch does not wait
     waiting = [made.writer.submit(check(table(DAY + more), WIFI).records, WIFI) for more in range(buffer.FLUSH_BATCHES)]
     for pending in waiting:
         pending.wait()
