@@ -62,7 +62,7 @@ def wrong(proxy: Proxied) -> int:
     return last.summary.missing + last.summary.unexpected + last.summary.damaged
 
 
-class Site:
+class BackupSite:
     """A proxy's home that is lost and restored, beside a storage server that stays."""
 
     def __init__(self, folder: Path, storage: Served) -> None:
@@ -86,13 +86,13 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path, storage: Served, monkeypatch: pytest.MonkeyPatch) -> Site:
+def site(tmp_path: Path, storage: Served, monkeypatch: pytest.MonkeyPatch) -> BackupSite:
     """Here replaced segments are removed at once, as if minutes had passed."""
     monkeypatch.setattr(garbage_collection, "KEPT_MS", -1)
-    return Site(tmp_path, storage)
+    return BackupSite(tmp_path, storage)
 
 
-def test_a_restore_brings_back_records_stored_before_during_and_after_the_backup(site: Site) -> None:
+def test_a_restore_brings_back_records_stored_before_during_and_after_the_backup(site: BackupSite) -> None:
     with site.proxying() as proxy:
         proxy.ingest("wifi", *(sessions(number, 20) for number in range(0, 200, 20)))
         proxy.compact(include_open=True)
@@ -130,7 +130,7 @@ def test_a_restore_brings_back_records_stored_before_during_and_after_the_backup
         assert devices(proxy) == set(range(sent[0] + 160))
 
 
-def test_the_same_backup_can_be_restored_again(site: Site) -> None:
+def test_the_same_backup_can_be_restored_again(site: BackupSite) -> None:
     """Segments that are made after the first restore do not get numbers of segments that were made before it."""
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 50))
@@ -148,7 +148,7 @@ def test_the_same_backup_can_be_restored_again(site: Site) -> None:
 
 @pytest.mark.parametrize("compacted", [False, True])
 def test_a_server_that_withholds_what_the_backup_knows_is_detected(
-    site: Site, sqlite_url: str, compacted: bool
+    site: BackupSite, sqlite_url: str, compacted: bool
 ) -> None:
     database = Database(sqlite_url)
     with site.proxying() as proxy:
@@ -177,7 +177,7 @@ def test_a_server_that_withholds_what_the_backup_knows_is_detected(
 
 
 def test_a_server_can_withhold_what_came_later_and_nothing_of_it_comes_back_unnoticed(
-    site: Site, sqlite_url: str
+    site: BackupSite, sqlite_url: str
 ) -> None:
     database = Database(sqlite_url)
     with site.proxying() as proxy:
@@ -195,7 +195,9 @@ def test_a_server_can_withhold_what_came_later_and_nothing_of_it_comes_back_unno
     database.close()
 
 
-def test_the_last_two_backups_stay_restorable_and_older_ones_report_missing_cells(site: Site, sqlite_url: str) -> None:
+def test_the_last_two_backups_stay_restorable_and_older_ones_report_missing_cells(
+    site: BackupSite, sqlite_url: str
+) -> None:
     database, files = Database(sqlite_url), [site.file.with_suffix(f".{number}") for number in range(3)]
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 100))
@@ -216,7 +218,7 @@ def test_the_last_two_backups_stay_restorable_and_older_ones_report_missing_cell
     database.close()
 
 
-def test_periods_whose_keys_may_be_lost_are_listed(site: Site) -> None:
+def test_periods_whose_keys_may_be_lost_are_listed(site: BackupSite) -> None:
     now, gauge = int(time.time() * 1_000), "privacyplease_proxy_keys_without_backup"
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 50))
@@ -233,7 +235,7 @@ def test_periods_whose_keys_may_be_lost_are_listed(site: Site) -> None:
         assert (devices(proxy), wrong(proxy)) == (set(range(100)), 0)
 
 
-def test_a_period_destroyed_after_the_backup_has_its_key_again_and_no_cells(site: Site) -> None:
+def test_a_period_destroyed_after_the_backup_has_its_key_again_and_no_cells(site: BackupSite) -> None:
     request = keys_service_pb2.DestroyEpochsRequest(dataset="wifi", containing=instant(START))
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 50))
@@ -265,7 +267,7 @@ def test_a_backup_holds_nothing_that_opens_a_key(tmp_path: Path, storage: Served
     assert b"master.key" in held
 
 
-def test_a_damaged_backup_is_refused(site: Site, tmp_path: Path) -> None:
+def test_a_damaged_backup_is_refused(site: BackupSite, tmp_path: Path) -> None:
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 10))
         site.back_up()
@@ -285,7 +287,7 @@ def test_a_damaged_backup_is_refused(site: Site, tmp_path: Path) -> None:
     assert list(tmp_path.glob(".restore-*")) == []
 
 
-def test_nothing_is_overwritten(site: Site) -> None:
+def test_nothing_is_overwritten(site: BackupSite) -> None:
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 10))
         site.back_up()
@@ -297,7 +299,7 @@ def test_nothing_is_overwritten(site: Site) -> None:
         backups.save(Contents(Home(site.home / "elsewhere")), site.file.with_suffix(".other"))
 
 
-def test_a_restored_home_opens_only_with_its_passphrase(site: Site) -> None:
+def test_a_restored_home_opens_only_with_its_passphrase(site: BackupSite) -> None:
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 10))
         site.back_up()
@@ -310,7 +312,7 @@ def test_a_restored_home_opens_only_with_its_passphrase(site: Site) -> None:
         assert devices(proxy) == set(range(10))
 
 
-def test_a_restored_proxy_needs_the_storage_server_to_start(site: Site) -> None:
+def test_a_restored_proxy_needs_the_storage_server_to_start(site: BackupSite) -> None:
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 10))
         site.back_up()
@@ -324,7 +326,7 @@ def test_a_restored_proxy_needs_the_storage_server_to_start(site: Site) -> None:
         assert devices(proxy) == set(range(10))
 
 
-def test_a_shared_trusted_store_is_backed_up_by_its_database(site: Site, tmp_path: Path) -> None:
+def test_a_shared_trusted_store_is_backed_up_by_its_database(site: BackupSite, tmp_path: Path) -> None:
     shared = tmp_path / "shared.db"
     with site.proxying(trusted_store=f"sqlite:///{shared}") as proxy:
         proxy.ingest("wifi", sessions(0, 50))

@@ -43,7 +43,7 @@ START, MINUTE, HOUR = 1_727_769_600_000, 60_000, 3_600_000
 WHEN = interval(START, START + 10 * HOUR)
 
 
-class Site:
+class RollbackSite:
     """A proxy's home and a storage server's database, each of which may be rolled back."""
 
     def __init__(self, folder: Path) -> None:
@@ -85,8 +85,8 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path)
+def site(tmp_path: Path) -> Iterator[RollbackSite]:
+    site = RollbackSite(tmp_path)
     with site.server:
         yield site
 
@@ -158,7 +158,7 @@ def require_refused(proxy: Proxied, *calls: str) -> None:
         assert (name, code, info.reason) == (name, grpc.StatusCode.FAILED_PRECONDITION, "ERROR_REASON_ROLLED_BACK")
 
 
-def test_a_rolled_back_home_is_refused_until_an_administrator_accepts_it(site: Site) -> None:
+def test_a_rolled_back_home_is_refused_until_an_administrator_accepts_it(site: RollbackSite) -> None:
     site.ingest(1)
     roll_back = site.snapshot()
     site.ingest(2, 3)
@@ -180,7 +180,7 @@ def test_a_rolled_back_home_is_refused_until_an_administrator_accepts_it(site: S
         assert devices(proxy) == [1, 2, 3, 4]
 
 
-def test_bringing_the_newer_home_back_is_enough(site: Site) -> None:
+def test_bringing_the_newer_home_back_is_enough(site: RollbackSite) -> None:
     site.ingest(1)
     roll_back = site.snapshot()
     site.ingest(2)
@@ -194,7 +194,7 @@ def test_bringing_the_newer_home_back_is_enough(site: Site) -> None:
         assert devices(proxy) == [1, 2]
 
 
-def test_a_rollback_is_detected_however_old_the_home_is(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rollback_is_detected_however_old_the_home_is(site: RollbackSite, monkeypatch: pytest.MonkeyPatch) -> None:
     """Meanwhile the server is told to delete heads that it need not keep."""
     monkeypatch.setattr(manifest, "HEADS_TOGETHER", 4)
     site.ingest(1)
@@ -209,7 +209,7 @@ def test_a_rollback_is_detected_however_old_the_home_is(site: Site, monkeypatch:
 
 
 def test_a_rollback_is_detected_at_the_first_question_if_the_server_was_unavailable_at_the_start(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: RollbackSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing in the background may have used the home before, which would make it look newer than it is."""
     site.ingest(1, 2)
@@ -247,7 +247,7 @@ def last_round(proxy: Proxied) -> Any:
     return proxy.admin.GetStatus(admin_service_pb2.GetStatusRequest()).compaction.last_round
 
 
-def test_a_home_and_a_server_rolled_back_together_are_not_detected_without_a_witness(site: Site) -> None:
+def test_a_home_and_a_server_rolled_back_together_are_not_detected_without_a_witness(site: RollbackSite) -> None:
     """As documented: nobody is left who knows a newer head."""
     site.ingest(1)
     roll_back = site.snapshot(server=True)
@@ -260,7 +260,7 @@ def test_a_home_and_a_server_rolled_back_together_are_not_detected_without_a_wit
 
 @pytest.mark.parametrize("kind", ["folder", "database"])
 def test_a_witness_exposes_a_home_and_a_server_that_were_rolled_back_together(
-    site: Site, tmp_path: Path, kind: str
+    site: RollbackSite, tmp_path: Path, kind: str
 ) -> None:
     (folder := tmp_path / "elsewhere").mkdir()
     site.witnesses = [str(folder) if kind == "folder" else f"sqlite:///{folder}/witness.db"]
@@ -281,7 +281,7 @@ def test_a_witness_exposes_a_home_and_a_server_that_were_rolled_back_together(
         assert devices(proxy) == [1, 3]
 
 
-def test_an_unavailable_witness_blocks_nothing_and_is_reported(site: Site, tmp_path: Path) -> None:
+def test_an_unavailable_witness_blocks_nothing_and_is_reported(site: RollbackSite, tmp_path: Path) -> None:
     (folder := tmp_path / "elsewhere").mkdir()
     site.witnesses = [str(folder)]
     with site.proxying() as proxy:
@@ -300,7 +300,7 @@ def test_an_unavailable_witness_blocks_nothing_and_is_reported(site: Site, tmp_p
 
 
 @pytest.mark.parametrize("kind", ["folder", "database"])
-def test_a_witness_keeps_the_newest_of_concurrent_heads(site: Site, tmp_path: Path, kind: str) -> None:
+def test_a_witness_keeps_the_newest_of_concurrent_heads(site: RollbackSite, tmp_path: Path, kind: str) -> None:
     (folder := tmp_path / "elsewhere").mkdir()
     site.witnesses = [str(folder) if kind == "folder" else f"sqlite:///{folder}/witness.db"]
     with site.proxying() as proxy, ThreadPoolExecutor(4) as pool:
@@ -315,7 +315,7 @@ def test_a_witness_keeps_the_newest_of_concurrent_heads(site: Site, tmp_path: Pa
 
 
 def test_the_server_keeps_few_heads_however_many_flushes_run_at_once(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: RollbackSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(manifest, "HEADS_TOGETHER", 4)
     with site.proxying() as proxy, ThreadPoolExecutor(4) as pool:

@@ -1,4 +1,4 @@
-"""An interrupted flush becomes live if all its cells are there, otherwise it is given up; a running one is untouched."""
+"""An interrupted flush becomes live if all its cells are there, or is given up; a running one is left alone."""
 
 from __future__ import annotations
 
