@@ -54,10 +54,10 @@ def shape(view: AttackerView, at: int) -> list[float]:
     """What a question looks like, apart from the tags themselves."""
     calls = view.calls(at)
     tags, cells = view.tags(at), [cell.length for call in calls for cell in call.cells]
-    each = [value for call in (calls + [TracedCall(at, "")] * _CALLS)[:_CALLS] for value in _sizes(call)]
+    sizes = [value for call in (calls + [TracedCall(at, "")] * _CALLS)[:_CALLS] for value in _sizes(call)]
     stored = [tag for call in calls for tag in {cell.tag for cell in call.cells}]
     order = float(np.mean(np.diff(tags) > 0)) if len(tags) > 1 else 0.5
-    return [len(calls), len(tags), len(cells), np.log1p(sum(cells)), len(tags) - len(stored), order, *each]
+    return [len(calls), len(tags), len(cells), np.log1p(sum(cells)), len(tags) - len(stored), order, *sizes]
 
 
 def _sizes(call: TracedCall) -> list[float]:
@@ -84,7 +84,9 @@ def _positions(view: AttackerView) -> dict[int, tuple[int, int, int]]:
 
 def _standing(tags: list[int], positions: dict[int, tuple[int, int, int]]) -> list[Hashable]:
     known = [positions[tag] for tag in tags if tag in positions]
-    return [(kind, value) for each in known for kind, value in zip(("front", "back", "length"), each, strict=True)]
+    return [
+        (kind, value) for position in known for kind, value in zip(("front", "back", "length"), position, strict=True)
+    ]
 
 
 def nearest(features: Floats, known: Known) -> list[str]:
@@ -96,7 +98,7 @@ def nearest(features: Floats, known: Known) -> list[str]:
 
     def label(row: Floats) -> str:
         near = np.argsort(((scaled[at] - row) ** 2).sum(axis=1), kind="stable")[:_NEIGHBOURS]
-        votes = Counter(labels[each] for each in near)
+        votes = Counter(labels[number] for number in near)
         return max(votes, key=lambda name: (votes[name], overall[name]))
 
     return [label(row) for row in scaled]
@@ -117,4 +119,4 @@ def _likeliest(features: list[list[Hashable]], known: Known) -> list[str]:
             + sum(np.log((counts[label] + 0.05) / (labels[label] + 0.05 * len(labels))) for counts in present)
         )
 
-    return [max(labels, key=weight(each)) for each in features]
+    return [max(labels, key=weight(row)) for row in features]

@@ -81,7 +81,7 @@ def _divided(names: list[str], profile: np.ndarray, number: int) -> dict[str, in
     """The busiest names go to one group each, the next ones to the groups in reverse order, and so on."""
     ranked = np.argsort(-profile.sum(axis=1), kind="stable").tolist()
     turns = [*range(number), *reversed(range(number))]
-    return {names[each]: turns[rank % len(turns)] for rank, each in enumerate(ranked)}
+    return {names[number]: turns[rank % len(turns)] for rank, number in enumerate(ranked)}
 
 
 def _write(file: Path, values: dict[str, Any]) -> None:

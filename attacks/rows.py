@@ -45,19 +45,25 @@ class ReportRow:
 
 
 def _counted(recording: Recording) -> Truths:
-    return {each.at: each.about.value for each in recording.truth.questions if each.about != About.DEVICE}
+    return {
+        question.at: question.about.value for question in recording.truth.questions if question.about != About.DEVICE
+    }
 
 
 def _about_device(recording: Recording) -> Truths:
-    return {each.at: str(each.about == About.DEVICE) for each in recording.truth.questions}
+    return {question.at: str(question.about == About.DEVICE) for question in recording.truth.questions}
 
 
 def _days(recording: Recording) -> Truths:
-    return {each.at: str((each.start - recording.knowledge.first) // DAY) for each in recording.truth.questions}
+    return {
+        question.at: str((question.start - recording.knowledge.first) // DAY) for question in recording.truth.questions
+    }
 
 
 def _keys(about: About) -> Callable[[Recording], Truths]:
-    return lambda recording: {each.at: each.key for each in recording.truth.questions if each.about == about}
+    return lambda recording: {
+        question.at: question.key for question in recording.truth.questions if question.about == about
+    }
 
 
 def _key_groups(about: About) -> Callable[[Recording], Truths]:
@@ -125,7 +131,7 @@ def _calendar(view: AttackerView, known: Known) -> list[str]:
 
     def label(row: np.ndarray) -> str:
         near = np.argsort(np.abs(when[at] - row).sum(axis=1), kind="stable")[:_NEAR]
-        return Counter(labels[each] for each in near).most_common(1)[0][0]
+        return Counter(labels[number] for number in near).most_common(1)[0][0]
 
     return [label(row) for row in when]
 

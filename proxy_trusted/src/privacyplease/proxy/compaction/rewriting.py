@@ -95,18 +95,18 @@ class Rewriter:
             StorageError: The server did not answer.
         """
         taken, records = self._read(rows, dataset)
-        made = list(self._sealed(records, dataset, key)) if records is not None else []
-        new = [ManifestRow.of(segment, dataset.name, key, settled=True) for segment in made]
+        segments = list(self._sealed(records, dataset, key)) if records is not None else []
+        new_rows = [ManifestRow.of(segment, dataset.name, key, settled=True) for segment in segments]
         try:
-            done = self._switch(taken, self._stored(new, made, check), check)
+            committed = self._switch(taken, self._stored(new_rows, segments, check), check)
         except (StaleError, OvertakenError):
-            self._take_back(new, made)
+            self._take_back(new_rows, segments)
             raise
         self._cache.drop(tag for group in Group for tag in self._cells.tags(taken, group))
-        self._publish(done)
+        self._publish(committed)
         return Rewritten(
-            [row for row in done.rows if row.state is SegmentState.RETIRED],
-            [row for row in done.rows if row.state is SegmentState.LIVE],
+            [row for row in committed.rows if row.state is SegmentState.RETIRED],
+            [row for row in committed.rows if row.state is SegmentState.LIVE],
         )
 
     def _read(self, rows: Sequence[ManifestRow], dataset: Dataset) -> tuple[list[ManifestRow], pa.Table | None]:
@@ -161,12 +161,16 @@ class Rewriter:
         while True:
             yield from self._manifest.numbers(dataset.name, 1)
 
-    def _stored(self, new: Sequence[ManifestRow], made: Sequence[SealedSegment], check: Check) -> list[ManifestRow]:
+    def _stored(
+        self, new_rows: Sequence[ManifestRow], segments: Sequence[SealedSegment], check: Check
+    ) -> list[ManifestRow]:
         """Sends the cells of new segments; returns the rows, now STORED."""
-        if not new:
+        if not new_rows:
             return []
-        sent = self._manifest.commit(Change(added=new), check=check)
-        for chunk in chunks(made, APPEND_BYTES, lambda segment: sum(group.size for group in segment.groups.values())):
+        sent = self._manifest.commit(Change(added=new_rows), check=check)
+        for chunk in chunks(
+            segments, APPEND_BYTES, lambda segment: sum(group.size for group in segment.groups.values())
+        ):
             self._storage.append(sorted(group.cell for segment in chunk for group in segment.groups.values()))
         return self._manifest.commit(Change(moved=moves(sent.rows, SegmentState.STORED)), check=check).rows
 
@@ -175,17 +179,17 @@ class Rewriter:
         change = Change(moved=[*moves(stored, SegmentState.LIVE), *moves(taken, SegmentState.RETIRED)])
         return self._manifest.commit(change, announced=True, check=check)
 
-    def _take_back(self, new: Sequence[ManifestRow], made: Sequence[SealedSegment]) -> None:
+    def _take_back(self, new_rows: Sequence[ManifestRow], segments: Sequence[SealedSegment]) -> None:
         """Deletes what was written for a job that was given up, as far as another compactor has not deleted it yet."""
-        self._storage.delete(group.cell.tag for segment in made for group in segment.groups.values())
-        self._manifest.commit(Change(removed=removals(new)))
+        self._storage.delete(group.cell.tag for segment in segments for group in segment.groups.values())
+        self._manifest.commit(Change(removed=removals(new_rows)))
 
-    def _publish(self, done: Committed) -> None:
+    def _publish(self, committed: Committed) -> None:
         """Sends the new head, and deletes those that the server need not keep, if there are any."""
-        if done.head:
-            self._storage.append([done.head])
-        if done.outdated:
-            self._storage.delete(done.outdated)
+        if committed.head:
+            self._storage.append([committed.head])
+        if committed.outdated:
+            self._storage.delete(committed.outdated)
 
 
 def _text_bytes(records: pa.Table) -> int:

@@ -195,8 +195,8 @@ class SegmentDiscovery:
         core = Core(self._open(dataset, key, Group.CORE, cells[Group.CORE]))
         if Group.ROLLUP in cells:
             self._open(dataset, key, Group.ROLLUP, cells[Group.ROLLUP])
-        made = {group: core_digest if group is Group.CORE else digests.of(*cell) for group, cell in cells.items()}
-        entries = {group: CellEntry(len(cells[group].sealed), digest) for group, digest in sorted(made.items())}
+        digest_of = {group: core_digest if group is Group.CORE else digests.of(*cell) for group, cell in cells.items()}
+        entries = {group: CellEntry(len(cells[group].sealed), digest) for group, digest in sorted(digest_of.items())}
         summary = self._sealing.summary(core.columns(), core, dataset)
         settled = Group.ROLLUP in cells
         return ManifestRow(dataset.name, number, SegmentState.LIVE, 0, key, settled, 0, summary, entries)
