@@ -6,8 +6,9 @@ Neither is enough by itself, so beliefs about tags are passed between the calls 
 each call is a hidden Markov model over the bins of its cells, each question a choice between one bin and all bins of
 places.
 
->>> calls = [Call(hour, "Append", cells=[Cell(12 * hour + bin, 99) for bin in range(12)]) for hour in range(3)]
->>> int(linked(Trace(calls))[17].argmax())      # the sixth cell of the second call
+>>> cells = [[TracedCell(12 * hour + bin, 99) for bin in range(12)] for hour in range(3)]
+>>> calls = [TracedCall(hour, "Append", cells=cells[hour]) for hour in range(3)]
+>>> int(linked(CallTrace(calls))[17].argmax())      # the sixth cell of the second call
 5
 """
 

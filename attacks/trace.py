@@ -3,8 +3,8 @@
 Tags are numbered in the order in which they were first seen: a pseudorandom tag reveals only whether it equals another,
 and numbers compress. A trace is stored as JSON lines, one per call.
 
->>> call = Call(at=0, name="Append", cells=[Cell(7, 512)])
->>> Call.parsed(call.line()) == call
+>>> call = TracedCall(at=0, name="Append", cells=[TracedCell(7, 512)])
+>>> TracedCall.parsed(call.line()) == call
 True
 """
 

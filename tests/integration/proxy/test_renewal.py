@@ -128,8 +128,8 @@ STEPS = {
     "before anything is sealed again": (KeyRenewal, "_reseal"),
     "while records are sealed again": (Rewriter, "rewrite"),
     "before the new segments are switched to": (Rewriter, "_switch"),
-    "before the old key is out of use": (EpochEraser, "retire"),
-    "before the old segments are disposed of": (SegmentDeleter, "dispose"),
+    "before the old key is retired": (EpochEraser, "retire"),
+    "before the old segments are deleted": (SegmentDeleter, "delete"),
     "before the old cells are deleted": (StorageClient, "delete"),
 }
 
@@ -141,7 +141,7 @@ def test_a_renewal_killed_at_any_step_changes_no_answer_and_is_finished(
     before, (owner, method) = everything(filled), STEPS[step]
 
     def fail(*_: Any) -> Any:
-        raise StorageUnavailableError("away")
+        raise StorageUnavailableError("unavailable")
 
     with monkeypatch.context() as crash:
         crash.setattr(owner, method, fail)
