@@ -1,4 +1,4 @@
-"""Every refusal reaches the client as one status with a reason, and nothing of the proxy's inside.
+"""Every refusal reaches the client as one status with a reason, and reveals nothing of the proxy's internals.
 
 The proxy and the storage server are real and speak gRPC; what the storage server holds is changed behind its back.
 """
@@ -62,7 +62,7 @@ class Refusal(NamedTuple):
 
 @contextmanager
 def refused() -> Iterator[list[Refusal]]:
-    """Expects the block to be refused, and says how."""
+    """Expects the block to be refused; yields how."""
     seen: list[Refusal] = []
     with pytest.raises(grpc.RpcError) as raised:
         yield seen
@@ -109,7 +109,7 @@ Ask = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
-    """A proxy without a record, which all questions that are refused may share."""
+    """A proxy without records, shared by all questions that are refused."""
     folder = tmp_path_factory.mktemp("empty")
     with serving(f"sqlite:///{folder}/cells.db") as storage, proxying(folder / "home", storage.address) as proxy:
         yield proxy
@@ -117,7 +117,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
 
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
-    """A proxy that holds a record and was started with a wrong passphrase."""
+    """A proxy that has a record and was started with a wrong passphrase."""
     folder = tmp_path_factory.mktemp("locked")
     with serving(f"sqlite:///{folder}/cells.db") as storage:
         with proxying(folder / "home", storage.address) as proxy:
@@ -127,7 +127,7 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
 
 
 class TestQuestions:
-    """What is wrong with a question."""
+    """Questions that are refused."""
 
     @every_question
     def test_an_unknown_data_set(self, empty: Proxied, ask: Ask) -> None:
@@ -216,14 +216,14 @@ class TestQuestions:
 
 
 def fill(proxy: Proxied) -> None:
-    """Two sessions of one device, in a segment each."""
+    """Two sessions of one device, each in a separate segment."""
     for record in (RECORD, LATER):
         (answer,) = proxy.ingest("wifi", [record])
         assert answer.accepted == 1
 
 
 class TestBatches:
-    """What is wrong with a batch."""
+    """Batches that are refused."""
 
     @pytest.mark.parametrize(
         ("batch", "field"),
@@ -305,7 +305,7 @@ CALLS = [(m, number) for m in METHODS for number in ((0, 1) if m.client_streamin
 
 
 class TestKeys:
-    """A proxy that was given the wrong passphrase, and keys that are gone."""
+    """A proxy with a wrong passphrase, and keys that are gone."""
 
     @pytest.mark.parametrize(("method", "messages"), CALLS, ids=[f"{m.full_name}-{number}" for m, number in CALLS])
     def test_a_locked_proxy_refuses_every_call(
@@ -353,7 +353,7 @@ class TestTampering:
 
     @pytest.fixture
     def filled(self, tmp_path: Path, storage: Served) -> Iterator[Proxied]:
-        """Two segments, neither of which stays in memory."""
+        """Two segments, neither of which is cached."""
         with proxying(tmp_path / "home", storage.address, cache_bytes=0) as proxy:
             fill(proxy)
             yield proxy
@@ -432,7 +432,7 @@ def rewrite(storage_url: str, statement: str, *values: bytes) -> None:
 
 
 def tags_asked_for(proxy: Proxied, storage_url: str) -> list[bytes]:
-    """The tags in the store that a question about the device asks for: those whose cells are missed."""
+    """The tags in the store that a question about the device asks for: those whose absence it detects."""
     with closing(connect(storage_url)) as store:
         everything = store.execute("SELECT tag, sealed_bytes, sealed FROM cells").fetchall()
     found = []
@@ -456,7 +456,7 @@ def is_missed(proxy: Proxied) -> bool:
 
 
 class TestStorage:
-    """The storage server is away, or does not fit."""
+    """The storage server is unavailable, or its limits do not fit."""
 
     def test_a_server_that_is_away(self, tmp_path: Path) -> None:
         with proxying(tmp_path / "home", "127.0.0.1:1") as proxy:
@@ -518,7 +518,7 @@ def answers(proxy: Proxied) -> bool:
 
 
 class TestFaults:
-    """A fault that nobody foresaw."""
+    """An unexpected fault."""
 
     @every_question
     def test_neither_client_nor_log_learns_a_value(

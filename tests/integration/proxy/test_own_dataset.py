@@ -1,4 +1,4 @@
-"""A user's own data set, exactly as docs/DATASETS.md shows it: defined, ingested, asked, grown."""
+"""A user's own data set, exactly as docs/DATASETS.md shows it: defined, ingested, queried, extended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bike stations through real gRPC, a real proxy and a real storage server: as a plain search of the reports says."""
+"""Bike stations over real gRPC, a real proxy and a real storage server, compared with a plain search of the reports."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Report(NamedTuple):
 
 
 def made(seed: int = 7) -> list[Report]:
-    """Reports over three days: some hold for a minute and some for two days, some are polled again and again."""
+    """Reports over three days: some are valid for a minute and some for two days, some are polled repeatedly."""
     dice = random.Random(seed)
     reports = []
     for contract, number in [("Lund", "1"), ("Lund", "2"), ("Lund", "10"), ("Besancon", "1"), ("Besancon", "B-7")]:

@@ -74,7 +74,7 @@ class Rewriter:
         self, manifest: Manifest, keyring: Keyring, storage: StorageClient, cells: Cells, cache: CellCache
     ) -> None:
         self._manifest = manifest
-        self._sealing = SegmentSealer(keyring)
+        self._sealer = SegmentSealer(keyring)
         self._storage = storage
         self._cells = cells
         self._cache = cache
@@ -147,7 +147,7 @@ class Rewriter:
     ) -> Iterator[SealedSegment]:
         """One segment; or halves if its text or cells grow too large, which count as full and are not merged again."""
         if len(part) == 1 or _text_bytes(part) <= MOST_TEXT_BYTES:
-            segment = self._sealing.seal(part, dataset, key, next(numbers), settled=True, room=room)
+            segment = self._sealer.seal(part, dataset, key, next(numbers), settled=True, room=room)
             if len(part) == 1 or max(sealed.size for sealed in segment.groups.values()) <= MOST_CELL_BYTES:
                 yield segment
                 return

@@ -83,7 +83,7 @@ class SegmentDiscovery:
         self._keyring = keyring
         self._manifest = manifest
         self._storage = storage
-        self._sealing = SegmentSealer(keyring)
+        self._sealer = SegmentSealer(keyring)
 
     def discover(self, dataset: Dataset, keys: Sequence[KeyId], behind: int) -> Discovered:
         """Adds the segments of a data set, and makes numbers continue in an unused range. Repeating it is safe.
@@ -197,7 +197,7 @@ class SegmentDiscovery:
             self._open(dataset, key, Group.ROLLUP, cells[Group.ROLLUP])
         digest_of = {group: core_digest if group is Group.CORE else digests.of(*cell) for group, cell in cells.items()}
         entries = {group: CellEntry(len(cells[group].sealed), digest) for group, digest in sorted(digest_of.items())}
-        summary = self._sealing.summary(core.columns(), core, dataset)
+        summary = self._sealer.summary(core.columns(), core, dataset)
         settled = Group.ROLLUP in cells
         return ManifestRow(dataset.name, number, SegmentState.LIVE, 0, key, settled, 0, summary, entries)
 

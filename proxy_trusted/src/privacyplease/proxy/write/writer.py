@@ -67,7 +67,7 @@ class Writer:
         """
         self._manifest = manifest
         self._keyring = keyring
-        self._sealing = SegmentSealer(keyring)
+        self._sealer = SegmentSealer(keyring)
         self._storage = storage
         self._cache = cache
         self._rollback_check = rollback_check
@@ -216,7 +216,7 @@ class Writer:
         """The segments of the records of one epoch: one, unless it would grow too large."""
         if records.nbytes <= FLUSH_BYTES or len(records) <= 1:
             room = 0 if dataset.cover is None else dataset.cover_records
-            segment = self._sealing.seal(records, dataset, key, self._number(dataset), settled=False, room=room)
+            segment = self._sealer.seal(records, dataset, key, self._number(dataset), settled=False, room=room)
             if not self._too_large(segment, dataset):
                 yield ManifestRow.of(segment, dataset.name, key, settled=False), segment
                 return
