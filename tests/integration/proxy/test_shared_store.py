@@ -263,7 +263,7 @@ def test_no_key_is_destroyed_while_another_proxy_may_hold_it(pair: Pair, act: st
     with pytest.raises(grpc.RpcError) as refused:
         getattr(pair.one.keys, act)(request)
     assert refusal(refused.value)[1].reason == "ERROR_REASON_INVALID_REQUEST"
-    assert "proxy alone" in str(refused.value)
+    assert "only this proxy uses" in str(refused.value)
     assert devices(pair.one) == devices(pair.other) == {1}
 
 
