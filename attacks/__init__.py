@@ -1,1 +1,1 @@
-"""Attacks that ship with the product: what an honest-but-curious storage server can guess from all that it sees."""
+"""Attacks on the product: what an honest-but-curious storage server can guess from everything that it sees."""

@@ -1,8 +1,8 @@
-"""Attacks the product in the working tree, and the controls, and writes what came out.
+"""Attacks the product in the working tree and the controls, and writes the report.
 
     python -m attacks [--report FILE] [--keep FOLDER] [--no-cover]
 
-Exit codes: 0 if the product shows nothing that must stay hidden and every attack succeeds on its controls; else 1.
+Exit codes: 0 if the product reveals nothing that must stay hidden and every attack succeeds on its controls; else 1.
 """
 
 from __future__ import annotations
@@ -20,37 +20,41 @@ REPORT = Path(__file__).parents[1] / "docs" / "ATTACKS.md"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Attacks and reports."""
+    """Runs the attacks and writes the report."""
     flags = _parser().parse_args(arguments)
-    settings = runs.Settings(questions=flags.questions)
+    settings = runs.ScenarioSettings(questions=flags.questions)
     recordings = {"deterministic": runs.deterministic(settings), "bins": runs.bins()}
-    recordings["product"] = runs.product(settings, _tell)
+    recordings["product"] = runs.product(settings, _progress)
     if flags.keep:
         recordings["product"].write(flags.keep)
-    _tell("attacking")
+    _progress("attacking")
     results = {name: attacked(recording) for name, recording in recordings.items()}
-    with_cover = None if flags.no_cover else runs.covered(settings, _tell)
+    with_cover = None if flags.no_cover else runs.covered(settings, _progress)
     covered = None if with_cover is None else correlation(*with_cover)
     text = report.written(results, covered, runs.COVER, runs.COVERED_HOURS)
     flags.report.write_text(text, encoding="utf-8")
-    wrong = [failure for name, of in results.items() for failure in failures(name, of)]
-    for failure in wrong:
+    failed = [failure for name, result in results.items() for failure in failures(name, result)]
+    for failure in failed:
         sys.stderr.write(f"error: {failure}\n")
-    _tell(f"{flags.report} is written")
-    return 1 if wrong else 0
+    _progress(f"wrote {flags.report}")
+    return 1 if failed else 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m attacks", description="Attack what the storage server sees.")
-    parser.add_argument("--report", type=Path, default=REPORT, help="where to write; docs/ATTACKS.md if not given")
-    parser.add_argument("--questions", type=int, default=runs.Settings.questions, help="about how many to ask")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the recording of the product, to replay it")
-    parser.add_argument("--no-cover", action="store_true", help="leave out the days with cover, which take a minute")
+    parser.add_argument(
+        "--report", type=Path, default=REPORT, help="where to write the report; default: docs/ATTACKS.md"
+    )
+    parser.add_argument(
+        "--questions", type=int, default=runs.ScenarioSettings.questions, help="about how many questions to ask"
+    )
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the recording of the product for replaying")
+    parser.add_argument("--no-cover", action="store_true", help="skip the days with cover, which take a minute")
     return parser
 
 
-def _tell(what: str) -> None:
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {what}\n")
+def _progress(message: str) -> None:
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {message}\n")
 
 
 if __name__ == "__main__":

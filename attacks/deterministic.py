@@ -1,8 +1,8 @@
-"""The control store: the old recipe, whose leaks are known, on the same sessions and questions.
+"""The control store: a scheme whose leaks are known, on the same sessions and questions.
 
 Each row has deterministic ciphertexts of its device and its place, and order-preserving ones of its start and its
-end (CryptDB: Popa, Redfield, Zeldovich and Balakrishnan, SOSP 2011). It writes down the trace that the server of
-such a store sees.
+end (CryptDB: Popa, Redfield, Zeldovich and Balakrishnan, SOSP 2011). It records the trace that the server of such a
+store sees.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from attacks.campus import first_instant, spans
-from attacks.questions import About, Question
-from attacks.trace import DAY, Call, Cell, Row, Trace
+from attacks.questions import About, ScenarioQuestion
+from attacks.trace import DAY, CallTrace, TracedCall, TracedCell, TracedRow
 
 _KEY = b"the control store's key"
 _DAYS = 16  # from the day before the fortnight on
@@ -23,24 +23,24 @@ _WIDEST = 1_000
 
 
 class Deterministic:
-    """A store by the old recipe."""
+    """A store with deterministic and order-preserving encryption."""
 
     def __init__(self, seed: int) -> None:
         self._now = 0
         self._numbers: dict[bytes, int] = {}
-        self._calls: list[Call] = []
+        self._calls: list[TracedCall] = []
         self._rows = np.zeros((0, 4), np.int64)
-        # A random increasing function of the second: all that it tells is order.
+        # A random increasing function of the second: it reveals only order.
         widths = np.random.default_rng((seed, 3)).integers(1, _WIDEST, _DAYS * DAY // 1_000)
         self._ranks = np.cumsum(widths)
 
     def clock(self, now: int) -> None:
-        """Says what time it is, in ms since 1970."""
+        """Sets the time, in ms since 1970."""
         self._now = now
 
-    def trace(self) -> Trace:
+    def trace(self) -> CallTrace:
         """What the server saw so far."""
-        return Trace(self._calls)
+        return CallTrace(self._calls)
 
     def ingest(self, records: pa.Table) -> None:
         """Stores records."""
@@ -48,20 +48,20 @@ class Deterministic:
         columns = [self._tokens(records, "client_mac"), self._tokens(records, "ap_name")]
         stored = np.column_stack([*columns, self._ordered(starts), self._ordered(ends)])
         self._rows = np.concatenate([self._rows, stored])
-        self._calls.append(Call(self._now, "Append", rows=[Row(*row) for row in stored.tolist()]))
+        self._calls.append(TracedCall(self._now, "Append", rows=[TracedRow(*row) for row in stored.tolist()]))
 
     def compact(self, until: int) -> None:
-        """Such a store has nothing to compact."""
+        """Does nothing: such a store has nothing to compact."""
 
-    def ask(self, question: Question) -> None:
+    def ask(self, question: ScenarioQuestion) -> None:
         """Selects the rows of a token in a range of ciphertexts."""
         low, high = self._ordered(np.array([question.start, question.end])).tolist()
-        found = (self._rows[:, 2] <= high) & (self._rows[:, 3] >= low)
+        selected = (self._rows[:, 2] <= high) & (self._rows[:, 3] >= low)
         tags = [self._token(question.key)] if question.key else []
         if tags:
-            found &= self._rows[:, 0 if question.about == About.DEVICE else 1] == tags[0]
-        cells = [Cell(number, 0) for number in np.flatnonzero(found).tolist()]
-        self._calls.append(Call(self._now, "Select", tags, cells, [len(cells)], bounds=(low, high)))
+            selected &= self._rows[:, 0 if question.about == About.DEVICE else 1] == tags[0]
+        cells = [TracedCell(number, 0) for number in np.flatnonzero(selected).tolist()]
+        self._calls.append(TracedCall(self._now, "Select", tags, cells, [len(cells)], bounds=(low, high)))
 
     def _ordered(self, times: np.ndarray) -> np.ndarray:
         return self._ranks[(times - first_instant() + DAY) // 1_000]

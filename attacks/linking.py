@@ -1,13 +1,14 @@
 """Linking: which tags belong to one bin of places or devices.
 
-Where cells of a call come in the order (index, bucket, bin), their order gives the bins away, except that a bin may
-have no cell. What is asked for together lies in one bin (co-occurrence: Islam, Kuzu and Kantarcioglu, NDSS 2012).
-Neither is enough alone, so beliefs about tags are passed between the calls that name them (belief propagation): each
-call is a hidden Markov model over the bins of its cells, each question a choice between one bin and all bins of
+If the cells of a call come in the order (index, bucket, bin), their order reveals the bins, except that a bin may have
+no cell. Tags that are asked for together are of one bin (co-occurrence: Islam, Kuzu and Kantarcioglu, NDSS 2012).
+Neither is enough by itself, so beliefs about tags are passed between the calls that name them (belief propagation):
+each call is a hidden Markov model over the bins of its cells, each question a choice between one bin and all bins of
 places.
 
->>> calls = [Call(hour, "Append", cells=[Cell(12 * hour + bin, 99) for bin in range(12)]) for hour in range(3)]
->>> int(linked(Trace(calls))[17].argmax())      # the sixth cell of the second call
+>>> cells = [[TracedCell(12 * hour + bin, 99) for bin in range(12)] for hour in range(3)]
+>>> calls = [TracedCall(hour, "Append", cells=cells[hour]) for hour in range(3)]
+>>> int(linked(CallTrace(calls))[17].argmax())      # the sixth cell of the second call
 5
 """
 
@@ -21,42 +22,42 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from attacks.trace import Call, Cell, Trace
+from attacks.trace import CallTrace, TracedCall, TracedCell
 
-__all__ = ["CLASSES", "DEVICE_BINS", "PLACE_BINS", "Call", "Cell", "Links", "linked", "questions"]
+__all__ = ["CLASSES", "DEVICE_BINS", "PLACE_BINS", "Links", "TracedCall", "TracedCell", "linked", "questions"]
 
-# What the old core's definition of `wifi` says, which is public.
+# From the definition of `wifi` at the time of the recorded control, which is public.
 DEVICE_BINS, PLACE_BINS = 8, 4
 CLASSES = DEVICE_BINS + PLACE_BINS  # bins of devices, then bins of places
 
 _EMPTY = 0.15  # how likely a bin of a bucket has no cell
-_MOST_BUCKETS = 6  # in a call
+_MOST_BUCKETS = 6  # of one call
 _ROUNDS = 4
 _LEAST = 1e-9
 
 Floats = npt.NDArray[np.float64]
-Links = dict[int, Floats]  # for each tag float64[CLASSES], how likely it lies in each bin
-Tell = Callable[[Floats], Floats]  # float64[tags, CLASSES] to the same: what others say of tags to what a call says
+Links = dict[int, Floats]  # for each tag, how likely it is in each bin: float64[CLASSES]
+Message = Callable[[Floats], Floats]  # from what others say about tags to what a call says: float64[tags, CLASSES]
 
 
-def linked(trace: Trace) -> Links:
-    """How likely each tag lies in each bin: float64[CLASSES], of sum 1."""
+def linked(trace: CallTrace) -> Links:
+    """How likely each tag is in each bin: float64[CLASSES], of sum 1."""
     factors = [*_orders(trace), *_together(trace)]
     belief: dict[int, Floats] = defaultdict(lambda: np.zeros(CLASSES))
     said: list[Floats] = [np.zeros((len(tags), CLASSES)) for tags, _ in factors]
     for _ in range(_ROUNDS):
-        for at, (tags, tell) in enumerate(factors):
-            heard = np.array([belief[tag] for tag in tags]) - said[at]
-            told = np.log(np.maximum(tell(_likely(heard)), _LEAST))
-            for tag, change in zip(tags, told - said[at], strict=True):
+        for number, (tags, message) in enumerate(factors):
+            heard = np.array([belief[tag] for tag in tags]) - said[number]
+            sent = np.log(np.maximum(message(_likely(heard)), _LEAST))
+            for tag, change in zip(tags, sent - said[number], strict=True):
                 belief[tag] = belief[tag] + change
-            said[at] = told
+            said[number] = sent
     return {tag: _likely(value[None])[0] for tag, value in belief.items()}
 
 
-def questions(trace: Trace) -> Iterator[list[Call]]:
-    """Calls of each instant at which something was asked for and nothing was changed."""
-    instants: dict[int, list[Call]] = defaultdict(list)
+def questions(trace: CallTrace) -> Iterator[list[TracedCall]]:
+    """The calls of each instant at which cells were read and nothing was changed."""
+    instants: dict[int, list[TracedCall]] = defaultdict(list)
     for call in trace.calls:
         instants[call.at].append(call)
     for calls in instants.values():
@@ -66,7 +67,7 @@ def questions(trace: Trace) -> Iterator[list[Call]]:
 
 
 def asked_classes(tags: list[int], links: Links) -> Floats:
-    """How likely a question is about each bin, or about all of the places: float64[CLASSES + 1], of sum 1."""
+    """How likely a question is about each bin, or about all places: float64[CLASSES + 1], of sum 1."""
     known = np.array([links.get(tag, np.full(CLASSES, 1 / CLASSES)) for tag in tags]).reshape(-1, CLASSES)
     one = np.log(np.maximum(known, _LEAST)).sum(axis=0) - np.log(CLASSES)
     places = np.maximum(known[:, DEVICE_BINS:].sum(axis=1), _LEAST)
@@ -74,7 +75,7 @@ def asked_classes(tags: list[int], links: Links) -> Floats:
     return _likely(np.append(one, all_)[None])[0]
 
 
-def _orders(trace: Trace) -> Iterator[tuple[list[int], Tell]]:
+def _orders(trace: CallTrace) -> Iterator[tuple[list[int], Message]]:
     for call in trace.named("Append"):
         if not call.cells:
             continue
@@ -83,15 +84,15 @@ def _orders(trace: Trace) -> Iterator[tuple[list[int], Tell]]:
         yield tags, _chain if bins is None else _certain(bins)
 
 
-def _together(trace: Trace) -> Iterator[tuple[list[int], Tell]]:
+def _together(trace: CallTrace) -> Iterator[tuple[list[int], Message]]:
     for calls in questions(trace):
         tags = list(dict.fromkeys(tag for call in calls for tag in call.tags))
         if len(tags) > 1:
             yield tags, _mixture
 
 
-def _compacted(call: Call) -> list[int] | None:
-    """The bin of each cell that a compactor wrote: as many cells of one length as an index has bins."""
+def _compacted(call: TracedCall) -> list[int] | None:
+    """The bin of each cell if a compactor wrote them: as many cells of one length as an index has bins."""
     blocks = [len(list(block)) for _, block in groupby(call.cells, key=lambda cell: cell.length)]
     for bins, first in ((DEVICE_BINS, 0), (PLACE_BINS, DEVICE_BINS)):
         if set(blocks) == {bins}:
@@ -99,12 +100,12 @@ def _compacted(call: Call) -> list[int] | None:
     return None
 
 
-def _certain(bins: list[int]) -> Tell:
+def _certain(bins: list[int]) -> Message:
     return lambda _: np.eye(CLASSES)[bins]
 
 
 def _mixture(heard: Floats) -> Floats:
-    """What a question says of each of its tags: all lie in one bin, or they are those of all places."""
+    """What a question says about each of its tags: all are of one bin, or they are those of all places."""
     logs = np.log(np.maximum(heard, _LEAST))
     others = logs.sum(axis=0) - logs
     one = np.exp(others - logs.sum(axis=0).max())
@@ -118,17 +119,17 @@ def _mixture(heard: Floats) -> Floats:
 
 
 def _chain(heard: Floats) -> Floats:
-    """What the order of a call says of each of its cells.
+    """What the order of a call says about each of its cells.
 
-    The call holds the same buckets twice, once for devices and once for places; how many there are is not known.
+    The call has the same buckets twice, once for devices and once for places; their number is not known.
     """
-    told, weights = zip(*(_passed(heard, model) for model in _MODELS), strict=True)
+    messages, weights = zip(*(_passed(heard, model) for model in _MODELS), strict=True)
     shares = np.exp(np.array(weights) - max(weights))
-    return _shares(sum(share * each for share, each in zip(shares, told, strict=True)))
+    return _shares(sum(share * message for share, message in zip(shares, messages, strict=True)))
 
 
 def _passed(heard: Floats, model: _Model) -> tuple[Floats, float]:
-    """Forward and backward over a hidden Markov model; and how likely the call is under it, as a logarithm."""
+    """Forward and backward over a hidden Markov model; also returns the log-likelihood of the call under it."""
     seen, steps = heard[:, model.classes], len(heard)
     ahead, behind = np.zeros(seen.shape), np.zeros(seen.shape)
     ahead[0], behind[-1], weight = model.first, model.last, 0.0
@@ -139,9 +140,9 @@ def _passed(heard: Floats, model: _Model) -> tuple[Floats, float]:
     for step in range(steps - 2, -1, -1):
         behind[step] = _shares(model.following @ (behind[step + 1] * seen[step + 1]))
     weight += np.log(max(float((ahead[-1] * seen[-1] * model.last).sum()), 1e-300))
-    told = np.zeros((steps, CLASSES))
-    np.add.at(told.T, model.classes, (ahead * behind).T)
-    return _shares(told), weight
+    said = np.zeros((steps, CLASSES))
+    np.add.at(said.T, model.classes, (ahead * behind).T)
+    return _shares(said), weight
 
 
 class _Model(NamedTuple):
@@ -161,7 +162,7 @@ class _Model(NamedTuple):
 
 
 def _model(buckets: int) -> _Model:
-    """Of a call with cells of so many buckets."""
+    """The model of a call with cells of this many buckets."""
     groups = [bins for bins in (DEVICE_BINS, PLACE_BINS) for _ in range(buckets)]
     group = np.repeat(np.arange(len(groups)), groups)
     bin_ = np.concatenate([np.arange(bins) for bins in groups])

@@ -1,4 +1,4 @@
-"""Matching: which ciphertext is which name, as the assignment that costs least (the Hungarian method).
+"""Matching: which ciphertext is which name, as the assignment of least cost (the Hungarian method).
 
 Frequency analysis of deterministic encryption is an assignment problem: the lp-optimization attack of Naveed, Kamara
 and Wright (CCS 2015).
@@ -14,17 +14,17 @@ import numpy.typing as npt
 
 __all__ = ["assigned", "distances"]
 
-Numbers = npt.NDArray[np.int64]
+Int64Array = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
-def distances(found: Numbers, known: Numbers) -> Floats:
-    """How far each of int64[n, k] profiles is from each of int64[m, k], as a sum of differences: float64[n, m]."""
-    return np.array([np.abs(known - each).sum(axis=1) for each in found], np.float64)
+def distances(observed: Int64Array, known: Int64Array) -> Floats:
+    """The distance of each of int64[n, k] profiles from each of int64[m, k], as a sum of differences: float64[n, m]."""
+    return np.array([np.abs(known - profile).sum(axis=1) for profile in observed], np.float64)
 
 
-def assigned(costs: Floats) -> Numbers:
-    """The column for each row, no column twice, at the least cost: float64[n, m] to int64[n]; n must not be above m."""
+def assigned(costs: Floats) -> Int64Array:
+    """The column for each row, no column twice, at the least total cost: float64[n, m] to int64[n], with n ≤ m."""
     rows, columns = costs.shape
     if rows > columns:
         raise ValueError(f"expected at least as many columns as rows, got {rows} rows and {columns} columns")
@@ -33,13 +33,13 @@ def assigned(costs: Floats) -> Numbers:
     for row in range(1, rows + 1):
         owner[0] = row
         _augment(costs, owner, of_row, of_column)
-    found = np.zeros(rows, np.int64)
+    column_of = np.zeros(rows, np.int64)
     taken = np.flatnonzero(owner[1:])
-    found[owner[taken + 1] - 1] = taken
-    return found
+    column_of[owner[taken + 1] - 1] = taken
+    return column_of
 
 
-def _augment(costs: Floats, owner: Numbers, of_row: Floats, of_column: Floats) -> None:
+def _augment(costs: Floats, owner: Int64Array, of_row: Floats, of_column: Floats) -> None:
     """Finds a column for the row that owns column 0, along a shortest path of exchanges."""
     size = len(owner)
     least, before, used = np.full(size, np.inf), np.zeros(size, np.int64), np.zeros(size, bool)

@@ -1,4 +1,4 @@
-"""The product, through its public surface alone: both servers as processes, the SDK in front, a relay in between."""
+"""The product through its public interface only: both servers as processes, the SDK in front, a relay in between."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from attacks.questions import About, Question
+from attacks.questions import About, ScenarioQuestion
 from attacks.relay import Relay, relaying
 from privacyplease.client import Client
 
@@ -25,14 +25,14 @@ _STEP = timedelta(hours=1)
 
 
 class UnsupportedError(Exception):
-    """The product in the working tree does not know what was asked of it."""
+    """The product in the working tree does not support what was asked of it."""
 
 
 class Product:
     """A running installation, whose proxy talks to its storage server through a relay.
 
     Attributes:
-        relay: What the storage server sees. Its clock is the caller's to set.
+        relay: Records what the storage server sees. The caller sets its clock.
     """
 
     def __init__(self, folder: Path, relay: Relay) -> None:
@@ -41,19 +41,19 @@ class Product:
         self._proxy: _Process | None = None
         self._client: Client | None = None
 
-    def start(self, memory_mib: int | None = None) -> None:
-        """Starts the proxy; one that runs is stopped first, and so forgets what it has in memory.
+    def start(self, cache_mib: int | None = None) -> None:
+        """Starts the proxy; a running one is stopped first, and so loses its cache.
 
         Args:
-            memory_mib: How much memory it has for what it has opened; its own default if None.
+            cache_mib: The size of its cell cache, in MiB; None for its default.
 
         Raises:
             UnsupportedError: It does not start.
         """
         self.stop()
         flags = {"--storage-server": self.relay.address, "--home": str(self._folder / "proxy"), "--no-compaction": None}
-        if memory_mib is not None:
-            flags["--cache-mib"] = str(memory_mib)
+        if cache_mib is not None:
+            flags["--cache-mib"] = str(cache_mib)
         self._proxy = _Process("privacyplease.proxy", _known(flags), self._folder)
         self._client = Client(self._proxy.address, insecure=True, timeout=600)
 
@@ -65,7 +65,7 @@ class Product:
         self._client = self._proxy = None
 
     def clock(self, now: int) -> None:
-        """Says what time it is, in ms since 1970, for what the storage server sees from here on."""
+        """Sets the time, in ms since 1970, of what the storage server sees from here on."""
         self.relay.now = now
 
     def define(self, **entries: str | int) -> None:
@@ -82,12 +82,12 @@ class Product:
                 raise RuntimeError(f"expected every record to be accepted, got {ack}")
 
     def compact(self, until: int) -> None:
-        """Has everything compacted that began before an instant, in ms since 1970."""
+        """Compacts everything that began before an instant, in ms since 1970."""
         for _ in self.client.compact(None, _time(until), dataset="wifi"):
             pass
 
-    def ask(self, question: Question) -> None:
-        """Asks; the answer is nobody's here."""
+    def ask(self, question: ScenarioQuestion) -> None:
+        """Asks a question and ignores the answer."""
         start, end = _time(question.start), _time(question.end)
         if question.about == About.DEVICE:
             self.client.presence(question.key, start, end, purpose="attacks")
@@ -106,7 +106,7 @@ class Product:
 
 @contextmanager
 def installed(folder: Path) -> Iterator[Product]:
-    """A storage server over SQLite and a relay in front of it, without a proxy as yet; all of it in a folder."""
+    """A storage server over SQLite and a relay in front of it, in a folder; no proxy is started yet."""
     store = ["--storage", f"sqlite:///{folder / 'store.db'}"]
     with ExitStack() as stack:
         server = _Process("privacyplease.server", store, folder)
@@ -131,7 +131,7 @@ class _Process:
         self.address = self._awaited(announced)
 
     def stop(self) -> None:
-        """Ends it."""
+        """Stops it."""
         self._process.terminate()
         self._process.wait()
 
@@ -147,15 +147,15 @@ class _Process:
 
 
 def _known(flags: Mapping[str, str | None]) -> list[str]:
-    """Those flags that the proxy has: one that is gone went with what it was for."""
+    """The flags that the proxy supports: one that was removed is not needed any more."""
     command = [sys.executable, "-m", "privacyplease.proxy", "--help"]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    kept = {flag: value for flag, value in flags.items() if flag in told}
+    usage = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    kept = {flag: value for flag, value in flags.items() if flag in usage}
     return [word for flag, value in kept.items() for word in (flag, value) if word is not None]
 
 
 def _shipped(name: str) -> Iterator[str]:
-    """The text of a definition that ships, wherever the proxy has it."""
+    """The text of a shipped definition, wherever the proxy keeps it."""
     for root in importlib.resources.files("privacyplease.proxy")._paths:  # type: ignore[attr-defined]
         for file in Path(root).rglob(name):
             yield file.read_text()

@@ -1,6 +1,6 @@
-"""What is asked during the second week, and how the answers are known: where, of whom, when.
+"""The questions of the second week: about which device or place, and about which time.
 
-Intervals are drawn without a look at what the question is about, so that an interval alone tells nothing of it.
+Intervals are drawn independently of what a question is about, so that an interval by itself reveals nothing of it.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class About(StrEnum):
 
 
 @dataclass(frozen=True)
-class Question:
+class ScenarioQuestion:
     """A question, and the truth about it.
 
     Attributes:
-        at: When it is asked, in ms since 1970. No two are asked at the same instant.
+        at: When it is asked, in ms since 1970. No two questions are asked at the same instant.
         about: What it is about.
         key: Which device or place; "" for the building.
         start: The first instant that it asks about, in ms since 1970.
@@ -49,7 +49,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Popularity:
-    """Names and how likely each is asked about: float64[n], of sum 1."""
+    """Names, and how likely each is asked about: float64[n], of sum 1."""
 
     names: list[str]
     share: np.ndarray
@@ -59,8 +59,8 @@ class Popularity:
         return self.names[int(rng.choice(len(self.names), p=self.share))]
 
 
-def asked(first: int, number: int, devices: Popularity, places: Popularity, seed: int) -> Iterator[Question]:
-    """About so many questions in the week that begins at `first`, in the order in which they are asked."""
+def asked(first: int, number: int, devices: Popularity, places: Popularity, seed: int) -> Iterator[ScenarioQuestion]:
+    """About `number` questions in the week that begins at `first`, in the order in which they are asked."""
     rng = np.random.default_rng((seed, 1))
     slots = [first + day * DAY + hour * HOUR for day in range(7) for hour in range(OPENS, CLOSES)]
     for slot, count in zip(slots, rng.multinomial(number, np.full(len(slots), 1 / len(slots))), strict=True):
@@ -69,7 +69,7 @@ def asked(first: int, number: int, devices: Popularity, places: Popularity, seed
             start, end = _interval(slot, rng)
             key = {About.DEVICE: devices, About.PLACE: places}[about].draw(rng) if about != About.BUILDING else ""
             series = bool(rng.random() < 0.5) and about != About.DEVICE
-            yield Question(slot + minute * 60_000, about, key, start, end, series)
+            yield ScenarioQuestion(slot + minute * 60_000, about, key, start, end, series)
 
 
 def _interval(now: int, rng: np.random.Generator) -> tuple[int, int]:

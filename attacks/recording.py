@@ -1,4 +1,4 @@
-"""A recording: a trace, what was public, and the truth, to replay attacks on for ever.
+"""A recording: a trace, what was public, and the truth, on which attacks can be replayed.
 
 ::
 
@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from attacks.campus import Knowledge, Truth
-from attacks.questions import About, Question
-from attacks.trace import Trace, read_lines, write_lines
+from attacks.campus import GroundTruth, Knowledge
+from attacks.questions import About, ScenarioQuestion
+from attacks.trace import CallTrace, read_lines, write_lines
 
-PLACE_GROUPS, DEVICE_GROUPS = 4, 8  # as many as the old core had bins in its two indexes
+PLACE_GROUPS, DEVICE_GROUPS = 4, 8  # as many as the two indexes of the recorded control have bins
 
 Groups = Mapping[str, int]
 
@@ -36,50 +36,52 @@ class Recording:
         trace: What the storage server saw.
         knowledge: What is public.
         truth: What is to be guessed.
-        groups: The group of each place and device: its bin in a store that has bins, else what `groups` says.
-        told: Whether the attacker is told the groups. In a store that has bins they are a secret.
+        groups: The group of each place and device: its bin in a store that has bins, else as `groups` divides them.
+        groups_known: Whether the attacker knows the groups. In a store that has bins they are secret.
     """
 
-    trace: Trace
+    trace: CallTrace
     knowledge: Knowledge
-    truth: Truth
+    truth: GroundTruth
     groups: Groups
-    told: bool
+    groups_known: bool
 
     def write(self, folder: Path) -> None:
-        """Writes it down; the same recording gives the same bytes."""
+        """Writes the recording; the same recording gives the same bytes."""
         folder.mkdir(parents=True, exist_ok=True)
         self.trace.write(folder / "trace.jsonl.gz")
         _write(folder / "public.json.gz", asdict(self.knowledge))
         _write(folder / "truth.json.gz", asdict(self.truth))
-        _write(folder / "groups.json.gz", {"told": self.told, "of": dict(self.groups)})
+        _write(folder / "groups.json.gz", {"told": self.groups_known, "of": dict(self.groups)})
 
     @classmethod
     def read(cls, folder: Path) -> Recording:
         """Reads what `write` wrote."""
         public, truth, groups = (_read(folder / f"{name}.json.gz") for name in ("public", "truth", "groups"))
-        questions = [Question(**{**each, "about": About(each["about"])}) for each in truth.pop("questions")]
+        questions = [
+            ScenarioQuestion(**{**fields, "about": About(fields["about"])}) for fields in truth.pop("questions")
+        ]
         return cls(
-            Trace.read(folder / "trace.jsonl.gz"),
+            CallTrace.read(folder / "trace.jsonl.gz"),
             Knowledge(**_arrays(public, "place_hours", "device_days", "people")),
-            Truth(questions, **_arrays(truth, "place_hours", "people")),
+            GroundTruth(questions, **_arrays(truth, "place_hours", "people")),
             groups["of"],
             groups["told"],
         )
 
 
 def groups(knowledge: Knowledge) -> dict[str, int]:
-    """A public division of places and devices, for stores that have none: groups as busy as each other last week."""
+    """A public division of places and devices, for stores that have none: equally busy groups, by last week."""
     return _divided(knowledge.places, knowledge.place_hours, PLACE_GROUPS) | _divided(
         knowledge.devices, knowledge.device_days, DEVICE_GROUPS
     )
 
 
 def _divided(names: list[str], profile: np.ndarray, number: int) -> dict[str, int]:
-    """The busiest go to one group each, the next to the groups in the opposite order, and so on."""
+    """The busiest names go to one group each, the next ones to the groups in reverse order, and so on."""
     ranked = np.argsort(-profile.sum(axis=1), kind="stable").tolist()
     turns = [*range(number), *reversed(range(number))]
-    return {names[each]: turns[rank % len(turns)] for rank, each in enumerate(ranked)}
+    return {names[number]: turns[rank % len(turns)] for rank, number in enumerate(ranked)}
 
 
 def _write(file: Path, values: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
-"""A relay between the proxy and the storage server, which passes every message on and notes down what it sees.
+"""A relay between the proxy and the storage server, which passes every message on and records what it sees.
 
-It knows the contract by its descriptors alone: a cell is a message with `tag` and `sealed`, a predicate has `tags`. So
-it records whatever form of the contract is installed, and passes on unread what is not of it (health checks).
+It knows the contract only by its descriptors: a cell is a message with `tag` and `sealed`, a predicate has `tags`. So
+it records whatever version of the contract is installed, and passes on unread what is not part of it (health checks).
 
 Example:
     with relaying(storage_address) as relay:
@@ -21,48 +21,48 @@ import grpc
 from google.protobuf import message_factory
 from google.protobuf.message import Message
 
-from attacks.trace import Call, Cell, Trace
+from attacks.trace import CallTrace, TracedCall, TracedCell
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["StorageService"]
 _UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-_MOST_S = 3_600.0  # a deadline that is infinite would overflow on the second hop
-# Of the caller's metadata, what HTTP/2 and gRPC set anew on the second hop.
+_MOST_S = 3_600.0  # an infinite deadline would overflow on the second hop
+# The metadata that HTTP/2 and gRPC set anew on the second hop.
 _HOP = ("user-agent", "content-type", "te", "grpc-")
 
 Sent = Callable[[bytes], None]
 
 
-class Recorder:
-    """Notes down calls.
+class CallRecorder:
+    """Records calls.
 
     Attributes:
-        now: The instant that calls are noted down with, in ms since 1970.
+        now: The time with which calls are recorded, in ms since 1970.
     """
 
     def __init__(self) -> None:
         self.now = 0
-        self._calls: list[Call] = []
+        self._calls: list[TracedCall] = []
         self._numbers: dict[bytes, int] = {}
         self._lock = threading.Lock()
 
-    def trace(self) -> Trace:
-        """What came so far."""
+    def trace(self) -> CallTrace:
+        """The calls so far."""
         with self._lock:
-            return Trace(list(self._calls))
+            return CallTrace(list(self._calls))
 
     def begin(self, method: str) -> tuple[Sent, Sent] | None:
-        """Notes down a call to "/package.Service/Method".
+        """Records a call to "/package.Service/Method".
 
         Returns:
-            What to give each of its requests, and each of its responses; None if it is not of the contract.
+            What to pass each of its requests and each of its responses to; None if it is not part of the contract.
         """
         service, _, name = method.strip("/").partition("/")
         if service != _SERVICE.full_name or name not in _SERVICE.methods_by_name:
             return None
         contract = _SERVICE.methods_by_name[name]
         request, response = map(message_factory.GetMessageClass, (contract.input_type, contract.output_type))
-        call = Call(self.now, name)
+        call = TracedCall(self.now, name)
         with self._lock:
             self._calls.append(call)
         return (
@@ -70,22 +70,22 @@ class Recorder:
             lambda octets: self._answered(call, response.FromString(octets)),
         )
 
-    def _requested(self, call: Call, message: Message) -> None:
+    def _requested(self, call: TracedCall, message: Message) -> None:
         with self._lock:
             call.tags += [self._number(tag) for tag in _named(message)]
-            call.cells += [Cell(self._number(cell.tag), len(cell.sealed)) for cell in _cells(message)]
+            call.cells += [TracedCell(self._number(cell.tag), len(cell.sealed)) for cell in _cells(message)]
 
-    def _answered(self, call: Call, message: Message) -> None:
+    def _answered(self, call: TracedCall, message: Message) -> None:
         with self._lock:
-            found = [Cell(self._number(cell.tag), len(cell.sealed)) for cell in _cells(message)]
-            call.cells += found
-            call.pages.append(len(found))
+            cells = [TracedCell(self._number(cell.tag), len(cell.sealed)) for cell in _cells(message)]
+            call.cells += cells
+            call.pages.append(len(cells))
 
     def _number(self, tag: bytes) -> int:
         return self._numbers.setdefault(tag, len(self._numbers))
 
 
-class Relay(Recorder):
+class Relay(CallRecorder):
     """A recorder that serves at `address`."""
 
     address = ""
@@ -107,9 +107,9 @@ def relaying(storage: str) -> Iterator[Relay]:
 
 
 class _PassOn(grpc.GenericRpcHandler):
-    """Handles every method as a stream of bytes each way, which is what a call of any kind is on the wire."""
+    """Handles every method as a stream of bytes in each direction, which every kind of call is on the wire."""
 
-    def __init__(self, channel: grpc.Channel, recorder: Recorder) -> None:
+    def __init__(self, channel: grpc.Channel, recorder: CallRecorder) -> None:
         self._channel = channel
         self._recorder = recorder
 
@@ -117,15 +117,15 @@ class _PassOn(grpc.GenericRpcHandler):
         method = details.method
 
         def handle(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
-            noted = self._recorder.begin(method)
+            recording = self._recorder.begin(method)
             call = self._channel.stream_stream(method)(
-                _seen(requests, noted and noted[0]),
+                _recorded(requests, recording and recording[0]),
                 timeout=min(context.time_remaining() or _MOST_S, _MOST_S),
                 metadata=[(key, value) for key, value in context.invocation_metadata() if not key.startswith(_HOP)],
             )
             context.add_callback(call.cancel)
             try:
-                yield from _seen(call, noted and noted[1])
+                yield from _recorded(call, recording and recording[1])
             except grpc.RpcError:
                 context.set_trailing_metadata(tuple(call.trailing_metadata() or ()))
                 context.abort(call.code(), call.details())
@@ -133,10 +133,10 @@ class _PassOn(grpc.GenericRpcHandler):
         return grpc.stream_stream_rpc_method_handler(handle)
 
 
-def _seen(messages: Iterator[bytes], note: Sent | None) -> Iterator[bytes]:
+def _recorded(messages: Iterator[bytes], record: Sent | None) -> Iterator[bytes]:
     for message in messages:
-        if note:
-            note(message)
+        if record:
+            record(message)
         yield message
 
 

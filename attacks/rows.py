@@ -1,4 +1,4 @@
-"""The rows of the report: what is to be guessed, the attacks that try, and what a guess without the trace is worth."""
+"""The rows of the report: what is to be guessed, by which attacks, and how good a guess without the trace is."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from attacks import bins, frequency, learning, order, pairs, volume
 from attacks.questions import About
 from attacks.recording import DEVICE_GROUPS, PLACE_GROUPS, Recording
 from attacks.trace import DAY, HOUR
-from attacks.view import Attack, Known, View
+from attacks.view import Attack, AttackerView, Known
 
-__all__ = ["HIDDEN", "SHOWN", "Row"]
+__all__ = ["HIDDEN", "SHOWN", "ReportRow"]
 
-_BUSY = 100  # sessions in an hour; below, a cell's padding is more than what is in it
+_BUSY = 100  # sessions in an hour; below, a cell is mostly padding
 _AHEAD = 1.1
 _NEAR = 3
 
-Truths = dict[int, str]  # what is true, by the instant that is guessed about
+Truths = dict[int, str]  # the truth, by the instant that is guessed about
 
 
 @dataclass(frozen=True)
-class Row:
+class ReportRow:
     """One thing to be guessed.
 
     Attributes:
-        title: What, as the report has it.
-        truth: What is true.
+        title: What it is, as shown in the report.
+        truth: Returns the truth.
         priors: Guesses without a trace, by name.
-        attacks: What is tried, by name.
+        attacks: The attacks, by name.
         controls: The controls on which an attack must succeed.
-        partners: For each question, the earlier one that it is to be compared with.
+        partners: Returns, for each question, the earlier one that it is to be compared with.
     """
 
     title: str
@@ -45,19 +45,25 @@ class Row:
 
 
 def _counted(recording: Recording) -> Truths:
-    return {each.at: each.about.value for each in recording.truth.questions if each.about != About.DEVICE}
+    return {
+        question.at: question.about.value for question in recording.truth.questions if question.about != About.DEVICE
+    }
 
 
 def _about_device(recording: Recording) -> Truths:
-    return {each.at: str(each.about == About.DEVICE) for each in recording.truth.questions}
+    return {question.at: str(question.about == About.DEVICE) for question in recording.truth.questions}
 
 
 def _days(recording: Recording) -> Truths:
-    return {each.at: str((each.start - recording.knowledge.first) // DAY) for each in recording.truth.questions}
+    return {
+        question.at: str((question.start - recording.knowledge.first) // DAY) for question in recording.truth.questions
+    }
 
 
 def _keys(about: About) -> Callable[[Recording], Truths]:
-    return lambda recording: {each.at: each.key for each in recording.truth.questions if each.about == about}
+    return lambda recording: {
+        question.at: question.key for question in recording.truth.questions if question.about == about
+    }
 
 
 def _key_groups(about: About) -> Callable[[Recording], Truths]:
@@ -75,26 +81,26 @@ def _busiest_groups(recording: Recording) -> Truths:
 
 
 def _peaks(recording: Recording, counts: np.ndarray, names: list[str]) -> Truths:
-    """The name with the highest count, for each hour of the second week that is busy and in which it is clear."""
+    """The name with the highest count, for each busy hour of the second week with a clear winner."""
     first = recording.knowledge.first + 7 * DAY
     ordered = np.sort(counts, axis=0)
     clear = np.flatnonzero((counts.sum(axis=0) >= _BUSY) & (ordered[-1] >= _AHEAD * ordered[-2]))
     return {first + hour * HOUR: names[int(counts[:, hour].argmax())] for hour in clear.tolist()}
 
 
-def _always(guess: Callable[[View, Known], str]) -> Attack:
+def _always(guess: Callable[[AttackerView, Known], str]) -> Attack:
     return lambda view, known: [guess(view, known)] * len(view.instants)
 
 
-def _commonest(view: View, known: Known) -> str:
+def _commonest(view: AttackerView, known: Known) -> str:
     return Counter(known.values()).most_common(1)[0][0]
 
 
-def _place(view: View, known: Known) -> str:
+def _place(view: AttackerView, known: Known) -> str:
     return frequency.popular(view.knowledge.places, view.knowledge.place_hours.sum(axis=1))[0]
 
 
-def _device(view: View, known: Known) -> str:
+def _device(view: AttackerView, known: Known) -> str:
     return frequency.popular(view.knowledge.devices, view.knowledge.device_days.sum(axis=1))[0]
 
 
@@ -106,26 +112,26 @@ def _partners(about: About) -> Callable[[Recording], Mapping[int, int]]:
     return lambda recording: {at: other for at, (other, _) in pairs.chosen(recording.truth.questions, about).items()}
 
 
-def _last_week(view: View, known: Known) -> list[str]:
-    """Whatever was busiest at the same hour a week before."""
+def _last_week(view: AttackerView, known: Known) -> list[str]:
+    """The place that was busiest at the same hour a week before."""
     public = view.knowledge
     hours = [(at - public.first) // HOUR % public.place_hours.shape[1] for at in view.instants]
     return [public.places[int(public.place_hours[:, hour].argmax())] for hour in hours]
 
 
-def _last_week_groups(view: View, known: Known) -> list[str]:
-    """The group of that; where groups are secret, nothing."""
+def _last_week_groups(view: AttackerView, known: Known) -> list[str]:
+    """The group of that place; where groups are secret, nothing."""
     return [str(view.groups.get(place, "")) for place in _last_week(view, known)]
 
 
-def _calendar(view: View, known: Known) -> list[str]:
-    """Whatever was busiest in the known hours that are nearest in the day, and then in the week."""
+def _calendar(view: AttackerView, known: Known) -> list[str]:
+    """The most frequent answer in the known hours that are nearest in the day, and then in the week."""
     when = np.array([[at % DAY / HOUR, at / DAY / 10] for at in view.instants])
     at, labels = np.array(list(known)), list(known.values())
 
     def label(row: np.ndarray) -> str:
         near = np.argsort(np.abs(when[at] - row).sum(axis=1), kind="stable")[:_NEAR]
-        return Counter(labels[each] for each in near).most_common(1)[0][0]
+        return Counter(labels[number] for number in near).most_common(1)[0][0]
 
     return [label(row) for row in when]
 
@@ -137,8 +143,8 @@ _KNOWN: dict[str, Attack] = {
 }
 
 
-def _same_row(about: About) -> Row:
-    return Row(
+def _same_row(about: About) -> ReportRow:
+    return ReportRow(
         f"whether two questions are about the same {about.value}",
         _same(about),
         {"commonest": _always(_commonest)},
@@ -150,28 +156,28 @@ def _same_row(about: About) -> Row:
 
 # What must stay hidden.
 HIDDEN = (
-    Row(
+    ReportRow(
         "whether a count is of a place or of the building",
         _counted,
         {"commonest": _always(_commonest)},
         {**_KNOWN, "columns": frequency.place_or_device, "order of cells": bins.place_or_device},
         ("deterministic", "bins"),
     ),
-    Row(
+    ReportRow(
         f"which group of places, of {PLACE_GROUPS}",
         _key_groups(About.PLACE),
         {"commonest": _always(_commonest)},
         {**_KNOWN, "frequency": frequency.groups},
         ("deterministic", "bins"),
     ),
-    Row(
+    ReportRow(
         f"which group of devices, of {DEVICE_GROUPS}",
         _key_groups(About.DEVICE),
         {"commonest": _always(_commonest)},
         {**_KNOWN, "frequency": frequency.groups},
         ("deterministic", "bins"),
     ),
-    Row(
+    ReportRow(
         "which place",
         _keys(About.PLACE),
         {"commonest": _always(_commonest), "most popular": _always(_place)},
@@ -184,7 +190,7 @@ HIDDEN = (
         },
         ("deterministic",),
     ),
-    Row(
+    ReportRow(
         "which device",
         _keys(About.DEVICE),
         {"commonest": _always(_commonest), "most popular": _always(_device)},
@@ -198,7 +204,7 @@ HIDDEN = (
     ),
     _same_row(About.PLACE),
     _same_row(About.DEVICE),
-    Row(
+    ReportRow(
         f"which group of places is busiest, of {PLACE_GROUPS}, each hour",
         _busiest_groups,
         {"last week": _last_week_groups, "calendar": _calendar},
@@ -209,7 +215,7 @@ HIDDEN = (
         },
         ("deterministic", "bins"),
     ),
-    Row(
+    ReportRow(
         "which place is busiest, each hour",
         _busiest,
         {"last week": _last_week, "calendar": _calendar},
@@ -222,16 +228,16 @@ HIDDEN = (
     ),
 )
 
-# What may be learned, by the design: see `docs/LEAKAGE.md`.
+# What may be learned by design (`docs/LEAKAGE.md`).
 SHOWN = (
-    Row(
+    ReportRow(
         "whether a question is about a device or counts",
         _about_device,
         {"commonest": _always(_commonest)},
         {**_KNOWN, "columns": frequency.device_or_not, "order of cells": bins.device_or_not},
         ("deterministic", "bins"),
     ),
-    Row(
+    ReportRow(
         "on which day of the fortnight its interval begins",
         _days,
         {"commonest": _always(_commonest)},

@@ -1,4 +1,4 @@
-"""What attacks are tried on: the product of the working tree, and the two controls."""
+"""What is attacked: the product in the working tree, and the two controls."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ from attacks.volume import arrivals
 
 BINS = Path(__file__).parent / "control" / "bins"
 
-# The proxy's memory in MiB, on alternate days: its default, and none. So the trace shows what it fetches again and what
-# it does not; and on every other day all questions reach the server.
-_MEMORY = (None, 0)
+# The proxy's cell cache in MiB, on alternate days: its default, and none. So the trace shows what it fetches again and
+# what it does not, and on every other day all questions reach the server.
+_CACHE_MIB = (None, 0)
 
-# With cover, flushes come by the clock on the wall: so many seconds stand for an hour of two days of the second week.
+# With cover, flushes follow the wall clock: this many seconds stand for an hour of two days of the second week.
 COVER = "1s"
 _SECONDS_AN_HOUR = 2.0
-_COVER_RECORDS = 1_024  # more than come in half an hour, so that none wait
+_COVER_RECORDS = 1_024  # more than arrive in half an hour, so that no record waits
 _COVERED = range(7 * 24, 9 * 24)
 COVERED_HOURS = len(_COVERED)
 
 Floats = npt.NDArray[np.float64]
-Told = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What to simulate. The recorded control is of these very settings.
+class ScenarioSettings:
+    """What to simulate. The recorded control was made with these settings.
 
     Attributes:
         devices: How many devices.
-        places: How many places; full buildings of eight, for lectures move within them.
+        places: How many places; a multiple of eight, since lectures move within buildings of eight.
         questions: About how many questions.
-        seed: Which of all such fortnights.
+        seed: The seed of the simulation.
     """
 
     devices: int = 250
@@ -60,35 +60,35 @@ class Settings:
         return Fortnight.simulated(self.devices, self.places, self.seed)
 
 
-def product(settings: Settings, tell: Told) -> Recording:
-    """A fortnight of the product in the working tree."""
+def product(settings: ScenarioSettings, on_progress: Progress) -> Recording:
+    """A fortnight with the product in the working tree."""
     fortnight = settings.fortnight
     truth, divided = fortnight.truth(settings.questions), groups(fortnight.knowledge)
     with tempfile.TemporaryDirectory(prefix="attacks-") as folder, installed(Path(folder)) as running:
 
         def morning(day: int) -> None:
-            tell(f"day {day + 1} of 14")
-            running.start(_MEMORY[day % len(_MEMORY)])
+            on_progress(f"day {day + 1} of 14")
+            running.start(_CACHE_MIB[day % len(_CACHE_MIB)])
 
         happen(running, fortnight, truth.questions, running.clock, nightly=morning)
-        return Recording(running.relay.trace(), fortnight.knowledge, truth, divided, told=True)
+        return Recording(running.relay.trace(), fortnight.knowledge, truth, divided, groups_known=True)
 
 
-def deterministic(settings: Settings) -> Recording:
-    """The same fortnight of a store by the old recipe."""
+def deterministic(settings: ScenarioSettings) -> Recording:
+    """The same fortnight with the deterministic store."""
     fortnight, store = settings.fortnight, Deterministic(settings.seed)
     truth = fortnight.truth(settings.questions)
     happen(store, fortnight, truth.questions, store.clock)
-    return Recording(store.trace(), fortnight.knowledge, truth, groups(fortnight.knowledge), told=True)
+    return Recording(store.trace(), fortnight.knowledge, truth, groups(fortnight.knowledge), groups_known=True)
 
 
 def bins() -> Recording:
-    """A fortnight of the product as it was when it had bins."""
+    """A fortnight with an earlier version of the product, which had bins."""
     return Recording.read(BINS)
 
 
-def covered(settings: Settings, tell: Told) -> tuple[Floats, Floats] | None:
-    """Bytes that came in each hour of two days with `cover`, and sessions logged in it; None if there is no cover."""
+def covered(settings: ScenarioSettings, on_progress: Progress) -> tuple[Floats, Floats] | None:
+    """Bytes that arrived and sessions logged in each hour of two days with `cover`; None if there is no cover."""
     fortnight = settings.fortnight
     first = fortnight.knowledge.first + _COVERED.start * HOUR
     with tempfile.TemporaryDirectory(prefix="attacks-") as folder, installed(Path(folder)) as running:
@@ -96,16 +96,16 @@ def covered(settings: Settings, tell: Told) -> tuple[Floats, Floats] | None:
         try:
             running.start()
         except UnsupportedError as error:
-            tell(f"no cover: {error}")
+            on_progress(f"no cover: {error}")
             return None
-        tell(f"{len(_COVERED)} hours with cover")
+        on_progress(f"{len(_COVERED)} hours with cover")
         logged = _paced(running, fortnight)
-        came = arrivals(Evidence(running.relay.trace()), first, len(_COVERED))
-        return came, np.array(logged, np.float64)
+        arrived = arrivals(Evidence(running.relay.trace()), first, len(_COVERED))
+        return arrived, np.array(logged, np.float64)
 
 
 def _paced(running: Product, fortnight: Fortnight) -> list[int]:
-    """Lets hours pass by the clock on the wall, however long records take, and returns how many each had."""
+    """Lets hours pass by the wall clock, however long ingest takes; returns how many sessions each had."""
     first, began = fortnight.knowledge.first, time.monotonic()
     logged, sent = list[int](), list[Future[None]]()
     with ThreadPoolExecutor(1) as sending:

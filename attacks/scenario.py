@@ -1,4 +1,4 @@
-"""The fortnight as it happens: sessions come in by the hour, nights are for compaction, questions come by day."""
+"""The fortnight as it happens: sessions arrive every hour, compaction runs at night, questions are asked by day."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from attacks.campus import HOURS, Fortnight
-from attacks.questions import Question
+from attacks.questions import ScenarioQuestion
 from attacks.trace import HOUR
 
 _MINUTE = 60_000
@@ -16,8 +16,8 @@ _MINUTE = 60_000
 Clock = Callable[[int], None]
 
 
-class Store(Protocol):
-    """What a fortnight happens to."""
+class ScenarioStore(Protocol):
+    """A store that the fortnight happens to."""
 
     def ingest(self, records: pa.Table) -> None:
         """Stores records."""
@@ -25,26 +25,26 @@ class Store(Protocol):
     def compact(self, until: int) -> None:
         """Merges what began before an instant, in ms since 1970."""
 
-    def ask(self, question: Question) -> None:
+    def ask(self, question: ScenarioQuestion) -> None:
         """Answers a question."""
 
 
 def happen(
-    store: Store,
+    store: ScenarioStore,
     fortnight: Fortnight,
-    questions: list[Question],
+    questions: list[ScenarioQuestion],
     clock: Clock,
     *,
     nightly: Callable[[int], None] = lambda day: None,
 ) -> None:
-    """Lets a fortnight happen.
+    """Plays a fortnight on a store.
 
     Args:
-        store: To whom.
+        store: The store.
         fortnight: What is logged.
         questions: What is asked, in order of time.
-        clock: Is told the time, in ms since 1970, whenever it has changed.
-        nightly: Is called with the number of each day, 0 to 13, before it begins.
+        clock: Called with the time, in ms since 1970, whenever it changes.
+        nightly: Called with the number of each day, 0 to 13, before it begins.
     """
     first, waiting = fortnight.knowledge.first, list(questions)
     for hour in range(HOURS):
@@ -61,8 +61,8 @@ def happen(
             store.ingest(records)
 
 
-def _night(store: Store, midnight: int, clock: Clock) -> None:
-    """What was logged on the days before is merged."""
+def _night(store: ScenarioStore, midnight: int, clock: Clock) -> None:
+    """Compacts what was logged on the days before."""
     clock(midnight + 30 * _MINUTE)
     store.compact(midnight - 1)
 

@@ -1,7 +1,7 @@
-"""Scores: how often an attack is right, beside a guess without the trace.
+"""Scores: how often an attack is right, compared with a guess without the trace.
 
-Half of the truth is known to the attacker, who chooses among attacks by how well each does on it, and is scored on the
-other half; then the halves change places. So the best attack is scored, and none for having been lucky.
+The attacker knows half of the truth, chooses the attack that does best on it, and is scored on the other half; then the
+halves are swapped. So the best attack is scored, but not for mere luck.
 
 >>> beyond_chance(hits=30, of=100, chance=0.1)
 True
@@ -19,14 +19,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from attacks.rows import Row
-from attacks.view import Attack, Known, View
+from attacks.rows import ReportRow
+from attacks.view import Attack, AttackerView, Known
 
 __all__ = ["SURE", "Fit", "Score", "beyond_chance", "fit", "score"]
 
 Floats = npt.NDArray[np.float64]
 
-# An outcome that luck brings about less often than this is not luck.
+# An outcome less probable than this is not attributed to luck.
 SURE = 0.001
 
 
@@ -37,8 +37,8 @@ class Score:
     Attributes:
         hits: How many guesses were right.
         of: How many there were.
-        chance: The share that is right without the trace.
-        attack: The attack that was chosen, or the two of them.
+        chance: The share of right guesses without the trace.
+        attack: The attack that was chosen, or both if the halves chose different ones.
     """
 
     hits: int
@@ -53,7 +53,7 @@ class Score:
 
     @property
     def learned(self) -> bool:
-        """Whether that is more than chance explains."""
+        """Whether that is more than chance can explain."""
         return beyond_chance(self.hits, self.of, self.chance)
 
 
@@ -70,16 +70,16 @@ class Fit:
     error: float
 
 
-def score(row: Row, view: View, truth: Mapping[int, str]) -> Score:
+def score(row: ReportRow, view: AttackerView, truth: Mapping[int, str]) -> Score:
     """Scores the attacks of a row.
 
-    Chance is what the best guess without the trace comes to: a prior of the row, or the same guess always, whichever
+    Chance is the success of the best guess without the trace: a prior of the row, or always the same guess, whichever
     is best in hindsight.
 
     Args:
         row: What is guessed.
-        view: What the attacker has of it.
-        truth: What is true, by instant.
+        view: What the attacker sees and knows.
+        truth: The truth, by instant.
     """
     labels = [truth[at] for at in view.instants]
     attacks = {**row.attacks, **row.priors}
@@ -97,8 +97,8 @@ def score(row: Row, view: View, truth: Mapping[int, str]) -> Score:
 
 def fit(guess: Floats, truth: npt.NDArray[np.int64]) -> Fit:
     """Compares a guessed series with the true one."""
-    there = truth > 0
-    error = float(np.median(np.abs(guess[there] - truth[there]) / truth[there]))
+    nonzero = truth > 0
+    error = float(np.median(np.abs(guess[nonzero] - truth[nonzero]) / truth[nonzero]))
     return Fit(correlation(guess, truth), error)
 
 
@@ -110,24 +110,27 @@ def correlation(one: Floats, other: npt.NDArray[np.int64] | Floats) -> float:
 
 
 def beyond_chance(hits: int, of: int, chance: float) -> bool:
-    """Whether so many hits are less likely than `SURE` if each has that chance: the tail of a binomial."""
+    """Whether this many hits or more are less likely than `SURE` by chance: the tail of a binomial distribution."""
     chance = min(max(chance, 1 / of), 1.0)
     tail = (math.comb(of, k) * chance**k * (1 - chance) ** (of - k) for k in range(hits, of + 1))
     return math.fsum(tail) < SURE
 
 
-def _best(attacks: dict[str, Attack], view: View, known: Known) -> str:
+def _best(attacks: dict[str, Attack], view: AttackerView, known: Known) -> str:
     """The attack that does best on one half of what is known, given the other half."""
-    at = list(known)
-    halves = at[0::2], at[1::2]
-    won: Counter[str] = Counter(dict.fromkeys(attacks, 0))
-    for mine, others in (halves, halves[::-1]):
-        given, labels = {each: known[each] for each in mine}, {each: known[each] for each in others}
+    positions = list(known)
+    halves = positions[0::2], positions[1::2]
+    hits: Counter[str] = Counter(dict.fromkeys(attacks, 0))
+    for training, held_out in (halves, halves[::-1]):
+        known_half = {position: known[position] for position in training}
+        labels = {position: known[position] for position in held_out}
         for name, attack in attacks.items():
-            won[name] += _right(attack, view, given, others, labels)
-    return won.most_common(1)[0][0]
+            hits[name] += _right(attack, view, known_half, held_out, labels)
+    return hits.most_common(1)[0][0]
 
 
-def _right(attack: Attack, view: View, known: Known, unknown: Iterable[int], labels: dict[int, str] | list[str]) -> int:
+def _right(
+    attack: Attack, view: AttackerView, known: Known, unknown: Iterable[int], labels: dict[int, str] | list[str]
+) -> int:
     guesses = attack(view, known)
     return sum(guesses[at] == labels[at] for at in unknown)

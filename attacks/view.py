@@ -1,7 +1,7 @@
 """What an attacker has: the trace, what is public, and the instants of the questions to guess about.
 
-An attack is a function of a view and of the questions whose truth the attacker knows (`Known`), to a guess for each
-question. Attacks that learn nothing from known questions ignore them.
+An attack is a function from a view and the questions whose truth is known (`Known`) to a guess for each question.
+Attacks that learn nothing from known questions ignore them.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from functools import cached_property
 
 from attacks.campus import Knowledge
 from attacks.linking import Links, linked
-from attacks.trace import Call, Trace
+from attacks.trace import CallTrace, TracedCall
 
-Known = Mapping[int, str]  # the truth about some questions, by their positions in `View.instants`
-Attack = Callable[["View", Known], list[str]]
+Known = Mapping[int, str]  # the truth about some questions, by their positions in `AttackerView.instants`
+Attack = Callable[["AttackerView", Known], list[str]]
 
 READS = ("Select", "Measure")
 
@@ -24,27 +24,27 @@ READS = ("Select", "Measure")
 class Evidence:
     """What is derived from a trace once, for all attacks on it."""
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: CallTrace) -> None:
         self.trace = trace
 
     @cached_property
     def links(self) -> Links:
-        """How likely each tag lies in each bin."""
+        """How likely each tag is in each bin."""
         return linked(self.trace)
 
     @cached_property
-    def reads(self) -> Mapping[int, list[Call]]:
+    def reads(self) -> Mapping[int, list[TracedCall]]:
         """The calls that read, by instant."""
-        calls: dict[int, list[Call]] = defaultdict(list)
+        calls: dict[int, list[TracedCall]] = defaultdict(list)
         for call in self.trace.named(*READS):
             calls[call.at].append(call)
         return calls
 
     @cached_property
-    def arrivals(self) -> list[Call]:
-        """The calls by which records come in: appends, but not a compactor's.
+    def arrivals(self) -> list[TracedCall]:
+        """The calls by which records arrive: appends, but not those of a compactor.
 
-        A compactor reads what it writes, padded otherwise; what else is read then is less than half of what comes.
+        A compactor reads about as much as it writes; at other times, less than half of what arrives is read.
         """
         read = {at: sum(call.length for call in calls) for at, calls in self.reads.items()}
         sent: dict[int, int] = defaultdict(int)
@@ -54,15 +54,15 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class View:
+class AttackerView:
     """What an attacker has.
 
     Attributes:
         evidence: The trace, and what follows from it.
         knowledge: What is public.
         groups: The group of each place and device, if that is public.
-        instants: When the questions to be guessed were asked, or the hours to be guessed about begin; ms since 1970.
-        partners: For each of them that is to be compared with an earlier question, when that was asked.
+        instants: When the questions to be guessed were asked, or the hours to be guessed about begin, in ms since 1970.
+        partners: For each question that is to be compared with an earlier one, when that was asked.
     """
 
     evidence: Evidence
@@ -71,14 +71,14 @@ class View:
     instants: list[int] = field(default_factory=list)
     partners: Mapping[int, int] = field(default_factory=dict)
 
-    def of(self, instants: list[int], partners: Mapping[int, int]) -> View:
+    def of(self, instants: list[int], partners: Mapping[int, int]) -> AttackerView:
         """The same, for other instants."""
         return replace(self, instants=instants, partners=partners)
 
-    def calls(self, instant: int) -> list[Call]:
-        """What the server was asked for at an instant."""
+    def calls(self, instant: int) -> list[TracedCall]:
+        """The calls that read at an instant."""
         return self.evidence.reads.get(instant, [])
 
     def tags(self, instant: int) -> list[int]:
-        """The tags that it was asked for then, each once, in the order sent."""
+        """The tags that were asked for at an instant, each once, in the order sent."""
         return list(dict.fromkeys(tag for call in self.calls(instant) for tag in call.tags))

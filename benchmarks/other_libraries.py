@@ -34,7 +34,7 @@ from privacyplease.proxy.keys.master_key import LocalMasterKey
 from privacyplease.proxy.records import dataset
 from privacyplease.proxy.records.tables import check
 from privacyplease.proxy.segments.groups import SegmentId
-from privacyplease.proxy.segments.segment import Sealing
+from privacyplease.proxy.segments.segment import SegmentSealer
 from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.write.buffer import by_epoch
 from tests.services.mariadb import MariaDB
@@ -85,7 +85,7 @@ class _ProxySealing:
     def __init__(self, folder: Path, table: pa.Table) -> None:
         store = trusted_store.open_store(folder / "trusted.db")
         self._keyring = Keyring(store, LocalMasterKey(Key.generate()))
-        self._sealing = Sealing(self._keyring)
+        self._sealing = SegmentSealer(self._keyring)
         self._numbers = count(1)
         self._wifi = dataset.load()["wifi"]
         self._table = table

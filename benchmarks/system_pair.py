@@ -15,7 +15,7 @@ from benchmarks.results import BenchmarkResults, Measurement, held_against
 from benchmarks.sessions import CampusSessions
 from benchmarks.systems import EncryptedSystem, System
 from benchmarks.targets import COMPACTION
-from privacyplease.proxy.compaction.collection import KEPT_MS
+from privacyplease.proxy.compaction.garbage_collection import KEPT_MS
 from tests.services.mariadb import MariaDB
 
 MIB = 1024 * 1024

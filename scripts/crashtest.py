@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.integration.known_answers import LARGE
-from tests.services.crashes import Crashes, Pipeline
+from tests.services.pipeline_crashes import Pipeline, PipelineCrashes
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
     flags = parser.parse_args()
     seed = secrets.randbelow(1_000_000) if flags.seed is None else flags.seed
     with tempfile.TemporaryDirectory(prefix="crashes-") as folder, Pipeline(Path(folder)) as pipeline:
-        outcome = Crashes(pipeline, flags.log, kills=flags.kills, seed=seed, say=_say).run()
+        outcome = PipelineCrashes(pipeline, flags.log, kills=flags.kills, seed=seed, say=_say).run()
         if outcome.faults:
             _say(pipeline.logs[-20_000:])
     _say(f"killed: {', '.join(f'{name} {count}' for name, count in outcome.killed.items())}")

@@ -268,7 +268,7 @@ def test_a_log_whose_key_is_in_a_shared_store_is_verified_offline(
     ):
         proxy.keys.RotateEpoch(keys_service_pb2.RotateEpochRequest(dataset="wifi", containing=instant(0)))
     assert offline.main(["--home", str(home)]) == 2
-    assert "PRIVACYPLEASE_TRUSTED_STORE is its URL" in capsys.readouterr().err
+    assert "set PRIVACYPLEASE_TRUSTED_STORE to its URL" in capsys.readouterr().err
     monkeypatch.setenv("PRIVACYPLEASE_TRUSTED_STORE", url)
     assert offline.main(["--home", str(home)]) == 0
     assert json.loads(capsys.readouterr().out)["lines"] > 0

@@ -7,9 +7,9 @@ import secrets
 from pathlib import Path
 
 from tests.integration.known_answers import LARGE, questions
-from tests.services.crashes import PARTS, Crashes, Pipeline
 from tests.services.kafka import Kafka
 from tests.services.mariadb import MariaDB
+from tests.services.pipeline_crashes import PARTS, Pipeline, PipelineCrashes
 from tests.services.sessions import MAC
 
 KILLS = 10
@@ -22,7 +22,7 @@ def test_every_answer_is_right_after_each_part_was_killed_while_the_log_streamed
     questions()
     seed = int(os.environ.get("CRASH_SEED") or secrets.randbelow(1_000_000))
     with Pipeline(tmp_path) as pipeline:
-        outcome = Crashes(pipeline, LARGE, kills=KILLS, seed=seed).run()
+        outcome = PipelineCrashes(pipeline, LARGE, kills=KILLS, seed=seed).run()
         assert outcome.faults == []
         assert outcome.killed == dict.fromkeys(PARTS, KILLS // len(PARTS))
         assert "Traceback" not in pipeline.logs

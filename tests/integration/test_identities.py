@@ -230,7 +230,7 @@ def test_a_proxy_with_the_wrong_certificate_reports_it(made: Made, addresses: di
     try:
         with Client(address, certificates=made["clients/operator"]) as client:
             assert not client.status().storage.reachable
-            with pytest.raises(StorageUnavailableError, match="did not accept the proxy's certificate"):
+            with pytest.raises(StorageUnavailableError, match="rejected the proxy's certificate"):
                 list(client.ingest("wifi", [_session()], retry=lambda error, failures: None))
     finally:
         proxy.stop(0)

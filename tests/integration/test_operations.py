@@ -23,8 +23,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from privacyplease.proxy.assembly.contracts import METHODS
 from privacyplease.proxy.keys import master_key as masterkey
-from privacyplease.proxy.manifest.rows import State
-from privacyplease.proxy.manifest.view import View
+from privacyplease.proxy.manifest.rows import SegmentState
+from privacyplease.proxy.manifest.view import ManifestView
 from privacyplease.proxy.telemetry.metrics import QUESTIONS
 from privacyplease.proxy.v1 import (
     admin_service_pb2,
@@ -192,7 +192,7 @@ def test_labels_come_from_closed_sets(ran: Ran) -> None:
         "code": {code.name for code in grpc.StatusCode},
         "reason": set(error_reason_pb2.ErrorReason.keys()),
         "outcome": {"accepted", "rejected", "hit", "miss"},
-        "state": {state.name.lower() for state in State},
+        "state": {state.name.lower() for state in SegmentState},
         "operation": set(OPERATIONS),
         "kind": set(STORE_ERRORS),
         "version": {"0.1.0"},
@@ -272,7 +272,7 @@ def test_a_fault_is_found_in_the_log_by_its_id(tmp_path: Path, monkeypatch: pyte
     handler = log_format.handler(written, log_format.LogFormat.JSON)
     logging.getLogger().addHandler(handler)
     monkeypatch.setattr(masterkey, "ARGON2", {"iterations": 1, "lanes": 1, "memory_kib": 8})
-    monkeypatch.setattr(View, "overlapping", _fail)
+    monkeypatch.setattr(ManifestView, "overlapping", _fail)
     try:
         with (
             serving(f"sqlite:///{tmp_path}/cells.db") as storage,

@@ -20,10 +20,10 @@ from privacyplease.proxy.v1 import ingest_service_pb2_grpc
 from privacyplease.proxy.v1.ingest_service_pb2 import IngestRequest
 from tests.services.cells import channel_to, refusal
 from tests.services.consumer import ConsumerProcess, Progress
-from tests.services.crashes import _free_ports
 from tests.services.daemon import Daemon
 from tests.services.kafka import Kafka
 from tests.services.patience import eventually
+from tests.services.pipeline_crashes import _free_ports
 from tests.services.proxy import arrow_batch
 from tests.services.storage import StorageProcess
 

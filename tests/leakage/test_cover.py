@@ -1,4 +1,4 @@
-"""With `cover`, what the storage server sees of arrivals does not depend on whether records come, or on how many."""
+"""With `cover`, what the storage server sees of arrivals does not depend on whether records come or how many."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import pyarrow as pa
 import pytest
 
 from tests.leakage.worlds import WIFI, a_crowd, arrival, one_person, seen, tables, world
-from tests.services.core import Core
 from tests.services.fake_storage import RecordedCall
+from tests.services.read_write_core import ReadWriteCore
 
 COVERED = replace(WIFI, cover=50, cover_records=64)
 FLUSHES = 6
 
 
 @pytest.fixture
-def core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Core]:
+def core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReadWriteCore]:
     with world(tmp_path / "home", monkeypatch) as made:
         made.writer.cover([COVERED])
         yield made
 
 
-def flushed(core: Core, *records: pa.Table) -> list[RecordedCall]:
-    """The calls that bring records, of which `FLUSHES` at least were made since some records were stored."""
+def flushed(core: ReadWriteCore, *records: pa.Table) -> list[RecordedCall]:
+    """The appends that were made since the records were stored, at least `FLUSHES` of them."""
     for table in records:
         core.ingest(table, COVERED)
     calls: list[RecordedCall] = []
@@ -36,15 +36,15 @@ def flushed(core: Core, *records: pa.Table) -> list[RecordedCall]:
     return calls
 
 
-def test_how_many_records_come_shows_nowhere(core: Core) -> None:
-    """None, a few, as many as fit, and more, which wait for the next flush."""
+def test_with_cover_the_number_of_records_is_invisible(core: ReadWriteCore) -> None:
+    """No records, a few, as many as fit, and more, which wait for the next flush."""
     few, fitting, many = (tables(arrival(seed=7, batches=3, records=records), a_crowd) for records in (2, 64, 200))
     same = tables(arrival(seed=7, batches=3, records=64), one_person)
     calls = [call for of in (iter(()), few, fitting, same, many) for call in flushed(core, *of)]
     assert len({tuple(sorted(call.sizes)) for call in calls}) == 1
 
 
-def test_without_it_that_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_cover_the_number_of_records_is_visible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control."""
     with world(tmp_path / "home", monkeypatch) as core:
         for records in (2, 2_000):

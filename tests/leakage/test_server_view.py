@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -28,21 +29,18 @@ from tests.leakage.worlds import (
     tables,
     world,
 )
-from tests.services.core import Core
 from tests.services.fake_storage import RecordedCall
+from tests.services.read_write_core import ReadWriteCore
 
 ARRIVAL = arrival(seed=7, batches=30, records=40)
 LARGE = arrival(seed=8, batches=2, records=4_000)
 
-# What may be asked about an interval, by the number of a record, which says somebody and somewhere.
-Asked = Callable[[Core, Question], object]
 
-
-def presence(core: Core, question: Question) -> object:
+def presence(core: ReadWriteCore, question: Question) -> object:
     return core.ask(question)
 
 
-def count(core: Core, question: Question) -> object:
+def count(core: ReadWriteCore, question: Question) -> object:
     with core.search.ask(question) as answer:
         return counting.count(question, answer, core.keyring)
 
@@ -59,10 +57,10 @@ def traced(folder: Path, monkeypatch: pytest.MonkeyPatch, cast: Cast, of: object
 
 @pytest.mark.parametrize("of", [ARRIVAL, LARGE], ids=["small batches", "large batches"])
 @pytest.mark.parametrize("cast", [one_person, a_crowd])
-def test_who_and_where_shows_nowhere_when_records_arrive(
+def test_arrivals_show_neither_who_nor_where(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cast: Cast, of: object
 ) -> None:
-    """Lengths among it: a batch of one device sent a thousand times looks like one of a thousand devices."""
+    """Lengths included: a batch of one device sent a thousand times looks like one of a thousand devices."""
     assert traced(tmp_path / "a", monkeypatch, everybody, of) == traced(tmp_path / "b", monkeypatch, cast, of)
 
 
@@ -72,7 +70,7 @@ questions = st.lists(st.tuples(spans, people, people, people, people), min_size=
 
 
 def ask_all(
-    core: Core, asked: Sequence[tuple[tuple[int, int], int | None, int | None]], cast: Cast
+    core: ReadWriteCore, asked: Sequence[tuple[tuple[int, int], int | None, int | None]], cast: Cast
 ) -> list[RecordedCall]:
     for number, (span, who, where) in enumerate(asked):
         subject = None if who is None else pa.scalar(cast(who)[0], pa.int64())
@@ -81,17 +79,17 @@ def ask_all(
     return seen(core)
 
 
-@pytest.mark.parametrize("memory_bytes", [0, 40_000, 1 << 30], ids=["no memory", "little memory", "all in memory"])
+@pytest.mark.parametrize("cache_bytes", [0, 40_000, 1 << 30], ids=["no cache", "small cache", "all cached"])
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(asked=questions)
 def test_sequences_of_questions_about_the_same_intervals_look_the_same(
-    memory_bytes: int, asked: list[tuple[tuple[int, int], int | None, int | None, int | None, int | None]]
+    cache_bytes: int, asked: list[tuple[tuple[int, int], int | None, int | None, int | None, int | None]]
 ) -> None:
-    """Whatever is in memory: a memory that keeps what was opened, and not what was fetched, would fail here."""
+    """Whatever is cached: a cache that kept what was opened, and not what was fetched, would fail here."""
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as monkeypatch:
         traces = []
         for name, (who, where) in {"a": (1, 2), "b": (3, 4)}.items():
-            with world(Path(folder) / name, monkeypatch, memory_bytes) as core:
+            with world(Path(folder) / name, monkeypatch, cache_bytes) as core:
                 for table in tables(ARRIVAL, a_crowd):
                     core.ingest(table, WIFI)
                 seen(core)
@@ -99,8 +97,8 @@ def test_sequences_of_questions_about_the_same_intervals_look_the_same(
         assert traces[0] == traces[1]
 
 
-def test_what_is_asked_for_follows_from_the_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The control of the tests above: another interval does show, and so does that something came."""
+def test_what_is_asked_for_depends_on_the_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control of the tests above: another interval is visible, and so are arrivals."""
     with world(tmp_path / "a", monkeypatch) as core:
         for table in tables(ARRIVAL, everybody):
             core.ingest(table, WIFI)
@@ -113,8 +111,6 @@ def test_what_is_asked_for_follows_from_the_interval(tmp_path: Path, monkeypatch
 
 
 def test_questions_may_be_widened_to_whole_days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dataclasses import replace
-
     widened = replace(WIFI, whole_days=True)
     with world(tmp_path / "a", monkeypatch) as core:
         for table in tables(ARRIVAL, everybody):

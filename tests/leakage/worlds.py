@@ -1,7 +1,7 @@
-"""Worlds that differ in who and where and in nothing else, and what the storage server sees of each.
+"""Worlds that differ only in who and where, and what the storage server sees of each.
 
 All keys of a world are drawn from one fixed sequence, so that what the server sees of two worlds can be compared bit by
-bit: tags among it, which would otherwise differ with the keys.
+bit, including tags, which would otherwise differ with the keys.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import pytest
 from privacyplease.proxy.keys.derivation import KEY_BYTES, Key
 from privacyplease.proxy.records import dataset
 from privacyplease.proxy.records.timeline import Interval
-from tests.services.core import Core, core
 from tests.services.fake_storage import FakeStorage, RecordedCall
+from tests.services.read_write_core import ReadWriteCore, core
 
 WIFI = dataset.load()["wifi"]
 BEGIN = 1_727_740_800_000  # 2024-10-01T00:00:00Z
@@ -32,13 +32,13 @@ Cast = Callable[[int], tuple[int, str]]
 
 
 class Arrival(NamedTuple):
-    """Batches by when their records start, and for how long each lasts, in ms: all that a world has in common."""
+    """Batches, by the starts and durations of their records, in ms: all that two worlds have in common."""
 
     batches: Sequence[tuple[Sequence[int], Sequence[int]]]
 
 
 def everybody(number: int) -> tuple[int, str]:
-    """A device and a place of its own for each record."""
+    """A different device and place for each record."""
     return 0x020000000000 + number * 7_919, f"ap-{number % 97:03d}-{number % 13}"
 
 
@@ -53,7 +53,7 @@ def a_crowd(number: int) -> tuple[int, str]:
 
 
 def arrival(seed: int, batches: int, records: int) -> Arrival:
-    """Batches of records that start at instants of their own within a day or so, some of them long."""
+    """Batches of records that start at distinct instants within a day or so; some of them are long."""
     random = np.random.default_rng(seed)
     made, used = [], set[int]()
     for batch in range(batches):
@@ -65,7 +65,7 @@ def arrival(seed: int, batches: int, records: int) -> Arrival:
 
 
 def tables(of: Arrival, cast: Cast) -> Iterator[pa.Table]:
-    """The batches with somebody in them."""
+    """The batches, with subjects and places filled in."""
     numbers = count()
     for starts, lengths in of.batches:
         who, where = zip(*(cast(next(numbers)) for _ in starts), strict=True)
@@ -81,7 +81,7 @@ def tables(of: Arrival, cast: Cast) -> Iterator[pa.Table]:
 
 
 @contextmanager
-def world(folder: Path, monkeypatch: pytest.MonkeyPatch, memory_bytes: int = 0) -> Iterator[Core]:
+def world(folder: Path, monkeypatch: pytest.MonkeyPatch, cache_bytes: int = 0) -> Iterator[ReadWriteCore]:
     """A core whose keys are the same in all worlds."""
     numbers = count()
 
@@ -90,17 +90,17 @@ def world(folder: Path, monkeypatch: pytest.MonkeyPatch, memory_bytes: int = 0) 
 
     monkeypatch.setattr(Key, "generate", generate)
     folder.mkdir()
-    with core(folder, FakeStorage(), memory_bytes=memory_bytes) as made:
+    with core(folder, FakeStorage(), cache_bytes=cache_bytes) as made:
         yield made
 
 
-def seen(core: Core) -> list[RecordedCall]:
-    """What the server saw since it was looked at last."""
+def seen(core: ReadWriteCore) -> list[RecordedCall]:
+    """The calls that the server saw since the last look."""
     calls = core.server.calls[:]
     core.server.calls.clear()
     return calls
 
 
 def interval(start: int, length: int) -> Interval:
-    """From so many ms after the first record on."""
+    """An interval that begins `start` ms after the first record."""
     return Interval(BEGIN + start, BEGIN + start + length)

@@ -1,4 +1,4 @@
-"""Cells to store and ways to ask for them, for tests that speak the storage contract."""
+"""Cells, and calls that store and select them, for tests that speak the storage contract."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def channel_to(address: str) -> grpc.Channel:
 
 
 def tag() -> bytes:
-    """A tag that no other test uses."""
+    """A random tag."""
     return os.urandom(16)
 
 
 def cell(of: bytes | None = None, size: int = 100) -> pb.Cell:
-    """A cell of random bytes, under a tag or under one of its own."""
+    """A cell of random bytes, under the given tag or a random one."""
     return pb.Cell(tag=tag() if of is None else of, sealed=os.urandom(size))
 
 

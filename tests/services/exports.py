@@ -1,4 +1,4 @@
-"""A data set of some months, and what can be asked about its people."""
+"""A data set of some months, and questions that count its people."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from privacyplease.proxy.query.hits import Hit
 from privacyplease.proxy.query.question import Question
 from privacyplease.proxy.query.search import Search
 from privacyplease.proxy.records.timeline import DAY, Interval, Steps
-from tests.services.proxy_core import HOUR, ProxyCore
+from tests.services.lifecycle_core import HOUR, LifecycleCore
 
 JULY, AUGUST = 1_719_792_000_000, 1_722_470_400_000  # 2024-07-01, 2024-08-01
 MAY, OCTOBER = JULY - 61 * DAY, AUGUST + 61 * DAY
@@ -40,12 +40,12 @@ def table(rows: list[tuple[int, int, float]]) -> pa.Table:
     )
 
 
-def exporter(core: ProxyCore, most_tags: int = 1_000) -> KeyringExporter:
-    return KeyringExporter(core.keyring, core.manifest, core.currency, most_tags)
+def exporter(core: LifecycleCore, most_tags: int = 1_000) -> KeyringExporter:
+    return KeyringExporter(core.keyring, core.manifest, core.rollback_check, most_tags)
 
 
-def answers(search: Search | ExportedSearch, core: ProxyCore, interval: Interval = ALLOWED) -> list[Any]:
-    """Everything that can be asked about people."""
+def answers(search: Search | ExportedSearch, core: LifecycleCore, interval: Interval = ALLOWED) -> list[Any]:
+    """All questions that count people."""
     question, found = Question(core.wifi, interval), list[Any]()
     with ExitStack() as asked:
 

@@ -1,4 +1,4 @@
-"""A storage server in memory that stands in for `Storage`, for tests of the proxy within one process."""
+"""A storage server in memory that stands in for `StorageClient`, for tests of the proxy within one process."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class RecordedCall(NamedTuple):
 
 
 class FakeStorage:
-    """Keeps cells by their tags.
+    """A storage server in memory.
 
     Attributes:
         cells: What is stored.
         calls: Every call so far.
-        lie: Changes an answer of `as_sent`, which nothing checks before the caller sees it.
+        lie: Changes an answer of `select_unchecked`, which nothing checks before the caller sees it.
         before: Called with the name of each call before it is done; may raise.
     """
 
@@ -39,32 +39,32 @@ class FakeStorage:
         self._fails: set[str] = set()
 
     def append(self, cells: Sequence[Cell]) -> None:
-        """See `Storage.append`."""
+        """See `StorageClient.append`."""
         self._record("append", [cell.tag for cell in cells], [len(cell.sealed) for cell in cells])
         for tag, sealed in cells:
             self.cells.setdefault(tag, sealed)
 
     def select(self, tags: Iterable[Tag]) -> dict[Tag, Sealed]:
-        """See `Storage.select`."""
+        """See `StorageClient.select`."""
         wanted = sorted(tags)
         answer = {tag: self.cells[tag] for tag in wanted if tag in self.cells}
         self._record("select", wanted, [len(sealed) for sealed in answer.values()])
         return answer
 
-    def as_sent(self, tags: Sequence[Tag]) -> Generator[Sequence[pb.Cell]]:
-        """See `Storage.as_sent`."""
+    def select_unchecked(self, tags: Sequence[Tag]) -> Generator[Sequence[pb.Cell]]:
+        """See `StorageClient.select_unchecked`."""
         answer = self.lie([pb.Cell(tag=tag, sealed=sealed) for tag, sealed in self.select(tags).items()])
         for begin in range(0, len(answer), _CELLS_A_PAGE):
             yield answer[begin : begin + _CELLS_A_PAGE]
 
     def delete(self, tags: Iterable[Tag]) -> int:
-        """See `Storage.delete`."""
+        """See `StorageClient.delete`."""
         wanted = sorted(tags)
         self._record("delete", wanted, [])
         return sum(self.cells.pop(tag, None) is not None for tag in wanted)
 
     def limits(self) -> pb.Limits:
-        """See `Storage.limits`."""
+        """See `StorageClient.limits`."""
         return pb.Limits(max_tags_per_predicate=65_536, max_cells_per_append=16_384, max_cell_bytes=8 << 20)
 
     @contextmanager

@@ -41,12 +41,12 @@ from tests.services.cells import channel_to
 
 PASSPHRASE = "correct horse battery staple"
 
-# Tests send many small batches one after the other.
+# Short, since tests send many small batches one after the other.
 FLUSH_SECONDS = 0.01
 
 
 class Proxied(NamedTuple):
-    """A proxy that runs in this process, and stubs of its services."""
+    """A proxy in this process, and stubs of its services."""
 
     address: str
     channel: grpc.Channel
@@ -95,20 +95,20 @@ def proxying(
     witnesses: Sequence[str] = (),
     compacts: bool = True,
 ) -> Iterator[Proxied]:
-    """Serves a proxy from this process, for as long as the block lasts.
+    """Runs a proxy in this process for as long as the block lasts.
 
     Args:
-        home: its home; keys are made on first use.
-        storage: the storage server's address.
-        passphrase: of the master key; None for the one that the proxy makes up.
-        most_tags: how many tags a question may touch.
-        trusted_store: URL of a trusted store that it shares.
-        keyring: an exported keyring to run on; the home is then an empty folder.
-        cache_bytes: how much stays in memory; None for as much as usual.
-        witnesses: where else the head of the manifest is kept.
-        compacts: whether it compacts in the background, too.
+        home: Its home; keys are made on first use.
+        storage: The storage server's address.
+        passphrase: The passphrase of the master key; None for one that the proxy generates.
+        most_tags: How many tags a question may touch.
+        trusted_store: The URL of a trusted store that it shares.
+        keyring: An exported keyring to run on; the home is then an empty folder.
+        cache_bytes: The size of the cell cache; None for the default.
+        witnesses: Other places that keep the head of the manifest.
+        compacts: Whether it compacts in the background.
     """
-    given = {"most_tags": most_tags, "cache_bytes": cache_bytes}
+    limits = {"most_tags": most_tags, "cache_bytes": cache_bytes}
     settings = ProxySettings(
         Home(home),
         storage,
@@ -118,7 +118,7 @@ def proxying(
         witnesses=tuple(witnesses),
         compacts=compacts,
         flush_seconds=FLUSH_SECONDS,
-        **{name: value for name, value in given.items() if value is not None},
+        **{name: value for name, value in limits.items() if value is not None},
     )
     proxy = Proxy(settings)
     address = f"127.0.0.1:{proxy.bind('127.0.0.1:0')}"

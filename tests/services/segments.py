@@ -1,4 +1,4 @@
-"""Segments in memory, for tests of what is done with their records."""
+"""Segments in memory, for tests of functions over their records."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from privacyplease.proxy.segments.segment import core_columns, in_order
 
 
 def core_of(records: pa.Table, dataset: Dataset) -> Core:
-    """The core of a segment of some records, which have the columns that make a record."""
+    """The core of a segment of records, which have at least the core's columns."""
     return Core.of(core_columns(in_order(records, dataset), dataset))
 
 
 def hit_of(records: pa.Table, dataset: Dataset) -> Hit:
-    """All records of such a segment as a hit."""
+    """All records of such a segment, as a hit."""
     return Hit(core_of(records, dataset), EVERY, None)

@@ -1,4 +1,4 @@
-"""A proxy's home that is lost, restored or rolled back, beside a storage server in memory that stays."""
+"""A proxy's home that is lost, restored or rolled back, with a storage server in memory that persists."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from privacyplease.proxy.audit.log import AuditLog
 from privacyplease.proxy.backup import archive as backups
 from privacyplease.proxy.backup.archive import BackupContents
 from privacyplease.proxy.keys.home import Home
-from privacyplease.proxy.lifecycle.restoring import adopt
+from privacyplease.proxy.lifecycle.restore import finish_restore
 from privacyplease.proxy.manifest.witnesses import Witness
 from privacyplease.proxy.records.timeline import EVER
 from tests.services.fake_storage import FakeStorage
-from tests.services.proxy_core import ProxyCore
+from tests.services.lifecycle_core import LifecycleCore
 
 
 class Site:
-    """A proxy's home that is lost or rolled back, beside a storage server that stays."""
+    """A proxy's home that is lost or rolled back, with a storage server that persists."""
 
     def __init__(self, folder: Path) -> None:
         self.storage = FakeStorage()
         self.witnesses: list[Witness] = []
         self.home = Home(folder / "home")
         self._folder = folder
-        self._running: ProxyCore | None = None
+        self._running: LifecycleCore | None = None
 
-    def start(self) -> ProxyCore:
-        """A start of a proxy, up to where it serves."""
+    def start(self) -> LifecycleCore:
+        """Starts a proxy, up to the point where it serves."""
         self._stop()
-        self._running = core = ProxyCore(self.home.path, self.storage, self.witnesses)
+        self._running = core = LifecycleCore(self.home.path, self.storage, self.witnesses)
         (self.home.path / "master.toml").write_text('master_key = "elsewhere"\n')
         if self.home.restored.exists():
-            adopt(self.home, core.restoring, AuditLog(self.home.audit, core.store, core.keyring))
+            finish_restore(self.home, core.restore, AuditLog(self.home.audit, core.store, core.keyring))
         return core
 
     def back_up(self, name: str = "backup") -> None:
@@ -48,13 +48,13 @@ class Site:
         shutil.rmtree(self.home.path)
         backups.restore(self._folder / name, self.home, self._folder / "certificates")
 
-    def restore(self, name: str = "backup") -> ProxyCore:
-        """The first start after that."""
+    def restore(self, name: str = "backup") -> LifecycleCore:
+        """Loses the home, restores a backup, and starts a proxy."""
         self.lose(name)
         return self.start()
 
     def snapshot(self) -> Callable[[], None]:
-        """Copies the home, as an image of a machine does. Returns what rolls it back."""
+        """Copies the home, like a disk image; returns a function that rolls it back."""
         self._stop()
         copy = self._folder / f"snapshot-{time.monotonic_ns()}"
         shutil.copytree(self.home.path, copy)
@@ -68,7 +68,7 @@ class Site:
 
     @property
     def adopted(self) -> dict[str, Any]:
-        """What the last start that adopted came to."""
+        """The outcome of the last restore."""
         found: dict[str, Any] = json.loads(self.home.adopted.read_text())
         return found
 
@@ -79,16 +79,14 @@ class Site:
             self._running = None
 
 
-def wrong(core: ProxyCore) -> int:
-    """How many cells `verify` finds fault with."""
+def wrong(core: LifecycleCore) -> int:
+    """How many cells verification reports."""
     findings = [
-        finding
-        for part in core.verification.parts(core.wifi, EVER)
-        for finding in core.verification.check(part).findings
+        finding for part in core.verifier.chunks(core.wifi, EVER) for finding in core.verifier.check(part).findings
     ]
     return sum(sum(finding[3:]) for finding in findings)
 
 
-def require_whole(core: ProxyCore, devices: int) -> None:
+def require_whole(core: LifecycleCore, devices: int) -> None:
     assert core.devices() == set(range(devices))
     assert wrong(core) == 0

@@ -11,7 +11,7 @@ from privacyplease.proxy.errors import CellDamagedError, ConfigurationError, Key
 from privacyplease.proxy.keys.derivation import Key
 from tests.vectors.make import FOLDER
 
-# The kinds of failure that are errors, as vectors name them.
+# The error for each kind of failure that vectors name.
 EXPECTED = {
     "cell damaged": CellDamagedError,
     "key unavailable": KeyUnavailableError,
@@ -23,20 +23,20 @@ Vector = dict[str, Any]
 
 
 def vectors(name: str) -> list[Vector]:
-    """All of a file as they stand there."""
-    found: list[Vector] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-    return found
+    """All vectors of a file, as written."""
+    loaded: list[Vector] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    return loaded
 
 
 def each(name: str, *, opens: bool) -> pytest.MarkDecorator:
-    """Runs a test with each vector of a file that opens, or each that must be refused, as `vector`."""
-    good, *others = vectors(name)
+    """Runs a test with each vector of a file that opens, or with each that must be refused, as `vector`."""
+    valid, *others = vectors(name)
     chosen = [
-        vector for vector in (good, *(good | other for other in others)) if opens == (vector["expected"] == "opens")
+        vector for vector in (valid, *(valid | other for other in others)) if opens == (vector["expected"] == "opens")
     ]
     return pytest.mark.parametrize("vector", chosen, ids=[vector["name"] for vector in chosen])
 
 
 def key(text: str) -> Key:
-    """A key in hexadecimal."""
+    """The key that is given in hexadecimal."""
     return Key(bytes.fromhex(text))

@@ -1,14 +1,14 @@
 """Makes the known answers of `docs/FORMAT.md`: `python -m tests.vectors.make`.
 
-Nothing of Privacy Please is imported, here and in the modules beside. Each value is worked out again from the document
-alone, with the plainest tools there are: one AES block at a time, HMAC from the standard library, GMAC and sketches by
-hand. Inputs are hashes of their names, so the files come out the same on every run.
+Nothing of Privacy Please is imported, neither here nor in the other modules of this package. Each value is computed
+independently from the document, with the simplest tools there are: one AES block at a time, HMAC from the standard
+library, GMAC and sketches by hand. Inputs are hashes of their names, so every run makes the same files.
 
-Where a file holds what must be refused, its first vector is the good one, and each of the others says only in what it
+Where a file has vectors that must be refused, its first vector is valid, and each of the others says only how it
 differs from that, and which kind of failure is expected.
 
-`pages.json` and `cells.json` alone depend on the versions of Arrow and zstd, which may write the same batch in other
-bytes: there the bytes are an example that every reader must open, not the only ones that a writer may make.
+Only `pages.json` and `cells.json` depend on the versions of Arrow and zstd, which may encode a batch in different
+bytes: those are an example that every reader must open, not the only ones that a writer may make.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ FILES: dict[str, Callable[[], Vectors]] = {
 
 
 def text(name: str) -> str:
-    """The file of that name, as it is committed."""
+    """The content of the file of that name, as committed."""
     return json.dumps(FILES[name](), indent=2, ensure_ascii=False) + "\n"
 
 

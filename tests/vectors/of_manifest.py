@@ -1,4 +1,4 @@
-"""Known answers about the manifest: its rows, its heads, the chain between them, and which heads are kept."""
+"""Known answers about the manifest: rows, heads, the chain between them, and which heads are kept."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NUMBERS = (1, 2, 3, 7, 8, 100, 65_535, 10**9)
 
 
 def manifest_rows() -> Vectors:
-    """A row with all groups and one of nobody, and what must not open."""
+    """A row with all groups, one without records, and rows that must not open."""
     key, nonce, other = named("manifest row key"), named("row nonce", 12), named("other row nonce", 12)
     name = {"dataset": "wifi", "number": 70_000, "state": "live", "version": 140_001}
     settled = _summary(1_727_769_600_000, 1_727_784_000_000, 1_727_870_400_000, longest=86_400_000) | {
@@ -53,7 +53,7 @@ def manifest_rows() -> Vectors:
 
 
 def heads() -> Vectors:
-    """A head under its tag, and what is none."""
+    """A head under its tag, and cells that are not heads."""
     data_key, nonce, head_keys = named("data key of heads"), named("head nonce", 12), _head_keys("data key of heads")
     head = {"sequence": 71_003, "version": 140_001, "link": named("link").hex(), "at": 1_727_784_000_123}
     tag, next_tag = (aes(head_keys["head-tag"], struct.pack(">QQ", 0, number)) for number in (71_003, 71_004))
@@ -80,7 +80,7 @@ def heads() -> Vectors:
 
 
 def links() -> Vectors:
-    """The chain over a change that puts a row and removes two, over one of nothing, and over the end of a roll-back."""
+    """The chain over a change that writes a row and removes two, over an empty change, and an accepted rollback."""
     chain_key, row = _head_keys("data key of heads")["head-chain"], named("a sealed row", 30)
     put = context("wifi", struct.pack(">Q", 70_000), bytes([STATES["live"]]), hashlib.sha256(row).digest())
     removed = [context("wifi", struct.pack(">Q", number)) for number in (69_998, 69_999)]
@@ -103,7 +103,7 @@ def links() -> Vectors:
 
 
 def head_numbers() -> Vectors:
-    """Which heads the server keeps when one is sent, and which a home asks for that knows one."""
+    """Which heads the server keeps when one is sent, and which ones a home that knows it asks for."""
     return [{"number": number, "kept": _kept(number), "asked_for": _asked_for(number)} for number in NUMBERS]
 
 

@@ -1,7 +1,7 @@
-"""Known answers about pages: what of a segment's columns lies in them, and as which Arrow types.
+"""Known answers about pages: which columns of a segment they have, and as which Arrow types.
 
-Arrow and zstd may write the same batch in other bytes from one version to the next. So the frames are examples that
-every reader must open; a writer is held to the batch in them.
+Different versions of Arrow and zstd may encode the same batch differently. So the frames are examples that every reader
+must open; a writer must reproduce the batch in them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def pages() -> Vectors:
 
 
 def cores() -> Vectors:
-    """Cores: of addresses in multiples of 15 seconds, of names in milliseconds, and of nobody."""
+    """Cores: of addresses in multiples of 15 seconds, of names in milliseconds, and without records."""
     addresses = [
         [0x000000000001, "Café", BASE + 60_000, 60_000],
         [0xAABBCCDDEEFF, "ap-35", BASE, 45_000],
@@ -57,7 +57,7 @@ def cores() -> Vectors:
 
 
 def rests() -> Vectors:
-    """Each kind of column beside the core: with nulls and without, in a unit and not, of nothing but nulls."""
+    """Each kind of column besides the core: with and without nulls, with and without a unit, and only nulls."""
     duration, instant = "duration[ms]", "timestamp[ms, tz=UTC]"
     given: list[tuple[str, str, list[Any], pa.Array, dict[str, str]]] = [
         ("ssid", "string", ["guest", None, "eduroam", "guest"], _coded([1, None, 0, 1], ["eduroam", "guest"]), {}),
@@ -106,7 +106,7 @@ def rollup() -> dict[str, Any]:
 
 
 def stream_without_a_batch() -> bytes:
-    """A frame of a schema alone."""
+    """A frame of a schema without a record batch."""
     sink = pa.BufferOutputStream()
     pa.ipc.new_stream(sink, pa.schema([])).close()
     return zstandard.ZstdCompressor(level=1).compress(sink.getvalue().to_pybytes())

@@ -28,7 +28,7 @@ def tags() -> Vectors:
 
 
 def sizes() -> Vectors:
-    """Sizes of cells by the number of their records, and those of cells that outgrow them."""
+    """Sizes of cells by the number of their records, and of cells that outgrow them."""
     found = []
     for floor, each in ((1_024, 8.0), (2_432, 11.0), (1_024, 0.3)):
         for records in (0, 1, 256, 4_096, 4_097, 65_536):
@@ -51,7 +51,7 @@ def subject_hashes() -> Vectors:
 
 
 def filters() -> Vectors:
-    """Bloom filters, and what they say of those who are in and of some who are not."""
+    """Bloom filters, and what they say about their subjects and about some others."""
     found: Vectors = []
     for count in (0, 1, 3, 40):
         hashes = [_first_64(named(f"subject {number}")) for number in range(count)]
@@ -66,7 +66,7 @@ def filters() -> Vectors:
 
 
 def filter_lengths() -> Vectors:
-    """How long a filter is: ten bits a subject, and none at all beyond 32 KiB."""
+    """Lengths of filters: ten bits per subject, and 0 beyond 32 KiB."""
     lengths = {subjects: -(-subjects * 10 // 8) for subjects in (1, 4, 5, 1_000, 26_214, 26_215)}
     return [{"subjects": n, "bytes": length if length <= 32_768 else 0} for n, length in lengths.items()]
 
@@ -82,7 +82,7 @@ def sketches() -> Vectors:
 
 
 def cells() -> Vectors:
-    """A cell with a fixed nonce, and what must not open."""
+    """A cell with a fixed nonce, and cells that must not open."""
     key, tag, nonce = named("cell key"), named("tag", 16), named("nonce", 12)
     frame = bytes.fromhex(pages()[0]["frame"])
     budget = {"floor": 512, "each": 8.0, "records": 4}
@@ -134,7 +134,7 @@ def cells() -> Vectors:
 
 
 def digests() -> Vectors:
-    """The digest of a cell, and what it does not vouch for."""
+    """The digest of a cell, and cells that it does not authenticate."""
     key, tag, nonce = named("digest key"), named("tag", 16), named("digest nonce", 12)
     stored = b"\x02" + b"".join(named(f"cell {part}") for part in range(8))
     digest = nonce + gmac(key, nonce, tag + stored)

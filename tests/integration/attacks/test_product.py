@@ -1,4 +1,4 @@
-"""The public surface of the product that attacks use: both servers, the SDK, the storage contract through a relay."""
+"""The public interfaces that the attacks use: both servers, the SDK, and the storage contract through a relay."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from attacks.campus import Fortnight, first_instant
 from attacks.product import UnsupportedError, installed
-from attacks.questions import About, Question
+from attacks.questions import About, ScenarioQuestion
 from attacks.trace import DAY, HOUR
 
 MORNING = range(9, 12)
@@ -17,18 +17,18 @@ MORNING = range(9, 12)
 def test_a_trace_holds_what_came_and_what_was_asked(tmp_path: Path) -> None:
     fortnight, first = Fortnight.simulated(30, 8, 1), first_instant()
     with installed(tmp_path) as product:
-        product.start(memory_mib=0)
+        product.start(cache_mib=0)
         for hour in MORNING:
             product.clock(first + hour * HOUR)
             product.ingest(fortnight.logged(hour))
         product.clock(first + DAY)
         product.compact(first + DAY)
-        product.start(memory_mib=0)  # forgets what it has in memory
+        product.start(cache_mib=0)  # empties its cell cache
         for number, (about, key) in enumerate(
             [(About.DEVICE, fortnight.devices[0]), (About.PLACE, fortnight.places[0]), (About.BUILDING, "")], start=1
         ):
             product.clock(first + DAY + number)
-            product.ask(Question(0, about, key, first, first + DAY - 1, series=about == About.BUILDING))
+            product.ask(ScenarioQuestion(0, about, key, first, first + DAY - 1, series=about == About.BUILDING))
         trace = product.relay.trace()
     came = {call.at for call in trace.named("Append") if call.length}
     assert came >= {first + hour * HOUR for hour in MORNING}
@@ -37,7 +37,7 @@ def test_a_trace_holds_what_came_and_what_was_asked(tmp_path: Path) -> None:
     assert all(call.tags and sum(call.pages) == len(call.cells) for call in asked)
 
 
-def test_an_entry_that_no_definition_has_is_unsupported(tmp_path: Path) -> None:
+def test_an_unknown_entry_of_a_definition_is_unsupported(tmp_path: Path) -> None:
     with installed(tmp_path) as product:
         product.define(no_such_entry="1s")
         with pytest.raises(UnsupportedError):

@@ -1,4 +1,4 @@
-"""A proxy over a storage server over a store, for a test or for a module."""
+"""A proxy, a storage server and a store, for one test or for a module."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.services.storage import Served, serving
 
 @pytest.fixture(scope="module", autouse=True)
 def _cheap_passphrases() -> Iterator[None]:
-    """Argon2id at its least cost: these tests make many keyrings, and what one costs is tested elsewhere."""
+    """Argon2id at its lowest cost: these tests make many keyrings, and the real cost is tested elsewhere."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(masterkey, "ARGON2", {"iterations": 1, "lanes": 1, "memory_kib": 8})
         yield
@@ -29,6 +29,6 @@ def storage(sqlite_url: str) -> Iterator[Served]:
 
 @pytest.fixture
 def proxy(tmp_path: Path, storage: Served) -> Iterator[Proxied]:
-    """A proxy in this process with keys of its own."""
+    """A proxy in this process, with its own keys."""
     with proxying(tmp_path / "home", storage.address) as running:
         yield running

@@ -95,7 +95,7 @@ def reports(draw: st.DrawFn) -> list[list[Form]]:
 
 @st.composite
 def questions(draw: st.DrawFn) -> tuple[int, int]:
-    """Closed intervals: an instant, a touch, a part of time, or all of it."""
+    """Closed intervals: an instant, a boundary, a part of the time, or all of it."""
     start, end = sorted((draw(instants), draw(instants)))
     return draw(st.sampled_from([(start, end), (start, start), (start, min(start + 1, LATEST)), (0, LATEST)]))
 
@@ -173,7 +173,7 @@ def test_a_session_is_found_at_both_of_its_ends_and_not_beyond(proxy: Proxied, d
 
 
 def touching(ends: tuple[int, int], touch: int | None, reported: list[Form]) -> tuple[int, int]:
-    """The interval, or the one that begins where a session ends: before its last instant, on it, or after it."""
+    """The interval, or one that begins near the end of a session: before its last instant, at it, or after it."""
     if touch is None or not reported:
         return ends
     start = min(max(reported[0].since + reported[0].span + touch, 0), LATEST)
@@ -181,7 +181,7 @@ def touching(ends: tuple[int, int], touch: int | None, reported: list[Form]) -> 
 
 
 def longest(reported: list[Form]) -> list[Form]:
-    """One form of each session, ascending: the longest, and of several the one with the greatest note."""
+    """One form of each session, ascending: the longest, and among equally long ones the one with the greatest note."""
     kept: dict[tuple[int, str, str], Form] = {}
     for form in sorted(reported, key=lambda form: (form.span, form.note)):
         kept[form.since, form.who, form.where] = form

@@ -18,7 +18,7 @@ import pytest
 
 from privacyplease.proxy.backup import archive as backups
 from privacyplease.proxy.backup.archive import BackupContents
-from privacyplease.proxy.compaction import collection
+from privacyplease.proxy.compaction import garbage_collection
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.keys.derivation import KeyId
 from privacyplease.proxy.keys.home import Home
@@ -88,7 +88,7 @@ class BackupSite:
 @pytest.fixture
 def site(tmp_path: Path, storage: Served, monkeypatch: pytest.MonkeyPatch) -> BackupSite:
     """A site where replaced cells are removed at once instead of minutes later."""
-    monkeypatch.setattr(collection, "KEPT_MS", -1)
+    monkeypatch.setattr(garbage_collection, "KEPT_MS", -1)
     return BackupSite(tmp_path, storage)
 
 
@@ -126,7 +126,7 @@ def test_a_restore_brings_back_records_from_before_during_and_after_the_backup(s
         proxy.ingest("wifi", sessions(sent[0] + 150, 10))
         assert devices(proxy) == set(range(sent[0] + 160))
         assert wrong(proxy) == 0
-    with site.proxying() as proxy:  # nothing is adopted twice
+    with site.proxying() as proxy:  # nothing is added twice
         assert devices(proxy) == set(range(sent[0] + 160))
 
 
@@ -316,7 +316,7 @@ def test_a_proxy_waits_for_the_storage_server_after_a_restore(site: BackupSite) 
         site.back_up()
     site.restore()
     with (
-        pytest.raises(ConfigurationError, match="what came after the backup cannot be asked for"),
+        pytest.raises(ConfigurationError, match="the restore cannot be finished"),
         proxying(site.home, "127.0.0.1:1"),
     ):
         pass

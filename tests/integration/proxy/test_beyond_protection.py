@@ -1,4 +1,4 @@
-"""What nobody is protected from, shown as it is: the threat model says so, and these tests say that it is so."""
+"""Limits of the protection: what the threat model says is not prevented or detected is shown here."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def count(proxy: Proxied) -> int:
     return proxy.occupancy.Count(occupancy_service_pb2.CountRequest(interval=ALL)).distinct_devices
 
 
-class Site:
-    """A store and a proxy's home in folders of their own, served for a while at a time."""
+class CopiedSite:
+    """A store and a proxy's home in separate folders, served for a while at a time."""
 
     def __init__(self, folder: Path) -> None:
         self.store, self.home = folder / "store", folder / "home"
@@ -59,9 +59,9 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    """Holds two records, `tmp_path / "before"` is a copy from between them."""
-    site = Site(tmp_path / "now")
+def site(tmp_path: Path) -> CopiedSite:
+    """Has two records; `tmp_path / "before"` is a copy from between them."""
+    site = CopiedSite(tmp_path / "now")
     with site.served() as proxy:
         ingest(proxy, 1)
     shutil.copytree(tmp_path / "now", tmp_path / "before")
@@ -75,28 +75,28 @@ def restore(folder: Path, before: Path) -> None:
     shutil.copytree(before, folder)
 
 
-def test_a_store_that_is_rolled_back_alone_is_noticed(site: Site, tmp_path: Path) -> None:
+def test_a_store_rolled_back_by_itself_is_detected(site: CopiedSite, tmp_path: Path) -> None:
     restore(site.store, tmp_path / "before" / "store")
     with site.served() as proxy, pytest.raises(grpc.RpcError) as raised:
         count(proxy)
     assert raised.value.code() is grpc.StatusCode.DATA_LOSS
 
 
-def test_a_home_that_is_rolled_back_alone_is_noticed(site: Site, tmp_path: Path) -> None:
+def test_a_home_rolled_back_by_itself_is_detected(site: CopiedSite, tmp_path: Path) -> None:
     restore(site.home, tmp_path / "before" / "home")
     with site.served() as proxy, pytest.raises(grpc.RpcError) as raised:
         count(proxy)
     assert refusal(raised.value)[1].reason == "ERROR_REASON_ROLLED_BACK"
 
 
-def test_a_store_and_a_home_that_are_rolled_back_together_are_not(site: Site, tmp_path: Path) -> None:
+def test_a_store_and_a_home_rolled_back_together_are_not_detected(site: CopiedSite, tmp_path: Path) -> None:
     restore(site.store, tmp_path / "before" / "store")
     restore(site.home, tmp_path / "before" / "home")
     with site.served() as proxy:
         assert count(proxy) == 1
 
 
-def test_they_are_if_there_is_a_witness(site: Site, tmp_path: Path) -> None:
+def test_a_store_and_a_home_rolled_back_together_are_detected_with_a_witness(site: CopiedSite, tmp_path: Path) -> None:
     witness = tmp_path / "another host"
     witness.mkdir()
     with site.served([str(witness)]) as proxy:
@@ -108,7 +108,7 @@ def test_they_are_if_there_is_a_witness(site: Site, tmp_path: Path) -> None:
     assert refusal(raised.value)[1].reason == "ERROR_REASON_ROLLED_BACK"
 
 
-def test_a_backup_of_the_home_from_before_opens_what_was_destroyed_since(site: Site, tmp_path: Path) -> None:
+def test_a_backup_of_the_home_opens_what_was_destroyed_after_it(site: CopiedSite, tmp_path: Path) -> None:
     request = keys_service_pb2.DestroyEpochsRequest(dataset="wifi", containing=instant(NOON))
     with site.served() as proxy:
         assert keys_service_pb2_grpc.KeysServiceStub(proxy.channel).DestroyEpochs(request).cells
@@ -121,7 +121,7 @@ def test_a_backup_of_the_home_from_before_opens_what_was_destroyed_since(site: S
         assert count(proxy) == 1
 
 
-def test_the_home_names_data_sets_and_periods_and_no_record(site: Site) -> None:
+def test_the_home_names_data_sets_and_periods_and_no_record(site: CopiedSite) -> None:
     with closing(sqlite3.connect(site.home / "trusted.db")) as connection:
         named = connection.execute("SELECT DISTINCT dataset FROM segments").fetchall()
         periods = connection.execute("SELECT epoch FROM data_keys WHERE dataset = 'wifi'").fetchall()

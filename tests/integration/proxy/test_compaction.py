@@ -1,4 +1,4 @@
-"""Compaction: the same answers from fewer cells, whatever else goes on."""
+"""Compaction: the same answers from fewer cells, whatever runs at the same time."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import grpc
 import pyarrow as pa
 import pytest
 
-from privacyplease.proxy.compaction import claims, collection, plan, rewriting
-from privacyplease.proxy.compaction.compactor import Compactor
-from privacyplease.proxy.compaction.rewriting import Rewriting
-from privacyplease.proxy.manifest.rows import State
+from privacyplease.proxy.compaction import garbage_collection, leases, plan, rewriting
+from privacyplease.proxy.compaction.background import BackgroundCompaction
+from privacyplease.proxy.compaction.rewriting import Rewriter
+from privacyplease.proxy.manifest.rows import SegmentState
 from privacyplease.proxy.records import dataset
 from privacyplease.proxy.v1 import admin_service_pb2
 from tests.services.cells import refusal
-from tests.services.inside import inside
+from tests.services.home_inspector import inspecting
 from tests.services.lying_server import LIES, lying
 from tests.services.patience import eventually
 from tests.services.proxy import Proxied, proxying
@@ -34,13 +34,13 @@ SEGMENTS = 2
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was replaced is removed by the next call, as minutes later."""
-    monkeypatch.setattr(collection, "KEPT_MS", -1)
+    """Replaced segments are removed by the next call, as if minutes had passed."""
+    monkeypatch.setattr(garbage_collection, "KEPT_MS", -1)
 
 
 @pytest.fixture
 def database(sqlite_url: str) -> Database:
-    """What the storage server keeps."""
+    """The database behind the storage server."""
     return Database(sqlite_url)
 
 
@@ -64,38 +64,38 @@ def sessions(
 
 
 def everything(proxy: Proxied) -> pa.Table:
-    """All records, in an order of their own."""
+    """All records, sorted."""
     found = proxy.records("wifi", *EVER)
     return found.sort_by([(name, "ascending") for name in ("association_time", "client_mac", "ap_name")])
 
 
 def compact(proxy: Proxied) -> None:
-    """Compacts, what came in the last minutes, too."""
+    """Compacts everything, including the last minutes."""
     proxy.compact(include_open=True)
 
 
 def settled(proxy: Proxied) -> None:
-    """Compacts, and removes what was replaced."""
+    """Compacts everything and removes what was replaced."""
     compact(proxy)
     compact(proxy)
 
 
 def records(proxy: Proxied) -> int:
-    """How many records the live segments hold."""
-    with inside(proxy.home) as within:
-        return sum(row.summary.records for row in within.rows(State.LIVE))
+    """How many records the live segments have."""
+    with inspecting(proxy.home) as inspector:
+        return sum(row.summary.records for row in inspector.rows(SegmentState.LIVE))
 
 
 def require_settled(proxy: Proxied, database: Database, segments: int = SEGMENTS) -> None:
-    """Nothing is left but so many settled segments, and nothing is on the server but their cells."""
-    with inside(proxy.home) as within:
-        rows = within.rows()
-        assert {(row.state, row.settled) for row in rows} == {(State.LIVE, True)}
+    """There are exactly this many segments, all settled, and the server has only their cells."""
+    with inspecting(proxy.home) as inspector:
+        rows = inspector.rows()
+        assert {(row.state, row.settled) for row in rows} == {(SegmentState.LIVE, True)}
         assert len(rows) <= segments
-        assert within.strays(database) == set()
+        assert inspector.strays(database) == set()
 
 
-def test_answers_stay_the_same_and_cells_become_few(proxy: Proxied, database: Database, at_once: None) -> None:
+def test_compaction_keeps_answers_and_leaves_few_cells(proxy: Proxied, database: Database, at_once: None) -> None:
     for seed in range(20):
         proxy.ingest("wifi", sessions(100, seed=seed))
     before, many = everything(proxy), len(database.rows())
@@ -106,7 +106,7 @@ def test_answers_stay_the_same_and_cells_become_few(proxy: Proxied, database: Da
     assert proxy.compact(include_open=True) == []  # nothing is left to do
 
 
-def test_late_records_are_found_at_once_and_taken_in_by_the_next_compaction(
+def test_late_records_are_found_at_once_and_merged_by_the_next_compaction(
     proxy: Proxied, database: Database, at_once: None
 ) -> None:
     first, late = sessions(500), sessions(300, seed=2)
@@ -130,13 +130,13 @@ def test_a_log_that_is_sent_again_is_stored_once(proxy: Proxied, database: Datab
         proxy.ingest("wifi", sessions(2_000))
         settled(proxy)
     assert records(proxy) == once == len(everything(proxy))
-    with inside(proxy.home) as within:
-        heads = 1_024 * len(within.heads())
+    with inspecting(proxy.home) as inspector:
+        heads = 1_024 * len(inspector.heads())
     assert sum(row.sealed_bytes for row in database.rows()) < size + heads
 
 
 def test_a_record_a_second_for_a_day_ends_as_a_few_cells(proxy: Proxied, database: Database, at_once: None) -> None:
-    """Some minutes of it arrive record by record here, the rest by the quarter hour."""
+    """A few minutes of it arrive record by record, the rest every quarter of an hour."""
     day = sessions(86_400, devices=500).sort_by("association_time")
     singly = [day.slice(number, 1) for number in range(300)]
     proxy.ingest("wifi", *singly, *(day.slice(at, 900) for at in range(300, len(day), 900)))
@@ -147,24 +147,24 @@ def test_a_record_a_second_for_a_day_ends_as_a_few_cells(proxy: Proxied, databas
     assert everything(proxy) == before
 
 
-def test_what_came_in_the_last_minutes_is_left_alone_unless_it_is_asked_for(proxy: Proxied) -> None:
+def test_the_last_minutes_are_compacted_only_on_request(proxy: Proxied) -> None:
     proxy.ingest("wifi", sessions(10))
     assert proxy.compact() == []
     assert proxy.compact(include_open=True)
     assert proxy.compact(include_open=True) == []
 
 
-def test_what_was_replaced_stays_for_questions_that_may_ask_for_it(proxy: Proxied, database: Database) -> None:
+def test_replaced_cells_stay_for_questions_that_may_ask_for_them(proxy: Proxied, database: Database) -> None:
     proxy.ingest("wifi", sessions(100))
     before = {row.tag for row in database.rows()}
     settled(proxy)
     assert before <= {row.tag for row in database.rows()}
 
 
-def test_questions_and_ingest_go_on_while_everything_is_compacted_again_and_again(
+def test_questions_and_ingest_are_correct_during_repeated_compaction(
     storage: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collection, "KEPT_MS", 2_000)
+    monkeypatch.setattr(garbage_collection, "KEPT_MS", 2_000)
     monkeypatch.setattr(plan, "FULL_RECORDS", 40)
     sent: set[int] = set()
     over = threading.Event()
@@ -206,7 +206,7 @@ def test_questions_and_ingest_go_on_while_everything_is_compacted_again_and_agai
         assert len(everything(proxy)) == 100
 
 
-def test_two_proxies_over_one_store_compact_without_harm(
+def test_two_proxies_over_one_store_can_compact_at_once(
     storage: Served, tmp_path: Path, database: Database, at_once: None
 ) -> None:
     with proxying(tmp_path / "home", storage.address) as one, proxying(tmp_path / "home", storage.address) as other:
@@ -223,8 +223,8 @@ def test_two_proxies_over_one_store_compact_without_harm(
         require_settled(one, database)
 
 
-@pytest.mark.parametrize(("owner", "step"), [(rewriting, "cut"), (Rewriting, "_switch")])
-def test_a_compactor_whose_claim_was_taken_over_changes_nothing(
+@pytest.mark.parametrize(("owner", "step"), [(rewriting, "cut"), (Rewriter, "_switch")])
+def test_a_compactor_whose_lease_was_taken_over_changes_nothing(
     owner: object,
     step: str,
     storage: Served,
@@ -233,7 +233,7 @@ def test_a_compactor_whose_claim_was_taken_over_changes_nothing(
     at_once: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The second takes over while the first has read everything, or has written all and is about to switch."""
+    """The second takes over after the first has read everything, or written everything and is about to switch."""
     with proxying(tmp_path / "home", storage.address) as one, proxying(tmp_path / "home", storage.address) as other:
         one.ingest("wifi", sessions(300))
         before = everything(one)
@@ -242,11 +242,11 @@ def test_a_compactor_whose_claim_was_taken_over_changes_nothing(
         def interrupted(*given: object, **named: object) -> object:
             if not nested:
                 nested.append(True)
-                monkeypatch.setattr(claims, "CLAIMED_MS", 10 * MINUTE)
+                monkeypatch.setattr(leases, "LEASE_MS", 10 * MINUTE)
                 compact(other)
             return whole(*given, **named)
 
-        monkeypatch.setattr(claims, "CLAIMED_MS", -1)
+        monkeypatch.setattr(leases, "LEASE_MS", -1)
         monkeypatch.setattr(owner, step, interrupted)
         compact(one)
         assert nested
@@ -256,11 +256,13 @@ def test_a_compactor_whose_claim_was_taken_over_changes_nothing(
         require_settled(one, database)
 
 
-def test_what_a_lying_server_withholds_is_not_compacted_away(proxy: Proxied, database: Database, at_once: None) -> None:
+def test_cells_that_a_lying_server_withholds_are_not_compacted_away(
+    proxy: Proxied, database: Database, at_once: None
+) -> None:
     proxy.ingest("wifi", sessions(300))
     before, rows = everything(proxy), database.rows()
-    with inside(proxy.home) as within:
-        (tag, _) = within.cells(database)
+    with inspecting(proxy.home) as inspector:
+        (tag, _) = inspector.cells(database)
     database.restore([row for row in rows if row.tag != tag])
     assert failure(lambda: compact(proxy)) == "ERROR_REASON_CELLS_MISSING"
     database.restore(rows)
@@ -270,7 +272,7 @@ def test_what_a_lying_server_withholds_is_not_compacted_away(proxy: Proxied, dat
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_no_lie_of_the_server_gets_into_what_is_compacted(
+def test_a_false_answer_never_gets_into_a_compacted_segment(
     lie: str, tmp_path: Path, sqlite_url: str, at_once: None
 ) -> None:
     with (
@@ -279,7 +281,7 @@ def test_no_lie_of_the_server_gets_into_what_is_compacted(
         proxying(tmp_path / "home", liar.address) as proxy,
     ):
         reason = ""
-        while not liar.lied:  # there may be nothing older to bring back
+        while not liar.lied:  # there may be nothing older to replay
             liar.lie = ""
             for seed in range(4):
                 proxy.ingest("wifi", sessions(20, seed=seed))
@@ -295,7 +297,7 @@ def test_no_lie_of_the_server_gets_into_what_is_compacted(
 
 
 def failure(ask: Callable[[], object]) -> str:
-    """Why it fails, which must be the server's doing; "" if it does not."""
+    """The reason of its failure, which must blame the server; "" if it succeeds."""
     try:
         ask()
     except grpc.RpcError as error:
@@ -305,9 +307,7 @@ def failure(ask: Callable[[], object]) -> str:
     return ""
 
 
-def test_a_column_that_the_definition_has_dropped_comes_back_with_it(
-    storage: Served, tmp_path: Path, at_once: None
-) -> None:
+def test_a_dropped_column_comes_back_when_it_is_defined_again(storage: Served, tmp_path: Path, at_once: None) -> None:
     home, definition = tmp_path / "home", tmp_path / "home" / "datasets" / "wifi.toml"
     definition.parent.mkdir(parents=True)
     shipped = (Path(dataset.__file__).parent / "datasets" / "wifi.toml").read_text()
@@ -327,16 +327,16 @@ def test_a_column_that_the_definition_has_dropped_comes_back_with_it(
         assert sorted(found.to_pylist(), key=str) == sorted(before.to_pylist(), key=str)
 
 
-def test_the_background_compacts_what_is_due_and_the_status_tells_of_it(
+def test_the_background_compacts_what_is_due_and_status_reports_it(
     storage: Served, tmp_path: Path, at_once: None, monkeypatch: pytest.MonkeyPatch, database: Database
 ) -> None:
-    monkeypatch.setattr(Compactor, "PERIOD_SECONDS", 0.1)
+    monkeypatch.setattr(BackgroundCompaction, "PERIOD_SECONDS", 0.1)
     with proxying(tmp_path / "home", storage.address) as proxy:
         proxy.ingest("wifi", sessions(300))
         before = everything(proxy)
         status = proxy.admin.GetStatus(admin_service_pb2.GetStatusRequest()).compaction
         assert (status.fresh_segments, status.fresh_records) == (1, 300)
-        monkeypatch.setattr(plan, "OVERDUE", -1)  # as a day later
+        monkeypatch.setattr(plan, "OVERDUE", -1)  # as if a day had passed
         assert eventually(lambda: _is_settled(proxy))
         assert everything(proxy) == before
         status = proxy.admin.GetStatus(admin_service_pb2.GetStatusRequest()).compaction
@@ -346,5 +346,5 @@ def test_the_background_compacts_what_is_due_and_the_status_tells_of_it(
 
 
 def _is_settled(proxy: Proxied) -> bool:
-    with inside(proxy.home) as within:
-        return all(row.settled for row in within.rows())
+    with inspecting(proxy.home) as inspector:
+        return all(row.settled for row in inspector.rows())

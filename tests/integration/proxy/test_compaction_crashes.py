@@ -1,4 +1,4 @@
-"""A compactor that is killed anywhere loses nothing and accuses nobody; the next one mends what it left."""
+"""A compactor that is killed at any step loses nothing and accuses nobody; the next one cleans up after it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from privacyplease.client import Client
 from privacyplease.proxy.keys.home import Home
-from privacyplease.proxy.manifest.rows import State
+from privacyplease.proxy.manifest.rows import SegmentState
 from privacyplease.proxy.segments.groups import Group
 from privacyplease.proxy.v1 import compaction_service_pb2, compaction_service_pb2_grpc
 from tests.integration.known_answers import thirds, wrong_answers
@@ -20,7 +20,7 @@ from tests.integration.proxy.test_compaction import everything, sessions, settle
 from tests.services import faulty_proxy
 from tests.services.cells import channel_to
 from tests.services.daemon import Daemon
-from tests.services.inside import inside
+from tests.services.home_inspector import inspecting
 from tests.services.patience import eventually
 from tests.services.proxy import PASSPHRASE, proxying
 from tests.services.storage import Served
@@ -28,7 +28,7 @@ from tests.services.tampering import Database
 
 
 @pytest.mark.parametrize("step", faulty_proxy.COMPACTION_STEPS)
-def test_nothing_is_lost_and_nothing_is_left(
+def test_a_crash_loses_nothing_and_leaves_nothing_behind(
     step: str, storage: Served, sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faulty_proxy.few_records_make_many_cells(monkeypatch.setattr)
@@ -42,13 +42,13 @@ def test_nothing_is_lost_and_nothing_is_left(
         assert everything(proxy) == before
         settled(proxy)
         assert everything(proxy) == before
-    with inside(Home(tmp_path / "home")) as within:
-        rows = within.rows()
-        assert {(row.state, row.settled) for row in rows} == {(State.LIVE, True)}
+    with inspecting(Home(tmp_path / "home")) as inspector:
+        rows = inspector.rows()
+        assert {(row.state, row.settled) for row in rows} == {(SegmentState.LIVE, True)}
         assert len(rows) > 3
         assert all(Group.ROLLUP in row.groups for row in rows)
-        assert within.strays(Database(sqlite_url)) == set()
-        assert within.claims() == 0
+        assert inspector.strays(Database(sqlite_url)) == set()
+        assert inspector.leases() == 0
 
 
 def compact_until_killed(step: str, storage: Served, folder: Path) -> None:
@@ -66,7 +66,7 @@ def compact_until_killed(step: str, storage: Served, folder: Path) -> None:
         assert killed.value.code() is grpc.StatusCode.UNAVAILABLE, daemon.log
 
 
-def test_every_known_answer_is_right_whatever_kills_came_between(storage: Served, tmp_path: Path) -> None:
+def test_every_known_answer_is_right_after_any_sequence_of_kills(storage: Served, tmp_path: Path) -> None:
     parts, steps = thirds(tmp_path), list(faulty_proxy.COMPACTION_STEPS)
     ingest_log(storage, tmp_path, *parts[:2])
     for step in steps[3:9:3]:

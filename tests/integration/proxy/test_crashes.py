@@ -1,4 +1,4 @@
-"""A proxy that is killed anywhere between intent and acknowledgement loses nothing and accuses nobody."""
+"""A proxy that is killed at any step between intent and acknowledgement loses nothing and accuses nobody."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 
 from privacyplease.client import Client, PrivacyPleaseError
 from privacyplease.proxy.keys.home import Home
-from privacyplease.proxy.lifecycle import settling
-from privacyplease.proxy.manifest.rows import State
+from privacyplease.proxy.lifecycle import flush_recovery
+from privacyplease.proxy.manifest.rows import SegmentState
 from tests.services import faulty_proxy
 from tests.services.daemon import Daemon
-from tests.services.inside import inside
+from tests.services.home_inspector import inspecting
 from tests.services.patience import eventually
 from tests.services.proxy import PASSPHRASE, Proxied, proxying
 from tests.services.storage import Served
@@ -24,7 +24,7 @@ BATCHES = 20  # many more than are flushed before the proxy is killed
 
 
 def batch(number: int) -> pa.Table:
-    """A session of a device of its own."""
+    """A session of a distinct device."""
     return pa.table(
         {
             "client_mac": [number],
@@ -36,7 +36,7 @@ def batch(number: int) -> pa.Table:
 
 
 def ingest_until_killed(step: str, home: Path, storage: Served, folder: Path, **environment: str) -> int:
-    """Ingests until the proxy is gone; how many batches it acknowledged before."""
+    """Ingests until the proxy is killed; returns how many batches it acknowledged before."""
     address = folder / "address"
     where = ["--insecure", "--listen=127.0.0.1:0", f"--home={home}", f"--storage-server={storage.address}"]
     command = ["-m", "tests.services.faulty_proxy", step, *where, f"--address-file={address}", "--flush-seconds=0.01"]
@@ -46,7 +46,7 @@ def ingest_until_killed(step: str, home: Path, storage: Served, folder: Path, **
 
 
 def _acknowledged(address: str) -> int:
-    """The first batch alone, which is one flush: its acknowledgement is here before the proxy can be killed."""
+    """Only the first batch, which is one flush: its acknowledgement arrives before the proxy can be killed."""
     with Client(address, insecure=True) as client:
         seen = len(list(client.ingest("wifi", [batch(1)])))
         try:
@@ -58,17 +58,17 @@ def _acknowledged(address: str) -> int:
 
 
 def devices(proxy: Proxied) -> set[int]:
-    """The devices that are found, each once."""
+    """The distinct devices that are found."""
     found = proxy.records("wifi", START, START + HOUR)["client_mac"].to_pylist()
     assert len(found) == len(set(found))
     return {int(mac.replace(":", ""), 16) for mac in found}
 
 
 @pytest.mark.parametrize("step", faulty_proxy.STEPS)
-def test_nothing_is_lost_and_nobody_accused(
+def test_a_killed_proxy_loses_nothing_and_accuses_nobody(
     step: str, storage: Served, sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was on its way is settled after the batches are sent again; in `test_shared_store.py` before."""
+    """Here interrupted flushes are recovered after the batches are sent again; in `test_shared_store.py` before."""
     home = tmp_path / "home"
     with proxying(home, storage.address) as proxy:
         proxy.ingest("wifi", batch(0))
@@ -78,8 +78,8 @@ def test_nothing_is_lost_and_nobody_accused(
         assert devices(proxy) >= set(range(acknowledged + 1))
         proxy.ingest("wifi", *map(batch, range(1, BATCHES)))
         assert devices(proxy) == set(range(BATCHES))
-    monkeypatch.setattr(settling, "SETTLED_AFTER", -1)  # as a quarter of an hour later
-    with proxying(home, storage.address, cache_bytes=0) as proxy, inside(Home(home)) as within:
-        assert eventually(lambda: within.rows(State.SENT, State.RETIRED) == [])
+    monkeypatch.setattr(flush_recovery, "RECOVER_AFTER_MS", -1)  # as if a quarter of an hour had passed
+    with proxying(home, storage.address, cache_bytes=0) as proxy, inspecting(Home(home)) as inspector:
+        assert eventually(lambda: inspector.rows(SegmentState.SENT, SegmentState.RETIRED) == [])
         assert devices(proxy) == set(range(BATCHES))
-        assert within.strays(Database(sqlite_url)) == set()
+        assert inspector.strays(Database(sqlite_url)) == set()

@@ -1,4 +1,4 @@
-"""Dead letters through gRPC: sealed and opened in order, and refused with a reason."""
+"""Dead letters over gRPC: sealed and opened in order, and refused with a reason."""
 
 from __future__ import annotations
 

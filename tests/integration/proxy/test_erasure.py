@@ -1,4 +1,4 @@
-"""A destroyed epoch: nothing finds it, nothing opens it, its cells are gone, and it stays destroyed."""
+"""A destroyed epoch: nothing finds or opens it, its cells are gone, and it stays destroyed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import grpc
 import pytest
 from sqlalchemy import select, text
 
-from privacyplease.proxy.lifecycle.erasures import ERASED
+from privacyplease.proxy.lifecycle.erasure_log import ERASED
 from privacyplease.proxy.manifest.head import HEAD_BYTES
 from privacyplease.proxy.records import dataset
 from privacyplease.proxy.trusted_store import store as trusted_store
@@ -22,7 +22,7 @@ from privacyplease.proxy.v1 import keys_service_pb2_grpc, occupancy_service_pb2,
 from tests.services import faulty_proxy
 from tests.services.cells import channel_to, refusal
 from tests.services.daemon import Daemon
-from tests.services.inside import inside
+from tests.services.home_inspector import inspecting
 from tests.services.patience import eventually
 from tests.services.proxy import PASSPHRASE, Proxied, instant, interval, proxying
 from tests.services.storage import Served, StorageProcess, serving
@@ -65,14 +65,14 @@ def states(proxy: Proxied) -> list[int]:
 
 
 def cells(storage: Served) -> int:
-    """Those of segments, as the store counts them, not as the server describes itself. Heads are smaller than all."""
+    """How many cells of segments the database has, whatever the server says. Heads are smaller than any."""
     with storage.store._engine.connect() as connection:
         return int(connection.scalar(text(f"SELECT COUNT(*) FROM cells WHERE sealed_bytes > {HEAD_BYTES}")) or 0)
 
 
 def wrapped_keys(home: Path) -> list[bytes]:
     with trusted_store.open_store(home / "trusted.db").connect() as connection:
-        keys = tables.data_keys.c  # the audit log has one of its own
+        keys = tables.data_keys.c  # the audit log has its own key
         return [bytes(wrapped) for wrapped in connection.scalars(select(keys.wrapped).where(keys.dataset == "wifi"))]
 
 
@@ -84,7 +84,7 @@ def filled(proxy: Proxied) -> Proxied:
     return proxy
 
 
-def test_what_is_destroyed_is_found_no_more_and_the_rest_is(filled: Proxied, storage: Served) -> None:
+def test_destroyed_records_are_not_found_and_all_others_are(filled: Proxied, storage: Served) -> None:
     before = cells(storage)
     answer = destroy(filled, SECOND)
     assert [(e.start.ToMilliseconds(), e.end.ToMilliseconds(), e.state) for e in answer.epochs] == [
@@ -98,7 +98,7 @@ def test_what_is_destroyed_is_found_no_more_and_the_rest_is(filled: Proxied, sto
     assert (seen(filled), count(filled), cells(storage)) == ([], 0, 0)
 
 
-def test_no_byte_of_the_key_is_left_in_the_proxys_store(filled: Proxied) -> None:
+def test_no_byte_of_an_erased_key_is_left_in_the_trusted_store(filled: Proxied) -> None:
     home = filled.home.path
     doomed, kept = wrapped_keys(home)
 
@@ -113,7 +113,7 @@ def test_no_byte_of_the_key_is_left_in_the_proxys_store(filled: Proxied) -> None
     assert kept in left
 
 
-def test_records_that_come_late_are_rejected_with_a_reason_and_the_others_are_stored(filled: Proxied) -> None:
+def test_records_of_a_destroyed_period_are_rejected_with_a_reason_and_the_others_are_stored(filled: Proxied) -> None:
     destroy(filled, SECOND)
     records = [session(SECOND + 2 * DAY), session(FIRST + DAY), {"client_mac": "no"}, session(SECOND - 1_000)]
     (acknowledged,) = filled.ingest("wifi", records)
@@ -124,7 +124,7 @@ def test_records_that_come_late_are_rejected_with_a_reason_and_the_others_are_st
     assert len(wrapped_keys(filled.home.path)) == 1
 
 
-def test_it_stays_destroyed_after_a_restart(filled: Proxied, storage: Served) -> None:
+def test_a_period_stays_destroyed_after_a_restart(filled: Proxied, storage: Served) -> None:
     destroy(filled, SECOND)
     with proxying(filled.home.path, storage.address) as again:
         assert seen(again) == [SECOND, SECOND + DAY]
@@ -146,7 +146,7 @@ def test_one_period_is_named_by_an_instant_in_it(filled: Proxied) -> None:
     assert seen(filled) == [FIRST, FIRST + 20 * DAY, SECOND - 30_000]
 
 
-def test_the_letters_of_a_destroyed_period_open_no_more(
+def test_dead_letters_of_a_destroyed_period_cannot_be_opened(
     filled: Proxied, monkeypatch: pytest.MonkeyPatch, storage: Served
 ) -> None:
     with monkeypatch.context() as then:
@@ -176,9 +176,7 @@ def test_what_breaks_a_rule_is_refused(proxy: Proxied, request_: Any, reason: st
     assert list(violations) == [field]
 
 
-def test_what_an_unavailable_server_cut_short_is_out_of_reach_and_finished_at_the_next_start(
-    tmp_path: Path, sqlite_url: str
-) -> None:
+def test_destroying_with_an_unavailable_server_is_finished_at_the_next_start(tmp_path: Path, sqlite_url: str) -> None:
     home = tmp_path / "home"
     with StorageProcess(sqlite_url) as storage, proxying(home, storage.address) as proxy:
         ingest(proxy, FIRST, SECOND)
@@ -198,7 +196,7 @@ def test_what_an_unavailable_server_cut_short_is_out_of_reach_and_finished_at_th
 
 
 @pytest.mark.parametrize("step", faulty_proxy.ERASURE_STEPS)
-def test_a_proxy_that_is_killed_at_any_step_finishes_it_or_has_not_begun(
+def test_a_proxy_killed_at_any_step_of_an_erasure_finishes_it_or_has_not_begun(
     step: str, storage: Served, sqlite_url: str, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
@@ -207,14 +205,14 @@ def test_a_proxy_that_is_killed_at_any_step_finishes_it_or_has_not_begun(
         ingest(proxy, SECOND - 30_000, SECOND + DAY)
     destroy_until_killed(step, home, storage, tmp_path)
     with proxying(home, storage.address, cache_bytes=0) as again:
-        if step in ("before it is resolved", "in the middle of resolving"):
+        if step in ("before it is recorded", "in the middle of recording"):
             assert states(again) == [pb.EPOCH_STATE_IN_USE] * 2
             assert len(seen(again)) == 5
             destroy(again, SECOND)
         assert eventually(lambda: states(again) == [pb.EPOCH_STATE_DESTROYED, pb.EPOCH_STATE_IN_USE])
         assert seen(again) == [SECOND, SECOND + DAY]
-        with inside(again.home) as within:
-            assert within.strays(Database(sqlite_url)) == set()
+        with inspecting(again.home) as inspector:
+            assert inspector.strays(Database(sqlite_url)) == set()
     assert len(wrapped_keys(home)) == 1
 
 
@@ -231,7 +229,7 @@ def destroy_until_killed(step: str, home: Path, storage: Served, folder: Path) -
         assert killed.value.code() is grpc.StatusCode.UNAVAILABLE, daemon.log
 
 
-def test_retention_destroys_by_itself_what_ended_too_long_ago(storage: Served, tmp_path: Path) -> None:
+def test_retention_destroys_periods_that_ended_too_long_ago(storage: Served, tmp_path: Path) -> None:
     recent = int(time.time()) // 3_600 * 3_600_000
     home, shipped = tmp_path / "home", Path(dataset.__file__).parent / "datasets" / "wifi.toml"
     with proxying(home, storage.address) as proxy:

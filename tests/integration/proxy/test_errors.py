@@ -1,4 +1,4 @@
-"""Every refusal reaches the client as one status with a reason, and nothing of the proxy's inside.
+"""Every refusal reaches the client as one status with a reason, and reveals nothing of the proxy's internals.
 
 The proxy and the storage server are real and speak gRPC; what the storage server holds is changed behind its back.
 """
@@ -22,7 +22,7 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from privacyplease.proxy.assembly.contracts import CONTRACTS, SERVICES
-from privacyplease.proxy.manifest.view import View
+from privacyplease.proxy.manifest.view import ManifestView
 from privacyplease.proxy.services.ingest import MOST_BYTES, MOST_RECORDS
 from privacyplease.proxy.v1 import (
     admin_service_pb2,
@@ -117,7 +117,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
 
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
-    """A proxy that holds a record and was started with a wrong passphrase."""
+    """A proxy that has a record and was started with a wrong passphrase."""
     folder = tmp_path_factory.mktemp("locked")
     with serving(f"sqlite:///{folder}/cells.db") as storage:
         with proxying(folder / "home", storage.address) as proxy:
@@ -217,7 +217,7 @@ class TestQuestions:
 
 
 def fill(proxy: Proxied) -> None:
-    """Two sessions of one device, in a segment each."""
+    """Two sessions of one device, each in a separate segment."""
     for record in (RECORD, LATER):
         (answer,) = proxy.ingest("wifi", [record])
         assert answer.accepted == 1
@@ -306,7 +306,7 @@ CALLS = [(m, number) for m in METHODS for number in ((0, 1) if m.client_streamin
 
 
 class TestKeys:
-    """A proxy that was given the wrong passphrase, and keys that are gone."""
+    """A proxy with a wrong passphrase, and keys that are gone."""
 
     @pytest.mark.parametrize(("method", "messages"), CALLS, ids=[f"{m.full_name}-{number}" for m, number in CALLS])
     def test_a_locked_proxy_refuses_every_call(
@@ -529,7 +529,7 @@ class TestFaults:
             raise LookupError(f"{DEVICE} at the north door")
 
         proxy.ingest("wifi", [RECORD])
-        monkeypatch.setattr(View, "overlapping", fail)
+        monkeypatch.setattr(ManifestView, "overlapping", fail)
         with caplog.at_level(logging.DEBUG), pytest.raises(grpc.RpcError) as raised:
             ask(proxy)
         status, info, fields = refusal(raised.value)

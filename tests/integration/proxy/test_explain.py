@@ -67,7 +67,7 @@ def test_subject_and_place_do_not_change_what_is_sent(client: Client) -> None:
         assert (other.first_tags, other.cells, other.bytes) == (everybody.first_tags, everybody.cells, everybody.bytes)
 
 
-def test_the_answer_is_that_of_the_question_itself(client: Client) -> None:
+def test_an_explained_question_has_its_usual_answer(client: Client) -> None:
     everybody = client.explain(*DAY)
     assert everybody.answer == client.count(*DAY) == len(DEVICES)
     assert (everybody.records_opened, everybody.records_kept, everybody.records_distinct) == (20, 20, 20)

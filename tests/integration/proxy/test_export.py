@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from privacyplease.proxy.compaction import collection
+from privacyplease.proxy.compaction import garbage_collection
 from privacyplease.proxy.errors import WrongPassphraseError
 from privacyplease.proxy.export import keyring_file
 from privacyplease.proxy.keys.derivation import GroupKeys, Key
@@ -20,9 +20,9 @@ from privacyplease.proxy.segments import groups
 from privacyplease.proxy.segments.core import Core, packed
 from privacyplease.proxy.segments.groups import Group
 from privacyplease.proxy.segments.pages import compressed
-from privacyplease.proxy.segments.sealing import Opener, Place, Sealer
+from privacyplease.proxy.segments.sealing import CellContext, Opener, Sealer
 from privacyplease.proxy.storage.cell import Sealed, Tag
-from privacyplease.proxy.storage.client import Storage
+from privacyplease.proxy.storage.client import StorageClient
 from privacyplease.proxy.v1 import admin_service_pb2, dead_letter_service_pb2, presence_service_pb2, query_service_pb2
 from privacyplease.proxy.v1 import keys_service_pb2 as pb
 from privacyplease.proxy.v1 import occupancy_service_pb2 as occupancy_pb
@@ -30,7 +30,7 @@ from privacyplease.proxy.v1.verification_service_pb2 import VerifyRequest
 from tests.services.cells import refusal
 from tests.services.proxy import Proxied, instant, interval, proxying
 from tests.services.storage import Served
-from tests.services.tampering import Database, Row
+from tests.services.tampering import Database, StoredCell
 
 HOUR, DAY = 3_600_000, 86_400_000
 JULY, AUGUST = 1_719_792_000_000, 1_722_470_400_000  # 2024-07-01, 2024-08-01
@@ -73,7 +73,7 @@ def partner(file: Path, tmp_path: Path, storage: Served) -> Iterator[Proxied]:
 
 
 def answers(proxy: Proxied, start: int = JULY, end: int = AUGUST) -> list[Any]:
-    """Everything that can be asked about people."""
+    """All questions that count people."""
     when, step = interval(start, end), Duration(seconds=900)
     asked = proxy.occupancy
     series = list(asked.Series(occupancy_pb.SeriesRequest(interval=when, step=step)))
@@ -145,7 +145,7 @@ def test_the_file_reveals_nothing_without_its_passphrase(file: Path, tmp_path: P
 def test_withheld_cells_are_noticed(partner: Proxied, file: Path, storage: Served) -> None:
     export = keyring_file.load(file, PARTNERS)
     row = export.segments[0]
-    Storage.connect(storage.address).delete(groups.tags(export.keys[row.key].tag, Group.CORE, [row.number]))
+    StorageClient.connect(storage.address).delete(groups.tags(export.keys[row.key].tag, Group.CORE, [row.number]))
     with pytest.raises(grpc.RpcError) as refused:
         answers(partner)
     assert refusal(refused.value)[1].reason == "ERROR_REASON_CELLS_MISSING"
@@ -166,7 +166,7 @@ def test_records_stored_after_the_export_are_counted_only_by_a_new_keyring(
 def test_a_new_export_counts_after_a_compaction(
     filled: Proxied, partner: Proxied, tmp_path: Path, storage: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collection, "KEPT_MS", -1)
+    monkeypatch.setattr(garbage_collection, "KEPT_MS", -1)
     for _ in range(2):
         filled.compact(include_open=True)
     with pytest.raises(grpc.RpcError) as refused:
@@ -179,7 +179,7 @@ def test_a_new_export_counts_after_a_compaction(
 
 
 class Forger:
-    """Has an exported keyring, its passphrase, and the storage server's database."""
+    """An attacker with an exported keyring, its passphrase, and the storage server's database."""
 
     def __init__(self, file: Path, database: Database) -> None:
         self._export = keyring_file.load(file, PARTNERS)
@@ -190,7 +190,7 @@ class Forger:
     def reseal(self) -> None:
         """Replaces a page by one in which all sessions were elsewhere."""
         tag, keys, row = self._core(0)
-        place = Place("wifi", Group.CORE, tag)
+        place = CellContext("wifi", Group.CORE, tag)
         columns = Core(Opener(keys.cell).open(Sealed(row.sealed), place)).columns()
         page = packed(columns._replace(places=pa.array(["elsewhere"] * len(columns.places))))
         forged = Sealer(keys.cell, Key(bytes(32))).enclose(compressed(page), row.sealed_bytes, place).cell.sealed
@@ -207,13 +207,13 @@ class Forger:
         self._rows.pop(self._core(0)[0])
         self._store({})
 
-    def _core(self, number: int) -> tuple[Tag, GroupKeys, Row]:
+    def _core(self, number: int) -> tuple[Tag, GroupKeys, StoredCell]:
         segment = self._segments[number]
         keys = self._export.keys[segment.key]
         (tag,) = groups.tags(keys.tag, Group.CORE, [segment.number])
         return tag, keys, self._rows[tag]
 
-    def _store(self, changed: dict[Tag, Row]) -> None:
+    def _store(self, changed: dict[Tag, StoredCell]) -> None:
         rows = self._rows | {bytes(tag): row for tag, row in changed.items()}
         self._database.restore([row._replace(sealed_bytes=len(row.sealed)) for row in rows.values()])
 
@@ -242,11 +242,11 @@ QUESTIONS: dict[str, Callable[[Proxied], Any]] = {
     ("forge", "reason"),
     [(Forger.reseal, "CELL_DAMAGED"), (Forger.swap, "CELL_DAMAGED"), (Forger.drop, "CELLS_MISSING")],
 )
-def test_whoever_holds_it_and_the_storage_servers_database_changes_no_answer_unnoticed(
+def test_the_holder_of_a_keyring_and_the_database_changes_no_answer_undetected(
     forge: Callable[[Forger], None], reason: str, tmp_path: Path, storage: Served, sqlite_url: str
 ) -> None:
     with proxying(tmp_path / "home", storage.address, cache_bytes=0) as proxy:
-        for start in range(JULY + 16 * DAY, JULY + 22 * DAY, 2 * DAY):  # in one epoch, each in a segment of its own
+        for start in range(JULY + 16 * DAY, JULY + 22 * DAY, 2 * DAY):  # in one epoch, each in a separate segment
             proxy.ingest("wifi", [session(start + number * HOUR, number) for number in range(8)])
         (file := tmp_path / "july.keyring").write_bytes(export(proxy))
         forge(Forger(file, Database(sqlite_url)))

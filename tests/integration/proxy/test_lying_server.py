@@ -1,4 +1,4 @@
-"""Whatever the storage server changes in an answer is found, and nothing else is."""
+"""Every change of the storage server to an answer is detected, and nothing else is refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SEED = 20_241_001
 
 
 @pytest.mark.parametrize("concurrently", [False, True], ids=["at rest", "while records come in"])
-def test_every_lie_is_found_and_no_honest_answer_is_refused(tmp_path: Path, concurrently: bool) -> None:
+def test_every_false_answer_is_detected_and_no_honest_answer_is_refused(tmp_path: Path, concurrently: bool) -> None:
     with deception(tmp_path, SEED + concurrently) as deceived:
         if concurrently:
             with deceived.ingesting():
@@ -34,7 +34,7 @@ def test_every_lie_is_found_and_no_honest_answer_is_refused(tmp_path: Path, conc
     )
     assert (outcome.missed, outcome.alarms) == ([], []), shown
     assert outcome.detected.total() == 150
-    assert outcome.honest >= 150  # more where a lie could not be told of an answer
+    assert outcome.honest >= 150  # more where an answer could not be falsified
     assert {lie for lie, _ in outcome.detected} == set(LIES)
 
 
@@ -66,8 +66,8 @@ WITHOUT_CELLS |= {
 }
 WITHOUT_CELLS |= {"KeysService.ListKeys", "KeysService.RotateMaster", "KeysService.DestroyEpochs"}
 WITHOUT_CELLS |= {"KeysService.ExportKeyring", "KeysService.RotateEpoch"}
-WITHOUT_CELLS |= {"CompactionService.Compact"}  # tells of steps as they are done
-REPORTS = {"VerificationService.Verify"}  # whose answer is what is wrong with the cells, not what is in them
+WITHOUT_CELLS |= {"CompactionService.Compact"}  # reports jobs as they are done
+REPORTS = {"VerificationService.Verify"}  # it reports what is wrong with cells, not their content
 METHODS = {
     f"{service.name}.{method.name}": method
     for contract in CONTRACTS
@@ -85,14 +85,14 @@ def test_every_rpc_has_a_question() -> None:
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_not_one_message_leaves_the_proxy_before_the_last_cell_was_checked(
+def test_no_message_leaves_the_proxy_before_the_last_cell_is_verified(
     name: str, tmp_path: Path, storage: Served
 ) -> None:
     method = METHODS[name]
     request = GetMessageClass(method.input_type)(**QUESTIONS[name]).SerializeToString()
     home = tmp_path / "home"
     with lying(storage.stub, Random(SEED)) as liar, proxying(home, liar.address, cache_bytes=0) as proxy:
-        for _ in range(20):  # as many segments, so pages come before the one that is cut off
+        for _ in range(20):  # as many segments, so that pages come before the one that is cut off
             accepted = [proxy.ingest("wifi", [SESSION])[0].accepted, proxy.ingest("bikes", [STATE])[0].accepted]
             assert accepted == [1, 1]
         liar.acknowledge()

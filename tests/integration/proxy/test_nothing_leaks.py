@@ -27,9 +27,9 @@ from sqlalchemy import make_url
 from privacyplease.ingest import wifi as wifi_log
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.keys.keyring import Keyring
-from privacyplease.proxy.manifest.cells import Cells, Name
+from privacyplease.proxy.manifest.cells import CellName, Cells
 from privacyplease.proxy.manifest.manifest import Manifest
-from privacyplease.proxy.manifest.rows import State
+from privacyplease.proxy.manifest.rows import SegmentState
 from privacyplease.proxy.records import dataset
 from privacyplease.proxy.records.budget import size_class
 from privacyplease.proxy.records.dataset import Dataset
@@ -49,7 +49,7 @@ SAMPLE = 50
 VERSION = b"\x02"
 
 
-class Seen(NamedTuple):
+class ServerDump(NamedTuple):
     """What was ingested, and what the server has of it.
 
     Attributes:
@@ -57,7 +57,7 @@ class Seen(NamedTuple):
         storage: URL of the store.
         rows: Every row of the table of cells: tag, length, ciphertext.
         dump: Everything in the store as bytes, the names of tables and columns among them.
-        home: The proxy's.
+        home: The proxy's home.
     """
 
     records: pa.Table
@@ -67,7 +67,7 @@ class Seen(NamedTuple):
     home: Home
 
     @property
-    def cells(self) -> list[tuple[Name, bytes]]:
+    def cells(self) -> list[tuple[CellName, bytes]]:
         """Every cell of a segment, with its name."""
         names = self._names()
         return [(names[Tag(tag)], sealed) for tag, _, sealed in self.rows if tag in names]
@@ -86,8 +86,8 @@ class Seen(NamedTuple):
     def _keyring(self) -> Keyring:
         return Keyring(trusted_store.open_store(self.home.trusted_store), self.home.master_key(PASSPHRASE))
 
-    def _names(self) -> dict[Tag, Name]:
-        """The tag of every cell of the manifest, made anew."""
+    def _names(self) -> dict[Tag, CellName]:
+        """The tag of every cell of the manifest, computed again."""
         rows, cells = self.manifest.rows("wifi"), Cells(None, self._keyring)  # type: ignore[arg-type]
         return {tag: name for group in Group for tag, name in cells.tags(rows, group).items()}
 
@@ -103,8 +103,8 @@ def wifi() -> Dataset:
 
 
 @pytest.fixture(scope="module", params=["sqlite", "mariadb"])
-def seen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
-    """Ingests into either kind of store, compacts some of it, and dumps the store."""
+def seen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerDump]:
+    """Ingests into each kind of store, compacts some of it, and dumps the store."""
     folder = tmp_path_factory.mktemp("seen")
     with ExitStack() as entered:
         patch = entered.enter_context(pytest.MonkeyPatch.context())
@@ -115,7 +115,7 @@ def seen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         yield _ingested(url, folder / "home")
 
 
-def _ingested(storage_url: str, home: Path) -> Seen:
+def _ingested(storage_url: str, home: Path) -> ServerDump:
     everything, wifi = sessions(), dataset.load()["wifi"]
     with serving(storage_url) as storage, proxying(home, storage.address) as proxy:
         for number in range(BATCHES):
@@ -123,13 +123,13 @@ def _ingested(storage_url: str, home: Path) -> Seen:
             assert answer.accepted == ROWS // BATCHES
             if number == BATCHES // 2:
                 proxy.compact("wifi", include_open=True)
-        assert proxy.records("wifi", 0, LATEST).num_rows > ROWS * 0.99  # it is all there
-    return Seen(check(everything, wifi).records, storage_url, stored(storage_url), dump(storage_url), Home(home))
+        assert proxy.records("wifi", 0, LATEST).num_rows > ROWS * 0.99  # everything is stored
+    return ServerDump(check(everything, wifi).records, storage_url, stored(storage_url), dump(storage_url), Home(home))
 
 
 @cache
 def sessions() -> pa.Table:
-    """Real sessions where they are at hand, else some that look like them. Of several epochs either way."""
+    """Real sessions if available, else similar ones; in both cases from several epochs."""
     if LARGE.exists():
         real = pa.concat_tables(block.table for block in wifi_log.read(str(LARGE)))
         return real.take(pa.array(np.linspace(0, len(real) - 1, ROWS).astype(np.int64))).combine_chunks()
@@ -148,12 +148,12 @@ def sessions() -> pa.Table:
 
 
 def stored(storage_url: str) -> list[tuple[bytes, int, bytes]]:
-    """The table of cells, read past the server."""
+    """The table of cells, read without the server."""
     return [tuple(row) for row in tables(storage_url)["cells"][1]]
 
 
 def dump(storage_url: str) -> bytes:
-    """Every byte of an SQLite file and of what lies beside it; of MariaDB every name and every value."""
+    """Every byte of an SQLite file and its companion files; for MariaDB, every name and every value."""
     if storage_url.startswith("sqlite"):
         file = Path(storage_url.removeprefix("sqlite:///"))
         return b"\0".join(part.read_bytes() for part in sorted(file.parent.glob(f"{file.name}*")))
@@ -219,18 +219,18 @@ def encoded(texts: Iterable[str]) -> Iterator[bytes]:
 
 
 def found(dump: bytes, sought: dict[str, set[bytes]]) -> set[str]:
-    """The kinds of needles of which there is at least one."""
+    """The kinds of needles that were found."""
     return {kind for kind, values in sought.items() if any(value in dump for value in values)}
 
 
-def test_a_dump_holds_nothing_of_the_records(seen: Seen, wifi: Dataset) -> None:
+def test_a_dump_holds_nothing_of_the_records(seen: ServerDump, wifi: Dataset) -> None:
     sought = needles(seen.records, wifi)
     assert all(sought.values())
     assert found(seen.dump, sought) == set()
 
 
-def test_the_search_would_find_what_leaked(seen: Seen, wifi: Dataset) -> None:
-    """Cells that are not sealed, beside the others: every kind of needle is found, by the search that found none."""
+def test_the_search_finds_planted_leaks(seen: ServerDump, wifi: Dataset) -> None:
+    """With cells that are not sealed, the same search finds every kind of needle."""
     sought = needles(seen.records, wifi)
     some = {kind: min(values) for kind, values in sought.items()}
     with serving(seen.storage) as storage:
@@ -244,36 +244,36 @@ def test_the_search_would_find_what_leaked(seen: Seen, wifi: Dataset) -> None:
     assert found(plain, sought) >= {"address as bytes", "place", "other column", "time as number", "column's name"}
 
 
-def test_the_servers_own_names_say_nothing(seen: Seen) -> None:
+def test_the_servers_own_names_reveal_nothing(seen: ServerDump) -> None:
     columns = {name: columns for name, (columns, _) in tables(seen.storage).items()}
     assert columns == {"cells": ["tag", "sealed_bytes", "sealed"], "schema_version": ["version"]}
 
 
-def test_ciphertexts_look_like_noise(seen: Seen) -> None:
+def test_ciphertexts_look_like_noise(seen: ServerDump) -> None:
     bodies = b"".join(sealed[1:] for _, _, sealed in seen.rows)
     assert len(zlib.compress(bodies, 9)) > len(bodies)
     assert {sealed[:1] for _, sealed in seen.cells} == {VERSION}  # it is not secret
 
 
-def test_no_two_cells_share_a_tag_or_anything(seen: Seen) -> None:
+def test_no_two_cells_share_a_tag_or_anything(seen: ServerDump) -> None:
     names = [name for name, _ in seen.cells]
     assert {name.group for name in names} >= {Group.CORE, Group.REST}
     assert len({name.row.key for name in names}) > 1, "expected several epochs"
-    assert {name.row.state for name in names} == {State.LIVE, State.RETIRED}
+    assert {name.row.state for name in names} == {SegmentState.LIVE, SegmentState.RETIRED}
     assert len({(name.row.number, name.group) for name in names}) == len(names)
     for part in (lambda row: row[0], lambda row: row[2], lambda row: row[2][1:13], lambda row: row[2][-16:]):
         assert len({part(row) for row in seen.rows}) == len(seen.rows)
 
 
-def test_every_cell_is_of_a_segment_or_a_head_of_the_manifest(seen: Seen) -> None:
+def test_every_cell_is_of_a_segment_or_a_head_of_the_manifest(seen: ServerDump) -> None:
     assert len(seen.cells) == sum(len(row.groups) for row in seen.manifest.rows("wifi"))
     assert seen.heads
     assert all(seen.manifest.heads.open(head) for head in seen.heads)
     assert len({len(head.sealed) for head in seen.heads}) == 1
 
 
-def test_sizes_show_little(seen: Seen, wifi: Dataset) -> None:
-    """The size of a cell follows from the number of its records; and that is told to a class alone."""
+def test_sizes_show_little(seen: ServerDump, wifi: Dataset) -> None:
+    """The size of a cell follows from its number of records, and reveals that only to within a size class."""
     assert seen.manifest.outgrown == 0
     for name, sealed in seen.cells:
         assert len(sealed) == wifi.budgets[name.group.label].size(name.row.summary.records)
@@ -296,8 +296,8 @@ def test_the_same_records_again_look_like_others(
 
 
 def test_the_proxys_own_store_holds_names_of_data_sets_and_columns_and_nothing_of_the_records(
-    seen: Seen, wifi: Dataset
+    seen: ServerDump, wifi: Dataset
 ) -> None:
-    """Its rows are sealed: who has it and no key learns of each segment its data set, its number and its state."""
+    """Its rows are sealed: without a key, a reader learns only each segment's data set, number and state."""
     held = dump(f"sqlite:///{seen.home.trusted_store}")
     assert found(held, needles(seen.records, wifi)) == {"data set's name", "column's name"}

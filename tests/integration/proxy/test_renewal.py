@@ -1,4 +1,4 @@
-"""A renewed key: the old one opens nothing that is stored, and no answer changes, whatever happens in between."""
+"""A renewed key: the old one opens nothing that is stored, and no answer changes, even after an interruption."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 import grpc
 import pytest
 
-from privacyplease.proxy.compaction.rewriting import Rewriting
+from privacyplease.proxy.compaction.rewriting import Rewriter
 from privacyplease.proxy.errors import StorageUnavailableError
 from privacyplease.proxy.keys.derivation import KeyId
-from privacyplease.proxy.lifecycle.disposal import Disposal
-from privacyplease.proxy.lifecycle.erasing import Erasing
-from privacyplease.proxy.lifecycle.renewing import Renewing
-from privacyplease.proxy.manifest.rows import State
+from privacyplease.proxy.lifecycle.eraser import EpochEraser
+from privacyplease.proxy.lifecycle.key_renewal import KeyRenewal
+from privacyplease.proxy.lifecycle.segment_deletion import SegmentDeleter
+from privacyplease.proxy.manifest.rows import SegmentState
 from privacyplease.proxy.records.timeline import EARLIEST, LATEST
-from privacyplease.proxy.storage.client import Storage
+from privacyplease.proxy.storage.client import StorageClient
 from privacyplease.proxy.v1 import keys_service_pb2 as pb
 from tests.integration.proxy.test_export import answers
 from tests.integration.proxy.test_export import session as visit
 from tests.services.cells import refusal
-from tests.services.inside import inside
+from tests.services.home_inspector import inspecting
 from tests.services.patience import eventually
 from tests.services.proxy import Proxied, instant, proxying
 from tests.services.storage import Served
@@ -63,37 +63,40 @@ def epochs(proxy: Proxied) -> list[tuple[int, int]]:
 
 
 def left(proxy: Proxied, generation: int = 0) -> int:
-    """How much is left of a key of the first epoch: itself, and segments under it."""
+    """How much is left of the first epoch's old key: the key itself and segments under it."""
     key = KeyId(EPOCH, generation)
-    with inside(proxy.home) as within:
-        keys = within.keyring.generations("wifi", EPOCH)
-        return keys.count(key) + sum(row.key == key for row in within.rows())
+    with inspecting(proxy.home) as inspector:
+        keys = inspector.keyring.generations("wifi", EPOCH)
+        return keys.count(key) + sum(row.key == key for row in inspector.rows())
 
 
 @pytest.mark.parametrize("compacted", [False, True])
-def test_a_renewed_key_changes_no_answer_and_leaves_nothing_of_the_old_one(
+def test_renewing_a_key_changes_no_answer_and_leaves_nothing_under_the_old_one(
     filled: Proxied, storage: Served, sqlite_url: str, compacted: bool
 ) -> None:
     if compacted:
         filled.compact("wifi", include_open=True)
     before = everything(filled)
-    with inside(filled.home) as within:
-        old = [row for row in within.rows() if row.key == KeyId(EPOCH)]
-        old_tags, records = within.tags(old), sum(row.summary.records for row in old if row.state is State.LIVE)
+    with inspecting(filled.home) as inspector:
+        old = [row for row in inspector.rows() if row.key == KeyId(EPOCH)]
+        old_tags, records = (
+            inspector.tags(old),
+            sum(row.summary.records for row in old if row.state is SegmentState.LIVE),
+        )
     done = renew(filled)
     renewed = done.epoch
     assert (renewed.start.ToMilliseconds(), renewed.state, renewed.renewals) == (FIRST, pb.EPOCH_STATE_IN_USE, 1)
     assert done.records == records == len(range(FIRST, SECOND, STEP))
     assert everything(filled) == before
-    assert Storage.connect(storage.address).select(old_tags) == {}
+    assert StorageClient.connect(storage.address).select(old_tags) == {}
     assert left(filled) == 0
-    with inside(filled.home) as within:
-        assert within.keyring.generations("wifi", EPOCH) == [KeyId(EPOCH, 1)]
-        assert within.strays(Database(sqlite_url)) == set()
+    with inspecting(filled.home) as inspector:
+        assert inspector.keyring.generations("wifi", EPOCH) == [KeyId(EPOCH, 1)]
+        assert inspector.strays(Database(sqlite_url)) == set()
     assert epochs(filled) == [(pb.EPOCH_STATE_IN_USE, 1), (pb.EPOCH_STATE_IN_USE, 0)]
 
 
-def test_records_of_a_renewed_period_go_under_the_new_key_and_it_can_be_renewed_again(
+def test_records_of_a_renewed_period_are_sealed_under_the_new_key_which_can_be_renewed_again(
     filled: Proxied, storage: Served
 ) -> None:
     renew(filled)
@@ -107,7 +110,7 @@ def test_records_of_a_renewed_period_go_under_the_new_key_and_it_can_be_renewed_
         assert left(again, 1) == 0
 
 
-def test_a_renewed_period_is_destroyed_as_any_other(filled: Proxied, storage: Served) -> None:
+def test_a_renewed_period_can_be_destroyed(filled: Proxied, storage: Served) -> None:
     renew(filled)
     filled.keys.DestroyEpochs(pb.DestroyEpochsRequest(dataset="wifi", containing=instant(FIRST)))
     assert epochs(filled) == [(pb.EPOCH_STATE_DESTROYED, 0), (pb.EPOCH_STATE_IN_USE, 0)]
@@ -122,23 +125,23 @@ def test_a_renewed_period_is_destroyed_as_any_other(filled: Proxied, storage: Se
 
 
 STEPS = {
-    "before anything is sealed again": (Renewing, "_reseal"),
-    "while records are sealed again": (Rewriting, "rewrite"),
-    "before the new segments are switched to": (Rewriting, "_switch"),
-    "before the old key is out of use": (Erasing, "retire"),
-    "before the old segments are disposed of": (Disposal, "dispose"),
-    "before the old cells are deleted": (Storage, "delete"),
+    "before anything is sealed again": (KeyRenewal, "_reseal"),
+    "while records are sealed again": (Rewriter, "rewrite"),
+    "before the new segments are switched to": (Rewriter, "_switch"),
+    "before the old key is retired": (EpochEraser, "retire"),
+    "before the old segments are deleted": (SegmentDeleter, "delete"),
+    "before the old cells are deleted": (StorageClient, "delete"),
 }
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_what_is_cut_short_at_any_step_changes_no_answer_and_is_finished(
+def test_a_renewal_killed_at_any_step_changes_no_answer_and_is_finished(
     step: str, filled: Proxied, storage: Served, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, (owner, method) = everything(filled), STEPS[step]
 
     def fail(*_: Any) -> Any:
-        raise StorageUnavailableError("away")
+        raise StorageUnavailableError("unavailable")
 
     with monkeypatch.context() as crash:
         crash.setattr(owner, method, fail)
@@ -147,13 +150,13 @@ def test_what_is_cut_short_at_any_step_changes_no_answer_and_is_finished(
         assert everything(filled) == before
         assert epochs(filled)[0] == (pb.EPOCH_STATE_IN_USE, 1)
     with proxying(filled.home.path, storage.address, cache_bytes=0) as again:
-        assert eventually(lambda: left(again) == 0)  # the background finishes it at the start
+        assert eventually(lambda: left(again) == 0)  # the background thread finishes it at the start
         assert everything(again) == before
-        with inside(again.home) as within:
-            assert within.strays(Database(sqlite_url)) == set()
+        with inspecting(again.home) as inspector:
+            assert inspector.strays(Database(sqlite_url)) == set()
 
 
-def test_answers_stay_right_and_records_come_in_while_it_runs(filled: Proxied) -> None:
+def test_ingest_and_questions_are_correct_during_a_renewal(filled: Proxied) -> None:
     before, wrong, running = everything(filled), [], threading.Event()
 
     def ask() -> None:
@@ -189,10 +192,10 @@ def test_a_period_without_a_key_is_refused(filled: Proxied) -> None:
     assert refusal(refused.value)[1].reason == "ERROR_REASON_INVALID_REQUEST"
 
 
-def test_a_cell_that_is_withheld_stops_it(filled: Proxied, storage: Served) -> None:
-    with inside(filled.home) as within:
-        tag, *_ = within.tags(row for row in within.rows() if row.key.epoch == EPOCH)
-    Storage.connect(storage.address).delete([tag])
+def test_a_withheld_cell_stops_a_renewal_and_both_keys_stay(filled: Proxied, storage: Served) -> None:
+    with inspecting(filled.home) as inspector:
+        tag, *_ = inspector.tags(row for row in inspector.rows() if row.key.epoch == EPOCH)
+    StorageClient.connect(storage.address).delete([tag])
     with pytest.raises(grpc.RpcError) as refused:
         renew(filled)
     assert refused.value.code() is grpc.StatusCode.DATA_LOSS

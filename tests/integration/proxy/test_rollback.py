@@ -1,4 +1,4 @@
-"""A home that was rolled back answers nothing, for somebody knows a newer one, until an administrator has decided."""
+"""A home that was rolled back answers nothing until an administrator decides, since a newer head is known elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from privacyplease.proxy.backup import __main__ as backup
 from privacyplease.proxy.compaction import plan
-from privacyplease.proxy.compaction.compactor import Compactor
+from privacyplease.proxy.compaction.background import BackgroundCompaction
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.manifest import manifest
 from privacyplease.proxy.manifest.head import kept
@@ -33,7 +33,7 @@ from privacyplease.proxy.v1 import (
     verification_service_pb2,
 )
 from tests.services.cells import refusal
-from tests.services.inside import inside
+from tests.services.home_inspector import inspecting
 from tests.services.patience import eventually
 from tests.services.proxy import Proxied, instant, interval, proxying
 from tests.services.storage import StorageProcess
@@ -43,7 +43,7 @@ START, MINUTE, HOUR = 1_727_769_600_000, 60_000, 3_600_000
 WHEN = interval(START, START + 10 * HOUR)
 
 
-class Site:
+class RollbackSite:
     """A proxy's home and a storage server's database, each of which may be rolled back."""
 
     def __init__(self, folder: Path) -> None:
@@ -56,13 +56,13 @@ class Site:
         return proxying(self.home.path, self.server.address, witnesses=self.witnesses, **more)
 
     def ingest(self, *devices: int) -> None:
-        """A proxy that runs for as long as it takes to store a session of each device, in a flush of its own."""
+        """Runs a proxy until it has stored a session of each device, each in a separate flush."""
         with self.proxying() as proxy:
             for device in devices:
                 ingest(proxy, device)
 
     def snapshot(self, *, server: bool = False) -> Callable[[], None]:
-        """Copies the home, and the server's database as well; no proxy runs. Returns what puts them back."""
+        """Copies the home and the server's database, while no proxy runs; returns a function that puts them back."""
         copy, cells = self._folder / "copy", self._database.rows()
         shutil.copytree(self.home.path, copy)
 
@@ -79,14 +79,14 @@ class Site:
 
     @property
     def adopted(self) -> dict[str, Any]:
-        """What the start after that came to."""
+        """The outcome of the restore at the last start."""
         found: dict[str, Any] = json.loads(self.home.adopted.read_text())
         return found
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path)
+def site(tmp_path: Path) -> Iterator[RollbackSite]:
+    site = RollbackSite(tmp_path)
     with site.server:
         yield site
 
@@ -158,7 +158,7 @@ def require_refused(proxy: Proxied, *calls: str) -> None:
         assert (name, code, info.reason) == (name, grpc.StatusCode.FAILED_PRECONDITION, "ERROR_REASON_ROLLED_BACK")
 
 
-def test_a_home_that_was_rolled_back_alone_is_refused_until_an_administrator_goes_on_from_it(site: Site) -> None:
+def test_a_rolled_back_home_is_refused_until_an_administrator_accepts_it(site: RollbackSite) -> None:
     site.ingest(1)
     roll_back = site.snapshot()
     site.ingest(2, 3)
@@ -174,13 +174,13 @@ def test_a_home_that_was_rolled_back_alone_is_refused_until_an_administrator_goe
         assert (site.adopted["cells"], site.adopted["missing"], site.adopted["unreadable"]) == (4, 0, 0)
         ingest(proxy, 4)
         assert verified(proxy)
-    with site.proxying(cache_bytes=0) as proxy:  # and it goes on as ever
+    with site.proxying(cache_bytes=0) as proxy:  # and works as before
         assert devices(proxy) == [1, 2, 3, 4]
         proxy.compact(include_open=True)
         assert devices(proxy) == [1, 2, 3, 4]
 
 
-def test_bringing_the_newer_home_back_is_enough(site: Site) -> None:
+def test_bringing_the_newer_home_back_is_enough(site: RollbackSite) -> None:
     site.ingest(1)
     roll_back = site.snapshot()
     site.ingest(2)
@@ -194,8 +194,8 @@ def test_bringing_the_newer_home_back_is_enough(site: Site) -> None:
         assert devices(proxy) == [1, 2]
 
 
-def test_it_is_found_however_far_back_the_home_is(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server is told to delete heads that it need not keep, meanwhile."""
+def test_a_rollback_is_detected_however_old_the_home_is(site: RollbackSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Meanwhile the server is told to delete heads that it need not keep."""
     monkeypatch.setattr(manifest, "HEADS_TOGETHER", 4)
     site.ingest(1)
     roll_back = site.snapshot()
@@ -208,17 +208,17 @@ def test_it_is_found_however_far_back_the_home_is(site: Site, monkeypatch: pytes
         assert devices(proxy) == list(range(1, 30))
 
 
-def test_it_is_found_at_the_first_question_if_the_server_was_away_at_the_start(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+def test_a_rollback_is_detected_at_the_first_question_if_the_server_was_unavailable_at_the_start(
+    site: RollbackSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And nothing that runs in the background has used it before, which would make it look newer than it is."""
+    """Nothing in the background may have used the home before, which would make it look newer than it is."""
     site.ingest(1, 2)
     roll_back = site.snapshot()
     with site.proxying() as proxy:
         proxy.compact(include_open=True)
         ingest(proxy, 3)
     roll_back()
-    monkeypatch.setattr(Compactor, "PERIOD_SECONDS", 0.05)
+    monkeypatch.setattr(BackgroundCompaction, "PERIOD_SECONDS", 0.05)
     monkeypatch.setattr(plan, "OVERDUE", -1)
     address = site.server.address
     site.server.kill()
@@ -228,11 +228,11 @@ def test_it_is_found_at_the_first_question_if_the_server_was_away_at_the_start(
         assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
         with StorageProcess(site.url, listen=address):
             assert eventually(lambda: "ROLLED_BACK" in refused_by(proxy))
-            with inside(site.home) as within:
-                before = within.manifest.head()
+            with inspecting(site.home) as inspector:
+                before = inspector.manifest.head()
                 ended = last_round(proxy)
                 assert eventually(lambda: last_round(proxy) != ended)
-                assert within.manifest.head() == before
+                assert inspector.manifest.head() == before
             require_refused(proxy, "count", "query", "ingest", "compact", "renew", "export")
 
 
@@ -243,12 +243,12 @@ def refused_by(proxy: Proxied) -> str:
 
 
 def last_round(proxy: Proxied) -> Any:
-    """When the background looked last for what there is to compact."""
+    """When background compaction last ran."""
     return proxy.admin.GetStatus(admin_service_pb2.GetStatusRequest()).compaction.last_round
 
 
-def test_a_home_and_a_server_that_were_rolled_back_together_are_not_found_without_a_witness(site: Site) -> None:
-    """Which is what the documentation says: nobody is left who knows better."""
+def test_a_home_and_a_server_rolled_back_together_are_not_detected_without_a_witness(site: RollbackSite) -> None:
+    """As documented: nobody is left who knows a newer head."""
     site.ingest(1)
     roll_back = site.snapshot(server=True)
     site.ingest(2)
@@ -259,8 +259,8 @@ def test_a_home_and_a_server_that_were_rolled_back_together_are_not_found_withou
 
 
 @pytest.mark.parametrize("kind", ["folder", "database"])
-def test_a_home_and_a_server_that_were_rolled_back_together_are_found_by_a_witness(
-    site: Site, tmp_path: Path, kind: str
+def test_a_witness_exposes_a_home_and_a_server_that_were_rolled_back_together(
+    site: RollbackSite, tmp_path: Path, kind: str
 ) -> None:
     (folder := tmp_path / "elsewhere").mkdir()
     site.witnesses = [str(folder) if kind == "folder" else f"sqlite:///{folder}/witness.db"]
@@ -281,7 +281,7 @@ def test_a_home_and_a_server_that_were_rolled_back_together_are_found_by_a_witne
         assert devices(proxy) == [1, 3]
 
 
-def test_a_witness_that_is_away_holds_nothing_up_and_is_told_of(site: Site, tmp_path: Path) -> None:
+def test_an_unavailable_witness_blocks_nothing_and_is_reported(site: RollbackSite, tmp_path: Path) -> None:
     (folder := tmp_path / "elsewhere").mkdir()
     site.witnesses = [str(folder)]
     with site.proxying() as proxy:
@@ -300,28 +300,28 @@ def test_a_witness_that_is_away_holds_nothing_up_and_is_told_of(site: Site, tmp_
 
 
 @pytest.mark.parametrize("kind", ["folder", "database"])
-def test_a_witness_keeps_the_newest_of_heads_that_come_at_once(site: Site, tmp_path: Path, kind: str) -> None:
+def test_a_witness_keeps_the_newest_of_concurrent_heads(site: RollbackSite, tmp_path: Path, kind: str) -> None:
     (folder := tmp_path / "elsewhere").mkdir()
     site.witnesses = [str(folder) if kind == "folder" else f"sqlite:///{folder}/witness.db"]
     with site.proxying() as proxy, ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda device: ingest(proxy, device), range(1, 25)))
         status = proxy.admin.GetStatus(admin_service_pb2.GetStatusRequest()).manifest
         assert status.witness_failures == 0
-    with inside(site.home) as within:
-        heads = within.manifest.heads
+    with inspecting(site.home) as inspector:
+        heads = inspector.manifest.heads
         recorded = witness(site.witnesses[0]).newest(heads.home)
         assert recorded
-        assert heads.open(recorded) == within.manifest.head()
+        assert heads.open(recorded) == inspector.manifest.head()
 
 
 def test_the_server_keeps_few_heads_however_many_flushes_run_at_once(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: RollbackSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(manifest, "HEADS_TOGETHER", 4)
     with site.proxying() as proxy, ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda device: ingest(proxy, device), range(1, 65)))
-    with inside(site.home) as within:
-        newest = within.manifest.head().sequence
-        stored = within.heads() & {row.tag for row in Database(site.url).rows()}
+    with inspecting(site.home) as inspector:
+        newest = inspector.manifest.head().sequence
+        stored = inspector.heads() & {row.tag for row in Database(site.url).rows()}
         assert len(stored) <= len(kept(newest)) + 4
         assert newest > 20

@@ -1,4 +1,4 @@
-"""Roll-ups: the same counts without the records of settled segments, whatever happens to these."""
+"""Roll-ups: the same counts without the records of settled segments, through compaction, renewal and erasure."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from privacyplease.proxy.compaction import collection, plan
-from privacyplease.proxy.manifest.rows import Row, State
+from privacyplease.proxy.compaction import garbage_collection, plan
+from privacyplease.proxy.manifest.rows import ManifestRow, SegmentState
 from privacyplease.proxy.segments import rollups
 from privacyplease.proxy.segments.groups import Group
 from privacyplease.proxy.v1 import (
@@ -24,7 +24,7 @@ from privacyplease.proxy.v1 import (
 from privacyplease.proxy.v1 import occupancy_service_pb2 as pb
 from tests.integration.proxy.test_compaction import DAY, START, compact, sessions, settled
 from tests.services.cells import refusal
-from tests.services.inside import inside
+from tests.services.home_inspector import inspecting
 from tests.services.proxy import Proxied, instant, interval, proxying
 from tests.services.storage import Served
 from tests.services.tampering import Database
@@ -36,10 +36,10 @@ GROUPS = [pb.PlaceGroup(name="floor", places=["ap-1", "ap-2"])]
 
 @pytest.fixture(autouse=True)
 def _small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A week of a few thousand sessions in many segments, each with a roll-up; what was replaced goes at once."""
+    """A week of a few thousand sessions in many segments, each with a roll-up; replaced cells are deleted at once."""
     monkeypatch.setattr(plan, "FULL_RECORDS", 400)
     monkeypatch.setattr(rollups, "LEAST_RECORDS", 1)
-    monkeypatch.setattr(collection, "KEPT_MS", -1)
+    monkeypatch.setattr(garbage_collection, "KEPT_MS", -1)
 
 
 def week(seed: int = 1) -> pa.Table:
@@ -48,7 +48,7 @@ def week(seed: int = 1) -> pa.Table:
 
 @pytest.fixture
 def proxy(tmp_path: Path, storage: Served) -> Iterator[Proxied]:
-    """A proxy that keeps nothing in memory, so that each question reaches the server."""
+    """A proxy without a cell cache, so that each question reaches the server."""
     with proxying(tmp_path / "home", storage.address, cache_bytes=0) as running:
         yield running
 
@@ -60,16 +60,16 @@ def compacted(proxy: Proxied) -> Proxied:
     return proxy
 
 
-def segments(proxy: Proxied) -> list[Row]:
-    with inside(proxy.home) as within:
-        return within.rows(State.LIVE)
+def segments(proxy: Proxied) -> list[ManifestRow]:
+    with inspecting(proxy.home) as inspector:
+        return inspector.rows(SegmentState.LIVE)
 
 
-def remove(proxy: Proxied, url: str, rows: list[Row], *groups: Group) -> None:
-    """Has the server lose the cells of some segments."""
+def remove(proxy: Proxied, url: str, rows: list[ManifestRow], *groups: Group) -> None:
+    """Makes the server lose the cells of some segments."""
     database = Database(url)
-    with inside(proxy.home) as within:
-        lost = set(within.tags(rows, *groups))
+    with inspecting(proxy.home) as inspector:
+        lost = set(inspector.tags(rows, *groups))
     kept = [row for row in database.rows() if row.tag not in lost]
     assert len(kept) == len(database.rows()) - len(lost) < len(database.rows())
     database.restore(kept)
@@ -105,7 +105,7 @@ def expected(of: pa.Table, when: tuple[int, int], *places: str) -> int:
 
 def test_counts_are_those_of_the_records_over_any_time(compacted: Proxied) -> None:
     assert sum(Group.ROLLUP in row.groups for row in segments(compacted)) > 16
-    late = sessions(300, seed=2, width=WEEK, devices=70)  # some of whom nobody has seen before
+    late = sessions(300, seed=2, width=WEEK, devices=70)  # some of them new
     compacted.ingest("wifi", late)
     everything = pa.concat_tables([week(), late])
     random = Random(3)
@@ -144,19 +144,19 @@ def test_what_is_explained_is_what_a_count_asks_for(compacted: Proxied) -> None:
     assert (before.rollup_tags, before.rollup_cells) == (len(inside_it), len(inside_it))
     assert before.tags == before.cells == len(touched)
     assert any(cell.rollup for cell in before.first_cells)
-    assert before.sketches_opened == len(inside_it) * 6  # of five places, and of all
+    assert before.sketches_opened == len(inside_it) * 6  # five places and all
     assert before.sketches_kept == len(inside_it)
     assert 0 < before.records_kept <= before.records_opened < len(week())
     one = explain(compacted, when, place="ap-3")
     assert (one.tags, one.rollup_tags, one.bytes) == (before.tags, before.rollup_tags, before.bytes)
     assert one.sketches_kept == len(inside_it) < one.sketches_opened
-    assert explain(compacted, when) == before  # whatever has been opened
+    assert explain(compacted, when) == before  # even after cells were opened
 
 
-def test_a_roll_up_that_is_withheld_is_found(compacted: Proxied, sqlite_url: str) -> None:
+def test_a_withheld_roll_up_is_detected(compacted: Proxied, sqlite_url: str) -> None:
     remove(compacted, sqlite_url, segments(compacted)[:1], Group.ROLLUP)
     assert failure(lambda: count(compacted)) == "ERROR_REASON_CELLS_MISSING"
-    compacted.records("wifi", *EVER)  # which needs none
+    compacted.records("wifi", *EVER)  # which needs no roll-up
     by_place(compacted)
     *_, last = compacted.verification.Verify(verification_service_pb2.VerifyRequest(dataset="wifi"))
     assert (last.summary.missing, last.summary.damaged) == (1, 0)
@@ -182,9 +182,9 @@ def test_compacting_again_replaces_roll_ups_and_leaves_none_behind(compacted: Pr
     late = week(seed=2)
     compacted.ingest("wifi", late)
     settled(compacted)
-    with inside(compacted.home) as within:
-        assert {(row.state, Group.ROLLUP in row.groups) for row in within.rows()} == {(State.LIVE, True)}
-        assert within.strays(Database(sqlite_url)) == set()
+    with inspecting(compacted.home) as inspector:
+        assert {(row.state, Group.ROLLUP in row.groups) for row in inspector.rows()} == {(SegmentState.LIVE, True)}
+        assert inspector.strays(Database(sqlite_url)) == set()
     assert count(compacted).distinct_devices == expected(pa.concat_tables([week(), late]), EVER)
 
 
@@ -192,8 +192,8 @@ def test_destroying_a_period_leaves_no_roll_up_of_it(compacted: Proxied, sqlite_
     assert count(compacted).distinct_devices
     request = keys_service_pb2.DestroyEpochsRequest(dataset="wifi", before=instant(START + 90 * DAY))
     compacted.keys.DestroyEpochs(request)
-    with inside(compacted.home) as within:
-        assert within.cells(Database(sqlite_url)) == []
+    with inspecting(compacted.home) as inspector:
+        assert inspector.cells(Database(sqlite_url)) == []
     assert count(compacted) == pb.CountResponse()
 
 
@@ -216,7 +216,7 @@ def test_an_exported_keyring_counts_the_same_without_them(compacted: Proxied, st
 
 
 def failure(ask: Callable[[], object]) -> str:
-    """The reason."""
+    """The reason of a failed call."""
     with pytest.raises(grpc.RpcError) as refused:
         ask()
     return str(refusal(refused.value)[1].reason)

@@ -1,4 +1,4 @@
-"""Proxies that share a trusted store: each knows what the others did, and none accuses the server of it."""
+"""Proxies that share a trusted store: each knows what the others changed, and none accuses the server of it."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from sqlalchemy import Connection
 from privacyplease.client import Client
 from privacyplease.client.errors import TrustedStoreUnavailableError
 from privacyplease.proxy.backup import registry
-from privacyplease.proxy.compaction import collection
+from privacyplease.proxy.compaction import garbage_collection
 from privacyplease.proxy.errors import ConfigurationError
-from privacyplease.proxy.lifecycle import settling
+from privacyplease.proxy.lifecycle import flush_recovery
 from privacyplease.proxy.lifecycle.retention import Retention
-from privacyplease.proxy.manifest import stored
+from privacyplease.proxy.manifest import statements
 from privacyplease.proxy.manifest.changes import Change
-from privacyplease.proxy.manifest.currency import Currency
 from privacyplease.proxy.manifest.head import Head
-from privacyplease.proxy.manifest.rows import State
+from privacyplease.proxy.manifest.rollback import RollbackCheck
+from privacyplease.proxy.manifest.rows import SegmentState
 from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.v1 import keys_service_pb2
 from privacyplease.proxy.v1 import verification_service_pb2 as pb
 from tests.integration.proxy import test_crashes as crashes
 from tests.services import faulty_proxy
 from tests.services.cells import refusal
-from tests.services.inside import inside
+from tests.services.home_inspector import inspecting
 from tests.services.mariadb import MariaDB
 from tests.services.patience import eventually
 from tests.services.proxy import Proxied, instant, proxying
@@ -57,7 +57,7 @@ def batch(device: int, at: int = START) -> pa.Table:
 
 
 def devices(proxy: Proxied, start: int = START, end: int = START + HOUR) -> set[int]:
-    """The devices that are found, each once."""
+    """The distinct devices that are found."""
     found = proxy.records("wifi", start, end)["client_mac"].to_pylist()
     assert len(found) == len(set(found))
     return {int(mac.replace(":", ""), 16) for mac in found}
@@ -95,13 +95,13 @@ def pair(tmp_path: Path, storage: Served, shared_url: str) -> Iterator[Pair]:
 
 
 def together(*calls: Callable[[], object]) -> None:
-    """Calls all at once; raises what any of them raises."""
+    """Calls all of them concurrently; raises what any of them raises."""
     with ThreadPoolExecutor(len(calls)) as pool:
         for call in [pool.submit(call) for call in calls]:
             call.result()
 
 
-def test_both_ingest_and_ask_at_once(pair: Pair) -> None:
+def test_two_proxies_can_ingest_and_ask_at_once(pair: Pair) -> None:
     batches = 20  # of each
 
     def ingest(proxy: Proxied, first: int) -> None:
@@ -112,7 +112,7 @@ def test_both_ingest_and_ask_at_once(pair: Pair) -> None:
         seen: set[int] = set()
         for _ in range(10):
             found = devices(proxy)
-            assert found >= seen  # nothing that was found is lost again
+            assert found >= seen  # nothing that was found before is missing
             seen = found
 
     together(
@@ -126,7 +126,7 @@ def test_both_ingest_and_ask_at_once(pair: Pair) -> None:
     assert sound(pair.other)
 
 
-def test_of_two_keys_for_a_new_epoch_one_wins(pair: Pair) -> None:
+def test_two_proxies_agree_on_one_key_for_a_new_epoch(pair: Pair) -> None:
     for epoch in range(1, 4):
         at = START + epoch * EPOCH
         together(
@@ -137,7 +137,7 @@ def test_of_two_keys_for_a_new_epoch_one_wins(pair: Pair) -> None:
     assert sound(pair.one)
 
 
-def test_what_one_stores_the_other_finds_at_once(pair: Pair) -> None:
+def test_records_stored_by_one_proxy_are_found_by_the_other_at_once(pair: Pair) -> None:
     for number in range(1, 4):
         late = START + number * 24 * HOUR
         giver, asker = (pair.one, pair.other) if number % 2 else (pair.other, pair.one)
@@ -146,24 +146,26 @@ def test_what_one_stores_the_other_finds_at_once(pair: Pair) -> None:
         assert devices(asker, late, late + HOUR) == {number}
 
 
-def test_what_one_compacts_the_other_asks_for_no_more(
+def test_cells_compacted_by_one_proxy_are_not_asked_for_by_the_other(
     pair: Pair, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collection, "KEPT_MS", -1)
+    monkeypatch.setattr(garbage_collection, "KEPT_MS", -1)
     for number in range(6):
         (pair.one if number % 2 else pair.other).ingest("wifi", batch(number))
         assert devices(pair.one) == devices(pair.other) == set(range(number + 1))
     for proxy in (pair.one, pair.other):
         proxy.compact(include_open=True)
     assert devices(pair.one) == devices(pair.other) == set(range(6))
-    with inside(pair.one.home, pair.url) as within:
-        assert len(within.rows()) == 1
-        assert within.strays(Database(sqlite_url)) == set()
+    with inspecting(pair.one.home, pair.url) as inspector:
+        assert len(inspector.rows()) == 1
+        assert inspector.strays(Database(sqlite_url)) == set()
 
 
-def test_who_missed_more_than_is_remembered_reads_all_again(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collection, "KEPT_MS", -1)
-    monkeypatch.setattr(stored, "_REMEMBERED", 4)
+def test_a_proxy_that_missed_too_many_versions_reads_all_rows_again(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(garbage_collection, "KEPT_MS", -1)
+    monkeypatch.setattr(statements, "_REMEMBERED", 4)
     pair.one.ingest("wifi", batch(0))
     assert devices(pair.other) == {0}
     for number in range(1, 8):
@@ -173,16 +175,16 @@ def test_who_missed_more_than_is_remembered_reads_all_again(pair: Pair, monkeypa
     assert sound(pair.other)
 
 
-def test_numbers_are_never_given_twice_and_not_used_when_they_have_waited_for_too_long(
+def test_numbers_are_never_assigned_twice_and_not_used_if_reserved_too_long_ago(
     pair: Pair, storage: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored, "RESERVED", 100)
+    monkeypatch.setattr(statements, "RESERVED", 100)
     for number in range(3):
-        pair.one.ingest("wifi", batch(number))  # has taken more numbers than it uses
+        pair.one.ingest("wifi", batch(number))  # reserves more numbers than it uses
         with proxying(pair.other.home.path, storage.address, trusted_store=pair.url) as another:
             another.ingest("wifi", batch(10 + number))
-    with inside(pair.one.home, pair.url) as within:
-        numbers = [row.number for row in within.rows()]
+    with inspecting(pair.one.home, pair.url) as inspector:
+        numbers = [row.number for row in inspector.rows()]
     assert len(numbers) == 6
     assert max(numbers) - min(numbers) > 100
     assert devices(pair.one) == devices(pair.other) == {0, 1, 2, 10, 11, 12}
@@ -190,11 +192,11 @@ def test_numbers_are_never_given_twice_and_not_used_when_they_have_waited_for_to
 
 
 def test_changes_have_versions_in_the_order_in_which_they_are_committed(pair: Pair) -> None:
-    """Or who has seen the later one would look past the earlier for ever."""
+    """Otherwise a proxy that has seen the later change would never see the earlier one."""
     pair.one.ingest("wifi", batch(1))
     with (
-        inside(pair.one.home, pair.url) as one,
-        inside(pair.one.home, pair.url) as other,
+        inspecting(pair.one.home, pair.url) as one,
+        inspecting(pair.one.home, pair.url) as other,
         ThreadPoolExecutor(1) as pool,
     ):
         before, begun, running = one.manifest.head().version, threading.Event(), []
@@ -214,26 +216,26 @@ def test_changes_have_versions_in_the_order_in_which_they_are_committed(pair: Pa
         assert running[0].result(timeout=10) == before + 2
 
 
-def test_a_proxy_that_starts_while_another_stores_something_does_not_take_that_for_a_rollback(
+def test_a_concurrent_flush_of_another_proxy_is_not_taken_for_a_rollback(
     pair: Pair, storage: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair.one.ingest("wifi", batch(1))
-    whole: Callable[[Currency], Head | None] = Currency.newest_elsewhere
+    whole: Callable[[RollbackCheck], Head | None] = RollbackCheck.newest_elsewhere
 
-    def meanwhile(currency: Currency) -> Head | None:
+    def meanwhile(currency: RollbackCheck) -> Head | None:
         if not came:
             came.append(True)
             pair.one.ingest("wifi", batch(2))
         return whole(currency)
 
     came: list[bool] = []
-    monkeypatch.setattr(Currency, "newest_elsewhere", meanwhile)
+    monkeypatch.setattr(RollbackCheck, "newest_elsewhere", meanwhile)
     with proxying(pair.other.home.path, storage.address, trusted_store=pair.url) as starting:
         assert came
         assert devices(starting) == {1, 2}
 
 
-def test_backups_of_a_shared_store_are_noted(shared_url: str) -> None:
+def test_backups_of_a_shared_store_are_recorded(shared_url: str) -> None:
     store = trusted_store.open_url(shared_url)
     assert registry.needed_after(store) is None
     number = registry.begin(store)
@@ -261,7 +263,7 @@ def test_no_key_is_destroyed_while_another_proxy_may_hold_it(pair: Pair, act: st
     with pytest.raises(grpc.RpcError) as refused:
         getattr(pair.one.keys, act)(request)
     assert refusal(refused.value)[1].reason == "ERROR_REASON_INVALID_REQUEST"
-    assert "proxy alone" in str(refused.value)
+    assert "only this proxy uses" in str(refused.value)
     assert devices(pair.one) == devices(pair.other) == {1}
 
 
@@ -280,7 +282,7 @@ def test_a_store_that_cannot_be_used_is_named_without_its_password(url: str, say
 
 
 @pytest.mark.parametrize("step", faulty_proxy.STEPS)
-def test_when_one_is_killed_the_other_goes_on_and_settles_what_it_left(
+def test_when_one_proxy_is_killed_the_other_continues_and_recovers_its_flushes(
     step: str, tmp_path: Path, storage: Served, sqlite_url: str, mariadb_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Retention, "PERIOD_SECONDS", 0.05)
@@ -290,18 +292,18 @@ def test_when_one_is_killed_the_other_goes_on_and_settles_what_it_left(
         shared = {"PRIVACYPLEASE_TRUSTED_STORE": mariadb_url}
         acknowledged = crashes.ingest_until_killed(step, tmp_path / "other", storage, tmp_path, **shared)
         assert devices(one) >= set(range(acknowledged + 1))
-        with inside(one.home, mariadb_url) as within:
+        with inspecting(one.home, mariadb_url) as inspector:
             with monkeypatch.context() as later:
-                later.setattr(settling, "SETTLED_AFTER", -1)  # as a quarter of an hour later
-                assert eventually(lambda: within.rows(State.SENT, State.RETIRED) == [])
+                later.setattr(flush_recovery, "RECOVER_AFTER_MS", -1)  # as if a quarter of an hour had passed
+                assert eventually(lambda: inspector.rows(SegmentState.SENT, SegmentState.RETIRED) == [])
             assert devices(one) >= set(range(acknowledged + 1))
-            assert within.strays(Database(sqlite_url)) == set()
+            assert inspector.strays(Database(sqlite_url)) == set()
         one.ingest("wifi", *map(crashes.batch, range(1, crashes.BATCHES)))
         assert devices(one) == set(range(crashes.BATCHES))
         assert sound(one)
 
 
-def test_a_trusted_store_that_is_away_is_told_and_waited_for(
+def test_an_unavailable_trusted_store_is_reported_and_waited_for(
     tmp_path: Path, storage: Served, mariadb: MariaDB, mariadb_url: str
 ) -> None:
     with proxying(tmp_path / "one", storage.address, trusted_store=mariadb_url) as proxy:

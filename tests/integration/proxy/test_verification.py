@@ -21,7 +21,7 @@ from tests.services.deception import deception
 from tests.services.lying_server import LIES, lying
 from tests.services.proxy import Proxied, interval, proxying
 from tests.services.storage import serving
-from tests.services.tampering import Database, Row
+from tests.services.tampering import Database, StoredCell
 
 START, HOUR = 1_727_769_600_000, 3_600_000
 HOURS = 6
@@ -40,11 +40,11 @@ class Stored(NamedTuple):
             records = [_session(device, START + hour * HOUR) for device in range(20)]
             assert self.proxy.ingest("wifi", records)[0].accepted == len(records)
 
-    def cells(self) -> list[Row]:
+    def cells(self) -> list[StoredCell]:
         """The rows of segments' cells, which are larger than heads."""
         return [row for row in self.database.rows() if row.sealed_bytes > HEAD_BYTES]
 
-    def change(self, cells: list[Row]) -> None:
+    def change(self, cells: list[StoredCell]) -> None:
         """Makes these the only rows, besides the heads."""
         heads = [row for row in self.database.rows() if row.sealed_bytes <= HEAD_BYTES]
         self.database.restore([*heads, *cells])
@@ -88,18 +88,18 @@ def _session(device: int, at: int) -> dict[str, Any]:
     }
 
 
-def _flipped(row: Row) -> Row:
+def _flipped(row: StoredCell) -> StoredCell:
     return row._replace(sealed=row.sealed[:40] + bytes([row.sealed[40] ^ 1]) + row.sealed[41:])
 
 
-def test_a_sound_store_has_no_findings(stored: Stored) -> None:
+def test_an_intact_store_has_no_findings(stored: Stored) -> None:
     findings, summary = verified(stored.proxy)
     assert findings == []
     assert summary.cells == len(stored.cells()) == 2 * HOURS
     assert wrong(stored.proxy, dataset="bikes") == (0, 0, 0)
 
 
-CHANGES: dict[str, tuple[Callable[[list[Row]], list[Row]], tuple[int, int, int]]] = {
+CHANGES: dict[str, tuple[Callable[[list[StoredCell]], list[StoredCell]], tuple[int, int, int]]] = {
     "a row is deleted": (lambda rows: rows[1:], (1, 0, 0)),
     "all rows are deleted": (lambda rows: [], (-1, 0, 0)),
     "a bit is flipped": (lambda rows: [_flipped(rows[0]), *rows[1:]], (0, 0, 1)),
@@ -152,7 +152,7 @@ def test_findings_say_where_the_damage_is(stored: Stored) -> None:
 def test_many_cells_are_requested_in_several_parts(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = stored.cells()
     stored.change([_flipped(rows[0]), *rows[2:]])
-    monkeypatch.setattr(verification, "PART_TAGS", 3)
+    monkeypatch.setattr(verification, "CHUNK_TAGS", 3)
     findings, summary = verified(stored.proxy)
     assert (summary.cells, summary.missing, summary.damaged) == (len(rows) - 1, 1, 1)
     assert findings
@@ -188,7 +188,7 @@ def test_every_lie_is_a_finding(lie: str, tmp_path: Path, sqlite_url: str) -> No
         for _ in range(5):
             liar.lie, liar.lied = lie, False
             found = wrong(proxy)
-            while not liar.lied:  # there was nothing older to bring back
+            while not liar.lied:  # there was nothing older to replay
                 found = wrong(proxy)
             assert any(found)
         assert wrong(proxy) == (0, 0, 0)

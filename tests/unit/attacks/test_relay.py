@@ -1,4 +1,4 @@
-"""The relay in front of a storage server that is made for the test."""
+"""The relay in front of a fake storage server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from attacks.relay import Relay, relaying
-from attacks.trace import Call, Cell
+from attacks.trace import TracedCall, TracedCell
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 from privacyplease.storage.v1 import storage_service_pb2_grpc as rpc
 
@@ -50,33 +50,33 @@ def _any_of(*tags: bytes) -> pb.Predicate:
     return pb.Predicate(any_of_tags=pb.AnyOfTags(tags=tags))
 
 
-def test_it_notes_down_what_the_server_sees_in_order(relay: Relay, stub: rpc.StorageServiceStub) -> None:
+def test_the_relay_records_what_the_server_sees_in_order(relay: Relay, stub: rpc.StorageServiceStub) -> None:
     relay.now = 5
     stub.Append(pb.AppendRequest(cells=[pb.Cell(tag=tag, sealed=bytes(50)) for tag in TAGS[:2]]))
     relay.now = 6
     list(stub.Select(pb.SelectRequest(predicate=_any_of(TAGS[2], TAGS[0]))))
     assert relay.trace().calls == [
-        Call(5, "Append", cells=[Cell(0, 50), Cell(1, 50)], pages=[0]),
-        Call(6, "Select", [2, 0], [Cell(2, 100), Cell(0, 101)], [1, 1]),
+        TracedCall(5, "Append", cells=[TracedCell(0, 50), TracedCell(1, 50)], pages=[0]),
+        TracedCall(6, "Select", [2, 0], [TracedCell(2, 100), TracedCell(0, 101)], [1, 1]),
     ]
 
 
-def test_it_passes_answers_on_unchanged(stub: rpc.StorageServiceStub) -> None:
+def test_the_relay_passes_answers_on_unchanged(stub: rpc.StorageServiceStub) -> None:
     assert stub.Append(pb.AppendRequest(cells=[pb.Cell(tag=TAGS[0], sealed=b"x")])).cells == 1
     pages = list(stub.Select(pb.SelectRequest(predicate=_any_of(*TAGS))))
     assert [page.cells[0].tag for page in pages] == TAGS
 
 
-def test_it_passes_errors_on_with_their_details(relay: Relay, stub: rpc.StorageServiceStub) -> None:
+def test_the_relay_passes_errors_on_with_their_details(relay: Relay, stub: rpc.StorageServiceStub) -> None:
     with pytest.raises(grpc.RpcError) as failed:
         stub.Delete(pb.DeleteRequest(predicate=_any_of(TAGS[3])))
     assert failed.value.code() == grpc.StatusCode.FAILED_PRECONDITION
     assert failed.value.details() == "not now"
     assert ("detail-bin", b"why") in failed.value.trailing_metadata()
-    assert relay.trace().calls == [Call(0, "Delete", [0])]
+    assert relay.trace().calls == [TracedCall(0, "Delete", [0])]
 
 
-def test_what_is_not_of_the_contract_is_not_noted_down(relay: Relay) -> None:
+def test_the_relay_does_not_record_calls_outside_the_contract(relay: Relay) -> None:
     with grpc.insecure_channel(relay.address) as channel, pytest.raises(grpc.RpcError) as failed:
         channel.unary_unary("/grpc.health.v1.Health/Check")(b"")
     assert failed.value.code() == grpc.StatusCode.UNIMPLEMENTED

@@ -15,7 +15,7 @@ from privacyplease.proxy.records import dataset
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.trusted_store import store as trusted_store
 from tests.services.fake_storage import FakeStorage
-from tests.services.proxy_core import ProxyCore
+from tests.services.lifecycle_core import LifecycleCore
 
 
 @pytest.fixture
@@ -43,12 +43,12 @@ def storage() -> FakeStorage:
 
 
 @pytest.fixture
-def start(tmp_path: Path, storage: FakeStorage) -> Callable[[], ProxyCore]:
-    """Starts the core of a proxy on one home; a second call is a restart after a crash."""
-    return lambda: ProxyCore(tmp_path / "home", storage)
+def start(tmp_path: Path, storage: FakeStorage) -> Callable[[], LifecycleCore]:
+    """Starts the core of a proxy on one home; again, as after a crash."""
+    return lambda: LifecycleCore(tmp_path / "home", storage)
 
 
 @pytest.fixture
-def core(start: Callable[[], ProxyCore]) -> ProxyCore:
-    """The core of a proxy on a new home."""
+def core(start: Callable[[], LifecycleCore]) -> LifecycleCore:
+    """The core of a proxy that runs for the first time."""
     return start()

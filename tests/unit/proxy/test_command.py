@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from privacyplease.proxy.__main__ import main
-from privacyplease.proxy.compaction.collection import KEPT_MS
+from privacyplease.proxy.compaction.garbage_collection import KEPT_MS
 
 
 @pytest.mark.parametrize("seconds", ["151", "-1", "inf", "soon", str(KEPT_MS // 1_000)])

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from privacyplease.proxy import allocator
 from privacyplease.proxy.assembly.proxy import Proxy
 from privacyplease.proxy.assembly.settings import CACHE_BYTES, FLUSH_SECONDS, ProxySettings
-from privacyplease.proxy.compaction.collection import LONGEST_QUESTION_MS
+from privacyplease.proxy.compaction.garbage_collection import LONGEST_QUESTION_MS
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.query.search import MOST_TAGS

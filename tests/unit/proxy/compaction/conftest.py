@@ -1,4 +1,4 @@
-"""Proxies in process."""
+"""Proxies in one process."""
 
 from __future__ import annotations
 

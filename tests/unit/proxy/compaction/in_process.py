@@ -1,4 +1,4 @@
-"""The core of a proxy in process: what writes, asks and compacts, over a storage server in memory."""
+"""What writes, searches and compacts, in one process, over a storage server in memory."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from random import Random
 
 import pyarrow as pa
 
-from privacyplease.proxy.compaction.compaction import Compaction, Done, Scope
+from privacyplease.proxy.compaction.compactor import Compactor, JobResult, Scope
 from privacyplease.proxy.keys.derivation import Key
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.master_key import LocalMasterKey
 from privacyplease.proxy.manifest.cells import Cells
-from privacyplease.proxy.manifest.currency import Currency
 from privacyplease.proxy.manifest.manifest import Manifest
-from privacyplease.proxy.manifest.rows import Row, State
+from privacyplease.proxy.manifest.rollback import RollbackCheck
+from privacyplease.proxy.manifest.rows import ManifestRow, SegmentState
 from privacyplease.proxy.query.question import Question
 from privacyplease.proxy.query.search import Search
 from privacyplease.proxy.records.dataset import Dataset, load
 from privacyplease.proxy.records.tables import check, longest
 from privacyplease.proxy.records.timeline import EVER, Interval
+from privacyplease.proxy.segments.cell_cache import CellCache
 from privacyplease.proxy.segments.groups import Group
-from privacyplease.proxy.segments.memory import Memory
 from privacyplease.proxy.storage.cell import Tag
 from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.write.writer import Writer
@@ -34,8 +34,8 @@ WIFI = load()["wifi"]
 BY_COMMAND = Scope(by_command=True)
 
 
-class Clock:
-    """Tells the time, and can be put forward."""
+class AdjustableClock:
+    """A clock that can be put forward."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
@@ -49,23 +49,23 @@ class InProcess:
 
     def __init__(self, folder: Path, storage: FakeStorage | None = None, needed_after: int | None = None) -> None:
         self.folder = folder
-        self.clock = Clock()
+        self.clock = AdjustableClock()
         self.needed_after = needed_after
         self.storage = storage or FakeStorage()
         self.store = trusted_store.open_store(folder / "trusted.db", durable=False)
         self.keyring = Keyring(self.store, LocalMasterKey(Key(bytes(32))))
         self.manifest = Manifest(self.store, self.keyring)
-        self.memory = Memory(1 << 28)
+        self.cache = CellCache(1 << 28)
         self.cells = Cells(self.storage, self.keyring)  # type: ignore[arg-type]
-        currency = Currency(self.manifest, self.storage)  # type: ignore[arg-type]
+        rollback_check = RollbackCheck(self.manifest, self.storage)  # type: ignore[arg-type]
         parts = (self.manifest, self.keyring, self.storage)
-        self._writer = Writer(*parts, self.memory, currency, 0.0)  # type: ignore[arg-type]
-        self.search = Search(self.manifest, self.cells, self.keyring, self.memory, currency)
-        self.compaction = Compaction(
+        self._writer = Writer(*parts, self.cache, rollback_check, 0.0)  # type: ignore[arg-type]
+        self.search = Search(self.manifest, self.cells, self.keyring, self.cache, rollback_check)
+        self.compactor = Compactor(
             self.store,
             *parts,  # type: ignore[arg-type]
             self.cells,
-            self.memory,
+            self.cache,
             lambda: self.needed_after,
             self.clock,
         )
@@ -80,36 +80,36 @@ class InProcess:
         return InProcess(self.folder, self.storage, self.needed_after)
 
     def ingest(self, *batches: pa.Table, dataset: Dataset = WIFI) -> None:
-        """Stores batches, each as a fresh segment an epoch."""
+        """Stores batches, each as one fresh segment per epoch."""
         for batch in batches:
             self._writer.submit(check(batch, dataset).records, dataset).wait()
 
     def cover(self, dataset: Dataset) -> None:
-        """Begins to send something for a data set, records or not."""
+        """Starts cover traffic for a data set."""
         self._writer.cover([dataset])
 
-    def compact(self, scope: Scope = BY_COMMAND, dataset: Dataset = WIFI) -> list[Done]:
-        return list(self.compaction.compact(dataset, scope))
+    def compact(self, scope: Scope = BY_COMMAND, dataset: Dataset = WIFI) -> list[JobResult]:
+        return list(self.compactor.compact(dataset, scope))
 
     def collect(self) -> int:
-        """Deletes what was replaced, as minutes later."""
+        """Deletes what was replaced, as if minutes had passed."""
         self.clock.ahead += 3_600
-        return self.compaction.collect(WIFI)
+        return self.compactor.collect(WIFI)
 
-    def rows(self, *states: State) -> list[Row]:
-        return self.manifest.rows(WIFI.name, *(states or (State.LIVE,)))
+    def rows(self, *states: SegmentState) -> list[ManifestRow]:
+        return self.manifest.rows(WIFI.name, *(states or (SegmentState.LIVE,)))
 
-    def tags(self, *states: State) -> set[Tag]:
+    def tags(self, *states: SegmentState) -> set[Tag]:
         """The tags of all cells of segments."""
         return {tag for group in Group for tag in self.cells.tags(self.rows(*states), group)}
 
     def stored(self) -> set[Tag]:
-        """The tags of all cells that are stored, but for those of heads."""
+        """The tags of all stored cells except heads."""
         heads = self.manifest.heads.tags(range(self.manifest.head().sequence + 1))
         return set(self.storage.cells) - set(heads)
 
     def found(self, interval: Interval = EVER, dataset: Dataset = WIFI, **asked: pa.Scalar) -> list[dict[str, object]]:
-        """The records of an answer, all columns."""
+        """The records of an answer, with all columns."""
         others = tuple(dataset.others)
         with self.search.ask(Question(dataset, interval, columns=others, **asked)) as answer:
             tables = [hit.table(dataset, others) for hit in answer.hits]

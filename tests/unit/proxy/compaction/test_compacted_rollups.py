@@ -1,4 +1,4 @@
-"""Roll-ups of settled segments: the same counts without the records, whatever happens to these."""
+"""Roll-ups of settled segments: the same counts without the records, through compaction and renewal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from privacyplease.proxy.compaction import plan
 from privacyplease.proxy.errors import CellsMissingError
-from privacyplease.proxy.manifest.rows import Row, State
+from privacyplease.proxy.manifest.rows import ManifestRow, SegmentState
 from privacyplease.proxy.query.question import Question
 from privacyplease.proxy.records.timeline import EVER, Interval
 from privacyplease.proxy.segments import rollups
@@ -41,13 +41,13 @@ def compacted(proxy: InProcess) -> InProcess:
 
 
 def count(proxy: InProcess, interval: Interval = EVER, *places: str) -> int:
-    """How many devices there were, from roll-ups where they say it."""
+    """How many devices there were, from roll-ups where possible."""
     sought = pa.array(places) if places else None
     with proxy.search.ask(Question(WIFI, interval, places=sought, rollups=True)) as answer:
         subjects = pa.concat_arrays([pa.array([], pa.int64()), *(hit.subjects for hit in answer.hits)]).unique()
         key = lasting_key(WIFI, proxy.keyring, ROLLUP_LABEL)
         others = subject_hashes(key, subjects, WIFI.columns[WIFI.subject])
-        return rollups.united(answer.rollups, places or None, others).devices
+        return rollups.count_distinct(answer.rollups, places or None, others).devices
 
 
 def expected(of: pa.Table, interval: Interval, *places: str) -> int:
@@ -59,19 +59,19 @@ def expected(of: pa.Table, interval: Interval, *places: str) -> int:
     return len(np.unique(of["client_mac"].to_numpy()[chosen]))
 
 
-def rolled_up(proxy: InProcess) -> list[Row]:
+def rolled_up(proxy: InProcess) -> list[ManifestRow]:
     return [row for row in proxy.rows() if Group.ROLLUP in row.groups]
 
 
-def remove(proxy: InProcess, rows: list[Row], group: Group) -> None:
-    """Has the server lose cells."""
+def remove(proxy: InProcess, rows: list[ManifestRow], group: Group) -> None:
+    """Makes the server lose cells."""
     for tag in proxy.cells.tags(rows, group):
         del proxy.storage.cells[tag]
 
 
 def test_counts_are_those_of_the_records_over_any_time(compacted: InProcess) -> None:
     assert len(rolled_up(compacted)) > 10
-    late = sessions(300, seed=2, width=WEEK, devices=70)  # some of whom nobody has seen before
+    late = sessions(300, seed=2, width=WEEK, devices=70)  # some of them new
     compacted.ingest(late)
     everything, random = pa.concat_tables([week(), late]), Random(3)
     begins = random.sample(range(START - DAY, START + WEEK), 12)
@@ -90,11 +90,11 @@ def test_a_period_inside_the_interval_is_counted_without_its_records(compacted: 
         compacted.found()
 
 
-def test_a_roll_up_that_is_withheld_is_found(compacted: InProcess) -> None:
+def test_a_withheld_roll_up_is_detected(compacted: InProcess) -> None:
     remove(compacted, rolled_up(compacted)[:1], Group.ROLLUP)
     with pytest.raises(CellsMissingError):
         count(compacted)
-    compacted.found()  # which needs none
+    compacted.found()  # which needs no roll-up
 
 
 def test_compacting_again_replaces_roll_ups_and_leaves_none_behind(compacted: InProcess) -> None:
@@ -102,7 +102,7 @@ def test_compacting_again_replaces_roll_ups_and_leaves_none_behind(compacted: In
     compacted.ingest(late)
     compacted.compact()
     compacted.collect()
-    assert compacted.stored() == compacted.tags(State.LIVE)
+    assert compacted.stored() == compacted.tags(SegmentState.LIVE)
     assert sum(Group.ROLLUP in row.groups for row in compacted.rows()) > 20
     assert count(compacted) == expected(pa.concat_tables([week(), late]), EVER)
 
@@ -110,7 +110,7 @@ def test_compacting_again_replaces_roll_ups_and_leaves_none_behind(compacted: In
 def test_roll_ups_count_after_the_keys_were_renewed(compacted: InProcess) -> None:
     before, rows = count(compacted), compacted.rows()
     key = compacted.keyring.renew(WIFI.name, rows[0].key.epoch)
-    compacted.compaction.rewrite(WIFI, rows, key)
+    compacted.compactor.rewrite(WIFI, rows, key)
     assert rolled_up(compacted)
     assert count(compacted) == before
 

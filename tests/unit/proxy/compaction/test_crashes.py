@@ -1,4 +1,4 @@
-"""A compactor that is cut short anywhere loses nothing and accuses nobody; the next one mends what it left."""
+"""A compactor interrupted at any step loses nothing and accuses nobody; the next one cleans up after it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from privacyplease.proxy.manifest.rows import State
+from privacyplease.proxy.manifest.rows import SegmentState
 from privacyplease.proxy.trusted_store.tables import claims
 from tests.unit.proxy.compaction.in_process import DAY, START, InProcess, sessions
 
@@ -19,7 +19,7 @@ class _CutShortError(Exception):
 
 
 class _Steps:
-    """Counts what a compactor does to the trusted store and to the server, and cuts it short after some steps."""
+    """Counts what a compactor does to the trusted store and the server, and interrupts it after some steps."""
 
     def __init__(self, proxy: InProcess, most: int = 1_000) -> None:
         self.taken = 0
@@ -61,7 +61,7 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> int:
     return counted.taken
 
 
-def test_nothing_is_lost_and_nothing_is_left(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_crash_loses_nothing_and_leaves_nothing_behind(tmp_path_factory: pytest.TempPathFactory) -> None:
     number = steps(tmp_path_factory)
     assert number > 15
     for step in range(number):
@@ -83,8 +83,8 @@ def mended_by_the_next(proxy: InProcess, before: list[dict[str, object]]) -> Non
     assert following.found() == before
     following.collect()
     assert following.found() == before
-    assert following.rows(State.SENT, State.STORED, State.RETIRED) == []
-    assert following.stored() == following.tags(State.LIVE)
+    assert following.rows(SegmentState.SENT, SegmentState.STORED, SegmentState.RETIRED) == []
+    assert following.stored() == following.tags(SegmentState.LIVE)
     assert len(following.rows()) == 4
     with following.store.connect() as connection:
         assert connection.scalar(select(func.count()).select_from(claims)) == 0

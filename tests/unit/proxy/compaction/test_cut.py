@@ -1,4 +1,4 @@
-"""Cutting: equal parts, neighbours in time, long records apart."""
+"""Cutting: parts of equal size, consecutive in time; long records separately."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_quarter_more_is_one_segment_and_what_is_more_becomes_equal_parts(reco
     assert [len(rows) for rows in parts(list(range(records)))] == sizes
 
 
-def test_records_that_are_longer_than_a_day_lie_apart() -> None:
+def test_records_longer_than_a_day_are_cut_separately() -> None:
     assert parts([0, 1, 2, 3], [0, DAY, DAY + 1, 2 * DAY]) == [[0, 1], [2, 3]]
 
 
@@ -36,11 +36,11 @@ def test_records_of_one_instant_stay_together() -> None:
     assert [len(rows) for rows in parts([0] * 90 + [1] * 150)] == [90, 150]
 
 
-def test_no_small_segment_is_left_beside_a_crowded_instant() -> None:
+def test_no_small_segment_is_left_next_to_a_crowded_instant() -> None:
     assert [len(rows) for rows in parts([0] * 10 + [1] * 200 + [2] * 10)] == [220]
 
 
-def test_an_instant_that_is_larger_than_any_segment_may_be_is_cut() -> None:
+def test_an_instant_with_more_records_than_a_segment_may_have_is_cut() -> None:
     assert [len(rows) for rows in parts([7] * (MOST_FULL * FULL + 1))] == [200, 201]
 
 

@@ -1,4 +1,4 @@
-"""Merging: of each identity one record stays, the one that `longest` chooses, and every column is kept."""
+"""Merging: one record of each identity survives, the one that `longest` chooses, with all its columns."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacyplease.proxy.compaction.merging import opened, staying, together
+from privacyplease.proxy.compaction.merging import concatenated, segment_records, survivors
 from privacyplease.proxy.records.dataset import Dataset, parse
 from privacyplease.proxy.records.tables import check, longest
 from privacyplease.proxy.segments.core import Core, packed
@@ -42,7 +42,7 @@ def coded(records: pa.Table, dataset: Dataset) -> pa.Table:
     """Records as they come from a segment."""
     ordered = in_order(records, dataset)
     core = Core(packed(core_columns(ordered, dataset)))
-    return opened(core, pack(ordered.drop_columns(list(dataset.required))), dataset)
+    return segment_records(core, pack(ordered.drop_columns(list(dataset.required))), dataset)
 
 
 def plain(records: pa.Table) -> pa.Table:
@@ -77,12 +77,12 @@ def rows(who: st.SearchStrategy[object]) -> st.SearchStrategy[list[tuple[object,
 
 
 @pytest.mark.parametrize(("dataset", "who"), [(MACS, [1, 2]), (NAMES, ["one", "two"])], ids=["macs", "names"])
-def test_of_each_identity_the_record_stays_that_longest_chooses(dataset: Dataset, who: list[object]) -> None:
+def test_merging_keeps_the_record_of_each_identity_that_longest_chooses(dataset: Dataset, who: list[object]) -> None:
     @given(st.lists(rows(st.sampled_from(who)), min_size=1, max_size=3))
     def holds(segments: list[list[tuple[object, ...]]]) -> None:
         tables = [table(of, dataset) for of in segments]
-        merged = together((coded(of, dataset) for of in tables), dataset)
-        kept = plain(merged.take(pa.array(staying(merged, dataset))))
+        merged = concatenated((coded(of, dataset) for of in tables), dataset)
+        kept = plain(merged.take(pa.array(survivors(merged, dataset))))
         expected = longest(pa.concat_tables(tables), dataset)
         identity = [(name, "ascending") for name in dataset.identity]
         assert kept.sort_by(identity).to_pylist() == expected.sort_by(identity).to_pylist()
@@ -95,7 +95,7 @@ def test_of_each_identity_the_record_stays_that_longest_chooses(dataset: Dataset
 def test_a_column_that_a_segment_lacks_is_null_there_and_one_that_was_dropped_is_kept() -> None:
     old = table([(1, "a", 0, 5, "x", 1, 0.5, True)], MACS).append_column("dropped", pa.array(["d"]))
     new = table([(2, "b", 0, 5, "y", 2, 0.5, True)], MACS).drop_columns(["note"])
-    merged = plain(together([coded(old, MACS), coded(new, MACS)], MACS))
+    merged = plain(concatenated([coded(old, MACS), coded(new, MACS)], MACS))
     assert merged.column_names == [*MACS.columns, "dropped"]
     assert merged["note"].to_pylist() == ["x", None]
     assert merged["dropped"].to_pylist() == ["d", None]

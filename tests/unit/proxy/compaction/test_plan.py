@@ -1,4 +1,4 @@
-"""What is merged with what: few full segments in the end, little rewritten, and an end."""
+"""What is merged with what: few full segments in the end, few rewrites, and termination."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from privacyplease.proxy.compaction.plan import (
     MOST_FRESH,
     OVERDUE,
     RECENT,
-    Circumstances,
     Job,
+    PlanInputs,
     full_records,
     plan,
 )
-from privacyplease.proxy.manifest.rows import Row
+from privacyplease.proxy.manifest.rows import ManifestRow
 from privacyplease.proxy.records.budget import Budget
 from privacyplease.proxy.records.dataset import Dataset
 from tests.unit.proxy.compaction.simulation import (
@@ -31,7 +31,7 @@ from tests.unit.proxy.compaction.simulation import (
     FULL,
     HOUR,
     MINUTE,
-    Records,
+    SimulatedRecords,
     Simulation,
     late,
     longest,
@@ -45,19 +45,21 @@ SMALL = 1_024  # records of a full segment, where scale does not matter
 NOW = 10 * DAY
 
 
-def circumstances(
-    *, now: int = NOW, over: bool = False, by_command: bool = False, recent: bool = True
-) -> Circumstances:
-    return Circumstances(SMALL, 1 << 40, now - 2 * DAY if over else now + DAY, now, by_command, recent)
+def inputs(*, now: int = NOW, over: bool = False, by_command: bool = False, recent: bool = True) -> PlanInputs:
+    return PlanInputs(SMALL, 1 << 40, now - 2 * DAY if over else now + DAY, now, by_command, recent)
 
 
-def segment(first: int, last: int, records: int, *, number: int, settled: bool = True, changed_at: int = NOW) -> Row:
-    made = row(Records.at(np.linspace(first, last, records).astype(np.int64)), number, settled=settled)
+def segment(
+    first: int, last: int, records: int, *, number: int, settled: bool = True, changed_at: int = NOW
+) -> ManifestRow:
+    made = row(SimulatedRecords.at(np.linspace(first, last, records).astype(np.int64)), number, settled=settled)
     return made._replace(changed_at=changed_at)
 
 
-def layer(number: int, *, records: int = SMALL, first: int = 0, width: int = HOUR, start: int = NOW) -> list[Row]:
-    """So many segments, one after the other."""
+def layer(
+    number: int, *, records: int = SMALL, first: int = 0, width: int = HOUR, start: int = NOW
+) -> list[ManifestRow]:
+    """A number of segments, one after the other."""
     return [
         segment(start + at * width, start + (at + 1) * width - 1, records, number=first + at + 1)
         for at in range(number)
@@ -69,123 +71,123 @@ def numbers(jobs: list[Job]) -> list[list[int]]:
 
 
 @pytest.mark.parametrize("number", [0, 1, MOST_FRESH - 1])
-def test_a_few_fresh_segments_wait(number: int) -> None:
+def test_a_few_fresh_segments_are_not_merged_yet(number: int) -> None:
     fresh = [segment(NOW, NOW, 1, number=at, settled=False) for at in range(number)]
-    assert plan(fresh, circumstances()) == []
+    assert plan(fresh, inputs()) == []
 
 
 def test_fresh_segments_are_merged_when_they_are_many() -> None:
     fresh = [segment(NOW, NOW, 1, number=at, settled=False) for at in range(MOST_FRESH)]
-    assert numbers(plan(fresh, circumstances())) == [list(range(MOST_FRESH))]
+    assert numbers(plan(fresh, inputs())) == [list(range(MOST_FRESH))]
 
 
 def test_fresh_segments_are_merged_when_they_fill_a_segment() -> None:
     fresh = [segment(NOW, NOW, SMALL // 2, number=at, settled=False) for at in range(2)]
-    assert numbers(plan(fresh, circumstances())) == [[0, 1]]
+    assert numbers(plan(fresh, inputs())) == [[0, 1]]
 
 
 def test_fresh_segments_are_merged_when_one_is_old() -> None:
     fresh = [segment(NOW, NOW, 1, number=at, settled=False, changed_at=NOW - at * (OVERDUE + 1)) for at in range(2)]
-    assert numbers(plan(fresh, circumstances())) == [[0, 1]]
+    assert numbers(plan(fresh, inputs())) == [[0, 1]]
 
 
-def test_a_command_merges_fresh_segments_but_those_of_the_last_minutes_if_it_says_so() -> None:
+def test_a_command_can_exclude_fresh_segments_of_the_last_minutes() -> None:
     fresh = [segment(NOW, NOW, 1, number=at, settled=False, changed_at=NOW - at * (RECENT + 1)) for at in range(2)]
-    assert numbers(plan(fresh, circumstances(by_command=True))) == [[0, 1]]
-    assert numbers(plan(fresh, circumstances(by_command=True, recent=False))) == [[1]]
+    assert numbers(plan(fresh, inputs(by_command=True))) == [[0, 1]]
+    assert numbers(plan(fresh, inputs(by_command=True, recent=False))) == [[1]]
 
 
-def test_a_job_takes_no_more_than_fits_into_memory_and_a_transaction() -> None:
+def test_a_job_is_bounded_in_records_bytes_and_segments() -> None:
     large = [segment(NOW, NOW, SMALL, number=at, settled=False) for at in range(2 * JOB_FULL)]
-    assert [len(job) for job in plan(large, circumstances())] == [JOB_FULL, JOB_FULL]
+    assert [len(job) for job in plan(large, inputs())] == [JOB_FULL, JOB_FULL]
     tiny = [segment(NOW, NOW, 1, number=at, settled=False) for at in range(JOB_SEGMENTS + 1)]
-    assert [len(job) for job in plan(tiny, circumstances())] == [JOB_SEGMENTS, 1]
+    assert [len(job) for job in plan(tiny, inputs())] == [JOB_SEGMENTS, 1]
 
 
 def test_fresh_segments_go_in_order_of_time() -> None:
     rows = [segment(at * HOUR, (at + 1) * HOUR, SMALL, number=at, settled=False) for at in range(2 * JOB_FULL)]
-    first, second = plan(random.Random(1).sample(rows, len(rows)), circumstances())
+    first, second = plan(random.Random(1).sample(rows, len(rows)), inputs())
     assert max(of.summary.last for of in first) <= min(of.summary.first for of in second)
 
 
 @pytest.mark.parametrize(
     ("fan_in", "given_now"),
     [
-        (8, circumstances()),
-        (4, circumstances(now=NOW + 10 * DAY)),
-        (2, circumstances(now=NOW + 10 * DAY, over=True)),
-        (2, circumstances(by_command=True)),
+        (8, inputs()),
+        (4, inputs(now=NOW + 10 * DAY)),
+        (2, inputs(now=NOW + 10 * DAY, over=True)),
+        (2, inputs(by_command=True)),
     ],
 )
-def test_small_neighbours_are_merged_when_they_are_as_many_as_the_fan_in(fan_in: int, given_now: Circumstances) -> None:
+def test_small_neighbours_are_merged_when_they_are_as_many_as_the_fan_in(fan_in: int, given_now: PlanInputs) -> None:
     assert plan(layer(fan_in - 1, records=10), given_now) == []
     assert numbers(plan(layer(fan_in, records=10), given_now)) == [list(range(1, fan_in + 1))]
 
 
 def test_small_neighbours_are_merged_when_they_fill_a_segment() -> None:
-    assert plan(layer(2, records=SMALL // 3), circumstances()) == []
-    assert numbers(plan(layer(4, records=SMALL // 3), circumstances())) == [[1, 2, 3]]
+    assert plan(layer(2, records=SMALL // 3), inputs()) == []
+    assert numbers(plan(layer(4, records=SMALL // 3), inputs())) == [[1, 2, 3]]
 
 
-def test_what_is_large_is_not_merged_with_what_is_small() -> None:
-    assert plan([*layer(1, records=SMALL // 3), *layer(7, records=1, first=1, start=NOW + DAY)], circumstances()) == []
+def test_a_large_segment_is_not_merged_with_a_small_one() -> None:
+    assert plan([*layer(1, records=SMALL // 3), *layer(7, records=1, first=1, start=NOW + DAY)], inputs()) == []
 
 
-def test_small_segments_that_a_large_one_lies_between_are_not_neighbours() -> None:
+def test_small_segments_separated_by_a_large_one_are_not_neighbours() -> None:
     rows = [
         *layer(4, records=9),
         *layer(1, first=4, start=NOW + DAY),
         *layer(4, records=9, first=5, start=NOW + 2 * DAY),
     ]
-    assert plan(rows, circumstances()) == []
-    between = segment(NOW, NOW + 3 * DAY, SMALL, number=5)  # it holds them all, and parts none
-    assert len(plan([of for of in rows if of.number != 5] + [between], circumstances())) == 1
+    assert plan(rows, inputs()) == []
+    between = segment(NOW, NOW + 3 * DAY, SMALL, number=5)  # it spans them all, and separates none
+    assert len(plan([of for of in rows if of.number != 5] + [between], inputs())) == 1
 
 
 @pytest.mark.parametrize(("layers", "worth"), [(1, False), (4, False), (5, True), (8, True)])
 def test_layers_over_the_same_time_are_merged_when_they_become_dense(layers: int, worth: bool) -> None:
     rows = [of for at in range(layers) for of in layer(3, first=3 * at)]
-    assert (numbers(plan(rows, circumstances())) != []) is worth
+    assert (numbers(plan(rows, inputs())) != []) is worth
 
 
 def test_two_layers_of_an_epoch_that_is_over_are_merged() -> None:
     rows = [*layer(3), *layer(3, first=3)]
-    assert numbers(plan(rows, circumstances(now=NOW + 9 * DAY, over=True))) == [[1, 4], [2, 5], [3, 6]]
+    assert numbers(plan(rows, inputs(now=NOW + 9 * DAY, over=True))) == [[1, 4], [2, 5], [3, 6]]
 
 
 def test_a_sparse_segment_is_not_merged_with_all_that_it_overlaps() -> None:
     sparse = segment(NOW, NOW + 30 * HOUR, SMALL, number=100)
-    over = circumstances(now=NOW + 30 * DAY, over=True)
+    over = inputs(now=NOW + 30 * DAY, over=True)
     assert plan([*layer(30), sparse], over) == []
     assert plan([*layer(3), segment(NOW, NOW + 3 * HOUR, SMALL, number=100)], over) != []
 
 
 def test_segments_that_touch_in_an_instant_do_not_overlap() -> None:
     rows = [segment(NOW + at * HOUR, NOW + (at + 1) * HOUR, SMALL, number=at) for at in range(20)]
-    assert plan(rows, circumstances(by_command=True)) == []
+    assert plan(rows, inputs(by_command=True)) == []
 
 
-def test_long_records_are_merged_with_each_other_alone() -> None:
+def test_segments_of_long_records_are_merged_only_with_each_other() -> None:
     starts = NOW + np.arange(10) * HOUR
-    long = [row(Records.at(starts, 2 * DAY), number, settled=True) for number in range(8)]
-    short = [row(Records.at(starts, HOUR), number, settled=True) for number in range(8, 16)]
-    assert numbers(plan(long[:4] + short[:4], circumstances())) == []
-    assert numbers(plan(long + short, circumstances())) == [list(range(8)), list(range(8, 16))]
+    long = [row(SimulatedRecords.at(starts, 2 * DAY), number, settled=True) for number in range(8)]
+    short = [row(SimulatedRecords.at(starts, HOUR), number, settled=True) for number in range(8, 16)]
+    assert numbers(plan(long[:4] + short[:4], inputs())) == []
+    assert numbers(plan(long + short, inputs())) == [list(range(8)), list(range(8, 16))]
 
 
-def test_a_command_leaves_no_small_segment_where_there_is_room_beside_it() -> None:
+def test_a_command_merges_small_segments_into_neighbours_with_room() -> None:
     rows = [*layer(1), segment(NOW + HOUR, NOW + HOUR + MINUTE, 10, number=2)]
-    assert plan(rows, circumstances()) == []
-    assert numbers(plan(rows, circumstances(by_command=True))) == [[1, 2]]
+    assert plan(rows, inputs()) == []
+    assert numbers(plan(rows, inputs(by_command=True))) == [[1, 2]]
     wide = [*layer(1), segment(NOW - 20 * HOUR, NOW + 20 * HOUR, 10, number=2)]
-    assert plan(wide, circumstances(by_command=True)) == []
+    assert plan(wide, inputs(by_command=True)) == []
 
 
-def test_a_segment_that_was_cut_by_its_bytes_is_left_alone() -> None:
+def test_a_segment_that_was_cut_for_its_size_is_not_merged_again() -> None:
     rows = layer(8, records=2)
     full = rows[0].groups
-    given_now = circumstances()._replace(full_bytes=next(iter(full.values())).size)
-    assert plan(rows, circumstances()) != []
+    given_now = inputs()._replace(full_bytes=next(iter(full.values())).size)
+    assert plan(rows, inputs()) != []
     assert plan(rows, given_now) == []
 
 
@@ -197,7 +199,7 @@ def test_a_full_segment_has_fewer_records_if_they_take_much_room(wifi: Dataset) 
 
 
 def segments_of_any_kind() -> st.SearchStrategy[list[list[tuple[int, int, int]]]]:
-    """Segments of records: who, from which hour, for how long. Many start in the same instant, and many come again."""
+    """Segments of records: who, from which hour, for how long. Many start in the same instant or are reported again."""
     durations = st.sampled_from([MINUTE, HOUR, 2 * DAY])
     record = st.tuples(st.integers(0, 3), st.integers(0, 60).map(lambda hour: hour * HOUR), durations)
     return st.lists(st.lists(record, min_size=1, max_size=30), min_size=1, max_size=40)
@@ -206,7 +208,7 @@ def segments_of_any_kind() -> st.SearchStrategy[list[list[tuple[int, int, int]]]
 def flushed(segments: list[list[tuple[int, int, int]]], full: int = 8) -> Simulation:
     made = Simulation(full=full)
     for records in segments:
-        made.flush(longest(Records(*(np.array(column, np.int64) for column in zip(*records, strict=True)))))
+        made.flush(longest(SimulatedRecords(*(np.array(column, np.int64) for column in zip(*records, strict=True)))))
     return made
 
 
@@ -225,7 +227,7 @@ def test_compaction_ends_and_keeps_every_record_in_its_longest_form(
 
 
 @given(segments_of_any_kind(), st.sampled_from([0, 2 * DAY, 60 * DAY]), st.booleans(), st.randoms())
-def test_a_plan_depends_on_nothing_but_times_and_numbers(
+def test_a_plan_depends_only_on_times_and_numbers(
     segments: list[list[tuple[int, int, int]]], now: int, by_command: bool, shuffled: random.Random
 ) -> None:
     made = flushed(segments)
@@ -233,8 +235,8 @@ def test_a_plan_depends_on_nothing_but_times_and_numbers(
     made.now = now
     others = [of._replace(summary=of.summary._replace(subjects=b"somebody else")) for of in made.rows]
     shuffled.shuffle(others)
-    jobs = plan(others, made.circumstances(by_command=by_command))
-    assert numbers(jobs) == numbers(plan(made.rows, made.circumstances(by_command=by_command)))
+    jobs = plan(others, made.inputs(by_command=by_command))
+    assert numbers(jobs) == numbers(plan(made.rows, made.inputs(by_command=by_command)))
 
 
 @pytest.mark.parametrize(
@@ -249,7 +251,7 @@ def test_a_plan_depends_on_nothing_but_times_and_numbers(
         pytest.param(lambda: stream(2, 12, SMALL, reported_late=True), 92, id="sessions of hours as they end"),
     ],
 )
-def test_whatever_comes_ends_as_few_segments_and_is_rewritten_a_few_times(
+def test_any_workload_ends_as_few_segments_and_is_rewritten_a_few_times(
     scenario: Callable[[], Simulation], most: int
 ) -> None:
     made = scenario()

@@ -9,14 +9,14 @@ import pytest
 from privacyplease.proxy.export.search import ExportedSearch
 from privacyplease.proxy.keys import master_key
 from privacyplease.proxy.segments import rollups
-from privacyplease.proxy.segments.memory import Memory
+from privacyplease.proxy.segments.cell_cache import CellCache
 from tests.services.exports import ALLOWED, AUGUST, JULY, MAY, OCTOBER, PARTNERS, exporter, table
 from tests.services.fake_storage import FakeStorage
-from tests.services.proxy_core import DAY, HOUR, ProxyCore
+from tests.services.lifecycle_core import DAY, HOUR, LifecycleCore
 
 
 @pytest.fixture
-def filled(core: ProxyCore, monkeypatch: pytest.MonkeyPatch) -> ProxyCore:
+def filled(core: LifecycleCore, monkeypatch: pytest.MonkeyPatch) -> LifecycleCore:
     """May to September, with a session that lasts from June into July, and one from July into August."""
     monkeypatch.setattr(master_key, "ARGON2", {"iterations": 1, "lanes": 1, "memory_kib": 8})
     monkeypatch.setattr(rollups, "LEAST_RECORDS", 1)
@@ -30,7 +30,7 @@ def filled(core: ProxyCore, monkeypatch: pytest.MonkeyPatch) -> ProxyCore:
 
 
 @pytest.fixture
-def file(filled: ProxyCore, tmp_path: Path) -> Path:
+def file(filled: LifecycleCore, tmp_path: Path) -> Path:
     """The keyring for July."""
     (file := tmp_path / "july.keyring").write_bytes(exporter(filled).export(filled.wifi, ALLOWED, PARTNERS).file)
     return file
@@ -38,4 +38,4 @@ def file(filled: ProxyCore, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def partner(file: Path, storage: FakeStorage) -> ExportedSearch:
-    return ExportedSearch.open(file, PARTNERS, storage, 1_000, Memory(64 << 20))  # type: ignore[arg-type]
+    return ExportedSearch.open(file, PARTNERS, storage, 1_000, CellCache(64 << 20))  # type: ignore[arg-type]

@@ -12,59 +12,63 @@ from privacyplease.proxy.errors import CellDamagedError, CellsMissingError, Untr
 from privacyplease.proxy.export import keyring_file
 from privacyplease.proxy.export.keyring_file import Export
 from privacyplease.proxy.export.search import ExportedSearch
-from privacyplease.proxy.manifest.rows import Row
+from privacyplease.proxy.manifest.rows import ManifestRow
 from privacyplease.proxy.segments import groups
 from privacyplease.proxy.segments.core import Core, packed
 from privacyplease.proxy.segments.groups import Group
 from privacyplease.proxy.segments.pages import compressed
-from privacyplease.proxy.segments.sealing import Digests, Opener, Place, Sealer
+from privacyplease.proxy.segments.sealing import CellContext, Digests, Opener, Sealer
 from privacyplease.proxy.storage.cell import Sealed, Tag
 from tests.services.exports import ALLOWED, PARTNERS, answers, keys_of
 from tests.services.fake_storage import FakeStorage
-from tests.services.proxy_core import ProxyCore
+from tests.services.lifecycle_core import LifecycleCore
 
-Forgery = Callable[[Export, FakeStorage, Row, Row, Tag, Tag], object]
+Forgery = Callable[[Export, FakeStorage, ManifestRow, ManifestRow, Tag, Tag], object]
 
 
-def reseal(export: Export, storage: FakeStorage, row: Row, _other: Row, tag: Tag, _: Tag) -> None:
+def reseal(export: Export, storage: FakeStorage, row: ManifestRow, _other: ManifestRow, tag: Tag, _: Tag) -> None:
     """A different page, made by the holder of the cell key: with one record less."""
-    place, keys = Place("wifi", Group.CORE, tag), export.keys[row.key]
+    place, keys = CellContext("wifi", Group.CORE, tag), export.keys[row.key]
     core = Core(Opener(keys.cell).open(storage.cells[tag], place))
     columns = core.columns(slice(0, len(core) - 1))
     seal_as(export, storage, row, packed(columns), place)
 
 
-def reseal_the_same(export: Export, storage: FakeStorage, row: Row, _other: Row, tag: Tag, _: Tag) -> None:
+def reseal_the_same(
+    export: Export, storage: FakeStorage, row: ManifestRow, _other: ManifestRow, tag: Tag, _: Tag
+) -> None:
     """The same page, under another nonce."""
-    place = Place("wifi", Group.CORE, tag)
+    place = CellContext("wifi", Group.CORE, tag)
     seal_as(export, storage, row, Opener(export.keys[row.key].cell).open(storage.cells[tag], place), place)
 
 
-def reseal_another(export: Export, storage: FakeStorage, row: Row, other: Row, tag: Tag, its: Tag) -> None:
+def reseal_another(
+    export: Export, storage: FakeStorage, row: ManifestRow, other: ManifestRow, tag: Tag, its: Tag
+) -> None:
     """Another segment's page, sealed for this one."""
-    batch = Opener(export.keys[other.key].cell).open(storage.cells[its], Place("wifi", Group.CORE, its))
-    seal_as(export, storage, row, batch, Place("wifi", Group.CORE, tag))
+    batch = Opener(export.keys[other.key].cell).open(storage.cells[its], CellContext("wifi", Group.CORE, its))
+    seal_as(export, storage, row, batch, CellContext("wifi", Group.CORE, tag))
 
 
-def seal_as(export: Export, storage: FakeStorage, row: Row, batch: pa.RecordBatch, place: Place) -> None:
+def seal_as(export: Export, storage: FakeStorage, row: ManifestRow, batch: pa.RecordBatch, place: CellContext) -> None:
     """Seals with each key of the file instead of the digest key, which is not in it."""
     sealer = Sealer(export.keys[row.key].cell, export.keys[row.key].tag)
     forged = sealer.enclose(compressed(batch), row.groups[Group.CORE].size, place)
     assert not any(
-        Digests(key).vouch(row.groups[Group.CORE].digest, place.tag, forged.cell.sealed) for key in keys_of(export)
+        Digests(key).verify(row.groups[Group.CORE].digest, place.tag, forged.cell.sealed) for key in keys_of(export)
     )
     storage.cells[place.tag] = forged.cell.sealed
 
 
-def swap(_: Export, storage: FakeStorage, _row: Row, _other: Row, tag: Tag, its: Tag) -> None:
+def swap(_: Export, storage: FakeStorage, _row: ManifestRow, _other: ManifestRow, tag: Tag, its: Tag) -> None:
     storage.cells[tag], storage.cells[its] = storage.cells[its], storage.cells[tag]
 
 
-def drop(_: Export, storage: FakeStorage, _row: Row, _other: Row, tag: Tag, _its: Tag) -> None:
+def drop(_: Export, storage: FakeStorage, _row: ManifestRow, _other: ManifestRow, tag: Tag, _its: Tag) -> None:
     del storage.cells[tag]
 
 
-def flip(_: Export, storage: FakeStorage, _row: Row, _other: Row, tag: Tag, _its: Tag) -> None:
+def flip(_: Export, storage: FakeStorage, _row: ManifestRow, _other: ManifestRow, tag: Tag, _its: Tag) -> None:
     sealed = storage.cells[tag]
     storage.cells[tag] = Sealed(sealed[:-1] + bytes([sealed[-1] ^ 1]))
 
@@ -81,7 +85,7 @@ FORGERIES: dict[str, tuple[Forgery, bool]] = {
 
 @pytest.mark.parametrize("forgery", FORGERIES)
 def test_with_the_keyring_and_the_server_in_one_hand_no_answer_of_the_main_proxy_changes_unnoticed(
-    filled: ProxyCore, file: Path, storage: FakeStorage, forgery: str
+    filled: LifecycleCore, file: Path, storage: FakeStorage, forgery: str
 ) -> None:
     export = keyring_file.load(file, PARTNERS)
     row, other = [row for row in filled.manifest.view("wifi").overlapping(ALLOWED) if row.key == min(export.keys)][:2]
@@ -91,7 +95,7 @@ def test_with_the_keyring_and_the_server_in_one_hand_no_answer_of_the_main_proxy
     forge(export, storage, row, other, tag, its)
     with pytest.raises(CellsMissingError if forgery == "one dropped" else CellDamagedError):
         filled.cells.fetch({tag: name})
-    filled.memory.drop(list(filled.cells.tags(filled.rows(), Group.CORE)))
+    filled.cache.drop(list(filled.cells.tags(filled.rows(), Group.CORE)))
     with pytest.raises(UntrustedAnswerError):
         answers(filled.search, filled)
     with pytest.raises(UntrustedAnswerError):
@@ -100,7 +104,7 @@ def test_with_the_keyring_and_the_server_in_one_hand_no_answer_of_the_main_proxy
 
 @pytest.mark.parametrize("forgery", [name for name, (_, shows) in FORGERIES.items() if shows])
 def test_a_proxy_on_an_exported_keyring_notices_what_it_can(
-    filled: ProxyCore, partner: ExportedSearch, file: Path, storage: FakeStorage, forgery: str
+    filled: LifecycleCore, partner: ExportedSearch, file: Path, storage: FakeStorage, forgery: str
 ) -> None:
     """Only a holder of the same keyring can seal a page that it accepts, and only one of as many records."""
     export = keyring_file.load(file, PARTNERS)

@@ -12,6 +12,6 @@ from tests.services.site import Site
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """Where a compacted segment of some records has a roll-up."""
+    """A site where even small compacted segments have a roll-up."""
     monkeypatch.setattr(rollups, "LEAST_RECORDS", 1)
     return Site(tmp_path)

@@ -1,4 +1,4 @@
-"""What is not to be kept is erased by itself, whatever else must wait."""
+"""Epochs that need not be retained are erased, even if other background work fails."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import replace
 from privacyplease.proxy.errors import StorageError
 from privacyplease.proxy.lifecycle.retention import Retention
 from tests.services.fake_storage import FakeStorage
-from tests.services.proxy_core import DAY, HOUR, ProxyCore, sessions
+from tests.services.lifecycle_core import DAY, HOUR, LifecycleCore, sessions
 
 END = 666 * 30 * DAY  # of the epoch that begins on 2024-08-14
 
 
-def test_retention_erases_by_itself_what_ended_too_long_ago(core: ProxyCore, storage: FakeStorage) -> None:
+def test_retention_erases_epochs_that_ended_too_long_ago(core: LifecycleCore, storage: FakeStorage) -> None:
     core.ingest(sessions(0, 10, END - 20 * DAY))
     datasets = {"wifi": replace(core.wifi, retain=60 * DAY)}
     waits: list[str] = []
@@ -21,7 +21,7 @@ def test_retention_erases_by_itself_what_ended_too_long_ago(core: ProxyCore, sto
         waits.append("waited")
         raise StorageError("it keeps nothing else waiting")
 
-    retention = Retention(datasets, core.erasing, [wait])
+    retention = Retention(datasets, core.eraser, [wait])
     retention.round(END + 60 * DAY - HOUR)
     assert core.devices() == set(range(10))
     with storage.failing("delete"):

@@ -1,4 +1,4 @@
-"""Whatever is wrong with the store is found, counted and placed, and one fault does not hide another."""
+"""Everything that is wrong with the store is found, counted and located, and one fault does not hide another."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import pytest
 
 from privacyplease.proxy.lifecycle import verification
 from privacyplease.proxy.lifecycle.verification import Finding
-from privacyplease.proxy.manifest.rows import Row, State
+from privacyplease.proxy.manifest.rows import ManifestRow, SegmentState
 from privacyplease.proxy.records.timeline import EVER, Interval
 from privacyplease.proxy.segments import rollups
 from privacyplease.proxy.segments.groups import Group
 from privacyplease.proxy.storage.cell import Sealed, Tag
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 from tests.services.fake_storage import FakeStorage
-from tests.services.proxy_core import DAY, HOUR, ProxyCore, sessions
+from tests.services.lifecycle_core import DAY, HOUR, LifecycleCore, sessions
 
 START = 1_727_740_800_000  # 2024-10-01
 DAYS = 6
 
 
 @pytest.fixture
-def filled(core: ProxyCore, monkeypatch: pytest.MonkeyPatch) -> ProxyCore:
+def filled(core: LifecycleCore, monkeypatch: pytest.MonkeyPatch) -> LifecycleCore:
     """A segment a day, the first two of them compacted, with a roll-up."""
     monkeypatch.setattr(rollups, "LEAST_RECORDS", 1)
     for day in range(2):
@@ -35,16 +35,16 @@ def filled(core: ProxyCore, monkeypatch: pytest.MonkeyPatch) -> ProxyCore:
     return core
 
 
-def verified(core: ProxyCore, interval: Interval = EVER) -> tuple[int, list[Finding]]:
+def verified(core: LifecycleCore, interval: Interval = EVER) -> tuple[int, list[Finding]]:
     cells, findings = 0, list[Finding]()
-    for part in core.verification.parts(core.wifi, interval):
-        checked = core.verification.check(part)
+    for part in core.verifier.chunks(core.wifi, interval):
+        checked = core.verifier.check(part)
         cells += checked.cells
         findings += checked.findings
     return cells, findings
 
 
-def wrong(core: ProxyCore, interval: Interval = EVER) -> tuple[int, int, int]:
+def wrong(core: LifecycleCore, interval: Interval = EVER) -> tuple[int, int, int]:
     """How many cells are missing, unexpected and damaged."""
     _, findings = verified(core, interval)
     missing = sum(finding.missing for finding in findings)
@@ -55,14 +55,14 @@ def flipped(sealed: Sealed) -> Sealed:
     return Sealed(sealed[:40] + bytes([sealed[40] ^ 1]) + sealed[41:])
 
 
-def ordered(core: ProxyCore) -> list[Tag]:
+def ordered(core: LifecycleCore) -> list[Tag]:
     return sorted(tag for tag in core.tags_of(core.rows()))
 
 
-def test_a_sound_store_has_no_findings(filled: ProxyCore) -> None:
+def test_an_intact_store_has_no_findings(filled: LifecycleCore) -> None:
     assert [row.settled for row in filled.rows() if Group.ROLLUP in row.groups] == [True]
     assert verified(filled) == (2 * (DAYS - 1) + 1, [])
-    assert list(filled.verification.parts(filled.datasets["bikes"], EVER)) == []
+    assert list(filled.verifier.chunks(filled.datasets["bikes"], EVER)) == []
 
 
 Change = Callable[[dict[Tag, Sealed], list[Tag]], object]
@@ -88,11 +88,11 @@ CHANGES: dict[str, tuple[Change, tuple[int, int, int]]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("tags_a_part", [verification.PART_TAGS, 3])
-def test_what_was_changed_in_the_store_is_counted(
-    filled: ProxyCore, storage: FakeStorage, change: str, tags_a_part: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("tags_a_part", [verification.CHUNK_TAGS, 3])
+def test_every_change_in_the_store_is_counted(
+    filled: LifecycleCore, storage: FakeStorage, change: str, tags_a_part: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verification, "PART_TAGS", tags_a_part)
+    monkeypatch.setattr(verification, "CHUNK_TAGS", tags_a_part)
     act, expected = CHANGES[change]
     before = dict(storage.cells)
     act(storage.cells, ordered(filled))
@@ -111,12 +111,12 @@ LIES: dict[str, tuple[Callable[[list[pb.Cell]], list[pb.Cell]], tuple[int, int, 
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_every_lie_is_counted(filled: ProxyCore, storage: FakeStorage, lie: str) -> None:
+def test_every_lie_is_counted(filled: LifecycleCore, storage: FakeStorage, lie: str) -> None:
     storage.lie, expected = LIES[lie]
     assert wrong(filled) == expected
 
 
-def test_what_is_wrong_is_placed(filled: ProxyCore, storage: FakeStorage) -> None:
+def test_a_finding_names_its_group_and_time(filled: LifecycleCore, storage: FakeStorage) -> None:
     row = filled.rows()[1]
     rest = filled.tags_of([row])[1]
     del storage.cells[rest]
@@ -129,24 +129,24 @@ def test_what_is_wrong_is_placed(filled: ProxyCore, storage: FakeStorage) -> Non
     assert (stray.group, stray.missing, stray.unexpected, stray.damaged) == (None, 0, 1, 0)
 
 
-def test_a_part_is_of_bounded_size(filled: ProxyCore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verification, "PART_BYTES", 1)
-    parts = list(filled.verification.parts(filled.wifi, EVER))
+def test_a_chunk_is_of_bounded_size(filled: LifecycleCore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "CHUNK_BYTES", 1)
+    parts = list(filled.verifier.chunks(filled.wifi, EVER))
     assert [part.tags for part in parts] == [1] * (2 * (DAYS - 1) + 1)
     assert wrong(filled) == (0, 0, 0)
 
 
-def test_what_was_compacted_or_erased_meanwhile_is_no_finding(filled: ProxyCore) -> None:
-    parts = list(filled.verification.parts(filled.wifi, EVER))
+def test_segments_compacted_or_erased_during_verification_are_no_finding(filled: LifecycleCore) -> None:
+    parts = list(filled.verifier.chunks(filled.wifi, EVER))
     filled.compact()
     filled.collect(None)
-    assert [filled.verification.check(part) for part in parts] == [(0, [])] * len(parts)
-    parts = list(filled.verification.parts(filled.wifi, EVER))
-    filled.erasing.erase(filled.wifi, filled.keyring.epochs("wifi"))
-    assert [filled.verification.check(part) for part in parts] == [(0, [])] * len(parts)
+    assert [filled.verifier.check(part) for part in parts] == [(0, [])] * len(parts)
+    parts = list(filled.verifier.chunks(filled.wifi, EVER))
+    filled.eraser.erase(filled.wifi, filled.keyring.epochs("wifi"))
+    assert [filled.verifier.check(part) for part in parts] == [(0, [])] * len(parts)
 
 
-def test_records_may_come_in_meanwhile(filled: ProxyCore) -> None:
+def test_ingest_during_verification_is_no_finding(filled: LifecycleCore) -> None:
     stopped = threading.Event()
 
     def ingest() -> None:
@@ -162,7 +162,7 @@ def test_records_may_come_in_meanwhile(filled: ProxyCore) -> None:
         thread.join()
 
 
-def test_what_was_sent_and_not_stored_is_not_asked_for(filled: ProxyCore) -> None:
-    row: Row = filled.send(sessions(900, 5, START), cells=0)
-    assert row.state is State.SENT
+def test_a_sent_segment_is_not_verified(filled: LifecycleCore) -> None:
+    row: ManifestRow = filled.send(sessions(900, 5, START), cells=0)
+    assert row.state is SegmentState.SENT
     assert wrong(filled) == (0, 0, 0)

@@ -22,14 +22,14 @@ def test_an_older_home_asks_for_a_head_that_the_server_keeps(newest: int, behind
 
 @given(st.integers(1, 10**9), st.integers(1, 10**9))
 def test_no_older_home_depends_on_a_single_head(newest: int, behind: int) -> None:
-    """One that never arrived, for a crash came in between, hides nothing unless it is the only newer one."""
+    """A head that never arrived because of a crash hides nothing, unless it is the only newer one."""
     known = max(newest - behind, 0)
     if newest - known > 1:
         assert len(kept(newest) & ahead_of(known)) > 1
 
 
 @given(st.integers(1, 3_000), st.sampled_from([1, 7, 64]))
-def test_what_is_dropped_now_and_then_leaves_what_is_kept(rounds: int, together: int) -> None:
+def test_dropping_heads_in_batches_leaves_exactly_the_kept_ones(rounds: int, together: int) -> None:
     there: set[int] = set()
     for newest in range(1, rounds + 1):
         there.add(newest)
@@ -39,7 +39,7 @@ def test_what_is_dropped_now_and_then_leaves_what_is_kept(rounds: int, together:
     assert len(there) <= 2 * rounds.bit_length() + together
 
 
-def test_a_head_opens_under_its_own_tag_alone(keyring: Keyring) -> None:
+def test_a_head_opens_only_under_its_own_tag(keyring: Keyring) -> None:
     keys = HeadKeys(keyring)
     cell, other = keys.seal(HEAD), keys.seal(HEAD._replace(sequence=8))
     assert keys.open(cell) == HEAD
@@ -51,7 +51,7 @@ def test_a_head_opens_under_its_own_tag_alone(keyring: Keyring) -> None:
 
 
 @pytest.mark.parametrize("changes", [[b"a", b"b"], [b"ab"], [b"b", b"a"], []])
-def test_every_change_makes_another_link(keyring: Keyring, changes: list[bytes]) -> None:
+def test_every_change_makes_a_different_link(keyring: Keyring, changes: list[bytes]) -> None:
     keys = HeadKeys(keyring)
     links = {keys.linked(HEAD, 41, each) for each in ([b"a", b"b"], [b"ab"], [b"b", b"a"], [])}
     assert len(links) == 4

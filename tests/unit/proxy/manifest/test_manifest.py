@@ -1,4 +1,4 @@
-"""The manifest: rows come back as they were, changes are all or nothing, and two proxies see the same."""
+"""The manifest: rows come back unchanged, changes are all or nothing, and two proxies see the same."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from privacyplease.proxy.keys.derivation import KeyId
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.manifest.changes import Change, SegmentName, StaleError, moves, removals
 from privacyplease.proxy.manifest.manifest import Manifest
-from privacyplease.proxy.manifest.rows import Entry, Row, State
+from privacyplease.proxy.manifest.rows import CellEntry, ManifestRow, SegmentState
 from privacyplease.proxy.records.timeline import Interval
 from privacyplease.proxy.segments.groups import Group, SegmentId
 from privacyplease.proxy.segments.sealing import DIGEST_BYTES, Digest
@@ -18,21 +18,21 @@ from privacyplease.proxy.segments.segment import Summary
 from privacyplease.proxy.trusted_store.tables import heads, segments
 
 
-def row(number: int, first: int = 0, last: int = 10, reach: int = 10, records: int = 3) -> Row:
-    entries = {group: Entry(1_280, Digest(bytes([group]) * DIGEST_BYTES)) for group in (Group.CORE, Group.REST)}
+def row(number: int, first: int = 0, last: int = 10, reach: int = 10, records: int = 3) -> ManifestRow:
+    entries = {group: CellEntry(1_280, Digest(bytes([group]) * DIGEST_BYTES)) for group in (Group.CORE, Group.REST)}
     summary = Summary(records, first, last, reach, reach - first, b"filter")
-    return Row("wifi", SegmentId(number), State.SENT, 0, KeyId(666), False, 0, summary, entries, 1)
+    return ManifestRow("wifi", SegmentId(number), SegmentState.SENT, 0, KeyId(666), False, 0, summary, entries, 1)
 
 
-def live(manifest: Manifest, *rows: Row) -> list[Row]:
+def live(manifest: Manifest, *rows: ManifestRow) -> list[ManifestRow]:
     sent = manifest.commit(Change(added=rows)).rows
-    return manifest.commit(Change(moved=moves(sent, State.LIVE))).rows
+    return manifest.commit(Change(moved=moves(sent, SegmentState.LIVE))).rows
 
 
 def test_a_row_comes_back_as_it_was(store: Engine, keyring: Keyring) -> None:
     (put,) = live(Manifest(store, keyring), row(1))
     assert Manifest(store, keyring).view("wifi").rows == [put]
-    assert put == row(1)._replace(state=State.LIVE, version=2, changed_at=put.changed_at)
+    assert put == row(1)._replace(state=SegmentState.LIVE, version=2, changed_at=put.changed_at)
 
 
 def test_questions_are_answered_from_live_segments_that_can_hold_a_record(store: Engine, keyring: Keyring) -> None:
@@ -55,7 +55,9 @@ def test_a_change_is_all_or_nothing(store: Engine, keyring: Keyring) -> None:
     (first,) = live(manifest, row(1))
     head = manifest.head()
     with pytest.raises(StaleError):
-        manifest.commit(Change(added=[row(2)], moved=moves([first._replace(state=State.SENT)], State.LIVE)))
+        manifest.commit(
+            Change(added=[row(2)], moved=moves([first._replace(state=SegmentState.SENT)], SegmentState.LIVE))
+        )
     assert [held.number for held in manifest.rows("wifi")] == [1]
     assert manifest.head() == Manifest(store, keyring).head() == head
 
@@ -67,26 +69,26 @@ def test_a_change_is_all_or_nothing(store: Engine, keyring: Keyring) -> None:
     assert Manifest(store, keyring).rows("wifi") == manifest.rows("wifi")
 
 
-def test_what_one_proxy_changes_the_other_sees(store: Engine, keyring: Keyring) -> None:
+def test_proxies_over_one_store_see_each_others_changes(store: Engine, keyring: Keyring) -> None:
     one, other = Manifest(store, keyring), Manifest(store, keyring)
     (first, second) = live(one, row(1), row(2))
     assert other.view("wifi").rows == one.view("wifi").rows
     one.commit(Change(removed=removals([first])))
-    other.commit(Change(moved=moves([second], State.RETIRED)))
+    other.commit(Change(moved=moves([second], SegmentState.RETIRED)))
     assert one.rows("wifi") == other.rows("wifi") == Manifest(store, keyring).rows("wifi")
     assert [held.number for held in one.rows("wifi")] == [2]
     assert one.head() == other.head()
 
 
-def test_a_segment_that_another_took_is_stale(store: Engine, keyring: Keyring) -> None:
+def test_moving_a_segment_that_another_proxy_moved_is_stale(store: Engine, keyring: Keyring) -> None:
     one, other = Manifest(store, keyring), Manifest(store, keyring)
     found = live(one, row(1))
-    other.commit(Change(moved=moves(found, State.RETIRED)))
+    other.commit(Change(moved=moves(found, SegmentState.RETIRED)))
     with pytest.raises(StaleError):
-        one.commit(Change(moved=moves(found, State.RETIRED)))
+        one.commit(Change(moved=moves(found, SegmentState.RETIRED)))
 
 
-def test_no_number_is_given_twice(store: Engine, keyring: Keyring) -> None:
+def test_no_segment_number_is_assigned_twice(store: Engine, keyring: Keyring) -> None:
     one, other = Manifest(store, keyring), Manifest(store, keyring)
     given = [*one.numbers("wifi", 3), *other.numbers("wifi", 2), *one.numbers("wifi", 1)]
     assert given == [1, 2, 3, 4, 5, 6]
@@ -96,7 +98,9 @@ def test_no_number_is_given_twice(store: Engine, keyring: Keyring) -> None:
     assert other.numbers("wifi", 1) == [1_000]
 
 
-@pytest.mark.parametrize("change", [{"state": State.RETIRED}, {"number": 2}, {"version": 9}, {"sealed": b"x" * 80}])
+@pytest.mark.parametrize(
+    "change", [{"state": SegmentState.RETIRED}, {"number": 2}, {"version": 9}, {"sealed": b"x" * 80}]
+)
 def test_a_row_that_was_changed_does_not_open(store: Engine, keyring: Keyring, change: dict[str, object]) -> None:
     live(Manifest(store, keyring), row(1))
     with store.begin() as connection:
@@ -105,7 +109,7 @@ def test_a_row_that_was_changed_does_not_open(store: Engine, keyring: Keyring, c
         Manifest(store, keyring).view("wifi")
 
 
-def test_an_older_head_is_not_taken_for_a_newer_one(store: Engine, keyring: Keyring) -> None:
+def test_a_manifest_with_an_older_head_in_the_store_is_rejected(store: Engine, keyring: Keyring) -> None:
     running = Manifest(store, keyring)
     live(running, row(1))
     with store.connect() as connection:
@@ -125,13 +129,13 @@ def test_only_an_announced_head_counts_in_the_sequence(store: Engine, keyring: K
     assert (manifest.head().version, manifest.head().sequence) == (2, 1)
 
 
-def test_a_name_is_of_a_data_set(store: Engine, keyring: Keyring) -> None:
+def test_the_same_number_in_two_data_sets_names_two_segments(store: Engine, keyring: Keyring) -> None:
     manifest = Manifest(store, keyring)
     live(manifest, row(1), row(1)._replace(dataset="bikes"))
     manifest.commit(Change(removed=[SegmentName("wifi", SegmentId(1))]))
     assert manifest.rows("wifi") == []
     assert [held.number for held in manifest.rows("bikes")] == [1]
-    assert manifest.size()[State.LIVE] == manifest.outgrown == 1
+    assert manifest.size()[SegmentState.LIVE] == manifest.outgrown == 1
 
 
 def test_a_store_that_is_rolled_back_under_a_running_proxy_is_refused(store: Engine, keyring: Keyring) -> None:

@@ -9,16 +9,16 @@ from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.master_key import LocalMasterKey
 from privacyplease.proxy.manifest.changes import Change
 from privacyplease.proxy.manifest.manifest import Manifest
-from privacyplease.proxy.manifest.rows import Row, State
+from privacyplease.proxy.manifest.rows import ManifestRow, SegmentState
 from privacyplease.proxy.records.dataset import Dataset
-from privacyplease.proxy.segments.segment import Sealing
+from privacyplease.proxy.segments.segment import SegmentSealer
 
 
-def test_no_change_waits_for_a_key_that_is_made_in_another_transaction(store: Engine, wifi: Dataset) -> None:
-    for _ in range(2):  # the first has to make the keys; the second has yet to open them
+def test_a_change_does_not_deadlock_with_making_a_row_key(store: Engine, wifi: Dataset) -> None:
+    for _ in range(2):  # the first makes the keys; the second opens them
         keyring = Keyring(store, LocalMasterKey(Key(bytes(32))))
         manifest, key = Manifest(store, keyring), keyring.ensure(wifi.name, 0)
         (number,) = manifest.numbers(wifi.name, 1)
-        segment = Sealing(keyring).seal(wifi.schema.empty_table(), wifi, key, number, settled=False)
-        manifest.commit(Change(added=[Row.of(segment, wifi.name, key, settled=False)]))
-    assert manifest.size()[State.SENT] == 2
+        segment = SegmentSealer(keyring).seal(wifi.schema.empty_table(), wifi, key, number, settled=False)
+        manifest.commit(Change(added=[ManifestRow.of(segment, wifi.name, key, settled=False)]))
+    assert manifest.size()[SegmentState.SENT] == 2

@@ -12,8 +12,8 @@ from privacyplease.proxy.keys.master_key import LocalMasterKey
 from privacyplease.proxy.manifest import rows
 from privacyplease.proxy.manifest.changes import Change, SegmentName
 from privacyplease.proxy.manifest.head import HEAD_OWNER, Head, HeadKeys, ahead_of, kept
-from privacyplease.proxy.manifest.rows import Entry, Row, State, open_row
-from privacyplease.proxy.manifest.stored import described
+from privacyplease.proxy.manifest.rows import CellEntry, ManifestRow, SegmentState, open_row
+from privacyplease.proxy.manifest.statements import described
 from privacyplease.proxy.segments.groups import Group, SegmentId
 from privacyplease.proxy.segments.sealing import Digest
 from privacyplease.proxy.segments.segment import Summary
@@ -86,22 +86,22 @@ def test_which_heads_are_kept_and_asked_for(vector: Vector) -> None:
     assert sorted(ahead_of(vector["number"])) == vector["asked_for"]
 
 
-def state_of(vector: Vector) -> State:
-    return State[vector["state"].upper()]
+def state_of(vector: Vector) -> SegmentState:
+    return SegmentState[vector["state"].upper()]
 
 
-def opened(vector: Vector) -> Row:
+def opened(vector: Vector) -> ManifestRow:
     name = vector["dataset"], vector["number"], state_of(vector), vector["version"]
     return open_row(bytes.fromhex(vector["sealed"]), key(vector["key"]), *name)
 
 
-def row_of(vector: Vector) -> Row:
+def row_of(vector: Vector) -> ManifestRow:
     summary = [vector[part] for part in ("records", "first", "last", "reach", "longest")]
     entries = {
-        Group(entry["group"]): Entry(entry["size"], Digest(bytes.fromhex(entry["digest"])))
+        Group(entry["group"]): CellEntry(entry["size"], Digest(bytes.fromhex(entry["digest"])))
         for entry in vector["groups"]
     }
-    return Row(
+    return ManifestRow(
         dataset=vector["dataset"],
         number=SegmentId(vector["number"]),
         state=state_of(vector),

@@ -1,4 +1,4 @@
-"""How long people stay, against the plainest way to tell."""
+"""How long people stay, compared with the simplest way to compute it."""
 
 from __future__ import annotations
 
@@ -46,5 +46,5 @@ def test_a_device_returns_if_it_had_another_session_before(before: tuple[int, st
     assert found.sessions == [2]
 
 
-def test_nothing_found() -> None:
+def test_no_records_give_an_empty_answer() -> None:
     assert dwell([], WIFI, NOON, [MINUTE]) == Dwell([0, 0], None, 0, 0)

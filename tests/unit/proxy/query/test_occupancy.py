@@ -1,4 +1,4 @@
-"""Counting against the plainest way to count."""
+"""Counting compared with the simplest way to count."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_series_counts_each_step_as_a_filter_does(
     steps = Steps(interval, width)
     edges = [interval.start + number * width for number in range(steps.number)]
     within = overlapping(found, interval)
-    closed_ends = [*(edge + width - 1 for edge in edges[:-1]), interval.end]  # half open, but the last
+    closed_ends = [*(edge + width - 1 for edge in edges[:-1]), interval.end]  # half-open, except the last
     expected = [
         len({s[0] for s in overlapping(within, Interval(*ends))}) for ends in zip(edges, closed_ends, strict=True)
     ]
@@ -61,7 +61,7 @@ def test_a_count_is_of_distinct_subjects(found: list[Session], page: int) -> Non
 
 
 @given(sessions, st.integers(1, 10))
-def test_places_come_by_count_then_by_name(found: list[Session], page: int) -> None:
+def test_places_are_ordered_by_count_then_by_name(found: list[Session], page: int) -> None:
     there = {place: {s[0] for s in found if s[1] == place} for place in "abc"}
     expected = sorted(((place, len(who)) for place, who in there.items() if who), key=lambda item: (-item[1], item[0]))
     assert list(zip(*count_by_place(hits(found, page)), strict=True)) == expected

@@ -1,4 +1,4 @@
-"""Search: every record that belongs to an answer and no other, whatever is in memory; and nothing that was changed."""
+"""Search: an answer has exactly the matching records, whatever is cached, and nothing that was changed."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.timeline import EVER, Interval
 from privacyplease.proxy.segments import rollups
 from privacyplease.proxy.segments.groups import Group
-from privacyplease.proxy.segments.segment import Sealing, Segment
+from privacyplease.proxy.segments.segment import SealedSegment, SegmentSealer
 from privacyplease.proxy.storage.cell import Sealed
-from tests.services.core import Core, core
 from tests.services.fake_storage import FakeStorage
+from tests.services.read_write_core import ReadWriteCore, core
 
 WIFI, BIKES = (dataset.load()[name] for name in ("wifi", "bikes"))
 DAY = 86_400_000
 NOTE = {"wifi": "device_name", "bikes": "status"}
-EDGE = 30 * DAY  # where one epoch ends and the next one begins
+EDGE = 30 * DAY  # the boundary between two epochs
 
 Session = tuple[int, str, int, int]  # who, where, from, for how long
 
@@ -85,14 +85,14 @@ def rows(records: pa.Table, of: Dataset) -> list[Session]:
 
 @settings(max_examples=40, deadline=None)
 @given(batches, intervals, st.none() | st.integers(0, 5), st.sampled_from([None, "a", "z"]), st.booleans())
-def test_every_record_that_belongs_to_the_answer_and_no_other(
+def test_an_answer_has_every_matching_record_and_no_other(
     reported: list[list[Session]], interval: Interval, who: int | None, where: str | None, people: bool
 ) -> None:
     of = WIFI if people else BIKES
     subject = None if who is None else pa.scalar(who, pa.int64()) if people else pa.scalar(f"s/{who}")
     question = Question(of, interval, subject, None if where is None else pa.scalar(where))
-    for memory_bytes in (0, 1 << 30):
-        with TemporaryDirectory() as folder, core(Path(folder), memory_bytes=memory_bytes) as made:
+    for cache_bytes in (0, 1 << 30):
+        with TemporaryDirectory() as folder, core(Path(folder), cache_bytes=cache_bytes) as made:
             for batch in reported:
                 made.ingest(table(batch, of), of)
             for _ in range(2):
@@ -102,7 +102,7 @@ def test_every_record_that_belongs_to_the_answer_and_no_other(
 
 
 @pytest.fixture
-def filled(tmp_path: Path) -> Iterator[Core]:
+def filled(tmp_path: Path) -> Iterator[ReadWriteCore]:
     with core(tmp_path) as made:
         for hour in range(4):
             found = [(who, "ab"[who % 2], EDGE + hour * 3_600_000 + who, 60_000) for who in range(20)]
@@ -111,14 +111,14 @@ def filled(tmp_path: Path) -> Iterator[Core]:
         yield made
 
 
-def test_other_columns_come_with_their_records(filled: Core) -> None:
+def test_other_columns_come_with_their_records(filled: ReadWriteCore) -> None:
     found = filled.ask(Question(WIFI, EVER, pa.scalar(3, pa.int64()), columns=("device_name", "vendor")))
     assert found["device_name"].to_pylist() == ["b-3"] * 4
     assert found["vendor"].null_count == 4
 
 
 def test_a_cell_that_cannot_hold_the_device_is_fetched_and_not_opened(
-    filled: Core, monkeypatch: pytest.MonkeyPatch
+    filled: ReadWriteCore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[Any] = []
     monkeypatch.setattr(type(filled.cells), "open", lambda *_: opened.append(1))
@@ -132,13 +132,12 @@ def _changed(server: FakeStorage) -> None:
         server.cells[tag] = Sealed(sealed[:-1] + bytes([sealed[-1] ^ 1]))
 
 
+def _one_withheld(server: FakeStorage) -> None:
+    del server.cells[max(server.cells, key=lambda tag: len(server.cells[tag]))]  # not a head, which is smaller
+
+
 def _swapped(server: FakeStorage) -> None:
     server.cells = dict(zip(server.cells, reversed(server.cells.values()), strict=True))
-
-
-def _without_one(server: FakeStorage) -> None:
-    """The largest: a head is smaller than any cell of records, and no question asks for one."""
-    del server.cells[max(server.cells, key=lambda tag: len(server.cells[tag]))]
 
 
 @pytest.mark.parametrize(
@@ -146,12 +145,12 @@ def _without_one(server: FakeStorage) -> None:
     [
         (_changed, CellDamagedError),
         (_swapped, CellDamagedError),
-        (_without_one, CellsMissingError),
+        (_one_withheld, CellsMissingError),
         (lambda server: server.cells.clear(), CellsMissingError),
     ],
     ids=["changed", "swapped", "one withheld", "all withheld"],
 )
-def test_a_lie_is_no_answer(filled: Core, lie: Any, error: type[Exception]) -> None:
+def test_a_false_answer_of_the_server_is_an_error(filled: ReadWriteCore, lie: Any, error: type[Exception]) -> None:
     question = Question(WIFI, EVER, columns=("device_name",))
     lie(filled.server)
     with pytest.raises(error):
@@ -160,13 +159,13 @@ def test_a_lie_is_no_answer(filled: Core, lie: Any, error: type[Exception]) -> N
     assert filled.cells.answers.whole == 0
 
 
-def test_a_question_that_touches_too_much_is_refused(filled: Core) -> None:
+def test_a_question_that_touches_too_many_cells_is_refused(filled: ReadWriteCore) -> None:
     filled.search._most_tags = 3
-    with pytest.raises(PredicateTooLargeError, match="touches 4 cells; at most 3"):
+    with pytest.raises(PredicateTooLargeError, match="at most 3 cells, got 4"):
         filled.ask(Question(WIFI, EVER))
 
 
-def test_what_is_known_to_be_newer_elsewhere_stops_the_first_question(tmp_path: Path) -> None:
+def test_a_newer_head_elsewhere_stops_the_first_question(tmp_path: Path) -> None:
     server = FakeStorage()
     (tmp_path / "old").mkdir()
     with core(tmp_path / "old", server) as made:
@@ -185,8 +184,8 @@ def test_what_is_known_to_be_newer_elsewhere_stops_the_first_question(tmp_path: 
             made.ingest(table([(3, "a", EDGE, 0)]), WIFI)
 
 
-def test_a_trace_tells_what_was_fetched_whatever_is_in_memory(tmp_path: Path) -> None:
-    with core(tmp_path, memory_bytes=1 << 30) as made:
+def test_a_traced_question_fetches_every_cell_whatever_is_cached(tmp_path: Path) -> None:
+    with core(tmp_path, cache_bytes=1 << 30) as made:
         made.ingest(table([(1, "a", EDGE, 0), (2, "a", EDGE, 0)]), WIFI)
         made.ingest(table([(1, "a", EDGE, 60_000)]), WIFI)
         trace, question = Trace(), Question(WIFI, EVER, pa.scalar(1, pa.int64()))
@@ -196,14 +195,14 @@ def test_a_trace_tells_what_was_fetched_whatever_is_in_memory(tmp_path: Path) ->
         assert len(made.ask(question)) == 1
 
 
-def _settled(sealing: Sealing, seal: Any, *given: Any, **named: Any) -> Segment:
+def _settled(sealing: SegmentSealer, seal: Any, *given: Any, **named: Any) -> SealedSegment:
     return seal(sealing, *given, **(named | {"settled": True}))
 
 
-def test_a_long_count_is_that_of_its_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_count_from_roll_ups_equals_the_count_of_the_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From roll-ups inside the interval, and records at its ends."""
     monkeypatch.setattr(rollups, "LEAST_RECORDS", 1)
-    monkeypatch.setattr(Sealing, "seal", partialmethod(_settled, Sealing.seal))
+    monkeypatch.setattr(SegmentSealer, "seal", partialmethod(_settled, SegmentSealer.seal))
     with core(tmp_path) as made:
         for hour in range(12):
             found = [(who + hour, "ab"[who % 2], EDGE + hour * 3_600_000 + who, 60_000) for who in range(20)]

@@ -1,4 +1,4 @@
-"""Pages of text that comes as codes, as compaction has it."""
+"""Pages of coded text, as compaction has it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TABLE = pa.table(
 )
 
 
-def test_text_stays_coded_if_that_is_asked_for() -> None:
+def test_text_stays_coded_on_request() -> None:
     coded = unpack(pack(TABLE), coded=True)
     assert coded.schema.types == [CODED, CODED, pa.int64()]
     assert coded.to_pydict() == TABLE.to_pydict()
@@ -24,7 +24,7 @@ def test_text_stays_coded_if_that_is_asked_for() -> None:
 
 @pytest.mark.parametrize("rows", [slice(0, 4), slice(1, 3), slice(0, 0)])
 def test_coded_text_makes_the_same_page_as_text(rows: slice) -> None:
-    """The dictionary of some of the rows has entries that none of them uses."""
+    """The dictionary of the selected rows has entries that none of them uses."""
     number = range(4)[rows]
     coded = unpack(pack(TABLE), coded=True).take(pa.array(number, pa.int64()))
     assert pack(coded).equals(pack(TABLE.take(pa.array(number, pa.int64()))), check_metadata=True)

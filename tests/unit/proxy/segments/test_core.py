@@ -1,4 +1,4 @@
-"""The core against the plainest way to filter the same records."""
+"""The core compared with the simplest way to filter the same records."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_core_holds_its_records_by_subject_and_start(found: list[Session], of:
 
 
 @given(sessions, instants, instants, st.sampled_from(["a", "café", "z"]))
-def test_it_filters_as_plain_arithmetic_does(found: list[Session], a: int, b: int, place: str) -> None:
+def test_a_core_filters_like_plain_arithmetic(found: list[Session], a: int, b: int, place: str) -> None:
     interval, core = Interval(min(a, b), max(a, b)), core_of(table(found), WIFI)
     held = rows(core, WIFI)
     within = [start <= interval.end and start + long >= interval.start for _, _, start, long in held]
@@ -87,7 +87,7 @@ def test_times_in_whole_seconds_take_few_bytes() -> None:
 
 
 @pytest.mark.parametrize("records", [0, 1, 100])
-def test_it_says_what_it_takes(records: int) -> None:
+def test_a_core_reports_its_memory(records: int) -> None:
     core = core_of(table([(number, "ap", number, 0) for number in range(records)]), WIFI)
     assert len(core) == records
     assert core.nbytes <= 64 + 32 * records

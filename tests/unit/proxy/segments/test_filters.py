@@ -1,4 +1,4 @@
-"""Filters: whoever is in a segment is never missed, and few others are taken for being in it."""
+"""Filters: no subject of a segment is missed, and few others are false positives."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ HASHES = st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=200, unique=Tr
 
 
 @given(HASHES)
-def test_nobody_who_is_in_is_missed(hashes: list[int]) -> None:
+def test_a_filter_never_misses_a_subject_of_its_segment(hashes: list[int]) -> None:
     made = filters.make(np.array(hashes, np.uint64))
     assert all(filters.may_hold(made, hashed) for hashed in hashes)
 
 
 @pytest.mark.parametrize("subjects", [10, 1_000, 20_000])
-def test_about_one_of_a_hundred_others_is_taken_for_being_in(subjects: int) -> None:
+def test_about_one_in_a_hundred_others_is_a_false_positive(subjects: int) -> None:
     drawn = np.random.default_rng(subjects).integers(0, 2**64, subjects + 10_000, np.uint64)
     made = filters.make(drawn[:subjects])
     wrong = sum(filters.may_hold(made, hashed) for hashed in drawn[subjects:].tolist())
     assert wrong < 200
 
 
-def test_of_too_many_subjects_all_may_be_in() -> None:
+def test_a_filter_of_too_many_subjects_is_empty_and_rules_nobody_out() -> None:
     made = filters.make(np.arange(filters.MOST_BYTES, dtype=np.uint64))
     assert made == b""
     assert filters.may_hold(made, 42)

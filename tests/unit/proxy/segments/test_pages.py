@@ -1,4 +1,4 @@
-"""Pages: every column comes back as it was, whatever it holds."""
+"""Pages: every column comes back unchanged, whatever it holds."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def test_a_column_comes_back_as_it_was(data: st.DataObject, kind: ColumnType) ->
     ],
     ids=["text", "a unit above a base", "days", "nothing", "one value", "too far apart"],
 )
-def test_a_column_lies_in_the_narrowest_type(values: pa.Array, stored: str) -> None:
+def test_a_column_is_stored_in_the_narrowest_type(values: pa.Array, stored: str) -> None:
     assert str(pack(pa.table({"column": values})).schema.types[0]) == stored
 
 
-def test_a_page_names_its_columns_itself() -> None:
+def test_a_page_carries_its_column_names_and_types() -> None:
     table = pa.table({"later gone": pa.array([1.5]), "was null": pa.nulls(1, pa.timestamp("ms", tz="UTC"))})
     assert unpack(decompressed(compressed(pack(table)))).schema == table.schema

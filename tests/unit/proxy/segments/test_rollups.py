@@ -1,4 +1,4 @@
-"""Roll-ups against the plainest way to count."""
+"""Roll-ups compared with the simplest way to count."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from privacyplease.proxy.keys.derivation import Key
 from privacyplease.proxy.records import dataset
 from privacyplease.proxy.records.columns import ColumnType
 from privacyplease.proxy.segments.hashes import subject_hashes
-from privacyplease.proxy.segments.rollups import Rollup, rolled_up, united
+from privacyplease.proxy.segments.rollups import Rollup, count_distinct, rolled_up
 from tests.services.segments import core_of
 
 WIFI = dataset.load()["wifi"]
@@ -35,24 +35,24 @@ def rollup(found: Seen, key: Key = KEY) -> pa.RecordBatch:
 
 
 @given(st.lists(seen, min_size=1, max_size=5), seen, st.none() | st.sets(st.sampled_from(["a", "b", "z"]), min_size=1))
-def test_roll_ups_and_others_together_count_as_the_records_alone(
+def test_roll_ups_and_further_subjects_count_like_their_records(
     segments: list[Seen], rest: Seen, places: set[str] | None
 ) -> None:
     others = sorted({who for who, where in rest if places is None or where in places})
-    found = united([Rollup(rollup(one)) for one in segments], places, hashes(pa.array(others, pa.int64())))
+    found = count_distinct([Rollup(rollup(one)) for one in segments], places, hashes(pa.array(others, pa.int64())))
     everybody = {who for one in (*segments, rest) for who, where in one if places is None or where in places}
     assert found == (len(everybody), None)
 
 
-def test_more_than_a_sketch_holds_is_an_estimate_that_says_so() -> None:
+def test_a_count_beyond_a_sketchs_size_is_marked_as_an_estimate() -> None:
     segments = [[(number, "a") for number in range(begin, begin + 60_000)] for begin in (0, 40_000)]
-    devices, bounds = united([Rollup(rollup(one)) for one in segments], None, np.zeros(0, np.uint64))
+    devices, bounds = count_distinct([Rollup(rollup(one)) for one in segments], None, np.zeros(0, np.uint64))
     assert bounds is not None
     assert bounds[0] <= 100_000 <= bounds[1]
     assert bounds[0] <= devices <= bounds[1] < bounds[0] + 2_000
 
 
-def test_nothing_of_a_subject_is_in_a_roll_up_but_a_keyed_hash() -> None:
+def test_a_roll_up_has_only_a_keyed_hash_of_each_subject() -> None:
     one, other = (rollup([(0xE6F1D228B933, "a")], key) for key in (KEY, Key(bytes(31) + b"\x01")))
     assert one["place"] == other["place"]
     assert one["sketch"] != other["sketch"]

@@ -1,4 +1,4 @@
-"""Cells: they open where they belong, and are what they were; and their length says how many records they have."""
+"""Cells: they open only in their context and unchanged, and their length depends only on the number of records."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from privacyplease.proxy.errors import CellDamagedError
 from privacyplease.proxy.keys.derivation import Key
 from privacyplease.proxy.records.budget import Budget, size_class
 from privacyplease.proxy.segments.groups import Group, SegmentId, tags
-from privacyplease.proxy.segments.sealing import Digest, Digests, Opener, Place, Sealer
+from privacyplease.proxy.segments.sealing import CellContext, Digest, Digests, Opener, Sealer
 from privacyplease.proxy.storage.cell import Sealed, Tag
 
 CELL, DIGEST, TAG = (Key(bytes([number]) * 32) for number in (1, 2, 3))
 BUDGET = Budget(1_024, 6.0)
-HERE = Place("wifi", Group.CORE, Tag(b"t" * 16))
+HERE = CellContext("wifi", Group.CORE, Tag(b"t" * 16))
 BATCH = pa.record_batch({"who": ["alice", "bob"]})
 
 
@@ -25,10 +25,10 @@ def sealed_here() -> tuple[Sealed, Digest]:
     return sealed, digest
 
 
-def test_a_cell_opens_where_it_belongs() -> None:
+def test_a_cell_opens_in_its_context() -> None:
     sealed, digest = sealed_here()
     assert Opener(CELL).open(sealed, HERE).equals(BATCH)
-    assert Digests(DIGEST).vouch(digest, HERE.tag, sealed)
+    assert Digests(DIGEST).verify(digest, HERE.tag, sealed)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_a_cell_opens_where_it_belongs() -> None:
     [HERE._replace(tag=Tag(b"u" * 16)), HERE._replace(group=Group.REST), HERE._replace(dataset="bikes")],
     ids=["another tag", "another group", "another data set"],
 )
-def test_a_cell_opens_nowhere_else(elsewhere: Place) -> None:
+def test_a_cell_does_not_open_in_another_context(elsewhere: CellContext) -> None:
     sealed, _ = sealed_here()
     with pytest.raises(CellDamagedError):
         Opener(CELL).open(sealed, elsewhere)
@@ -47,16 +47,16 @@ def test_no_bit_of_a_cell_may_change(at: int, flip: int) -> None:
     sealed, digest = sealed_here()
     at %= len(sealed)
     changed = Sealed(sealed[:at] + bytes([sealed[at] ^ flip]) + sealed[at + 1 :])
-    assert not Digests(DIGEST).vouch(digest, HERE.tag, changed)
+    assert not Digests(DIGEST).verify(digest, HERE.tag, changed)
     with pytest.raises(CellDamagedError):
         Opener(CELL).open(changed, HERE)
 
 
-def test_whoever_has_the_cell_key_can_seal_what_opens_and_not_what_is_vouched_for() -> None:
+def test_a_cell_key_can_forge_a_cell_that_opens_but_not_its_digest() -> None:
     _, digest = sealed_here()
     forged = Sealer(CELL, Key(bytes(32))).seal(pa.record_batch({"who": ["mallory"]}), HERE, BUDGET, 2)
     assert Opener(CELL).open(forged.cell.sealed, HERE)["who"].to_pylist() == ["mallory"]
-    assert not Digests(DIGEST).vouch(digest, HERE.tag, forged.cell.sealed)
+    assert not Digests(DIGEST).verify(digest, HERE.tag, forged.cell.sealed)
 
 
 @given(st.integers(1, 70_000), st.integers(1, 70_000))
@@ -67,7 +67,7 @@ def test_a_size_is_a_function_of_the_number_of_records(some: int, more: int) -> 
     assert size_class(some) <= max(some * 1.25, 4)
 
 
-def test_what_is_in_a_batch_does_not_show_in_its_length() -> None:
+def test_a_cells_size_does_not_depend_on_the_content_of_its_batch() -> None:
     """A batch of one device sent 256 times, and one of 256 devices."""
     one, many = pa.record_batch({"who": ["a"] * 256}), pa.record_batch({"who": [f"{n:012x}" for n in range(256)]})
     lengths = {len(Sealer(CELL, DIGEST).seal(batch, HERE, BUDGET, 256).cell.sealed) for batch in (one, many)}
@@ -81,7 +81,7 @@ def test_a_cell_that_outgrows_its_budget_takes_the_next_size() -> None:
     assert size_class(sealed.size) == sealed.size
 
 
-def test_every_group_of_every_segment_has_a_tag_of_its_own() -> None:
+def test_every_group_of_every_segment_has_its_own_tag() -> None:
     numbers = [SegmentId(number) for number in (0, 1, 2**64 - 1)]
     named = [tag for group in Group for tag in tags(TAG, group, numbers)]
     assert len({*named}) == len(named) == 9

@@ -14,7 +14,7 @@ from privacyplease.proxy.segments.groups import Group, SegmentId
 from privacyplease.proxy.segments.hashes import subject_hashes
 from privacyplease.proxy.segments.pages import compressed, decompressed, pack, unpack
 from privacyplease.proxy.segments.rollups import Rollup
-from privacyplease.proxy.segments.sealing import Digest, Digests, Opener, Place, Sealer
+from privacyplease.proxy.segments.sealing import CellContext, Digest, Digests, Opener, Sealer
 from privacyplease.proxy.segments.segment import CORE_DIGEST
 from privacyplease.proxy.storage.cell import Sealed, Tag
 from tests.vectors.known import EXPECTED, Vector, each, key, vectors
@@ -130,21 +130,21 @@ def test_a_cell_is_sealed_byte_for_byte() -> None:
     vector = vectors("cells")[0]
     frame, nonce = bytes.fromhex(vector["frame"]), bytes.fromhex(vector["nonce"])
     size = Budget(vector["floor"], vector["each"]).size(vector["records"])
-    assert place_of(vector).associated.hex() == vector["associated"]
+    assert place_of(vector).associated_data.hex() == vector["associated"]
     enclosed = Sealer(key(vector["cell_key"]), key("00" * 32)).enclose(frame, size, place_of(vector), nonce)
     assert enclosed.cell.sealed.hex() == vector["sealed"]
     assert enclosed.size == size
 
 
 @each("digests", opens=True)
-def test_a_digest_vouches_for_its_cell(vector: Vector) -> None:
+def test_a_digest_verifies_for_its_cell(vector: Vector) -> None:
     assert vouched(vector)
     tag, sealed, nonce = (bytes.fromhex(vector[part]) for part in ("tag", "sealed", "nonce"))
     assert Digests(key(vector["key"])).of(Tag(tag), Sealed(sealed), nonce).hex() == vector["digest"]
 
 
 @each("digests", opens=False)
-def test_a_digest_vouches_for_nothing_else(vector: Vector) -> None:
+def test_a_digest_does_not_verify_for_any_other_cell(vector: Vector) -> None:
     assert vector["expected"] == "not vouched for"
     assert not vouched(vector)
 
@@ -154,8 +154,8 @@ def rows_of(columns: CoreColumns) -> list[list[object]]:
     return [list(row) for row in zip(*(part.tolist() for part in parts), strict=True)]
 
 
-def place_of(vector: Vector) -> Place:
-    return Place(vector["dataset"], Group[vector["group"].upper()], Tag(bytes.fromhex(vector["tag"])))
+def place_of(vector: Vector) -> CellContext:
+    return CellContext(vector["dataset"], Group[vector["group"].upper()], Tag(bytes.fromhex(vector["tag"])))
 
 
 def open_cell(vector: Vector) -> pa.RecordBatch:
@@ -164,4 +164,4 @@ def open_cell(vector: Vector) -> pa.RecordBatch:
 
 def vouched(vector: Vector) -> bool:
     digest, tag, sealed = (bytes.fromhex(vector[part]) for part in ("digest", "tag", "sealed"))
-    return Digests(key(vector["key"])).vouch(Digest(digest), Tag(tag), Sealed(sealed))
+    return Digests(key(vector["key"])).verify(Digest(digest), Tag(tag), Sealed(sealed))

@@ -1,4 +1,4 @@
-"""The storage server is not believed: what it sends is checked before anything is opened."""
+"""The storage server is not trusted: what it sends is checked before anything is opened."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from privacyplease.proxy.errors import AnswerInconsistentError, StorageRefusedError, StorageUnavailableError
 from privacyplease.proxy.storage.cell import Cell, Sealed, Tag
-from privacyplease.proxy.storage.client import APPEND_BYTES, Storage
+from privacyplease.proxy.storage.client import APPEND_BYTES, StorageClient
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 from privacyplease.storage.v1 import storage_service_pb2_grpc as pb_grpc
 from tests.services.patience import eventually
@@ -23,7 +23,7 @@ LIMITS = pb.Limits(max_tags_per_predicate=2, max_cells_per_append=3, max_cell_by
 
 
 class Scripted(pb_grpc.StorageServiceServicer):
-    """A server that answers as a test says."""
+    """A server whose answers a test defines."""
 
     def __init__(self, answer: Callable[[pb.SelectRequest], list[list[pb.Cell]]], limits: pb.Limits = LIMITS) -> None:
         self.answer, self.limits = answer, limits
@@ -44,9 +44,9 @@ class Scripted(pb_grpc.StorageServiceServicer):
 
 
 @contextmanager
-def connected(service: Scripted) -> Iterator[Storage]:
+def connected(service: Scripted) -> Iterator[StorageClient]:
     with serving(service) as port:
-        yield Storage.connect(f"127.0.0.1:{port}")
+        yield StorageClient.connect(f"127.0.0.1:{port}")
 
 
 @contextmanager
@@ -65,7 +65,7 @@ def cell(tag: bytes) -> pb.Cell:
     return pb.Cell(tag=tag, sealed=b"sealed")
 
 
-def test_a_predicate_beyond_the_servers_limit_is_asked_in_parts() -> None:
+def test_a_predicate_beyond_the_servers_limit_is_split() -> None:
     service = Scripted(lambda request: [[cell(tag)] for tag in request.predicate.any_of_tags.tags])
     with connected(service) as storage:
         found = storage.select(reversed(TAGS))
@@ -100,7 +100,7 @@ def test_cells_are_sent_in_one_call() -> None:
 @pytest.mark.parametrize(
     ("sizes", "parts"),
     [
-        ([1] * 5, [3, 2]),  # no more than the server takes
+        ([1] * 5, [3, 2]),  # no more than the server accepts
         ([APPEND_BYTES // 2] * 5, [2, 2, 1]),
         ([APPEND_BYTES * 2, 1, 1], [1, 2]),
         ([], []),
@@ -115,7 +115,7 @@ def test_cells_that_do_not_fit_into_one_call_are_sent_in_several(sizes: list[int
     assert [one.tag for request in service.appended for one in request.cells] == TAGS[: len(sizes)]
 
 
-def test_a_call_that_failed_is_a_refusal() -> None:
+def test_a_failed_call_is_reported_as_refused() -> None:
     service = Scripted(lambda _: [])
 
     def fail(_request: pb.AppendRequest, context: grpc.ServicerContext) -> None:
@@ -129,12 +129,12 @@ def test_a_call_that_failed_is_a_refusal() -> None:
 def test_a_server_without_limits_is_refused() -> None:
     with (
         connected(Scripted(lambda _: [], pb.Limits())) as storage,
-        pytest.raises(StorageRefusedError, match="no limits"),
+        pytest.raises(StorageRefusedError, match="limits, got none"),
     ):
         storage.limits()
 
 
-def test_a_broken_answer_is_a_refusal() -> None:
+def test_an_interrupted_answer_is_reported_as_refused() -> None:
     def fail(_: pb.SelectRequest) -> list[list[pb.Cell]]:
         raise LookupError("server fault")
 
@@ -142,9 +142,9 @@ def test_a_broken_answer_is_a_refusal() -> None:
         storage.select(TAGS)
 
 
-def test_nobody_waits_for_a_server_that_is_known_to_be_away() -> None:
+def test_no_call_waits_for_a_server_that_is_known_to_be_unavailable() -> None:
     with serving(Scripted(lambda _: [])) as port:
-        storage = Storage.connect(f"127.0.0.1:{port}")
+        storage = StorageClient.connect(f"127.0.0.1:{port}")
         storage.limits()
     with pytest.raises(StorageUnavailableError):
         storage.describe()
@@ -152,13 +152,13 @@ def test_nobody_waits_for_a_server_that_is_known_to_be_away() -> None:
     for ask in [lambda: storage.append([CELL])] + [lambda: storage.select(TAGS)] * 20:
         with pytest.raises(StorageUnavailableError, match="cannot be reached"):
             ask()
-    assert time.monotonic() - began < 10  # with retries each of them takes 3 s
+    assert time.monotonic() - began < 10  # with retries each call takes 3 s
     with serving(Scripted(lambda _: []), port):
         assert eventually(lambda: answers(storage), 20)
         storage.append([CELL])
 
 
-def answers(storage: Storage) -> bool:
+def answers(storage: StorageClient) -> bool:
     try:
         storage.describe()
     except StorageUnavailableError:
@@ -166,6 +166,6 @@ def answers(storage: Storage) -> bool:
     return True
 
 
-def test_a_server_that_is_not_there_is_unavailable() -> None:
+def test_a_server_that_does_not_exist_is_unavailable() -> None:
     with pytest.raises(StorageUnavailableError):
-        Storage.connect("127.0.0.1:1").describe()
+        StorageClient.connect("127.0.0.1:1").describe()

@@ -10,7 +10,7 @@ from privacyplease.proxy.trusted_store.store import writing
 from privacyplease.proxy.trusted_store.tables import master_keys
 
 
-def test_whoever_reads_before_it_writes_is_not_refused_because_another_was_faster(store: Engine) -> None:
+def test_a_transaction_that_locks_first_is_not_refused_for_a_concurrent_write(store: Engine) -> None:
     with writing(store) as connection:
         connection.execute(master_keys.insert(), {"one": 1, "folder": "0"})
     failed: list[Exception] = []

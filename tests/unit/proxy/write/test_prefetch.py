@@ -1,4 +1,4 @@
-"""Working ahead: in order, bounded, and it ends with its consumer."""
+"""Prefetching: in order, bounded, and it stops with its consumer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_items_come_in_order(depth: int) -> None:
     assert list(prefetched(iter(range(50)), depth)) == list(range(50))
 
 
-def test_the_next_items_are_made_meanwhile_and_no_more_of_them() -> None:
+def test_at_most_depth_items_are_produced_ahead() -> None:
     made: list[int] = []
 
     def making() -> Iterator[int]:
@@ -26,13 +26,13 @@ def test_the_next_items_are_made_meanwhile_and_no_more_of_them() -> None:
 
     items = prefetched(making(), 3)
     assert next(items) == 0
-    assert eventually(lambda: len(made) == 5)  # one used, three ready, one in hand
+    assert eventually(lambda: len(made) == 5)  # one used, three ready, one being produced
     assert next(items) == 1
     assert eventually(lambda: len(made) == 6)
     assert len(made) == 6
 
 
-def test_an_error_comes_where_its_item_would_have() -> None:
+def test_an_error_is_raised_in_place_of_its_item() -> None:
     def failing() -> Iterator[int]:
         yield 1
         yield 2

@@ -9,13 +9,13 @@ from sqlalchemy import Engine
 
 from privacyplease.proxy.backup import registry
 from privacyplease.proxy.errors import UntrustedAnswerError
-from privacyplease.proxy.manifest.cells import Answers
+from privacyplease.proxy.manifest.cells import AnswerCounts
 from privacyplease.proxy.manifest.manifest import Manifest
-from privacyplease.proxy.segments.memory import Memory
+from privacyplease.proxy.segments.cell_cache import CellCache
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 
 
-def answer_metrics(answers: Answers) -> Iterable[Metric]:
+def answer_metrics(answers: AnswerCounts) -> Iterable[Metric]:
     """How many of the storage server's answers passed verification, and how many were refused."""
     yield CounterMetricFamily(
         "privacyplease_proxy_verified_answers", "Storage server answers that were intact.", value=answers.whole
@@ -54,7 +54,7 @@ def backup_metrics(store: Engine) -> Iterable[Metric]:
     )
 
 
-def memory_metrics(memory: Memory) -> Iterable[Metric]:
+def memory_metrics(memory: CellCache) -> Iterable[Metric]:
     """Hits and misses of the cells in memory, and their size."""
     figures = memory.figures
     cells = CounterMetricFamily("privacyplease_proxy_cache_cells", "Cells that questions needed.", labels=["outcome"])

@@ -15,7 +15,7 @@ from privacyplease.proxy.assembly import collectors
 from privacyplease.proxy.assembly.settings import ProxySettings
 from privacyplease.proxy.audit.log import AuditLog
 from privacyplease.proxy.backup import registry
-from privacyplease.proxy.compaction.compaction import Compaction
+from privacyplease.proxy.compaction.background import BackgroundCompaction
 from privacyplease.proxy.compaction.compactor import Compactor
 from privacyplease.proxy.errors import RolledBackError, StorageError
 from privacyplease.proxy.export.exporter import KeyringExporter
@@ -23,22 +23,22 @@ from privacyplease.proxy.keys.dead_letters import DeadLetters
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.rotation import Rotation, described_by, folder_in_force
-from privacyplease.proxy.lifecycle.disposal import Disposal
-from privacyplease.proxy.lifecycle.erasing import Erasing
-from privacyplease.proxy.lifecycle.erasures import Erasures
-from privacyplease.proxy.lifecycle.renewing import Renewing
-from privacyplease.proxy.lifecycle.restoring import Restoring, adopt
+from privacyplease.proxy.lifecycle.eraser import EpochEraser
+from privacyplease.proxy.lifecycle.erasure_log import ErasureLog
+from privacyplease.proxy.lifecycle.flush_recovery import FlushRecovery
+from privacyplease.proxy.lifecycle.key_renewal import KeyRenewal
+from privacyplease.proxy.lifecycle.restore import Restore, finish_restore
 from privacyplease.proxy.lifecycle.retention import Retention
-from privacyplease.proxy.lifecycle.settling import Settling
-from privacyplease.proxy.lifecycle.verification import Verification
+from privacyplease.proxy.lifecycle.segment_deletion import SegmentDeleter
+from privacyplease.proxy.lifecycle.verification import Verifier
 from privacyplease.proxy.manifest.cells import Cells
-from privacyplease.proxy.manifest.currency import Currency
 from privacyplease.proxy.manifest.manifest import Manifest
+from privacyplease.proxy.manifest.rollback import RollbackCheck
 from privacyplease.proxy.manifest.witnesses import Witnesses, witness
 from privacyplease.proxy.query.search import Search
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.shapes import Shapes
-from privacyplease.proxy.segments.memory import Memory
+from privacyplease.proxy.segments.cell_cache import CellCache
 from privacyplease.proxy.services.access import AccessService
 from privacyplease.proxy.services.admin import AdminService
 from privacyplease.proxy.services.audit import AuditService
@@ -52,7 +52,7 @@ from privacyplease.proxy.services.presence import PresenceService
 from privacyplease.proxy.services.query import QueryService
 from privacyplease.proxy.services.stations import StationsService
 from privacyplease.proxy.services.verification import VerificationService
-from privacyplease.proxy.storage.client import Storage
+from privacyplease.proxy.storage.client import StorageClient
 from privacyplease.proxy.telemetry.activity import Activity
 from privacyplease.proxy.telemetry.metrics import Metrics
 from privacyplease.proxy.trusted_store import store as trusted_store
@@ -132,16 +132,18 @@ class Components:
         store, keyring, manifest = trusted.store, trusted.keyring, trusted.manifest
         self._shapes = Shapes(store)
         self._shapes.check(datasets)
-        self._storage = storage = Storage.connect(settings.storage, settings.storage_certificates, process.metrics)
+        self._storage = storage = StorageClient.connect(
+            settings.storage, settings.storage_certificates, process.metrics
+        )
         self._cells = cells = Cells(storage, keyring)
-        self._currency = currency = Currency(manifest, storage)
-        self._memory = memory = Memory(settings.cache_bytes)
+        self._currency = currency = RollbackCheck(manifest, storage)
+        self._memory = memory = CellCache(settings.cache_bytes)
         if settings.home.restored.exists():
-            adopt(settings.home, Restoring(datasets, store, keyring, manifest, storage, currency), trusted.log)
+            finish_restore(settings.home, Restore(datasets, store, keyring, manifest, storage, currency), trusted.log)
         _refuse_rolled_back(currency)
         self._search = search = Search(manifest, cells, keyring, memory, currency, settings.most_tags)
         self._writer = writer = Writer(manifest, keyring, storage, memory, currency, settings.flush_seconds)
-        self._compaction = compaction = Compaction(
+        self._compaction = compaction = Compactor(
             store,
             manifest,
             keyring,
@@ -149,15 +151,17 @@ class Components:
             cells,
             memory,
             lambda: registry.needed_after(store),
-            require_current=currency.require,
+            require_newest=currency.require_newest,
         )
-        self._compactor = Compactor(datasets, compaction)
-        self._erasures = Erasures(store, alone=trusted.alone)
-        disposal = Disposal(manifest, cells, storage)
+        self._compactor = BackgroundCompaction(datasets, compaction)
+        self._erasures = ErasureLog(store, shared=not trusted.alone)
+        disposal = SegmentDeleter(manifest, cells, storage)
         readers = [search.questions, compaction.jobs]
-        self._erasing = Erasing(keyring, manifest, currency, disposal, self._erasures, writer.drain, readers, memory)
-        self._renewing = Renewing(datasets, keyring, manifest, currency, self._erasing, compaction.rewrite)
-        settling = Settling(datasets, manifest, cells, storage, disposal, currency)
+        self._erasing = EpochEraser(
+            keyring, manifest, currency, disposal, self._erasures, writer.drain, readers, memory
+        )
+        self._renewing = KeyRenewal(datasets, keyring, manifest, currency, self._erasing, compaction.rewrite)
+        settling = FlushRecovery(datasets, manifest, cells, storage, disposal, currency)
         self._retention = Retention(datasets, self._erasing, [settling.finish, self._renewing.finish])
         self._watch()
 
@@ -199,7 +203,7 @@ class Components:
         stations_service_pb2_grpc.add_StationsServiceServicer_to_server(StationsService(datasets, search), server)
         letters = DeadLetterService(datasets, DeadLetters(keyring))
         dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(letters, server)
-        verification = Verification(self._trusted.manifest, self._cells, self._storage, search.questions)
+        verification = Verifier(self._trusted.manifest, self._cells, self._storage, search.questions)
         verification_service_pb2_grpc.add_VerificationServiceServicer_to_server(
             VerificationService(datasets, verification), server
         )
@@ -247,13 +251,13 @@ class Components:
         watch(lambda: collectors.memory_metrics(self._memory))
 
 
-def _refuse_rolled_back(currency: Currency) -> None:
+def _refuse_rolled_back(currency: RollbackCheck) -> None:
     """Refuses to start on a store that was rolled back.
 
     If the storage server is unavailable, the first question or batch repeats the check.
     """
     try:
-        currency.require()
+        currency.require_newest()
     except RolledBackError:
         raise
     except StorageError:

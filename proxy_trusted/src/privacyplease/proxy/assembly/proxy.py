@@ -25,9 +25,9 @@ from privacyplease.proxy.edge.rpc import REFUSALS
 from privacyplease.proxy.errors import ConfigurationError, KeyringError, NotExportedError, ProxyError, RolledBackError
 from privacyplease.proxy.export.search import ExportedSearch
 from privacyplease.proxy.records import dataset
-from privacyplease.proxy.segments.memory import Memory
+from privacyplease.proxy.segments.cell_cache import CellCache
 from privacyplease.proxy.services.occupancy import OccupancyService
-from privacyplease.proxy.storage.client import MOST_MESSAGE_BYTES, Storage
+from privacyplease.proxy.storage.client import MOST_MESSAGE_BYTES, StorageClient
 from privacyplease.proxy.telemetry.activity import Activity
 from privacyplease.proxy.telemetry.metrics import Metrics
 from privacyplease.proxy.v1 import occupancy_service_pb2_grpc
@@ -144,9 +144,9 @@ class Proxy:
     def _counting(self, process: ProcessContext, keyring: Path) -> tuple[Register, Guards]:
         """The one service that an exported keyring can serve. Without a key for it, there is no audit log."""
         settings = process.settings
-        storage = Storage.connect(settings.storage, settings.storage_certificates, self.metrics)
-        memory = Memory(settings.cache_bytes)
-        search = ExportedSearch.open(keyring, settings.passphrase, storage, settings.most_tags, memory)
+        storage = StorageClient.connect(settings.storage, settings.storage_certificates, self.metrics)
+        cache = CellCache(settings.cache_bytes)
+        search = ExportedSearch.open(keyring, settings.passphrase, storage, settings.most_tags, cache)
         occupancy = OccupancyService({search.dataset.name: search.dataset}, search, None)
 
         def register(server: grpc.Server) -> None:

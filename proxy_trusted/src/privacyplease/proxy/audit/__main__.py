@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         passphrase = flags.passphrase_file.read_text().strip() if flags.passphrase_file else None
         passphrase = passphrase or os.environ.pop("PRIVACYPLEASE_PASSPHRASE", None)
-        store = trusted_store.open_kept(home.trusted_store, os.environ.get("PRIVACYPLEASE_TRUSTED_STORE"))
+        store = trusted_store.open_existing(home.trusted_store, os.environ.get("PRIVACYPLEASE_TRUSTED_STORE"))
         anchor = trusted_store.open_store(home.trusted_store)
         master = described_by(home, folder_in_force(store)).master_key(passphrase, wraps=True)
         reader = AuditReader(flags.log or home.audit, anchor, Keyring(store, master))

@@ -79,7 +79,7 @@ def save(contents: BackupContents, target: Path) -> Document:
     file = target / f"privacyplease-{made_at:%Y%m%dT%H%M%S}Z.tar" if target.is_dir() else target
     if file.exists():
         raise ConfigurationError(f"{file}: exists already and is not overwritten")
-    store = trusted_store.open_kept(contents.home.trusted_store, contents.shared_store)
+    store = trusted_store.open_existing(contents.home.trusted_store, contents.shared_store)
     number = registry.begin(store)
     try:
         with TemporaryDirectory(dir=file.parent, prefix=".backup-") as scratch:

@@ -1,1 +1,1 @@
-"""Compaction: many small segments become few large ones that are neighbours in time, and no answer changes."""
+"""Compaction: many small segments become few large ones, each compact in time, and no answer changes."""

@@ -1,4 +1,4 @@
-"""Cutting: which records lie together in a settled segment.
+"""Cutting: which records go together into a settled segment.
 
 >>> starts = np.arange(200_000)
 >>> [len(rows) for rows in cut(starts, np.zeros(200_000, np.int64), full=65_536)]
@@ -17,17 +17,18 @@ import numpy.typing as npt
 
 from privacyplease.proxy.records.timeline import DAY, Millis
 
-Rows = npt.NDArray[np.int64]
+# Numbers of records.
+RowNumbers = npt.NDArray[np.int64]
 
-# A segment has more records than that many full ones only if they start in one instant, and never more than this.
+# No segment has more records than this many full ones, even if all of them start in the same instant.
 MOST_FULL = 4
 
 
-def cut(starts: Millis, durations: Millis, full: int) -> list[Rows]:
-    """Cuts records into segments: equally large, neighbours in time, and those that are longer than a day apart.
+def cut(starts: Millis, durations: Millis, full: int) -> list[RowNumbers]:
+    """Cuts records into segments of equal size, consecutive in time. Records longer than a day get separate segments.
 
-    What is up to a quarter more than a full segment is still one. Records that start in the same instant stay together
-    as far as that leaves no segment larger than `MOST_FULL` full ones, so that two segments do not overlap.
+    Up to a quarter more records than a full segment's are still one segment. Records that start in the same instant
+    stay together, so that two segments do not overlap, unless the segment would exceed `MOST_FULL` full ones.
 
     Args:
         starts: int64[n], ms, ascending.
@@ -43,29 +44,29 @@ def cut(starts: Millis, durations: Millis, full: int) -> list[Rows]:
 
 
 def _bounds(starts: Millis, full: int) -> list[int]:
-    """Where segments begin, and where the last one ends."""
+    """The positions at which segments begin, and the end of the last one."""
     bounds = [0]
     for bound in _between_instants(starts, _even(len(starts), full)):
         if 2 * min(bound - bounds[-1], len(starts) - bound) >= full:
             bounds.append(bound)
     bounds.append(len(starts))
-    crowded = [
-        begin + at * (end - begin) // parts
+    limited = [
+        begin + part * (end - begin) // parts
         for begin, end in pairwise(bounds)
         for parts in [-(-(end - begin) // (MOST_FULL * full))]
-        for at in range(parts)
+        for part in range(parts)
     ]
-    return [*crowded, len(starts)]
+    return [*limited, len(starts)]
 
 
-def _even(records: int, full: int) -> Rows:
-    """Where equal parts begin, but the first."""
+def _even(records: int, full: int) -> RowNumbers:
+    """The positions at which equal parts begin, except the first."""
     parts = 1 if 4 * records <= 5 * full else -(-records // full)
     return np.arange(1, parts) * records // parts
 
 
-def _between_instants(starts: Millis, targets: Rows) -> Iterator[int]:
-    """The nearest place to each target that does not part records of one instant, ascending."""
+def _between_instants(starts: Millis, targets: RowNumbers) -> Iterator[int]:
+    """The nearest position to each target that does not separate records of one instant, ascending."""
     before = np.searchsorted(starts, starts[targets], side="left")
     after = np.searchsorted(starts, starts[targets], side="right")
     yield from np.unique(np.where(targets - before <= after - targets, before, after)).tolist()

@@ -1,6 +1,6 @@
-"""Merging: the records of several segments as one table, and which of them stay.
+"""Merging: the records of several segments as one table, and which of them survive.
 
-Text stays coded all the way from the cells that are read to those that are written.
+Text stays coded from the cells that are read to those that are written.
 """
 
 from __future__ import annotations
@@ -12,20 +12,18 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from privacyplease.proxy.compaction.cut import RowNumbers
 from privacyplease.proxy.records.columns import Mask
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.tables import longest, spans
 from privacyplease.proxy.segments.core import Core, CoreColumns, timed
 from privacyplease.proxy.segments.pages import CODED, unpack
 
-# Numbers of records.
-Rows = npt.NDArray[np.int64]
-
 _NUMBER = "row number"  # no column of a data set has a space in its name
 
 
-def opened(core: Core, rest: pa.RecordBatch, dataset: Dataset) -> pa.Table:
-    """A segment's records in stored form, text as codes, all columns that it has."""
+def segment_records(core: Core, rest: pa.RecordBatch, dataset: Dataset) -> pa.Table:
+    """A segment's records in stored form, with text as codes and all columns that it has."""
     starts = core.starts()
     subjects = _coded(core.owners(), core.subjects)
     places = _coded(core.codes, pa.array(core.places, pa.string()))
@@ -35,20 +33,20 @@ def opened(core: Core, rest: pa.RecordBatch, dataset: Dataset) -> pa.Table:
     return pa.table(named | dict(zip(others.column_names, others.columns, strict=True)))
 
 
-def together(tables: Iterable[pa.Table], dataset: Dataset) -> pa.Table:
-    """All records in one table: first the data set's columns, then those that its definition has dropped.
+def concatenated(tables: Iterable[pa.Table], dataset: Dataset) -> pa.Table:
+    """All records in one table: first the data set's columns, then those that its definition no longer has.
 
-    A column that some segments lack is null there.
+    A column that a segment lacks is null for its records.
     """
     merged = pa.concat_tables(tables, promote_options="default").unify_dictionaries().combine_chunks()
     names = [name for name in dataset.columns if name in merged.column_names]
     return merged.select([*names, *(name for name in merged.column_names if name not in dataset.columns)])
 
 
-def staying(records: pa.Table, dataset: Dataset) -> Rows:
-    """Which records stay, of each identity one: those that `records.tables.longest` would choose, ascending by start.
+def survivors(records: pa.Table, dataset: Dataset) -> RowNumbers:
+    """Which records survive, one of each identity: those that `records.tables.longest` chooses, ascending by start.
 
-    Few records come twice, so all are sorted by their identity alone, and only those that share it are compared.
+    Few records were reported twice, so all are sorted only by identity, and only those that share one are compared.
     """
     starts, ends = spans(records, dataset)
     places = _codes(records[dataset.place])
@@ -60,14 +58,14 @@ def staying(records: pa.Table, dataset: Dataset) -> Rows:
     shared = np.append(same, False) | np.append(False, same)
     rows = order[shared]
     rows = rows[np.lexsort((starts[rows] - ends[rows], identity[rows], starts[rows]))]
-    stays = np.zeros(len(records), bool)
-    stays[order[~shared]] = True
-    stays[_longest(records, rows, _group_starts(starts[rows], identity[rows]), ends, dataset)] = True
-    return order[stays[order]]
+    survives = np.zeros(len(records), bool)
+    survives[order[~shared]] = True
+    survives[_longest(records, rows, _group_starts(starts[rows], identity[rows]), ends, dataset)] = True
+    return order[survives[order]]
 
 
-def _longest(records: pa.Table, rows: Rows, first: Mask, ends: Rows, dataset: Dataset) -> Rows:
-    """One row of each group: the longest, which is its first. Equally long ones that differ are compared in full."""
+def _longest(records: pa.Table, rows: RowNumbers, first: Mask, ends: RowNumbers, dataset: Dataset) -> RowNumbers:
+    """The longest row of each group, which is its first. Equally long ones that differ are compared in full."""
     group = np.cumsum(first) - 1
     leaders = rows[first]
     equal = ~first & (ends[rows] == ends[leaders[group]])
@@ -82,8 +80,8 @@ def _longest(records: pa.Table, rows: Rows, first: Mask, ends: Rows, dataset: Da
     return np.concatenate([np.delete(leaders, contested), chosen[_NUMBER].to_numpy()])
 
 
-def _differ(records: pa.Table, left: Rows, right: Rows) -> Mask:
-    """Where the left row and the right row differ in any column."""
+def _differ(records: pa.Table, left: RowNumbers, right: RowNumbers) -> Mask:
+    """Where the left and the right row differ in any column."""
     differ = np.zeros(len(left), bool)
     for column in records.columns if len(left) else ():
         values = column.combine_chunks()
@@ -94,7 +92,7 @@ def _differ(records: pa.Table, left: Rows, right: Rows) -> Mask:
     return differ
 
 
-def _group_starts(*columns: Rows) -> Mask:
+def _group_starts(*columns: RowNumbers) -> Mask:
     first = np.ones(len(columns[0]), bool)
     first[1:] = np.any([np.diff(column) != 0 for column in columns], axis=0)
     return first
@@ -107,12 +105,12 @@ def _coded(codes: npt.NDArray[np.integer], values: pa.Array) -> pa.Array:
     return values.take(pa.array(codes))
 
 
-def _codes(column: pa.ChunkedArray) -> Rows:
+def _codes(column: pa.ChunkedArray) -> RowNumbers:
     """A number for each distinct value: int64[n]."""
     return np.asarray(column.combine_chunks().dictionary_encode().indices, np.int64)
 
 
 def _plain(records: pa.Table) -> pa.Table:
-    """Text as text."""
+    """The records with text decoded."""
     columns = [column.cast(pa.string()) if column.type == CODED else column for column in records.columns]
     return pa.table(columns, names=records.column_names)

@@ -23,7 +23,7 @@ from privacyplease.proxy.errors import (
     StoppingError,
     TrustedStoreUnavailableError,
 )
-from privacyplease.proxy.trusted_store.store import is_away
+from privacyplease.proxy.trusted_store.store import is_unavailable
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 from privacyplease.transport.log_format import where_raised
 from privacyplease.transport.refusals import Refusals
@@ -86,7 +86,11 @@ def fail(error: Exception, context: grpc.ServicerContext) -> NoReturn:
     if isinstance(error, grpc.RpcError) and not context.is_active():
         raise error  # the client left while it was sending
     if not isinstance(error, ProxyError):
-        error = TrustedStoreUnavailableError("the trusted store is unavailable") if is_away(error) else _internal(error)
+        error = (
+            TrustedStoreUnavailableError("the trusted store is unavailable")
+            if is_unavailable(error)
+            else _internal(error)
+        )
     abort(context, status(error), _pushback_ms(error))
 
 

@@ -10,8 +10,8 @@ from privacyplease.proxy.errors import PredicateTooLargeError
 from privacyplease.proxy.export import keyring_file
 from privacyplease.proxy.export.keyring_file import Export
 from privacyplease.proxy.keys.keyring import Keyring
-from privacyplease.proxy.manifest.currency import Currency
 from privacyplease.proxy.manifest.manifest import Manifest
+from privacyplease.proxy.manifest.rollback import RollbackCheck
 from privacyplease.proxy.query.question import Question
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.timeline import Interval
@@ -28,7 +28,7 @@ class ExportedKeyring(NamedTuple):
 class KeyringExporter:
     """Makes exported keyrings."""
 
-    def __init__(self, keyring: Keyring, manifest: Manifest, currency: Currency, most_tags: int) -> None:
+    def __init__(self, keyring: Keyring, manifest: Manifest, currency: RollbackCheck, most_tags: int) -> None:
         """Initialises the exporter.
 
         Args:
@@ -54,7 +54,7 @@ class KeyringExporter:
             RolledBackError: The trusted store is older than the newest head that the storage server or a witness holds.
             StorageError: The storage server cannot be asked for its newest head.
         """
-        self._currency.require()
+        self._currency.require_newest()
         rows = self._manifest.view(dataset.name).overlapping(Question(dataset, interval).fetched)
         if len(rows) > self._most_tags:
             message = f"expected an interval that touches at most {self._most_tags:,} cells, got {len(rows):,}"

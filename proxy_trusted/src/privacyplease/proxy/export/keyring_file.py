@@ -23,7 +23,7 @@ from typing import Any
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.keys.derivation import GroupKeys, Key, KeyId, context
 from privacyplease.proxy.keys.master_key import opened_by, sealed_by
-from privacyplease.proxy.manifest.rows import Entry, Row, State
+from privacyplease.proxy.manifest.rows import CellEntry, ManifestRow, SegmentState
 from privacyplease.proxy.records.columns import ColumnType
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.timeline import Interval
@@ -52,7 +52,7 @@ class Export:
     interval: Interval
     made_at: int
     keys: dict[KeyId, GroupKeys]
-    segments: list[Row]
+    segments: list[ManifestRow]
 
 
 def seal(export: Export, passphrase: str) -> bytes:
@@ -118,10 +118,12 @@ def _export(body: dict[str, Any]) -> Export:
 
 def _row(
     dataset: str, number: int, epoch: int, generation: int, records: int, first: int, last: int, reach: int, size: int
-) -> Row:
+) -> ManifestRow:
     summary = Summary(records, first, last, reach, longest=0, subjects=b"")
-    core = {Group.CORE: Entry(size, Digest(b""))}
-    return Row(dataset, SegmentId(number), State.LIVE, 0, KeyId(epoch, generation), False, 0, summary, core)
+    core = {Group.CORE: CellEntry(size, Digest(b""))}
+    return ManifestRow(
+        dataset, SegmentId(number), SegmentState.LIVE, 0, KeyId(epoch, generation), False, 0, summary, core
+    )
 
 
 def _text(key: Key) -> str:

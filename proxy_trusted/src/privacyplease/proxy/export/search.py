@@ -24,20 +24,21 @@ from privacyplease.proxy.errors import (
 )
 from privacyplease.proxy.export import keyring_file
 from privacyplease.proxy.export.keyring_file import Export
-from privacyplease.proxy.manifest.rows import Row
-from privacyplease.proxy.manifest.view import View
+from privacyplease.proxy.manifest.rows import ManifestRow
+from privacyplease.proxy.manifest.view import ManifestView
 from privacyplease.proxy.query.hits import Hit
 from privacyplease.proxy.query.question import Question
-from privacyplease.proxy.query.search import PART_BYTES, Answer
+from privacyplease.proxy.query.search import CHUNK_BYTES, SearchResult
+from privacyplease.proxy.records.columns import Mask
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.segments import groups
-from privacyplease.proxy.segments.core import EVERY, Core, Mask
+from privacyplease.proxy.segments.cell_cache import CachedCell, CellCache
+from privacyplease.proxy.segments.core import EVERY, Core
 from privacyplease.proxy.segments.groups import Group
-from privacyplease.proxy.segments.memory import Held, Memory
-from privacyplease.proxy.segments.sealing import Opener, Place
+from privacyplease.proxy.segments.sealing import CellContext, Opener
 from privacyplease.proxy.storage.cell import Sealed, Tag
-from privacyplease.proxy.storage.client import Storage
-from privacyplease.proxy.storage.parts import parts
+from privacyplease.proxy.storage.chunking import chunks
+from privacyplease.proxy.storage.client import StorageClient
 
 CHANGED = "if the period has changed since the keyring was exported, ask for a new one"
 
@@ -49,16 +50,16 @@ class ExportedSearch:
         memory: The cells that need not be fetched.
     """
 
-    def __init__(self, export: Export, storage: Storage, most_tags: int, memory: Memory) -> None:
+    def __init__(self, export: Export, storage: StorageClient, most_tags: int, memory: CellCache) -> None:
         self.memory = memory
         self._export = export
-        self._view = View(0, export.segments)
+        self._view = ManifestView(0, export.segments)
         self._storage = storage
         self._most_tags = most_tags
 
     @classmethod
     def open(
-        cls, file: Path, passphrase: str | None, storage: Storage, most_tags: int, memory: Memory
+        cls, file: Path, passphrase: str | None, storage: StorageClient, most_tags: int, memory: CellCache
     ) -> ExportedSearch:
         """Opens an exported keyring.
 
@@ -83,7 +84,7 @@ class ExportedSearch:
         return self._export.dataset
 
     @contextmanager
-    def ask(self, question: Question) -> Iterator[Answer]:
+    def ask(self, question: Question) -> Iterator[SearchResult]:
         """Answers a question, without roll-ups; the answer can be read while the block lasts.
 
         Raises:
@@ -97,7 +98,7 @@ class ExportedSearch:
         if len(rows) > self._most_tags:
             message = f"expected a question that touches at most {self._most_tags:,} cells, got {len(rows):,}"
             raise PredicateTooLargeError(message, tags=len(rows), limit=self._most_tags)
-        yield Answer([], self._hits(question, rows))
+        yield SearchResult([], self._hits(question, rows))
 
     def _check(self, question: Question) -> None:
         allowed = self._export.interval
@@ -107,11 +108,11 @@ class ExportedSearch:
             message = f"expected an interval within {_iso(allowed.start)} … {_iso(allowed.end)}, which was exported"
             raise NotExportedError(message, field="interval")
 
-    def _hits(self, question: Question, rows: Sequence[Row]) -> Iterator[Hit]:
+    def _hits(self, question: Question, rows: Sequence[ManifestRow]) -> Iterator[Hit]:
         wanted = self._tags(rows)
         sizes = {tag: row.size for tag, row in wanted.items()}
         held = self.memory.held(sizes)
-        weighed = parts(wanted.items(), PART_BYTES, lambda item: 0 if item[0] in held else item[1].size)
+        weighed = chunks(wanted.items(), CHUNK_BYTES, lambda item: 0 if item[0] in held else item[1].size)
         for part in map(dict, weighed):
             fresh = self._fetch({tag: row for tag, row in part.items() if tag not in held})
             cores = {tag: self._core(row, tag, fresh.get(tag) or held[tag]) for tag, row in part.items()}
@@ -119,7 +120,7 @@ class ExportedSearch:
             for tag, row in part.items():
                 yield from _chosen(cores[tag], row, question)
 
-    def _tags(self, rows: Sequence[Row]) -> dict[Tag, Row]:
+    def _tags(self, rows: Sequence[ManifestRow]) -> dict[Tag, ManifestRow]:
         """The segments by the tag of their core."""
         row_of = {}
         for row in rows:
@@ -127,27 +128,27 @@ class ExportedSearch:
             row_of[tag] = row
         return row_of
 
-    def _fetch(self, wanted: Mapping[Tag, Row]) -> dict[Tag, Held]:
+    def _fetch(self, wanted: Mapping[Tag, ManifestRow]) -> dict[Tag, CachedCell]:
         """All of the wanted cells, each of the expected size; opening a cell then shows whether it is genuine."""
         fetched = self._storage.select(wanted) if wanted else {}
         if missing := len(wanted.keys() - fetched.keys()):
             raise CellsMissingError(f"the storage server withheld cells; {CHANGED}", cells=missing)
         if damaged := sum(1 for tag, row in wanted.items() if len(fetched[tag]) != row.size):
             raise CellDamagedError("the storage server returned cells other than those that were stored", cells=damaged)
-        return {tag: Held((row.dataset, row.key), row.size, fetched[tag]) for tag, row in wanted.items()}
+        return {tag: CachedCell((row.dataset, row.key), row.size, fetched[tag]) for tag, row in wanted.items()}
 
-    def _core(self, row: Row, tag: Tag, cell: Held) -> Core:
+    def _core(self, row: ManifestRow, tag: Tag, cell: CachedCell) -> Core:
         core = cell.opened(Core, partial(self._open, row, tag))
         if len(core) != row.summary.records:
             message = f"expected a cell of {row.summary.records:,} records, as when the keyring was exported"
             raise CellDamagedError(f"{message}; got {len(core):,}", cells=1)
         return core
 
-    def _open(self, row: Row, tag: Tag, sealed: Sealed) -> pa.RecordBatch:
-        return Opener(self._export.keys[row.key].cell).open(sealed, Place(row.dataset, Group.CORE, tag))
+    def _open(self, row: ManifestRow, tag: Tag, sealed: Sealed) -> pa.RecordBatch:
+        return Opener(self._export.keys[row.key].cell).open(sealed, CellContext(row.dataset, Group.CORE, tag))
 
 
-def _chosen(core: Core, row: Row, question: Question) -> Iterator[Hit]:
+def _chosen(core: Core, row: ManifestRow, question: Question) -> Iterator[Hit]:
     """The records of a segment that match a question, if there are any."""
     start, end = question.interval
     mask: Mask | None = None

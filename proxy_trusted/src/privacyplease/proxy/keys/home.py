@@ -54,7 +54,7 @@ class Home:
 
     @property
     def restored(self) -> Path:
-        """A file that exists after a restore until what came after the backup is known (`lifecycle/restoring.py`)."""
+        """A file that exists after a restore until what came after the backup is known (`lifecycle/restore.py`)."""
         return self.path / "restored.json"
 
     @property

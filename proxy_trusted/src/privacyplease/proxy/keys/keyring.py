@@ -18,7 +18,7 @@ from privacyplease.proxy.keys.derivation import DIGEST_LABEL, GroupKeys, Key, Ke
 from privacyplease.proxy.keys.master_key import MasterKey
 from privacyplease.proxy.trusted_store.store import lock, writing
 from privacyplease.proxy.trusted_store.tables import data_keys, master_keys
-from privacyplease.proxy.trusted_store.upsert import inserted_once, inserted_or
+from privacyplease.proxy.trusted_store.upsert import insert_if_absent, upsert
 
 DATA_KEY_LABEL = b"privacyplease/v2/data"
 
@@ -123,7 +123,7 @@ class Keyring:
         with self._lock:
             with writing(self._store) as connection:
                 # The first statement writes, which locks out all other writers.
-                put = inserted_or(self._store.dialect, master_keys, lambda new: {"folder": new.folder})
+                put = upsert(self._store.dialect, master_keys, lambda new: {"folder": new.folder})
                 connection.execute(put, {"one": 1, "folder": folder})
                 self._rewrap(old, master, rewrapped, connection)
                 for name, wrapped in rewrapped.items():
@@ -177,7 +177,7 @@ class Keyring:
         new = columns | {"wrapped": wrapped, "made_at": int(time.time() * 1_000)}
         with self._store.connect() as connection, connection.begin() as transaction:
             lock(connection)
-            connection.execute(inserted_once(self._store.dialect, data_keys), new)
+            connection.execute(insert_if_absent(self._store.dialect, data_keys), new)
             in_force = connection.scalar(select(master_keys.c.folder)) or ""
             if in_force != held.folder:
                 transaction.rollback()

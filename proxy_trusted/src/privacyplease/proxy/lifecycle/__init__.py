@@ -1,1 +1,1 @@
-"""What becomes of segments and keys in the long run: settled, verified, renewed, restored, erased."""
+"""The lifecycle of segments and keys: recovering flushes, verifying, renewing, restoring, retaining, erasing."""

@@ -1,4 +1,4 @@
-"""Retention: what data sets' definitions say is not to be kept is erased, and what was cut short is finished."""
+"""Retention: erases what data sets do not retain any longer, and finishes interrupted work."""
 
 from __future__ import annotations
 
@@ -9,63 +9,63 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from privacyplease.proxy.errors import ProxyError
-from privacyplease.proxy.lifecycle.erasing import Erasing
+from privacyplease.proxy.lifecycle.eraser import EpochEraser
 from privacyplease.proxy.records.dataset import Dataset
 
 _log = logging.getLogger(__name__)
 
 
 class Retention:
-    """Does it once an hour, in a thread of its own."""
+    """Runs at start and then once an hour, in a thread of its own."""
 
     PERIOD_SECONDS = 3_600.0
 
     def __init__(
-        self, datasets: Mapping[str, Dataset], erasing: Erasing, finish: Sequence[Callable[[], object]] = ()
+        self, datasets: Mapping[str, Dataset], eraser: EpochEraser, finish: Sequence[Callable[[], object]] = ()
     ) -> None:
-        """Takes the parts.
+        """Initialises the thread.
 
         Args:
             datasets: The data sets.
-            erasing: What erases.
-            finish: What else finishes what was cut short: `Settling.finish`, `Renewing.finish`.
+            eraser: Erases epochs.
+            finish: What else finishes interrupted work: `FlushRecovery.finish`, `KeyRenewal.finish`.
         """
         self._datasets = datasets
-        self._erasing = erasing
-        self._finish = [erasing.finish, *finish]
+        self._eraser = eraser
+        self._finish = [eraser.finish, *finish]
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
 
     def start(self) -> None:
-        """Starts: the first round is now."""
+        """Starts the thread, and with it the first round."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Starts no further round. One that runs may be cut short, as by a crash."""
+        """Starts no further round. A running one may be interrupted, as by a crash."""
         self._stopped.set()
 
     def round(self, now: int) -> None:
-        """Finishes what was cut short, and erases every epoch that ended longer ago than its data set retains.
+        """Finishes interrupted work, and erases every epoch that ended longer ago than its data set retains.
 
-        What must wait keeps nothing else waiting.
+        A step that fails does not keep the others from running.
 
         Args:
-            now: In ms since 1970.
+            now: The time, in ms since 1970.
         """
         steps: list[Callable[[], object]] = [*self._finish, partial(self._retain, now)]
         for step in steps:
             try:
                 step()
             except ProxyError as error:
-                _log.warning("retention waits: %s", error)
-            except Exception as error:  # this round must not be the last one; the message may quote anything
+                _log.warning("retention is postponed: %s", error)
+            except Exception as error:  # the thread must survive; the message may quote anything
                 _log.error("retention failed: %s", type(error).__name__)
 
     def _retain(self, now: int) -> None:
         for dataset in self._datasets.values():
-            if dataset.retain is not None and (epochs := self._erasing.ended(dataset, now - dataset.retain)):
+            if dataset.retain is not None and (epochs := self._eraser.ended(dataset, now - dataset.retain)):
                 _log.info("retention: erasing %d epochs of data set %s", len(epochs), dataset.name)
-                self._erasing.erase(dataset, epochs)
+                self._eraser.erase(dataset, epochs)
 
     def _run(self) -> None:
         while not self._stopped.is_set():

@@ -1,1 +1,1 @@
-"""The manifest: which segments there are, which cells the server must have, and a head that no rollback gets past."""
+"""The manifest: which segments there are, which cells the server must have, and a head that exposes rollbacks."""

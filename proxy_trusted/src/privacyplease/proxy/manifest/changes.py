@@ -1,4 +1,4 @@
-"""Changes of the manifest: what one transaction does to its rows."""
+"""Changes to the manifest: what one transaction does to its rows."""
 
 from __future__ import annotations
 
@@ -6,43 +6,43 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from privacyplease.proxy.manifest.rows import Row, State
+from privacyplease.proxy.manifest.rows import ManifestRow, SegmentState
 from privacyplease.proxy.segments.groups import SegmentId
 
 
 class SegmentName(NamedTuple):
-    """A segment of a data set."""
+    """Names a segment of a data set."""
 
     dataset: str
     number: SegmentId
 
 
 class Move(NamedTuple):
-    """Takes a segment from one state to another."""
+    """Moves a segment from one state to another."""
 
     name: SegmentName
-    before: State
-    after: State
+    before: SegmentState
+    after: SegmentState
 
 
 class StaleError(Exception):
-    """A segment is not in the state any more that a change expects: somebody else came first. Nothing was changed.
+    """A segment is no longer in the state that a change expects: another change came first. Nothing was changed.
 
-    Or the number of a new segment has waited for too long, and another must be taken.
+    Or the number of a new segment was reserved too long ago, and it needs another one.
     """
 
 
 @dataclass(frozen=True)
 class Change:
-    """What is done in one transaction, all or nothing.
+    """What one transaction does, all or nothing.
 
     Attributes:
         added: New rows.
         moved: Segments that change their state.
-        removed: Segments that are gone, whatever their state.
+        removed: Segments whose rows are deleted, whatever their state.
     """
 
-    added: Sequence[Row] = ()
+    added: Sequence[ManifestRow] = ()
     moved: Sequence[Move] = ()
     removed: Sequence[SegmentName] = ()
 
@@ -53,11 +53,11 @@ class Change:
         return [*rows, *(move.name for move in self.moved), *self.removed]
 
 
-def moves(rows: Iterable[Row], after: State) -> list[Move]:
-    """Takes segments from the state that they are in to another."""
+def moves(rows: Iterable[ManifestRow], after: SegmentState) -> list[Move]:
+    """Moves segments from their present states to another."""
     return [Move(SegmentName(row.dataset, row.number), row.state, after) for row in rows]
 
 
-def removals(rows: Iterable[Row]) -> list[SegmentName]:
-    """The names of segments that are gone."""
+def removals(rows: Iterable[ManifestRow]) -> list[SegmentName]:
+    """The names of segments whose rows are to be deleted."""
     return [SegmentName(row.dataset, row.number) for row in rows]

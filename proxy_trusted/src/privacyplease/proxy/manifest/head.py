@@ -1,4 +1,4 @@
-"""The head of the manifest: a version and a chain of hashes over all its changes, kept in more places than one.
+"""The head of the manifest: a version and a hash chain over all changes, kept in more than one place.
 
 ::
 
@@ -7,15 +7,15 @@
     sealed     = nonce (12) ‖ AES-256-GCM(head key, nonce, body, label ‖ tag)
     tag        = AES-256(head tag key, sequence (u128))
 
-The newest head lies in the trusted store, with the storage server, and with each witness. A home that was rolled back
-finds a newer one there and refuses to go on.
+The newest head is kept in the trusted store, at the storage server, and by each witness. A home that was rolled back
+finds a newer one there and refuses to continue.
 
-The server keeps one cell a tag, so each head that is sent to it has a tag of its own, by its number in the sequence. It
-keeps few: for each k the newest heads whose number is a multiple of 2^k (`kept`). Of these an older home knows enough
-tags to ask for (`ahead_of`): if s0 is its newest number and s > s0 the newest there is, let k be the greatest for which
-a multiple of 2^k lies in (s0, s]. There is exactly one, for of two neighbours one is a multiple of 2^(k+1); it is the
-first after s0, so it is asked for, and the last up to s, so it is kept. Three of each k are kept and asked for where
-one would do, so that a head that never arrived, for a crash came in between, hides no other.
+The server keeps one cell per tag, so each head that is sent to it has its own tag, by its number in the sequence. Few
+of them are kept: for each k, the newest heads whose number is a multiple of 2^k (`kept`). An older home can ask for
+enough of these tags (`ahead_of`): if s0 is its newest number and s > s0 the newest of all, let k be the greatest for
+which a multiple of 2^k lies in (s0, s]. There is exactly one such multiple, since of two neighbours one is a multiple
+of 2^(k+1); it is the first after s0, so it is asked for, and the last up to s, so it is kept. Three for each k are kept
+and asked for where one would do, so that a head that never arrived because of a crash hides no other.
 
 >>> sorted(kept(100))
 [0, 32, 64, 80, 88, 92, 96, 98, 99, 100]
@@ -50,9 +50,9 @@ CHAIN_LABEL = b"privacyplease/v2/head-chain"
 HEAD_BYTES = 1_024
 LINK_BYTES = 32
 
-# More heads than there will ever be.
+# The sequence never reaches 2^40.
 _BITS = 40
-# How many heads of each power of two are kept, and asked for.
+# How many heads are kept, and asked for, for each power of two.
 _OF_EACH = 3
 
 _BODY = struct.Struct(f">QQ{LINK_BYTES}sq")
@@ -62,8 +62,8 @@ class Head(NamedTuple):
     """A head.
 
     Attributes:
-        sequence: How many were sent to the server up to this one, itself included.
-        version: That of the manifest.
+        sequence: How many heads were sent to the server up to and including this one.
+        version: The version of the manifest.
         link: The last link of the chain.
         at: When it was made, in ms since 1970.
     """
@@ -88,7 +88,7 @@ class HeadKeys:
 
     @property
     def home(self) -> str:
-        """Tells the home of these heads from others, to a witness."""
+        """Identifies the home of these heads to a witness."""
         return permute(self._tag, np.full((1, BLOCK), 0xFF, np.uint8)).tobytes().hex()
 
     def linked(self, head: Head, version: int, changes: Iterable[bytes]) -> bytes:
@@ -96,10 +96,10 @@ class HeadKeys:
         return _mac(self._chain, head.link + version.to_bytes(8, "big") + context(HEAD_LABEL, *changes))
 
     def tags(self, sequences: Iterable[int]) -> list[Tag]:
-        """Under which tag the server has each head."""
+        """The tag under which the server has each head."""
         blocks = b"".join(sequence.to_bytes(BLOCK, "big") for sequence in sequences)
         octets = permute(self._tag, np.frombuffer(blocks, np.uint8).reshape(-1, BLOCK)).tobytes()
-        return [Tag(octets[at : at + BLOCK]) for at in range(0, len(octets), BLOCK)]
+        return [Tag(octets[begin : begin + BLOCK]) for begin in range(0, len(octets), BLOCK)]
 
     def seal(self, head: Head) -> Cell:
         """The head as a cell."""
@@ -109,7 +109,7 @@ class HeadKeys:
         return Cell(tag, Sealed(nonce + self._aead.encrypt(nonce, body, context(HEAD_LABEL, tag))))
 
     def open(self, cell: Cell) -> Head | None:
-        """The head in a cell; None if it was changed or is none of ours."""
+        """The head in a cell; None if it was changed or is not one of this home's."""
         try:
             nonce, sealed = cell.sealed[:NONCE_BYTES], cell.sealed[NONCE_BYTES:]
             return Head(*_BODY.unpack_from(self._aead.decrypt(nonce, sealed, context(HEAD_LABEL, cell.tag))))
@@ -123,14 +123,19 @@ def kept(newest: int) -> set[int]:
     return {newest, *(max(newest // power - back, 0) * power for power in powers for back in range(_OF_EACH))}
 
 
-def dropped(newest: int, together: int) -> set[int]:
-    """The numbers of the heads that it need not keep any more, when so many have been sent since it was told last."""
-    before = max(newest - together, 0)
+def dropped(newest: int, sent: int) -> set[int]:
+    """The numbers of the heads that the server need not keep any more.
+
+    Args:
+        newest: The number of the newest head.
+        sent: How many heads have been sent since it was last told to delete some.
+    """
+    before = max(newest - sent, 0)
     return ({*range(before + 1, newest)} | kept(before)) - kept(newest) - {0}
 
 
 def ahead_of(known: int) -> set[int]:
-    """The numbers among which there is one that the server keeps, if it has a newer head than one of a number."""
+    """Numbers of heads to ask for: if the server has a head newer than `known`, it keeps one of these."""
     powers = [1 << k for k in range(_BITS)]
     return {(known // power + 1 + more) * power for power in powers for more in range(_OF_EACH)}
 

@@ -1,7 +1,7 @@
-"""The manifest: every segment and its state, changed in transactions, each of which moves the head on.
+"""The manifest: every segment and its state, changed in transactions that each advance the head.
 
-The rows lie sealed in the trusted store and opened in memory. Proxies that share the store hear of each other's changes
-by the version: a row has that of its last change.
+The rows are sealed in the trusted store and opened in memory. Proxies that share the store learn of each other's
+changes by the version: a row carries the version of its last change.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from privacyplease.proxy.keys.derivation import Key
 from privacyplease.proxy.keys.keyring import Keyring, manifest_of
 from privacyplease.proxy.manifest.changes import Change, SegmentName, StaleError
 from privacyplease.proxy.manifest.head import FIRST, Head, HeadKeys, dropped
-from privacyplease.proxy.manifest.rows import ROW_LABEL, Row, State, open_row, seal
-from privacyplease.proxy.manifest.stored import (
+from privacyplease.proxy.manifest.rows import ROW_LABEL, ManifestRow, SegmentState, open_row, seal
+from privacyplease.proxy.manifest.statements import (
     check_numbers,
     described,
     next_number,
@@ -27,30 +27,30 @@ from privacyplease.proxy.manifest.stored import (
     write_head,
     write_rows,
 )
-from privacyplease.proxy.manifest.view import View
+from privacyplease.proxy.manifest.view import ManifestView
 from privacyplease.proxy.manifest.witnesses import Witnesses
 from privacyplease.proxy.segments.groups import SegmentId
 from privacyplease.proxy.storage.cell import Cell, Sealed, Tag
 from privacyplease.proxy.trusted_store.store import reading, writing
 from privacyplease.proxy.trusted_store.tables import gone_segments, heads, segments
 
-# So many heads are sent before those that need not stay are deleted.
+# How many heads are sent before the server is told to delete those that it need not keep.
 HEADS_TOGETHER = 64
 
-Rows = dict[SegmentName, Row]
+RowsByName = dict[SegmentName, ManifestRow]
 
 
 class Committed(NamedTuple):
-    """What a change came to.
+    """The outcome of a change.
 
     Attributes:
         rows: The rows that were added or moved, as they are now.
-        head: The new head, to be sent to the storage server; None if it was not asked for.
-        outdated: Tags of heads that the server need not keep any more, once it has that one; now and then there are
-            some, and nobody else is told of them.
+        head: The new head, to be sent to the storage server; None unless the change was announced.
+        outdated: Tags of heads that the server need not keep once it has the new one. They are reported only here,
+            once in `HEADS_TOGETHER` heads.
     """
 
-    rows: list[Row]
+    rows: list[ManifestRow]
     head: Cell | None
     outdated: Sequence[Tag] = ()
 
@@ -63,33 +63,33 @@ class Manifest:
         self._keyring = keyring
         self._witnesses = witnesses or Witnesses(())
         self._heads = HeadKeys(keyring)
-        self._rows: Rows = {}
-        self._views: dict[str, View] = {}
+        self._rows: RowsByName = {}
+        self._views: dict[str, ManifestView] = {}
         self._keys: dict[str, Key] = {}
         self._head = FIRST
         self._lock = threading.RLock()
 
     @property
     def heads(self) -> HeadKeys:
-        """What seals and names its heads."""
+        """The keys that seal and name its heads."""
         return self._heads
 
     @property
     def witnesses(self) -> Witnesses:
-        """Where else its newest head is kept."""
+        """The witnesses that keep its newest head."""
         return self._witnesses
 
     def head(self) -> Head:
         """The newest head, of this proxy or another that shares the store.
 
         Raises:
-            RolledBackError: The store is older than this proxy has seen it.
+            RolledBackError: The store has a lower version than this proxy has seen.
         """
         with self._lock:
             self._refresh()
             return self._head
 
-    def view(self, dataset: str) -> View:
+    def view(self, dataset: str) -> ManifestView:
         """The live segments of a data set as of now.
 
         Raises:
@@ -98,11 +98,11 @@ class Manifest:
         with self._lock:
             self._refresh()
             if dataset not in self._views:
-                live = (row for row in self._rows.values() if row.dataset == dataset and row.state is State.LIVE)
-                self._views[dataset] = View(self._head.version, live)
+                live = (row for row in self._rows.values() if row.dataset == dataset and row.state is SegmentState.LIVE)
+                self._views[dataset] = ManifestView(self._head.version, live)
             return self._views[dataset]
 
-    def rows(self, dataset: str, *states: State) -> list[Row]:
+    def rows(self, dataset: str, *states: SegmentState) -> list[ManifestRow]:
         """The segments of a data set in any of the states, ascending by number; in any state if none is given."""
         with self._lock:
             self._refresh()
@@ -110,40 +110,40 @@ class Manifest:
         return sorted((row for row in chosen if not states or row.state in states), key=lambda row: row.number)
 
     def numbers(self, dataset: str, count: int) -> list[SegmentId]:
-        """Numbers for new segments, which nobody else gets."""
+        """Numbers for new segments, which are never assigned again."""
         with writing(self._store) as connection:
             first = next_number(connection, dataset)
             set_next_number(connection, dataset, first + count)
         return [SegmentId(number) for number in range(first, first + count)]
 
     def next_number(self, dataset: str) -> int:
-        """The number that the next segment of a data set gets."""
+        """The next number for a segment of a data set."""
         with self._store.connect() as connection:
             return next_number(connection, dataset)
 
     def skip_numbers(self, dataset: str, first: int) -> None:
-        """Lets the numbers of a data set go on from one that is no lower than any that was given out."""
+        """Makes the numbers of a data set continue from `first`, unless higher ones have been assigned."""
         with writing(self._store) as connection:
             set_next_number(connection, dataset, max(first, next_number(connection, dataset)))
 
     def commit(
         self, change: Change, *, announced: bool = False, check: Callable[[Connection], None] = lambda _: None
     ) -> Committed:
-        """Makes a change, durably, and moves the head on.
+        """Makes a change, durably, and advances the head.
 
         Args:
-            change: What is done.
-            announced: Whether the new head goes to the storage server: it then counts in the sequence of those.
-            check: Is asked in the transaction; an error that it raises rolls all back.
+            change: What to do.
+            announced: Whether the new head is sent to the storage server; it then counts in the sequence of those.
+            check: Called in the transaction; an error that it raises rolls everything back.
 
         Raises:
-            StaleError: A segment is not in the state any more that it is to be moved from; or the number of one that is
-                added has waited for too long.
+            StaleError: A segment is no longer in the state that it is to be moved from; or the number of an added
+                segment was reserved too long ago.
             RolledBackError: As `head`.
         """
         with self._lock:
             for name in change.names:
-                self._key(name.dataset)  # a key is made in a transaction of its own, which would wait for this one
+                self._key(name.dataset)  # a key is made in its own transaction, which would wait for this one
             with writing(self._store) as connection:
                 self._refresh_from(connection)
                 check(connection)
@@ -164,7 +164,7 @@ class Manifest:
         return Committed(rows, cell, self._heads.tags(dropped(head.sequence, HEADS_TOGETHER)) if full else ())
 
     def overtake(self, newer: Head) -> Cell:
-        """Goes on from an older state, as an administrator has decided: the next head is newer than any that was seen.
+        """Continues from an older state, as an administrator has decided, with a head that is newer than any known one.
 
         Returns:
             The head to send to the storage server.
@@ -182,27 +182,27 @@ class Manifest:
         self._witnesses.record(self._heads.home, head.version, cell)
         return cell
 
-    def size(self) -> dict[State, int]:
+    def size(self) -> dict[SegmentState, int]:
         """How many segments are in each state."""
         with self._lock:
             self._refresh()
             states = [row.state for row in self._rows.values()]
-        return {state: states.count(state) for state in State}
+        return {state: states.count(state) for state in SegmentState}
 
     @property
     def outgrown(self) -> int:
-        """How many cells are larger than cells of as many records should be. Of live segments."""
+        """How many cells of live segments exceed the size for their number of records."""
         with self._lock:
-            return sum(row.outgrown for row in self._rows.values() if row.state is State.LIVE)
+            return sum(row.outgrown for row in self._rows.values() if row.state is SegmentState.LIVE)
 
-    def _moved(self, change: Change) -> Iterable[Row]:
+    def _moved(self, change: Change) -> Iterable[ManifestRow]:
         for name, before, after in change.moved:
             row = self._rows.get(name)
             if row is None or row.state is not before:
                 raise StaleError
             yield row._replace(state=after)
 
-    def _apply(self, rows: Iterable[Row], removed: Iterable[SegmentName], head: Head) -> None:
+    def _apply(self, rows: Iterable[ManifestRow], removed: Iterable[SegmentName], head: Head) -> None:
         touched = set()
         for row in rows:
             self._rows[SegmentName(row.dataset, row.number)] = row
@@ -215,11 +215,11 @@ class Manifest:
         self._head = head
 
     def _refresh(self) -> None:
-        """Hears of what others have changed. Past SQLAlchemy's handling of statements: each question does it."""
+        """Reads what others have changed. It bypasses SQLAlchemy's statements, because every question does it."""
         with reading(self._store) as cursor:
             cursor.execute("SELECT version FROM heads")
-            found = cursor.fetchall()
-        version = found[0][0] if found else 0
+            versions = cursor.fetchall()
+        version = versions[0][0] if versions else 0
         if version != self._head.version:
             with self._store.connect() as connection:
                 self._refresh_from(connection)
@@ -228,12 +228,14 @@ class Manifest:
         stored = connection.execute(select(heads)).one_or_none()
         version = stored.version if stored else 0
         if version < self._head.version:
-            raise RolledBackError("the trusted store is older than this proxy has seen it")
+            raise RolledBackError(
+                f"the trusted store went back from version {self._head.version:,} of its manifest to {version:,}"
+            )
         if stored is None or version == self._head.version:
             return
         head = self._heads.open(Cell(Tag(bytes(stored.tag)), Sealed(bytes(stored.sealed))))
-        if head is None or head.version != version:  # the version beside it is not sealed
-            raise RolledBackError("the head of the manifest in the trusted store does not open, or is another")
+        if head is None or head.version != version:  # the version stored beside the head is not sealed
+            raise RolledBackError("the manifest's head in the trusted store does not open, or has another version")
         since = self._head.version
         if since < stored.gone_since:
             self._rows, self._views, since = {}, {}, 0
@@ -246,10 +248,10 @@ class Manifest:
         self._apply(rows, [SegmentName(row.dataset, SegmentId(row.number)) for row in gone], head)
 
     def _key(self, dataset: str) -> Key:
-        """What seals the rows of a data set. Made on first use, and so never first in a transaction."""
+        """The key that seals the rows of a data set. Made on first use, which must not be within a transaction."""
         if dataset not in self._keys:
             owner = manifest_of(dataset)
-            made = self._keyring.generations(owner, 0)
-            key = made[-1] if made else self._keyring.ensure(owner, 0)
+            generations = self._keyring.generations(owner, 0)
+            key = generations[-1] if generations else self._keyring.ensure(owner, 0)
             self._keys[dataset] = self._keyring.derived(owner, key, ROW_LABEL)
         return self._keys[dataset]

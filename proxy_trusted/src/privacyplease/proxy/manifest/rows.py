@@ -9,7 +9,7 @@
                  ‖ groups (u8) ‖ for each: group (u8) ‖ size (u32) ‖ digest (28)
                  ‖ filter of subjects                                                            all big endian
 
-A row is sealed anew with each change of its state, so none of an earlier state fits in its place.
+A row is sealed anew with each change of its state, so a row of an earlier state does not open in its place.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from privacyplease.proxy.keys.derivation import Key, KeyId, context
 from privacyplease.proxy.keys.master_key import NONCE_BYTES
 from privacyplease.proxy.segments.groups import Group, SegmentId
 from privacyplease.proxy.segments.sealing import DIGEST_BYTES, Digest
-from privacyplease.proxy.segments.segment import Segment, Summary
+from privacyplease.proxy.segments.segment import SealedSegment, Summary
 
 ROW_LABEL = b"privacyplease/v2/manifest-row"
 
@@ -35,16 +35,16 @@ _HEAD = struct.Struct(">qIBBq Qqqqq B")
 _GROUP = struct.Struct(f">BI{DIGEST_BYTES}s")
 
 
-class State(IntEnum):
-    """How far a segment has come.
+class SegmentState(IntEnum):
+    """The state of a segment.
 
     ::
 
         SENT ──► LIVE ──► RETIRED ──► gone         a fresh segment: what was flushed
         SENT ──► STORED ──► LIVE ──► …             a settled one: what compaction made
 
-    The cells of a segment that is SENT may be stored or not: nobody was told that they are. Those of every other are.
-    Questions are answered from segments that are LIVE. RETIRED ones stay until no question and no backup needs them.
+    The cells of a SENT segment may or may not be stored: no client was told that they are. Those of any other are.
+    Questions are answered from LIVE segments. RETIRED ones stay until no question and no backup needs them.
     """
 
     SENT = 0
@@ -53,67 +53,69 @@ class State(IntEnum):
     RETIRED = 3
 
 
-class Entry(NamedTuple):
-    """What a cell must be: its size in bytes, and its digest."""
+class CellEntry(NamedTuple):
+    """What a cell must match: its size in bytes, and its digest."""
 
     size: int
     digest: Digest
 
 
-class Row(NamedTuple):
+class ManifestRow(NamedTuple):
     """A segment, as the manifest knows it.
 
     Attributes:
         dataset: Its data set.
         number: Its number.
-        state: How far it has come.
-        version: That of the manifest when the row was changed last.
-        key: What its cells are sealed under.
+        state: Its state.
+        version: The version of the manifest in which the row was last changed.
+        key: The key of its epoch that its cells are sealed under.
         settled: Whether compaction made it.
-        changed_at: When its state was changed last, in ms since 1970.
-        summary: Of its records.
+        changed_at: When its state was last changed, in ms since 1970.
+        summary: About its records.
         groups: Its cells.
-        outgrown: How many of them are larger than cells of as many records should be.
+        outgrown: How many of its cells exceed the size for their number of records.
     """
 
     dataset: str
     number: SegmentId
-    state: State
+    state: SegmentState
     version: int
     key: KeyId
     settled: bool
     changed_at: int
     summary: Summary
-    groups: dict[Group, Entry]
+    groups: dict[Group, CellEntry]
     outgrown: int = 0
 
     @classmethod
-    def of(cls, segment: Segment, dataset: str, key: KeyId, *, settled: bool) -> Self:
+    def of(cls, segment: SealedSegment, dataset: str, key: KeyId, *, settled: bool) -> Self:
         """The row of a segment that is about to be sent; version and time come with the change that adds it."""
-        entries = {group: Entry(sealed.size, sealed.digest) for group, sealed in segment.groups.items()}
-        return cls(dataset, segment.number, State.SENT, 0, key, settled, 0, segment.summary, entries, segment.outgrown)
+        entries = {group: CellEntry(sealed.size, sealed.digest) for group, sealed in segment.groups.items()}
+        return cls(
+            dataset, segment.number, SegmentState.SENT, 0, key, settled, 0, segment.summary, entries, segment.outgrown
+        )
 
     @property
     def size(self) -> int:
-        """What its cells take on the server, in bytes."""
+        """How much space its cells take on the server, in bytes."""
         return sum(entry.size for entry in self.groups.values())
 
 
-def seal(row: Row, key: Key) -> bytes:
+def seal(row: ManifestRow, key: Key) -> bytes:
     """The sealed row."""
-    about = row.summary
-    body = _HEAD.pack(*row.key, row.settled, row.outgrown, row.changed_at, *about[:5], len(row.groups))
-    body += b"".join(_GROUP.pack(group, *entry) for group, entry in row.groups.items()) + about.subjects
+    summary = row.summary
+    body = _HEAD.pack(*row.key, row.settled, row.outgrown, row.changed_at, *summary[:5], len(row.groups))
+    body += b"".join(_GROUP.pack(group, *entry) for group, entry in row.groups.items()) + summary.subjects
     nonce = secrets.token_bytes(NONCE_BYTES)
     associated = _associated(row.dataset, row.number, row.state, row.version)
     return nonce + AESGCM(key.reveal()).encrypt(nonce, body, associated)
 
 
-def open_row(sealed: bytes, key: Key, dataset: str, number: int, state: int, version: int) -> Row:
+def open_row(sealed: bytes, key: Key, dataset: str, number: int, state: int, version: int) -> ManifestRow:
     """The row that was sealed.
 
     Raises:
-        KeyUnavailableError: It was changed, or sealed under another key: the trusted store is not what it was.
+        KeyUnavailableError: It was changed, or is sealed under another key; the trusted store is not as it was written.
     """
     try:
         body = AESGCM(key.reveal()).decrypt(
@@ -124,14 +126,14 @@ def open_row(sealed: bytes, key: Key, dataset: str, number: int, state: int, ver
     epoch, generation, settled, outgrown, changed_at, records, first, last, reach, longest, count = _HEAD.unpack_from(
         body
     )
-    at, groups = _HEAD.size, {}
+    offset, groups = _HEAD.size, {}
     for _ in range(count):
-        group, size, digest = _GROUP.unpack_from(body, at)
-        groups[Group(group)] = Entry(size, Digest(digest))
-        at += _GROUP.size
-    summary = Summary(records, first, last, reach, longest, body[at:])
-    about = State(state), version, KeyId(epoch, generation), bool(settled), changed_at
-    return Row(dataset, SegmentId(number), *about, summary, groups, outgrown)
+        group, size, digest = _GROUP.unpack_from(body, offset)
+        groups[Group(group)] = CellEntry(size, Digest(digest))
+        offset += _GROUP.size
+    summary = Summary(records, first, last, reach, longest, body[offset:])
+    status = SegmentState(state), version, KeyId(epoch, generation), bool(settled), changed_at
+    return ManifestRow(dataset, SegmentId(number), *status, summary, groups, outgrown)
 
 
 def _associated(dataset: str, number: int, state: int, version: int) -> bytes:

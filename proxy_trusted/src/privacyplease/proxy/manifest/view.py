@@ -1,4 +1,4 @@
-"""A view of the manifest: the live segments of a data set at one version, and which of them an interval touches."""
+"""A view of the manifest: the live segments of a data set at one version, searchable by interval."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from functools import cached_property
 
 import numpy as np
 
-from privacyplease.proxy.manifest.rows import Row
+from privacyplease.proxy.manifest.rows import ManifestRow
 from privacyplease.proxy.records.timeline import Interval
 
 
-class View:
-    """Segments of a data set, in the order of their first start. It never changes.
+class ManifestView:
+    """Segments of a data set, in order of their first start. Immutable.
 
     Attributes:
-        version: That of the manifest.
+        version: The version of the manifest.
         rows: The segments.
     """
 
-    def __init__(self, version: int, rows: Iterable[Row]) -> None:
+    def __init__(self, version: int, rows: Iterable[ManifestRow]) -> None:
         self.version = version
         self.rows = sorted(rows, key=lambda row: (row.summary.first, row.number))
 
-    def overlapping(self, interval: Interval) -> list[Row]:
+    def overlapping(self, interval: Interval) -> list[ManifestRow]:
         """The segments that can hold a record which shares an instant with a closed interval."""
         firsts, reaches = self._bounds
         count = int(np.searchsorted(firsts, interval.end, side="right"))

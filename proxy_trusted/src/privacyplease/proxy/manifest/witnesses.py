@@ -1,7 +1,7 @@
-"""Witnesses: where else the newest head of the manifest is kept, so that a home is not rolled back unnoticed.
+"""Witnesses: other places that keep the newest head of the manifest, so that a home is not rolled back unnoticed.
 
-A witness is another disk, another host's file or a second database: whatever whoever rolls back the home and the
-storage server together does not hold as well. It sees a version and a sealed head, and cannot make one.
+A witness is a disk, a file on another host or a second database: anything that an attacker who rolls back the home and
+the storage server together does not control. It sees a version and a sealed head, and cannot forge one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.storage.cell import Cell, Sealed, Tag
-from privacyplease.proxy.trusted_store.upsert import inserted_or
+from privacyplease.proxy.trusted_store.upsert import upsert
 
 _log = logging.getLogger(__name__)
 
@@ -37,25 +37,25 @@ _heads = Table(
 
 
 class Witness(Protocol):
-    """Remembers the newest head of each home."""
+    """Keeps the newest head of each home."""
 
     def newest(self, home: str) -> Cell | None:
-        """The head that was recorded last; None if there is none.
+        """The head that was last recorded; None if there is none.
 
         Raises:
-            OSError: It cannot be asked.
+            OSError: The witness cannot be reached.
         """
 
     def record(self, home: str, version: int, head: Cell) -> None:
-        """Remembers a head, durably, unless it has a newer one: that is what a home which was rolled back must find.
+        """Records a head, durably, unless it has a newer one, which a rolled-back home must find.
 
         Raises:
-            OSError: It cannot be reached.
+            OSError: The witness cannot be reached.
         """
 
 
 class FileWitness:
-    """A file for each home in a folder, say on another disk."""
+    """A folder with a file for each home, on another disk for instance."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -70,7 +70,7 @@ class FileWitness:
         recorded, file = self._recorded(home), self._file(home)
         if recorded and recorded[0] > version:
             return
-        part = file.with_suffix(f".{secrets.token_hex(8)}.part")  # on shared disks others have our pid, too
+        part = file.with_suffix(f".{secrets.token_hex(8)}.part")  # a process on another host may have our pid
         with part.open("w") as written:
             json.dump({"version": version, "tag": head.tag.hex(), "sealed": head.sealed.hex()}, written)
             written.flush()
@@ -78,10 +78,10 @@ class FileWitness:
         part.replace(file)
 
     def _recorded(self, home: str) -> tuple[int, Cell] | None:
-        """The head that it has, and its version."""
+        """The version and the head that are recorded."""
         file = self._file(home)
         if not self._folder.is_dir():
-            raise FileNotFoundError(f"{self._folder}: there is no such folder")
+            raise FileNotFoundError(f"{self._folder}: no such folder")
         if not file.exists():
             return None
         try:
@@ -99,23 +99,25 @@ class DatabaseWitness:
     """A table of a database."""
 
     def __init__(self, url: str) -> None:
-        """Opens it.
+        """Prepares to connect, which the first call does.
 
         Raises:
-            ConfigurationError: It is no URL of a database that can be spoken to.
+            ConfigurationError: The URL is not that of a supported database.
         """
         try:
-            given = make_url(url)
-            driver = {"mysql": "mysql+pymysql", "mariadb": "mysql+pymysql"}.get(given.drivername, given.drivername)
-            self._engine = create_engine(given.set(drivername=driver), pool_pre_ping=True)
+            parsed = make_url(url)
+            driver = {"mysql": "mysql+pymysql", "mariadb": "mysql+pymysql"}.get(parsed.drivername, parsed.drivername)
+            self._engine = create_engine(parsed.set(drivername=driver), pool_pre_ping=True)
         except (ArgumentError, SQLAlchemyError, ModuleNotFoundError) as error:
-            raise ConfigurationError("--witness: expected a folder, or a URL as mysql://user@host/database") from error
-        self._made = False
+            raise ConfigurationError(
+                "--witness: expected a folder, or a URL such as mysql://user@host/database"
+            ) from error
+        self._created = False
 
     def newest(self, home: str) -> Cell | None:
         """See `Witness.newest`."""
         try:
-            self._make()
+            self._create_table()
             with self._engine.connect() as connection:
                 row = connection.execute(select(_heads).where(_heads.c.home == home)).one_or_none()
         except SQLAlchemyError as error:
@@ -124,31 +126,33 @@ class DatabaseWitness:
 
     def record(self, home: str, version: int, head: Cell) -> None:
         """See `Witness.record`."""
-        put = inserted_or(
+        statement = upsert(
             self._engine.dialect,
             _heads,
-            lambda given: {"version": given.version, "tag": given.tag, "sealed": given.sealed},
+            lambda new: {"version": new.version, "tag": new.tag, "sealed": new.sealed},
         )
         try:
-            self._make()
+            self._create_table()
             with self._engine.begin() as connection:
                 known = connection.scalar(select(_heads.c.version).where(_heads.c.home == home))
                 if known is None or known <= version:
-                    connection.execute(put, {"home": home, "version": version, "tag": head.tag, "sealed": head.sealed})
+                    connection.execute(
+                        statement, {"home": home, "version": version, "tag": head.tag, "sealed": head.sealed}
+                    )
         except SQLAlchemyError as error:
             raise OSError("a witness cannot be reached") from error
 
-    def _make(self) -> None:
-        if not self._made:
+    def _create_table(self) -> None:
+        if not self._created:
             _metadata.create_all(self._engine)
-            self._made = True
+            self._created = True
 
 
 class Witnesses:
     """All witnesses of a home.
 
     Attributes:
-        failures: How often one could not be told of a head.
+        failures: How often a witness could not be reached.
     """
 
     def __init__(self, witnesses: Iterable[Witness]) -> None:
@@ -160,18 +164,18 @@ class Witnesses:
         return len(self._witnesses)
 
     def newest(self, home: str) -> list[Cell]:
-        """The newest head that each has, of those that have one and can be asked."""
-        found = []
+        """The newest head of each witness that has one and can be reached."""
+        heads = []
         for witness in self._witnesses:
             try:
-                found.append(witness.newest(home))
+                heads.append(witness.newest(home))
             except OSError as error:
                 self._missed(error)
-        return [head for head in found if head is not None]
+        return [head for head in heads if head is not None]
 
     def record(self, home: str, version: int, head: Cell) -> None:
-        """Tells all of a head. One that cannot be told is left out: it has an older head, which alarms nobody."""
-        with self._lock:  # one head after the other, or an older one could replace a newer one
+        """Records a head with all witnesses. One that cannot be reached keeps an older head, which raises no alarm."""
+        with self._lock:  # one head at a time, or an older one could replace a newer one
             for witness in self._witnesses:
                 try:
                     witness.record(home, version, head)
@@ -180,18 +184,18 @@ class Witnesses:
 
     def _missed(self, error: OSError) -> None:
         self.failures += 1
-        _log.warning("a witness was not told of the manifest's head: %s", error)
+        _log.warning("a witness could not be reached about the manifest's head: %s", error)
 
 
 def witness(text: str) -> Witness:
     """The witness that a flag names: a folder, or the URL of a database.
 
     Raises:
-        ConfigurationError: It is neither.
+        ConfigurationError: The text is neither.
     """
     if "://" in text:
         return DatabaseWitness(text)
     folder = Path(text)
     if not folder.is_dir():
-        raise ConfigurationError(f"--witness {text}: expected a folder that is there, or the URL of a database")
+        raise ConfigurationError(f"--witness {text}: expected an existing folder, or the URL of a database")
     return FileWitness(folder)

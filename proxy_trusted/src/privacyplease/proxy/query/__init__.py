@@ -1,1 +1,1 @@
-"""From a question to its answer: which segments it touches, what is fetched and opened, what belongs to it."""
+"""From a question to its answer: which segments it touches, what is fetched and opened, and which records match."""

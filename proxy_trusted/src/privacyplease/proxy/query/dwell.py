@@ -1,4 +1,4 @@
-"""How long people stay, as functions over arrays: lengths of sessions in classes, new and returning subjects."""
+"""How long people stay, as functions over arrays: sessions by length, new and returning subjects."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from privacyplease.proxy.records.timeline import Interval
 
 
 class Dwell(NamedTuple):
-    """How long sessions last, and whose they are.
+    """How long sessions last, and how many of their subjects are new.
 
     Attributes:
-        sessions: Sessions in each class of length, one class more than there are bounds.
-        median: The length that half of the sessions do not exceed, in ms; None without any session.
-        returning_devices: Distinct subjects that were there before, too.
-        new_devices: Distinct subjects that were not.
+        sessions: How many sessions there are in each class of length; one class more than there are bounds.
+        median: The length that half of the sessions do not exceed, in ms; None if there are no sessions.
+        returning_devices: How many distinct subjects were there before, too.
+        new_devices: How many distinct subjects were not.
     """
 
     sessions: list[int]
@@ -32,13 +32,13 @@ class Dwell(NamedTuple):
 
 
 def dwell(hits: Iterable[Hit], dataset: Dataset, interval: Interval, bounds: Sequence[int]) -> Dwell:
-    """Sorts the sessions that overlap an interval by length, and their subjects by whether they were there before.
+    """Classifies the sessions that overlap an interval by length, and their subjects as new or returning.
 
     Args:
-        hits: Records that overlap the interval or the time before it in which to look for returning subjects.
+        hits: Records that overlap the interval, or the time before it in which to look for returning subjects.
         dataset: Their data set.
         interval: Whose sessions count.
-        bounds: Where classes of length begin, in ms, ascending.
+        bounds: The lower bounds of the classes of length but the first, in ms, ascending.
     """
     earlier, within = _divided(hits, dataset, interval)
     sessions = longest(within, dataset)
@@ -63,7 +63,7 @@ def _divided(hits: Iterable[Hit], dataset: Dataset, interval: Interval) -> tuple
 
 
 def _returning(earlier: pa.Table, sessions: pa.Table, dataset: Dataset) -> int:
-    """How many subjects of the sessions also had another session earlier: a shorter form of the same is none."""
+    """How many subjects also had an earlier session; a shorter form of the same session does not count."""
     candidates = earlier.filter(pc.is_in(earlier[dataset.subject], pc.unique(sessions[dataset.subject])))
     keys = list(dataset.identity)
     others = candidates.select(keys).join(sessions.select(keys), keys, join_type="left anti")

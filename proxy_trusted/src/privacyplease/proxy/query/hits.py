@@ -8,19 +8,20 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from privacyplease.proxy.records.columns import Mask
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.timeline import Millis
-from privacyplease.proxy.segments.core import EVERY, Core, Mask, timed
+from privacyplease.proxy.segments.core import EVERY, Core, timed
 
 
 class Hit(NamedTuple):
-    """Records of one segment, as codes: names are looked up only where somebody asks for them.
+    """Records of one segment, as codes: names are looked up only where they are needed.
 
     Attributes:
         core: The segment's core.
-        span: The records that were looked at: all, or those of one subject.
+        span: The records that were considered: all, or those of one subject.
         mask: Which of them belong to the answer: bool[n]; None for all.
-        rest: The segment's other columns, all records, where the question asked for them.
+        rest: The segment's other columns, for all its records; None unless the question asked for some.
     """
 
     core: Core
@@ -63,7 +64,7 @@ class Hit(NamedTuple):
         return self.core.owners(self.rows)
 
     def table(self, dataset: Dataset, columns: tuple[str, ...] = ()) -> pa.Table:
-        """The records in stored form: what makes a record, and further columns; null where the segment lacks one."""
+        """The records in stored form: the core's columns and further ones, which are null if the segment lacks them."""
         rows = self.rows
         core = self.core.columns(rows)
         starts, durations = timed(core)

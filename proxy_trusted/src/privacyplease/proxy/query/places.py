@@ -1,4 +1,4 @@
-"""Places and where they lie, from the records of a time, as functions over arrays."""
+"""Places and their locations, from the records of a time, as functions over arrays."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from privacyplease.proxy.records.dataset import Dataset
 
 
 def places_of(hits: Iterable[Hit], dataset: Dataset) -> tuple[list[str], list[str]]:
-    """The places of the records and their locations, ascending by place; "" where no record tells.
+    """The places of the records and their locations, ascending by place; "" where no record has a location.
 
-    Of several locations of a place that of the record which starts last counts; of equally late ones the greatest.
+    If a place has several locations, that of the record with the last start counts; among equal starts, the greatest.
     """
     latest: dict[str, tuple[int, str]] = {}
     columns = (dataset.location,) if dataset.location else ()
@@ -28,7 +28,7 @@ def _seen(page: pa.Table, dataset: Dataset) -> Iterable[tuple[str, str, int]]:
     """Each place and location of a page once, and the latest start of its records in ms."""
     locations = page[dataset.location] if dataset.location else pa.nulls(len(page), pa.string())
     columns = [page[dataset.place], locations, page[dataset.start].cast(pa.int64())]
-    found = pa.table(columns, names=["place", "location", "start"]).group_by(["place", "location"])
-    rows = found.aggregate([("start", "max")]).select(["place", "location", "start_max"])
+    groups = pa.table(columns, names=["place", "location", "start"]).group_by(["place", "location"])
+    rows = groups.aggregate([("start", "max")]).select(["place", "location", "start_max"])
     for place, location, start in zip(*(column.to_pylist() for column in rows.columns), strict=True):
         yield place, location or "", start

@@ -1,4 +1,4 @@
-"""A question: one value, from which follows all that is fetched."""
+"""A question: one value, which determines everything that is fetched."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from privacyplease.proxy.records.timeline import DAY, LATEST, Interval
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked.
+    """What a client asks.
 
     Attributes:
         dataset: The data set.
         interval: Records that share an instant with it belong to the answer.
-        subjects: So do those of one subject, or of several; None for everybody. It shows nowhere outside.
-        places: Likewise.
-        columns: Columns beside who, where, from when and for how long that the answer needs.
-        rollups: Whether roll-ups may stand for the records of segments that lie inside the interval.
+        subjects: Restricts the answer to one subject or several; None for all. The server cannot see it.
+        places: Restricts the answer to one place or several; likewise.
+        columns: Columns that the answer needs besides those of the core.
+        rollups: Whether roll-ups may stand in for the records of segments that lie inside the interval.
     """
 
     dataset: Dataset
@@ -33,7 +33,7 @@ class Question:
 
     @property
     def fetched(self) -> Interval:
-        """The interval whose segments are fetched: whole days, where the data set says so."""
+        """The interval whose segments are fetched: widened to whole days if the data set says so."""
         if not self.dataset.whole_days:
             return self.interval
         start, end = self.interval
@@ -41,16 +41,16 @@ class Question:
 
     @property
     def place_names(self) -> list[str] | None:
-        """The places, None for everywhere."""
+        """The places; None for all."""
         return None if self.places is None else [str(place) for place in values(self.places)]
 
     @property
     def subject_values(self) -> list[object] | None:
-        """The subjects as stored, None for everybody."""
+        """The subjects as stored; None for all."""
         return None if self.subjects is None else values(self.subjects)
 
 
 def values(sought: pa.Scalar | pa.Array) -> list[object]:
-    """One stored value, or several, as Python has them."""
-    found: list[object] = [sought.as_py()] if isinstance(sought, pa.Scalar) else sought.to_pylist()
-    return found
+    """One stored value, or several, as Python values."""
+    listed: list[object] = [sought.as_py()] if isinstance(sought, pa.Scalar) else sought.to_pylist()
+    return listed

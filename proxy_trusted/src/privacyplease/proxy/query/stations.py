@@ -1,6 +1,7 @@
-"""Bike stations: what is available over time, as functions over arrays.
+"""Bike stations: availability over time, as functions over arrays.
 
-A station's state holds from its report until its next one, so what a contract has available is a sum of step functions.
+A station's state is valid from its report until the next one, so the availability over a contract's stations is a sum
+of step functions.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from privacyplease.proxy.records.timeline import Millis, Steps
 Floats = npt.NDArray[np.float64]
 
 
-class Statistics(NamedTuple):
-    """Over time, for each step: float64[steps] each; NaN where nothing is known yet."""
+class StepStatistics(NamedTuple):
+    """Mean, minimum and maximum over time within each step: float64[steps] each; NaN where nothing is known yet."""
 
     means: Floats
     minima: Floats
@@ -27,7 +28,7 @@ class Statistics(NamedTuple):
 
 
 class Total(NamedTuple):
-    """A sum over stations as a step function: from times[i] on it is values[i], NaN where no station counts.
+    """A sum over stations as a step function: from times[i] on it is values[i]; NaN where no station counts.
 
     Before times[0] nothing is known.
     """
@@ -41,13 +42,13 @@ class Total(NamedTuple):
         return np.concatenate([[np.nan], self.values])[known]
 
 
-def availability(states: pa.Table, dataset: Dataset, column: str, steps: Steps) -> Statistics:
+def availability(states: pa.Table, dataset: Dataset, column: str, steps: Steps) -> StepStatistics:
     """Mean, minimum and maximum over time of a quantity, summed over stations.
 
     Args:
         states: One record for each identity: every station's last state at the interval's start, and every later one.
         dataset: The data set of the states.
-        column: The quantity. While a state holds that lacks it, its station does not count.
+        column: The quantity. A station does not count while its current state lacks it.
         steps: The interval and its steps.
     """
     total = _total(states, dataset, column, steps)
@@ -57,7 +58,9 @@ def availability(states: pa.Table, dataset: Dataset, column: str, steps: Steps) 
     values = total.at(pieces)
     lengths = np.diff(np.append(pieces, steps.interval.end)).astype(np.float64)
     first = np.searchsorted(pieces, edges)
-    return Statistics(_means(values, lengths, first), np.fmin.reduceat(values, first), np.fmax.reduceat(values, first))
+    return StepStatistics(
+        _means(values, lengths, first), np.fmin.reduceat(values, first), np.fmax.reduceat(values, first)
+    )
 
 
 def _total(states: pa.Table, dataset: Dataset, column: str, steps: Steps) -> Total:
@@ -70,13 +73,13 @@ def _total(states: pa.Table, dataset: Dataset, column: str, steps: Steps) -> Tot
     changes = np.stack([_changes(known.astype(np.float64), first), _changes(np.where(known, value[order], 0.0), first)])
     times = np.maximum(starts[order], steps.interval.start)
     in_time = np.argsort(times, kind="stable")
-    at, until = np.unique(times[in_time], return_counts=True)
-    counting, sums = np.cumsum(changes[:, in_time], axis=1)[:, np.cumsum(until) - 1]
-    return Total(at, np.where(counting > 0, sums, np.nan))
+    change_times, multiplicity = np.unique(times[in_time], return_counts=True)
+    counting, sums = np.cumsum(changes[:, in_time], axis=1)[:, np.cumsum(multiplicity) - 1]
+    return Total(change_times, np.where(counting > 0, sums, np.nan))
 
 
 def _changes(values: Floats, first: npt.NDArray[np.bool_]) -> Floats:
-    """By how much each state of a station differs from the one before it; the first one from nothing."""
+    """By how much each state of a station differs from the one before it; the first one from zero."""
     return values - np.where(first, 0.0, np.roll(values, 1))
 
 

@@ -1,4 +1,4 @@
-"""The trace of one question: which tags went out, which cells came back, and how much of them belongs to the answer."""
+"""The trace of one question: which tags were sent, which cells came back, and how much of them is in the answer."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ HEAD_BYTES = 64
 
 
 @dataclass
-class Seen:
-    """A cell, which group of columns it holds, how many records or sketches, and how many of them were asked about."""
+class ShownCell:
+    """A cell, its group of columns, how many records or sketches it holds, and how many of them are in the answer."""
 
     cell: Cell
     group: Group
@@ -24,14 +24,14 @@ class Seen:
 
 
 class Trace:
-    """Looks on while a question is answered. It keeps counts, and of cells the first alone.
+    """Records what happens while a question is answered: counts, and the first cells.
 
     Attributes:
         cells: How many tags were asked for, and so how many cells came, by group.
-        bytes: The ciphertext of all cells.
+        bytes: How many bytes of ciphertext all cells have.
         first: The first cells, ascending by tag within a call.
         opened: How many records were in the cells.
-        kept: How many of them belong to the answer; a record that was sent twice counts twice.
+        kept: How many of them are in the answer; a record that was ingested twice counts twice.
         sketches_opened: How many sketches were in the roll-ups.
         sketches_kept: How many of them are of the places that were asked about.
     """
@@ -39,33 +39,33 @@ class Trace:
     def __init__(self) -> None:
         self.cells = dict.fromkeys(Group, 0)
         self.bytes = self.opened = self.kept = self.sketches_opened = self.sketches_kept = 0
-        self.first: list[Seen] = []
-        self._shown: dict[Tag, Seen] = {}
+        self.first: list[ShownCell] = []
+        self._shown: dict[Tag, ShownCell] = {}
 
     def fetched(self, cells: Mapping[Tag, tuple[Group, Sealed]]) -> None:
-        """Notes what came of one call."""
+        """Records the cells that one call returned."""
         for tag, (group, sealed) in sorted(cells.items()):
             self.cells[group] += 1
             self.bytes += len(sealed)
             if len(self.first) < MOST_SHOWN:
-                self._shown[tag] = Seen(Cell(tag, sealed), group)
+                self._shown[tag] = ShownCell(Cell(tag, sealed), group)
                 self.first.append(self._shown[tag])
 
     def saw(self, tag: Tag, records: int, kept: int) -> None:
-        """Notes the records of a cell."""
+        """Records how many records a cell has, and how many are in the answer."""
         self.opened += records
         self.kept += kept
-        self._note(tag, records, kept)
+        self._show(tag, records, kept)
 
     def saw_rollup(self, tag: Tag, rollup: Rollup) -> None:
-        """Notes a roll-up."""
+        """Records a roll-up."""
         self.sketches_opened += len(rollup)
-        self._note(tag, len(rollup), 0)
+        self._show(tag, len(rollup), 0)
 
     def kept_sketches(self, rollups: Iterable[Rollup], places: Collection[str] | None) -> None:
-        """Notes which sketches belong to the answer."""
+        """Records which sketches are in the answer."""
         self.sketches_kept += sum(1 for rollup in rollups for _ in rollup.sketches(places))
 
-    def _note(self, tag: Tag, opened: int, kept: int) -> None:
-        if seen := self._shown.get(tag):
-            seen.opened, seen.kept = opened, kept
+    def _show(self, tag: Tag, opened: int, kept: int) -> None:
+        if cell := self._shown.get(tag):
+            cell.opened, cell.kept = opened, kept

@@ -17,7 +17,7 @@ from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.trusted_store.store import writing
 from privacyplease.proxy.trusted_store.tables import shapes
-from privacyplease.proxy.trusted_store.upsert import inserted_or
+from privacyplease.proxy.trusted_store.upsert import upsert
 
 Shape = dict[str, Any]
 
@@ -42,7 +42,7 @@ class Shapes:
             with writing(self._store) as connection:
                 text = connection.scalar(select(shapes.c.shape).where(shapes.c.dataset == dataset.name))
                 shape = _merged(dataset, json.loads(text) if text else None)
-                put = inserted_or(self._store.dialect, shapes, lambda new: {"shape": new.shape})
+                put = upsert(self._store.dialect, shapes, lambda new: {"shape": new.shape})
                 connection.execute(put, {"dataset": dataset.name, "shape": json.dumps(shape, sort_keys=True)})
             self._settled[dataset.name] = dataset
 

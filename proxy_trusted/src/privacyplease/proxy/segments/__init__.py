@@ -1,1 +1,1 @@
-"""Sealed segments: groups of columns as pages, sealed and opened; tags, digests, size classes; what stays in memory."""
+"""Sealed segments: pages of columns, sealing and opening, tags, digests, filters, roll-ups and the cell cache."""

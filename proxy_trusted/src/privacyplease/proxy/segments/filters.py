@@ -1,14 +1,14 @@
-"""Filters of subjects: whether a segment can hold somebody, without opening it.
+"""Filters of subjects: whether a segment can hold a subject, without opening it.
 
-A Bloom filter (Bloom, CACM 1970) over a PRF of the subject, ten bits a subject and seven probes: of a hundred segments
-without the subject one is opened in vain. It lies in the manifest, sealed with its row; the storage server sees nothing
-of it, and is asked for the same cells whatever it says.
+A Bloom filter (Bloom, CACM 1970) over a PRF of the subject, with ten bits a subject and seven probes: of a hundred
+segments without the subject, one is opened in vain. It is part of the manifest's sealed row; the storage server sees
+nothing of it, and is asked for the same cells whatever it says.
 
 >>> hashes = np.arange(1, 1001, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
->>> made = make(hashes)
->>> all(may_hold(made, probe) for probe in hashes.tolist())
+>>> subject_filter = make(hashes)
+>>> all(may_hold(subject_filter, probe) for probe in hashes.tolist())
 True
->>> len(made)
+>>> len(subject_filter)
 1250
 """
 
@@ -20,7 +20,7 @@ import numpy.typing as npt
 BITS_EACH = 10
 PROBES = 7
 
-# Of more subjects than this no filter is kept: the manifest would outgrow what it spares.
+# A larger filter is not kept: the manifest would grow by more than the filter saves.
 MOST_BYTES = 32 * 1024
 
 Hashes = npt.NDArray[np.uint64]
@@ -29,7 +29,7 @@ _LOW = 0xFFFFFFFF
 
 
 def make(hashes: Hashes) -> bytes:
-    """The filter of subjects by their hashes: uint64[n]. Empty, so that all may be in, if it grew too large."""
+    """The filter of subjects by their hashes: uint64[n]. One that would be too large is empty: it rules nobody out."""
     size = -(-len(hashes) * BITS_EACH // 8)
     if not 0 < size <= MOST_BYTES:
         return b""
@@ -40,10 +40,11 @@ def make(hashes: Hashes) -> bytes:
     return np.packbits(bits).tobytes()
 
 
-def may_hold(made: bytes, hashed: int) -> bool:
-    """Whether the filter's segment can hold a subject. Probes are as Kirsch and Mitzenmacher derive them, ESA 2006."""
-    size = len(made) * 8
+def may_hold(subject_filter: bytes, hashed: int) -> bool:
+    """Whether the filter's segment can hold a subject. Probes follow Kirsch and Mitzenmacher, ESA 2006."""
+    size = len(subject_filter) * 8
     low, high = hashed & _LOW, hashed >> 32
     return not size or all(
-        made[bit >> 3] & (0x80 >> (bit & 7)) for bit in ((low + probe * high) % size for probe in range(PROBES))
+        subject_filter[bit >> 3] & (0x80 >> (bit & 7))
+        for bit in ((low + probe * high) % size for probe in range(PROBES))
     )

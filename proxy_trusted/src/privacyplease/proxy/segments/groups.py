@@ -1,7 +1,7 @@
 """Groups of columns, and the tags under which the server keeps their cells.
 
-A tag is the PRF of a segment's number and one of its groups, under the tag key of that group in an epoch. The two are
-written into one AES block, so different ones never share a tag under one key; under two keys, two tags are equal with
+A tag is the PRF of a segment's number and one of its groups, under the tag key of that group in an epoch. Both are
+encoded in one AES block, so different pairs never share a tag under one key; under two keys, two tags are equal with
 probability 2^-128.
 
 ::
@@ -22,7 +22,7 @@ from privacyplease.proxy.keys.derivation import Key
 from privacyplease.proxy.keys.prf import BLOCK, permute
 from privacyplease.proxy.storage.cell import TAG_BYTES, Tag
 
-# Tells a segment from every other that its data set ever had. Never given twice: tags are made of it.
+# Identifies a segment among all that its data set ever had. Never assigned twice: tags are derived from it.
 SegmentId = NewType("SegmentId", int)
 
 _BLOCK_LAYOUT = np.dtype([("group", "u1"), ("zero", "u1", 7), ("segment", ">u8")])
@@ -32,7 +32,7 @@ class Group(IntEnum):
     """The columns of a segment that are sealed together.
 
     `CORE` is who, where, from when and for how long: all that presence, counting and dwell need. `REST` is every other
-    column. `ROLLUP` says who was at each place during the whole segment.
+    column. `ROLLUP` has who was at each place during the whole segment.
     """
 
     CORE = 1
@@ -41,7 +41,7 @@ class Group(IntEnum):
 
     @property
     def label(self) -> str:
-        """Its name, as keys and associated data have it."""
+        """Its name in the contexts of keys and associated data."""
         return self.name.lower()
 
 
@@ -56,4 +56,4 @@ def tags(key: Key, group: Group, segments: Sequence[SegmentId]) -> list[Tag]:
     blocks = np.zeros(len(segments), _BLOCK_LAYOUT)
     blocks["group"], blocks["segment"] = group, segments
     octets = permute(key, blocks.view(np.uint8).reshape(-1, BLOCK)).tobytes()
-    return [Tag(octets[at : at + TAG_BYTES]) for at in range(0, len(octets), TAG_BYTES)]
+    return [Tag(octets[begin : begin + TAG_BYTES]) for begin in range(0, len(octets), TAG_BYTES)]

@@ -1,7 +1,8 @@
-"""Hashes of subjects: a PRF under keys of the data set that outlive its epochs, since who was there in two is one.
+"""Hashes of subjects: a PRF under keys of the data set that outlive its epochs.
 
-A hash that anybody can compute would let whoever makes up addresses choose what a filter or a sample takes them for.
-The hashes lie in sealed cells and sealed rows alone.
+The keys outlive epochs because a subject who was there in two of them counts once. A hash that anybody can compute
+would let a sender of made-up addresses choose how a filter or a sample treats them. The hashes are stored only in
+sealed cells and sealed rows.
 """
 
 from __future__ import annotations
@@ -17,15 +18,14 @@ from privacyplease.proxy.keys.keyring import Keyring, manifest_of
 from privacyplease.proxy.keys.prf import BLOCK, FEW, Bytes, cmac, cmac_each
 from privacyplease.proxy.records.columns import ColumnType
 from privacyplease.proxy.records.dataset import Dataset
+from privacyplease.proxy.segments.pages import Int64Array
 
 FILTER_LABEL = b"privacyplease/v2/filter"
 ROLLUP_LABEL = b"privacyplease/v2/rollup"
 
-Numbers = npt.NDArray[np.int64]
-
 
 def lasting_key(dataset: Dataset, keyring: Keyring, label: bytes) -> Key:
-    """A key of the data set for one purpose, the same in all epochs.
+    """The data set's key for one purpose, the same in all epochs.
 
     Raises:
         KeyUnavailableError: It does not open under the master key.
@@ -38,11 +38,10 @@ def subject_hashes(key: Key, values: pa.Array, kind: ColumnType) -> npt.NDArray[
     """The first 64 bits of AES-CMAC (RFC 4493) of each of n stored values, distinct and without nulls: uint64[n]."""
     octets, offsets = _octets(values, kind)
     if len(values) <= FEW:
-        found = cmac_each(key, [octets[begin:end].tobytes() for begin, end in pairwise(offsets.tolist())])
-        return _leading(found)
+        return _leading(cmac_each(key, [octets[begin:end].tobytes() for begin, end in pairwise(offsets.tolist())]))
     lengths = np.diff(offsets)
     hashed = np.empty((len(lengths), BLOCK), np.uint8)
-    sizes = np.frexp(lengths)[1]  # lengths in bits: like lengths together, or one long value would widen every row
+    sizes = np.frexp(lengths)[1]  # by magnitude of length, or one long value would widen every row
     for size in np.unique(sizes):
         rows = np.flatnonzero(sizes == size)
         hashed[rows] = cmac(key, _messages(octets, offsets[rows], int(lengths[rows].max())), lengths[rows])
@@ -54,8 +53,8 @@ def _leading(blocks: Bytes) -> npt.NDArray[np.uint64]:
     return blocks[:, :8].copy().view(">u8").ravel().astype(np.uint64)
 
 
-def _octets(values: pa.Array, kind: ColumnType) -> tuple[Bytes, Numbers]:
-    """The bytes that stand for the values, one after the other: six for a MAC address, else the text in UTF-8.
+def _octets(values: pa.Array, kind: ColumnType) -> tuple[Bytes, Int64Array]:
+    """The bytes of the values, one after the other: six for a MAC address, else the text in UTF-8.
 
     Returns:
         The bytes, and where each value begins and the last one ends: int64[n + 1].
@@ -67,8 +66,8 @@ def _octets(values: pa.Array, kind: ColumnType) -> tuple[Bytes, Numbers]:
     return np.frombuffer(values.buffers()[2] or b"", np.uint8), offsets.astype(np.int64)
 
 
-def _messages(octets: Bytes, begins: Numbers, width: int) -> Bytes:
-    """The bytes from each beginning on: uint8[n, width]. What lies behind a value's end does not matter."""
+def _messages(octets: Bytes, begins: Int64Array, width: int) -> Bytes:
+    """The bytes from each beginning on: uint8[n, width]. Bytes past the end of a value do not matter."""
     if not width:
         return np.zeros((len(begins), 0), np.uint8)
     messages: Bytes = octets[np.minimum(begins[:, None] + np.arange(width), len(octets) - 1)]

@@ -1,8 +1,8 @@
 """Pages: the columns of a segment as bytes, each value in as few bits as it needs.
 
-A page is an Arrow IPC stream of one record batch: it names its columns and types itself, so an old page opens for ever.
-Text becomes a code into a sorted dictionary; times, durations and whole numbers become multiples of a unit above a
-base, in the narrowest unsigned type that holds them. zstd does the rest. `docs/FORMAT.md` has the bytes.
+A page is an Arrow IPC stream of one record batch: it carries its own column names and types, so an old page can always
+be opened. Text becomes a code into a sorted dictionary; times, durations and integers become multiples of a unit above
+a base, in the narrowest unsigned type that holds them. zstd does the rest. `docs/FORMAT.md` defines the bytes.
 
 >>> table = pa.table({"at": pa.array([1_000, 61_000, None]), "who": ["b", "a", "b"]})
 >>> packed = pack(table)
@@ -24,14 +24,14 @@ import zstandard
 
 from privacyplease.proxy.records.columns import ColumnType
 
-Numbers = npt.NDArray[np.int64]
+Int64Array = npt.NDArray[np.int64]
 
-# Level 1: on 65,536 real sessions level 3 takes 3 % less (`core`) and twice the time.
+# Level 1: on 65,536 real sessions level 3 saves 3 % (`core`) and takes twice as long.
 COMPRESSION_LEVEL = 1
 
 BASE, UNIT, STORED = b"base", b"unit", b"stored"
 
-# Text as codes, in memory.
+# The type of text as codes, in memory.
 CODED = pa.dictionary(pa.int32(), pa.string())
 
 _UNSIGNED = (pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64())
@@ -39,7 +39,7 @@ _STORED = {str(kind.stored): kind.stored for kind in ColumnType}
 
 
 class Scale(NamedTuple):
-    """Whole numbers are base + unit · n."""
+    """How integers are encoded: as n, for base + unit · n."""
 
     base: int
     unit: int
@@ -61,45 +61,45 @@ def decompressed(frame: bytes) -> pa.RecordBatch:
 
 
 def pack(table: pa.Table) -> pa.RecordBatch:
-    """A table in stored types as the batch that a page holds; text may come as codes into any dictionary."""
+    """A table in stored types as the batch that a page holds; text may be coded into any dictionary."""
     packed = [_packed(name, table[name].combine_chunks()) for name in table.column_names]
     arrays, fields = [array for array, _ in packed], [field for _, field in packed]
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
 
 
 def unpack(batch: pa.RecordBatch, *, coded: bool = False) -> pa.Table:
-    """The table that `pack` was given. Coded: text stays as codes, all of one type."""
-    columns = [_unpacked(batch.column(at), field, coded=coded) for at, field in enumerate(batch.schema)]
+    """The table that `pack` was given; if `coded`, text stays as codes, all of one type."""
+    columns = [_unpacked(batch.column(number), field, coded=coded) for number, field in enumerate(batch.schema)]
     return pa.table(columns, names=batch.schema.names)
 
 
 def dictionary(values: pa.Array) -> pa.DictionaryArray:
     """The values as codes into their sorted dictionary, in the narrowest type that holds the codes.
 
-    Values that are coded already may be coded into a dictionary in any order, with entries that none of them has.
+    Values that are coded already may have a dictionary in any order, with entries that no value uses.
     """
     encoded = values.dictionary_encode()
     order = pc.array_sort_indices(encoded.dictionary)
     if pa.types.is_dictionary(values.type):
-        has = np.zeros(len(order), bool)
-        has[encoded.indices.drop_null().to_numpy()] = True
-        order = order.filter(pa.array(has).take(order))
+        used = np.zeros(len(order), bool)
+        used[encoded.indices.drop_null().to_numpy()] = True
+        order = order.filter(pa.array(used).take(order))
     rank = np.zeros(len(encoded.dictionary), np.int64)
     rank[order.to_numpy()] = np.arange(len(order))
     codes = pa.array(rank).take(encoded.indices).cast(_narrowest(len(order)))
     return pa.DictionaryArray.from_arrays(codes, encoded.dictionary.take(order))
 
 
-def narrowed(values: Numbers, scale: Scale) -> pa.Array:
-    """Whole numbers (int64[n]) as multiples of the scale's unit above its base, in the narrowest type."""
+def narrowed(values: Int64Array, scale: Scale) -> pa.Array:
+    """Integers (int64[n]) as multiples of the scale's unit above its base, in the narrowest type."""
     multiples = values - scale.base
     if scale.unit != 1:
         multiples //= scale.unit
     return pa.array(multiples).cast(_narrowest(int(multiples.max(initial=0)) + 1))
 
 
-def unit_of(*differences: Numbers) -> int:
-    """The greatest unit of which all are multiples, at least 1."""
+def unit_of(*differences: Int64Array) -> int:
+    """The greatest unit, at least 1, of which all the numbers are multiples."""
     return int(np.gcd.reduce([np.gcd.reduce(values, initial=0) for values in differences])) or 1
 
 
@@ -138,11 +138,11 @@ def _unpacked(values: pa.Array, field: pa.Field, *, coded: bool) -> pa.Array:
     return numbers.cast(_STORED[about[STORED].decode()])
 
 
-def _fits(known: Numbers) -> bool:
-    """Whether the difference of any two is a 64-bit number with a sign."""
+def _fits(known: Int64Array) -> bool:
+    """Whether the difference of any two fits into a signed 64-bit integer."""
     return int(known.max()) - int(known.min()) < 1 << 63
 
 
 def _narrowest(count: int) -> pa.DataType:
-    """The unsigned type of as many values."""
+    """The narrowest unsigned type with that many values."""
     return next(kind for kind in _UNSIGNED if count <= 1 << kind.bit_width)

@@ -1,9 +1,9 @@
-"""Roll-ups: who was at each place during a segment, so that people are counted over long times without its records.
+"""Roll-ups: who was at each place during a segment, so that long counts need not read its records.
 
-A segment in which every record starts inside a closed interval overlaps it with every record, and its roll-up says all
-that a count asks of it: a theta sketch of the subjects at each place, and one of all. Such a sketch is the set of its
-hashes while these are at most 65,536, and so exact, and beyond that a sample of them; sketches are united as sets are
-(Dasgupta et al., "A Framework for Estimating Stream Expression Cardinalities", ICDT 2016; Apache DataSketches).
+If every record of a segment starts inside a closed interval, every record overlaps the interval, and the roll-up has
+all that a count needs: a theta sketch of the subjects at each place, and one of all. Up to 65,536 hashes, a sketch is
+the set of them and so exact; beyond that it is a sample. Sketches are united as sets are (Dasgupta et al., "A
+Framework for Estimating Stream Expression Cardinalities", ICDT 2016; Apache DataSketches).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from datasketches import compact_theta_sketch, theta_union, update_theta_sketch
 
 from privacyplease.proxy.segments.core import Core
 
-# A sketch is exact up to 2^16 subjects, but that two of so many have one hash of 63 bits, with a probability of 2^-32.
-# Beyond that the standard error is 2^-8: 0.8 % either way at 95 %.
+# A sketch is exact up to 2^16 subjects, unless two of them share a hash of 63 bits: with that many, the probability is
+# 2^-32. Beyond that the standard error is 2^-8: 0.8 % either way at 95 %.
 LOG_SIZE = 16
 DEVIATIONS = 2
 
-# A smaller segment has none: its core is read as fast. It must not depend on what is in it.
+# A smaller segment has no roll-up: its core is read just as fast. Whether it has one must not depend on its content.
 LEAST_RECORDS = 32_768
 
 _SCHEMA = pa.schema([("place", pa.string()), ("sketch", pa.binary())])
@@ -34,7 +34,7 @@ class Count(NamedTuple):
 
     Attributes:
         devices: The number.
-        bounds: Within what the true number is, at 95 %; None: it is exact.
+        bounds: The 95 % confidence interval; None if the number is exact.
     """
 
     devices: int
@@ -45,7 +45,7 @@ class Rollup:
     """The roll-up of one segment, opened."""
 
     def __init__(self, batch: pa.RecordBatch) -> None:
-        """Takes a batch that `rolled_up` made."""
+        """Opens a batch that `rolled_up` made."""
         self._sketches: dict[str | None, bytes] = dict(
             zip(batch["place"].to_pylist(), batch["sketch"].to_pylist(), strict=True)
         )
@@ -54,14 +54,14 @@ class Rollup:
         return len(self._sketches)
 
     def sketches(self, places: Collection[str] | None) -> Iterable[compact_theta_sketch]:
-        """The sketches of some places, of which the segment may have none; of all subjects for None."""
-        chosen = (None,) if places is None else places
-        found = (self._sketches.get(place) for place in chosen)
-        return (compact_theta_sketch.deserialize(octets) for octets in found if octets is not None)
+        """The sketches of those of the places that the segment has; for None, the sketch of all subjects."""
+        keys = (None,) if places is None else places
+        sketches = (self._sketches.get(key) for key in keys)
+        return (compact_theta_sketch.deserialize(octets) for octets in sketches if octets is not None)
 
 
-def serve(records: int) -> bool:
-    """Whether a settled segment of so many records has a roll-up."""
+def worthwhile(records: int) -> bool:
+    """Whether a settled segment with this number of records has a roll-up."""
     return records >= LEAST_RECORDS
 
 
@@ -76,24 +76,30 @@ def rolled_up(core: Core, hashes: npt.NDArray[np.uint64]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([pa.array(column) for column in zip(*rows, strict=True)], schema=_SCHEMA)
 
 
-def united(rollups: Iterable[Rollup], places: Collection[str] | None, others: npt.NDArray[np.uint64]) -> Count:
-    """How many distinct subjects some roll-ups have, and others by their hashes, at some places; None: anywhere."""
+def count_distinct(rollups: Iterable[Rollup], places: Collection[str] | None, others: npt.NDArray[np.uint64]) -> Count:
+    """Counts distinct subjects over roll-ups and hashes of further subjects.
+
+    Args:
+        rollups: The roll-ups.
+        places: The places whose subjects count; None for all.
+        others: The hashes of further subjects: uint64[n].
+    """
     union = theta_union(LOG_SIZE)
     for rollup in rollups:
-        for each in rollup.sketches(places):
-            union.update(each)
+        for place_sketch in rollup.sketches(places):
+            union.update(place_sketch)
     if len(others):
         union.update(sketch(others))
-    people = union.get_result()
-    if not people.is_estimation_mode():
-        return Count(round(people.get_estimate()))
-    bounds = round(people.get_lower_bound(DEVIATIONS)), round(people.get_upper_bound(DEVIATIONS))
-    return Count(round(people.get_estimate()), bounds)
+    subjects = union.get_result()
+    if not subjects.is_estimation_mode():
+        return Count(round(subjects.get_estimate()))
+    bounds = round(subjects.get_lower_bound(DEVIATIONS)), round(subjects.get_upper_bound(DEVIATIONS))
+    return Count(round(subjects.get_estimate()), bounds)
 
 
 def sketch(hashes: npt.NDArray[np.uint64]) -> compact_theta_sketch:
-    """The sketch of some hashes: uint64[n]."""
-    made = update_theta_sketch(LOG_SIZE)
+    """The sketch of hashes: uint64[n]."""
+    growing = update_theta_sketch(LOG_SIZE)
     for value in hashes.view(np.int64).tolist():
-        made.update(value)
-    return made.compact()
+        growing.update(value)
+    return growing.compact()

@@ -1,4 +1,4 @@
-"""Sealing: a page becomes a cell, and a cell that is exactly the one that was sealed becomes a page.
+"""Sealing: a page becomes a cell, and exactly that cell becomes the page again.
 
 ::
 
@@ -7,9 +7,9 @@
     associated = label ‖ data set ‖ group ‖ tag, each preceded by its length
     digest     = nonce (12) ‖ GMAC(digest key, nonce, tag ‖ sealed)
 
-The associated data ties a cell to its tag. It is not enough: whoever is handed a cell key, as an exported keyring does,
-could seal another page for the same tag. So the manifest has a digest of each cell, under a key that is never handed
-out; GMAC (NIST SP 800-38D) runs at ten times the speed of SHA-256. Both nonces are random and of 96 bits.
+The associated data binds a cell to its tag. That is not enough: the holder of a cell key, which an exported keyring
+contains, could seal another page for the same tag. So the manifest has a digest of each cell, under a key that is never
+handed out; GMAC (NIST SP 800-38D) is ten times as fast as SHA-256. Both nonces are random and have 96 bits.
 """
 
 from __future__ import annotations
@@ -35,27 +35,26 @@ VERSION = b"\x02"
 CELL_LABEL = b"privacyplease/v2/cell-page"
 DIGEST_BYTES = NONCE_BYTES + 16
 
-# Vouches for one sealed cell under one tag, to whoever has the digest key.
+# Authenticates one sealed cell under one tag to a holder of the digest key.
 Digest = NewType("Digest", bytes)
 
 _LENGTH = struct.Struct(">I")
 
-# What a cell has beside the frame: version, nonce, authentication tag and the frame's length.
+# What a cell has besides the frame: version, nonce, authentication tag and the frame's length.
 OVERHEAD_BYTES = len(VERSION) + NONCE_BYTES + 16 + _LENGTH.size
-
 
 _MALFORMED = (struct.error, ValueError, OSError, zstandard.ZstdError, pa.ArrowException, StopIteration)
 
 
-class Place(NamedTuple):
-    """Where a cell belongs, which its associated data says: nowhere else does it open."""
+class CellContext(NamedTuple):
+    """Where a cell belongs. Its associated data says so, and it opens nowhere else."""
 
     dataset: str
     group: Group
     tag: Tag
 
     @property
-    def associated(self) -> bytes:
+    def associated_data(self) -> bytes:
         """The associated data."""
         return context(CELL_LABEL, self.dataset, self.group.label, self.tag)
 
@@ -79,25 +78,25 @@ class Sealer:
         self._aead = AESGCM(cell_key.reveal())
         self._digests = Digests(digest_key)
 
-    def seal(self, batch: pa.RecordBatch, place: Place, budget: Budget, records: int) -> SealedGroup:
-        """Seals a group's batch, padded to the size that so many records have."""
+    def seal(self, batch: pa.RecordBatch, place: CellContext, budget: Budget, records: int) -> SealedGroup:
+        """Seals a group's batch, padded to the cell size of this number of records."""
         frame = compressed(batch)
         return self.enclose(frame, budget.fitting(records, len(frame) + OVERHEAD_BYTES), place)
 
-    def enclose(self, frame: bytes, size: int, place: Place, nonce: bytes | None = None) -> SealedGroup:
+    def enclose(self, frame: bytes, size: int, place: CellContext, nonce: bytes | None = None) -> SealedGroup:
         """Pads and seals a frame.
 
         Args:
             frame: A zstd frame.
-            size: That of the cell, in bytes.
+            size: The size of the cell, in bytes.
             place: Where the cell belongs.
             nonce: 12 bytes, never used twice under one key; None for random ones. With 2^32 cells under a key the
-                chance that two of those meet is 2^-33 (NIST SP 800-38D §8.3 allows 2^32 uses).
+                probability that two of those collide is 2^-33 (NIST SP 800-38D §8.3 allows 2^32 uses).
         """
         page = _LENGTH.pack(len(frame)) + frame
         padded = page + bytes(size - OVERHEAD_BYTES - len(frame))
-        drawn = nonce or secrets.token_bytes(NONCE_BYTES)
-        sealed = Sealed(VERSION + drawn + self._aead.encrypt(drawn, padded, place.associated))
+        used = nonce or secrets.token_bytes(NONCE_BYTES)
+        sealed = Sealed(VERSION + used + self._aead.encrypt(used, padded, place.associated_data))
         return SealedGroup(Cell(place.tag, sealed), self._digests.of(place.tag, sealed))
 
 
@@ -108,12 +107,12 @@ class Digests:
         self._mac = AESGCM(key.reveal())
 
     def of(self, tag: Tag, sealed: Sealed, nonce: bytes | None = None) -> Digest:
-        """The digest of a cell; the nonce as in `Sealer.enclose`."""
-        drawn = nonce or secrets.token_bytes(NONCE_BYTES)
-        return Digest(drawn + self._mac.encrypt(drawn, b"", tag + sealed))
+        """The digest of a cell; the nonce is as in `Sealer.enclose`."""
+        used = nonce or secrets.token_bytes(NONCE_BYTES)
+        return Digest(used + self._mac.encrypt(used, b"", tag + sealed))
 
-    def vouch(self, digest: Digest, tag: Tag, sealed: Sealed) -> bool:
-        """Whether a digest is of this cell."""
+    def verify(self, digest: Digest, tag: Tag, sealed: Sealed) -> bool:
+        """Whether the digest is of this cell."""
         try:
             self._mac.decrypt(digest[:NONCE_BYTES], digest[NONCE_BYTES:], tag + sealed)
         except (InvalidTag, ValueError):
@@ -127,24 +126,24 @@ class Opener:
     def __init__(self, cell_key: Key) -> None:
         self._aead = AESGCM(cell_key.reveal())
 
-    def open(self, sealed: Sealed, place: Place) -> pa.RecordBatch:
+    def open(self, sealed: Sealed, place: CellContext) -> pa.RecordBatch:
         """Opens a cell.
 
         Raises:
-            CellDamagedError: It was changed, or was sealed for another place, or is no page.
+            CellDamagedError: It was changed, or sealed for another context, or does not hold a page.
         """
         try:
             if sealed[:1] != VERSION:
                 raise ValueError("version")
             nonce, body = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
-            page = self._aead.decrypt(nonce, body, place.associated)
+            page = self._aead.decrypt(nonce, body, place.associated_data)
         except (InvalidTag, ValueError) as error:
             raise CellDamagedError("a cell does not open: it was changed or moved", cells=1) from error
         return _batch(page)
 
 
 def _batch(page: bytes) -> pa.RecordBatch:
-    """What is in a page. One that is malformed was sealed by somebody who was handed the cell key."""
+    """The content of a page. A malformed page was sealed by another holder of the cell key."""
     try:
         (length,) = _LENGTH.unpack_from(page)
         frame = page[_LENGTH.size : _LENGTH.size + length]
@@ -152,4 +151,4 @@ def _batch(page: bytes) -> pa.RecordBatch:
             raise ValueError("length")
         return decompressed(frame)
     except _MALFORMED as error:
-        raise CellDamagedError("a cell opens to what is no page", cells=1) from error
+        raise CellDamagedError("a cell does not hold a page", cells=1) from error

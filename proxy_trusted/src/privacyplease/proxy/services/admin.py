@@ -9,16 +9,16 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from privacyplease.proxy.access.policy_file import PolicyFile
-from privacyplease.proxy.compaction.compactor import Compactor
+from privacyplease.proxy.compaction.background import BackgroundCompaction
 from privacyplease.proxy.edge.rpc import answering
 from privacyplease.proxy.errors import StorageError
 from privacyplease.proxy.keys.keyring import Keyring
-from privacyplease.proxy.manifest.cells import Answers
+from privacyplease.proxy.manifest.cells import AnswerCounts
 from privacyplease.proxy.manifest.manifest import Manifest
-from privacyplease.proxy.manifest.rows import State
+from privacyplease.proxy.manifest.rows import SegmentState
 from privacyplease.proxy.records.dataset import Dataset
-from privacyplease.proxy.segments.memory import Memory
-from privacyplease.proxy.storage.client import Storage
+from privacyplease.proxy.segments.cell_cache import CellCache
+from privacyplease.proxy.storage.client import StorageClient
 from privacyplease.proxy.telemetry.activity import Activity, RecentCalls
 from privacyplease.proxy.v1 import admin_service_pb2 as pb
 from privacyplease.proxy.v1 import admin_service_pb2_grpc as pb_grpc
@@ -36,13 +36,13 @@ class AdminService(pb_grpc.AdminServiceServicer):
         self,
         datasets: dict[str, Dataset],
         keyring: Keyring,
-        storage: Storage,
-        answers: Answers,
+        storage: StorageClient,
+        answers: AnswerCounts,
         policies: PolicyFile,
         manifest: Manifest,
         activity: Activity,
-        compactor: Compactor,
-        memory: Memory,
+        compactor: BackgroundCompaction,
+        memory: CellCache,
     ) -> None:
         self._datasets = datasets
         self._keyring = keyring
@@ -91,9 +91,9 @@ class AdminService(pb_grpc.AdminServiceServicer):
         size, witnesses = self._manifest.size(), self._manifest.witnesses
         return pb.Manifest(
             version=self._manifest.head().version,
-            live_segments=size[State.LIVE],
-            retired_segments=size[State.RETIRED],
-            unsettled_segments=size[State.SENT] + size[State.STORED],
+            live_segments=size[SegmentState.LIVE],
+            retired_segments=size[SegmentState.RETIRED],
+            unsettled_segments=size[SegmentState.SENT] + size[SegmentState.STORED],
             outgrown_cells=self._manifest.outgrown,
             witnesses=len(witnesses),
             witness_failures=witnesses.failures,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import grpc
 
-from privacyplease.proxy.compaction.compaction import Compaction, Scope
+from privacyplease.proxy.compaction.compactor import Compactor, Scope
 from privacyplease.proxy.edge import requests
 from privacyplease.proxy.edge.rpc import streaming
 from privacyplease.proxy.records.dataset import Dataset
@@ -18,7 +18,7 @@ from privacyplease.proxy.v1 import compaction_service_pb2_grpc as pb_grpc
 class CompactionService(pb_grpc.CompactionServiceServicer):
     """Compacts during the call, and reports each step."""
 
-    def __init__(self, datasets: dict[str, Dataset], compaction: Compaction) -> None:
+    def __init__(self, datasets: dict[str, Dataset], compaction: Compactor) -> None:
         self._datasets = datasets
         self._compaction = compaction
 

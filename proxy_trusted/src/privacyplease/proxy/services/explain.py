@@ -9,8 +9,8 @@ from privacyplease.proxy.edge.rpc import answering
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.query import counting, presence
 from privacyplease.proxy.query.question import Question
-from privacyplease.proxy.query.search import Answer, Search
-from privacyplease.proxy.query.trace import HEAD_BYTES, Seen, Trace
+from privacyplease.proxy.query.search import Search, SearchResult
+from privacyplease.proxy.query.trace import HEAD_BYTES, ShownCell, Trace
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.segments.groups import Group
 from privacyplease.proxy.segments.rollups import Count
@@ -58,7 +58,7 @@ class ExplainService(pb_grpc.ExplainServiceServicer):
         place = requests.optional_key(request.place, dataset.place, dataset, "place")
         return Question(dataset, requests.interval(request.interval), device, place, rollups=device is None)
 
-    def _answer(self, question: Question, answer: Answer, trace: Trace) -> tuple[Count, int]:
+    def _answer(self, question: Question, answer: SearchResult, trace: Trace) -> tuple[Count, int]:
         """The answer (distinct devices, or sessions of the device), and the number of distinct records behind it."""
         hits = list(answer.hits)
         distinct = len(presence.records(hits, question.dataset))
@@ -68,7 +68,7 @@ class ExplainService(pb_grpc.ExplainServiceServicer):
         return counting.count(question, answer._replace(hits=iter(hits)), self._keyring), distinct
 
 
-def _shown(seen: Seen) -> pb.ExplainedCell:
+def _shown(seen: ShownCell) -> pb.ExplainedCell:
     return pb.ExplainedCell(
         tag=seen.cell.tag,
         head=seen.cell.sealed[:HEAD_BYTES],

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from privacyplease.proxy.edge import requests
 from privacyplease.proxy.edge.rpc import streaming
 from privacyplease.proxy.errors import MalformedBatchError, StoppingError, StreamIdleError, TryLaterError
-from privacyplease.proxy.lifecycle.erasures import Erasures
+from privacyplease.proxy.lifecycle.erasure_log import ErasureLog
 from privacyplease.proxy.records import json_lines
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.json_lines import ParsedLines
@@ -58,7 +58,7 @@ class IngestService(pb_grpc.IngestServiceServicer):
         datasets: dict[str, Dataset],
         writer: Writer,
         shapes: Shapes,
-        erasures: Erasures,
+        erasures: ErasureLog,
         streams: StreamLimits,
         *observers: BatchObserver,
     ) -> None:
@@ -114,12 +114,12 @@ class IngestService(pb_grpc.IngestServiceServicer):
             records += submitted.batch.accepted
             yield submitted
         if dataset is not None and records >= FLUSH_RECORDS:
-            self._writer.hurry(dataset)
+            self._writer.flush_soon(dataset)
 
     def _submit(self, request: pb.IngestRequest, dataset: Dataset) -> _Submitted:
         checked = _check(request, dataset)
         with self._erasures.writing():
-            records, rejections = self._erasures.turn_away(checked, dataset)
+            records, rejections = self._erasures.reject_erased(checked, dataset)
             pending = self._writer.submit(records, dataset) if len(records) else Pending(0)
         acknowledgement = pb.IngestResponse(
             sequence=request.sequence,

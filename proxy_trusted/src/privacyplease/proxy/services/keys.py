@@ -16,9 +16,9 @@ from privacyplease.proxy.export.exporter import KeyringExporter
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.providers import PASSPHRASE
 from privacyplease.proxy.keys.rotation import Rotation
-from privacyplease.proxy.lifecycle.erasing import Erasing
-from privacyplease.proxy.lifecycle.erasures import Erasures
-from privacyplease.proxy.lifecycle.renewing import Renewing
+from privacyplease.proxy.lifecycle.eraser import EpochEraser
+from privacyplease.proxy.lifecycle.erasure_log import ErasureLog
+from privacyplease.proxy.lifecycle.key_renewal import KeyRenewal
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.v1 import keys_service_pb2 as pb
 from privacyplease.proxy.v1 import keys_service_pb2_grpc as pb_grpc
@@ -33,11 +33,11 @@ class KeysService(pb_grpc.KeysServiceServicer):
         self,
         datasets: Mapping[str, Dataset],
         keyring: Keyring,
-        erasures: Erasures,
-        erasing: Erasing,
+        erasures: ErasureLog,
+        erasing: EpochEraser,
         rotation: Rotation,
         exporter: KeyringExporter,
-        renewing: Renewing,
+        renewing: KeyRenewal,
     ) -> None:
         """Initialises the service.
 

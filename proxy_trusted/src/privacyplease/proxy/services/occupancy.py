@@ -14,12 +14,12 @@ from privacyplease.proxy.edge.rpc import answering, streaming
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.query import counting, occupancy
 from privacyplease.proxy.query.dwell import dwell
-from privacyplease.proxy.query.occupancy import Numbers
 from privacyplease.proxy.query.places import places_of
 from privacyplease.proxy.query.question import Question
-from privacyplease.proxy.query.search import Answer
+from privacyplease.proxy.query.search import SearchResult
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.timeline import EARLIEST, Interval, Steps
+from privacyplease.proxy.segments.pages import Int64Array
 from privacyplease.proxy.v1 import occupancy_service_pb2 as pb
 from privacyplease.proxy.v1 import occupancy_service_pb2_grpc as pb_grpc
 
@@ -30,7 +30,7 @@ PLACES_PER_PAGE = 8_192
 class Searcher(Protocol):
     """Answers questions: `Search`, or `ExportedSearch` on an exported keyring."""
 
-    def ask(self, question: Question) -> AbstractContextManager[Answer]:
+    def ask(self, question: Question) -> AbstractContextManager[SearchResult]:
         """See `Search.ask`."""
 
 
@@ -116,7 +116,7 @@ class OccupancyService(pb_grpc.OccupancyServiceServicer):
             response.median.FromMilliseconds(result.median)
         return response
 
-    def _series(self, request: pb.SeriesRequest | pb.PeakRequest) -> tuple[Steps, Numbers]:
+    def _series(self, request: pb.SeriesRequest | pb.PeakRequest) -> tuple[Steps, Int64Array]:
         question = self._question(request)
         steps = requests.steps(question.interval, request.step)
         with self._search.ask(question) as answer:
@@ -139,7 +139,7 @@ def _pages(rows: int, size: int) -> Iterator[slice]:
     return (slice(begin, begin + size) for begin in range(0, rows, size))
 
 
-def _peak(steps: Steps, counts: Numbers) -> pb.Peak:
+def _peak(steps: Steps, counts: Int64Array) -> pb.Peak:
     best = int(counts.argmax())  # of several, the first
     at = Timestamp()
     at.FromMilliseconds(steps.interval.start + best * steps.width)

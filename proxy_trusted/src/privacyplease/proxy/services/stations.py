@@ -13,7 +13,7 @@ from privacyplease.proxy.errors import InvalidRequestError, UnknownDatasetError
 from privacyplease.proxy.query import presence, stations
 from privacyplease.proxy.query.question import Question
 from privacyplease.proxy.query.search import Search
-from privacyplease.proxy.query.stations import Statistics
+from privacyplease.proxy.query.stations import StepStatistics
 from privacyplease.proxy.records.dataset import BIKES, STANDS, Dataset
 from privacyplease.proxy.records.tables import latest, longest, shown, starting_in
 from privacyplease.proxy.records.timeline import EARLIEST, LATEST, Interval
@@ -122,7 +122,7 @@ def _pages(states: pa.Table, dataset: Dataset) -> Iterator[bytes]:
         yield sink.getvalue().to_pybytes()
 
 
-def _statistics(series: Statistics, begin: int) -> pb.Statistics:
+def _statistics(series: StepStatistics, begin: int) -> pb.Statistics:
     page = slice(begin, begin + STEPS_PER_PAGE)
     return pb.Statistics(
         means=series.means[page].tolist(), minima=series.minima[page].tolist(), maxima=series.maxima[page].tolist()

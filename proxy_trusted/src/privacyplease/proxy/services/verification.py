@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from privacyplease.proxy.edge import requests
 from privacyplease.proxy.edge.rpc import streaming
-from privacyplease.proxy.lifecycle.verification import Finding, Part, Verification
+from privacyplease.proxy.lifecycle.verification import CellChunk, Finding, Verifier
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.timeline import EVER
 from privacyplease.proxy.v1 import verification_service_pb2 as pb
@@ -19,7 +19,7 @@ from privacyplease.proxy.v1 import verification_service_pb2_grpc as pb_grpc
 class VerificationService(pb_grpc.VerificationServiceServicer):
     """Reports cells that are missing, unexpected or damaged."""
 
-    def __init__(self, datasets: dict[str, Dataset], verification: Verification) -> None:
+    def __init__(self, datasets: dict[str, Dataset], verification: Verifier) -> None:
         self._datasets = datasets
         self._verification = verification
 
@@ -40,13 +40,13 @@ class VerificationService(pb_grpc.VerificationServiceServicer):
             yield pb.VerifyResponse(progress=progress)
         yield pb.VerifyResponse(summary=done)
 
-    def _parts(self, request: pb.VerifyRequest) -> list[Part]:
+    def _parts(self, request: pb.VerifyRequest) -> list[CellChunk]:
         known = self._datasets
         chosen = (
             [requests.dataset(request.dataset, known)] if request.dataset else [known[name] for name in sorted(known)]
         )
         interval = requests.interval(request.interval) if request.HasField("interval") else EVER
-        return [part for dataset in chosen for part in self._verification.parts(dataset, interval)]
+        return [part for dataset in chosen for part in self._verification.chunks(dataset, interval)]
 
 
 def _add(done: pb.VerificationSummary, finding: Finding) -> None:

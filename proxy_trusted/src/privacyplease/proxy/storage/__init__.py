@@ -1,1 +1,1 @@
-"""The one place that speaks to the storage server."""
+"""The only place that talks to the storage server."""

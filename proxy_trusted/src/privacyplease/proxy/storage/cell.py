@@ -6,7 +6,7 @@ from typing import NamedTuple, NewType
 
 TAG_BYTES = 16
 
-# Random to whoever lacks the tag key; one cell a tag, for ever.
+# Indistinguishable from random without the tag key. A tag has the same cell for ever.
 Tag = NewType("Tag", bytes)
 
 # Ciphertext, padded to its size class.
@@ -14,7 +14,7 @@ Sealed = NewType("Sealed", bytes)
 
 
 class Cell(NamedTuple):
-    """A sealed group of columns of one segment, and what the server finds it by."""
+    """A sealed group of columns of one segment, and the tag that the server finds it by."""
 
     tag: Tag
     sealed: Sealed

@@ -1,6 +1,6 @@
-"""The untrusted server, as the proxy sees it: cells in, cells out, nothing believed.
+"""The untrusted server, as the proxy sees it: cells in, cells out, and nothing it says is trusted.
 
-The one place where the contract with the storage server is spoken and its errors become the proxy's.
+The only place that speaks the storage contract and turns the server's errors into the proxy's.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from privacyplease.proxy.errors import (
     StorageRefusedError,
     StorageUnavailableError,
 )
-from privacyplease.proxy.storage.breaker import Breaker
-from privacyplease.proxy.storage.calls import StorageObserver, observed
 from privacyplease.proxy.storage.cell import Cell, Sealed, Tag
-from privacyplease.proxy.storage.parts import parts
+from privacyplease.proxy.storage.chunking import chunks
+from privacyplease.proxy.storage.circuit_breaker import CircuitBreaker
+from privacyplease.proxy.storage.observer import StorageObserver, observed
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 from privacyplease.storage.v1 import storage_service_pb2_grpc as pb_grpc
 from privacyplease.transport import deadline
@@ -35,16 +35,16 @@ from privacyplease.transport.loopback import require_loopback
 from privacyplease.transport.reconnecting_channel import ReconnectingChannel
 
 MOST_MESSAGE_BYTES = 32 * 1024 * 1024
-# Cells in one append, unless a single one has more.
+# Bytes of cells in one append, unless a single cell has more.
 APPEND_BYTES = 4 * 1024 * 1024
 PAGE_BYTES = 1024 * 1024
 
-# After this a call has failed, whatever gRPC tried in between.
+# A call that takes longer has failed, however often gRPC has retried it.
 DEADLINE_SECONDS = 60.0
-_UNTRUSTING = "the storage server did not accept the proxy's certificate, or is not one that the proxy trusts"
+_UNTRUSTED = "the storage server rejected the proxy's certificate, or the proxy does not trust the server's"
 _UNAVAILABLE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED}
 
-# Reading is safe to repeat, and so are appending and deleting: what is there already, or gone already, is left so.
+# Every call is safe to repeat: appending a cell that is there, or deleting one that is gone, changes nothing.
 _RETRY = {
     "methodConfig": [
         {
@@ -66,25 +66,30 @@ _RETRY = {
 T = TypeVar("T")
 
 
-class Storage:
+class StorageClient:
     """A connection to the storage server. Safe to use from many threads."""
 
     def __init__(self, channel: Callable[[], grpc.Channel]) -> None:
-        """Takes what gives the channel for the next call, which is another one once the certificates are renewed."""
+        """Uses the channel that the function returns.
+
+        Args:
+            channel: Returns the channel for the next call; a new one once the certificates are renewed.
+        """
         self._channel = channel
-        self._breaker = Breaker()
+        self._breaker = CircuitBreaker()
         self._limits: pb.Limits | None = None
 
     @classmethod
     def connect(
         cls, address: str, certificates: Path | None = None, observer: StorageObserver | None = None
-    ) -> Storage:
-        """Connects without waiting; the first call finds out whether the server is there.
+    ) -> StorageClient:
+        """Connects without waiting; the first call finds out whether the server is reachable.
 
         Args:
             address: The server's host:port.
-            certificates: Folder of the proxy's certificate (`transport.credentials`); None for plaintext on loopback.
-            observer: Is told of every call, if there is one.
+            certificates: Folder of the proxy's certificate (`transport.credentials`); None for plaintext, which is
+                allowed only on loopback.
+            observer: Notified of every call, if given.
 
         Raises:
             ConfigurationError: The certificates cannot be used, or plaintext would leave this machine.
@@ -94,9 +99,9 @@ class Storage:
             ("grpc.max_send_message_length", MOST_MESSAGE_BYTES),
             ("grpc.service_config", json.dumps(_RETRY)),
             ("grpc.max_reconnect_backoff_ms", 2_000),
-            # An append is retried only while gRPC still holds it; the default is 256 KiB.
+            # gRPC retries an append only while it still buffers it; the default is 256 KiB.
             ("grpc.per_rpc_retry_buffer_size", 2 * APPEND_BYTES),
-            # Answers are read by the thread that asks. By default each call starts one: a tenth of a short question.
+            # The calling thread reads the answer. By default each call starts a thread: a tenth of a short question.
             (ChannelOptions.SingleThreadedUnaryStream, 1),
         ]
         if certificates is None:
@@ -111,22 +116,22 @@ class Storage:
 
     @property
     def _stub(self) -> pb_grpc.StorageServiceStub:
-        """For one call: making it takes a few microseconds.
+        """A stub for one call; making it takes a few microseconds.
 
         Raises:
-            StorageUnavailableError: The server is known to be away.
+            StorageUnavailableError: The server is known to be unavailable.
         """
         self._breaker.admit()
         return pb_grpc.StorageServiceStub(self._channel())
 
     def append(self, cells: Sequence[Cell]) -> None:
-        """Stores cells durably, in one call unless that would be too large. What is there already is left as it is.
+        """Stores cells durably, in one call unless it would be too large. Cells that are already there do not change.
 
         Raises:
-            StorageError: Some of them may be stored, or all. To send them again is safe.
+            StorageError: Some or all of them may be stored. Sending them again is safe.
         """
-        for part in parts(cells, APPEND_BYTES, lambda cell: len(cell.sealed), self.limits().max_cells_per_append):
-            self._append(part)
+        for chunk in chunks(cells, APPEND_BYTES, lambda cell: len(cell.sealed), self.limits().max_cells_per_append):
+            self._append(chunk)
 
     def delete(self, tags: Iterable[Tag]) -> int:
         """Deletes the cell under each of the tags.
@@ -135,68 +140,72 @@ class Storage:
             How many the server says it deleted.
 
         Raises:
-            StorageError: It may have deleted some of them. To ask again is safe.
+            StorageError: It may have deleted some of them. Deleting again is safe.
         """
         wanted = sorted(tags)
         size = self.limits().max_tags_per_predicate
         return sum(self._delete(wanted[begin : begin + size]) for begin in range(0, len(wanted), size))
 
     def select(self, tags: Iterable[Tag]) -> dict[Tag, Sealed]:
-        """The cells under the tags, read whole before anything of them is looked at.
+        """Reads the cells under the tags, completely before any of them is looked at.
 
         Raises:
             AnswerInconsistentError: The server sent a cell that was not asked for, out of order or twice.
-            StorageError: The answer broke off.
+            StorageError: The answer was cut short.
         """
         wanted = sorted(tags)
         size = self.limits().max_tags_per_predicate
-        found: dict[Tag, Sealed] = {}
+        cells: dict[Tag, Sealed] = {}
         for begin in range(0, len(wanted), size):
-            part, last = wanted[begin : begin + size], b""
-            asked = frozenset(part)
-            with closing(self.as_sent(part)) as pages:
+            requested, last = wanted[begin : begin + size], b""
+            allowed = frozenset(requested)
+            with closing(self.select_unchecked(requested)) as pages:
                 for page in pages:
-                    last = _check_page(page, asked, last)
-                    found |= {Tag(cell.tag): Sealed(cell.sealed) for cell in page}
-        return found
+                    last = _check_page(page, allowed, last)
+                    cells |= {Tag(cell.tag): Sealed(cell.sealed) for cell in page}
+        return cells
 
-    def as_sent(self, tags: Sequence[Tag]) -> Generator[Sequence[pb.Cell]]:
-        """What the server sends when it is asked for these tags in one call. Nothing of it is checked.
+    def select_unchecked(self, tags: Sequence[Tag]) -> Generator[Sequence[pb.Cell]]:
+        """Asks for the tags in one call and yields the pages as the server sends them. Nothing in them is checked.
 
         Raises:
-            StorageError: The answer broke off.
+            StorageError: The answer was cut short.
         """
         predicate = pb.Predicate(any_of_tags=pb.AnyOfTags(tags=tags))
         stream = self._stub.Select(
             pb.SelectRequest(predicate=predicate, page_bytes=PAGE_BYTES), timeout=deadline.within(DEADLINE_SECONDS)
         )
-        if asking := deadline.current():
-            asking.when_over(lambda: stream.cancel() and None)  # type: ignore[no-untyped-call]
-        came = False  # what breaks off in the middle was not tried again
+        if call_deadline := deadline.current():
+            call_deadline.when_over(lambda: stream.cancel() and None)  # type: ignore[no-untyped-call]
+        started = False  # a stream that fails after its first page was not retried
         try:
             for page in stream:
-                came = True
+                started = True
                 yield page.cells
                 deadline.within(DEADLINE_SECONDS)
             self._breaker.succeeded()
         except grpc.RpcError as error:
-            deadline.within(DEADLINE_SECONDS)  # it may be the question's own time that is over
-            if came:
+            deadline.within(DEADLINE_SECONDS)  # the question's own deadline may have passed
+            if started:
                 raise _error(error) from error
             self._fail(error)
         finally:
             stream.cancel()  # type: ignore[no-untyped-call]
 
     def describe(self, timeout: float = DEADLINE_SECONDS) -> pb.DescribeResponse:
-        """The server's own description of its store, within seconds. Believed for display and limits alone."""
+        """The server's own description of its store. It is trusted only for display and limits.
+
+        Args:
+            timeout: How long to wait, in seconds.
+        """
         return self._call(lambda: self._stub.Describe(pb.DescribeRequest(), timeout=deadline.within(timeout)))
 
     def limits(self) -> pb.Limits:
-        """What the server takes in one call, asked for once."""
+        """What the server accepts in one call; asked for once."""
         if self._limits is None:
             limits = self.describe().limits
             if not (limits.max_tags_per_predicate and limits.max_cells_per_append):
-                raise StorageRefusedError("the storage server names no limits")
+                raise StorageRefusedError("expected the storage server to report its limits, got none")
             self._limits = limits
         return self._limits
 
@@ -219,7 +228,7 @@ class Storage:
         return answer
 
     def _fail(self, error: grpc.RpcError) -> NoReturn:
-        """Raises the proxy's error, and tells the breaker whether the server was there, if that is known."""
+        """Raises the proxy's error, and tells the circuit breaker whether the server is reachable, if it is known."""
         failure = _error(error)
         if isinstance(failure, StorageRefusedError):
             self._breaker.succeeded()
@@ -228,10 +237,14 @@ class Storage:
         raise failure from error
 
 
-def _check_page(cells: Sequence[pb.Cell], asked: frozenset[Tag], last: bytes) -> bytes:
-    """Every cell was asked for and follows the one before; so none comes twice. Returns the last tag."""
+def _check_page(cells: Sequence[pb.Cell], requested: frozenset[Tag], last: bytes) -> bytes:
+    """Checks that every cell was asked for and follows the one before, so that none comes twice.
+
+    Returns:
+        The last tag.
+    """
     for cell in cells:
-        if cell.tag not in asked:
+        if cell.tag not in requested:
             raise AnswerInconsistentError("the storage server sent a cell that was not asked for")
         if cell.tag <= last:
             raise AnswerInconsistentError("the storage server sent a cell twice or out of order")
@@ -243,8 +256,8 @@ def _error(error: grpc.RpcError) -> StorageError:
     """The proxy's error for a failed call to the server."""
     code, reason = _code(error), _reason(error)
     if code in _UNAVAILABLE:
-        why = _UNTRUSTING if _is_untrusting(error) else "the storage server cannot be reached"
-        return StorageUnavailableError(why, storage_reason=reason)
+        message = _UNTRUSTED if _is_tls_failure(error) else "the storage server cannot be reached"
+        return StorageUnavailableError(message, storage_reason=reason)
     return StorageRefusedError(f"the storage server refused the call: {reason or code.name}", storage_reason=reason)
 
 
@@ -253,18 +266,19 @@ def _code(error: grpc.RpcError) -> grpc.StatusCode:
     return code
 
 
-def _is_untrusting(error: grpc.RpcError) -> bool:
+def _is_tls_failure(error: grpc.RpcError) -> bool:
     """Whether TLS failed, as far as can be told.
 
-    gRPC says it in words alone, and all of it as UNAVAILABLE: "Tls handshake failed" if it is we who do not trust.
-    Under TLS 1.3 the other end checks our certificate last, and closes without a word if it does not accept it.
+    gRPC reports every such failure as UNAVAILABLE and says more only in the details: "Tls handshake failed" if we do
+    not trust the other end. Under TLS 1.3 the other end checks our certificate last, and closes the connection without
+    an alert if it rejects it.
     """
-    words = (error.details() if isinstance(error, grpc.Call) else None) or ""
-    return "Tls handshake failed" in words or ("failed to connect" in words and words.endswith("Socket closed"))
+    details = (error.details() if isinstance(error, grpc.Call) else None) or ""
+    return "Tls handshake failed" in details or ("failed to connect" in details and details.endswith("Socket closed"))
 
 
 def _reason(error: grpc.RpcError) -> str:
-    """The reason that the server gave, or ""."""
+    """The reason that the server gave; "" if there is none."""
     status = rpc_status.from_call(error) if isinstance(error, grpc.Call) else None
     info = error_details_pb2.ErrorInfo()
     details: list[any_pb2.Any] = list(status.details) if status else []

@@ -1,4 +1,4 @@
-"""The tables of the trusted store, each with who uses it and why."""
+"""The tables of the trusted store, each with its purpose."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData
 
 metadata = MetaData()
 
-# Transactions; and names that differ in case alone are different names.
+# InnoDB for transactions; a binary collation because names that differ only in case are different names.
 _MYSQL: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
 _MYSQL |= {name.replace("mysql", "mariadb"): value for name, value in _MYSQL.items()}
 
@@ -24,7 +24,7 @@ data_keys = Table(
     **_MYSQL,
 )
 
-# The folder of the home that describes the master key by which all data keys are wrapped; no row: the home itself.
+# The folder of the home that describes the master key that wraps all data keys; without a row, the home itself.
 master_keys = Table(
     "master_keys",
     metadata,
@@ -33,7 +33,7 @@ master_keys = Table(
     **_MYSQL,
 )
 
-# Keys that are destroyed, with the time in ms since 1970, or about to be, without. Rows are never removed.
+# Keys that are destroyed, with the time in ms since 1970, or about to be, without a time. Rows are never removed.
 erasures = Table(
     "erasures",
     metadata,
@@ -44,7 +44,7 @@ erasures = Table(
     **_MYSQL,
 )
 
-# The manifest (`manifest/`): a sealed row for each segment, its state, and the version in which it was changed last.
+# The manifest (`manifest/`): a sealed row for each segment, its state, and the version in which it was last changed.
 segments = Table(
     "segments",
     metadata,
@@ -57,7 +57,7 @@ segments = Table(
     **_MYSQL,
 )
 
-# Rows that are gone, for proxies that share the store to hear of; in which version they went.
+# Rows that were removed, and in which version, so that proxies that share the store learn of it.
 gone_segments = Table(
     "gone_segments",
     metadata,
@@ -68,7 +68,7 @@ gone_segments = Table(
     **_MYSQL,
 )
 
-# The number that the next segment of a data set gets. None is ever given twice: tags are made of them.
+# The next number for a segment of a data set. None is ever assigned twice: tags are derived from them.
 next_segments = Table(
     "next_segments",
     metadata,
@@ -77,7 +77,7 @@ next_segments = Table(
     **_MYSQL,
 )
 
-# The manifest's head, one row: the newest, sealed, and from which version on `gone_segments` is whole.
+# The manifest's newest head, sealed, in one row, and from which version on `gone_segments` is complete.
 heads = Table(
     "heads",
     metadata,
@@ -89,7 +89,7 @@ heads = Table(
     **_MYSQL,
 )
 
-# Who compacts a data set's epoch, until when.
+# Leases: who compacts an epoch of a data set, and until when (`compaction/leases.py`).
 claims = Table(
     "claims",
     metadata,
@@ -100,7 +100,7 @@ claims = Table(
     **_MYSQL,
 )
 
-# What a data set's records are, as JSON: what cannot change once there is data, and the type of every column stored.
+# The shape of a data set's records, as JSON: what cannot change once there is data, and the type of every column.
 shapes = Table(
     "shapes",
     metadata,
@@ -121,10 +121,10 @@ backups = Table(
     **_MYSQL,
 )
 
-# One row. Whoever writes locks it first, where the database itself lets several write at once.
+# One row, which a writer locks first if the database would let several write at once.
 writers = Table("writers", metadata, Column("writer", Integer, primary_key=True, autoincrement=False), **_MYSQL)
 
-# How long the audit log is, and a MAC that vouches for its last line (`audit/`).
+# The length of the audit log, and a MAC that authenticates its last line (`audit/`).
 audit_anchor = Table(
     "audit_anchor",
     metadata,

@@ -1,7 +1,7 @@
-"""Rows that may be there already, in the words of each database.
+"""Upserts, in the dialect of each database.
 
-Standard SQL has no statement that inserts a row or else changes the one that is there, and it takes one: two proxies
-may try at once.
+Standard SQL has no statement that inserts a row or else updates the existing one; one statement is needed, because two
+proxies may try at once.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 Columns = ReadOnlyColumnCollection[str, ColumnElement[Any]]
-Change = Callable[[Columns], Mapping[str, ColumnElement[Any]]]
+ColumnValues = Callable[[Columns], Mapping[str, ColumnElement[Any]]]
 
 
-def inserted_or(dialect: Dialect, table: Table, change: Change) -> Insert:
-    """Inserts a row; if its primary key is there, changes columns of that one.
+def upsert(dialect: Dialect, table: Table, change: ColumnValues) -> Insert:
+    """Inserts a row, or updates columns of the row with the same primary key.
 
     Args:
-        dialect: Of the database.
-        table: Where.
-        change: Given the columns of the new row, what those of the old one become.
+        dialect: The dialect of the database.
+        table: The table.
+        change: Maps the columns of the new row to what the columns of the existing row become.
     """
     if dialect.name in ("mysql", "mariadb"):
         row = mysql.insert(table)
@@ -32,8 +32,8 @@ def inserted_or(dialect: Dialect, table: Table, change: Change) -> Insert:
     return other.on_conflict_do_update(index_elements=list(table.primary_key), set_=dict(change(other.excluded)))
 
 
-def inserted_once(dialect: Dialect, table: Table) -> Insert:
-    """Inserts a row; if its primary key is there, leaves that one as it is."""
+def insert_if_absent(dialect: Dialect, table: Table) -> Insert:
+    """Inserts a row, unless there is one with the same primary key, which stays as it is."""
     if dialect.name in ("mysql", "mariadb"):
         unchanged = next(iter(table.primary_key))
         return mysql.insert(table).on_duplicate_key_update({unchanged.name: unchanged})

@@ -1,1 +1,1 @@
-"""From batches of records to durable fresh segments."""
+"""Writing: from batches of records to durable fresh segments."""

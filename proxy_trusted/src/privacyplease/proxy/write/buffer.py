@@ -1,4 +1,4 @@
-"""The buffer of a data set: batches that wait to be flushed together, as one fresh segment an epoch."""
+"""The buffer of a data set: batches that wait to be flushed together, as one fresh segment per epoch."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import pyarrow as pa
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.tables import spans
 
-# A flush takes no more records, unless one batch has more.
+# A flush has at most this many records, unless a single batch has more.
 FLUSH_RECORDS = 65_536
 
-# So many waiting batches are flushed at once: whoever sent them may be waiting for acknowledgements.
+# When this many batches wait, they are flushed at once: their senders may be waiting for acknowledgements.
 FLUSH_BATCHES = 3
 
-# Nor more in memory. What does not compress may still make a cell that the server does not take.
+# The same bound in bytes of memory. Records that hardly compress may still make a cell that the server rejects.
 FLUSH_BYTES = 16 * 1024 * 1024
 
 
 class Pending:
-    """A batch on its way to the server."""
+    """A batch that is being stored."""
 
     def __init__(self, parts: int) -> None:
         self._left = parts
@@ -44,18 +44,18 @@ class Pending:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing of it is on its way any more."""
+        """Whether every part of it is stored or has failed."""
         return self._left == 0
 
     def settle(self, error: BaseException | None) -> None:
-        """One of its parts is durable, or was not stored."""
+        """Records that one of its parts is durable, or that storing it failed."""
         with self._changed:
             self._left -= 1
             self._error = self._error or error
             self._changed.notify_all()
 
 
-class Part(NamedTuple):
+class BatchPart(NamedTuple):
     """Records of one batch that are flushed together."""
 
     records: pa.Table
@@ -63,26 +63,26 @@ class Part(NamedTuple):
 
 
 class Buffer:
-    """What waits to be flushed. It is used under the writer's lock."""
+    """What waits to be flushed. Used only under the writer's lock."""
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
-        self._parts: deque[Part] = deque()
+        self._parts: deque[BatchPart] = deque()
         self._records = 0
 
     def __len__(self) -> int:
         return self._records
 
     @property
-    def waiting(self) -> list[Part]:
-        """What waits."""
+    def waiting(self) -> list[BatchPart]:
+        """The parts that wait."""
         return list(self._parts)
 
     def add(self, records: pa.Table) -> Pending:
-        """Takes a batch, in the parts in which it may be flushed."""
+        """Adds a batch, cut into the parts in which it may be flushed."""
         parts = self._cut(records)
         pending = Pending(len(parts))
-        self._parts.extend(Part(part, pending) for part in parts)
+        self._parts.extend(BatchPart(part, pending) for part in parts)
         self._records += len(records)
         return pending
 
@@ -91,10 +91,13 @@ class Buffer:
         """Whether there is enough for a flush."""
         return self._records >= FLUSH_RECORDS or len(self._parts) >= FLUSH_BATCHES
 
-    def take(self) -> list[Part]:
-        """The parts of the next flush: under cover, of one epoch, and no more than a flush seems to have."""
+    def take(self) -> list[BatchPart]:
+        """Removes and returns the parts of the next flush.
+
+        With `cover` they are of one epoch, and have no more records than a flush of the cover appears to have.
+        """
         most = FLUSH_RECORDS if self.dataset.cover is None else self.dataset.cover_records
-        taken: list[Part] = []
+        taken: list[BatchPart] = []
         records = size = 0
         while self._parts and (not taken or self._fits(taken, records, size, most)):
             part = self._parts.popleft()
@@ -104,7 +107,7 @@ class Buffer:
         self._records -= records
         return taken
 
-    def _fits(self, taken: Sequence[Part], records: int, size: int, most: int) -> bool:
+    def _fits(self, taken: Sequence[BatchPart], records: int, size: int, most: int) -> bool:
         following = self._parts[0].records
         if self.dataset.cover is not None and self._epoch(following) != self._epoch(taken[0].records):
             return False
@@ -115,9 +118,9 @@ class Buffer:
             return [records]
         most = self.dataset.cover_records
         return [
-            of.slice(begin, most)
-            for of in by_epoch(records, self.dataset).values()
-            for begin in range(0, len(of), most)
+            table.slice(begin, most)
+            for table in by_epoch(records, self.dataset).values()
+            for begin in range(0, len(table), most)
         ]
 
     def _epoch(self, records: pa.Table) -> int:
@@ -126,7 +129,7 @@ class Buffer:
 
 
 def by_epoch(records: pa.Table, dataset: Dataset) -> dict[int, pa.Table]:
-    """The records of each epoch, ascending."""
+    """The records of each epoch, in ascending order of epochs."""
     epochs = dataset.epochs(spans(records, dataset)[0])
     distinct = np.unique(epochs).tolist()
     if len(distinct) == 1:

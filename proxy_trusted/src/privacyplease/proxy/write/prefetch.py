@@ -1,4 +1,4 @@
-"""Prefetching: an iterator whose next items are made while the last one is used."""
+"""Prefetching: an iterator whose next items are produced while the last one is used."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ _POLL_SECONDS = 0.1
 
 
 class _End(NamedTuple):
-    """The items are used up, or making one failed."""
+    """The items are exhausted, or producing one failed."""
 
     error: BaseException | None
 
 
 def prefetched(items: Iterator[T], depth: int, end: Callable[[], Exception | None] = lambda: None) -> Iterator[T]:
-    """The same items in the same order, made by a thread of its own that is at most `depth` items ahead.
+    """The same items in the same order, produced by a separate thread that is at most `depth` items ahead.
 
-    An error in making an item is raised where the item would have come. A consumer that stops early stops the thread at
-    its next item.
+    An error in producing an item is raised where the item would have come. A consumer that stops early stops the thread
+    at its next item.
 
     Args:
-        items: What makes them.
-        depth: How many may be ready.
-        end: Asked again and again while none is ready. What it returns, though the next item is still being made, is
-            raised once all that were ready before are used.
+        items: The items.
+        depth: How many items may be ready.
+        end: Polled while no item is ready. An error that it returns is raised once all items that were ready before
+            are used, even while the next one is still being produced.
 
     >>> list(prefetched(iter("abc"), 1))
     ['a', 'b', 'c']
@@ -50,7 +50,7 @@ def _next(ready: queue.Queue[T | _End], end: Callable[[], Exception | None]) -> 
         try:
             return ready.get(timeout=_POLL_SECONDS)
         except queue.Empty:
-            # In this order: what was ready when `end` was asked is not passed over.
+            # In this order: an item that was ready when `end` was called is not skipped.
             if (error := end()) and ready.empty():
                 return _End(error)
 

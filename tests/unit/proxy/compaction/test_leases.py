@@ -1,4 +1,4 @@
-"""Compactors, questions and ingest at once, in one proxy or in several that share a trusted store."""
+"""Concurrent compactors, questions and ingest, in one proxy or in several that share a trusted store."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import pyarrow as pa
 import pytest
 from sqlalchemy import insert
 
-from privacyplease.proxy.compaction import claims, plan
-from privacyplease.proxy.manifest.rows import State
+from privacyplease.proxy.compaction import leases, plan
+from privacyplease.proxy.manifest.rows import SegmentState
 from privacyplease.proxy.trusted_store.tables import claims as claims_table
 from tests.unit.proxy.compaction.in_process import DAY, HOUR, START, WIFI, InProcess, sessions
 
 
-def test_an_epoch_that_somebody_else_compacts_is_left_to_them(proxy: InProcess) -> None:
+def test_an_epoch_that_another_compactor_has_leased_is_skipped(proxy: InProcess) -> None:
     proxy.ingest(sessions(100), sessions(100, seed=2))
     epoch = proxy.rows()[0].key.epoch
     with proxy.store.begin() as connection:
         later = {"expires_at_ms": int(proxy.clock() * 1_000) + 60_000}
         connection.execute(insert(claims_table), {"dataset": WIFI.name, "epoch": epoch, "token": "theirs"} | later)
     assert proxy.compact() == []
-    proxy.clock.ahead = 120  # they died
+    proxy.clock.ahead = 120  # the holder of the lease died
     assert len(proxy.compact()) == 1
 
 
@@ -29,7 +29,7 @@ def test_a_compactor_that_was_overtaken_changes_nothing(proxy: InProcess, other:
     """The second takes over while the first is about to store what it has written."""
     proxy.ingest(sessions(300), sessions(300, seed=2))
     before = proxy.answers()
-    other.clock.ahead = claims.CLAIMED_MS / 1_000 + 1
+    other.clock.ahead = leases.LEASE_MS / 1_000 + 1
 
     def overtake(kind: str) -> None:
         if kind == "append":
@@ -41,10 +41,12 @@ def test_a_compactor_that_was_overtaken_changes_nothing(proxy: InProcess, other:
     assert proxy.storage.before != overtake
     assert proxy.answers() == other.answers() == before
     proxy.collect()
-    assert proxy.stored() == proxy.tags(State.LIVE)
+    assert proxy.stored() == proxy.tags(SegmentState.LIVE)
 
 
-def test_two_compactors_at_once_do_no_harm(proxy: InProcess, other: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_concurrent_compactors_keep_every_record(
+    proxy: InProcess, other: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(plan, "FULL_RECORDS", 64)
     batches = [sessions(200, seed=seed, start=START + seed * 31 * DAY) for seed in range(4)]
     proxy.ingest(*batches, *batches)
@@ -58,12 +60,10 @@ def test_two_compactors_at_once_do_no_harm(proxy: InProcess, other: InProcess, m
     proxy.compact()
     proxy.collect()
     assert proxy.answers() == other.answers() == before
-    assert proxy.stored() == proxy.tags(State.LIVE)
+    assert proxy.stored() == proxy.tags(SegmentState.LIVE)
 
 
-def test_questions_and_ingest_go_on_while_everything_is_compacted_again_and_again(
-    proxy: InProcess, other: InProcess
-) -> None:
+def test_questions_and_ingest_are_correct_during_repeated_compaction(proxy: InProcess, other: InProcess) -> None:
     sent: set[int] = set()
     over = threading.Event()
     failed: list[BaseException] = []

@@ -1,13 +1,13 @@
-"""Nobody waits for a server that is known to be away: a circuit breaker (Nygard, Release It!, 2007).
+"""A circuit breaker: no call waits for a server that is known to be unavailable (Nygard, Release It!, 2007).
 
 >>> now = 100.0
->>> breaker = Breaker(clock=lambda: now)
->>> breaker.failed(StorageUnavailableError("away"))
+>>> breaker = CircuitBreaker(clock=lambda: now)
+>>> breaker.failed(StorageUnavailableError("unavailable"))
 >>> breaker.admit()
 Traceback (most recent call last):
-privacyplease.proxy.errors.StorageUnavailableError: away
+privacyplease.proxy.errors.StorageUnavailableError: unavailable
 >>> now += REST_SECONDS
->>> breaker.admit()  # one may see whether it is back
+>>> breaker.admit()  # one call may find out whether it is back
 >>> breaker.succeeded()
 >>> breaker.admit()
 """
@@ -20,30 +20,34 @@ from collections.abc import Callable
 
 from privacyplease.proxy.errors import StorageError, StorageUnavailableError
 
-# From a failure to the next call that is let through, and from that one to another if nothing was heard of it: longer
-# than its retries take.
+# How long after a failure the next call is let through, and how long after that call another one, if its outcome is
+# still unknown: longer than its retries take.
 REST_SECONDS = 1.0
 PROBE_SECONDS = 5.0
 
 
-class Breaker:
-    """Lets every call through until one has failed in spite of its retries, then one at a time until one succeeds.
+class CircuitBreaker:
+    """Lets every call through until one fails despite its retries, then one at a time until one succeeds.
 
     Safe to use from many threads.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Takes what tells the time in seconds."""
+        """Starts closed.
+
+        Args:
+            clock: Returns the time in seconds.
+        """
         self._clock = clock
         self._lock = threading.Lock()
         self._failure: StorageError | None = None
         self._next = 0.0
 
     def admit(self) -> None:
-        """Lets a call be made.
+        """Admits a call.
 
         Raises:
-            StorageUnavailableError: The server is away, as far as is known.
+            StorageUnavailableError: As far as is known, the server is unavailable.
         """
         with self._lock:
             if self._failure is None:
@@ -54,11 +58,11 @@ class Breaker:
             self._next = now + PROBE_SECONDS
 
     def failed(self, error: StorageError) -> None:
-        """A call that was let through has failed."""
+        """Records that an admitted call failed."""
         with self._lock:
             self._failure, self._next = error, self._clock() + REST_SECONDS
 
     def succeeded(self) -> None:
-        """The server has answered."""
+        """Records that the server answered."""
         with self._lock:
             self._failure = None

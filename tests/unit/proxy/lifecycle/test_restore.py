@@ -1,4 +1,4 @@
-"""Going on from an earlier state brings everything back: what it knows, and what came to the storage server later."""
+"""Restoring an earlier state brings everything back: what it knows, and what was stored later."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from privacyplease.proxy.errors import (
     ConfigurationError,
 )
 from privacyplease.proxy.keys.derivation import KeyId
-from privacyplease.proxy.lifecycle import later
-from privacyplease.proxy.manifest.rows import State
-from privacyplease.proxy.manifest.stored import RESERVED
+from privacyplease.proxy.lifecycle import segment_discovery
+from privacyplease.proxy.manifest.rows import SegmentState
+from privacyplease.proxy.manifest.statements import RESERVED
 from privacyplease.proxy.segments.groups import Group
-from privacyplease.proxy.segments.sealing import Place, Sealer
+from privacyplease.proxy.segments.sealing import CellContext, Sealer
 from privacyplease.proxy.storage.cell import Sealed
 from privacyplease.storage.v1 import storage_service_pb2 as pb
-from tests.services.proxy_core import DAY, sessions
+from tests.services.lifecycle_core import DAY, sessions
 from tests.services.site import Site, require_whole, wrong
 
 START = 1_727_740_800_000  # 2024-10-01
 EPOCH = START // (30 * DAY)
 
 
-def test_everything_is_there_again_that_came_before_and_after(site: Site) -> None:
+def test_a_restore_brings_back_what_was_stored_before_and_after_the_backup(site: Site) -> None:
     core = site.start()
     core.ingest(sessions(0, 20, START))
     core.compact()
@@ -50,11 +50,11 @@ def test_everything_is_there_again_that_came_before_and_after(site: Site) -> Non
     core.compact()
     core.collect(None)
     require_whole(core, 100)
-    require_whole(site.start(), 100)  # nothing is adopted twice
+    require_whole(site.start(), 100)  # nothing is added twice
 
 
-def test_the_same_backup_can_be_restored_again_and_again(site: Site) -> None:
-    """What came after each restore is found after the next, and no number is given twice."""
+def test_the_same_backup_can_be_restored_repeatedly(site: Site) -> None:
+    """Segments stored after each restore are found after the next, and no number is assigned twice."""
     core = site.start()
     core.ingest(sessions(0, 10, START))
     site.back_up()
@@ -69,13 +69,13 @@ def test_the_same_backup_can_be_restored_again_and_again(site: Site) -> None:
     assert len({row.number for row in core.rows()} | numbers) == 5
 
 
-def test_what_a_crash_of_the_old_proxy_left_open_is_settled(site: Site) -> None:
+def test_a_restore_recovers_flushes_that_a_crash_interrupted(site: Site) -> None:
     core = site.start()
     core.ingest(sessions(0, 10, START))
     stored, lost = core.send(sessions(10, 10, START)), core.send(sessions(20, 10, START), cells=1)
     site.back_up()
     core = site.restore()
-    assert {row.number for row in core.rows(State.LIVE)} >= {stored.number}
+    assert {row.number for row in core.rows(SegmentState.LIVE)} >= {stored.number}
     assert lost.number not in {row.number for row in core.rows()}
     require_whole(core, 20)
 
@@ -83,13 +83,13 @@ def test_what_a_crash_of_the_old_proxy_left_open_is_settled(site: Site) -> None:
 def test_numbers_that_were_reserved_before_the_backup_and_used_after_it_are_found(site: Site) -> None:
     core = site.start()
     core.ingest(sessions(0, 10, START))
-    core.manifest.numbers("wifi", RESERVED - 100)  # compaction has taken many since the writer took its own
+    core.manifest.numbers("wifi", RESERVED - 100)  # compaction has reserved many since the writer reserved its own
     site.back_up()
     core.ingest(sessions(10, 10, START))
     require_whole(site.restore(), 20)
 
 
-def test_a_writer_whose_numbers_have_waited_for_too_long_takes_others(site: Site) -> None:
+def test_a_writer_replaces_numbers_that_were_reserved_too_long_ago(site: Site) -> None:
     core = site.start()
     core.ingest(sessions(0, 10, START))
     core.manifest.numbers("wifi", RESERVED + 100)
@@ -98,13 +98,13 @@ def test_a_writer_whose_numbers_have_waited_for_too_long_takes_others(site: Site
     require_whole(core, 20)
 
 
-def test_segments_of_a_key_are_found_behind_many_of_one_that_is_lost(site: Site) -> None:
-    """As far as the newest head says that the manifest is behind."""
+def test_segments_are_found_beyond_many_under_a_lost_key(site: Site) -> None:
+    """As far as the newest head shows the manifest to be behind."""
     core = site.start()
     core.ingest(sessions(0, 10, START))
     site.back_up()
     core.ingest(sessions(10, 10, START + 60 * DAY))  # under a key that no backup has
-    behind = 2 * (RESERVED + 5 * later.TOGETHER)
+    behind = 2 * (RESERVED + 5 * segment_discovery.TOGETHER)
     core.manifest.numbers("wifi", behind)
     core.ingest(sessions(10, 10, START))
     newest = core.manifest.head()
@@ -114,7 +114,7 @@ def test_segments_of_a_key_are_found_behind_many_of_one_that_is_lost(site: Site)
 
 
 @pytest.mark.parametrize("compacted", [False, True])
-def test_a_server_that_withholds_what_the_backup_knows_is_caught(site: Site, compacted: bool) -> None:
+def test_a_server_that_withholds_what_the_backup_knows_is_detected(site: Site, compacted: bool) -> None:
     core = site.start()
     core.ingest(sessions(0, 10, START))
     cells = core.tags_of(core.rows())
@@ -152,7 +152,7 @@ def test_a_server_can_withhold_what_came_later_and_nothing_of_it_comes_back_unno
     require_whole(core, 10)
 
 
-def test_a_later_segment_of_which_a_cell_is_missing_or_damaged_is_told(site: Site) -> None:
+def test_a_newer_segment_with_a_missing_or_damaged_cell_is_reported(site: Site) -> None:
     core = site.start()
     core.ingest(sessions(0, 10, START))
     site.back_up()
@@ -167,8 +167,8 @@ def test_a_later_segment_of_which_a_cell_is_missing_or_damaged_is_told(site: Sit
     assert core.devices() == {*range(10), *range(30, 40)}
 
 
-def test_whoever_has_the_keys_of_the_core_cannot_put_another_in_place_of_a_later_one(site: Site) -> None:
-    """The tag key and the cell key of the core are what an exported keyring has."""
+def test_the_keys_of_the_core_cannot_forge_a_newer_segment(site: Site) -> None:
+    """An exported keyring has the tag key and the cell key of the core."""
     core = site.start()
     core.ingest(sessions(0, 10, START))
     site.back_up()
@@ -182,14 +182,14 @@ def test_whoever_has_the_keys_of_the_core_cannot_put_another_in_place_of_a_later
         page = core.cells.open(from_name, from_tag, core.server.cells[from_tag])
         forger = Sealer(exported.cell, core.keyring.digest_key("wifi", KeyId(EPOCH)))
         budget = core.wifi.budgets[Group.CORE.label]
-        forged = forger.seal(page, Place("wifi", Group.CORE, tag), budget, name.row.summary.records)
+        forged = forger.seal(page, CellContext("wifi", Group.CORE, tag), budget, name.row.summary.records)
         site.storage.cells[tag] = forged.cell.sealed
     core = site.restore()
     assert (site.adopted["cells"], site.adopted["unreadable"]) == (0, 2)
     require_whole(core, 10)
 
 
-def test_what_one_of_the_last_two_backups_knows_stays_and_older_ones_are_told_to_lack_it(site: Site) -> None:
+def test_the_last_two_backups_stay_restorable_and_older_ones_report_missing_cells(site: Site) -> None:
     core = site.start()
     core.ingest(sessions(0, 10, START))
     names = ("first", "second", "third")
@@ -205,7 +205,7 @@ def test_what_one_of_the_last_two_backups_knows_stays_and_older_ones_are_told_to
             require_whole(core, 40)
 
 
-def test_what_was_removed_before_the_backup_is_not_brought_back(site: Site) -> None:
+def test_segments_removed_before_the_backup_do_not_come_back(site: Site) -> None:
     core = site.start()
     core.ingest(sessions(0, 10, START))
     removed = {tag: site.storage.cells[tag] for tag in core.tags_of(core.rows())}
@@ -218,7 +218,7 @@ def test_what_was_removed_before_the_backup_is_not_brought_back(site: Site) -> N
     require_whole(core, 10)
 
 
-def test_periods_whose_keys_may_be_lost_are_named(site: Site) -> None:
+def test_periods_whose_keys_may_be_lost_are_listed(site: Site) -> None:
     now = int(time.time() * 1_000)
     core = site.start()
     core.ingest(sessions(0, 10, START))
@@ -233,25 +233,25 @@ def test_periods_whose_keys_may_be_lost_are_named(site: Site) -> None:
     require_whole(core, 20)
 
 
-def test_what_was_erased_after_the_backup_has_its_key_again_and_no_cells(site: Site) -> None:
+def test_a_period_erased_after_the_backup_has_its_key_again_and_no_cells(site: Site) -> None:
     core = site.start()
     core.ingest(sessions(0, 10, START))
     site.back_up()
-    core.erasing.erase(core.wifi, [EPOCH])
+    core.eraser.erase(core.wifi, [EPOCH])
     core = site.restore()
     assert site.adopted["missing"] == 2
-    core.erasing.erase(core.wifi, [EPOCH])
+    core.eraser.erase(core.wifi, [EPOCH])
     assert (core.devices(), wrong(core), core.keyring.epochs("wifi")) == (set(), 0, [])
 
 
-def test_a_proxy_waits_for_the_storage_server(site: Site) -> None:
+def test_a_restored_proxy_does_not_start_without_the_storage_server(site: Site) -> None:
     site.start().ingest(sessions(0, 10, START))
     site.back_up()
     site.lose()
-    with site.storage.failing("select"), pytest.raises(ConfigurationError, match="cannot be asked for"):
+    with site.storage.failing("select"), pytest.raises(ConfigurationError, match="the restore cannot be finished"):
         site.start()
     site.storage.lie = lambda cells: [*cells, pb.Cell(tag=bytes(16))]
-    with pytest.raises(ConfigurationError, match="cannot be asked for"):
+    with pytest.raises(ConfigurationError, match="the restore cannot be finished"):
         site.start()
     site.storage.lie = list
     require_whole(site.start(), 10)

@@ -1,7 +1,9 @@
-"""Which keys are erased, or about to be: what must never be asked for, stored or given a key again.
+"""The erasure log: which keys are erased, or about to be.
 
-An erasure is resolved first, durably, and carried out then (`erasing.py`); from the resolution on the epoch is out of
-reach. Nothing here can be taken back.
+An erased epoch must never be read, written or given a key again.
+
+An erasure is first recorded, durably, and then carried out (`eraser.py`); once it is recorded the epoch is out of
+reach. Nothing here can be undone.
 """
 
 from __future__ import annotations
@@ -23,9 +25,9 @@ from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.tables import CheckedBatch, Rejection, spans
 from privacyplease.proxy.trusted_store.store import writing
 from privacyplease.proxy.trusted_store.tables import data_keys, erasures
-from privacyplease.proxy.trusted_store.upsert import inserted_once
+from privacyplease.proxy.trusted_store.upsert import insert_if_absent
 
-ERASED = "expected a time in a period that was not erased"
+ERASED = "expected a time in a period that has not been erased"
 
 
 class Erasure(NamedTuple):
@@ -42,23 +44,28 @@ class Erasure(NamedTuple):
     erased_at: int | None
 
 
-class Erasures:
-    """Remembers erasures. Safe to use from many threads.
+class ErasureLog:
+    """Records erasures. Safe to use from many threads.
 
     Each is of a key: one for an epoch, or one for each generation of its keys. An epoch whose old key was erased after
-    its records went under a new one is not erased.
+    its records were sealed under a new one is not erased.
     """
 
-    def __init__(self, store: Engine, *, alone: bool = True) -> None:
-        """Stands on a store; `alone` says that no other proxy does, which may hold keys and batches of an epoch."""
+    def __init__(self, store: Engine, *, shared: bool = False) -> None:
+        """Reads the log of a trusted store.
+
+        Args:
+            store: The trusted store.
+            shared: Whether other proxies may use it too, and hold keys and batches of an epoch.
+        """
         self._store = store
-        self._alone = alone
+        self._shared = shared
         self._lock = threading.Lock()
         self._batches = Drain()
         self._known = {(erasure.dataset, erasure.key): erasure for erasure in self._load()}
 
     def of(self, dataset: str) -> list[Erasure]:
-        """For each epoch of a data set that is erased as a whole, or about to be, its last erasure; ascending."""
+        """The last erasure of each epoch of a data set that is erased as a whole, or about to be; ascending."""
         with self._lock:
             known = sorted(erasure for erasure in self._known.values() if erasure.dataset == dataset)
         if not known:
@@ -68,42 +75,42 @@ class Erasures:
         return list(last.values())
 
     def live(self, dataset: str) -> list[KeyId]:
-        """The keys of a data set that are not erased nor about to be, ascending."""
+        """The keys of a data set that are neither erased nor about to be, ascending."""
         query = select(data_keys.c.epoch, data_keys.c.generation).where(data_keys.c.dataset == dataset)
         with self._store.connect() as connection:
             stored = [KeyId(*row) for row in connection.execute(query)]
         with self._lock:
             return sorted(key for key in stored if (dataset, key) not in self._known)
 
-    def require_alone(self) -> None:
-        """Passes if no other proxy stands on the store.
+    def require_unshared(self) -> None:
+        """Passes if no other proxy uses the store.
 
         Raises:
             InvalidRequestError: Others may share it.
         """
-        if not self._alone:
+        if self._shared:
             raise InvalidRequestError(
-                "expected a trusted store of this proxy alone: others would not know of an erasure"
+                "expected a trusted store that only this proxy uses: other proxies would not learn of an erasure"
             )
 
     def writing(self) -> AbstractContextManager[None]:
-        """Stands around letting a batch in and submitting it: an erasure begins before that, or after."""
+        """Encloses admitting and submitting a batch: an erasure is recorded before both or after both."""
         return self._batches.passing()
 
-    def settle(self) -> None:
-        """Returns when every batch has been submitted that was let in before."""
+    def wait_for_batches(self) -> None:
+        """Returns when every batch that was admitted before has been submitted."""
         self._batches.clear()
 
     def unfinished(self) -> list[Erasure]:
-        """Those that were resolved and not carried out, ascending."""
+        """The erasures that were recorded and not carried out, ascending."""
         with self._lock:
             return sorted(erasure for erasure in self._known.values() if erasure.erased_at is None)
 
     @contextmanager
-    def resolving(self, dataset: str, keys: Sequence[KeyId]) -> Iterator[None]:
-        """Stands around the resolution to erase keys: from its beginning on no batch is let in for what they seal.
+    def recording(self, dataset: str, keys: Sequence[KeyId]) -> Iterator[None]:
+        """Encloses recording the erasure of keys: from its beginning on, no batch is admitted for what they seal.
 
-        An error within it says that nothing was resolved.
+        An error within the block means that nothing was recorded.
         """
         with self._lock:
             added = [(dataset, key) for key in keys if (dataset, key) not in self._known]
@@ -116,17 +123,19 @@ class Erasures:
                     del self._known[name]
             raise
 
-    def note(self, connection: Connection, dataset: str, keys: Sequence[KeyId]) -> None:
-        """Makes a resolution part of a transaction."""
+    def record(self, connection: Connection, dataset: str, keys: Sequence[KeyId]) -> None:
+        """Records the erasure of keys within a transaction."""
         for epoch, generation in keys:
             row = {"dataset": dataset, "epoch": epoch, "generation": generation}
-            connection.execute(inserted_once(self._store.dialect, erasures), row)
+            connection.execute(insert_if_absent(self._store.dialect, erasures), row)
 
     def shred(self, dataset: str, key: KeyId, now: int) -> None:
-        """Destroys a resolved key, and those of its epoch's dead letters if the epoch goes, so that nothing is left.
+        """Destroys a key whose erasure is recorded; if its epoch is erased, the keys of its dead letters too.
 
-        The store overwrites what it deletes (SQLite's `secure_delete`), and its write-ahead log, where the rows may
-        stand as well, is emptied.
+        Nothing of them is left.
+
+        The store overwrites what it deletes (SQLite's `secure_delete`), and its write-ahead log, which may contain the
+        rows as well, is truncated.
         """
         doomed = [delete(data_keys).where(*_is(data_keys, dataset, key))]
         if key.epoch in {erasure.key.epoch for erasure in self.of(dataset)}:
@@ -142,20 +151,20 @@ class Erasures:
         with self._lock:
             self._known[dataset, key] = Erasure(dataset, key, now)
 
-    def turn_away(self, checked: CheckedBatch, dataset: Dataset) -> CheckedBatch:
+    def reject_erased(self, checked: CheckedBatch, dataset: Dataset) -> CheckedBatch:
         """Rejects the records of erased epochs."""
         erased = [erasure.key.epoch for erasure in self.of(dataset.name)]
         if not erased:
             return checked
         starts, _ = spans(checked.records, dataset)
-        late = np.isin(dataset.epochs(starts), erased)
-        if not late.any():
+        in_erased = np.isin(dataset.epochs(starts), erased)
+        if not in_erased.any():
             return checked
         rejected = {rejection.row for rejection in checked.rejections}
         total = len(checked.records) + len(rejected)
-        rows = np.setdiff1d(np.arange(total), np.array(sorted(rejected), np.int64))[late]
-        away = [Rejection(row, dataset.start, ERASED) for row in rows.tolist()]
-        return CheckedBatch(checked.records.filter(pa.array(~late)), sorted([*checked.rejections, *away]))
+        rows = np.setdiff1d(np.arange(total), np.array(sorted(rejected), np.int64))[in_erased]
+        added = [Rejection(row, dataset.start, ERASED) for row in rows.tolist()]
+        return CheckedBatch(checked.records.filter(pa.array(~in_erased)), sorted([*checked.rejections, *added]))
 
     def _load(self) -> list[Erasure]:
         with self._store.connect() as connection:

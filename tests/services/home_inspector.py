@@ -1,8 +1,8 @@
-"""Inside a proxy's home: its keys and its manifest, read beside the proxy that runs on it.
+"""Looks into a proxy's home: its keys and its manifest, read while the proxy runs.
 
 Example:
-    with inside(home) as within:
-        assert within.strays(database) == set()
+    with inspecting(home) as inspector:
+        assert inspector.strays(database) == set()
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.rotation import described_by, folder_in_force
 from privacyplease.proxy.manifest.cells import Cells
 from privacyplease.proxy.manifest.manifest import Manifest
-from privacyplease.proxy.manifest.rows import Row, State
+from privacyplease.proxy.manifest.rows import ManifestRow, SegmentState
 from privacyplease.proxy.segments.groups import Group
 from privacyplease.proxy.storage.cell import Tag
-from privacyplease.proxy.storage.client import Storage
+from privacyplease.proxy.storage.client import StorageClient
 from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.trusted_store import tables
 from tests.services.proxy import PASSPHRASE
 from tests.services.tampering import Database
 
 
-class Inside:
-    """What a proxy knows.
+class HomeInspector:
+    """Reads what a proxy knows.
 
     Attributes:
         keyring: Its keys.
@@ -36,18 +36,18 @@ class Inside:
     """
 
     def __init__(self, home: Home, store: Engine) -> None:
-        """Takes a home that has keys, and its trusted store."""
+        """Opens the keys and the manifest of a home."""
         folder = folder_in_force(store)
         self.keyring = Keyring(store, described_by(home, folder).master_key(PASSPHRASE), folder)
         self.manifest = Manifest(store, self.keyring)
-        self._cells = Cells(Storage.connect("127.0.0.1:1"), self.keyring)  # which is asked for nothing
+        self._cells = Cells(StorageClient.connect("127.0.0.1:1"), self.keyring)  # never called
         self._store = store
 
-    def rows(self, *states: State, dataset: str = "wifi") -> list[Row]:
+    def rows(self, *states: SegmentState, dataset: str = "wifi") -> list[ManifestRow]:
         """Segments in any of the states, ascending by number; in any state if none is given."""
         return self.manifest.rows(dataset, *states)
 
-    def tags(self, rows: Iterable[Row], *groups: Group) -> list[Tag]:
+    def tags(self, rows: Iterable[ManifestRow], *groups: Group) -> list[Tag]:
         """The tags of groups of some segments; of all groups if none is given."""
         chosen = list(rows)
         return [tag for group in groups or Group for tag in self._cells.tags(chosen, group)]
@@ -57,25 +57,25 @@ class Inside:
         return set(self.manifest.heads.tags(range(self.manifest.head().sequence + 1)))
 
     def cells(self, database: Database) -> list[Tag]:
-        """The tags of what is stored, but for heads."""
+        """The tags of all stored cells except heads."""
         heads = self.heads()
         return [Tag(row.tag) for row in database.rows() if row.tag not in heads]
 
     def strays(self, database: Database) -> set[Tag]:
-        """What is stored and is in no segment's row, or the other way round. No flush and no compaction may run."""
+        """Cells that are stored without a row, or the other way round. No flush and no compaction may be running."""
         return set(self.cells(database)) ^ set(self.tags(self.rows()))
 
-    def claims(self) -> int:
-        """How many epochs somebody has claimed to compact."""
+    def leases(self) -> int:
+        """How many epochs are leased for compaction."""
         with self._store.connect() as connection:
             return int(connection.scalar(select(func.count()).select_from(tables.claims)) or 0)
 
 
 @contextmanager
-def inside(home: Home, shared: str | None = None) -> Iterator[Inside]:
-    """Looks into a home, or the trusted store of a URL that it shares, for as long as the block lasts."""
+def inspecting(home: Home, shared: str | None = None) -> Iterator[HomeInspector]:
+    """Inspects a home, or the shared trusted store of a URL, for as long as the block lasts."""
     store = trusted_store.open_url(shared) if shared else trusted_store.open_store(home.trusted_store)
     try:
-        yield Inside(home, store)
+        yield HomeInspector(home, store)
     finally:
         store.dispose()

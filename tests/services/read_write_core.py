@@ -1,4 +1,4 @@
-"""The core of a proxy in one process: keys, manifest, writing and searching over a storage server in memory."""
+"""What writes and searches, in one process: keys, manifest, writer and search over a storage server in memory."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from privacyplease.proxy.keys.derivation import Key
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.master_key import LocalMasterKey
 from privacyplease.proxy.manifest.cells import Cells
-from privacyplease.proxy.manifest.currency import Currency
 from privacyplease.proxy.manifest.manifest import Manifest
+from privacyplease.proxy.manifest.rollback import RollbackCheck
 from privacyplease.proxy.manifest.witnesses import Witness, Witnesses
 from privacyplease.proxy.query import presence
 from privacyplease.proxy.query.question import Question
 from privacyplease.proxy.query.search import Search
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.tables import CheckedBatch, check
-from privacyplease.proxy.segments.memory import Memory
+from privacyplease.proxy.segments.cell_cache import CellCache
 from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.write.writer import Writer
 from tests.services.fake_storage import FakeStorage
@@ -28,30 +28,30 @@ from tests.services.fake_storage import FakeStorage
 MASTER = LocalMasterKey(Key(bytes(32)))
 
 
-class Core:
-    """The parts, put together as the proxy does.
+class ReadWriteCore:
+    """The parts, assembled as in the proxy.
 
     Attributes:
         server: The storage server.
     """
 
     def __init__(
-        self, folder: Path, server: FakeStorage, memory_bytes: int = 0, witnesses: Sequence[Witness] = ()
+        self, folder: Path, server: FakeStorage, cache_bytes: int = 0, witnesses: Sequence[Witness] = ()
     ) -> None:
-        """Stands on the trusted store in a folder, made on first use."""
+        """Opens the trusted store in a folder, which is created on first use."""
         self.server = server
         self.store = trusted_store.open_store(folder / "trusted.db")
         self.keyring = Keyring(self.store, MASTER)
         self.manifest = Manifest(self.store, self.keyring, Witnesses(witnesses))
-        self.memory = Memory(memory_bytes)
-        self.currency = Currency(self.manifest, server)  # type: ignore[arg-type]
+        self.cache = CellCache(cache_bytes)
+        self.rollback_check = RollbackCheck(self.manifest, server)  # type: ignore[arg-type]
         self.cells = Cells(server, self.keyring)  # type: ignore[arg-type]
-        parts = self.manifest, self.keyring, server, self.memory, self.currency
+        parts = self.manifest, self.keyring, server, self.cache, self.rollback_check
         self.writer = Writer(*parts, flush_seconds=0.0)  # type: ignore[arg-type]
-        self.search = Search(self.manifest, self.cells, self.keyring, self.memory, self.currency)
+        self.search = Search(self.manifest, self.cells, self.keyring, self.cache, self.rollback_check)
 
     def ingest(self, records: pa.Table, dataset: Dataset) -> CheckedBatch:
-        """Stores records; returns what was read once they are durable."""
+        """Stores records; once they are durable, returns which were accepted and which rejected."""
         checked = check(records, dataset)
         self.writer.submit(checked.records, dataset).wait()
         return checked
@@ -62,16 +62,16 @@ class Core:
             return presence.records(answer.hits, question.dataset, question.columns)
 
     def close(self) -> None:
-        """Ends its threads and connections."""
+        """Stops its threads and closes its connections."""
         self.writer.stop()
         self.store.dispose()
 
 
 @contextmanager
-def core(folder: Path, server: FakeStorage | None = None, **options: object) -> Iterator[Core]:
+def core(folder: Path, server: FakeStorage | None = None, **options: object) -> Iterator[ReadWriteCore]:
     """A core for as long as the block lasts."""
-    made = Core(folder, server or FakeStorage(), **options)  # type: ignore[arg-type]
+    running = ReadWriteCore(folder, server or FakeStorage(), **options)  # type: ignore[arg-type]
     try:
-        yield made
+        yield running
     finally:
-        made.close()
+        running.close()

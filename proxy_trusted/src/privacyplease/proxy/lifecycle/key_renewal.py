@@ -1,14 +1,14 @@
 """Renewing the key of an epoch: its records are sealed again under a fresh data key, and the old one is destroyed.
 
-For the day on which a data key may have leaked. In this order, each step durable before the next:
+For use when a data key may have leaked. In this order, each step durable before the next:
 
-1. the next generation's key is made: from now on records of the epoch are sealed under it;
-2. batches that were let in before have arrived, and compaction that began before has ended: nobody seals anything under
-   the old key any more;
-3. every segment under the old key is read and verified, and written again under the new one, which takes its place;
-4. the old generation is erased, as an epoch is (`erasing.py`).
+1. the next generation's key is made: from now on, records of the epoch are sealed under it;
+2. batches that were admitted before are stored, and compaction jobs that began before have ended: nothing is sealed
+   under the old key any more;
+3. every segment under the old key is read and verified, and replaced by one under the new key;
+4. the old generation is erased, as an epoch is (`eraser.py`).
 
-What is cut short is done again from step 2, by `finish`.
+An interrupted renewal is repeated from step 2, by `finish`.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from typing import TypeAlias
 from privacyplease.proxy.errors import InvalidRequestError
 from privacyplease.proxy.keys.derivation import KeyId
 from privacyplease.proxy.keys.keyring import Keyring
-from privacyplease.proxy.lifecycle.erasing import Erasing
+from privacyplease.proxy.lifecycle.eraser import EpochEraser
 from privacyplease.proxy.manifest.changes import StaleError
-from privacyplease.proxy.manifest.currency import Currency
 from privacyplease.proxy.manifest.manifest import Manifest
-from privacyplease.proxy.manifest.rows import Row, State
+from privacyplease.proxy.manifest.rollback import RollbackCheck
+from privacyplease.proxy.manifest.rows import ManifestRow, SegmentState
 from privacyplease.proxy.records.dataset import Dataset
 
-# Writes live segments of a data set again under a key, and retires them; returns how many records it wrote. It raises
-# `StaleError` if somebody else has retired one of them meanwhile.
-Rewrite: TypeAlias = Callable[[Dataset, Sequence[Row], KeyId], int]
+# Rewrites live segments of a data set under a key, and retires them; returns how many records it wrote. It raises
+# `StaleError` if one of them was retired by another change meanwhile.
+Rewrite: TypeAlias = Callable[[Dataset, Sequence[ManifestRow], KeyId], int]
 
 
-class Renewing:
+class KeyRenewal:
     """Renews keys, one epoch at a time."""
 
     def __init__(
@@ -41,35 +41,35 @@ class Renewing:
         datasets: Mapping[str, Dataset],
         keyring: Keyring,
         manifest: Manifest,
-        currency: Currency,
-        erasing: Erasing,
+        rollback_check: RollbackCheck,
+        eraser: EpochEraser,
         rewrite: Rewrite,
     ) -> None:
         self._datasets = datasets
         self._keyring = keyring
         self._manifest = manifest
-        self._currency = currency
-        self._erasing = erasing
+        self._rollback_check = rollback_check
+        self._eraser = eraser
         self._rewrite = rewrite
         self._lock = threading.Lock()
 
     def renew(self, dataset: Dataset, epoch: int) -> int:
-        """Renews the key of an epoch, or goes on with what was cut short.
+        """Renews the key of an epoch, or continues an interrupted renewal.
 
         Returns:
             How many records were sealed again.
 
         Raises:
             InvalidRequestError: The epoch has no key, or was destroyed; or other proxies may share the trusted store.
-            KeyringError: The old key does not open.
-            RolledBackError: The trusted store is older than somebody knows it.
+            KeyringError: The old key cannot be unwrapped.
+            RolledBackError: The trusted store was rolled back.
             UntrustedAnswerError: The server withholds or changed what is to be sealed again. Both keys stay.
             StorageError: The server is unavailable. Both keys stay; `finish` does the rest.
         """
-        self._erasing.require_alone()
-        self._currency.require()
+        self._eraser.require_unshared()
+        self._rollback_check.require_newest()
         with self._lock:
-            live = self._erasing.live(dataset, epoch)
+            live = self._eraser.live(dataset, epoch)
             if not live:
                 raise InvalidRequestError("expected a period that has a key", field="containing")
             if len(live) == 1:
@@ -77,34 +77,34 @@ class Renewing:
             return self._carry_out(dataset, epoch)
 
     def finish(self) -> None:
-        """Goes on with what was cut short.
+        """Continues interrupted renewals.
 
         Raises:
-            ProxyError: It must wait.
+            ProxyError: It cannot be done now.
         """
         for dataset in self._datasets.values():
             for epoch in self._keyring.epochs(dataset.name):
-                if len(self._erasing.live(dataset, epoch)) > 1:
-                    self._currency.require()
+                if len(self._eraser.live(dataset, epoch)) > 1:
+                    self._rollback_check.require_newest()
                     with self._lock:
                         self._carry_out(dataset, epoch)
 
     def _carry_out(self, dataset: Dataset, epoch: int) -> int:
-        self._erasing.settle()
-        with self._erasing.lock:  # no epoch is destroyed while it is being sealed again
-            live = self._erasing.live(dataset, epoch)
-            if len(live) < 2:  # somebody else has finished it, or destroyed the epoch
+        self._eraser.wait_for_running()
+        with self._eraser.lock:  # no epoch is erased while it is being sealed again
+            live = self._eraser.live(dataset, epoch)
+            if len(live) < 2:  # it was finished meanwhile, or the epoch was erased
                 return 0
             return self._reseal(dataset, live[:-1], live[-1])
 
     def _reseal(self, dataset: Dataset, old: Sequence[KeyId], new: KeyId) -> int:
         resealed = 0
         while True:
-            with suppress(StaleError):  # a segment came or went meanwhile; what is left is looked for again
+            with suppress(StaleError):  # a segment was added or retired meanwhile; look again for what is left
                 while rows := self._live_under(dataset, old):
                     resealed += self._rewrite(dataset, rows, new)
-                self._erasing.retire(dataset, old)
+                self._eraser.retire(dataset, old)
                 return resealed
 
-    def _live_under(self, dataset: Dataset, keys: Sequence[KeyId]) -> list[Row]:
-        return [row for row in self._manifest.rows(dataset.name, State.LIVE) if row.key in keys]
+    def _live_under(self, dataset: Dataset, keys: Sequence[KeyId]) -> list[ManifestRow]:
+        return [row for row in self._manifest.rows(dataset.name, SegmentState.LIVE) if row.key in keys]

@@ -1,4 +1,4 @@
-"""What a change writes to the trusted store, in its transaction."""
+"""The SQL of a change to the manifest: what it writes to the trusted store, in one transaction."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from privacyplease.proxy.keys.derivation import context
 from privacyplease.proxy.manifest.changes import Change, SegmentName, StaleError
-from privacyplease.proxy.manifest.rows import Row
+from privacyplease.proxy.manifest.rows import ManifestRow
 from privacyplease.proxy.storage.cell import Cell
 from privacyplease.proxy.trusted_store.tables import gone_segments, heads, next_segments, segments
-from privacyplease.proxy.trusted_store.upsert import inserted_or
+from privacyplease.proxy.trusted_store.upsert import upsert
 
-# A number that was given out is used before so many others are given out, or not at all. So whoever goes on from an
-# older state knows from which number on there may be segments that it has not heard of (`lifecycle/later.py`).
+# A number that was assigned is used before this many others are assigned, or never. So a home that continues from an
+# older state knows from which number on there may be segments that it does not know (`lifecycle/segment_discovery.py`).
 RESERVED = 4_096
 
-# For how many versions it is remembered which rows are gone. A proxy that missed more reads all rows again.
+# For how many versions removed rows are remembered. A proxy that missed more versions reads all rows again.
 _REMEMBERED = 100_000
 
 
-def check_numbers(connection: Connection, added: Iterable[Row]) -> None:
-    """Raises `StaleError` if a number was given out too long ago."""
+def check_numbers(connection: Connection, added: Iterable[ManifestRow]) -> None:
+    """Raises `StaleError` if a number was assigned too long ago."""
     lowest: dict[str, int] = {}
     for row in added:
         lowest[row.dataset] = min(row.number, lowest.get(row.dataset, row.number))
@@ -31,19 +31,21 @@ def check_numbers(connection: Connection, added: Iterable[Row]) -> None:
         raise StaleError
 
 
-def described(rows: list[Row], sealed: list[bytes], change: Change) -> list[bytes]:
-    """A change as the chain of heads has it."""
-    put = [
+def described(rows: list[ManifestRow], sealed: list[bytes], change: Change) -> list[bytes]:
+    """A change as the chain of heads records it."""
+    written = [
         context(
             row.dataset.encode(), row.number.to_bytes(8, "big"), bytes([row.state]), hashlib.sha256(octets).digest()
         )
         for row, octets in zip(rows, sealed, strict=True)
     ]
-    return put + [context(name.dataset.encode(), name.number.to_bytes(8, "big")) for name in change.removed]
+    return written + [context(name.dataset.encode(), name.number.to_bytes(8, "big")) for name in change.removed]
 
 
-def write_rows(connection: Connection, rows: list[Row], sealed: list[bytes], change: Change, version: int) -> None:
-    """Adds the rows of a change, or puts them in the place of what they were; and takes away those that are gone."""
+def write_rows(
+    connection: Connection, rows: list[ManifestRow], sealed: list[bytes], change: Change, version: int
+) -> None:
+    """Inserts or replaces the rows of a change, and deletes those that it removes."""
     added = {SegmentName(row.dataset, row.number) for row in change.added}
     for row, octets in zip(rows, sealed, strict=True):
         values = {"state": int(row.state), "version": version, "sealed": octets}
@@ -59,13 +61,13 @@ def write_rows(connection: Connection, rows: list[Row], sealed: list[bytes], cha
 
 
 def write_head(connection: Connection, version: int, cell: Cell) -> None:
-    """Puts the newest head in the place of the last."""
-    put = inserted_or(
+    """Replaces the head by the newest one."""
+    statement = upsert(
         connection.dialect,
         heads,
-        lambda given: {"version": given.version, "tag": given.tag, "sealed": given.sealed},
+        lambda new: {"version": new.version, "tag": new.tag, "sealed": new.sealed},
     )
-    connection.execute(put, {"one": 1, "version": version, "gone_since": 0, **cell._asdict()})
+    connection.execute(statement, {"one": 1, "version": version, "gone_since": 0, **cell._asdict()})
     if version % _REMEMBERED == 0:
         since = version - _REMEMBERED
         connection.execute(delete(gone_segments).where(gone_segments.c.version <= since))
@@ -73,12 +75,12 @@ def write_head(connection: Connection, version: int, cell: Cell) -> None:
 
 
 def next_number(connection: Connection, dataset: str) -> int:
-    """The number that the next segment of a data set gets."""
+    """The next number for a segment of a data set."""
     number = connection.scalar(select(func.max(next_segments.c.number)).where(next_segments.c.dataset == dataset))
     return int(number or 1)
 
 
 def set_next_number(connection: Connection, dataset: str, number: int) -> None:
-    """Gives it another."""
-    put = inserted_or(connection.dialect, next_segments, lambda given: {"number": given.number})
-    connection.execute(put, {"dataset": dataset, "number": number})
+    """Sets the next number for a segment of a data set."""
+    statement = upsert(connection.dialect, next_segments, lambda new: {"number": new.number})
+    connection.execute(statement, {"dataset": dataset, "number": number})

@@ -1,4 +1,4 @@
-"""Tells of the calls that the proxy makes to the storage server: how long each took, and what was stored."""
+"""Reports the calls that the proxy makes to the storage server: how long each took, and what was stored."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from privacyplease.storage.v1 import storage_service_pb2 as pb
 
 
 class StorageObserver(Protocol):
-    """Whoever counts."""
+    """What is notified of the calls, such as metrics."""
 
     def stored(self, method: str, code: grpc.StatusCode, seconds: float) -> None:
-        """A call has ended."""
+        """Records that a call has ended."""
 
     def appended(self, cells: int, size: int) -> None:
-        """Cells were stored; `size` is in bytes of ciphertext."""
+        """Records that cells were stored; `size` is in bytes of ciphertext."""
 
 
-# At once a `grpc.Call` and a `grpc.Future`, which the stubs have no name for.
+# Both a `grpc.Call` and a `grpc.Future`; the stubs have no name for that.
 _Call: TypeAlias = Any
 _Continuation: TypeAlias = Callable[[grpc.ClientCallDetails, Message], _Call]
 
 
 def observed(channel: grpc.Channel, observer: StorageObserver | None) -> grpc.Channel:
-    """The channel, with somebody told of its calls."""
-    return grpc.intercept_channel(channel, _Calls(observer)) if observer else channel
+    """The channel, with its calls reported to the observer, if there is one."""
+    return grpc.intercept_channel(channel, _ObservedCalls(observer)) if observer else channel
 
 
-class _Calls(
-    grpc.UnaryUnaryClientInterceptor,  # type: ignore[type-arg]  # generic in the stubs alone
+class _ObservedCalls(
+    grpc.UnaryUnaryClientInterceptor,  # type: ignore[type-arg]  # generic only in the stubs
     grpc.UnaryStreamClientInterceptor,  # type: ignore[type-arg]
 ):
-    """Watches a channel to the storage server. A stream ends when it was read to its end, or given up."""
+    """Observes a channel to the storage server. A stream ends when it has been read to its end, or cancelled."""
 
     def __init__(self, observer: StorageObserver) -> None:
         self._observer = observer
@@ -44,16 +44,16 @@ class _Calls(
     def intercept_unary_unary(
         self, continuation: _Continuation, client_call_details: grpc.ClientCallDetails, request: Message
     ) -> _Call:
-        """Watches a call with one response."""
-        return self._watched(continuation, client_call_details, request)
+        """Observes a call with one response."""
+        return self._observe(continuation, client_call_details, request)
 
     def intercept_unary_stream(
         self, continuation: _Continuation, client_call_details: grpc.ClientCallDetails, request: Message
     ) -> _Call:
-        """Watches a call with a stream of responses."""
-        return self._watched(continuation, client_call_details, request)
+        """Observes a call with a stream of responses."""
+        return self._observe(continuation, client_call_details, request)
 
-    def _watched(self, continuation: _Continuation, details: grpc.ClientCallDetails, request: Message) -> _Call:
+    def _observe(self, continuation: _Continuation, details: grpc.ClientCallDetails, request: Message) -> _Call:
         began, method = time.perf_counter(), details.method.rpartition("/")[2]
         call = continuation(details, request)
 

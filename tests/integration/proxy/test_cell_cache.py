@@ -1,4 +1,4 @@
-"""Cells in memory: what was written or asked for is not fetched again, and answers stay what they would be without."""
+"""The cell cache: cells that were written or read are not fetched again, and answers do not depend on it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from privacyplease.proxy.storage.client import Storage
+from privacyplease.proxy.storage.client import StorageClient
 from privacyplease.proxy.v1 import (
     admin_service_pb2,
     explain_service_pb2,
@@ -30,7 +30,7 @@ BATCHES = 6
 
 
 class Calls:
-    """The tags of each question to the storage server."""
+    """Records the tags of each call to the storage server."""
 
     def __init__(self) -> None:
         self._tags: list[Sequence[bytes]] = []
@@ -41,7 +41,7 @@ class Calls:
             self._tags.append(list(tags))
 
     def taken(self) -> list[Sequence[bytes]]:
-        """Those since it was looked at last."""
+        """The tags since the last look."""
         with self._lock:
             taken, self._tags = self._tags, []
         return taken
@@ -49,18 +49,18 @@ class Calls:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
-    seen, send = Calls(), Storage.as_sent
+    seen, send = Calls(), StorageClient.select_unchecked
 
-    def noted(storage: Storage, tags: Sequence[Any]) -> Any:
+    def noted(storage: StorageClient, tags: Sequence[Any]) -> Any:
         seen.note(tags)
         return send(storage, tags)
 
-    monkeypatch.setattr(Storage, "as_sent", noted)
+    monkeypatch.setattr(StorageClient, "select_unchecked", noted)
     return seen
 
 
 def sessions(seed: int) -> pa.Table:
-    """A hundred sessions of twenty devices at five places during the day of that number."""
+    """A hundred sessions of twenty devices at five places during the numbered day."""
     random = np.random.default_rng(seed)
     devices = random.integers(0, 20, 100)
     return pa.table(
@@ -74,16 +74,16 @@ def sessions(seed: int) -> pa.Table:
     )
 
 
-class Answers(NamedTuple):
-    """What is asked here."""
+class CachedAnswers(NamedTuple):
+    """The answers to one question of each kind."""
 
     devices: int
     sessions: list[tuple[str, int, int]]
     records: list[dict[str, object]]
 
 
-def answers(proxy: Proxied) -> Answers:
-    return Answers(count(proxy), presence(proxy), proxy.records("wifi", START, START + 30 * DAY).to_pylist())
+def answers(proxy: Proxied) -> CachedAnswers:
+    return CachedAnswers(count(proxy), presence(proxy), proxy.records("wifi", START, START + 30 * DAY).to_pylist())
 
 
 def count(proxy: Proxied, days: int = 30) -> int:
@@ -106,7 +106,7 @@ def cache(proxy: Proxied) -> admin_service_pb2.Cache:
 
 @pytest.fixture
 def home(tmp_path: Path, storage: Served) -> Path:
-    """The home of a proxy that has stored some batches, a segment each, and ended."""
+    """The home of a stopped proxy that has stored some batches, each as one segment."""
     with proxying(tmp_path / "home", storage.address) as proxy:
         for seed in range(BATCHES):
             (answer,) = proxy.ingest("wifi", sessions(seed))
@@ -116,12 +116,12 @@ def home(tmp_path: Path, storage: Served) -> Path:
 
 @pytest.fixture
 def started(home: Path, storage: Served) -> Iterator[Proxied]:
-    """Another proxy over that home, with nothing in memory."""
+    """A new proxy over that home, with an empty cache."""
     with proxying(home, storage.address) as proxy:
         yield proxy
 
 
-def test_what_was_asked_for_is_not_fetched_again(started: Proxied, calls: Calls) -> None:
+def test_a_repeated_question_fetches_nothing_again(started: Proxied, calls: Calls) -> None:
     first = count(started)
     assert [len(tags) for tags in calls.taken()] == [BATCHES]
     assert count(started) == first
@@ -130,7 +130,7 @@ def test_what_was_asked_for_is_not_fetched_again(started: Proxied, calls: Calls)
     assert (cache(started).misses, cache(started).hits) == (BATCHES, 2 * BATCHES)
 
 
-def test_only_what_is_not_in_memory_is_fetched(started: Proxied, calls: Calls) -> None:
+def test_only_cells_that_are_not_cached_are_fetched(started: Proxied, calls: Calls) -> None:
     count(started, days=2)
     ((*first,),) = calls.taken()
     count(started)
@@ -139,7 +139,7 @@ def test_only_what_is_not_in_memory_is_fetched(started: Proxied, calls: Calls) -
     assert len(first) + len(second) == BATCHES
 
 
-def test_what_was_just_written_is_answered_without_the_server(tmp_path: Path, sqlite_url: str, calls: Calls) -> None:
+def test_records_just_written_are_answered_without_the_server(tmp_path: Path, sqlite_url: str, calls: Calls) -> None:
     with serving(sqlite_url) as storage:
         proxying_it = proxying(tmp_path / "home", storage.address)
         proxy = proxying_it.__enter__()
@@ -152,7 +152,7 @@ def test_what_was_just_written_is_answered_without_the_server(tmp_path: Path, sq
         proxying_it.__exit__(None, None, None)
 
 
-def test_answers_stay_right_when_new_records_come(started: Proxied, home: Path, storage: Served) -> None:
+def test_cached_answers_include_new_records(started: Proxied, home: Path, storage: Served) -> None:
     answers(started)
     for seed in range(BATCHES, BATCHES + 2):
         before = answers(started)
@@ -162,7 +162,7 @@ def test_answers_stay_right_when_new_records_come(started: Proxied, home: Path, 
         assert answers(started) == answers(without)
 
 
-def test_a_record_that_comes_again_and_longer_replaces_what_is_in_memory(started: Proxied) -> None:
+def test_a_longer_form_of_a_record_replaces_the_cached_one(started: Proxied) -> None:
     (place, start, end), *_ = presence(started)
     longer = {
         "client_mac": "02:00:00:00:00:07",
@@ -176,7 +176,7 @@ def test_a_record_that_comes_again_and_longer_replaces_what_is_in_memory(started
 
 
 @pytest.mark.parametrize("room", [0, 1, BATCHES - 1, BATCHES], ids=["none", "for one", "for all but one", "for all"])
-def test_answers_are_the_same_however_little_is_held(
+def test_answers_do_not_depend_on_the_size_of_the_cache(
     started: Proxied, home: Path, storage: Served, calls: Calls, room: int
 ) -> None:
     expected = answers(started)
@@ -191,15 +191,15 @@ def test_answers_are_the_same_however_little_is_held(
         assert bool(calls.taken()) == (room < BATCHES)
 
 
-def test_a_destroyed_period_is_not_answered_from_memory(started: Proxied) -> None:
+def test_a_destroyed_period_is_not_answered_from_the_cache(started: Proxied) -> None:
     assert answers(started).devices > 0
     request = keys_service_pb2.DestroyEpochsRequest(dataset="wifi", before=instant(START + 90 * DAY))
     assert started.keys.DestroyEpochs(request).epochs
-    assert answers(started) == Answers(0, [], [])
+    assert answers(started) == CachedAnswers(0, [], [])
     assert cache(started).bytes == 0
 
 
-def test_whoever_asks_what_the_server_sees_is_told_as_if_nothing_were_in_memory(started: Proxied, calls: Calls) -> None:
+def test_an_explanation_is_given_as_if_nothing_were_cached(started: Proxied, calls: Calls) -> None:
     count(started)
     calls.taken()
     explained = explain_service_pb2_grpc.ExplainServiceStub(started.channel).Explain(

@@ -1,4 +1,4 @@
-"""The whole pipeline while its parts are killed: a log streams in, and at the end every record must be there once.
+"""The whole pipeline while its parts are killed: a log streams in, and in the end every record must be stored once.
 
 Example:
     with Pipeline(folder) as pipeline:
@@ -36,15 +36,15 @@ from tests.services.sessions import longest
 
 PARTS = ("consumer", "proxy", "server", "mariadb", "kafka")
 
-# Of the stream for each kill: what a part is down, what it takes to come back, and a while in which all is well.
+# How long the stream takes per kill: the time that a part is down, its restart, and a while in which everything runs.
 _SECONDS_A_KILL = 3.0
 _PIECES_A_KILL = 10
 _SETTLE_SECONDS = 150
 _EVERYTHING = datetime(2024, 1, 1, tzinfo=UTC), datetime(2025, 12, 31, tzinfo=UTC)
 
 
-class Part(Protocol):
-    """What can be killed and started again."""
+class PipelinePart(Protocol):
+    """A part that can be killed and started again."""
 
     def kill(self) -> None: ...
     def start(self) -> None: ...
@@ -54,7 +54,7 @@ class Pipeline:
     """Kafka, two consumers of one group, proxy, storage server and MariaDB, each a process of its own.
 
     Args:
-        folder: where logs and the proxy's home go.
+        folder: Where logs and the proxy's home are put.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -74,13 +74,13 @@ class Pipeline:
     ) -> None:
         self._running.close()
 
-    def part(self, name: str, chance: random.Random) -> Part:
-        """The part of a name; of the consumers either."""
+    def part(self, name: str, chance: random.Random) -> PipelinePart:
+        """The part with a name; for "consumer", either of the two."""
         return chance.choice(self.consumers) if name == "consumer" else self._parts[name]
 
     @property
     def logs(self) -> str:
-        """All that consumers, proxy and server have logged."""
+        """Everything that consumers, proxy and server have logged."""
         return "\n".join(file.read_text(errors="replace") for file in self._folder.glob("*.log"))
 
     def _start(self) -> None:
@@ -94,7 +94,7 @@ class Pipeline:
         if not eventually(self._serves, 60):
             raise RuntimeError(f"the proxy did not start:\n{proxy.log}")
         self.consumers = [enter(self._consumer(name)) for name in ("consumer-1", "consumer-2")]
-        self._parts: dict[str, Part] = {"proxy": proxy, "server": server, "mariadb": mariadb, "kafka": kafka}
+        self._parts: dict[str, PipelinePart] = {"proxy": proxy, "server": server, "mariadb": mariadb, "kafka": kafka}
 
     def _server(self, address: str, url: str) -> Daemon:
         arguments = ["-m", "privacyplease.server", "--insecure", "--listen", address]
@@ -114,13 +114,13 @@ class Pipeline:
             return False
 
 
-class Outcome(NamedTuple):
-    """What a run came to.
+class CrashOutcome(NamedTuple):
+    """The outcome of a run.
 
     Attributes:
         killed: How often each part was killed.
         messages: How many messages were delivered to Kafka.
-        faults: What is not as it must be; nothing, if all is well.
+        faults: What is wrong; empty if nothing is.
     """
 
     killed: dict[str, int]
@@ -128,15 +128,15 @@ class Outcome(NamedTuple):
     faults: list[str]
 
 
-class Crashes:
-    """Kills parts at random points while a log streams in, and asks at the end.
+class PipelineCrashes:
+    """Kills parts at random times while a log streams in, and checks the answers at the end.
 
     Args:
-        pipeline: Running, and empty.
+        pipeline: The pipeline, running and empty.
         log: The log.
-        kills: How many; each part has its share.
+        kills: How many kills there are; each part gets an equal share.
         seed: The same seed kills the same parts after the same waits.
-        say: Told what happens.
+        say: Called with what happens.
     """
 
     def __init__(
@@ -149,12 +149,12 @@ class Crashes:
         self._say = say
         self._began = time.monotonic()
         self._over = threading.Event()
-        self._passes = 0  # of the whole log
+        self._passes = 0  # over the whole log
         self._sent = 0
         say(f"seed {seed}, {kills} kills, {len(self._table):,} sessions")
 
-    def run(self) -> Outcome:
-        """Runs it all and looks at what is stored."""
+    def run(self) -> CrashOutcome:
+        """Streams the log, kills parts, and checks what is stored."""
         stream = threading.Thread(target=self._stream, name="stream")
         stream.start()
         killed = dict.fromkeys(PARTS, 0)
@@ -165,11 +165,11 @@ class Crashes:
         finally:
             self._over.set()
             stream.join()
-        return Outcome(killed, self._sent, self._faults())
+        return CrashOutcome(killed, self._sent, self._faults())
 
     def _victims(self) -> list[str]:
-        each, rest = divmod(self._kills, len(PARTS))
-        victims = [*PARTS * each, *self._chance.sample(PARTS, rest)]
+        share, rest = divmod(self._kills, len(PARTS))
+        victims = [*PARTS * share, *self._chance.sample(PARTS, rest)]
         self._chance.shuffle(victims)
         return victims
 
@@ -182,18 +182,18 @@ class Crashes:
         part.start()
 
     def _stream(self) -> None:
-        """Streams the log in; again, as long as parts are still being killed when it ends."""
+        """Streams the log, and again as long as parts are still being killed when it ends."""
         settings: dict[str, str | int] = {"bootstrap.servers": self._pipeline.bootstrap, "log_level": 0}
         while not (self._passes and self._over.is_set()):
             try:
                 with Producer(self._pipeline.topic, settings) as producer:
                     self._pass(producer)
                 self._passes += 1
-            except IngestError as error:  # as a user would: the stream changes no answer when it is repeated
-                self._tell(f"the stream broke off and begins anew: {error}")
+            except IngestError as error:  # as a user would: repeating the stream changes no answer
+                self._tell(f"the stream was interrupted and starts again: {error}")
 
     def _pass(self, producer: Producer) -> None:
-        """Sends the log piece by piece, evenly; as fast as it goes once nothing is killed any more."""
+        """Sends the log piece by piece at an even rate, and as fast as possible once nothing is killed any more."""
         pieces = self._kills * _PIECES_A_KILL
         size = -(-len(self._table) // pieces)
         for begin in range(0, len(self._table), size):

@@ -1,0 +1,197 @@
+"""Erasing an epoch: its cells are deleted from the server, and then its keys are destroyed.
+
+In this order, each step durable before the next, so that an interrupted erasure is finished by repeating it:
+
+1. no batch is admitted for the epoch any more, and those admitted before have been stored or have failed;
+2. the erasure is recorded: in one transaction it is written down and all segments of the epoch become RETIRED, so that
+   no question finds them, and neither a flush nor compaction brings one of them back;
+3. questions and compaction jobs that may use them have ended;
+4. their cells are deleted from the server, by tag, and then their rows from the manifest, whose new head is published:
+   an earlier copy of the home, which has the keys, is then detected as rolled back;
+5. the keys are destroyed.
+
+Step 5 is what makes it an erasure. The server may keep what it was told to delete, and every backup of it does; without
+the keys, nobody can open any of it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from privacyplease.proxy.errors import StorageError
+from privacyplease.proxy.keys.dead_letters import letters_of
+from privacyplease.proxy.keys.derivation import KeyId
+from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.lifecycle.erasure_log import ErasureLog
+from privacyplease.proxy.lifecycle.segment_deletion import SegmentDeleter
+from privacyplease.proxy.manifest.changes import Change, StaleError, moves
+from privacyplease.proxy.manifest.manifest import Manifest
+from privacyplease.proxy.manifest.rollback import RollbackCheck
+from privacyplease.proxy.manifest.rows import ManifestRow, SegmentState
+from privacyplease.proxy.records.dataset import Dataset
+from privacyplease.proxy.segments.cell_cache import CellCache
+
+# Segments whose records no client was told are stored.
+_UNFINISHED = (SegmentState.SENT, SegmentState.STORED)
+_ALL = (*_UNFINISHED, SegmentState.LIVE)
+
+
+class Drainable(Protocol):
+    """Readers of cells that are about to be deleted."""
+
+    def clear(self) -> None:
+        """Returns when all readers that began before have ended."""
+
+
+class EpochEraser:
+    """Erases epochs, one at a time.
+
+    Attributes:
+        lock: Held while an erasure is carried out.
+    """
+
+    def __init__(
+        self,
+        keyring: Keyring,
+        manifest: Manifest,
+        rollback_check: RollbackCheck,
+        segment_deleter: SegmentDeleter,
+        erasure_log: ErasureLog,
+        drain: Callable[[], None],
+        readers: Iterable[Drainable],
+        cache: CellCache,
+    ) -> None:
+        """Initialises the eraser.
+
+        Args:
+            keyring: The keys.
+            manifest: The segments.
+            rollback_check: Passes if the manifest is the newest.
+            segment_deleter: Deletes segments.
+            erasure_log: Which keys are erased.
+            drain: Returns when every batch that was submitted before has ended (`Writer.drain`).
+            readers: Questions and compaction.
+            cache: The cells in memory.
+        """
+        self._keyring = keyring
+        self._manifest = manifest
+        self._rollback_check = rollback_check
+        self._segment_deleter = segment_deleter
+        self._erasure_log = erasure_log
+        self._drain = drain
+        self._readers = list(readers)
+        self._cache = cache
+        self.lock = threading.RLock()
+
+    def ended(self, dataset: Dataset, before: int) -> list[int]:
+        """The epochs of a data set that have keys and ended no later than `before` (ms since 1970), ascending."""
+        owners = (dataset.name, letters_of(dataset.name))
+        epochs = {epoch for owner in owners for epoch in self._keyring.epochs(owner)}
+        return sorted(epoch for epoch in epochs if (epoch + 1) * dataset.epoch <= before)
+
+    def erase(self, dataset: Dataset, epochs: Iterable[int]) -> int:
+        """Erases epochs. All of them are out of reach before the first is carried out.
+
+        Returns:
+            How many cells the server says it deleted.
+
+        Raises:
+            InvalidRequestError: Other proxies may share the store. Nothing has changed.
+            RolledBackError: The trusted store was rolled back. Nothing has changed.
+            StorageError: The server is unavailable. The epochs are out of reach; `finish` does the rest.
+        """
+        self._erasure_log.require_unshared()
+        return self._erase(dataset, [key for epoch in epochs for key in self._keys(dataset, epoch)])
+
+    def retire(self, dataset: Dataset, keys: Sequence[KeyId]) -> int:
+        """Erases old keys of an epoch whose records are all stored under a newer one.
+
+        Returns:
+            How many cells the server says it deleted.
+
+        Raises:
+            StaleError: A segment under an old key is still live. Nothing has changed.
+            ProxyError: As `erase`.
+        """
+        self._erasure_log.require_unshared()
+        return self._erase(dataset, keys, _UNFINISHED)
+
+    def live(self, dataset: Dataset, epoch: int) -> list[KeyId]:
+        """The keys of an epoch that are neither erased nor about to be, ascending."""
+        return [key for key in self._erasure_log.live(dataset.name) if key.epoch == epoch]
+
+    def require_unshared(self) -> None:
+        """As `ErasureLog.require_unshared`."""
+        self._erasure_log.require_unshared()
+
+    def wait_for_running(self) -> None:
+        """Returns when batches, questions and compaction jobs that began before have ended."""
+        self._erasure_log.wait_for_batches()
+        self._drain()
+        self._wait_for_readers()
+
+    def finish(self) -> None:
+        """Carries out erasures that were recorded and interrupted.
+
+        Raises:
+            RolledBackError: As `erase`.
+            StorageError: The server is unavailable.
+        """
+        for dataset, key, _ in self._erasure_log.unfinished():
+            self._carry_out(dataset, key)
+
+    def _wait_for_readers(self) -> None:
+        for reader in self._readers:
+            reader.clear()
+
+    def _keys(self, dataset: Dataset, epoch: int) -> list[KeyId]:
+        """The keys of an epoch; the first generation if it has only that of its dead letters."""
+        return self._keyring.generations(dataset.name, epoch) or [KeyId(epoch)]
+
+    def _erase(self, dataset: Dataset, keys: Sequence[KeyId], retiring: Sequence[SegmentState] = _ALL) -> int:
+        with self.lock:
+            with suppress(StorageError):  # recorded all the same; checked again before anything is destroyed
+                self._rollback_check.require_newest()
+            self._record(dataset.name, keys, retiring)
+            return sum(self._carry_out(dataset.name, key) for key in keys)
+
+    def _record(self, dataset: str, keys: Sequence[KeyId], retiring: Sequence[SegmentState]) -> None:
+        with self._erasure_log.recording(dataset, keys):
+            self._erasure_log.wait_for_batches()
+            self._drain()
+            while not self._commit(dataset, keys, retiring):
+                pass
+
+    def _commit(self, dataset: str, keys: Sequence[KeyId], retiring: Sequence[SegmentState]) -> bool:
+        """Records the erasure and retires the segments; False if another change to one of them came first.
+
+        Raises:
+            StaleError: A segment is in a state that is not to be retired.
+        """
+        rows = self._rows(dataset, keys, _ALL)
+        if any(row.state not in retiring for row in rows):
+            raise StaleError
+        change = Change(moved=moves(rows, SegmentState.RETIRED))
+        try:
+            self._manifest.commit(change, check=lambda connection: self._erasure_log.record(connection, dataset, keys))
+        except StaleError:
+            return False
+        return True
+
+    def _carry_out(self, dataset: str, key: KeyId) -> int:
+        with self.lock:
+            self._rollback_check.require_newest()
+            self._wait_for_readers()
+            cells = self._segment_deleter.delete(self._rows(dataset, [key]))
+            self._erasure_log.shred(dataset, key, int(time.time() * 1_000))
+            self._cache.forget(dataset, key)
+            self._keyring.forget(dataset, key)
+            self._keyring.forget(letters_of(dataset), KeyId(key.epoch))
+        return cells
+
+    def _rows(self, dataset: str, keys: Sequence[KeyId], states: Sequence[SegmentState] = ()) -> list[ManifestRow]:
+        return [row for row in self._manifest.rows(dataset, *states) if row.key in keys]
