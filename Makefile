@@ -9,11 +9,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 # What an installation depends on.
-DISTRIBUTIONS := protos server_untrusted proxy_trusted clients ingest
+DISTRIBUTIONS := protos transport server_untrusted proxy_trusted clients ingest
 PINS := constraints.txt pyproject.toml $(DISTRIBUTIONS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint protos protos-check services crashtest bench loadtest soak attacks notebook check-readme clean
+.PHONY: help setup demo test lint protos protos-check client client-check services crashtest bench loadtest soak attacks notebook check-readme clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -27,7 +27,7 @@ test: $(VENV)/.development lint check-readme ## lint, types, boundaries, unit an
 	@scripts/require.sh mariadb kafka chromium softhsm
 	@$(BIN)/pytest --numprocesses $(or $(JOBS),auto) --dist loadfile --no-loadscope-reorder $(T) $(if $(K),-k '$(K)')
 
-lint: $(VENV)/.development protos-check ## style, types, import rules and contracts
+lint: $(VENV)/.development protos-check client-check ## style, types, import rules and contracts
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy
@@ -39,6 +39,12 @@ protos: $(VENV)/.development ## generate the stubs of the contracts
 
 protos-check: $(VENV)/.development ## fail if the stubs are not those of the contracts
 	@scripts/protos_check.sh
+
+client: $(VENV)/.development ## generate the blocking client from the asynchronous one
+	@$(BIN)/python scripts/blocking_client.py
+
+client-check: $(VENV)/.development ## fail if the blocking client is not as generated
+	@$(BIN)/python scripts/blocking_client.py --check
 
 services: $(VENV)/.development ## run a private MariaDB and a private Kafka until Ctrl-C, and say where they are
 	@scripts/require.sh mariadb kafka
@@ -79,9 +85,9 @@ $(VENV)/bin/python:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 
 $(VENV)/.runtime: $(VENV)/bin/python $(PINS)
-	@echo "installing the five distributions into $(VENV) ..." >&2
+	@echo "installing the distributions into $(VENV) ..." >&2
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt \
-	    --editable protos --editable server_untrusted --editable proxy_trusted \
+	    --editable protos --editable transport --editable server_untrusted --editable proxy_trusted \
 	    --editable 'clients[dashboard]' --editable ingest
 	@touch $@
 

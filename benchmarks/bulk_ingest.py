@@ -15,8 +15,8 @@ from benchmarks.sessions import CampusSessions
 from benchmarks.targets import BULK_INSERT, BULK_LOAD
 from privacyplease.client import Client
 from privacyplease.ingest import wifi
-from privacyplease.ingest.rejects import RejectFile
-from privacyplease.ingest.upload import upload
+from privacyplease.ingest.log_upload import upload_log
+from privacyplease.ingest.reject_file import RejectFile
 from tests.services.mariadb import MariaDB
 
 SESSIONS = 300_000
@@ -76,7 +76,7 @@ class _BulkIngest:
     def _upload(self, client: Client) -> float:
         with tempfile.TemporaryDirectory() as folder, RejectFile(Path(folder, "rejects")) as rejects:
             began = time.perf_counter()
-            accepted = upload(client, wifi.read(self._log), rejects).accepted
+            accepted = upload_log(client, wifi.read(self._log), rejects).accepted
             took = time.perf_counter() - began
         if accepted != SESSIONS:
             raise RuntimeError(f"expected {SESSIONS:,} sessions to be accepted, got {accepted:,}")

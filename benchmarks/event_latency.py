@@ -51,7 +51,7 @@ def run(database: MariaDB, results: BenchmarkResults, _rounds: int) -> None:
         topic, running = kafka.create_topic(), encrypted.stack
         endpoints = Path(folder), running.proxy, kafka.bootstrap, topic
         with ConsumerProcess(*endpoints, certificates=running.certificates) as consumer:
-            if not eventually(lambda: "partitions taken" in consumer.log, 60):
+            if not eventually(lambda: "partitions assigned" in consumer.log, 60):
                 raise RuntimeError(f"the consumer did not start:\n{consumer.log}")
             latencies = _measure(kafka.bootstrap, topic, running)
             consumer.stop()

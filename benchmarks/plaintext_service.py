@@ -22,7 +22,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from benchmarks.plaintext_table import PlaintextTable, SessionRow
 from privacyplease.ingest.wifi import SCHEMA
-from privacyplease.proxy.certificates.credentials import server_credentials
+from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.v1 import (
     ingest_service_pb2,
     ingest_service_pb2_grpc,
@@ -32,6 +32,7 @@ from privacyplease.proxy.v1 import (
     presence_service_pb2_grpc,
     types_pb2,
 )
+from privacyplease.transport.credentials import server_credentials
 
 # The proxy's default.
 _WORKERS = 16
@@ -150,7 +151,7 @@ def main() -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     server = _server(flags.database)
-    port = server.add_secure_port("127.0.0.1:0", server_credentials(flags.certificates))
+    port = server.add_secure_port("127.0.0.1:0", server_credentials(flags.certificates, ConfigurationError))
     server.start()
     partial = flags.address_file.with_suffix(".partial")
     partial.write_text(f"127.0.0.1:{port}\n")

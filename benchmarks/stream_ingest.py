@@ -18,9 +18,9 @@ from benchmarks.results import BenchmarkResults, Measurement, held_against
 from benchmarks.sessions import CampusSessions
 from benchmarks.targets import STREAM
 from privacyplease.client import Client
-from privacyplease.ingest.consumer import Consumption, Task
-from privacyplease.ingest.producer import Producer
-from privacyplease.ingest.replay import Replay
+from privacyplease.ingest.kafka.consumer import ConsumerOptions, ConsumerRun
+from privacyplease.ingest.kafka.producer import Producer
+from privacyplease.ingest.kafka.replay import Replay
 from tests.services.kafka import Kafka
 from tests.services.mariadb import MariaDB
 
@@ -68,8 +68,8 @@ class _StreamIngest:
 
     def _consume(self, client: Client) -> float:
         stop = threading.Event()
-        task = Task(self._topic, "wifi", uuid4().hex, flush_records=BATCH)
-        consumption = Consumption(client, {"bootstrap.servers": self._bootstrap}, task)
+        options = ConsumerOptions(self._topic, "wifi", uuid4().hex, flush_records=BATCH)
+        consumption = ConsumerRun(client, {"bootstrap.servers": self._bootstrap}, options)
         thread = threading.Thread(target=consumption.run, args=(stop,))
         thread.start()
         try:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.plaintext_table import PlaintextTable
-from privacyplease.cli.local.home import Home
+from privacyplease.cli.local.home import InstallationHome
 from privacyplease.client import Client
 from tests.services.certificates import Made
 from tests.services.daemon import Daemon
@@ -59,7 +59,7 @@ class EncryptedSystem(NamedTuple):
     @property
     def proxy_peak_bytes(self) -> int:
         """The proxy's peak resident memory (Linux)."""
-        running = Home(self.stack.home).running()
+        running = InstallationHome(self.stack.home).running()
         if running is None:
             raise RuntimeError("expected the proxy to be running")
         status = Path(f"/proc/{running.proxy.pid}/status").read_text()
@@ -69,7 +69,7 @@ class EncryptedSystem(NamedTuple):
     @property
     def trusted_store_bytes(self) -> int:
         """The size of the proxy's own store: wrapped keys and the manifest."""
-        return sum(file.stat().st_size for file in Home(self.stack.home).proxy.glob("trusted.db*"))
+        return sum(file.stat().st_size for file in InstallationHome(self.stack.home).proxy.glob("trusted.db*"))
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from loadtests.cpu_sampler import CpuSampler
 from loadtests.load_target import LoadTarget
 from loadtests.report import LoadTestRun, document, verdict
 from loadtests.results import CallRecord
-from privacyplease.cli.local.home import Home
+from privacyplease.cli.local.home import InstallationHome
 from tests.services.mariadb import MariaDB
 from tests.services.stack import Stack, stack
 
@@ -125,7 +125,7 @@ def _generate_load(
     step_seconds = flags.seconds / len(users)
     command = [sys.executable, "-m", "loadtests.load_generator", str(target_file), str(calls_file)]
     command += ["--steps", ",".join(map(str, users)), "--step-seconds", str(step_seconds)]
-    servers = Home(running.home).running()
+    servers = InstallationHome(running.home).running()
     if servers is None:
         raise RuntimeError("expected both servers to be running")
     generator = subprocess.Popen(command)

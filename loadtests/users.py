@@ -21,7 +21,7 @@ from locust import User, between, task
 
 from loadtests.load_target import LoadTarget
 from loadtests.results import CONNECT
-from privacyplease.client._internal.credentials import load
+from privacyplease.client.errors import CertificateError
 from privacyplease.proxy.v1.ingest_service_pb2 import IngestRequest
 from privacyplease.proxy.v1.ingest_service_pb2_grpc import IngestServiceStub
 from privacyplease.proxy.v1.occupancy_service_pb2 import CountByPlaceRequest, CountRequest, PeakRequest, SeriesRequest
@@ -29,6 +29,7 @@ from privacyplease.proxy.v1.occupancy_service_pb2_grpc import OccupancyServiceSt
 from privacyplease.proxy.v1.presence_service_pb2 import FindSessionsRequest
 from privacyplease.proxy.v1.presence_service_pb2_grpc import PresenceServiceStub
 from privacyplease.proxy.v1.types_pb2 import Interval
+from privacyplease.transport.credentials import load
 
 _TIMEOUT_SECONDS = 60.0
 _OPTIONS = [
@@ -49,7 +50,8 @@ class GrpcUser(User):
 
     def on_start(self) -> None:
         """Connects, so that no question waits for a handshake."""
-        self.channel = grpc.secure_channel(self.target.proxy, load(self.target.certificates), _OPTIONS)
+        credentials = load(self.target.certificates, CertificateError).channel()
+        self.channel = grpc.secure_channel(self.target.proxy, credentials, _OPTIONS)
         began = time.perf_counter()
         grpc.channel_ready_future(self.channel).result(_TIMEOUT_SECONDS)
         self.report(CONNECT, time.perf_counter() - began, 0, None)

@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from privacyplease.cli.clocks import clock_from
-from privacyplease.cli.local.home import Home
+from privacyplease.cli.local.home import InstallationHome
 from privacyplease.client import Client
 
 DAY = date(2024, 10, 1)
@@ -64,9 +64,9 @@ def main() -> None:
     )
     _run("up", "--proxy-port", "0", "--detach")
     try:
-        _tour(Home(folder / "home"), folder / "campus.csv", WEEKS if keep else ONE_DAY)
+        _tour(InstallationHome(folder / "home"), folder / "campus.csv", WEEKS if keep else ONE_DAY)
         if keep:
-            _serve(Home(folder / "home"))
+            _serve(InstallationHome(folder / "home"))
     except KeyboardInterrupt:
         _console.print()
     finally:
@@ -74,7 +74,7 @@ def main() -> None:
         shutil.rmtree(folder)
 
 
-def _tour(home: Home, log: Path, campus: CampusSize) -> None:
+def _tour(home: InstallationHome, log: Path, campus: CampusSize) -> None:
     _say("Simulate the session log that a campus WiFi controller would write.")
     sizes = "--devices", campus.devices, "--places", campus.places, "--days", campus.days
     _run("simulate", *sizes, "--seed", SEED, "--start", _first(campus), "-o", log)
@@ -92,7 +92,7 @@ def _tour(home: Home, log: Path, campus: CampusSize) -> None:
     _show_store(home.path / "server" / "store.db")
 
 
-def _serve(home: Home) -> None:
+def _serve(home: InstallationHome) -> None:
     """Serves the dashboard and ingests the next day live, until one of them ends."""
     _say(
         f"The next day from {MORNING:%H:%M}, an hour per minute: sessions are ingested as they begin, and sealed like "
@@ -118,7 +118,7 @@ def _dashboard() -> Iterator[subprocess.Popen[bytes]]:
         serving.wait()
 
 
-def _client(home: Home) -> Client:
+def _client(home: InstallationHome) -> Client:
     running = home.running()
     assert running is not None, "both servers have been started"  # noqa: S101
     return Client(running.proxy.address, certificates=home.operator_certificate)

@@ -1,4 +1,4 @@
-"""What the audit log holds after real calls, and what becomes of calls when it cannot be written."""
+"""The audit log after real calls, and the outcome of calls if it cannot be written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from privacyplease.client import AuditEntry, Client, errors
 from privacyplease.proxy.assembly.proxy import Proxy
-from privacyplease.proxy.assembly.settings import Settings
+from privacyplease.proxy.assembly.settings import ProxySettings
 from privacyplease.proxy.audit import __main__ as offline
 from privacyplease.proxy.certificates.authority import Subject
 from privacyplease.proxy.keys.home import Home
@@ -42,7 +42,7 @@ dashboard = {{ roles = ["presence"], may_act_for = ["alice"] }}
 
 
 class Installation:
-    """A proxy over a store, and what the log says since somebody last looked."""
+    """A proxy over a store, and the log's entries since they were last read."""
 
     def __init__(self, made: Made, home: Home, address: str) -> None:
         self.made, self.home, self.address = made, home, address
@@ -55,7 +55,7 @@ class Installation:
         return Client(self.address, certificates=folder)
 
     def news(self) -> list[AuditEntry]:
-        """Without the looks into the log themselves."""
+        """The entries, except for those about reading the log."""
         with self.client("operator") as client:
             entries = [entry for entry in client.audit_entries() if not entry.rpc.startswith("AuditService")]
         news, self._seen = entries[self._seen :], len(entries)
@@ -73,7 +73,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     home.policy.write_text(POLICY)
     with StorageProcess(f"sqlite:///{made.folder / 'cells.db'}", certificates=made["storage"]) as storage:
         certificates = {"certificates": made["proxy"], "storage_certificates": made["proxy-to-storage"]}
-        proxy = Proxy(Settings(home, storage.address, **certificates))
+        proxy = Proxy(ProxySettings(home, storage.address, **certificates))
         address = f"127.0.0.1:{proxy.bind('127.0.0.1:0')}"
         proxy.start()
         found = Installation(made, home, address)
@@ -126,7 +126,7 @@ def test_neither_a_device_nor_a_place_nor_a_record_is_in_the_log(running: Instal
         assert needle.encode() not in log
 
 
-def test_an_auditor_who_has_the_device_finds_what_was_asked_about_it(running: Installation) -> None:
+def test_an_auditor_finds_the_questions_about_a_device(running: Installation) -> None:
     with running.client("alice") as client, running.client("operator") as operator:
         client.presence(DEVICE, *DAY, purpose="the one")
         client.presence("02:00:00:00:00:99", *DAY, purpose="another")
@@ -140,7 +140,7 @@ def test_an_auditor_who_has_the_device_finds_what_was_asked_about_it(running: In
         assert [entry.number for entry in everything] == list(range(1, len(everything) + 1))
 
 
-def test_the_person_whom_a_dashboard_asks_for_is_named(running: Installation) -> None:
+def test_the_user_on_whose_behalf_a_dashboard_asks_is_recorded(running: Installation) -> None:
     running.news()
     with running.client("dashboard") as client:
         client.on_behalf_of("alice").presence(DEVICE, *DAY, purpose="lost property")
@@ -152,7 +152,7 @@ def test_the_person_whom_a_dashboard_asks_for_is_named(running: Installation) ->
     ]
 
 
-def test_ones_own_presence_is_recorded_too(running: Installation) -> None:
+def test_questions_about_ones_own_devices_are_recorded(running: Installation) -> None:
     running.news()
     with running.client("owner") as client:
         assert client.presence(DEVICE, *DAY).present
@@ -184,7 +184,7 @@ def test_every_refusal_is_recorded(running: Installation) -> None:
     ]
 
 
-def test_a_certificate_that_names_nobody_is_recorded(running: Installation) -> None:
+def test_the_refusal_of_a_certificate_without_identity_is_recorded(running: Installation) -> None:
     running.news()
     folder = running.made.forged("printer", Subject("printer", "client", ("printer.local",)), hop="clients")
     with channel_with(running.address, folder) as channel, pytest.raises(grpc.RpcError):
@@ -200,7 +200,7 @@ def test_a_question_that_fails_is_recorded_as_such(running: Installation) -> Non
     assert b"no device" not in running.bytes()
 
 
-def test_acts_of_administrators_are_recorded_and_looks_at_the_status_are_not(running: Installation) -> None:
+def test_administrative_acts_are_recorded_and_status_requests_are_not(running: Installation) -> None:
     running.news()
     with running.client("operator") as client:
         client.status()
@@ -243,7 +243,7 @@ def test_verification_finds_an_edited_line_live_and_offline(
         assert whole.findings == ()
         assert whole.lines == whole.remembered > 10
         _overwrite(file, b"lost property", b"lost patience")
-        assert [finding for finding in client.verify_audit().findings if "is edited" in finding]
+        assert [finding for finding in client.verify_audit().findings if "was edited" in finding]
         _overwrite(file, b"lost patience", b"lost property")
         assert client.verify_audit().findings == ()
     copy = shutil.copytree(running.home.audit, tmp_path / "copy")
@@ -264,7 +264,7 @@ def test_a_log_whose_key_is_in_a_shared_store_is_verified_offline(
     home, url = tmp_path / "home", f"sqlite:///{tmp_path / 'shared.db'}"
     with (
         proxying(home, "127.0.0.1:1", passphrase=None, trusted_store=url) as proxy,
-        pytest.raises(grpc.RpcError),  # the store is shared; that it was asked is on record
+        pytest.raises(grpc.RpcError),  # the store is shared; the question is recorded
     ):
         proxy.keys.RotateEpoch(keys_service_pb2.RotateEpochRequest(dataset="wifi", containing=instant(0)))
     assert offline.main(["--home", str(home)]) == 2
@@ -275,13 +275,13 @@ def test_a_log_whose_key_is_in_a_shared_store_is_verified_offline(
 
 
 def _overwrite(file: Path, old: bytes, new: bytes) -> None:
-    """In place, where it stands first."""
+    """Replaces the first occurrence, in place."""
     with file.open("r+b") as opened:
         opened.seek(file.read_bytes().index(old))
         opened.write(new)
 
 
-def test_what_cannot_be_recorded_is_not_answered(running: Installation) -> None:
+def test_a_call_that_cannot_be_recorded_is_not_answered(running: Installation) -> None:
     kept = running.home.audit.with_name("kept")
     running.home.audit.rename(kept)
     running.home.audit.write_text("no folder")
@@ -290,7 +290,7 @@ def test_what_cannot_be_recorded_is_not_answered(running: Installation) -> None:
             for ask in (_presence, _query, _without_purpose):
                 with pytest.raises(errors.AuditUnavailableError):
                     ask(client)
-            assert client.count(*DAY) == 1  # which need not be recorded
+            assert client.count(*DAY) == 1  # need not be recorded
     finally:
         running.home.audit.unlink()
         kept.rename(running.home.audit)

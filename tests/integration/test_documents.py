@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import doctest
+import importlib
+import pkgutil
 import re
 import runpy
 import shlex
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from privacyplease.cli import application
-from privacyplease.client import blocking
+from privacyplease.client._internal import blocking
 from tests.services.stack import Stack, stack
 
 ROOT = Path(__file__).parents[2]
@@ -92,9 +94,11 @@ def test_python_runs_as_it_is_shown(page: str, running: Stack) -> None:
 
 def test_the_examples_of_the_sdk_are_true(running: Stack) -> None:
     day = datetime(2024, 10, 1, tzinfo=UTC), datetime(2024, 10, 2, tzinfo=UTC)
-    failed, tried = doctest.testmod(blocking, extraglobs={"client": running.client, "day": day})
-    assert tried > 5
-    assert not failed
+    examples = {"client": running.client, "day": day}
+    names = [module.name for module in pkgutil.iter_modules(blocking.__path__, f"{blocking.__name__}.")]
+    results = [doctest.testmod(importlib.import_module(name), extraglobs=examples) for name in names]
+    assert sum(result.attempted for result in results) > 5
+    assert not any(result.failed for result in results)
 
 
 def test_the_notebook_runs(running: Stack) -> None:

@@ -1,4 +1,4 @@
-"""Who gets in: at both ports, at every service, by every kind of certificate."""
+"""Authentication: every kind of certificate at every service of both servers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from privacyplease.client import AsyncClient, Client
 from privacyplease.client.errors import CertificateError, StorageUnavailableError
 from privacyplease.proxy.assembly.proxy import Proxy
-from privacyplease.proxy.assembly.settings import Settings
+from privacyplease.proxy.assembly.settings import ProxySettings
 from privacyplease.proxy.certificates.authority import Subject
 from privacyplease.proxy.edge import identity
 from privacyplease.proxy.errors import ConfigurationError
@@ -71,12 +71,12 @@ def _both(made: Made) -> Iterator[dict[str, str]]:
 
 def _proxy(made: Made, home: Path, storage: str, storage_certificates: Path) -> Proxy:
     certificates = {"certificates": made["proxy"], "storage_certificates": storage_certificates}
-    return Proxy(Settings(Home(home), storage, PASSPHRASE, **certificates))
+    return Proxy(ProxySettings(Home(home), storage, PASSPHRASE, **certificates))
 
 
 @pytest.fixture(scope="module")
 def rpcs(made: Made, addresses: dict[str, str]) -> dict[str, list[str]]:
-    """Every rpc of every service at each port, as its own reflection tells whoever may ask."""
+    """Every rpc of every service at each port, by its own reflection service."""
     found = {}
     for hop, address in addresses.items():
         with channel_with(address, made[GOOD[hop]]) as channel:
@@ -152,7 +152,7 @@ REFUSED = [_of_somebody_else, _of_nobody]
 
 
 def _status(channel: grpc.Channel, rpc: str) -> grpc.StatusCode:
-    """What becomes of an empty request to an rpc, whatever its shape."""
+    """The outcome of an empty request to an rpc, whatever its shape."""
     call = channel.stream_stream(rpc, request_serializer=bytes, response_deserializer=bytes)(iter([b""]), timeout=10)
     try:
         next(call, None)
@@ -167,7 +167,7 @@ def _status(channel: grpc.Channel, rpc: str) -> grpc.StatusCode:
 def test_every_rpc_is_known_and_lets_in_the_right_certificate(
     hop: str, made: Made, addresses: dict[str, str], rpcs: dict[str, list[str]]
 ) -> None:
-    services = {"clients": 15, "storage": 3}[hop]  # health and reflection among them
+    services = {"clients": 15, "storage": 3}[hop]  # including health and reflection
     assert len({rpc.split("/")[1] for rpc in rpcs[hop]}) == services
     with channel_with(addresses[hop], made[GOOD[hop]]) as channel:
         kept_out = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNAUTHENTICATED}
@@ -192,12 +192,12 @@ def test_no_rpc_answers_a_genuine_certificate_of_another_identity(
         assert {_status(channel, rpc) for rpc in rpcs[hop]} == {grpc.StatusCode.UNAUTHENTICATED}
 
 
-def test_the_client_says_what_is_wrong_with_certificates(made: Made, addresses: dict[str, str]) -> None:
+def test_the_client_reports_what_is_wrong_with_certificates(made: Made, addresses: dict[str, str]) -> None:
     address = addresses["clients"]
     expired = _once(made, "expired-clients", ALICE, "clients", days_ago=200)
     for folder, words in (
         (expired, "did not accept the certificate"),
-        (made["proxy-to-storage"], "not one that we trust"),
+        (made["proxy-to-storage"], "is not trusted"),
     ):
         with Client(address, certificates=folder) as client, pytest.raises(CertificateError, match=words):
             client.count(*DAY)
@@ -222,7 +222,7 @@ def test_the_async_client_shows_certificates_too(made: Made, addresses: dict[str
         asyncio.run(_count(addresses["clients"], made["storage"]))
 
 
-def test_a_proxy_with_the_wrong_certificate_says_so(made: Made, addresses: dict[str, str], tmp_path: Path) -> None:
+def test_a_proxy_with_the_wrong_certificate_reports_it(made: Made, addresses: dict[str, str], tmp_path: Path) -> None:
     expired = _once(made, "expired-storage", PROXY, "storage", days_ago=200)
     proxy = _proxy(made, tmp_path / "home", addresses["storage"], expired)
     address = f"127.0.0.1:{proxy.bind('127.0.0.1:0')}"
@@ -247,14 +247,14 @@ def _session() -> pa.Table:
     )
 
 
-def test_new_certificates_are_taken_without_a_restart(tmp_path: Path) -> None:
+def test_renewed_certificates_are_loaded_without_a_restart(tmp_path: Path) -> None:
     made, other = (Made(_folder(tmp_path / name)) for name in ("made", "other"))
     with _both(made) as addresses, Client(addresses["clients"], certificates=made["clients/operator"]) as client:
         list(client.ingest("wifi", [_session()]))
         with _watching(addresses["clients"], made["clients/operator"]) as running:
             old = _copied(made["clients/operator"], tmp_path / "old")
             for name in ("storage", "proxy-to-storage", "proxy", "clients/operator"):
-                _overwrite(made[name], other[name])  # other CAs, too: nothing of the old is of any use now
+                _overwrite(made[name], other[name])  # the CAs are replaced, too: the old certificates are useless now
             assert client.count(*DAY) == 1
             with Client(addresses["clients"], certificates=old) as late, pytest.raises(CertificateError):
                 late.count(*DAY)
@@ -273,7 +273,7 @@ def test_a_renewed_certificate_is_the_one_that_is_shown(tmp_path: Path) -> None:
             assert _shown(made, hop, addresses[hop]) != before
 
 
-def test_files_that_cannot_be_used_leave_those_in_force_that_were(tmp_path: Path) -> None:
+def test_unusable_files_leave_the_previous_certificates_in_force(tmp_path: Path) -> None:
     made = Made(_folder(tmp_path / "made"))
     with _both(made) as addresses, Client(addresses["clients"], certificates=made["clients/operator"]) as client:
         before = {hop: _shown(made, hop, addresses[hop]) for hop in HOPS}
@@ -302,7 +302,7 @@ def _overwrite(folder: Path, source: Path) -> None:
 
 @contextmanager
 def _watching(address: str, folder: Path) -> Iterator[grpc.Call]:
-    """A stream that was begun and goes on."""
+    """A stream that keeps running."""
     with channel_with(address, folder) as channel:
         stream = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
         assert next(stream).status == health_pb2.HealthCheckResponse.SERVING
@@ -311,7 +311,7 @@ def _watching(address: str, folder: Path) -> Iterator[grpc.Call]:
 
 
 def _shown(made: Made, hop: str, address: str) -> bytes | None:
-    """The certificate that a server shows now."""
+    """The certificate that a server currently shows."""
     context = ssl.create_default_context(cafile=made["authorities"] / hop / "ca.crt")
     context.set_alpn_protocols(["h2"])
     host, port = address.split(":")
@@ -320,20 +320,20 @@ def _shown(made: Made, hop: str, address: str) -> bytes | None:
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "proxy.example.org:0"])
-def test_plaintext_stays_on_this_machine(listen: str, tmp_path: Path) -> None:
+def test_plaintext_is_refused_beyond_loopback(listen: str, tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 'cells.db'}", Limits(), connections=1)
     with pytest.raises(StartError, match="loopback"):
         build_server(store, Limits()).bind(listen)
     store.close()
     with pytest.raises(ConfigurationError, match="loopback"):
-        Proxy(Settings(Home(tmp_path / "home"), "127.0.0.1:1", PASSPHRASE)).bind(listen)
+        Proxy(ProxySettings(Home(tmp_path / "home"), "127.0.0.1:1", PASSPHRASE)).bind(listen)
     with pytest.raises(ConfigurationError, match="loopback"):
-        Proxy(Settings(Home(tmp_path / "home"), listen, PASSPHRASE))
+        Proxy(ProxySettings(Home(tmp_path / "home"), listen, PASSPHRASE))
     with pytest.raises(ValueError, match="loopback"):
         Client(listen, insecure=True)
 
 
-def test_nobody_speaks_plaintext_without_having_asked_for_it() -> None:
+def test_plaintext_must_be_requested_explicitly() -> None:
     with pytest.raises(ValueError, match="insecure=True"):
         Client("127.0.0.1:1")
     for module, *flags in (

@@ -1,4 +1,4 @@
-"""Metrics and logs of both servers after a run that does all that they do: what is there, and what must not be."""
+"""Metrics and logs of both servers after a run that uses every function: what they contain, and what they must not."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from privacyplease.proxy.assembly.contracts import METHODS
 from privacyplease.proxy.keys import master_key as masterkey
 from privacyplease.proxy.manifest.rows import State
 from privacyplease.proxy.manifest.view import View
-from privacyplease.proxy.telemetry import logs
 from privacyplease.proxy.telemetry.metrics import QUESTIONS
 from privacyplease.proxy.v1 import (
     admin_service_pb2,
@@ -35,10 +34,11 @@ from privacyplease.proxy.v1 import (
     query_service_pb2,
     stations_service_pb2,
 )
-from privacyplease.server import calls as server_calls
 from privacyplease.server.cells import Cell
 from privacyplease.server.errors import StoreUnavailableError
+from privacyplease.server.metrics import METHODS as SERVER_METHODS
 from privacyplease.server.metrics import OPERATIONS, STORE_ERRORS
+from privacyplease.transport import log_format
 from tests.services.patience import eventually
 from tests.services.proxy import Proxied, interval, proxying
 from tests.services.storage import StorageProcess, serving
@@ -64,7 +64,7 @@ STATION = {
 
 
 class Ran(NamedTuple):
-    """What a run left: the text of both servers' metrics, lines of the log, and the tags that the store has."""
+    """The result of a run: both servers' metrics as text, the lines of the log, and the tags in the store."""
 
     proxy: str
     server: str
@@ -77,7 +77,7 @@ class Ran(NamedTuple):
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     folder = tmp_path_factory.mktemp("operations")
     written = io.StringIO()
-    handler = logs.handler(written, logs.LogFormat.JSON)
+    handler = log_format.handler(written, log_format.LogFormat.JSON)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(masterkey, "ARGON2", {"iterations": 1, "lanes": 1, "memory_kib": 8})
         logging.getLogger().addHandler(handler)
@@ -149,7 +149,7 @@ def _text(registry: CollectorRegistry) -> str:
 
 
 def _value(text: str, sample: str) -> float:
-    """The value of a sample as it is written, labels in ascending order."""
+    """The value of a sample, given as written with ascending labels."""
     (line,) = (line for line in text.splitlines() if line.startswith(f"{sample} "))
     return float(line.rpartition(" ")[2])
 
@@ -173,11 +173,11 @@ def _operations() -> str:
     return (REPOSITORY / "docs" / "OPERATIONS.md").read_text()
 
 
-def test_what_is_documented_is_what_is_there(ran: Ran) -> None:
+def test_documented_metrics_are_those_served(ran: Ran) -> None:
     assert _documented() == _families(ran.proxy) | _families(ran.server)
 
 
-def test_alerts_are_on_metrics_and_labels_that_are_there(ran: Ran) -> None:
+def test_alerts_use_existing_metrics_and_labels(ran: Ran) -> None:
     alerts = (REPOSITORY / "docs" / "alerts.yml").read_text()
     used = re.findall(r"(privacyplease_\w+?)(?:_bucket)?(?:\{(.*?)\}|\b)", alerts)
     assert len(used) >= alerts.count("- alert:") > 0
@@ -188,7 +188,7 @@ def test_alerts_are_on_metrics_and_labels_that_are_there(ran: Ran) -> None:
 
 def test_labels_come_from_closed_sets(ran: Ran) -> None:
     allowed = {
-        "method": {*METHODS.values(), *server_calls.METHODS.values()},
+        "method": {*METHODS.values(), *SERVER_METHODS.values()},
         "code": {code.name for code in grpc.StatusCode},
         "reason": set(error_reason_pb2.ErrorReason.keys()),
         "outcome": {"accepted", "rejected", "hit", "miss"},
@@ -204,7 +204,7 @@ def test_labels_come_from_closed_sets(ran: Ran) -> None:
                 assert all(value in allowed[name] for name, value in labels.items()), sample
 
 
-def test_neither_metrics_nor_logs_hold_what_was_stored_or_asked(ran: Ran) -> None:
+def test_neither_metrics_nor_logs_contain_records_or_questions(ran: Ran) -> None:
     text = "\n".join([ran.proxy, ran.server, *map(json.dumps, ran.log)]).lower()
     device = DEVICE.replace(":", "")
     needles = [DEVICE, device, str(int(device, 16)), "north", "south", CONTRACT, PURPOSE, "nobody", "wifi", "bikes"]
@@ -212,10 +212,10 @@ def test_neither_metrics_nor_logs_hold_what_was_stored_or_asked(ran: Ran) -> Non
     for tag in ran.tags:
         needles += [tag.hex(), base64.b64encode(tag).decode().rstrip("=").lower(), repr(tag)[2:-1].lower()]
     assert [needle for needle in needles if needle in text] == []
-    assert "presenceservice/findsessions" in text  # the search would find what is there
+    assert "presenceservice/findsessions" in text  # the search does find what is in the text
 
 
-def test_the_proxy_counts_what_was_done(ran: Ran) -> None:
+def test_the_proxys_metrics_count_its_calls_and_records(ran: Ran) -> None:
     method = 'method="PresenceService/FindSessions"'
     assert _value(ran.proxy, f'privacyplease_proxy_calls_total{{code="OK",{method}}}') == 1
     assert _value(ran.proxy, f'privacyplease_proxy_calls_total{{code="INVALID_ARGUMENT",{method}}}') == 1
@@ -248,7 +248,7 @@ def test_both_servers_count_the_same_cells(ran: Ran) -> None:
     assert _value(ran.proxy, took) == calls == 3
 
 
-def test_refusals_are_logged_with_their_reason_and_nothing_else_is(ran: Ran) -> None:
+def test_only_refusals_are_logged_and_with_their_reason(ran: Ran) -> None:
     refused = [(line["rpc"], line["code"], line["reason"]) for line in ran.log if line["message"] == "call refused"]
     assert refused == [
         ("PresenceService/FindSessions", "INVALID_ARGUMENT", "ERROR_REASON_MALFORMED_SUBJECT"),
@@ -258,7 +258,7 @@ def test_refusals_are_logged_with_their_reason_and_nothing_else_is(ran: Ran) -> 
     assert all(set(line) <= fields for line in ran.log)
 
 
-def test_status_tells_the_same(ran: Ran) -> None:
+def test_status_agrees_with_the_metrics(ran: Ran) -> None:
     activity = ran.status.activity
     presence = {calls.method: calls for calls in activity.calls}["PresenceService/FindSessions"]
     assert (presence.calls, presence.failed) == (3, 2)
@@ -269,7 +269,7 @@ def test_status_tells_the_same(ran: Ran) -> None:
 
 def test_a_fault_is_found_in_the_log_by_its_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = io.StringIO()
-    handler = logs.handler(written, logs.LogFormat.JSON)
+    handler = log_format.handler(written, log_format.LogFormat.JSON)
     logging.getLogger().addHandler(handler)
     monkeypatch.setattr(masterkey, "ARGON2", {"iterations": 1, "lanes": 1, "memory_kib": 8})
     monkeypatch.setattr(View, "overlapping", _fail)
@@ -294,7 +294,7 @@ def _fail(*_: object) -> None:
     raise ValueError(f"a message that quotes {PLACE}")
 
 
-def test_what_grpc_tries_again_is_seen_at_the_storage_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_grpc_retries_are_visible_at_the_storage_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(masterkey, "ARGON2", {"iterations": 1, "lanes": 1, "memory_kib": 8})
     with serving(f"sqlite:///{tmp_path}/cells.db") as storage, proxying(tmp_path / "home", storage.address) as proxy:
         append, failures = storage.store.append, [StoreUnavailableError("away"), StoreUnavailableError("away")]
@@ -313,7 +313,7 @@ def test_what_grpc_tries_again_is_seen_at_the_storage_server(tmp_path: Path, mon
     assert _value(took, 'privacyplease_proxy_storage_call_seconds_count{code="OK",method="Append"}') == 1
 
 
-def test_a_locked_proxy_says_so_and_takes_no_label_from_a_caller(
+def test_a_locked_proxy_reports_it_and_takes_no_label_from_a_caller(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(masterkey, "ARGON2", {"iterations": 1, "lanes": 1, "memory_kib": 8})
@@ -343,5 +343,5 @@ def test_a_process_serves_metrics_and_writes_json(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "127.0.0.1", "example.org:9"])
 def test_metrics_are_served_on_loopback_alone(tmp_path: Path, listen: str) -> None:
-    with pytest.raises(RuntimeError, match="--metrics is for loopback alone"):
+    with pytest.raises(RuntimeError, match="--metrics is allowed only on loopback"):
         StorageProcess(f"sqlite:///{tmp_path}/cells.db", "--metrics", listen).start()

@@ -1,4 +1,4 @@
-"""Who may ask what: every rpc by every role and every kind of certificate, and what the policy narrows further."""
+"""Who may ask what: every rpc with every role and every kind of certificate, and the policy's further limits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from privacyplease.client import Client, errors
 from privacyplease.proxy.access.rules import OPEN, RULES
 from privacyplease.proxy.assembly.contracts import CONTRACTS
 from privacyplease.proxy.assembly.proxy import Proxy
-from privacyplease.proxy.assembly.settings import Settings
+from privacyplease.proxy.assembly.settings import ProxySettings
 from privacyplease.proxy.certificates.authority import Subject
 from privacyplease.proxy.edge import identity
 from privacyplease.proxy.keys.home import Home
@@ -42,7 +42,7 @@ WHEN = {"interval": interval(START, START + HOUR)}
 STEP = {"step": Duration(seconds=600)}
 SESSIONS = {"purpose": "test", **WHEN}
 
-# Every rpc, and a request that it answers if it may: of some, one for each role that sees it differently.
+# For every rpc, a request that it answers if allowed; for some, one for each role that is treated differently.
 REQUESTS: dict[str, dict[str, Any]] = {
     "AccessService/WhoAmI": {},
     "AdminService/GetStatus": {},
@@ -102,7 +102,7 @@ ALLOWED: dict[str, set[str]] = {
     }
     | {rpc for rpc in REQUESTS if rpc.startswith("KeysService")},
     "operator": set(REQUESTS),
-    "dashboard": EVERYBODY,  # asks nothing in its own name
+    "dashboard": EVERYBODY,  # it may ask nothing in its own name
 }
 
 POLICY = f"""
@@ -148,7 +148,7 @@ def home(made: Made) -> Home:
 def address(made: Made, home: Home) -> Iterator[str]:
     with StorageProcess(f"sqlite:///{made.folder / 'cells.db'}", certificates=made["storage"]) as storage:
         proxy = Proxy(
-            Settings(
+            ProxySettings(
                 home,
                 storage.address,
                 certificates=made["proxy"],
@@ -167,7 +167,7 @@ def folder_of(made: Made, name: str) -> Path:
 
 
 def outcomes(channel: grpc.Channel, *metadata: tuple[str, str]) -> dict[str, str]:
-    """What becomes of each request: "" if it was answered, else the reason."""
+    """The outcome of each request: "" if it was answered, otherwise the reason."""
     return {name: outcome(channel, name, request, *metadata) for name, request in REQUESTS.items()}
 
 
@@ -258,13 +258,13 @@ def client_of(made: Made, address: str, name: str) -> Client:
     return Client(address, certificates=folder_of(made, name))
 
 
-def test_whoever_acts_for_others_may_what_both_may(made: Made, address: str) -> None:
+def test_a_caller_who_acts_for_a_user_may_do_what_both_may(made: Made, address: str) -> None:
     with channel_with(address, folder_of(made, "dashboard")) as channel:
         for person, allowed in (
             ("count", ALLOWED["count"]),
             ("self", ALLOWED["self"]),
-            ("operator", ALLOWED["count"]),  # who has no devices of their own
-            ("stations", set()),  # for whom it may not act
+            ("operator", ALLOWED["count"]),  # has no devices of their own
+            ("stations", set()),  # not among those it may act for
             ("mallory", set()),
         ):
             found = outcomes(channel, ("privacyplease-on-behalf-of", person))
@@ -276,7 +276,7 @@ def test_whoever_acts_for_others_may_what_both_may(made: Made, address: str) -> 
         assert set(found.values()) == {"PERMISSION_DENIED"}
 
 
-def test_nobody_hands_out_or_destroys_keys_or_opens_letters_for_somebody_else(made: Made, address: str) -> None:
+def test_keys_and_dead_letters_cannot_be_managed_on_another_users_behalf(made: Made, address: str) -> None:
     in_person = {rpc for rpc in REQUESTS if rpc.startswith("KeysService")} - {"KeysService/ListKeys"}
     with channel_with(address, folder_of(made, "console")) as channel:
         found = outcomes(channel, ("privacyplease-on-behalf-of", "operator"))
@@ -317,7 +317,7 @@ def test_a_question_about_a_person_states_a_purpose(made: Made, address: str) ->
         assert not client.presence("lund/1", *DAY, dataset="bikes", purpose=" fire drill ").present
 
 
-def test_ones_own_presence_needs_no_purpose(made: Made, address: str) -> None:
+def test_a_callers_own_presence_needs_no_purpose(made: Made, address: str) -> None:
     with client_of(made, address, "mine") as client:
         for own in (OWN, OWN.upper(), "0200.0000.0001"):
             assert not client.presence(own, *DAY).present
@@ -325,7 +325,7 @@ def test_ones_own_presence_needs_no_purpose(made: Made, address: str) -> None:
             client.presence(OTHER, *DAY)
 
 
-def test_a_data_set_that_is_not_ones_to_ask(made: Made, address: str) -> None:
+def test_a_data_set_that_the_caller_may_not_ask_about_is_refused(made: Made, address: str) -> None:
     with client_of(made, address, "narrow") as client:
         with pytest.raises(errors.PermissionDeniedError) as raised:
             client.count(*DAY)
@@ -333,14 +333,14 @@ def test_a_data_set_that_is_not_ones_to_ask(made: Made, address: str) -> None:
         assert client.count(*DAY, dataset="bikes") == 0
 
 
-def test_all_data_sets_are_not_ones_to_ask_if_one_is_not(made: Made, address: str) -> None:
+def test_all_data_sets_are_refused_if_the_caller_may_not_ask_about_one(made: Made, address: str) -> None:
     with channel_with(address, folder_of(made, "part")) as channel:
         for rpc in ("CompactionService/Compact", "KeysService/ListKeys", "VerificationService/Verify"):
             refused = [outcome(channel, rpc, {"dataset": name}) for name in ("wifi", "bikes", "")]
             assert refused == ["", "PERMISSION_DENIED", "PERMISSION_DENIED"], rpc
 
 
-def test_an_interval_that_is_too_long(made: Made, address: str) -> None:
+def test_an_interval_longer_than_allowed_is_refused(made: Made, address: str) -> None:
     with client_of(made, address, "short") as client:
         assert client.count(DAY[0], DAY[0] + timedelta(hours=2)) == 0
         with pytest.raises(errors.LimitExceededError, match="2:00:00") as raised:
@@ -348,17 +348,17 @@ def test_an_interval_that_is_too_long(made: Made, address: str) -> None:
         assert [each.field for each in raised.value.violations] == ["interval"]
 
 
-def test_calls_that_come_too_often(made: Made, address: str) -> None:
+def test_calls_beyond_the_rate_are_refused(made: Made, address: str) -> None:
     with client_of(made, address, "seldom") as client:
         for _ in range(2):
             assert client.count(*DAY) == 0
         with pytest.raises(errors.RateLimitedError) as raised:
             client.count(*DAY)
         assert 0 < float(raised.value.metadata["retry_seconds"]) <= 10
-        client.whoami()  # which is not counted
+        client.whoami()  # does not count against the limit
 
 
-def test_batches_wait_where_they_come_too_often(made: Made, address: str) -> None:
+def test_batches_beyond_the_rate_are_slowed_down(made: Made, address: str) -> None:
     batches = [IngestRequest(dataset="wifi", json_lines="")] * 8
     with channel_with(address, folder_of(made, "slow")) as channel:
         began = time.monotonic()
@@ -366,7 +366,7 @@ def test_batches_wait_where_they_come_too_often(made: Made, address: str) -> Non
         assert time.monotonic() - began > 0.5
 
 
-def test_a_stream_may_not_go_on_to_another_data_set(made: Made, address: str) -> None:
+def test_a_stream_cannot_switch_to_a_data_set_that_is_not_allowed(made: Made, address: str) -> None:
     batches = [IngestRequest(dataset=dataset, json_lines="") for dataset in ("wifi", "", "bikes")]
     with channel_with(address, folder_of(made, "wifi-only")) as channel:
         answers = IngestServiceStub(channel).Ingest(iter(batches), timeout=20)
@@ -375,9 +375,7 @@ def test_a_stream_may_not_go_on_to_another_data_set(made: Made, address: str) ->
     assert reason_of(raised.value) == "PERMISSION_DENIED"
 
 
-def test_a_stream_that_runs_ends_when_the_policy_does_not_allow_it_any_more(
-    made: Made, address: str, home: Home
-) -> None:
+def test_a_running_stream_ends_when_the_policy_no_longer_allows_it(made: Made, address: str, home: Home) -> None:
     good, more, batch = home.policy.read_text(), threading.Event(), IngestRequest(dataset="wifi", json_lines="")
 
     def batches() -> Iterator[IngestRequest]:
@@ -398,7 +396,7 @@ def test_a_stream_that_runs_ends_when_the_policy_does_not_allow_it_any_more(
     assert reason_of(raised.value) == "PERMISSION_DENIED"
 
 
-def test_a_changed_policy_holds_at_once_and_a_bad_one_never(made: Made, address: str, home: Home) -> None:
+def test_a_changed_policy_takes_effect_and_an_invalid_one_does_not(made: Made, address: str, home: Home) -> None:
     good = home.policy.read_text()
     with client_of(made, address, "changed") as client, client_of(made, address, "admin") as admin:
         with pytest.raises(errors.PermissionDeniedError):

@@ -15,9 +15,10 @@ from pathlib import Path
 import grpc
 
 from privacyplease.proxy.certificates import authority
-from privacyplease.proxy.certificates.authority import Certified, Subject
-from privacyplease.proxy.certificates.credentials import load
+from privacyplease.proxy.certificates.authority import CertifiedKey, Subject
 from privacyplease.proxy.certificates.folder import Certificates
+from privacyplease.proxy.errors import ConfigurationError
+from privacyplease.transport.credentials import load
 
 
 class Made:
@@ -52,10 +53,10 @@ class Made:
         (folder / "ca.crt").write_bytes(genuine.certificate_pem())
         return folder
 
-    def ca(self, hop: str) -> Certified:
+    def ca(self, hop: str) -> CertifiedKey:
         """A hop's CA."""
         folder = self["authorities"] / hop
-        return Certified.from_pem((folder / "ca.crt").read_bytes(), (folder / "ca.key").read_bytes())
+        return CertifiedKey.from_pem((folder / "ca.crt").read_bytes(), (folder / "ca.key").read_bytes())
 
     def anonymous(self, hop: str) -> grpc.ChannelCredentials:
         """TLS without a certificate of one's own."""
@@ -64,7 +65,7 @@ class Made:
 
 def channel_with(address: str, folder: Path) -> grpc.Channel:
     """A channel that shows the certificate in a folder."""
-    return grpc.secure_channel(address, load(folder).channel())
+    return grpc.secure_channel(address, load(folder, ConfigurationError).channel())
 
 
 def _ago(days: int) -> datetime:

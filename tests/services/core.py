@@ -19,7 +19,7 @@ from privacyplease.proxy.query import presence
 from privacyplease.proxy.query.question import Question
 from privacyplease.proxy.query.search import Search
 from privacyplease.proxy.records.dataset import Dataset
-from privacyplease.proxy.records.tables import Checked, check
+from privacyplease.proxy.records.tables import CheckedBatch, check
 from privacyplease.proxy.segments.memory import Memory
 from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.write.writer import Writer
@@ -50,7 +50,7 @@ class Core:
         self.writer = Writer(*parts, flush_seconds=0.0)  # type: ignore[arg-type]
         self.search = Search(self.manifest, self.cells, self.keyring, self.memory, self.currency)
 
-    def ingest(self, records: pa.Table, dataset: Dataset) -> Checked:
+    def ingest(self, records: pa.Table, dataset: Dataset) -> CheckedBatch:
         """Stores records; returns what was read once they are durable."""
         checked = check(records, dataset)
         self.writer.submit(checked.records, dataset).wait()

@@ -24,8 +24,8 @@ import pyarrow as pa
 from privacyplease.client import Client
 from privacyplease.ingest import wifi
 from privacyplease.ingest.errors import IngestError
-from privacyplease.ingest.producer import Producer
-from privacyplease.ingest.replay import Replay
+from privacyplease.ingest.kafka.producer import Producer
+from privacyplease.ingest.kafka.replay import Replay
 from tests.integration.known_answers import wrong_answers
 from tests.services.consumer import ConsumerProcess, Progress
 from tests.services.daemon import Daemon

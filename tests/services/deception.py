@@ -1,4 +1,4 @@
-"""Many questions to a proxy whose storage server lies in some of its answers, while records may be coming in."""
+"""Many questions to a proxy whose storage server lies in some of its answers, possibly during ingest."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ HOUR = 3_600_000
 HOURS = 12
 
 
-class Outcome(NamedTuple):
-    """What came of the answers.
+class Detections(NamedTuple):
+    """How the proxy treated the answers of the storage server.
 
     Attributes:
         detected: Lies that were refused with DATA_LOSS, by lie and reason.
-        missed: Lies that were answered, or refused otherwise.
-        honest: Honest answers that were given.
-        alarms: Honest answers that were refused, and why.
+        missed: Lies that were believed, or refused for another reason.
+        honest: How many honest answers were accepted.
+        alarms: Honest answers that were refused, with the reason.
     """
 
     detected: Counter[tuple[str, str]]
@@ -42,12 +42,12 @@ class Outcome(NamedTuple):
 
 
 class Deception:
-    """A proxy, its lying server, and someone who asks.
+    """A proxy, the lying server behind it, and a client.
 
     Args:
         proxy: The proxy.
         liar: The server behind it.
-        random: Chance.
+        random: Decides what is asked and when the server lies.
     """
 
     def __init__(self, proxy: Proxied, liar: LyingServer, random: Random) -> None:
@@ -62,34 +62,34 @@ class Deception:
             assert answer.accepted == 60
             self._liar.acknowledge()
 
-    def ask(self, lies: int, honest: int) -> Outcome:
-        """Asks until so many lies were told and so many honest answers asked for, in any order."""
-        outcome = Outcome(Counter(), [], 0, [])
-        told = given = 0
-        while told < lies or given < honest:
-            lying = given >= honest or (told < lies and self._random.random() < lies / (lies + honest))
+    def ask(self, lies: int, honest: int) -> Detections:
+        """Asks questions until the server has lied, and been honest, that many times, in random order."""
+        outcome = Detections(Counter(), [], 0, [])
+        lied = accepted = 0
+        while lied < lies or accepted < honest:
+            lying = accepted >= honest or (lied < lies and self._random.random() < lies / (lies + honest))
             self._liar.lie, self._liar.lied = self._random.choice(list(LIES)) if lying else "", False
             lie = self._liar.lie
             reason = self._reason()
             if self._liar.lied:
-                told += 1
+                lied += 1
                 if reason.startswith("DATA_LOSS"):
                     outcome.detected[lie, reason] += 1
                 else:
-                    outcome.missed.append(f"{lie}: {reason or 'answered'}")
+                    outcome.missed.append(f"{lie}: {reason or 'believed'}")
             elif reason:
                 outcome.alarms.append(reason)
             else:
-                given += 1
-        return outcome._replace(honest=given)
+                accepted += 1
+        return outcome._replace(honest=accepted)
 
     def status(self) -> admin_service_pb2.GetStatusResponse:
-        """What the proxy says of itself."""
+        """The proxy's status."""
         return self._proxy.admin.GetStatus(admin_service_pb2.GetStatusRequest())
 
     @contextmanager
     def ingesting(self) -> Iterator[None]:
-        """Ingests for as long as the block lasts."""
+        """Ingests in the background, within the block."""
         stopped = threading.Event()
         random = Random(self._random.random())
 
@@ -107,7 +107,7 @@ class Deception:
             thread.join()
 
     def _reason(self) -> str:
-        """Asks anything; why it was refused, or ""."""
+        """Asks a random question; returns why it was refused, or ""."""
         try:
             self._random.choice([self._count, self._presence, self._query, self._series])()
         except grpc.RpcError as error:
@@ -142,7 +142,7 @@ class Deception:
 
 @contextmanager
 def deception(folder: Path, seed: int) -> Iterator[Deception]:
-    """A proxy over a lying server over a real one over SQLite, with some records. It asks the server each time."""
+    """A proxy without a cache, over a lying server, over a real one with SQLite, holding some records."""
     random = Random(seed)
     with (
         serving(f"sqlite:///{folder / 'cells.db'}") as storage,

@@ -9,9 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from privacyplease.proxy.export.counting import ExportedSearch
-from privacyplease.proxy.export.exporting import Exporting
+from privacyplease.proxy.export.exporter import KeyringExporter
 from privacyplease.proxy.export.keyring_file import Export
+from privacyplease.proxy.export.search import ExportedSearch
 from privacyplease.proxy.keys.derivation import Key
 from privacyplease.proxy.query import occupancy
 from privacyplease.proxy.query.hits import Hit
@@ -40,8 +40,8 @@ def table(rows: list[tuple[int, int, float]]) -> pa.Table:
     )
 
 
-def exporting(core: ProxyCore, most_tags: int = 1_000) -> Exporting:
-    return Exporting(core.keyring, core.manifest, core.currency, most_tags)
+def exporter(core: ProxyCore, most_tags: int = 1_000) -> KeyringExporter:
+    return KeyringExporter(core.keyring, core.manifest, core.currency, most_tags)
 
 
 def answers(search: Search | ExportedSearch, core: ProxyCore, interval: Interval = ALLOWED) -> list[Any]:

@@ -1,4 +1,4 @@
-"""A storage server in memory, in the place of `Storage`, for tests of the proxy's parts in one process."""
+"""A storage server in memory that stands in for `Storage`, for tests of the proxy within one process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from privacyplease.storage.v1 import storage_service_pb2 as pb
 _CELLS_A_PAGE = 5
 
 
-class Call(NamedTuple):
+class RecordedCall(NamedTuple):
     """What the server sees of one call: its name, the tags in the order sent, and the length of each cell."""
 
     name: str
@@ -26,32 +26,30 @@ class FakeStorage:
 
     Attributes:
         cells: What is stored.
-        calls: What it was asked.
-        lie: What it makes of an answer that is not checked before it is looked at (`as_sent`).
-        lies: What it makes of any other answer.
-        before: Is told of each call before it is done, and may raise instead.
+        calls: Every call so far.
+        lie: Changes an answer of `as_sent`, which nothing checks before the caller sees it.
+        before: Called with the name of each call before it is done; may raise.
     """
 
     def __init__(self) -> None:
         self.cells: dict[Tag, Sealed] = {}
-        self.calls: list[Call] = []
+        self.calls: list[RecordedCall] = []
         self.lie: Callable[[list[pb.Cell]], list[pb.Cell]] = list
-        self.lies: Callable[[dict[Tag, Sealed]], dict[Tag, Sealed]] = lambda answer: answer
         self.before: Callable[[str], None] = lambda _: None
         self._fails: set[str] = set()
 
     def append(self, cells: Sequence[Cell]) -> None:
         """See `Storage.append`."""
-        self._note("append", [cell.tag for cell in cells], [len(cell.sealed) for cell in cells])
+        self._record("append", [cell.tag for cell in cells], [len(cell.sealed) for cell in cells])
         for tag, sealed in cells:
             self.cells.setdefault(tag, sealed)
 
     def select(self, tags: Iterable[Tag]) -> dict[Tag, Sealed]:
         """See `Storage.select`."""
         wanted = sorted(tags)
-        found = {tag: self.cells[tag] for tag in wanted if tag in self.cells}
-        self._note("select", wanted, [len(sealed) for sealed in found.values()])
-        return self.lies(found)
+        answer = {tag: self.cells[tag] for tag in wanted if tag in self.cells}
+        self._record("select", wanted, [len(sealed) for sealed in answer.values()])
+        return answer
 
     def as_sent(self, tags: Sequence[Tag]) -> Generator[Sequence[pb.Cell]]:
         """See `Storage.as_sent`."""
@@ -62,7 +60,7 @@ class FakeStorage:
     def delete(self, tags: Iterable[Tag]) -> int:
         """See `Storage.delete`."""
         wanted = sorted(tags)
-        self._note("delete", wanted, [])
+        self._record("delete", wanted, [])
         return sum(self.cells.pop(tag, None) is not None for tag in wanted)
 
     def limits(self) -> pb.Limits:
@@ -71,15 +69,15 @@ class FakeStorage:
 
     @contextmanager
     def failing(self, *names: str) -> Iterator[None]:
-        """Is unavailable for calls of these names."""
+        """Makes the calls of these names fail as unavailable, within the block."""
         self._fails |= {*names}
         try:
             yield
         finally:
             self._fails -= {*names}
 
-    def _note(self, name: str, tags: Sequence[Tag], sizes: Sequence[int]) -> None:
-        self.calls.append(Call(name, tuple(tags), tuple(sizes)))
+    def _record(self, name: str, tags: Sequence[Tag], sizes: Sequence[int]) -> None:
+        self.calls.append(RecordedCall(name, tuple(tags), tuple(sizes)))
         self.before(name)
         if name in self._fails:
             raise StorageUnavailableError("the storage server cannot be reached")

@@ -1,10 +1,10 @@
-"""A local HTTP server with the files of a feed, which tests change between polls.
+"""A local HTTP server with the files of a feed, which tests may change between polls.
 
 Example:
     with FeedServer() as server:
         server.put("/vls/v1/stations", stations)                   # as JSON, with an ETag
         server.fail("/vls/v1/stations", 503, {"Retry-After": "1"}) # once, before the file is served again
-        server.requests                                            # what was asked, path and headers
+        server.requests                                            # the requests received
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 
 class Request(NamedTuple):
-    """What was asked, and with which status it was answered."""
+    """A request, and the status of the response."""
 
     path: str
     parameters: dict[str, str]
@@ -37,7 +37,7 @@ class _File(NamedTuple):
 
 
 class FeedServer:
-    """Serves files on a free port of this machine."""
+    """Serves files on a free local port."""
 
     def __init__(self) -> None:
         self._files: dict[str, _File] = {}
@@ -59,45 +59,45 @@ class FeedServer:
 
     @property
     def url(self) -> str:
-        """Where it serves, without a slash at the end."""
+        """Its base URL, without a trailing slash."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def put(self, path: str, document: object, *, validator: str = "ETag") -> None:
         """Serves a document from now on.
 
         Args:
-            path: where.
-            document: bytes as they are, all else as JSON.
-            validator: "ETag", "Last-Modified" or "" for none.
+            path: The path.
+            document: Bytes are served as they are, anything else as JSON.
+            validator: "ETag", "Last-Modified", or "" for none.
         """
         body = document if isinstance(document, bytes) else json.dumps(document, ensure_ascii=False).encode()
         value = {"ETag": f'"{hashlib.sha256(body).hexdigest()}"', "Last-Modified": formatdate(usegmt=True)}
         self._files[path] = _File(body, {validator: value[validator]} if validator else {})
 
     def fail(self, path: str, status: int, headers: dict[str, str] | None = None) -> None:
-        """Answers the next request so; called several times, the next ones."""
+        """Makes the next request for a path fail; several calls make as many requests fail."""
         self._failures[path].append((status, headers or {}))
 
     def statuses(self, path: str) -> list[int]:
-        """The statuses of the answers to requests for a path."""
+        """The statuses of the responses to requests for a path."""
         return [request.status for request in self.requests if request.path == path]
 
     def wait_for(self, path: str, count: int, seconds: float = 20) -> None:
-        """Waits until a path was asked for so many times."""
+        """Waits until this many requests for a path have been received."""
         deadline = time.monotonic() + seconds
         while len(self.statuses(path)) < count:
             assert time.monotonic() < deadline, f"expected {count} requests, got {self.statuses(path)}"
             time.sleep(0.01)
 
-    def _answer(self, path: str, headers: Message) -> tuple[int, dict[str, str], bytes]:
+    def _respond(self, path: str, headers: Message) -> tuple[int, dict[str, str], bytes]:
         if self._failures[path]:
             status, extra = self._failures[path].popleft()
             return status, extra, b"{}"
         if path not in self._files:
             return 404, {}, b"{}"
         body, validators = self._files[path]
-        asked = {"ETag": headers["If-None-Match"], "Last-Modified": headers["If-Modified-Since"]}
-        if any(asked[name] == value for name, value in validators.items()):
+        requested = {"ETag": headers["If-None-Match"], "Last-Modified": headers["If-Modified-Since"]}
+        if any(requested[name] == value for name, value in validators.items()):
             return 304, validators, b""
         return 200, {"Content-Type": "application/json", **validators}, body
 
@@ -109,7 +109,7 @@ class FeedServer:
 
             def do_GET(self) -> None:
                 parts = urlsplit(self.path)
-                status, headers, body = server._answer(parts.path, self.headers)
+                status, headers, body = server._respond(parts.path, self.headers)
                 server.requests.append(Request(parts.path, dict(parse_qsl(parts.query)), self.headers, status))
                 self.send_response(status)
                 for name, value in {**headers, "Content-Length": str(len(body))}.items():

@@ -16,9 +16,9 @@ __all__ = ["kafka", "kafka_topic", "topics"]
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[Kafka]:
-    """A private Kafka for the whole run, which may be killed. Whoever kills it restarts it."""
+    """A private Kafka for the whole run. A test that kills it must restart it."""
     try:
-        kafka_jars.fetched()
+        kafka_jars.fetch()
     except kafka_jars.KafkaUnavailableError as error:
         if os.environ.get("CI"):
             pytest.fail(str(error))
@@ -29,7 +29,7 @@ def kafka() -> Iterator[Kafka]:
 
 @pytest.fixture(scope="session")
 def topics(request: pytest.FixtureRequest) -> Topics:
-    """Topics of the broker that `KAFKA_BOOTSTRAP` names, or else of the private one."""
+    """Topics of the broker that `KAFKA_BOOTSTRAP` names, or of the private one."""
     if bootstrap := os.environ.get("KAFKA_BOOTSTRAP"):
         return Topics(bootstrap)
     private: Kafka = request.getfixturevalue("kafka")

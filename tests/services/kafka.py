@@ -1,11 +1,11 @@
-"""A private Apache Kafka (KRaft, one broker), started for a test or a benchmark and ended by its own pid.
+"""A private Apache Kafka (KRaft, one broker), started for a test or a benchmark.
 
 Example:
     with Kafka() as kafka:
         topic = kafka.create_topic(partitions=4)
         producer = Producer({"bootstrap.servers": kafka.bootstrap})
-        kafka.kill()                                 # SIGKILL: the crash of a machine
-        kafka.restart()                              # the same data, the same port
+        kafka.kill()                                 # SIGKILL, as in a crash
+        kafka.restart()                              # on the same data and port
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.services.topics import Topics
 
 _START_SECONDS = 90
 
-# Small and quick to start: the broker is idle most of the time, and shares two cores with what is tested.
+# Small and quick to start: the broker is mostly idle, and shares two cores with the code under test.
 _JAVA = ["java", "-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.level=WARN"]
 
 _PROPERTIES = """\
@@ -49,14 +49,14 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=1
 
-# A replayed log is old from the start: nothing may go because of its age.
+# A replayed log is old from the start: nothing may be deleted because of its age.
 log.retention.ms=-1
 num.partitions=4
 # Larger than the megabyte that tests send as one malformed field.
 message.max.bytes=4194304
 log.cleaner.dedupe.buffer.size=4194304
 
-# The controller refuses a broker that was killed until its session has ended: soon.
+# The controller refuses a killed broker until its session has ended, so sessions are short.
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=400
 controlled.shutdown.enable=false
@@ -65,13 +65,14 @@ group.initial.rebalance.delay.ms=0
 
 
 class Kafka(Topics):
-    """One broker, its own controller, with a data directory and ports of its own.
+    """One broker, its own controller, with its own data directory and ports.
 
-    A message that it has acknowledged survives its SIGKILL: it lies in the system's page cache.
+    A message that it has acknowledged survives SIGKILL: it is in the system's page cache.
 
     Args:
-        properties: further lines of its `server.properties`, as `("log.segment.bytes=1048576",)`; they win.
-        root: where to put the data directory; a fresh temporary folder by default, removed at the end.
+        properties: Further lines of its `server.properties`, such as `("log.segment.bytes=1048576",)`; they take
+            precedence.
+        root: Where to put the data directory; by default a temporary folder, removed at the end.
     """
 
     def __init__(self, *, properties: tuple[str, ...] = (), root: Path | None = None) -> None:
@@ -105,10 +106,10 @@ class Kafka(Topics):
         return self._running().pid
 
     def start(self) -> None:
-        """Starts the broker on its data and returns when it answers."""
+        """Starts the broker and returns once it responds."""
         command = [*self._java(self._class_archive_option()), "kafka.Kafka", str(self._configuration)]
         with self.log.open("ab") as log:
-            # In a session of its own, so that Ctrl-C in a terminal ends those who use it first.
+            # In its own session, so that Ctrl-C in a terminal does not stop it before those that use it.
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + _START_SECONDS
         while not self._answers():
@@ -117,7 +118,7 @@ class Kafka(Topics):
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """Ends the broker in good order."""
+        """Stops the broker gracefully."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait(timeout=_START_SECONDS)
@@ -125,7 +126,7 @@ class Kafka(Topics):
             self._keep_class_archive()
 
     def kill(self) -> None:
-        """Ends the broker at once, as a crash would."""
+        """Kills the broker, as a crash would."""
         self._running().kill()
         self._running().wait()
         self._process = None
@@ -149,29 +150,33 @@ class Kafka(Topics):
         self._configuration.write_text("\n".join(lines) + "\n", encoding="utf-8")
         if (self._root / "data" / "meta.properties").exists():
             return  # formatted by an earlier run
-        # The form of Kafka's own ids: 128 bits, URL-safe.
+        # As Kafka's own IDs: 128 bits, URL-safe.
         cluster = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=").replace("-", "_")
         tool = ["kafka.tools.StorageTool", "format", "--cluster-id", cluster, "--config"]
-        done = subprocess.run(
+        formatted = subprocess.run(
             [*self._java(), *tool, str(self._configuration)], capture_output=True, timeout=_START_SECONDS
         )
-        if done.returncode:
-            raise RuntimeError(f"Kafka's storage was not formatted:\n{done.stderr.decode(errors='replace')[-4000:]}")
+        if formatted.returncode:
+            raise RuntimeError(
+                f"could not format Kafka's storage:\n{formatted.stderr.decode(errors='replace')[-4000:]}"
+            )
 
     def _java(self, *options: str) -> list[str]:
-        return [*_JAVA, *options, "-cp", f"{kafka_jars.fetched()}/*"]
+        return [*_JAVA, *options, "-cp", f"{kafka_jars.fetch()}/*"]
 
     def _class_archive_option(self) -> str:
-        """A start takes a third of the time from an archive of the classes, which a run leaves at its end (JEP 350)."""
-        kept = kafka_jars.class_archive()
-        return f"-XX:SharedArchiveFile={kept}" if kept.exists() else f"-XX:ArchiveClassesAtExit={self._new_archive}"
+        """Starts from an archive of classes, in a third of the time, or creates one at the end of the run (JEP 350)."""
+        archive = kafka_jars.class_archive()
+        return (
+            f"-XX:SharedArchiveFile={archive}" if archive.exists() else f"-XX:ArchiveClassesAtExit={self._new_archive}"
+        )
 
     def _keep_class_archive(self) -> None:
         if self._new_archive.exists():
-            kept = kafka_jars.class_archive()
-            part = kept.with_suffix(f".{uuid4().hex}")
-            shutil.move(self._new_archive, part)
-            part.rename(kept)
+            archive = kafka_jars.class_archive()
+            partial = archive.with_suffix(f".{uuid4().hex}")
+            shutil.move(self._new_archive, partial)
+            partial.rename(archive)
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
@@ -180,7 +185,7 @@ class Kafka(Topics):
 
     def _answers(self) -> bool:
         try:
-            # Before the port is open, librdkafka would wait longer and longer between its tries.
+            # First, since librdkafka would wait longer and longer between attempts while the port is closed.
             socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
             return bool(self.admin().list_topics(timeout=1).brokers)
         except (OSError, KafkaException):

@@ -1,7 +1,7 @@
-"""Apache Kafka's jars, fetched by Maven once a machine and kept outside the work tree.
+"""Apache Kafka's jars, fetched by Maven once per machine and cached outside the repository.
 
 Example:
-    jars = kafka_jars.fetched()      # a folder of jars, from the cache if it is there
+    jars = kafka_jars.fetch()      # a folder of jars, from the cache if possible
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _FETCH_SECONDS = 600
 
 
 class KafkaUnavailableError(Exception):
-    """This machine cannot run a private Kafka; the message says what it lacks."""
+    """This machine cannot run a private Kafka; the message says what is missing."""
 
 
-def fetched() -> Path:
-    """The folder with Kafka's jars; fetches them where they are missing.
+def fetch() -> Path:
+    """Fetches Kafka's jars unless they are cached, and returns their folder.
 
     Raises:
-        KafkaUnavailableError: Java or Maven are missing, or Maven has failed.
+        KafkaUnavailableError: Java or Maven is missing, or Maven has failed.
     """
     folder = _cache() / f"kafka-{hashlib.sha256(_POM.read_bytes()).hexdigest()[:16]}"
     _require(*(["java"] if folder.is_dir() else ["java", "mvn"]))
@@ -36,9 +36,9 @@ def fetched() -> Path:
 
 
 def class_archive() -> Path:
-    """Where the classes of a broker's first run are kept in the form that Java loads fastest; may not be there yet."""
+    """The path of the class data archive that a broker's first run creates and later runs start from."""
     java = Path(shutil.which("java") or "java").resolve()
-    return fetched() / f"classes-{java.stat().st_mtime_ns}.jsa"
+    return fetch() / f"classes-{java.stat().st_mtime_ns}.jsa"
 
 
 def _cache() -> Path:
@@ -57,11 +57,11 @@ def _fetch(folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="kafka-") as scratch:
         command = ["mvn", "--batch-mode", "--quiet", "--file", str(_POM), "dependency:copy-dependencies"]
         command += ["-DincludeScope=runtime", f"-DoutputDirectory={scratch}/jars"]
-        done = subprocess.run(command, capture_output=True, timeout=_FETCH_SECONDS)
-        if done.returncode:
-            raise KafkaUnavailableError(f"Maven has failed:\n{done.stdout.decode(errors='replace')[-2000:]}")
+        maven = subprocess.run(command, capture_output=True, timeout=_FETCH_SECONDS)
+        if maven.returncode:
+            raise KafkaUnavailableError(f"Maven has failed:\n{maven.stdout.decode(errors='replace')[-2000:]}")
         try:
-            # The folder appears whole or not at all; where another run was faster, its folder is as good.
+            # The folder appears as a whole or not at all; if another run was faster, its folder is as good.
             (Path(scratch) / "jars").rename(folder)
         except OSError:
             if not folder.is_dir():

@@ -1,10 +1,10 @@
-"""A storage server that lies: the real one behind a real gRPC server that changes its answers when it is told to.
+"""A storage server that lies: a gRPC server that forwards to the real one and changes its answers on demand.
 
 Example:
     with (
         serving(url) as storage,
         lying(storage.stub, Random(1)) as liar,
-        proxying(home, liar.address, cache_bytes=0) as proxy,  # which asks it each time
+        proxying(home, liar.address, cache_bytes=0) as proxy,  # no cache: it fetches every time
     ):
         proxy.ingest("wifi", records)
         liar.acknowledge()
@@ -33,34 +33,35 @@ Cells = list[pb.Cell]
 Stored = Mapping[bytes, bytes]
 
 
-class Truth(NamedTuple):
-    """What an honest server would answer, and what a lie can be made of.
+class HonestAnswer(NamedTuple):
+    """The honest answer to a selection, and what a lie can be made from.
 
     Attributes:
-        cells: The honest answer, ascending. All of it must come: a question asks for nothing that is not stored.
-        asked: The tags of the predicate.
-        acknowledged: The store, sealed bytes by tag, at each time when the proxy had acknowledged whatever was in it.
-        appended: Every cell that ever came, in that order.
+        cells: The honest answer, ascending. It is complete: a question requests only what is stored.
+        requested: The tags of the predicate.
+        acknowledged: The store, sealed bytes by tag, at each time when the proxy had acknowledged all that was in it.
+        appended: Every cell that was ever appended, in that order.
     """
 
     cells: Cells
-    asked: list[bytes]
+    requested: list[bytes]
     acknowledged: list[Stored]
     appended: Cells
 
-    def but(self, at: int, **fields: bytes) -> Cells:
+    def with_changed(self, position: int, **fields: bytes) -> Cells:
         """The answer, with fields of one cell changed."""
-        changed = pb.Cell(**{"tag": self.cells[at].tag, "sealed": self.cells[at].sealed} | fields)
-        return [*self.cells[:at], changed, *self.cells[at + 1 :]]
+        cell = self.cells[position]
+        changed = pb.Cell(**{"tag": cell.tag, "sealed": cell.sealed} | fields)
+        return [*self.cells[:position], changed, *self.cells[position + 1 :]]
 
 
 class LyingServer(rpc.StorageServiceServicer):
-    """Answers as the server behind it does, but for what `lie` says.
+    """Answers as the server behind it does, except where `lie` says otherwise.
 
     Attributes:
-        address: Where it serves.
-        lie: What the next answer with cells is to be changed by: a key of `LIES`, or "" for an honest one.
-        lied: Whether an answer was changed since `lie` was set to "".
+        address: Its HOST:PORT.
+        lie: How to change the next answer with cells: a key of `LIES`, or "" for an honest answer.
+        lied: Whether an answer has been changed; the test resets it.
     """
 
     address = ""
@@ -76,7 +77,7 @@ class LyingServer(rpc.StorageServiceServicer):
         self.lied = False
 
     def acknowledge(self) -> None:
-        """Says that the proxy has acknowledged whatever was appended until now: a lie may roll back to this."""
+        """Records that the proxy has acknowledged all that was appended so far: a lie may roll back to this state."""
         with self._lock:
             self._snapshots.append(dict(self._stored))
 
@@ -104,25 +105,25 @@ class LyingServer(rpc.StorageServiceServicer):
     def Select(self, request: pb.SelectRequest, _context: grpc.ServicerContext) -> Iterator[pb.SelectResponse]:  # noqa: N802
         lie = self.lie
         cells = [cell for page in self._honest.Select(request) for cell in page.cells]
-        told = self._told(lie, cells, request) if lie and cells else None
-        if told is not None:
+        changed = self._changed(lie, cells, request) if lie and cells else None
+        if changed is not None:
             self.lie, self.lied = "", True
-            cells = told
+            cells = changed
         while cells:  # pages of any size, as a server may choose them
             size = self._random.randint(1, len(cells))
             yield pb.SelectResponse(cells=cells[:size], cursor=cells[size - 1].tag)
             cells = cells[size:]
 
-    def _told(self, lie: str, cells: Cells, request: pb.SelectRequest) -> Cells | None:
-        asked = sorted(tag for tag in set(request.predicate.any_of_tags.tags) if tag > request.cursor)
+    def _changed(self, lie: str, cells: Cells, request: pb.SelectRequest) -> Cells | None:
+        requested = sorted(tag for tag in set(request.predicate.any_of_tags.tags) if tag > request.cursor)
         with self._lock:
-            truth = Truth(cells, asked, list(self._snapshots), list(self._appended))
-        return LIES[lie](truth, self._random)
+            honest = HonestAnswer(cells, requested, list(self._snapshots), list(self._appended))
+        return LIES[lie](honest, self._random)
 
 
 @contextmanager
 def lying(honest: rpc.StorageServiceStub, random: Random) -> Iterator[LyingServer]:
-    """Serves lies from this process, for as long as the block lasts."""
+    """Runs a lying server in this process, within the block."""
     liar = LyingServer(honest, random)
     server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.max_receive_message_length", 1 << 25)])
     rpc.add_StorageServiceServicer_to_server(liar, server)
@@ -134,93 +135,93 @@ def lying(honest: rpc.StorageServiceStub, random: Random) -> Iterator[LyingServe
         server.stop(0).wait()
 
 
-# Each takes the truth, in which there is a cell, and returns another answer; None if this lie cannot be told of it.
-Lie = Callable[[Truth, Random], Cells | None]
+# Turns an honest answer, which has at least one cell, into a lie; None if this lie cannot be made from it.
+Lie = Callable[[HonestAnswer, Random], Cells | None]
 
 
-def _drop(truth: Truth, random: Random) -> Cells | None:
-    gone = set(random.sample(range(len(truth.cells)), min(len(truth.cells), random.choice([1, 1, 2, 5]))))
-    return [cell for at, cell in enumerate(truth.cells) if at not in gone]
+def _drop(honest: HonestAnswer, random: Random) -> Cells | None:
+    dropped = set(random.sample(range(len(honest.cells)), min(len(honest.cells), random.choice([1, 1, 2, 5]))))
+    return [cell for position, cell in enumerate(honest.cells) if position not in dropped]
 
 
-def _empty(_truth: Truth, _random: Random) -> Cells | None:
+def _empty(_honest: HonestAnswer, _random: Random) -> Cells | None:
     return []
 
 
-def _truncate(truth: Truth, random: Random) -> Cells | None:
-    return truth.cells[: random.randrange(len(truth.cells))]
+def _truncate(honest: HonestAnswer, random: Random) -> Cells | None:
+    return honest.cells[: random.randrange(len(honest.cells))]
 
 
-def _roll_back(truth: Truth, random: Random) -> Cells | None:
-    """The whole store as it was once: what came later is missing."""
-    old = random.choice(truth.acknowledged)
-    told = [pb.Cell(tag=tag, sealed=old[tag]) for tag in truth.asked if tag in old]
-    return told if told != truth.cells else None
+def _roll_back(honest: HonestAnswer, random: Random) -> Cells | None:
+    """The store at an earlier time: cells appended since then are missing."""
+    old = random.choice(honest.acknowledged)
+    answer = [pb.Cell(tag=tag, sealed=old[tag]) for tag in honest.requested if tag in old]
+    return answer if answer != honest.cells else None
 
 
-def _bring_back(truth: Truth, random: Random) -> Cells | None:
-    """Under a tag the sealed bytes of a cell that came before, of the same size if there is one."""
-    at = random.randrange(len(truth.cells))
-    cell = truth.cells[at]
-    older = list(takewhile(lambda one: one != cell, truth.appended))
-    alike = [one for one in older if len(one.sealed) == len(cell.sealed)]
-    return truth.but(at, sealed=random.choice(alike or older).sealed) if older else None
+def _bring_back(honest: HonestAnswer, random: Random) -> Cells | None:
+    """The sealed bytes of an earlier cell under the tag of a later one, of the same size if there is one."""
+    position = random.randrange(len(honest.cells))
+    cell = honest.cells[position]
+    older = list(takewhile(lambda one: one != cell, honest.appended))
+    same_size = [one for one in older if len(one.sealed) == len(cell.sealed)]
+    return honest.with_changed(position, sealed=random.choice(same_size or older).sealed) if older else None
 
 
-def _repeat(truth: Truth, random: Random) -> Cells | None:
-    told = [*truth.cells, random.choice(truth.cells)]
-    return ascending(told) if random.random() < 0.5 else told
+def _repeat(honest: HonestAnswer, random: Random) -> Cells | None:
+    answer = [*honest.cells, random.choice(honest.cells)]
+    return ascending(answer) if random.random() < 0.5 else answer
 
 
-def _replace(truth: Truth, random: Random) -> Cells | None:
-    """One cell in the place of another: as many as there should be."""
-    told = _drop(truth, random)
-    return ascending([*told, random.choice(told)]) if told else None
+def _replace(honest: HonestAnswer, random: Random) -> Cells | None:
+    """One cell twice instead of another, so that the number of cells is right."""
+    answer = _drop(honest, random)
+    return ascending([*answer, random.choice(answer)]) if answer else None
 
 
-def _reorder(truth: Truth, random: Random) -> Cells | None:
-    told = random.sample(truth.cells, len(truth.cells))
-    return told if told != truth.cells else None
+def _reorder(honest: HonestAnswer, random: Random) -> Cells | None:
+    answer = random.sample(honest.cells, len(honest.cells))
+    return answer if answer != honest.cells else None
 
 
-def _exchange_contents(truth: Truth, random: Random) -> Cells | None:
-    if len(truth.cells) < 2:
+def _exchange_contents(honest: HonestAnswer, random: Random) -> Cells | None:
+    if len(honest.cells) < 2:
         return None
-    one, other = random.sample(range(len(truth.cells)), 2)
-    told = truth.but(one, sealed=truth.cells[other].sealed)
-    told[other] = pb.Cell(tag=truth.cells[other].tag, sealed=truth.cells[one].sealed)
-    return told
+    one, other = random.sample(range(len(honest.cells)), 2)
+    answer = honest.with_changed(one, sealed=honest.cells[other].sealed)
+    answer[other] = pb.Cell(tag=honest.cells[other].tag, sealed=honest.cells[one].sealed)
+    return answer
 
 
-def _move(truth: Truth, random: Random) -> Cells | None:
-    """A cell under another tag that is asked for."""
-    if len(truth.asked) < 2:
+def _move(honest: HonestAnswer, random: Random) -> Cells | None:
+    """A cell under another one of the requested tags."""
+    if len(honest.requested) < 2:
         return None
-    at = random.randrange(len(truth.cells))
-    tag = random.choice([tag for tag in truth.asked if tag != truth.cells[at].tag])
-    return ascending(truth.but(at, tag=tag))
+    position = random.randrange(len(honest.cells))
+    tag = random.choice([tag for tag in honest.requested if tag != honest.cells[position].tag])
+    return ascending(honest.with_changed(position, tag=tag))
 
 
-def _inject(truth: Truth, random: Random) -> Cells | None:
-    """A cell that nobody asked for: one that is genuine under its tag, or is under no tag at all."""
-    forged = pb.Cell(tag=random.randbytes(16), sealed=random.choice(truth.cells).sealed)
-    genuine = [cell for cell in truth.appended if cell.tag not in truth.asked]
-    return ascending([*truth.cells, random.choice([forged, random.choice(genuine or [forged])])])
+def _inject(honest: HonestAnswer, random: Random) -> Cells | None:
+    """A cell that was not requested: a genuine one, or one under a made-up tag."""
+    forged = pb.Cell(tag=random.randbytes(16), sealed=random.choice(honest.cells).sealed)
+    genuine = [cell for cell in honest.appended if cell.tag not in honest.requested]
+    return ascending([*honest.cells, random.choice([forged, random.choice(genuine or [forged])])])
 
 
-def _flip(truth: Truth, random: Random) -> Cells | None:
-    at = random.randrange(len(truth.cells))
+def _flip(honest: HonestAnswer, random: Random) -> Cells | None:
+    position = random.randrange(len(honest.cells))
     field = random.choice(["tag", "sealed", "sealed"])
-    octets = bytearray(getattr(truth.cells[at], field))
+    octets = bytearray(getattr(honest.cells[position], field))
     octets[random.randrange(len(octets))] ^= 1 << random.randrange(8)
-    return truth.but(at, **{field: bytes(octets)})
+    return honest.with_changed(position, **{field: bytes(octets)})
 
 
-def _shorten(truth: Truth, random: Random) -> Cells | None:
-    at = random.randrange(len(truth.cells))
+def _shorten(honest: HonestAnswer, random: Random) -> Cells | None:
+    position = random.randrange(len(honest.cells))
     field = random.choice(["tag", "sealed"])
-    octets = getattr(truth.cells[at], field)
-    return truth.but(at, **{field: octets[: random.randrange(len(octets))]})
+    octets = getattr(honest.cells[position], field)
+    return honest.with_changed(position, **{field: octets[: random.randrange(len(octets))]})
 
 
 LIES: dict[str, Lie] = {

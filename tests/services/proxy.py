@@ -18,7 +18,7 @@ import pyarrow as pa
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from privacyplease.proxy.assembly.proxy import Proxy
-from privacyplease.proxy.assembly.settings import Settings
+from privacyplease.proxy.assembly.settings import ProxySettings
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.telemetry.metrics import Metrics
 from privacyplease.proxy.v1 import (
@@ -109,7 +109,7 @@ def proxying(
         compacts: whether it compacts in the background, too.
     """
     given = {"most_tags": most_tags, "cache_bytes": cache_bytes}
-    settings = Settings(
+    settings = ProxySettings(
         Home(home),
         storage,
         passphrase,

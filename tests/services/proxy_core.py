@@ -24,7 +24,7 @@ from privacyplease.proxy.query.question import Question
 from privacyplease.proxy.records import dataset as datasets
 from privacyplease.proxy.records import tables
 from privacyplease.proxy.records.dataset import Dataset
-from privacyplease.proxy.records.tables import Checked
+from privacyplease.proxy.records.tables import CheckedBatch
 from privacyplease.proxy.records.timeline import EVER, Interval
 from privacyplease.proxy.segments import core as cores
 from privacyplease.proxy.segments.groups import Group, SegmentId
@@ -65,7 +65,7 @@ class ProxyCore(Core):
         """What goes on from an earlier state."""
         return Restoring(self.datasets, self.store, self.keyring, self.manifest, self.storage, self.currency)
 
-    def ingest(self, records: pa.Table, dataset: Dataset | None = None) -> Checked:
+    def ingest(self, records: pa.Table, dataset: Dataset | None = None) -> CheckedBatch:
         """Stores records as the ingest service does. Returns what was taken, once it is durable."""
         of = dataset or self.wifi
         with self.erasures.writing():

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from privacyplease.proxy.audit.log import AuditLog
-from privacyplease.proxy.backup import file as backups
-from privacyplease.proxy.backup.file import Contents
+from privacyplease.proxy.backup import archive as backups
+from privacyplease.proxy.backup.archive import BackupContents
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.lifecycle.restoring import adopt
 from privacyplease.proxy.manifest.witnesses import Witness
@@ -40,7 +40,7 @@ class Site:
         return core
 
     def back_up(self, name: str = "backup") -> None:
-        backups.save(Contents(self.home), self._folder / name)
+        backups.save(BackupContents(self.home), self._folder / name)
 
     def lose(self, name: str = "backup") -> None:
         """Loses the home, and restores a backup."""

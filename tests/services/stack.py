@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from privacyplease.cli.local.home import Home
+from privacyplease.cli.local.home import InstallationHome
 from privacyplease.client import Client
 from privacyplease.proxy.keys.home import Home as ProxyHome
 
@@ -62,13 +62,13 @@ def stack(storage: str, definitions: Mapping[str, str] | None = None, *, flags: 
     with tempfile.TemporaryDirectory(prefix="privacyplease-") as folder:
         home = Path(folder)
         for name, text in (definitions or {}).items():
-            file = ProxyHome(Home(home).proxy).datasets / f"{name}.toml"
+            file = ProxyHome(InstallationHome(home).proxy).datasets / f"{name}.toml"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
         _run(home, "up", "--detach", "--proxy-port", "0", "--storage", storage, *flags)
         try:
             proxy = _proxy_address(home)
-            certificates = Home(home).operator_certificate
+            certificates = InstallationHome(home).operator_certificate
             with Client(proxy, certificates=certificates) as client:
                 yield Stack(home, proxy, certificates, client, storage)
         finally:
@@ -85,7 +85,7 @@ def _run(home: Path, *arguments: str) -> str:
 
 
 def _proxy_address(home: Path) -> str:
-    running = Home(home).running()
+    running = InstallationHome(home).running()
     if running is None:
         raise RuntimeError("the servers did not start")
     return running.proxy.address

@@ -1,4 +1,4 @@
-"""What `stations now` has to answer after a feed gave a response: the response itself, field by field."""
+"""The expected answer of `stations now` after a feed's response: the response itself, field by field."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Answer = tuple[object, ...]
 
 
 def real_responses() -> Path:
-    """The folder of the real responses; skips the test where it is missing."""
+    """The folder of the real responses; skips the test if it is missing."""
     folder = Path(os.environ.get("PRIVACYPLEASE_DATA") or _ROOT.parent / "shared" / "data") / "bikes"
     if not folder.is_dir():
         pytest.skip(f"no real responses in {folder}: set PRIVACYPLEASE_DATA to the folder of the test data")
@@ -27,12 +27,12 @@ def real_responses() -> Path:
 
 
 def of_response(records: Iterable[dict[str, Any]]) -> list[Answer]:
-    """A response of JCDecaux v1, whatever form its positions and booleans have; ascending by number."""
+    """A response of JCDecaux v1, whatever the format of its positions and booleans; sorted by number."""
     return sorted(_of_record(record) for record in records)
 
 
 def of_states(states: Iterable[StationState]) -> list[Answer]:
-    """Typed rows of the SDK; ascending by number."""
+    """Typed rows of the SDK; sorted by number."""
     return sorted(
         (
             state.number,
@@ -54,15 +54,15 @@ def of_states(states: Iterable[StationState]) -> list[Answer]:
 
 
 def generated_day(count: int = 2_400, polls: int = 8) -> list[tuple[int, list[dict[str, Any]]]]:
-    """A day of a large contract: when it was polled, and the response. At each poll some stations have not changed."""
+    """A day of a large contract: the time of each poll, and its response. Between polls only some stations change."""
     last: list[dict[str, Any]] = []
     day = []
     for poll in range(polls):
         shift = poll * 24 // polls * _HOUR
-        fresh = station_feeds.jcdecaux_v1(count, seed=poll)
+        fresh: list[dict[str, Any]] = station_feeds.jcdecaux_v1(count, seed=poll)
         for record in fresh:
             record["last_update"] = record["last_update"] and record["last_update"] + shift
-        last = [fresh[at] if not last or at % 3 == poll % 3 else last[at] for at in range(count)]
+        last = [fresh[i] if not last or i % 3 == poll % 3 else last[i] for i in range(count)]
         day.append((station_feeds.MOMENT + shift + 120_000, last))
     return day
 

@@ -1,4 +1,4 @@
-"""Responses of station feeds, made up: as large as the largest, and as odd as real ones."""
+"""Generated responses of station feeds: as large as the largest real ones, and with their oddities."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ MOMENT = 1_728_000_000_000  # 2024-10-04T00:00:00Z, ms
 
 def jcdecaux_v1(count: int, *, seed: int = 1, contract: str = "Lyon") -> list[Document]:
     """`GET /vls/v1/stations`."""
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     return [
         {
             "number": number,
             "contract_name": contract,
             "name": f"{number} - PLACE DE L'ÉTÉ N° {number}",
             "address": "" if number % 5 == 0 else f"{number}, rue de l'Église",
-            "position": {} if number % 97 == 0 else {"lat": 45 + dice.random(), "lng": 4 + dice.random()},
+            "position": {} if number % 97 == 0 else {"lat": 45 + rng.random(), "lng": 4 + rng.random()},
             "banking": bool(number % 2),
             "bonus": False,
             "status": "CLOSED" if number % 50 == 0 else "OPEN",
             "bike_stands": 20,
-            "available_bikes": dice.randrange(21),
-            "available_bike_stands": dice.randrange(21),
-            "last_update": None if number % 31 == 0 else MOMENT + dice.randrange(60_000),
+            "available_bikes": rng.randrange(21),
+            "available_bike_stands": rng.randrange(21),
+            "last_update": None if number % 31 == 0 else MOMENT + rng.randrange(60_000),
         }
         for number in range(1, count + 1)
     ]
 
 
 def jcdecaux_v3(count: int, *, seed: int = 1) -> list[Document]:
-    """`GET /vls/v3/stations`: the same stations as those of v1."""
+    """`GET /vls/v3/stations`: the same stations as in v1."""
     return [
         {
             "number": each["number"],
@@ -71,13 +71,13 @@ def gbfs(base: str, version: str, count: int, *, ttl: int = 0, seed: int = 1) ->
     """All files of a GBFS system by path, as versions 1.0, 2.3 and 3.0 have them.
 
     Args:
-        base: where they will be served.
-        version: which version.
-        count: how many stations.
-        ttl: the files' ttl, in seconds.
-        seed: of the available bikes.
+        base: The URL at which they will be served.
+        version: The version of GBFS.
+        count: How many stations.
+        ttl: The files' ttl, in seconds.
+        seed: The seed of the available bikes.
     """
-    dice, flat = random.Random(seed), version.startswith("3.")
+    rng, flat = random.Random(seed), version.startswith("3.")
     bikes = "num_vehicles_available" if flat else "num_bikes_available"
     numbers = [_number(index, version) for index in range(count)]
     information = [
@@ -95,8 +95,8 @@ def gbfs(base: str, version: str, count: int, *, ttl: int = 0, seed: int = 1) ->
     status = [
         {
             "station_id": number,
-            bikes: dice.randrange(21),
-            "num_docks_available": dice.randrange(21),
+            bikes: rng.randrange(21),
+            "num_docks_available": rng.randrange(21),
             "is_installed": 1 if version == "1.0" else True,
             "is_renting": 0 if version == "1.0" else False,
             "is_returning": 1 if version == "1.0" else True,
@@ -105,7 +105,7 @@ def gbfs(base: str, version: str, count: int, *, ttl: int = 0, seed: int = 1) ->
         for number in numbers
     ]
     names = ["system_information", "station_information", "station_status"]
-    feeds = {"feeds": [{"name": name, "url": f"{base}/{name}.json"} for name in names]}
+    feeds: Document = {"feeds": [{"name": name, "url": f"{base}/{name}.json"} for name in names]}
     files: dict[str, Document] = {
         "/gbfs.json": feeds if flat else {"da": {"feeds": []}, "en": feeds},
         "/system_information.json": {"system_id": "Bycyklen_KGE", "name": _words("Bycyklen", flat)},
@@ -117,7 +117,7 @@ def gbfs(base: str, version: str, count: int, *, ttl: int = 0, seed: int = 1) ->
 
 
 def _number(index: int, version: str) -> object:
-    """1.0 has numbers where text should be, larger than 32 bits hold."""
+    """In 1.0 a number, too large for 32 bits, where text is specified."""
     return 2**31 + index if version == "1.0" else f"hub-{index}"
 
 

@@ -1,4 +1,4 @@
-"""The untrusted server, as a process of its own or inside the test's process.
+"""The untrusted server, as its own process or within the test's process.
 
 Example:
     with StorageProcess("sqlite:///cells.db") as server, channel_to(server.address) as channel:
@@ -35,10 +35,10 @@ class StorageProcess:
     """`python -m privacyplease.server` on a free port.
 
     Args:
-        storage_url: the store behind it.
-        flags: further flags, as `("--max-cell-bytes=1000",)`.
-        listen: where it listens; a free port by default.
-        certificates: folder of its certificate; without, it speaks plaintext.
+        storage_url: The store behind it.
+        flags: Further flags, as `("--max-cell-bytes=1000",)`.
+        listen: The address that it listens on; a free port by default.
+        certificates: Folder of its certificate; None for plaintext.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class StorageProcess:
 
     @property
     def address(self) -> str:
-        """Where it serves, as "host:port"."""
+        """Its address, as HOST:PORT."""
         return self._address_file.read_text(encoding="utf-8").strip()
 
     @property
@@ -98,7 +98,7 @@ class StorageProcess:
         return code
 
     def kill(self) -> None:
-        """Ends the process at once, if it runs."""
+        """Kills the process, if it is running."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -106,7 +106,7 @@ class StorageProcess:
 
 
 class Served(NamedTuple):
-    """A server that runs in this process, with what is before and behind it."""
+    """A server that runs in this process, its client side, and the store behind it."""
 
     address: str
     stub: rpc.StorageServiceStub

@@ -1,4 +1,4 @@
-"""Topics of a Kafka: a private one, or the one that `KAFKA_BOOTSTRAP` names."""
+"""Topics on a Kafka broker: the private one, or the one that `KAFKA_BOOTSTRAP` names."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ T = TypeVar("T")
 
 
 class Topics:
-    """Makes topics on a broker, and reads them whole.
+    """Creates topics on a broker, and reads all their messages.
 
     Args:
-        bootstrap: where the broker listens, as "host:port".
+        bootstrap: Where the broker listens, as "host:port".
     """
 
     def __init__(self, bootstrap: str) -> None:
         self.bootstrap = bootstrap
 
     def admin(self) -> AdminClient:
-        """A fresh client."""
+        """A new admin client."""
         return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
 
     def create_topic(self, name: str | None = None, *, partitions: int = 4, **settings: str) -> str:
-        """Creates a topic that keeps everything and returns its name: a new one if none is given.
+        """Creates a topic that keeps all messages, and returns its name: a new one if none is given.
 
         Args:
-            name: its name.
-            partitions: how many it has.
-            settings: further settings of it, with _ for . in their names.
+            name: Its name.
+            partitions: How many it has.
+            settings: Further settings of the topic, with _ for . in their names.
         """
         topic = name or f"test-{uuid4().hex}"
         config = {"retention.ms": "-1"} | {key.replace("_", "."): value for key, value in settings.items()}
         new = NewTopic(topic, num_partitions=partitions, replication_factor=1, config=config)
-        admin = self.admin()  # held until the answer is there
+        admin = self.admin()  # kept alive until the response arrives
         admin.create_topics([new], operation_timeout=_SECONDS)[topic].result(_SECONDS)
         return topic
 
@@ -54,7 +54,7 @@ class Topics:
         admin.delete_topics([topic])[topic].result(_SECONDS)
 
     def messages(self, topic: str) -> list[Message]:
-        """All messages that a topic holds now: partition by partition, each in order."""
+        """All messages that the topic has now, sorted by partition and offset."""
         consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": f"reader-{uuid4().hex}", "log_level": 0})
         try:
             return sorted(_all(consumer, topic), key=lambda each: (each.partition() or 0, each.offset() or 0))
@@ -64,15 +64,15 @@ class Topics:
 
 def watermarks(consumer: Consumer, partition: TopicPartition) -> tuple[int, int]:
     """The first offset of a partition and the one after its last; waits while it has no leader."""
-    return answered(lambda: consumer.get_watermark_offsets(partition, timeout=_SECONDS))
+    return with_leader(lambda: consumer.get_watermark_offsets(partition, timeout=_SECONDS))
 
 
-def answered(ask: Callable[[], T]) -> T:
-    """What a broker answers; waits while a partition has no leader, or a group no coordinator."""
+def with_leader(request: Callable[[], T]) -> T:
+    """Repeats a request while a partition has no leader or a group has no coordinator."""
     deadline = time.monotonic() + _SECONDS
     while True:
         try:
-            return ask()
+            return request()
         except KafkaException as error:
             if error.args[0].code() not in _LEADERLESS or time.monotonic() > deadline:
                 raise
@@ -81,14 +81,14 @@ def answered(ask: Callable[[], T]) -> T:
 
 def _all(consumer: Consumer, topic: str) -> list[Message]:
     partitions = consumer.list_topics(topic, timeout=_SECONDS).topics[topic].partitions
-    marks = {each: watermarks(consumer, TopicPartition(topic, each)) for each in partitions}
-    consumer.assign([TopicPartition(topic, each, first) for each, (first, _) in marks.items()])
-    expected, found = sum(after - first for first, after in marks.values()), list[Message]()
+    offsets = {each: watermarks(consumer, TopicPartition(topic, each)) for each in partitions}
+    consumer.assign([TopicPartition(topic, each, first) for each, (first, _) in offsets.items()])
+    expected, received = sum(after - first for first, after in offsets.values()), list[Message]()
     deadline = time.monotonic() + _SECONDS
-    while len(found) < expected:
+    while len(received) < expected:
         if time.monotonic() > deadline:
-            raise TimeoutError(f"expected {expected:,} messages, got {len(found):,}")
-        # An error comes as a message without a value of its own; what is transient passes, the deadline stands.
-        batch = consumer.consume(min(10_000, expected - len(found)), timeout=0.2)
-        found += [message for message in batch if message.error() is None]
-    return found
+            raise TimeoutError(f"expected {expected:,} messages, got {len(received):,}")
+        # Errors arrive as messages; transient ones are ignored until the deadline.
+        batch = consumer.consume(min(10_000, expected - len(received)), timeout=0.2)
+        received += [message for message in batch if message.error() is None]
+    return received

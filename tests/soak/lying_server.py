@@ -16,7 +16,7 @@ from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 
-from tests.services.deception import Outcome, deception
+from tests.services.deception import Detections, deception
 
 ROUND = 250
 
@@ -29,7 +29,7 @@ def main() -> int:
     """
     flags = _parser().parse_args()
     print(f"seed {flags.seed}")
-    outcomes: list[Outcome] = []
+    outcomes: list[Detections] = []
     for number, begin in enumerate(range(0, flags.number, ROUND)):
         outcomes.append(_round(flags.seed + number, min(ROUND, flags.number - begin), ingesting=bool(number % 2)))
         if sys.stderr.isatty():
@@ -45,7 +45,7 @@ def main() -> int:
     return bool(wrong)
 
 
-def _round(seed: int, number: int, *, ingesting: bool) -> Outcome:
+def _round(seed: int, number: int, *, ingesting: bool) -> Detections:
     with (
         tempfile.TemporaryDirectory() as folder,
         deception(Path(folder), seed) as deceived,

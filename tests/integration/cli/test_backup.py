@@ -35,18 +35,18 @@ def test_a_home_that_is_lost_is_restored(
     counted = _succeeds(run("count", *DAY, "--json"))
     assert json.loads(counted) == {"distinct_devices": 80}
     refused = run("restore", str(file))
-    assert (refused.returncode, "expected an empty folder, or none" in refused.stderr) == (1, True)
+    assert (refused.returncode, "expected an empty or missing folder" in refused.stderr) == (1, True)
 
     _kill(home)
     shutil.rmtree(home)
     assert "as of 20" in _succeeds(run("restore", str(file)))
     refused = process("up", *storage, PRIVACYPLEASE_PASSPHRASE="another")
-    assert "start the proxy with the passphrase that its home was made with" in refused.stderr
+    assert "start the proxy with the passphrase that its home was created with" in refused.stderr
     started = process("up", *storage, **PASSPHRASE)
-    assert "cells of later segments taken in" in _succeeds(started)
+    assert "cells of later segments recovered" in _succeeds(started)
     assert "warning: no key for wifi from 20" in started.stderr
     assert _succeeds(run("count", *DAY, "--json")) == counted
-    assert "all are there, open, and belong to the store" in _succeeds(run("verify"))
+    assert "all are present and intact" in _succeeds(run("verify"))
 
 
 def test_a_home_that_was_rolled_back_is_refused_until_it_is_accepted(
@@ -68,10 +68,10 @@ def test_a_home_that_was_rolled_back_is_refused_until_it_is_accepted(
     assert refused.returncode != 0
     assert "it was rolled back" in refused.stderr
     assert "privacyplease restore --accept" in refused.stderr
-    assert "goes on from it when it starts" in _succeeds(run("restore", "--accept"))
-    assert "cells of later segments taken in" in _succeeds(process("up", *storage, **PASSPHRASE))
+    assert "the proxy will continue from it" in _succeeds(run("restore", "--accept"))
+    assert "cells of later segments recovered" in _succeeds(process("up", *storage, **PASSPHRASE))
     assert _succeeds(run("count", *DAY, "--json")) == counted
-    assert "all are there, open, and belong to the store" in _succeeds(run("verify"))
+    assert "all are present and intact" in _succeeds(run("verify"))
 
 
 def _ingest(run: Any, folder: Path, devices: range) -> None:

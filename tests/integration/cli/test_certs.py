@@ -1,4 +1,4 @@
-"""Certificates on the command line: made, shown, renewed, and what is said of those that do not do."""
+"""Certificates on the command line: made, shown, renewed, and rejected."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def test_up_made_certificates_and_show_lists_them(run: Any, home: Path) -> None:
     assert "days left" in table
 
 
-def test_an_issued_certificate_is_good_at_once_and_after_its_renewal(run: Any, home: Path) -> None:
+def test_an_issued_certificate_works_at_once_and_after_its_renewal(run: Any, home: Path) -> None:
     assert run("certs", "issue", "alice").returncode == 0
     alice = home / "certificates" / "clients" / "alice"
     as_alice = ["--certificates", str(alice)]
@@ -49,12 +49,12 @@ def test_an_issued_certificate_is_good_at_once_and_after_its_renewal(run: Any, h
     ("folder", "words"),
     [
         ("proxy", "did not accept the certificate"),
-        ("proxy-to-storage", "not one that we trust"),
+        ("proxy-to-storage", "is not trusted"),
         ("authorities", "expected tls.crt"),
         ("nowhere", "no certificate to show the proxy"),
     ],
 )
-def test_a_certificate_that_does_not_do_is_said_so(folder: str, words: str, run: Any, home: Path) -> None:
+def test_an_unusable_certificate_is_an_error_that_says_why(folder: str, words: str, run: Any, home: Path) -> None:
     result = run(*COUNT, "--certificates", str(home / "certificates" / folder))
     assert result.returncode == 1
     error, hint = result.stderr.splitlines()
@@ -63,13 +63,13 @@ def test_a_certificate_that_does_not_do_is_said_so(folder: str, words: str, run:
     assert "privacyplease certs" in hint
 
 
-def test_plaintext_is_not_understood(run: Any) -> None:
+def test_plaintext_is_rejected(run: Any) -> None:
     result = run(*COUNT, "--insecure")
     assert result.returncode == 1
     assert "certificate" in result.stderr
 
 
-def test_what_cannot_be_issued_is_said_in_a_line(run: Any) -> None:
+def test_errors_of_certs_are_one_line(run: Any) -> None:
     for arguments in (["issue", "../alice"], ["issue", "operator"], ["init"], ["renew", "nobody"]):
         result = run("certs", *arguments)
         assert result.returncode == 1
@@ -77,7 +77,7 @@ def test_what_cannot_be_issued_is_said_in_a_line(run: Any) -> None:
         assert "Traceback" not in result.stderr
 
 
-def test_up_insecure_speaks_plaintext_and_its_commands_follow(run: Any, process: Any, tmp_path: Path) -> None:
+def test_up_insecure_uses_plaintext_and_so_do_its_commands(run: Any, process: Any, tmp_path: Path) -> None:
     elsewhere = ["--home", str(tmp_path / "home")]
     assert process("up", "--insecure", "--detach", "--proxy-port", "0", *elsewhere).returncode == 0
     try:

@@ -1,4 +1,4 @@
-"""The life of keys, through the commands as a user gives them. The tests build on each other: the last destroys all."""
+"""The life of keys, through the commands as a user enters them. Tests depend on each other: the last destroys all."""
 
 import json
 import os
@@ -45,17 +45,17 @@ def test_keys_are_listed(run: Any) -> None:
     assert "in use, made 20" in run("keys", "list").stdout
 
 
-def test_destroying_asks_first_and_needs_one_choice(run: Any, process: Any) -> None:
+def test_destroy_asks_for_confirmation_and_requires_one_option(run: Any, process: Any) -> None:
     refused = run("keys", "destroy", "wifi", "--before", "2020-01-01", "--epoch", "2020-01-01")
     assert (refused.returncode, "either --before or --epoch" in refused.stderr) == (2, True)
     nothing = run("keys", "destroy", "wifi", "--before", "1970-01-02")
     assert (nothing.stdout, nothing.stderr) == ("nothing to destroy\n", "")
-    unsaid = process("keys", "destroy", "wifi", "--before", "now", text="n\n")
-    assert (unsaid.returncode, unsaid.stdout.strip()) == (130, "")
-    assert "This erases all records of wifi that start in:" in unsaid.stderr
+    declined = process("keys", "destroy", "wifi", "--before", "now", text="n\n")
+    assert (declined.returncode, declined.stdout.strip()) == (130, "")
+    assert "This erases all records of wifi that start in:" in declined.stderr
 
 
-def test_an_exported_keyring_counts_and_does_no_more(run: Any, home: Path, tmp_path: Path) -> None:
+def test_an_exported_keyring_can_only_count(run: Any, home: Path, tmp_path: Path) -> None:
     secret, file = {"PRIVACYPLEASE_EXPORT_PASSPHRASE": "for the partner"}, tmp_path / "day.keyring"
     without = run("keys", "export", *DAY, "-o", str(file))
     assert (without.returncode, "PRIVACYPLEASE_EXPORT_PASSPHRASE" in without.stderr) == (2, True)

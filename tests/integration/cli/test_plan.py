@@ -1,4 +1,4 @@
-"""What a plan promises, against a store that is really built and compacted."""
+"""A capacity plan, compared with a store that is built and compacted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from privacyplease.cli.planning import SPANS_DAYS, Deployment, Plan, plan
+from privacyplease.cli.capacity import SPANS_DAYS, CapacityPlan, Deployment, plan_capacity
 from privacyplease.client import Client
 from privacyplease.ingest.simulate import simulate
 from tests.services.proxy import proxying
@@ -24,7 +24,7 @@ DEVICE = "02:00:00:00:00:01"
 class Built(NamedTuple):
     """A plan, how many sessions there are, and a client of the proxy that has them."""
 
-    plan: Plan
+    plan: CapacityPlan
     sessions: int
     client: Client
 
@@ -32,7 +32,7 @@ class Built(NamedTuple):
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     folder = tmp_path_factory.mktemp("planned")
-    # So many that a week has more segments than a count takes roll-ups for, by more than one.
+    # Enough devices that a week has more segments than a count needs to use roll-ups.
     tables = list(simulate(devices=4_000, places=80, days=DAYS, seed=5, start=FIRST.date()))
     sessions = sum(map(len, tables))
     with (
@@ -43,10 +43,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
         assert sum(ack.accepted for ack in client.ingest("wifi", tables)) == sessions
         while sum(step.merged_cells for step in proxy.compact(include_open=True)):
             pass
-        yield Built(plan(Deployment(records_per_day=sessions // DAYS)), sessions, client)
+        yield Built(plan_capacity(Deployment(records_per_day=sessions // DAYS)), sessions, client)
 
 
-def test_what_is_stored_is_what_was_planned(built: Built) -> None:
+def test_stored_bytes_are_as_planned(built: Built) -> None:
     everything = FIRST - timedelta(days=1), FIRST + timedelta(days=DAYS + 1)
     cores = built.client.explain(*everything, device=DEVICE, purpose="test")
     segment = built.plan.segment
@@ -55,19 +55,19 @@ def test_what_is_stored_is_what_was_planned(built: Built) -> None:
 
 
 @pytest.mark.parametrize("span", SPANS)
-def test_a_question_fetches_what_was_planned(built: Built, span: str) -> None:
-    found = [built.client.explain(*when, device=DEVICE, purpose="test").bytes for when in asked(span)]
-    assert mean(found) == pytest.approx(built.plan.fetched[span].bytes, rel=0.6)
+def test_a_question_fetches_as_planned(built: Built, span: str) -> None:
+    sizes = [built.client.explain(*when, device=DEVICE, purpose="test").bytes for when in intervals(span)]
+    assert mean(sizes) == pytest.approx(built.plan.fetched[span].bytes, rel=0.6)
 
 
 @pytest.mark.parametrize("span", SPANS)
-def test_a_count_fetches_what_was_planned(built: Built, span: str) -> None:
-    found = [built.client.explain(*when).bytes for when in asked(span)]
-    assert mean(found) == pytest.approx(built.plan.fetched[span].counted_bytes, rel=0.6)
+def test_a_count_fetches_as_planned(built: Built, span: str) -> None:
+    sizes = [built.client.explain(*when).bytes for when in intervals(span)]
+    assert mean(sizes) == pytest.approx(built.plan.fetched[span].counted_bytes, rel=0.6)
 
 
-def asked(span: str) -> list[tuple[datetime, datetime]]:
-    """Intervals that begin at noon on different days."""
+def intervals(span: str) -> list[tuple[datetime, datetime]]:
+    """Intervals that start at noon on different days."""
     length = timedelta(days=SPANS_DAYS[span])
     noons = [FIRST + timedelta(days=day, hours=12) for day in range(DAYS)]
     return [(noon, noon + length) for noon in noons if noon + length < FIRST + timedelta(days=DAYS)]

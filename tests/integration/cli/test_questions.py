@@ -45,7 +45,7 @@ def ingested(up: None, run: Any, log: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def ask(run: Any) -> Ask:
-    """Asks, and gives what stands on standard output."""
+    """Runs a command and returns its standard output."""
 
     def ask(*arguments: str, columns: int = 80) -> str:
         result = run(*arguments, COLUMNS=str(columns))
@@ -55,7 +55,7 @@ def ask(run: Any) -> Ask:
     return ask
 
 
-def _told(ask: Ask, *arguments: str) -> Any:
+def _json_answer(ask: Ask, *arguments: str) -> Any:
     return json.loads(ask(*arguments, "--json"))
 
 
@@ -81,7 +81,7 @@ def test_ingesting_again_changes_no_answer_and_no_reject_file(run: Any, log: Pat
     assert _json(run, "count", *DAY) == before == {"distinct_devices": 2}
 
 
-def test_several_logs_share_the_reject_file_that_was_named(run: Any, tmp_path: Path) -> None:
+def test_several_logs_share_a_named_reject_file(run: Any, tmp_path: Path) -> None:
     logs = [tmp_path / "monday.csv", tmp_path / "tuesday.csv"]
     for log in logs:
         log.write_text(f"{HEADER}\n,ap-9,2019-01-01T08:00:00Z,60\n")
@@ -91,7 +91,7 @@ def test_several_logs_share_the_reject_file_that_was_named(run: Any, tmp_path: P
         assert [row["file"] for row in csv.DictReader(file)] == list(map(str, logs))
 
 
-def test_a_log_may_come_by_standard_input(run: Any, process: Any, tmp_path: Path) -> None:
+def test_a_log_can_be_read_from_standard_input(run: Any, process: Any, tmp_path: Path) -> None:
     record = "02:00:00:00:00:09,ap-9,2019-01-01T08:00:00Z,60"
     result = process("ingest", "wifi", "-", "--rejects", str(tmp_path / "rejects.csv"), text=f"{HEADER}\n{record}\n")
     assert result.returncode == 0, result.stderr
@@ -122,7 +122,7 @@ def test_presence_for_people(run: Any) -> None:
     assert "was not seen" in run("presence", "020000000001", *DAY, *WHY, "--place", "ap-9").stdout
 
 
-def test_a_question_about_a_person_is_asked_for_a_purpose(run: Any) -> None:
+def test_a_question_about_a_person_requires_a_purpose(run: Any) -> None:
     for arguments in (["presence", "020000000001", *DAY], ["query", "wifi", *DAY]):
         refused = run(*arguments)
         assert refused.returncode == 3
@@ -156,32 +156,32 @@ def test_places(run: Any) -> None:
 
 def test_floors_are_the_locations_of_places(ask: Ask) -> None:
     floors = [("Campus > Library > Floor 1", 2), ("Campus > Library > Floor 2", 1)]
-    assert [(each["floor"], each["distinct_devices"]) for each in _told(ask, "floors", *DAY)["floors"]] == floors
+    assert [(row["floor"], row["distinct_devices"]) for row in _json_answer(ask, "floors", *DAY)["floors"]] == floors
     assert ask("floors", *DAY, "--depth", "2", "--csv") == "floor,distinct_devices\nCampus > Library,2\n"
     assert "Floor 2" in ask("floors", *DAY)
     assert ask("locations", *DAY, "--csv").splitlines()[1] == "ap-1,Campus > Library > Floor 1"
 
 
 def test_dwell(ask: Ask) -> None:
-    found = _told(ask, "dwell", *DAY, "--bounds", "1s,10m", "--look-back", "1d")
-    assert [each["sessions"] for each in found["classes"]] == [1, 1, 1]
+    found = _json_answer(ask, "dwell", *DAY, "--bounds", "1s,10m", "--look-back", "1d")
+    assert [row["sessions"] for row in found["classes"]] == [1, 1, 1]
     assert (found["median"], found["returning_devices"], found["new_devices"]) == (300, 0, 2)
-    assert _told(ask, "dwell", *DAY)["new_devices"] is None
-    assert "3 sessions; half of them last no longer than 5 min" in ask("dwell", *DAY)
+    assert _json_answer(ask, "dwell", *DAY)["new_devices"] is None
+    assert "3 sessions; half of them last 5 min or less" in ask("dwell", *DAY)
 
 
 def test_explain_shows_what_the_server_sees(ask: Ask) -> None:
-    found = _told(ask, "explain", *DAY, "--place", "ap-1")
+    found = _json_answer(ask, "explain", *DAY, "--place", "ap-1")
     assert found["answer"] == 2
     assert len(found["first_cells"]) == found["cells"] > 0
     assert all(len(tag) == 32 for tag in found["first_tags"])
     assert found["records_distinct"] == 2
     of_a_device = [*DAY, "--device", "02:00:00:00:00:01", *WHY]
-    assert _told(ask, "explain", *of_a_device)["first_tags"] == found["first_tags"]
+    assert _json_answer(ask, "explain", *of_a_device)["first_tags"] == found["first_tags"]
     assert "answer     2 sessions" in ask("explain", *of_a_device)
 
 
-def test_answers_are_csv_if_that_is_asked_for(ask: Ask) -> None:
+def test_answers_are_csv_on_request(ask: Ask) -> None:
     assert ask("count", *DAY, "--csv") == "distinct_devices\n2\n"
     assert ask("places", *DAY, "--csv").splitlines() == ["place,distinct_devices", "ap-1,2", "ap-2,1"]
     seen = ask("presence", "02:00:00:00:00:01", *DAY, *WHY, "--csv").splitlines()
@@ -205,16 +205,16 @@ def test_tables_and_charts_fit_the_terminal(ask: Ask) -> None:
         assert max(map(len, lines)) <= 72, arguments
 
 
-def test_what_is_no_terminal_gets_one_look_at_who_is_there(ask: Ask) -> None:
+def test_watch_prints_once_if_output_is_not_a_terminal(ask: Ask) -> None:
     look = ask("watch", "--as-of", "2024-10-01T08:20Z", "--speed", "0")
     assert look.startswith("2 people, 2024-10-01T08:20:00Z\n")
-    assert _told(ask, "watch", "--as-of", "2024-10-01T08:20Z", "--speed", "0")["floors"] == [
+    assert _json_answer(ask, "watch", "--as-of", "2024-10-01T08:20Z", "--speed", "0")["floors"] == [
         {"floor": "Campus > Library > Floor 1", "distinct_devices": 2},
         {"floor": "Campus > Library > Floor 2", "distinct_devices": 1},
     ]
 
 
-def test_a_terminal_is_watched_until_ctrl_c(home: Path, up: None) -> None:
+def test_watch_refreshes_a_terminal_until_ctrl_c(home: Path, up: None) -> None:
     with terminal(home, "watch", "--as-of", "2024-10-01T08:20Z", "--speed", "60", "--every", "1s") as watching:
         assert "2 people" in watching.until("ap-2")
         assert "08:2" in watching.until("ap-2")
@@ -233,7 +233,7 @@ def test_the_shell_completes_names_that_the_proxy_knows(run: Any, home: Path) ->
     assert completed("count --dataset ") == ["bikes", "wifi"]
     assert completed("query w") == ["wifi"]
     assert completed(f"query wifi {day} --place ap-") == ["ap-1", "ap-2"]
-    assert completed(f"query wifi {day} --subject ") == []  # devices are offered to nobody
+    assert completed(f"query wifi {day} --subject ") == []  # devices are never offered
     assert completed("query nope --column ") == []
     assert completed("query wifi --column client_") == ["client_mac", "client_ip"]
     assert completed("--home /nowhere count --dataset ") == []
@@ -264,7 +264,7 @@ def test_query(run: Any, process: Any, tmp_path: Path) -> None:
     ],
     ids=lambda value: value[0] if isinstance(value, list) else None,
 )
-def test_what_is_refused_says_why(run: Any, arguments: list[str], code: int, words: str) -> None:
+def test_errors_say_why(run: Any, arguments: list[str], code: int, words: str) -> None:
     result = run(*arguments)
     assert result.returncode == code
     assert result.stderr.startswith("error: ")
@@ -282,11 +282,11 @@ def test_status_shows_the_store(run: Any) -> None:
     assert "MiB" in run("status").stdout
 
 
-def test_status_shows_what_the_proxy_has_been_doing(run: Any) -> None:
+def test_status_shows_recent_activity(run: Any) -> None:
     _json(run, "count", *DAY)
     status = _json(run, "status")
     assert status["cache"]["bytes"] > 0
-    assert status["cache"]["hits"] > 0  # what came in lately is in memory
+    assert status["cache"]["hits"] > 0  # recent records are in memory
     assert status["manifest"]["live_segments"] > 0
     assert status["manifest"]["unsettled_segments"] == 0
     assert status["compaction"]["fresh_segments"] <= status["manifest"]["live_segments"]
@@ -302,7 +302,7 @@ def test_status_shows_what_the_proxy_has_been_doing(run: Any) -> None:
     assert "MiB of cells" in shown
 
 
-def test_status_says_where_metrics_are(run: Any) -> None:
+def test_status_shows_the_addresses_of_metrics(run: Any) -> None:
     found = _json(run, "status")
     for name in ("proxy", "server"):
         with urllib.request.urlopen(found[name]["metrics"]) as metrics:
@@ -326,11 +326,11 @@ def test_the_audit_log_is_shown_and_verified(run: Any, home: Path, tmp_path: Pat
     (file,) = copy.iterdir()
     file.write_bytes(file.read_bytes().replace(b"audited", b"Audited"))
     edited = run(*offline)
-    assert (edited.returncode, "is edited" in edited.stdout) == (1, True)
+    assert (edited.returncode, "was edited" in edited.stdout) == (1, True)
     assert "error: 2 findings in" in edited.stderr  # as it was asked, and as it was answered
 
 
-def test_verify_finds_a_sound_store_and_then_what_is_gone(run: Any, process: Any, home: Path) -> None:
+def test_verify_accepts_a_sound_store_and_finds_missing_cells(run: Any, process: Any, home: Path) -> None:
     assert process("down").returncode == 0
     assert process("up", "--detach", "--proxy-port", "0", "--cache-mib", "0").returncode == 0
     assert _json(run, "count", *DAY)["distinct_devices"] > 0
@@ -339,7 +339,7 @@ def test_verify_finds_a_sound_store_and_then_what_is_gone(run: Any, process: Any
     sound = _json(run, "verify")
     assert (sound["sound"], sound["findings"]) == (True, [])
     assert sound["cells"] > 0
-    assert "all are there" in run("verify", "--dataset", "wifi").stdout
+    assert "all are present" in run("verify", "--dataset", "wifi").stdout
     with sqlite3.connect(home / "server" / "store.db") as database:
         database.execute("DELETE FROM cells")
     result = run("verify", "--json")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import socket
 import stat
@@ -35,10 +36,10 @@ def _up(run: Any, *arguments: str, **environment: str) -> Any:
     return run("up", "--detach", "--proxy-port", "0", *arguments, **environment)
 
 
-def test_up_status_down_and_a_wrong_passphrase_leaves_nothing_running(run: Any, fresh: Path) -> None:
+def test_up_status_and_down_and_a_wrong_passphrase_leaves_nothing_running(run: Any, fresh: Path) -> None:
     result = _up(run)
     assert result.returncode == 0, result.stderr
-    assert "passphrase made up" in result.stdout
+    assert "passphrase generated" in result.stdout
     assert stat.S_IMODE((fresh / "proxy" / "passphrase").stat().st_mode) == 0o600
     status = run("status")
     assert status.returncode == 0
@@ -51,6 +52,14 @@ def test_up_status_down_and_a_wrong_passphrase_leaves_nothing_running(run: Any, 
     assert not _processes(fresh)
 
 
+def test_the_printed_down_command_stops_what_up_started(run: Any, fresh: Path) -> None:
+    line = _up(run).stdout.splitlines()[-1]
+    assert line == f"stop with: privacyplease down --home {fresh}"
+    words = shlex.split(line.removeprefix("stop with: privacyplease "))
+    subprocess.run([sys.executable, "-m", "privacyplease.cli", *words], check=True)
+    assert not _processes(fresh)
+
+
 def test_a_second_up_says_where_the_first_serves(run: Any, fresh: Path) -> None:
     _up(run)
     again = _up(run)
@@ -58,7 +67,7 @@ def test_a_second_up_says_where_the_first_serves(run: Any, fresh: Path) -> None:
     assert f"already up: the proxy serves on {_state(fresh)['proxy']['address']}" in again.stderr
 
 
-def test_what_was_killed_and_what_is_long_gone_is_seen_and_cleared_away(run: Any, fresh: Path) -> None:
+def test_servers_that_have_ended_are_noticed_and_cleared_away(run: Any, fresh: Path) -> None:
     _up(run)
     state = _state(fresh)
     os.kill(state["server"]["pid"], signal.SIGKILL)
@@ -66,18 +75,18 @@ def test_what_was_killed_and_what_is_long_gone_is_seen_and_cleared_away(run: Any
     status = run("status", "--json")
     assert status.returncode == 4
     assert json.loads(status.stdout)["server"]["health"] == "GONE"
-    assert "half up: only the proxy still runs" in _up(run).stderr
-    assert "server: was gone already" in run("down").stderr
-    for daemon in (state["server"], state["proxy"]):
-        daemon["pid"] = os.getpid()  # the number was used again, by us
+    assert "only the proxy is still running" in _up(run).stderr
+    assert "server: had already ended" in run("down").stderr
+    for server in (state["server"], state["proxy"]):
+        server["pid"] = os.getpid()  # the ID was reused, by this process
     (fresh / "run" / "state.json").write_text(json.dumps(state))
     assert run("down").returncode == 0
     again = _up(run)
     assert again.returncode == 0
-    assert "passphrase made up" not in again.stdout
+    assert "passphrase generated" not in again.stdout
 
 
-def test_a_taken_port_is_named(run: Any, fresh: Path) -> None:
+def test_a_port_in_use_is_an_error_that_names_it(run: Any, fresh: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         result = run("up", "--detach", "--proxy-port", str(port))
@@ -94,7 +103,7 @@ def test_a_store_that_does_not_open_is_reported_with_the_log(run: Any, fresh: Pa
     assert run("status").returncode == 4
 
 
-def test_a_passphrase_may_come_from_a_file_or_the_environment(run: Any, tmp_path: Path) -> None:
+def test_a_passphrase_can_come_from_a_file_or_the_environment(run: Any, tmp_path: Path) -> None:
     file = tmp_path / "passphrase"
     file.write_text("correct horse battery staple\n")
     elsewhere = ["--home", str(tmp_path / "home")]
@@ -106,19 +115,19 @@ def test_a_passphrase_may_come_from_a_file_or_the_environment(run: Any, tmp_path
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_in_the_foreground_a_signal_stops_both(fresh: Path, number: signal.Signals) -> None:
+def test_in_the_foreground_a_signal_stops_both_servers(fresh: Path, number: signal.Signals) -> None:
     with _foreground(fresh) as process:
         process.send_signal(number)
         assert process.wait(30) == 0
     assert not _processes(fresh)
 
 
-def test_in_the_foreground_the_death_of_one_stops_the_other(fresh: Path) -> None:
+def test_in_the_foreground_the_end_of_one_server_stops_the_other(fresh: Path) -> None:
     with _foreground(fresh) as process:
         os.kill(_state(fresh)["server"]["pid"], signal.SIGKILL)
         _, errors = process.communicate(timeout=30)
         assert process.returncode == 1
-    assert b"error: the server ended by itself" in errors
+    assert b"error: the server ended unexpectedly" in errors
     assert not _processes(fresh)
 
 

@@ -1,4 +1,4 @@
-"""Responses of feeds go through the pollers' form, the parser, the proxy and the server, and come back equal."""
+"""Feed responses pass through the pollers' messages, the parser, the proxy and the server, and come back equal."""
 
 from __future__ import annotations
 
@@ -64,9 +64,9 @@ def besancon() -> list[tuple[int, list[dict[str, Any]]]]:
     return [(max(record["collect_date"] for record in poll), poll) for poll in polls]
 
 
-def reported_until(at: int) -> list[Any]:
-    """The last state that each station of Besançon reported, as all polls together tell it."""
-    reports = [record for _, poll in besancon() for record in poll if record["last_update"] <= at]
+def reported_until(millis: int) -> list[Any]:
+    """The last state that each station of Besançon had reported by a time, according to all polls together."""
+    reports = [record for _, poll in besancon() for record in poll if record["last_update"] <= millis]
     last = {record["number"]: record for record in sorted(reports, key=lambda record: record["last_update"])}
     return station_answers.of_response(last.values())
 
@@ -77,15 +77,15 @@ def test_lund_comes_back_as_it_was_sent(client: Client, ask: Any) -> None:
     expected = station_answers.of_response(records)
     assert len(expected) == 17
     assert station_answers.of_states(client.stations_now("LUND")) == expected
-    found = ask("now", "Lund")
-    assert found["at"] is None
-    assert [state["name"] for state in found["stations"]] == [
+    answer = ask("now", "Lund")
+    assert answer["at"] is None
+    assert [state["name"] for state in answer["stations"]] == [
         name for _, name in sorted((f"lund/{record['number']}", record["name"]) for record in records)
     ]
     assert ask("now", "lund", "--at", "2015-12-28T00:00Z")["stations"] == []
 
 
-def test_each_of_ten_polls_of_besancon_comes_back_as_it_was_known_then(client: Client, ask: Any) -> None:
+def test_each_of_ten_polls_of_besancon_comes_back_as_known_at_its_time(client: Client, ask: Any) -> None:
     polls = besancon()
     assert sum(len(records) for _, records in polls) == 300
     for polled_at, records in polls:
@@ -93,14 +93,14 @@ def test_each_of_ten_polls_of_besancon_comes_back_as_it_was_known_then(client: C
         expected = station_answers.of_response(records)
         assert station_answers.of_states(client.stations_now("besancon")) == expected
         assert station_answers.of_states(client.stations_now("besancon", moment(polled_at))) == expected
-        told = ask("now", "Besancon", "--at", moment(polled_at).isoformat())["stations"]
-        assert {(state["number"], state["name"], state["available_bikes"]) for state in told} == {
-            (answer[0], answer[2], answer[10]) for answer in expected
+        answer = ask("now", "Besancon", "--at", moment(polled_at).isoformat())["stations"]
+        assert {(state["number"], state["name"], state["available_bikes"]) for state in answer} == {
+            (row[0], row[2], row[10]) for row in expected
         }
 
 
-def test_later_polls_tell_what_had_already_changed(client: Client) -> None:
-    """A feed lags: what a station reported before one poll may be in the next one only."""
+def test_later_polls_correct_the_states_at_earlier_times(client: Client) -> None:
+    """Feeds lag: a report from before one poll may appear only in the next."""
     polls = besancon()
     for polled_at, records in polls:
         ingest(client, records, polled_at)
@@ -112,27 +112,27 @@ def test_later_polls_tell_what_had_already_changed(client: Client) -> None:
     assert changed
 
 
-def test_a_stations_history_is_what_it_reported(client: Client, ask: Any) -> None:
+def test_a_stations_history_is_the_sequence_of_its_reports(client: Client, ask: Any) -> None:
     reports = {(r["last_update"], r["available_bikes"]) for _, poll in besancon() for r in poll if r["number"] == 14}
     for polled_at, records in besancon():
-        ingest(client, records, polled_at)  # again: no answer changes
+        ingest(client, records, polled_at)  # repeated by every test: that changes no answer
     history = list(client.station_history("Besancon/14", EPOCH, datetime(2030, 1, 1, tzinfo=UTC)))
     assert [(state.last_update, state.available_bikes) for state in history] == [
         (moment(reported), count) for reported, count in sorted(reports)
     ]
-    told = ask("history", "Besancon/14", "--from", "1970-01-01", "--to", "2030-01-01")
-    assert [state["available_bikes"] for state in told["states"]] == [state.available_bikes for state in history]
+    answer = ask("history", "Besancon/14", "--from", "1970-01-01", "--to", "2030-01-01")
+    assert [state["available_bikes"] for state in answer["states"]] == [state.available_bikes for state in history]
 
 
-def test_availability_adds_up_to_the_responses(client: Client, ask: Any) -> None:
+def test_availability_matches_the_totals_of_the_responses(client: Client, ask: Any) -> None:
     polls = besancon()
     for polled_at, records in polls:
         ingest(client, records, polled_at)
     for polled_at, _ in polls:
         (step,) = client.availability("besancon", moment(polled_at), moment(polled_at), timedelta(seconds=1))
         known = reported_until(polled_at)
-        assert step.bikes.mean == sum(answer[10] for answer in known)
-        assert step.stands.maximum == sum(answer[11] for answer in known)
+        assert step.bikes.mean == sum(row[10] for row in known)
+        assert step.stands.maximum == sum(row[11] for row in known)
     whole = ["--from", moment(polls[0][0]).isoformat(), "--to", moment(polls[-1][0]).isoformat(), "--step", "1m"]
     series = ask("availability", "besancon", *whole)["series"]
     assert len(series) == 10
@@ -150,13 +150,15 @@ def test_a_day_of_2400_stations_comes_back_poll_by_poll(client: Client, ask: Any
     for polled_at, records in day:
         expected = station_answers.of_response(records)
         assert station_answers.of_states(client.stations_now("Lyon", moment(polled_at))) == expected
-    told = ask("now", "lyon")["stations"]
-    assert len(told) == 2_400
-    assert sum(state["last_update"] is None for state in told) == sum(r["last_update"] is None for r in day[-1][1]) > 0
-    assert sum(state["latitude"] is None for state in told) == 2_400 // 97
+    answer = ask("now", "lyon")["stations"]
+    assert len(answer) == 2_400
+    assert (
+        sum(state["last_update"] is None for state in answer) == sum(r["last_update"] is None for r in day[-1][1]) > 0
+    )
+    assert sum(state["latitude"] is None for state in answer) == 2_400 // 97
 
 
-def test_people_get_tables(client: Client, address: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_json_tables_are_printed(client: Client, address: str, capsys: pytest.CaptureFixture[str]) -> None:
     records = json.loads((station_answers.real_responses() / "lund_stations_v1.json").read_bytes())
     ingest(client, records, 1_451_296_000_000)
     day = ["--from", "2015-12-28", "--to", "2015-12-29"]
@@ -178,7 +180,7 @@ def test_people_get_tables(client: Client, address: str, capsys: pytest.CaptureF
     ],
     ids=["no number", "another data set", "no step"],
 )
-def test_what_is_refused_says_why(
+def test_refused_requests_say_why(
     address: str, arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["--proxy", address, "--insecure", "stations", *arguments]) == 3

@@ -1,4 +1,4 @@
-"""From HTTP to Kafka to `stations now`: what feeds answer comes back equal, while the stream runs."""
+"""From HTTP to Kafka to `stations now`: feed responses come back equal while the stream runs."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from typing import Any
 import pytest
 
 from privacyplease.client import Client
-from privacyplease.ingest.broker import settings
-from privacyplease.ingest.consumer import Consumption, Task
-from privacyplease.ingest.feeds import ApiKey, JCDecaux, Web, poll
+from privacyplease.ingest.feeds import ApiKey, JCDecaux, JsonClient, poll
 from privacyplease.ingest.feeds.polling import Pace
-from privacyplease.ingest.producer import Producer
+from privacyplease.ingest.kafka.broker import settings
+from privacyplease.ingest.kafka.consumer import ConsumerOptions, ConsumerRun
+from privacyplease.ingest.kafka.producer import Producer
 from tests.services import station_answers
 from tests.services.feed_server import FeedServer
 from tests.services.proxy import proxying
 from tests.services.storage import serving
 from tests.services.topics import Topics
 
-PATIENCE_S = 60
+TIMEOUT_S = 60
 CONTRACTS = [{"name": name} for name in ("Lund", "Besancon", "Lyon")]
 
 
@@ -39,19 +39,19 @@ def client(tmp_path: Path) -> Iterator[Client]:
         yield client
 
 
-class Stream:
-    """A feed that is polled, and a consumer of what the poller sends."""
+class StationStream:
+    """A feed that is polled, and a consumer of the messages that the poller sends."""
 
     def __init__(self, client: Client, feed: FeedServer, contract: str) -> None:
         self._client = client
         self._feed = feed
         self._contract = contract
 
-    def answer(self, records: list[dict[str, Any]]) -> None:
-        """Lets the feed answer with a response, and waits until it is what is known of the contract."""
+    def respond(self, records: list[dict[str, Any]]) -> None:
+        """Lets the feed respond, and waits until the proxy knows the contract's stations as in the response."""
         self._feed.put("/vls/v1/stations", records)
         expected = station_answers.of_response(records)
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while (known := self.known()) != expected and time.monotonic() < deadline:
             time.sleep(0.05)
         assert known == expected
@@ -61,31 +61,31 @@ class Stream:
 
 
 @contextmanager
-def streaming(client: Client, topics: Topics, topic: str, contract: str) -> Iterator[Stream]:
+def streaming(client: Client, topics: Topics, topic: str, contract: str) -> Iterator[StationStream]:
     """Polls and consumes in threads, for as long as the block lasts."""
     stop = threading.Event()
     kafka = settings(topics.bootstrap)
-    task = Task(topic, "bikes", f"group-{topic}", flush_s=0.05)
+    options = ConsumerOptions(topic, "bikes", f"group-{topic}", flush_s=0.05)
     with FeedServer() as feed, Producer(topic, kafka) as producer, ThreadPoolExecutor(2) as threads:
         feed.put("/vls/v1/contracts", CONTRACTS)
         feed.put("/vls/v1/stations", [])
-        jcdecaux = JCDecaux(Web(("apiKey", ApiKey("k3y"))), contract, url=f"{feed.url}/vls")
+        jcdecaux = JCDecaux(JsonClient(("apiKey", ApiKey("k3y"))), contract, url=f"{feed.url}/vls")
         running = [
             threads.submit(poll, [jcdecaux], producer, stop=stop, pace=Pace(interval=0.05)),
-            threads.submit(Consumption(client, kafka, task).run, stop),
+            threads.submit(ConsumerRun(client, kafka, options).run, stop),
         ]
         try:
-            yield Stream(client, feed, contract)
+            yield StationStream(client, feed, contract)
         finally:
             stop.set()
         for each in running:
-            each.result(PATIENCE_S)
+            each.result(TIMEOUT_S)
 
 
 def test_lund_goes_from_http_to_stations_now(client: Client, topics: Topics, kafka_topic: str) -> None:
     records = json.loads((station_answers.real_responses() / "lund_stations_v1.json").read_bytes())
     with streaming(client, topics, kafka_topic, "lund") as stream:
-        stream.answer(records)
+        stream.respond(records)
     assert len(topics.messages(kafka_topic)) == 17
 
 
@@ -94,9 +94,9 @@ def test_ten_polls_of_besancon_go_from_http_to_stations_now(client: Client, topi
     polls = [json.loads(line) for line in text.splitlines()]
     with streaming(client, topics, kafka_topic, "besancon") as stream:
         for records in polls:
-            stream.answer(records)
+            stream.respond(records)
     states = {(r["number"], r["last_update"]) for records in polls for r in records}
-    assert len(topics.messages(kafka_topic)) == len(states)  # only what has changed
+    assert len(topics.messages(kafka_topic)) == len(states)  # only changes
 
 
 def test_a_day_of_2400_stations_goes_from_http_to_stations_now(
@@ -104,4 +104,4 @@ def test_a_day_of_2400_stations_goes_from_http_to_stations_now(
 ) -> None:
     with streaming(client, topics, kafka_topic, "lyon") as stream:
         for _, records in station_answers.generated_day():
-            stream.answer(records)
+            stream.respond(records)

@@ -1,4 +1,4 @@
-"""Producers against a real Kafka: what goes in comes out, and what does not arrive is told."""
+"""Producers against a real Kafka: messages come back unchanged, and undelivered ones are reported."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from privacyplease.ingest import wifi
-from privacyplease.ingest.producer import Producer
-from privacyplease.ingest.replay import Replay
-from privacyplease.ingest.stream_errors import DeliveryError
+from privacyplease.ingest.errors import DeliveryError
+from privacyplease.ingest.kafka.producer import Producer
+from privacyplease.ingest.kafka.replay import Replay
 from tests.services import station_feeds
 from tests.services.feed_server import FeedServer
 from tests.services.kafka import Kafka
@@ -33,7 +34,7 @@ _KEY = "int3gration-key"
 def data() -> Path:
     folder = Path(os.environ.get("PRIVACYPLEASE_DATA") or _ROOT / "../shared/data")
     if not folder.is_dir():
-        pytest.skip("no real data here: set PRIVACYPLEASE_DATA to the folder of the test data")
+        pytest.skip("the real data are missing: set PRIVACYPLEASE_DATA to the folder of the test data")
     return folder
 
 
@@ -44,13 +45,12 @@ def server() -> Iterator[FeedServer]:
 
 
 class Command:
-    """`privacyplease ingest ...` as a process of its own, with what it writes to stderr."""
+    """`privacyplease ingest ...` as a separate process, with its stderr."""
 
     def __init__(self, *arguments: str, **environment: str) -> None:
         code = (
-            "import typer; from privacyplease.ingest.commands import register;"
-            "from privacyplease.cli.failures import CommandError; import sys;"
-            "app = typer.Typer(); register(app)\n"
+            "from privacyplease.ingest.cli import app;"
+            "from privacyplease.cli.failures import CommandError; import sys\n"
             "try: sys.exit(app(standalone_mode=False) or 0)\n"
             "except CommandError as error: print('error:', error, file=sys.stderr); sys.exit(int(error.code))\n"
         )
@@ -58,13 +58,13 @@ class Command:
             [sys.executable, "-c", code, *arguments], stderr=subprocess.PIPE, env={**os.environ, **environment}
         )
 
-    def end(self) -> tuple[int, str]:
-        """Asks it to end with SIGTERM, and gives its exit code and log."""
+    def stop(self) -> tuple[int, str]:
+        """Stops it with SIGTERM, and returns its exit code and log."""
         self._process.send_signal(signal.SIGTERM)
         return self.wait()
 
     def wait(self) -> tuple[int, str]:
-        """Waits for its end, and gives its exit code and log."""
+        """Waits for it to end, and returns its exit code and log."""
         _, log = self._process.communicate(timeout=60)
         return self._process.returncode, log.decode()
 
@@ -79,13 +79,13 @@ def test_a_days_log_goes_to_kafka_and_comes_back_equal(data: Path, topics: Topic
     code, log = Command("replay", str(file), *arguments).wait()
     assert (code, "9,059 sessions delivered" in log) == (0, True), log
     messages = topics.messages(kafka_topic)
-    stream = io.BytesIO(b"\n".join(message.value() for message in messages))
+    stream = io.BytesIO(b"\n".join(message.value() or b"" for message in messages))
     returned = pa.concat_tables(block.table for block in wifi.read(stream))
     sent = pa.concat_tables(block.table for block in wifi.read(file, timezone=wifi.zone_named("Asia/Tokyo")))
     assert in_order(returned).equals(in_order(sent))
     times = returned["association_time"].cast(pa.int64()).to_pylist()
     assert times == [message.timestamp()[1] for message in messages]
-    # One device is in one partition, and within a partition time goes on.
+    # Each device is in one partition, and each partition is ordered by time.
     partitions = {(message.key(), message.partition()) for message in messages}
     assert len(partitions) == len({key for key, _ in partitions})
     assert len({partition for _, partition in partitions}) == 4
@@ -94,13 +94,13 @@ def test_a_days_log_goes_to_kafka_and_comes_back_equal(data: Path, topics: Topic
         assert order == sorted(order)
 
 
-def test_a_topic_that_would_forget_an_old_log_at_once_is_refused(data: Path, topics: Topics) -> None:
+def test_a_topic_that_would_discard_an_old_log_is_refused(data: Path, topics: Topics) -> None:
     file = data / "wifi/client_sessions_2024-10-01_preamble.csv"
     for settings, expected in (
         ({"retention_ms": "604800000"}, "retention.ms=604800000"),
         ({"cleanup_policy": "compact"}, "compact"),
     ):
-        topic = topics.create_topic(**settings)
+        topic = topics.create_topic(**dict[str, Any](settings))
         code, log = Command(
             "replay", str(file), "--bootstrap", topics.bootstrap, "--topic", topic, "--timezone", "Asia/Tokyo"
         ).wait()
@@ -109,12 +109,12 @@ def test_a_topic_that_would_forget_an_old_log_at_once_is_refused(data: Path, top
         topics.delete_topic(topic)
 
 
-def test_a_broker_that_dies_and_comes_back_loses_nothing(data: Path, kafka: Kafka) -> None:
+def test_a_broker_that_is_killed_and_restarted_loses_nothing(data: Path, kafka: Kafka) -> None:
     topic = kafka.create_topic()
     replay = Replay(block.table for block in wifi.read(data / "wifi/client_sessions.csv.gz"))
     killed = False
 
-    def kill_in_the_midst(sent: int) -> None:
+    def kill_halfway(sent: int) -> None:
         nonlocal killed
         if sent > len(replay) // 2 and not killed:
             killed = True
@@ -122,20 +122,20 @@ def test_a_broker_that_dies_and_comes_back_loses_nothing(data: Path, kafka: Kafk
             kafka.restart()
 
     with Producer(topic, {"bootstrap.servers": kafka.bootstrap, "log_level": 0}) as producer:
-        assert replay.send(producer, progress=kill_in_the_midst) == len(replay)
+        assert replay.send(producer, on_progress=kill_halfway) == len(replay)
     assert killed
-    arrived = Counter(message.value() for message in kafka.messages(topic))
+    received = Counter(message.value() for message in kafka.messages(topic))
     sent = Counter(replay._values.to_pylist())
-    assert arrived.keys() == sent.keys()
-    # At least as often: Kafka 4.2 may take the last batch of a partition again after its crash.
-    assert not sent - arrived
+    assert received.keys() == sent.keys()
+    # At least once each: after a crash Kafka 4.2 may append the last batch of a partition again.
+    assert not sent - received
     kafka.delete_topic(topic)
 
 
-def test_messages_that_a_dead_broker_did_not_take_are_counted(kafka: Kafka) -> None:
+def test_messages_that_a_killed_broker_did_not_receive_are_counted(kafka: Kafka) -> None:
     topic = kafka.create_topic()
     log = b"Client MAC Address,AP Name,Association Time,Session Duration\na,ap,2024-10-01T00:00:00Z,1\n"
-    settings = {"bootstrap.servers": kafka.bootstrap, "log_level": 0, "message.timeout.ms": 1_000}
+    settings: dict[str, Any] = {"bootstrap.servers": kafka.bootstrap, "log_level": 0, "message.timeout.ms": 1_000}
     with Producer(topic, settings) as producer:
         kafka.kill()
         try:
@@ -151,14 +151,14 @@ def wait_for(topics: Topics, topic: str, count: int) -> list[dict[str, object]]:
     while len(messages := topics.messages(topic)) < count and time.monotonic() < deadline:
         time.sleep(0.1)
     assert len(messages) == count
-    stations = [json.loads(message.value()) for message in messages]
-    assert [message.key().decode() for message in messages] == [
+    stations = [json.loads(message.value() or b"") for message in messages]
+    assert [(message.key() or b"").decode() for message in messages] == [
         f"{str(station['contract']).lower()}/{station['number']}" for station in stations
     ]
     return sorted(stations, key=lambda station: str(station["number"]))
 
 
-def test_lund_goes_from_http_to_kafka_and_only_changes_follow(
+def test_lund_goes_from_http_to_kafka_followed_by_changes_only(
     data: Path, server: FeedServer, topics: Topics, kafka_topic: str
 ) -> None:
     records = json.loads((data / "bikes/lund_stations_v1.json").read_bytes())
@@ -181,7 +181,7 @@ def test_lund_goes_from_http_to_kafka_and_only_changes_follow(
     wait_for(topics, kafka_topic, len(records) + 1)
     server.wait_for("/vls/v1/stations", len(server.statuses("/vls/v1/stations")) + 2)
     assert len(topics.messages(kafka_topic)) == len(records) + 1
-    code, log = command.end()
+    code, log = command.stop()
     assert code == 0, log
     assert server.statuses("/vls/v1/stations")[:2] == [503, 200]
     assert server.requests[0].parameters["apiKey"] == _KEY
@@ -190,28 +190,31 @@ def test_lund_goes_from_http_to_kafka_and_only_changes_follow(
         assert secret not in log
 
 
-@pytest.mark.parametrize("form", ["v1", "v3", "1.0", "2.3", "3.0"])
-def test_2400_stations_of_every_form_arrive(server: FeedServer, topics: Topics, kafka_topic: str, form: str) -> None:
+@pytest.mark.parametrize("version", ["v1", "v3", "1.0", "2.3", "3.0"])
+def test_2400_stations_arrive_from_every_api_version(
+    server: FeedServer, topics: Topics, kafka_topic: str, version: str
+) -> None:
     kafka = ["--bootstrap", topics.bootstrap, "--topic", kafka_topic]
-    if form.startswith("v"):
-        made = station_feeds.jcdecaux_v1 if form == "v1" else station_feeds.jcdecaux_v3
-        server.put(f"/vls/{form}/stations", made(2_400))
+    if version.startswith("v"):
+        generate = station_feeds.jcdecaux_v1 if version == "v1" else station_feeds.jcdecaux_v3
+        server.put(f"/vls/{version}/stations", generate(2_400))
         command = Command(
-            *("poll", "jcdecaux", "--all", "--api", form, "--url", f"{server.url}/vls", *kafka), JCDECAUX_API_KEY=_KEY
+            *("poll", "jcdecaux", "--all", "--api", version, "--url", f"{server.url}/vls", *kafka),
+            JCDECAUX_API_KEY=_KEY,
         )
     else:
-        for path, document in station_feeds.gbfs(server.url, form, 2_400, ttl=60).items():
+        for path, document in station_feeds.gbfs(server.url, version, 2_400, ttl=60).items():
             server.put(path, document)
         command = Command("poll", "gbfs", f"{server.url}/gbfs.json", *kafka)
     stations = wait_for(topics, kafka_topic, 2_400)
-    assert command.end()[0] == 0
+    assert command.stop()[0] == 0
     assert len({station["number"] for station in stations}) == 2_400
     assert all("É" in str(station["name"]) or "ø" in str(station["name"]) for station in stations)
     assert all(list(station) == list(stations[0]) for station in stations)
 
 
-def test_a_refused_key_ends_the_poller_without_telling_it(server: FeedServer, topics: Topics, kafka_topic: str) -> None:
+def test_a_refused_key_ends_the_poller_and_is_not_logged(server: FeedServer, topics: Topics, kafka_topic: str) -> None:
     server.fail("/vls/v1/stations", 403)
     kafka = ["--bootstrap", topics.bootstrap, "--topic", kafka_topic]
     code, log = Command("poll", "jcdecaux", "--all", "--url", f"{server.url}/vls", *kafka, JCDECAUX_API_KEY=_KEY).wait()
-    assert (code, "see to the API key" in log, _KEY in log) == (3, True, False), log
+    assert (code, "check the API key" in log, _KEY in log) == (3, True, False), log

@@ -1,4 +1,4 @@
-"""A backup brings everything back: what it knows, and what came to the storage server after it."""
+"""A restore brings back everything: what the backup knows, and what was stored on the server after it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import grpc
 import pyarrow as pa
 import pytest
 
-from privacyplease.proxy.backup import file as backups
-from privacyplease.proxy.backup.file import Contents
+from privacyplease.proxy.backup import archive as backups
+from privacyplease.proxy.backup.archive import BackupContents
 from privacyplease.proxy.compaction import collection
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.keys.derivation import KeyId
@@ -36,7 +36,7 @@ START = 1_727_740_800_000  # 2024-10-01, long over
 
 
 def sessions(first: int, count: int, start: int = START) -> pa.Table:
-    """Sessions of devices of their own, all at a few places in a few hours."""
+    """Sessions of distinct devices, at a few places in a few hours."""
     numbers = range(first, first + count)
     starts = [start + number % 7 * HOUR + number % 60 * MINUTE for number in numbers]
     return pa.table(
@@ -50,19 +50,19 @@ def sessions(first: int, count: int, start: int = START) -> pa.Table:
 
 
 def devices(proxy: Proxied) -> set[int]:
-    """Those that are found."""
+    """The devices that a query finds."""
     table = proxy.records("wifi", 0, 253_402_300_799_999)
     assert len(table) == len(table.group_by("client_mac").aggregate([]))
     return {int(mac.replace(":", ""), 16) for mac in table["client_mac"].to_pylist()}
 
 
 def wrong(proxy: Proxied) -> int:
-    """How many cells `verify` finds fault with."""
+    """How many cells `verify` reports."""
     *_, last = proxy.verification.Verify(verification_service_pb2.VerifyRequest())
     return last.summary.missing + last.summary.unexpected + last.summary.damaged
 
 
-class Site:
+class BackupSite:
     """A proxy's home that is lost and restored, beside a storage server that stays."""
 
     def __init__(self, folder: Path, storage: Served) -> None:
@@ -72,7 +72,7 @@ class Site:
         return proxying(self.home, self.storage.address, **more)
 
     def back_up(self, file: Path | None = None) -> None:
-        backups.save(Contents(Home(self.home)), file or self.file)
+        backups.save(BackupContents(Home(self.home)), file or self.file)
 
     def restore(self) -> None:
         shutil.rmtree(self.home, ignore_errors=True)
@@ -80,19 +80,19 @@ class Site:
 
     @property
     def adopted(self) -> dict[str, Any]:
-        """What the start after the restore came to."""
+        """The result of the first start after the restore."""
         found: dict[str, Any] = json.loads((self.home / "adopted.json").read_text())
         return found
 
 
 @pytest.fixture
-def site(tmp_path: Path, storage: Served, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """Where what was compacted is removed at once, as it is minutes later."""
+def site(tmp_path: Path, storage: Served, monkeypatch: pytest.MonkeyPatch) -> BackupSite:
+    """A site where replaced cells are removed at once instead of minutes later."""
     monkeypatch.setattr(collection, "KEPT_MS", -1)
-    return Site(tmp_path, storage)
+    return BackupSite(tmp_path, storage)
 
 
-def test_everything_is_there_again_that_came_before_while_and_after(site: Site) -> None:
+def test_a_restore_brings_back_records_from_before_during_and_after_the_backup(site: BackupSite) -> None:
     with site.proxying() as proxy:
         proxy.ingest("wifi", *(sessions(number, 20) for number in range(0, 200, 20)))
         proxy.compact(include_open=True)
@@ -130,8 +130,8 @@ def test_everything_is_there_again_that_came_before_while_and_after(site: Site) 
         assert devices(proxy) == set(range(sent[0] + 160))
 
 
-def test_the_same_backup_can_be_restored_again(site: Site) -> None:
-    """Runs that were made after the first restore do not get numbers of runs that were made before it."""
+def test_the_same_backup_can_be_restored_again(site: BackupSite) -> None:
+    """Segments made after the first restore do not get the numbers of segments made before it."""
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 50))
         site.back_up()
@@ -147,7 +147,9 @@ def test_the_same_backup_can_be_restored_again(site: Site) -> None:
 
 
 @pytest.mark.parametrize("compacted", [False, True])
-def test_a_server_that_withholds_what_the_backup_knows_is_caught(site: Site, sqlite_url: str, compacted: bool) -> None:
+def test_a_server_that_withholds_cells_known_to_the_backup_is_caught(
+    site: BackupSite, sqlite_url: str, compacted: bool
+) -> None:
     database = Database(sqlite_url)
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 100))
@@ -174,9 +176,7 @@ def test_a_server_that_withholds_what_the_backup_knows_is_caught(site: Site, sql
     database.close()
 
 
-def test_a_server_can_withhold_what_came_later_and_nothing_of_it_comes_back_unnoticed(
-    site: Site, sqlite_url: str
-) -> None:
+def test_a_server_can_withhold_later_cells_but_not_bring_them_back_unnoticed(site: BackupSite, sqlite_url: str) -> None:
     database = Database(sqlite_url)
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 100))
@@ -193,8 +193,8 @@ def test_a_server_can_withhold_what_came_later_and_nothing_of_it_comes_back_unno
     database.close()
 
 
-def test_what_one_of_the_last_two_backups_knows_stays_and_older_ones_are_told_to_lack_it(
-    site: Site, sqlite_url: str
+def test_cells_known_to_the_last_two_backups_stay_and_older_backups_lack_theirs(
+    site: BackupSite, sqlite_url: str
 ) -> None:
     database, files = Database(sqlite_url), [site.file.with_suffix(f".{number}") for number in range(3)]
     with site.proxying() as proxy:
@@ -216,7 +216,7 @@ def test_what_one_of_the_last_two_backups_knows_stays_and_older_ones_are_told_to
     database.close()
 
 
-def test_periods_whose_keys_may_be_lost_are_named(site: Site) -> None:
+def test_a_restore_names_periods_whose_keys_may_be_lost(site: BackupSite) -> None:
     now, gauge = int(time.time() * 1_000), "privacyplease_proxy_keys_without_backup"
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 50))
@@ -233,7 +233,7 @@ def test_periods_whose_keys_may_be_lost_are_named(site: Site) -> None:
         assert (devices(proxy), wrong(proxy)) == (set(range(100)), 0)
 
 
-def test_what_was_destroyed_after_the_backup_has_its_key_again_and_no_cells(site: Site) -> None:
+def test_a_period_destroyed_after_the_backup_has_its_key_again_but_no_cells(site: BackupSite) -> None:
     request = keys_service_pb2.DestroyEpochsRequest(dataset="wifi", containing=instant(START))
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 50))
@@ -246,11 +246,11 @@ def test_what_was_destroyed_after_the_backup_has_its_key_again_and_no_cells(site
         assert (devices(proxy), wrong(proxy)) == (set(), 0)
 
 
-def test_a_backup_holds_nothing_that_opens_a_key(tmp_path: Path, storage: Served) -> None:
+def test_a_backup_contains_nothing_that_opens_a_key(tmp_path: Path, storage: Served) -> None:
     home = Home(tmp_path / "home")
-    with proxying(home.path, storage.address, passphrase=None) as proxy:  # one that the proxy makes up
+    with proxying(home.path, storage.address, passphrase=None) as proxy:  # one that the proxy generates
         proxy.ingest("wifi", sessions(0, 10))
-        about = backups.save(Contents(home), tmp_path)
+        about = backups.save(BackupContents(home), tmp_path)
     (file,) = tmp_path.glob("privacyplease-*.tar")
     store = trusted_store.open_store(home.trusted_store)
     master = home.master_key(None)
@@ -265,7 +265,7 @@ def test_a_backup_holds_nothing_that_opens_a_key(tmp_path: Path, storage: Served
     assert b"master.key" in held
 
 
-def test_a_damaged_backup_is_refused(site: Site, tmp_path: Path) -> None:
+def test_a_damaged_backup_is_refused(site: BackupSite, tmp_path: Path) -> None:
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 10))
         site.back_up()
@@ -279,25 +279,25 @@ def test_a_damaged_backup_is_refused(site: Site, tmp_path: Path) -> None:
     shutil.rmtree(site.home)
     for content in damaged:
         site.file.write_bytes(content)
-        with pytest.raises(ConfigurationError, match="or it is damaged or cut short"):
+        with pytest.raises(ConfigurationError, match="or it is damaged or truncated"):
             site.restore()
         assert not site.home.exists()
     assert list(tmp_path.glob(".restore-*")) == []
 
 
-def test_nothing_is_overwritten(site: Site) -> None:
+def test_existing_files_are_not_overwritten(site: BackupSite) -> None:
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 10))
         site.back_up()
     with pytest.raises(ConfigurationError, match="exists already and is not overwritten"):
         site.back_up()
-    with pytest.raises(ConfigurationError, match="expected an empty folder"):
+    with pytest.raises(ConfigurationError, match="expected an empty or missing folder"):
         backups.restore(site.file, Home(site.home), site.home.parent / "certificates")
     with pytest.raises(ConfigurationError, match="expected a proxy's home"):
-        backups.save(Contents(Home(site.home / "elsewhere")), site.file.with_suffix(".other"))
+        backups.save(BackupContents(Home(site.home / "elsewhere")), site.file.with_suffix(".other"))
 
 
-def test_a_restored_home_opens_with_its_passphrase_alone(site: Site) -> None:
+def test_a_restored_home_opens_only_with_its_passphrase(site: BackupSite) -> None:
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 10))
         site.back_up()
@@ -310,7 +310,7 @@ def test_a_restored_home_opens_with_its_passphrase_alone(site: Site) -> None:
         assert devices(proxy) == set(range(10))
 
 
-def test_a_proxy_waits_for_the_storage_server_after_a_restore(site: Site) -> None:
+def test_a_proxy_waits_for_the_storage_server_after_a_restore(site: BackupSite) -> None:
     with site.proxying() as proxy:
         proxy.ingest("wifi", sessions(0, 10))
         site.back_up()
@@ -324,13 +324,13 @@ def test_a_proxy_waits_for_the_storage_server_after_a_restore(site: Site) -> Non
         assert devices(proxy) == set(range(10))
 
 
-def test_a_shared_trusted_store_is_backed_up_by_its_database(site: Site, tmp_path: Path) -> None:
+def test_a_shared_trusted_store_is_backed_up_by_its_database(site: BackupSite, tmp_path: Path) -> None:
     shared = tmp_path / "shared.db"
     with site.proxying(trusted_store=f"sqlite:///{shared}") as proxy:
         proxy.ingest("wifi", sessions(0, 50))
         with pytest.raises(ConfigurationError, match="PRIVACYPLEASE_TRUSTED_STORE"):
             site.back_up()
-        about = backups.save(Contents(Home(site.home), f"sqlite:///{shared}"), site.file)
+        about = backups.save(BackupContents(Home(site.home), f"sqlite:///{shared}"), site.file)
         assert (about["shared_store"], about["keys"]) == (True, 4)
         dump = tmp_path / "dump.db"
         with closing(sqlite3.connect(shared)) as source, closing(sqlite3.connect(dump)) as copy:

@@ -52,7 +52,7 @@ LATER = RECORD | {"association_time": "2024-10-01T12:00:00Z"}
 
 
 class Refusal(NamedTuple):
-    """What a client learns of a failure."""
+    """What a client learns about a failure."""
 
     status: grpc.StatusCode
     reason: str
@@ -62,7 +62,7 @@ class Refusal(NamedTuple):
 
 @contextmanager
 def refused() -> Iterator[list[Refusal]]:
-    """Expects the block to be refused, and says how."""
+    """Expects the block to be refused, and collects the refusal."""
     seen: list[Refusal] = []
     with pytest.raises(grpc.RpcError) as raised:
         yield seen
@@ -109,7 +109,7 @@ Ask = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
-    """A proxy without a record, which all questions that are refused may share."""
+    """A proxy without records, shared by the tests of refused questions."""
     folder = tmp_path_factory.mktemp("empty")
     with serving(f"sqlite:///{folder}/cells.db") as storage, proxying(folder / "home", storage.address) as proxy:
         yield proxy
@@ -127,7 +127,7 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
 
 
 class TestQuestions:
-    """What is wrong with a question."""
+    """Invalid questions."""
 
     @every_question
     def test_an_unknown_data_set(self, empty: Proxied, ask: Ask) -> None:
@@ -150,7 +150,7 @@ class TestQuestions:
         ],
         ids=["missing", "no end", "no start", "reversed", "before 1970", "after 9999"],
     )
-    def test_an_interval_that_is_none(
+    def test_an_invalid_interval(
         self, empty: Proxied, ask: Ask, given: types_pb2.Interval, field: str
     ) -> None:  # fmt: skip
         with refused() as seen:
@@ -175,7 +175,7 @@ class TestQuestions:
         assert list(seen[0].fields) == ["subject"]
 
     @pytest.mark.parametrize("columns", [["colour"], ["vendor", "vendor"]], ids=["unknown", "twice"])
-    def test_a_column_that_cannot_be_given(self, empty: Proxied, columns: list[str]) -> None:
+    def test_an_unknown_or_repeated_column(self, empty: Proxied, columns: list[str]) -> None:
         with refused() as seen:
             query(empty, columns=columns)
         assert seen[0][:2] == (grpc.StatusCode.INVALID_ARGUMENT, "UNKNOWN_COLUMN")
@@ -208,7 +208,8 @@ class TestQuestions:
         with proxying(tmp_path / "home", storage.address, most_tags=1) as proxy:
             fill(proxy)
             assert count(proxy, interval=interval(START, START)) == 1
-            for ask, tags in ((count, 2), (query, 2 * 2)):  # of two segments: the core, and for whole records the rest
+            # Two segments: the core, and for whole records the rest.
+            for ask, tags in ((count, 2), (query, 2 * 2)):
                 with refused() as seen:
                     ask(proxy)
                 metadata = {"tags": str(tags), "limit": "1"}
@@ -223,7 +224,7 @@ def fill(proxy: Proxied) -> None:
 
 
 class TestBatches:
-    """What is wrong with a batch."""
+    """Invalid batches."""
 
     @pytest.mark.parametrize(
         ("batch", "field"),
@@ -270,7 +271,7 @@ class TestBatches:
         assert acknowledged == [1]
         assert len(sessions(proxy)[0].sessions.places) == 1
 
-    def test_a_batch_that_lies_about_its_offsets(self, proxy: Proxied) -> None:
+    def test_a_batch_with_forged_offsets(self, proxy: Proxied) -> None:
         told = arrow_batch("wifi", 0, [RECORD | {"ap_name": "#" * 1_000}]).arrow
         lying = told.replace((1_000).to_bytes(4, "little") + bytes(4), (0x0FFFFFFF).to_bytes(4, "little") + bytes(4))
         assert lying != told
@@ -300,7 +301,7 @@ class TestBatches:
 
 
 METHODS = [method for file in CONTRACTS for service in file.services_by_name.values() for method in service.methods]
-# A stream of requests may also hold no message at all.
+# A stream of requests may also be empty.
 CALLS = [(m, number) for m in METHODS for number in ((0, 1) if m.client_streaming else (1,))]
 
 
@@ -317,7 +318,7 @@ class TestKeys:
             list(locked.channel.stream_stream(path)(iter([request] * messages), timeout=10))
         assert seen == [Refusal(grpc.StatusCode.FAILED_PRECONDITION, "WRONG_PASSPHRASE", {}, {})]
 
-    def test_a_locked_proxy_tells_typed_stubs_the_same(self, locked: Proxied) -> None:
+    def test_a_locked_proxy_refuses_typed_stubs_alike(self, locked: Proxied) -> None:
         for ask in (*QUESTIONS, lambda proxy: proxy.ingest("wifi", [RECORD])):
             with refused() as seen:
                 ask(locked)
@@ -349,11 +350,11 @@ def health(proxy: Proxied, service: str) -> str:
 
 
 class TestTampering:
-    """What the storage server returns is not what was stored."""
+    """The storage server returns something other than what was stored."""
 
     @pytest.fixture
     def filled(self, tmp_path: Path, storage: Served) -> Iterator[Proxied]:
-        """Two segments, neither of which stays in memory."""
+        """Two segments, neither of which is kept in memory."""
         with proxying(tmp_path / "home", storage.address, cache_bytes=0) as proxy:
             fill(proxy)
             yield proxy
@@ -374,7 +375,7 @@ class TestTampering:
         rewrite(sqlite_url, f"UPDATE cells SET {change}")
         with refused() as seen:
             ask(filled)
-        cells = 4 if ask is query else 2  # of two segments: the core, and for whole records the rest
+        cells = 4 if ask is query else 2  # two segments: the core, and for whole records the rest
         assert seen == [Refusal(grpc.StatusCode.DATA_LOSS, "CELL_DAMAGED", {"cells": str(cells)}, {})]
 
     def test_one_cell_of_many_that_was_changed(self, filled: Proxied, sqlite_url: str) -> None:
@@ -390,7 +391,7 @@ class TestTampering:
         rewrite(sqlite_url, "UPDATE cells SET tag = ? WHERE tag = ?", second, first)
         with refused() as seen:
             sessions(filled)
-        assert seen[0][:2] == (grpc.StatusCode.DATA_LOSS, "CELLS_MISSING")  # where it was there is none now
+        assert seen[0][:2] == (grpc.StatusCode.DATA_LOSS, "CELLS_MISSING")  # there is none at the old tag now
 
     def test_a_cell_copied_under_another_tag_that_is_asked_for(self, filled: Proxied, sqlite_url: str) -> None:
         first, second = tags_asked_for(filled, sqlite_url)
@@ -417,7 +418,7 @@ class TestTampering:
             ask(filled)
         assert seen[0][:2] == (grpc.StatusCode.DATA_LOSS, "CELLS_MISSING")
 
-    def test_what_is_not_asked_for_is_not_touched(self, filled: Proxied, sqlite_url: str) -> None:
+    def test_a_damaged_cell_outside_the_question_does_no_harm(self, filled: Proxied, sqlite_url: str) -> None:
         rewrite(sqlite_url, "UPDATE cells SET sealed = x'00'")
         assert not sessions(filled, interval=interval(0, START - 24 * HOUR))[0].present
 
@@ -432,7 +433,7 @@ def rewrite(storage_url: str, statement: str, *values: bytes) -> None:
 
 
 def tags_asked_for(proxy: Proxied, storage_url: str) -> list[bytes]:
-    """The tags in the store that a question about the device asks for: those whose cells are missed."""
+    """The tags in the store that a question about the device asks for: those whose absence is noticed."""
     with closing(connect(storage_url)) as store:
         everything = store.execute("SELECT tag, sealed_bytes, sealed FROM cells").fetchall()
     found = []
@@ -456,9 +457,9 @@ def is_missed(proxy: Proxied) -> bool:
 
 
 class TestStorage:
-    """The storage server is away, or does not fit."""
+    """The storage server is unavailable or incompatible."""
 
-    def test_a_server_that_is_away(self, tmp_path: Path) -> None:
+    def test_an_unavailable_server(self, tmp_path: Path) -> None:
         with proxying(tmp_path / "home", "127.0.0.1:1") as proxy:
             with refused() as seen:
                 proxy.ingest("wifi", [RECORD])
@@ -482,7 +483,7 @@ class TestStorage:
                     proxy.ingest("wifi", [LATER])
                     assert len(sessions(proxy)[0].sessions.places) == 2
 
-    def test_a_server_that_takes_less_than_the_proxy_sends(self, tmp_path: Path, sqlite_url: str) -> None:
+    def test_a_server_with_a_smaller_cell_limit(self, tmp_path: Path, sqlite_url: str) -> None:
         small = Limits(max_cell_bytes=100)
         home = tmp_path / "home"
         with serving(sqlite_url, small) as storage, proxying(home, storage.address) as proxy, refused() as seen:
@@ -490,7 +491,7 @@ class TestStorage:
         metadata = {"storage_reason": "ERROR_REASON_CELL_TOO_LARGE"}
         assert seen == [Refusal(grpc.StatusCode.INTERNAL, "STORAGE_REFUSED", metadata, {})]
 
-    def test_a_server_with_narrow_limits_is_asked_in_parts(self, tmp_path: Path, sqlite_url: str) -> None:
+    def test_a_server_with_narrow_limits_is_queried_in_parts(self, tmp_path: Path, sqlite_url: str) -> None:
         narrow = Limits(max_tags_per_predicate=3, max_cells_per_append=1)
         home = tmp_path / "home"
         with serving(sqlite_url, narrow) as storage, proxying(home, storage.address, cache_bytes=0) as proxy:
@@ -499,7 +500,7 @@ class TestStorage:
             assert len(sessions(proxy)[0].sessions.places) == 2
             assert count(proxy) == 1
 
-    def test_a_batch_whose_cells_would_be_larger_than_the_server_takes(self, proxy: Proxied) -> None:
+    def test_a_batch_whose_cells_exceed_the_servers_limit(self, proxy: Proxied) -> None:
         noise = random.Random(7)
         long = [RECORD | {"device_name": b64encode(noise.randbytes(48_000)).decode()} for _ in range(220)]
         moments = [f"2024-10-01T08:00:00.{n:03}Z" for n in range(len(long))]
@@ -518,7 +519,7 @@ def answers(proxy: Proxied) -> bool:
 
 
 class TestFaults:
-    """A fault that nobody foresaw."""
+    """An unexpected fault."""
 
     @every_question
     def test_neither_client_nor_log_learns_a_value(

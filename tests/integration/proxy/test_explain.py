@@ -1,4 +1,4 @@
-"""What the storage server sees of a question, held against what lies in its database."""
+"""What Explain reports of a question, compared with the storage server's database."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def client(store: Path) -> Iterator[Client]:
             yield client
 
 
-def test_what_is_shown_is_what_the_server_has(client: Client, store: Path) -> None:
+def test_explained_cells_are_those_on_the_server(client: Client, store: Path) -> None:
     seen = client.explain(*DAY)
     with sqlite3.connect(store) as database:
         stored = dict(database.execute("SELECT tag, sealed FROM cells"))
@@ -55,7 +55,7 @@ def test_what_is_shown_is_what_the_server_has(client: Client, store: Path) -> No
         assert (cell.head, cell.size) == (octets[:64], len(octets))
 
 
-def test_who_and_where_is_asked_about_does_not_show(client: Client) -> None:
+def test_subject_and_place_do_not_change_what_is_sent(client: Client) -> None:
     everybody = client.explain(*DAY)
     others = [
         client.explain(*DAY, place="ap-1"),
@@ -80,11 +80,11 @@ def test_the_answer_is_that_of_the_question_itself(client: Client) -> None:
     assert client.explain(*DAY, device=DEVICES[3], place="ap-1", purpose="test").answer == 0
 
 
-def test_whose_sessions_are_counted_is_asked_for_a_purpose(client: Client) -> None:
+def test_explaining_a_question_about_a_device_requires_a_purpose(client: Client) -> None:
     with pytest.raises(errors.PurposeRequiredError):
         client.explain(*DAY, device=DEVICES[3])
 
 
-def test_nothing_found(client: Client) -> None:
+def test_a_question_without_matches_is_explained(client: Client) -> None:
     later = client.explain(datetime(2030, 1, 1, tzinfo=UTC), datetime(2030, 1, 2, tzinfo=UTC))
     assert (later.answer, later.tags, later.cells, later.first_cells) == (0, 0, 0, ())

@@ -1,4 +1,4 @@
-"""An exported keyring: counts what it was made for as the full proxy does, and opens nothing else."""
+"""A proxy on an exported keyring counts as the full proxy does, and opens nothing else."""
 
 from __future__ import annotations
 
@@ -89,15 +89,15 @@ def answers(proxy: Proxied, start: int = JULY, end: int = AUGUST) -> list[Any]:
     ]
 
 
-def test_it_counts_july_as_the_full_proxy_does(filled: Proxied, partner: Proxied) -> None:
+def test_an_exported_keyring_counts_as_the_full_proxy_does(filled: Proxied, partner: Proxied) -> None:
     whole = answers(filled)
-    assert whole[0] == 52  # those of the session from June and of the one into August among them
+    assert whole[0] == 52  # including the session from June and the one into August
     assert answers(partner) == whole
     assert answers(partner, JULY + 3 * DAY, JULY + 4 * DAY) == answers(filled, JULY + 3 * DAY, JULY + 4 * DAY)
 
 
 @pytest.mark.parametrize(("start", "end"), [(JULY - 1, AUGUST), (JULY, AUGUST + 1), (MAY, MAY + DAY), (MAY, OCTOBER)])
-def test_it_refuses_every_other_time(partner: Proxied, start: int, end: int) -> None:
+def test_an_interval_that_was_not_exported_is_refused(partner: Proxied, start: int, end: int) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         answers(partner, start, end)
     _, info, violations = refusal(refused.value)
@@ -124,7 +124,7 @@ ASKED: dict[str, Callable[[Proxied], Any]] = {
 
 
 @pytest.mark.parametrize("name", ASKED)
-def test_it_does_nothing_but_count(partner: Proxied, name: str) -> None:
+def test_a_proxy_on_an_exported_keyring_only_counts(partner: Proxied, name: str) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         ASKED[name](partner)
     status, info, _ = refusal(refused.value)
@@ -132,7 +132,7 @@ def test_it_does_nothing_but_count(partner: Proxied, name: str) -> None:
     assert "counts people" in refused.value.details()
 
 
-def test_the_file_shows_nothing_without_its_passphrase(file: Path, tmp_path: Path, storage: Served) -> None:
+def test_the_file_reveals_nothing_without_its_passphrase(file: Path, tmp_path: Path, storage: Served) -> None:
     assert not any(word in file.read_bytes() for word in (b'"wifi"', b"ap_name", b"client_mac"))
     with pytest.raises(WrongPassphraseError):
         keyring_file.load(file, PARTNERS + "x")
@@ -142,7 +142,7 @@ def test_the_file_shows_nothing_without_its_passphrase(file: Path, tmp_path: Pat
     assert refusal(refused.value)[1].reason == "ERROR_REASON_WRONG_PASSPHRASE"
 
 
-def test_cells_that_are_withheld_from_it_are_noticed(partner: Proxied, file: Path, storage: Served) -> None:
+def test_withheld_cells_are_noticed(partner: Proxied, file: Path, storage: Served) -> None:
     export = keyring_file.load(file, PARTNERS)
     row = export.segments[0]
     Storage.connect(storage.address).delete(groups.tags(export.keys[row.key].tag, Group.CORE, [row.number]))
@@ -152,7 +152,7 @@ def test_cells_that_are_withheld_from_it_are_noticed(partner: Proxied, file: Pat
     assert "ask for a new one" in refused.value.details()
 
 
-def test_what_came_in_later_is_no_part_of_it_and_counted_by_a_new_keyring(
+def test_records_stored_after_the_export_are_counted_only_by_a_new_keyring(
     filled: Proxied, partner: Proxied, tmp_path: Path, storage: Served
 ) -> None:
     before = answers(partner)
@@ -163,7 +163,7 @@ def test_what_came_in_later_is_no_part_of_it_and_counted_by_a_new_keyring(
         assert answers(again) == answers(filled) != before
 
 
-def test_it_is_made_again_after_its_period_was_compacted(
+def test_a_new_export_counts_after_a_compaction(
     filled: Proxied, partner: Proxied, tmp_path: Path, storage: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(collection, "KEPT_MS", -1)
@@ -188,7 +188,7 @@ class Forger:
         self._segments = [row for row in self._export.segments if row.summary.first >= JULY]
 
     def reseal(self) -> None:
-        """Puts another page in the place of one: all of its sessions were elsewhere."""
+        """Replaces a page by one in which all sessions were elsewhere."""
         tag, keys, row = self._core(0)
         place = Place("wifi", Group.CORE, tag)
         columns = Core(Opener(keys.cell).open(Sealed(row.sealed), place)).columns()
@@ -267,7 +267,9 @@ def test_whoever_holds_it_and_the_storage_servers_database_changes_no_answer_unn
         ({"interval": interval(AUGUST, JULY)}, "INVALID_INTERVAL", "interval"),
     ],
 )
-def test_what_breaks_a_rule_is_refused(proxy: Proxied, fields: dict[str, Any], reason: str, field: str) -> None:
+def test_an_invalid_request_is_refused_naming_the_field(
+    proxy: Proxied, fields: dict[str, Any], reason: str, field: str
+) -> None:
     request = pb.ExportKeyringRequest(**{"interval": interval(JULY, AUGUST), "passphrase": PARTNERS} | fields)
     with pytest.raises(grpc.RpcError) as refused:
         list(proxy.keys.ExportKeyring(request))

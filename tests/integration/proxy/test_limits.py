@@ -1,4 +1,4 @@
-"""Too many calls, calls that take too long, callers that do not get on: each is refused quickly and says why."""
+"""Too many calls, calls that take too long, stalled callers: each is refused quickly, with a reason."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from grpc_status import rpc_status
 from privacyplease.client import Client
 from privacyplease.client.errors import DeadlineExceededError, OverloadedError
 from privacyplease.proxy.assembly.proxy import Proxy
-from privacyplease.proxy.assembly.settings import Settings
+from privacyplease.proxy.assembly.settings import ProxySettings
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.v1 import admin_service_pb2, admin_service_pb2_grpc, ingest_service_pb2_grpc
 from privacyplease.proxy.v1 import occupancy_service_pb2 as pb
@@ -44,10 +44,10 @@ RECORD = {
 
 @contextmanager
 def limited(folder: Path, **limits: Any) -> Iterator[tuple[str, grpc.Channel]]:
-    """A proxy with limits of its own."""
+    """A proxy with the given limits."""
     with ExitStack() as running:
         storage = running.enter_context(serving(f"sqlite:///{folder}/cells.db"))
-        proxy = Proxy(Settings(Home(folder / "home"), storage.address, PASSPHRASE, **limits))
+        proxy = Proxy(ProxySettings(Home(folder / "home"), storage.address, PASSPHRASE, **limits))
         address = f"127.0.0.1:{proxy.bind('127.0.0.1:0')}"
         proxy.start()
         running.callback(proxy.stop, 0)
@@ -56,7 +56,7 @@ def limited(folder: Path, **limits: Any) -> Iterator[tuple[str, grpc.Channel]]:
 
 @contextmanager
 def unsent(channel: grpc.Channel, path: str, calls: int) -> Iterator[None]:
-    """Calls that are begun and hold their place: their message does not come."""
+    """Calls that occupy a slot: they have begun, but their message is never sent."""
     over = threading.Event()
 
     def nothing() -> Iterator[bytes]:
@@ -73,7 +73,7 @@ def unsent(channel: grpc.Channel, path: str, calls: int) -> Iterator[None]:
 
 
 def refused(channel: grpc.Channel) -> grpc.RpcError | None:
-    """How a question fails, sent once."""
+    """The error of a question that is sent once."""
     try:
         pb_grpc.OccupancyServiceStub(channel).Count(COUNT, timeout=10)
     except grpc.RpcError as error:
@@ -81,7 +81,7 @@ def refused(channel: grpc.Channel) -> grpc.RpcError | None:
     return None
 
 
-def test_a_question_beyond_the_limit_is_refused_at_once_and_told_when_to_come_back(tmp_path: Path) -> None:
+def test_a_question_beyond_the_limit_is_refused_at_once_with_a_retry_delay(tmp_path: Path) -> None:
     with limited(tmp_path, questions=2) as (_, channel), unsent(channel, COUNT_PATH, 50):
         assert eventually(lambda: refused(channel) is not None, 5)
         began = time.monotonic()
@@ -96,7 +96,7 @@ def test_a_question_beyond_the_limit_is_refused_at_once_and_told_when_to_come_ba
         assert retry.retry_delay.seconds == 1
 
 
-def test_health_status_and_ingest_go_on_while_every_question_is_taken(tmp_path: Path) -> None:
+def test_health_status_and_ingest_work_while_all_question_slots_are_in_use(tmp_path: Path) -> None:
     with limited(tmp_path, questions=2) as (_, channel), unsent(channel, COUNT_PATH, 50):
         assert eventually(lambda: refused(channel) is not None, 5)
         health = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
@@ -109,13 +109,13 @@ def test_health_status_and_ingest_go_on_while_every_question_is_taken(tmp_path: 
         assert [ack.accepted for ack in stub.Ingest(iter([arrow_batch("wifi", 0, [RECORD])]), timeout=20)] == [1]
 
 
-def test_idle_ingest_streams_do_not_keep_questions_from_being_answered(tmp_path: Path) -> None:
+def test_idle_ingest_streams_do_not_block_questions(tmp_path: Path) -> None:
     path = "/privacyplease.proxy.v1.IngestService/Ingest"
     with limited(tmp_path, streams=40, questions=2) as (_, channel), unsent(channel, path, 40):
         assert all(refused(channel) is None for _ in range(10))
 
 
-def test_the_sdk_comes_back_when_it_was_told_to(tmp_path: Path) -> None:
+def test_the_sdk_retries_after_the_given_delay(tmp_path: Path) -> None:
     with ExitStack() as running:
         address, channel = running.enter_context(limited(tmp_path, questions=1))
         client = running.enter_context(Client(address, insecure=True))
@@ -131,7 +131,7 @@ def test_the_sdk_comes_back_when_it_was_told_to(tmp_path: Path) -> None:
         assert answer.result() == 0
 
 
-def test_an_answer_that_takes_too_long_ends_with_a_reason(tmp_path: Path) -> None:
+def test_an_answer_beyond_the_deadline_ends_with_a_reason(tmp_path: Path) -> None:
     with limited(tmp_path, question_seconds=0.0) as (address, channel), Client(address, insecure=True) as client:
         stub = ingest_service_pb2_grpc.IngestServiceStub(channel)
         list(stub.Ingest(iter([arrow_batch("wifi", 0, [RECORD])])))
@@ -140,7 +140,7 @@ def test_an_answer_that_takes_too_long_ends_with_a_reason(tmp_path: Path) -> Non
         assert raised.value.reason == "ERROR_REASON_DEADLINE_EXCEEDED"
 
 
-def test_a_stream_on_which_nothing_comes_ends_after_what_came_is_acknowledged(tmp_path: Path) -> None:
+def test_an_idle_stream_ends_after_all_batches_are_acknowledged(tmp_path: Path) -> None:
     with limited(tmp_path, idle_seconds=0.5) as (_, channel):
         over = threading.Event()
 
@@ -164,7 +164,7 @@ def test_a_stream_on_which_nothing_comes_ends_after_what_came_is_acknowledged(tm
 
 
 @pytest.mark.parametrize("octets", [b"\xff", b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x02\xc3\x28"])
-def test_bytes_that_are_no_message_are_the_callers_fault(tmp_path: Path, octets: bytes) -> None:
+def test_bytes_that_are_not_a_message_are_the_callers_fault(tmp_path: Path, octets: bytes) -> None:
     with limited(tmp_path) as (_, channel), pytest.raises(grpc.RpcError) as caught:
         channel.unary_unary(COUNT_PATH)(octets, timeout=10)
     code, info, fields = refusal(caught.value)
@@ -172,8 +172,8 @@ def test_bytes_that_are_no_message_are_the_callers_fault(tmp_path: Path, octets:
     assert "message" in fields
 
 
-def test_watchers_that_come_and_go_do_not_stop_the_server(tmp_path: Path) -> None:
-    """They did: `HealthServicer.Watch` waits, with a lock, for what the thread does that waits for the lock."""
+def test_health_watchers_that_connect_and_leave_do_not_stop_the_server(tmp_path: Path) -> None:
+    """They used to: `HealthServicer.Watch` waited, holding a lock, for a thread that waited for the lock."""
 
     def watch(channel: grpc.Channel) -> None:
         for _ in range(50):
@@ -187,8 +187,8 @@ def test_watchers_that_come_and_go_do_not_stop_the_server(tmp_path: Path) -> Non
         assert refused(channel) is None
 
 
-def test_status_answers_quickly_while_the_storage_server_is_away(tmp_path: Path) -> None:
-    proxy = Proxy(Settings(Home(tmp_path), "127.0.0.1:1", PASSPHRASE))
+def test_status_answers_quickly_while_the_storage_server_is_unavailable(tmp_path: Path) -> None:
+    proxy = Proxy(ProxySettings(Home(tmp_path), "127.0.0.1:1", PASSPHRASE))
     address = f"127.0.0.1:{proxy.bind('127.0.0.1:0')}"
     proxy.start()
     try:

@@ -1,4 +1,4 @@
-"""A user's own data set, exactly as docs/DATASETS.md shows it: defined, ingested, asked, grown."""
+"""A user's own data set, exactly as in docs/DATASETS.md: defined, ingested, queried and extended."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ MORE = [
 ]
 
 
-def test_the_example_is_ingested_and_asked(tmp_path: Path, storage: Served) -> None:
+def test_the_documented_example_is_ingested_and_queried(tmp_path: Path, storage: Served) -> None:
     define(tmp_path / "home", DEFINITION)
     with proxying(tmp_path / "home", storage.address) as proxy:
         acknowledged = ingest(proxy, [json.loads(RECORD), *MORE])
@@ -76,7 +76,7 @@ def test_the_example_is_ingested_and_asked(tmp_path: Path, storage: Served) -> N
         assert some.to_pylist() == [{"floor": -1, "badge": "B-7"}, {"floor": None, "badge": "B-7"}]
 
 
-def test_bad_records_are_told_by_field(tmp_path: Path, storage: Served) -> None:
+def test_bad_records_are_reported_by_field(tmp_path: Path, storage: Served) -> None:
     define(tmp_path / "home", DEFINITION)
     good = json.loads(RECORD)
     with proxying(tmp_path / "home", storage.address) as proxy:
@@ -87,7 +87,7 @@ def test_bad_records_are_told_by_field(tmp_path: Path, storage: Served) -> None:
     ]
 
 
-def test_a_column_is_added_later(tmp_path: Path, storage: Served) -> None:
+def test_a_column_can_be_added_later(tmp_path: Path, storage: Served) -> None:
     define(tmp_path / "home", DEFINITION)
     with proxying(tmp_path / "home", storage.address) as proxy:
         ingest(proxy, [json.loads(RECORD)])
@@ -98,7 +98,7 @@ def test_a_column_is_added_later(tmp_path: Path, storage: Served) -> None:
         assert found.to_pylist() == [{"door": "north", "company": None}, {"door": "south", "company": "ACME"}]
 
 
-def test_a_column_that_is_dropped_comes_back_with_what_was_stored(tmp_path: Path, storage: Served) -> None:
+def test_a_dropped_column_returns_with_its_stored_values(tmp_path: Path, storage: Served) -> None:
     for definition, columns in (
         (DEFINITION, ["door", "floor"]),
         (DEFINITION.replace('floor = "int"\n', ""), ["door"]),
@@ -132,7 +132,7 @@ def test_a_proxy_does_not_start_with_a_definition_that_would_lose_data(
         pass
 
 
-def test_lines_that_cannot_be_read_go_aside_and_the_rest_is_stored(tmp_path: Path, storage: Served) -> None:
+def test_unreadable_lines_are_rejected_and_the_rest_is_stored(tmp_path: Path, storage: Served) -> None:
     define(tmp_path / "home", DEFINITION)
     with proxying(tmp_path / "home", storage.address) as proxy:
         lines = "\n".join(["!", json.dumps(json.loads(RECORD) | {"floor": "third"}), RECORD.replace("\n", " ")])

@@ -1,4 +1,4 @@
-"""Places: counted together, in groups, and where they lie."""
+"""Places: counted together and in groups, and their locations."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_group_counts_as_one_place(client: Client) -> None:
     assert [(each.place, each.distinct_devices) for each in found] == [("Ground floor", 2), ("ap-3", 1)]
 
 
-def test_places_know_where_they_lie_by_their_latest_session_that_tells(client: Client) -> None:
+def test_a_places_location_is_that_of_its_latest_session_with_one(client: Client) -> None:
     assert list(client.list_places(*DAY)) == [
         Place("ap-1", "Campus > Library > Ground floor"),
         Place("ap-2", "Campus > Library > Ground floor"),
@@ -68,7 +68,7 @@ def test_places_know_where_they_lie_by_their_latest_session_that_tells(client: C
     assert list(client.list_places(*BEFORE, dataset="bikes")) == []
 
 
-def test_dwell(client: Client) -> None:
+def test_dwell_classifies_sessions_and_counts_returning_devices(client: Client) -> None:
     bounds = timedelta(minutes=1), timedelta(minutes=5)
     found = client.dwell(*DAY, bounds=bounds, look_back=timedelta(days=30))
     assert found == Dwell(bounds, (1, 2, 1), timedelta(minutes=1), returning_devices=1, new_devices=2)
@@ -78,7 +78,7 @@ def test_dwell(client: Client) -> None:
     assert (empty.sessions, empty.median) == ((0,), None)
 
 
-def test_what_is_refused_names_the_field(client: Client) -> None:
+def test_an_invalid_request_is_refused_naming_the_field(client: Client) -> None:
     for field, question in (
         ("places", lambda: client.count(*DAY, place=["ap-1", ""])),
         ("places", lambda: client.count(*DAY, place=[f"ap-{n}" for n in range(4_097)])),

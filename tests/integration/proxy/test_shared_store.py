@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from privacyplease.client import Client
 from privacyplease.client.errors import TrustedStoreUnavailableError
-from privacyplease.proxy.backup import known
+from privacyplease.proxy.backup import registry
 from privacyplease.proxy.compaction import collection
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.lifecycle import settling
@@ -235,20 +235,20 @@ def test_a_proxy_that_starts_while_another_stores_something_does_not_take_that_f
 
 def test_backups_of_a_shared_store_are_noted(shared_url: str) -> None:
     store = trusted_store.open_url(shared_url)
-    assert known.needed_after(store) is None
-    number = known.begin(store)
-    assert known.needed_after(store) == 0  # what runs may turn out to be whole
-    known.done(store, number)
-    assert known.needed_after(store) == 0
-    assert known.keys_without(store) == 0
-    known.abandon(store, known.begin(store))
-    assert known.needed_after(store) == 0
+    assert registry.needed_after(store) is None
+    number = registry.begin(store)
+    assert registry.needed_after(store) == 0  # what runs may turn out to be whole
+    registry.finish(store, number)
+    assert registry.needed_after(store) == 0
+    assert registry.keys_without_backup(store) == 0
+    registry.abandon(store, registry.begin(store))
+    assert registry.needed_after(store) == 0
 
 
 def test_a_proxy_without_the_master_key_does_not_start(pair: Pair, tmp_path: Path, storage: Served) -> None:
     pair.one.ingest("wifi", batch(1))
     with (
-        pytest.raises(ConfigurationError, match="copy it from the proxy"),
+        pytest.raises(ConfigurationError, match="copy it from another proxy"),
         proxying(tmp_path / "stranger", storage.address, trusted_store=pair.url),
     ):
         pass

@@ -1,4 +1,4 @@
-"""Bike stations through real gRPC, a real proxy and a real storage server: as a plain search of the reports says."""
+"""Bike stations through a real proxy and storage server, compared with a plain search of the reports."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Report(NamedTuple):
 
 
 def made(seed: int = 7) -> list[Report]:
-    """Reports over three days: some hold for a minute and some for two days, some are polled again and again."""
+    """Reports over three days: some valid for a minute and some for two days, some polled repeatedly."""
     dice = random.Random(seed)
     reports = []
     for contract, number in [("Lund", "1"), ("Lund", "2"), ("Lund", "10"), ("Besancon", "1"), ("Besancon", "B-7")]:
@@ -112,9 +112,7 @@ def as_state(report: Report) -> tuple[str, int, int, int | None]:
     [(0, NOON + 9 * DAY), (NOON + DAY, NOON + 2 * DAY), (NOON, NOON)],
     ids=["all of time", "a day", "before all"],
 )
-def test_history_is_what_was_reported_ascending_each_state_once(
-    proxy: Proxied, station: str, ends: tuple[int, int]
-) -> None:
+def test_history_is_each_reported_state_once_ascending(proxy: Proxied, station: str, ends: tuple[int, int]) -> None:
     contract, number = station.split("/")
     found = read(proxy.stations.ListHistory(pb.ListHistoryRequest(station=station, interval=interval(*ends))))
     expected = [
@@ -125,7 +123,7 @@ def test_history_is_what_was_reported_ascending_each_state_once(
     assert states(found) == expected
 
 
-def test_history_holds_both_ends_of_the_interval(proxy: Proxied) -> None:
+def test_history_includes_both_ends_of_the_interval(proxy: Proxied) -> None:
     one = next(r for r in REPORTS if r.contract == "Lund")
     request = pb.ListHistoryRequest(station=f"lund/{one.number}", interval=interval(one.at, one.at))
     assert [state[1] for state in states(read(proxy.stations.ListHistory(request)))] == [one.at]
@@ -135,7 +133,7 @@ def test_history_holds_both_ends_of_the_interval(proxy: Proxied) -> None:
     "at",
     [None, 0, NOON, *(r.at + shift for r in REPORTS[:3] for shift in (-1, 0, 1)), NOON + 2 * DAY, NOON + 40 * DAY],
 )
-def test_latest_is_the_last_report_of_each_station_up_to_then(proxy: Proxied, at: int | None) -> None:
+def test_latest_is_the_last_report_of_each_station_up_to_the_time(proxy: Proxied, at: int | None) -> None:
     given = {} if at is None else {"at": instant(at)}
     found = read(proxy.stations.ListLatest(pb.ListLatestRequest(contract="LUND", **given)))
     last = {
@@ -195,7 +193,7 @@ def test_series_come_in_pages(proxy: Proxied) -> None:
     assert [page.start_unix_ms for page in pages] == [NOON, NOON + 8_192, NOON + 2 * 8_192]
 
 
-def test_nothing_known_ends_the_stream_without_a_page(proxy: Proxied) -> None:
+def test_without_reports_the_stream_ends_without_a_page(proxy: Proxied) -> None:
     history = pb.ListHistoryRequest(station="nowhere/1", interval=interval(0, NOON + 9 * DAY))
     assert list(proxy.stations.ListHistory(history)) == []
     assert list(proxy.stations.ListLatest(pb.ListLatestRequest(contract="nowhere"))) == []
@@ -253,7 +251,9 @@ HOUR = Duration(seconds=3_600)
         *("availability: too many steps", "availability: no stations"),
     ],
 )
-def test_what_cannot_be_asked_is_refused(proxy: Proxied, call: str, request_: Any, reason: str, field: str) -> None:
+def test_an_invalid_request_is_refused_naming_the_field(
+    proxy: Proxied, call: str, request_: Any, reason: str, field: str
+) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         list(getattr(proxy.stations, call)(request_))
     _, info, violations = refusal(refused.value)

@@ -1,4 +1,4 @@
-"""Whatever is wrong with the store is found, counted and placed, and one fault does not hide another."""
+"""Every fault of the store is found, counted and located, and no fault hides another."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ class Stored(NamedTuple):
     database: Database
 
     def fill(self, hours: range) -> None:
-        """Ingests sessions of several devices, each of the hours as a segment of its own."""
+        """Ingests sessions of several devices, each hour in a segment of its own."""
         for hour in hours:
             records = [_session(device, START + hour * HOUR) for device in range(20)]
             assert self.proxy.ingest("wifi", records)[0].accepted == len(records)
 
     def cells(self) -> list[Row]:
-        """Those of segments, which heads are smaller than."""
+        """The rows of segments' cells, which are larger than heads."""
         return [row for row in self.database.rows() if row.sealed_bytes > HEAD_BYTES]
 
     def change(self, cells: list[Row]) -> None:
-        """Makes these the only ones, beside the heads."""
+        """Makes these the only rows, besides the heads."""
         heads = [row for row in self.database.rows() if row.sealed_bytes <= HEAD_BYTES]
         self.database.restore([*heads, *cells])
 
@@ -61,7 +61,7 @@ def stored(tmp_path: Path, storage_url: str) -> Iterator[Stored]:
 
 
 def verified(proxy: Proxied, **request: Any) -> tuple[list[pb.VerificationFinding], pb.VerificationSummary]:
-    """What is found; progress must grow up to all tags and to the summary."""
+    """The findings; progress must grow up to the total and agree with the summary."""
     events = list(proxy.verification.Verify(pb.VerifyRequest(**request)))
     progress = [event.progress for event in events if event.HasField("progress")]
     findings = [event.finding for event in events if event.HasField("finding")]
@@ -113,7 +113,7 @@ CHANGES: dict[str, tuple[Callable[[list[Row]], list[Row]], tuple[int, int, int]]
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_was_changed_in_the_database_is_counted(stored: Stored, change: str) -> None:
+def test_changes_in_the_database_are_counted(stored: Stored, change: str) -> None:
     changed, (missing, unexpected, damaged) = CHANGES[change]
     rows = stored.cells()
     stored.change(changed(rows))
@@ -122,7 +122,7 @@ def test_what_was_changed_in_the_database_is_counted(stored: Stored, change: str
     assert wrong(stored.proxy) == (0, 0, 0)
 
 
-def test_an_older_dump_lacks_what_came_since(stored: Stored) -> None:
+def test_an_older_dump_lacks_later_cells(stored: Stored) -> None:
     dump = stored.cells()
     stored.fill(range(HOURS, HOURS + 2))
     lacking = len(stored.cells()) - len(dump)
@@ -134,7 +134,7 @@ def test_an_older_dump_lacks_what_came_since(stored: Stored) -> None:
     }
 
 
-def test_what_is_wrong_is_placed(stored: Stored) -> None:
+def test_findings_say_where_the_damage_is(stored: Stored) -> None:
     before = set(stored.cells())
     stored.fill(range(HOURS, HOURS + 1))
     rows = stored.cells()
@@ -149,7 +149,7 @@ def test_what_is_wrong_is_placed(stored: Stored) -> None:
     assert wrong(stored.proxy, dataset="bikes") == (0, 0, 0)
 
 
-def test_many_cells_are_asked_for_in_several_goes(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_cells_are_requested_in_several_parts(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = stored.cells()
     stored.change([_flipped(rows[0]), *rows[2:]])
     monkeypatch.setattr(verification, "PART_TAGS", 3)
@@ -158,7 +158,7 @@ def test_many_cells_are_asked_for_in_several_goes(stored: Stored, monkeypatch: p
     assert findings
 
 
-def test_records_may_come_in_meanwhile(stored: Stored) -> None:
+def test_records_can_be_ingested_meanwhile(stored: Stored) -> None:
     stopped = threading.Event()
 
     def ingest() -> None:
@@ -205,7 +205,7 @@ def test_refused_answers_are_counted_by_reason(tmp_path: Path) -> None:
         reasons.ErrorReason.Name(each.reason).removeprefix("ERROR_REASON_"): each.answers for each in answers.refused
     }
     assert counted == expected
-    assert answers.whole >= 1  # what is in memory is not asked for again
+    assert answers.whole >= 1  # cells in memory are not fetched again
 
 
 def test_an_unknown_dataset_is_refused(stored: Stored) -> None:

@@ -1,4 +1,4 @@
-"""A storage server over each kind of store, spoken to through gRPC."""
+"""A storage server over each kind of store, called through gRPC."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ def stub(served: Served) -> rpc.StorageServiceStub:
 
 @pytest.fixture
 def limited(storage_url: str) -> Iterator[Callable[[Limits], rpc.StorageServiceStub]]:
-    """Starts a server with the limits given."""
+    """Starts a server with given limits."""
     with ExitStack() as stack:
         yield lambda limits: stack.enter_context(serving(storage_url, limits)).stub

@@ -1,4 +1,4 @@
-"""What binds the bytes of large cells leaves nothing behind in the database, however it ends."""
+"""Binding the bytes of large cells leaves no prepared statement in the database, however it ends."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ LARGE = 100_000
 
 
 def prepared(mariadb: MariaDB) -> int:
-    """How many statements are prepared."""
+    """How many prepared statements the database holds."""
     ((_, number),) = mariadb.execute("SHOW GLOBAL STATUS LIKE 'Prepared_stmt_count'")
     return int(str(number))
 
 
-def test_no_statement_stays_prepared(mariadb: MariaDB, mariadb_url: str) -> None:
+def test_an_append_leaves_no_prepared_statement(mariadb: MariaDB, mariadb_url: str) -> None:
     before = prepared(mariadb)
     with serving(mariadb_url) as served:
         for _ in range(3):
@@ -29,9 +29,7 @@ def test_no_statement_stays_prepared(mariadb: MariaDB, mariadb_url: str) -> None
         assert prepared(mariadb) == before
 
 
-def test_a_statement_that_fails_does_not_stay_either_and_its_connection_goes_on(
-    mariadb: MariaDB, mariadb_url: str
-) -> None:
+def test_a_failed_statement_is_closed_and_its_connection_stays_usable(mariadb: MariaDB, mariadb_url: str) -> None:
     database = mariadb_url.rsplit("/", 1)[1]
     mariadb.execute("CREATE TABLE numbers (number INTEGER PRIMARY KEY, bytes MEDIUMBLOB)", database)
     before = prepared(mariadb)

@@ -1,4 +1,4 @@
-"""Writes that lose to another transaction are tried again; only a database that stays busy reaches the caller."""
+"""Writes that lose to another transaction are retried; the caller sees an error only if the database stays busy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def hasty(mariadb: MariaDB, mariadb_url: str) -> Iterator[Served]:
 
 
 def lock_rows(mariadb: MariaDB, mariadb_url: str, seconds: float) -> threading.Thread:
-    """Holds a lock on every row for a time, from a connection of its own."""
+    """Locks every row for a time, from another connection."""
     connection = mariadb.connect(mariadb_url.rsplit("/", 1)[1])
     connection.begin()
     with connection.cursor() as cursor:
@@ -36,7 +36,9 @@ def lock_rows(mariadb: MariaDB, mariadb_url: str, seconds: float) -> threading.T
 
 
 @pytest.mark.parametrize("size", [100, 100_000])
-def test_a_write_outwaits_another_s_lock(hasty: Served, mariadb: MariaDB, mariadb_url: str, size: int) -> None:
+def test_a_write_waits_for_the_lock_of_another_transaction(
+    hasty: Served, mariadb: MariaDB, mariadb_url: str, size: int
+) -> None:
     stored, fresh = cell(size=size), cell(size=size)
     append(hasty.stub, stored)
     releasing = lock_rows(mariadb, mariadb_url, seconds=2.5)

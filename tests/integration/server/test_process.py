@@ -1,4 +1,4 @@
-"""The server as a process: how it begins, how it ends, and what happens when it or its database is killed."""
+"""The server as a process: how it starts and stops, and what happens when it or its database is killed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def run(*flags: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
-def test_a_stored_cell_outlives_kill_9(storage_url: str) -> None:
+def test_a_stored_cell_survives_sigkill(storage_url: str) -> None:
     cells = [cell() for _ in range(500)]
     with StorageProcess(storage_url) as server:
         with channel_to(server.address) as channel:
@@ -45,7 +45,7 @@ def test_a_stored_cell_outlives_kill_9(storage_url: str) -> None:
             assert select(StorageServiceStub(channel), *[one.tag for one in cells]) == ascending(cells)
 
 
-def test_a_call_that_kill_9_cuts_off_stores_all_of_its_cells_or_none(storage_url: str) -> None:
+def test_an_append_interrupted_by_sigkill_stores_all_of_its_cells_or_none(storage_url: str) -> None:
     with StorageProcess(storage_url) as server:
         for delay in (0.02, 0.1, 0.3):
             cells = [cell(size=600) for _ in range(8000)]
@@ -61,7 +61,7 @@ def test_a_call_that_kill_9_cuts_off_stores_all_of_its_cells_or_none(storage_url
             assert len(found) in ({8000} if acknowledged else {0, 8000})
 
 
-def test_sigterm_ends_it_in_good_order(storage_url: str) -> None:
+def test_sigterm_stops_it_gracefully(storage_url: str) -> None:
     with StorageProcess(storage_url) as server:
         assert server.address.startswith("127.0.0.1:")
         assert server.log.count("\n") == 1
@@ -69,7 +69,7 @@ def test_sigterm_ends_it_in_good_order(storage_url: str) -> None:
         assert server.stop() == 0
 
 
-def test_health_says_serving_and_then_not(sqlite_url: str) -> None:
+def test_health_reports_serving_until_the_server_stops(sqlite_url: str) -> None:
     with StorageProcess(sqlite_url) as server, channel_to(server.address) as channel:
         assert health_of(channel, "") == health_of(channel, SERVICE) == health_pb2.HealthCheckResponse.SERVING
         watched = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=SERVICE))
@@ -81,7 +81,7 @@ def test_health_says_serving_and_then_not(sqlite_url: str) -> None:
         stopping.join()
 
 
-def test_reflection_tells_the_contract(served: Served) -> None:
+def test_reflection_returns_the_contract(served: Served) -> None:
     asked = reflection_pb2.ServerReflectionRequest(file_containing_symbol=SERVICE)
     answer = next(reflection_pb2_grpc.ServerReflectionStub(served.channel).ServerReflectionInfo(iter([asked])))
     files = [FileDescriptorProto.FromString(one) for one in answer.file_descriptor_response.file_descriptor_proto]
@@ -99,7 +99,7 @@ def mortal() -> Iterator[tuple[MariaDB, StorageServiceStub]]:
         yield database, StorageServiceStub(channel)
 
 
-def test_a_database_that_went_away_is_found_again(mortal: tuple[MariaDB, StorageServiceStub]) -> None:
+def test_the_server_reconnects_to_a_restarted_database(mortal: tuple[MariaDB, StorageServiceStub]) -> None:
     database, stub = mortal
     cells = [cell() for _ in range(100)]
     append(stub, *cells)
@@ -159,7 +159,7 @@ def break_table(storage_url: str, mariadb: MariaDB) -> None:
         connection.execute("DROP TABLE cells")
 
 
-def test_a_socket_is_as_good_as_a_port(mariadb: MariaDB, mariadb_url: str) -> None:
+def test_the_database_is_reached_through_a_unix_socket(mariadb: MariaDB, mariadb_url: str) -> None:
     url = mariadb.url(mariadb_url.rsplit("/", 1)[1], unix_socket=True)
     with StorageProcess(url) as server, channel_to(server.address) as channel:
         stored = cell()
@@ -167,7 +167,7 @@ def test_a_socket_is_as_good_as_a_port(mariadb: MariaDB, mariadb_url: str) -> No
         assert select(StorageServiceStub(channel), stored.tag) == [stored]
 
 
-def test_two_servers_may_start_on_one_new_database_at_once(storage_url: str) -> None:
+def test_three_servers_can_start_at_once_on_one_new_database(storage_url: str) -> None:
     servers = [StorageProcess(storage_url) for _ in range(3)]
     starting = [threading.Thread(target=server.start) for server in servers]
     try:
@@ -181,7 +181,7 @@ def test_two_servers_may_start_on_one_new_database_at_once(storage_url: str) -> 
             server.kill()
 
 
-def test_two_servers_do_not_share_a_port(sqlite_url: str) -> None:
+def test_a_second_server_on_the_same_port_fails_to_start(sqlite_url: str) -> None:
     with StorageProcess(sqlite_url) as server:
         second = run("--storage", sqlite_url, "--listen", server.address)
         assert (second.returncode, second.stdout) == (1, "")
@@ -198,7 +198,7 @@ def test_two_servers_do_not_share_a_port(sqlite_url: str) -> None:
         ("mysql://root:secret@127.0.0.1:1/cells", "database is unavailable"),
     ],
 )
-def test_a_store_that_cannot_be_opened_is_said_in_one_line(url: str, message: str) -> None:
+def test_a_store_that_cannot_be_opened_is_reported_in_one_line(url: str, message: str) -> None:
     ended = run("--storage", url, "--listen", "127.0.0.1:0")
     assert ended.returncode == 1
     assert ended.stderr.startswith("error: ")
@@ -207,15 +207,15 @@ def test_a_store_that_cannot_be_opened_is_said_in_one_line(url: str, message: st
     assert ended.stderr.count("\n") == 1
 
 
-def test_a_database_that_is_not_there_is_said_in_one_line(mariadb: MariaDB) -> None:
+def test_a_missing_database_is_reported_in_one_line(mariadb: MariaDB) -> None:
     ended = run("--storage", mariadb.url("no_such_database"), "--listen", "127.0.0.1:0")
     assert ended.returncode == 1
-    assert ended.stderr.startswith("error: the database refuses to be used:")
+    assert ended.stderr.startswith("error: the database cannot be used:")
     assert "Unknown database" in ended.stderr
     assert ended.stderr.count("\n") == 1
 
 
-def test_a_database_of_an_earlier_version_is_said_in_one_line(storage_url: str) -> None:
+def test_a_database_of_an_earlier_version_is_reported_in_one_line(storage_url: str) -> None:
     store = open_store(storage_url, Limits(), connections=1)
     assert isinstance(store, SqlStore)
     with store._engine.begin() as connection:
@@ -224,8 +224,8 @@ def test_a_database_of_an_earlier_version_is_said_in_one_line(storage_url: str) 
     ended = run("--storage", storage_url, "--listen", "127.0.0.1:0")
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == (
-        "error: expected database schema version 2, got a database of an earlier version, which has no migration: "
-        "ingest its records anew, into an empty database\n"
+        "error: expected database schema version 2, got an earlier version, which cannot be migrated: "
+        "ingest its records again, into an empty database\n"
     )
 
 
@@ -234,12 +234,12 @@ def test_wrong_arguments_exit_with_2(sqlite_url: str) -> None:
     assert run("--storage", sqlite_url, "--max-cell-bytes", "many").returncode == 2
 
 
-def test_limits_are_flags(sqlite_url: str) -> None:
+def test_a_limit_is_set_by_its_flag(sqlite_url: str) -> None:
     with StorageProcess(sqlite_url, "--max-cell-bytes=1234") as server, channel_to(server.address) as channel:
         assert StorageServiceStub(channel).Describe(pb.DescribeRequest()).limits.max_cell_bytes == 1234
 
 
-def test_the_address_file_holds_one_line(sqlite_url: str) -> None:
+def test_the_address_file_has_one_line(sqlite_url: str) -> None:
     with StorageProcess(sqlite_url) as server:
         text = server._address_file.read_text(encoding="utf-8")
         assert text == f"{server.address}\n"

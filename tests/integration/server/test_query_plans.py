@@ -1,4 +1,4 @@
-"""Every statement reaches its rows through the primary key, whatever the size of the store."""
+"""Every statement finds its rows by the primary key, whatever the size of the store."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CELLS = 30_000
 
 @pytest.fixture(scope="module")
 def full(mariadb: MariaDB) -> Iterator[tuple[Served, list[pb.Cell]]]:
-    """A server over a table that is large enough for the optimiser to care."""
+    """A server over a table large enough to make the optimiser's choice matter."""
     url = mariadb.create_database("query_plans")
     cells = [cell(size=300) for _ in range(CELLS)]
     with serving(url) as served:
@@ -33,7 +33,7 @@ def full(mariadb: MariaDB) -> Iterator[tuple[Served, list[pb.Cell]]]:
 
 @contextmanager
 def recorded(engine: Engine) -> Iterator[list[str]]:
-    """The statements on `cells` that the block makes the server send."""
+    """The statements on `cells` that the server sends during the block."""
     statements: list[str] = []
 
     def record(_: object, __: object, statement: str, *___: object) -> None:
@@ -72,7 +72,7 @@ def assert_by_primary_key(mariadb: MariaDB, statement: str) -> None:
     assert len(plan) == 1, plan
     _, select_type, table, access, _, key, _, _, rows, extra = plan[0]
     assert (select_type, table, key) == ("SIMPLE", "cells", "PRIMARY"), plan
-    # Each kind goes to keys that the statement names; `index` and `ALL` would walk the table.
+    # These access types look up only the keys that the statement names; `index` and `ALL` would scan the table.
     assert access in ("range", "ref", "const"), plan
     assert int(str(rows)) <= 1_500, plan
     assert "filesort" not in str(extra), plan

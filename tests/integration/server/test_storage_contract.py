@@ -1,4 +1,4 @@
-"""What storage_service.proto promises, on every kind of store."""
+"""The promises of storage_service.proto, on every kind of store."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class TestAppend:
         assert append(stub, *cells) == 50
         assert select(stub, *[one.tag for one in cells]) == ascending(cells)
 
-    def test_every_byte_value_survives(self, stub: StorageServiceStub) -> None:
+    def test_every_byte_value_is_stored_unchanged(self, stub: StorageServiceStub) -> None:
         literal = pb.Cell(tag=bytes(range(16)), sealed=bytes(range(256)) * 5)
         bound = pb.Cell(tag=b"'\"\\%_\0\n\r" * 2, sealed=bytes(range(256)) * 2_000)
         append(stub, literal, bound)
         assert select(stub, literal.tag, bound.tag) == [literal, bound]
 
-    def test_a_call_may_be_sent_again(self, stub: StorageServiceStub) -> None:
+    def test_an_append_may_be_sent_again(self, stub: StorageServiceStub) -> None:
         cells = [cell() for _ in range(5)]
         assert append(stub, *cells) == append(stub, *cells) == 5
         assert select(stub, *[one.tag for one in cells]) == ascending(cells)
@@ -61,7 +61,7 @@ class TestAppend:
 
     @pytest.mark.parametrize("size", [100, 100_000])
     @pytest.mark.parametrize("other_size", [100, 100_000])
-    def test_the_first_of_two_cells_with_one_tag_counts(
+    def test_of_two_cells_with_one_tag_the_first_is_stored(
         self, stub: StorageServiceStub, size: int, other_size: int
     ) -> None:
         first = cell(size=size)
@@ -103,10 +103,10 @@ class TestAppend:
         assert "after the write" not in str(caught.value)
         assert select(stub, lost.tag) == []
 
-    def test_no_cells_are_refused(self, stub: StorageServiceStub) -> None:
+    def test_an_append_without_cells_is_refused(self, stub: StorageServiceStub) -> None:
         assert refused(lambda: append(stub))[3] == {"cells": "expected at least 1 entry, got 0"}
 
-    def test_violations_fit_into_a_trailer(self, stub: StorageServiceStub) -> None:
+    def test_only_sixteen_violations_are_reported(self, stub: StorageServiceStub) -> None:
         bad = [pb.Cell(tag=b"1", sealed=b"3")] * 5000
         assert len(refused(lambda: append(stub, *bad))[3]) == 16
 
@@ -115,14 +115,14 @@ class TestAppend:
         append(stub, *cells)
         assert select(stub, *[one.tag for one in cells]) == ascending(cells)
 
-    def test_many_cells_of_all_sizes_are_stored(self, stub: StorageServiceStub) -> None:
-        # Around what one byte, two and three can say the length of, and where literals end.
+    def test_cells_of_all_sizes_are_stored(self, stub: StorageServiceStub) -> None:
+        # Around the bounds of one-, two- and three-byte lengths, and of the cells that are sent as literals.
         sizes = [1, 250, 251, 8 * KIB, 8 * KIB + 1, 64 * KIB - 1, 64 * KIB, MIB, 3 * MIB] + [300] * 4000
         cells = [cell(size=size) for size in sizes]
         assert append(stub, *cells) == len(cells)
         assert select(stub, *[one.tag for one in cells]) == ascending(cells)
 
-    def test_appends_that_run_at_once_all_arrive(self, stub: StorageServiceStub) -> None:
+    def test_concurrent_appends_are_all_stored(self, stub: StorageServiceStub) -> None:
         shared = [cell(size=random.choice([100, 10_000])) for _ in range(200)]
         batches = [[*random.sample(shared, 200), *(cell() for _ in range(200))] for _ in range(8)]
         with ThreadPoolExecutor(8) as pool:
@@ -132,7 +132,7 @@ class TestAppend:
 
 
 class TestSelect:
-    def test_no_match_is_an_empty_stream(self, stub: StorageServiceStub) -> None:
+    def test_a_selection_without_match_is_an_empty_stream(self, stub: StorageServiceStub) -> None:
         append(stub, cell())
         assert list(stub.Select(pb.SelectRequest(predicate=any_of([tag()])))) == []
 
@@ -148,7 +148,7 @@ class TestSelect:
         assert select(stub, *[one.tag for one in wanted]) == ascending(wanted)
 
     @pytest.mark.parametrize(("asked", "bound"), [(0, MIB), (1, 64 * KIB), (300_000, 300_000), (1 << 31, 2 * MIB)])
-    def test_pages_keep_to_the_size_asked_for(self, stub: StorageServiceStub, asked: int, bound: int) -> None:
+    def test_pages_have_the_requested_size(self, stub: StorageServiceStub, asked: int, bound: int) -> None:
         cells = [cell(size=20_000) for _ in range(200)]
         append(stub, *cells)
         predicate = any_of(one.tag for one in cells)
@@ -157,7 +157,7 @@ class TestSelect:
         assert max(sizes) <= bound
         assert min(sizes[:-1]) > bound - 25_000
 
-    def test_a_cell_larger_than_a_page_is_a_page(self, stub: StorageServiceStub) -> None:
+    def test_a_cell_larger_than_a_page_gets_its_own_page(self, stub: StorageServiceStub) -> None:
         cells = [cell(size=size) for size in (10, 3 * MIB, 3 * MIB, 10)]
         append(stub, *cells)
         predicate = any_of(one.tag for one in cells)
@@ -171,11 +171,11 @@ class TestSelect:
         size=st.integers(1, 20_000),
         page_bytes=st.integers(0, 200_000),
     )
-    def test_every_cursor_resumes_with_exactly_the_rest(
+    def test_every_cursor_resumes_after_its_page(
         self, stub: StorageServiceStub, stored: list[bool], size: int, page_bytes: int
     ) -> None:
         tags = [tag() for _ in stored]
-        cells = [cell(of, size) for of, there in zip(tags, stored, strict=True) if there]
+        cells = [cell(one, size) for one, there in zip(tags, stored, strict=True) if there]
         if cells:
             append(stub, *cells)
 
@@ -185,8 +185,8 @@ class TestSelect:
 
         pages = stream(b"")
         assert [one for page in pages for one in page.cells] == ascending(cells)
-        for at, page in enumerate(pages):
-            assert stream(page.cursor) == pages[at + 1 :]
+        for number, page in enumerate(pages, start=1):
+            assert stream(page.cursor) == pages[number:]
 
     def test_a_cursor_resumes_over_many_statements(self, stub: StorageServiceStub) -> None:
         cells = [cell(size=500) for _ in range(1800)]
@@ -199,16 +199,16 @@ class TestSelect:
         assert seen == ascending(cells)
 
     @pytest.mark.parametrize("cursor", [b"x", bytes(15), bytes(16), bytes(17), b"\xff" * 16, b"\xff" * 17])
-    def test_a_foreign_cursor_is_refused(self, stub: StorageServiceStub, cursor: bytes) -> None:
+    def test_a_cursor_of_another_predicate_is_refused(self, stub: StorageServiceStub, cursor: bytes) -> None:
         request = pb.SelectRequest(predicate=any_of([tag()]), cursor=cursor)
         code, reason, _, violations = refused(lambda: list(stub.Select(request)))
         assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "ERROR_REASON_INVALID_REQUEST")
         assert list(violations) == ["cursor"]
 
-    def test_a_caller_that_goes_away_leaves_no_connection_behind(self, served: Served) -> None:
+    def test_a_caller_that_leaves_a_stream_occupies_no_connection(self, served: Served) -> None:
         tags = [tag() for _ in range(40)]
         for start in range(0, 40, 10):
-            append(served.stub, *(cell(of, MIB) for of in tags[start : start + 10]))
+            append(served.stub, *(cell(one, MIB) for one in tags[start : start + 10]))
         pool = served.store._engine.pool
         for _ in range(20):
             stream = served.stub.Select(pb.SelectRequest(predicate=any_of(tags)))
@@ -237,7 +237,7 @@ class TestPredicate:
 
 
 class TestMeasure:
-    def test_it_counts_what_select_streams(self, stub: StorageServiceStub) -> None:
+    def test_measure_counts_what_select_streams(self, stub: StorageServiceStub) -> None:
         cells = [cell(size=random.randrange(1, 3000)) for _ in range(1500)]
         append(stub, *cells)
         tags = [one.tag for one in cells[:1100]]
@@ -251,7 +251,7 @@ class TestMeasure:
 
 
 class TestDelete:
-    def test_it_removes_what_matches_and_may_be_sent_again(self, stub: StorageServiceStub) -> None:
+    def test_delete_removes_what_matches_and_may_be_sent_again(self, stub: StorageServiceStub) -> None:
         cells = [cell() for _ in range(1200)]
         append(stub, *cells)
         gone = pb.DeleteRequest(predicate=any_of([one.tag for one in cells[:1100]] + [tag()]))
@@ -259,7 +259,7 @@ class TestDelete:
         assert stub.Delete(gone).cells == 0
         assert select(stub, *[one.tag for one in cells]) == ascending(cells[1100:])
 
-    def test_a_tag_that_was_deleted_takes_another_cell(self, stub: StorageServiceStub) -> None:
+    def test_another_cell_can_be_stored_under_a_deleted_tag(self, stub: StorageServiceStub) -> None:
         old = cell()
         append(stub, old)
         stub.Delete(pb.DeleteRequest(predicate=any_of([old.tag])))
@@ -271,7 +271,7 @@ class TestDelete:
 class TestLimits:
     SMALL = Limits(max_tags_per_predicate=3, max_cells_per_append=4, max_cell_bytes=100, max_message_bytes=100_000)
 
-    def test_the_defaults_are_the_contract_s(self, stub: StorageServiceStub) -> None:
+    def test_describe_returns_the_default_limits(self, stub: StorageServiceStub) -> None:
         limits = stub.Describe(pb.DescribeRequest()).limits
         assert limits == pb.Limits(
             max_tags_per_predicate=65_536,
@@ -281,29 +281,29 @@ class TestLimits:
         )
 
     @pytest.mark.parametrize("call", ["Select", "Measure", "Delete"])
-    def test_tags_in_a_predicate(self, limited: Limited, call: str) -> None:
+    def test_a_predicate_with_too_many_tags_is_refused(self, limited: Limited, call: str) -> None:
         stub = limited(self.SMALL)
         ask(stub, call, any_of([tag() for _ in range(3)]))
         code, reason, metadata, _ = refused(lambda: ask(stub, call, any_of([tag() for _ in range(4)])))
         assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "ERROR_REASON_PREDICATE_TOO_LARGE")
         assert metadata == {"tags": "4", "limit": "3"}
 
-    def test_cells_in_an_append(self, limited: Limited) -> None:
+    def test_an_append_with_too_many_cells_is_refused(self, limited: Limited) -> None:
         stub = limited(self.SMALL)
         code, reason, metadata, _ = refused(lambda: append(stub, *(cell() for _ in range(5))))
         assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "ERROR_REASON_TOO_MANY_CELLS")
         assert metadata == {"cells": "5", "limit": "4"}
 
-    def test_bytes_in_a_cell(self, limited: Limited) -> None:
+    def test_a_cell_with_too_many_bytes_is_refused(self, limited: Limited) -> None:
         stub = limited(self.SMALL)
         assert append(stub, cell(size=100)) == 1
-        kept_out = cell(size=10)
-        code, reason, metadata, _ = refused(lambda: append(stub, kept_out, cell(size=101)))
+        valid = cell(size=10)
+        code, reason, metadata, _ = refused(lambda: append(stub, valid, cell(size=101)))
         assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "ERROR_REASON_CELL_TOO_LARGE")
         assert metadata == {"bytes": "101", "limit": "100"}
-        assert select(stub, kept_out.tag) == []
+        assert select(stub, valid.tag) == []
 
-    def test_bytes_in_a_message(self, limited: Limited) -> None:
+    def test_a_message_with_too_many_bytes_is_refused(self, limited: Limited) -> None:
         stub = limited(self.SMALL)
         with pytest.raises(grpc.RpcError) as caught:
             append(stub, cell(size=100_001))
@@ -317,7 +317,7 @@ class TestLimits:
 
 
 class TestDescribe:
-    def test_it_tells_the_store_and_its_size(self, stub: StorageServiceStub, storage_url: str) -> None:
+    def test_describe_returns_the_store_and_its_size(self, stub: StorageServiceStub, storage_url: str) -> None:
         append(stub, *(cell(size=1000) for _ in range(1000)))
         described = stub.Describe(pb.DescribeRequest())
         assert described.schema_version == 2

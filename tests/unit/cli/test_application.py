@@ -1,23 +1,19 @@
 import json
 import os
-import subprocess
+import re
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
-import typer
 
 from privacyplease.cli import failures
-from privacyplease.cli.application import app, hoisted, run
-from privacyplease.cli.exits import ExitCode
-from privacyplease.cli.local import distribution
+from privacyplease.cli.application import hoisted, run
+from privacyplease.cli.exit_codes import ExitCode
+from privacyplease.cli.local import proxy_commands
 from privacyplease.client import errors
-from privacyplease.client._internal.statuses import BY_REASON
+from privacyplease.client._internal.connection.statuses import BY_REASON
 
-COMMANDS = ["presence", "count", "occupancy", "places", "plan", "query", "up", "status", "verify", "down", "compact"]
-COMMANDS += ["backup", "restore", "audit show", "audit verify"]
-COMMANDS += ["certs init", "certs issue", "certs renew", "certs show"]
-COMMANDS += ["stations history", "stations now", "stations availability"]
 RANGE = ["--from", "-2h", "--to", "now"]
 
 
@@ -27,24 +23,14 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PRIVACYPLEASE_PROXY", raising=False)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run([*command.split(), "--help"]) == ExitCode.DONE
-    assert f"Example: privacyplease {command}" in " ".join(capsys.readouterr().out.split())
-
-
 def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([]) == ExitCode.DONE
     assert "Usage: privacyplease" in capsys.readouterr().out
 
 
-def test_help_imports_nothing_heavy() -> None:
-    code = (
-        "import sys; from privacyplease.cli.application import run; run(['--help']); "
-        "print([name for name in ('grpc', 'pyarrow', 'pandas', 'numpy', 'rich.console') if name in sys.modules])"
-    )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.splitlines()[-1] == "[]"
+def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == ExitCode.DONE
+    assert capsys.readouterr().out == f"privacyplease {metadata.version('privacyplease')}\n"
 
 
 @pytest.mark.parametrize(
@@ -65,31 +51,31 @@ def test_help_imports_nothing_heavy() -> None:
     ],
     ids=" ".join,
 )
-def test_wrong_usage_exits_with_2_and_says_so(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage_exits_with_2_and_an_error(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--proxy", "127.0.0.1:1", *arguments]) == ExitCode.USAGE
     assert capsys.readouterr().err.startswith("error: ")
 
 
-def test_to_read_no_further_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_pipe_is_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    with os.fdopen(writer, "w") as nobody:
-        monkeypatch.setattr(sys, "stdout", nobody)
+    with os.fdopen(writer, "w") as broken_pipe:
+        monkeypatch.setattr(sys, "stdout", broken_pipe)
         assert run(["count", "--help"]) == ExitCode.DONE
         assert run(["plan", "--records-per-day", "24500"]) == ExitCode.DONE
 
 
 @pytest.mark.parametrize("address", ["nonsense", "localhost:99999", ":50050"])
-def test_an_address_that_is_none_is_wrong_usage(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_address_is_wrong_usage(address: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--proxy", address, "count", *RANGE]) == ExitCode.USAGE
     assert f"--proxy: expected HOST:PORT, got {address!r}" in capsys.readouterr().err
 
 
-def test_without_a_proxy_the_hint_is_to_start_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_known_proxy_the_hint_is_to_start_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["count", *RANGE]) == ExitCode.TRY_AGAIN
     error, hint = capsys.readouterr().err.splitlines()
     assert error.startswith("error: no proxy is known")
-    assert hint.startswith("hint: start one with `privacyplease up`")
+    assert hint.startswith("hint: start one with `privacyplease up --home ")
 
 
 def test_a_proxy_that_does_not_answer_exits_with_4(capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,19 +83,21 @@ def test_a_proxy_that_does_not_answer_exits_with_4(capsys: pytest.CaptureFixture
     assert "hint: start it with" in capsys.readouterr().err
 
 
-def test_status_and_down_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_and_down_when_nothing_is_running(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["status", "--json"]) == ExitCode.TRY_AGAIN
-    found = json.loads(capsys.readouterr().out)
-    assert (found["healthy"], found["proxy"], found["server"]) == (False, None, None)
+    status = json.loads(capsys.readouterr().out)
+    assert (status["healthy"], status["proxy"], status["server"]) == (False, None, None)
+    assert run(["status"]) == ExitCode.TRY_AGAIN
+    assert f"start it with: privacyplease up --home {tmp_path / 'home'}" in capsys.readouterr().out
     assert run(["down"]) == ExitCode.DONE
 
 
-def test_global_options_may_stand_anywhere() -> None:
+def test_global_options_may_follow_the_command() -> None:
     assert hoisted(["up", "--home", "h", "--detach"]) == ["--home", "h", "up", "--detach"]
     assert hoisted(["count", "--proxy=p:1", "--from", "-2h"]) == ["--proxy=p:1", "count", "--from", "-2h"]
 
 
-@pytest.mark.parametrize("error", sorted(BY_REASON.values(), key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("error", sorted(BY_REASON.values(), key=str))
 def test_every_error_of_the_sdk_has_the_exit_code_of_its_group(error: type[errors.PrivacyPleaseError]) -> None:
     codes = {
         errors.RequestError: ExitCode.REFUSED,
@@ -124,50 +112,34 @@ def test_every_error_of_the_sdk_has_the_exit_code_of_its_group(error: type[error
     assert failure.code == next(code for group, code in codes.items() if issubclass(error, group))
 
 
-def test_a_home_that_is_accepted_as_it_is_is_told_to_the_proxys_own_command(
+def test_restore_accept_runs_the_proxys_accept_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked: list[tuple[str, ...]] = []
-    monkeypatch.setattr(distribution, "run", lambda module, *given, otherwise: asked.append((module, *given)) or {})
+    commands: list[tuple[str, ...]] = []
+
+    def run_command(*arguments: str, failure: str) -> dict[str, str]:
+        commands.append(arguments)
+        return {}
+
+    monkeypatch.setattr(proxy_commands, "_run", run_command)
     assert run(["restore", "--accept", "--json"]) == ExitCode.DONE
     home = tmp_path / "home"
-    assert asked == [("privacyplease.proxy.backup", "--home", str(home / "proxy"), "accept")]
+    assert commands == [("backup", "--home", str(home / "proxy"), "accept")]
     assert json.loads(capsys.readouterr().out) == {"home": str(home)}
 
 
-def test_a_rolled_back_home_has_two_ways_out() -> None:
+def test_the_hint_for_a_rolled_back_home_names_both_remedies() -> None:
     failure = failures.failure_of(errors.RolledBackError("the trusted store was rolled back"))
     assert failure is not None
     assert "bring the newer home back" in failure.hint
     assert "`python -m privacyplease.proxy.backup --home DIR accept`" in failure.hint
 
 
-def test_an_unforeseen_error_is_not_hidden() -> None:
+def test_an_unexpected_error_is_raised() -> None:
     assert failures.failure_of(ZeroDivisionError()) is None
 
 
-def test_exit_codes_are_those_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
-    run(["--help"])
-    text = " ".join(capsys.readouterr().out.split())
-    for code in ExitCode:
-        assert f"{code.value} " in text.partition("Exit codes:")[2]
-
-
-def test_other_distributions_add_commands(capsys: pytest.CaptureFixture[str]) -> None:
-    names = {command.name for command in _registered(app)}
-    assert {"ingest", "simulate"} <= names
-
-
-def _registered(group: typer.Typer) -> list[typer.models.CommandInfo | typer.models.TyperInfo]:
-    return [*group.registered_commands, *group.registered_groups]
-
-
-def test_a_plugin_that_does_not_load_takes_nothing_down(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from importlib.metadata import EntryPoint
-
-    from privacyplease.cli import application
-
-    application._add_plugin(EntryPoint("broken", "no.such.module:app", application.PLUGINS))
-    assert "`broken` does not load" in capsys.readouterr().err
+def test_exit_codes_are_the_documented_ones() -> None:
+    page = Path(__file__).parents[3].joinpath("docs", "COMMANDS.md").read_text(encoding="utf-8")
+    table = page.partition("## Exit codes")[2].partition("\n## ")[0]
+    assert [int(code) for code in re.findall(r"^\| (\d+) ", table, re.MULTILINE)] == list(ExitCode)

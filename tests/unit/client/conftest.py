@@ -1,4 +1,4 @@
-"""A proxy that does as a test tells it: gRPC is real, the answers are scripted."""
+"""A proxy that answers as a test scripts it, over real gRPC."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -25,38 +25,38 @@ from privacyplease.proxy.v1 import (
     verification_service_pb2_grpc,
 )
 
-Turn = Callable[[Any, grpc.ServicerContext], Any]
+Handler = Callable[[Any, grpc.ServicerContext], Any]
 
 
 class ScriptedProxy:
-    """Answers the n-th call of a method with the n-th turn given to `on`, and every further one with the last."""
+    """Answers the n-th call of a method with the n-th handler given to `on`, and further calls with the last one."""
 
     address = ""
 
     def __init__(self) -> None:
-        self._turns: dict[str, list[Turn]] = defaultdict(list)
+        self._handlers: dict[str, list[Handler]] = defaultdict(list)
         self.requests: dict[str, list[Any]] = defaultdict(list)
 
-    def on(self, method: str, *turns: Turn) -> None:
-        self._turns[method] = list(turns)
+    def on(self, method: str, *handlers: Handler) -> None:
+        self._handlers[method] = list(handlers)
 
-    def __getattr__(self, method: str) -> Turn:
+    def __getattr__(self, method: str) -> Handler:
         if method.startswith("_"):
             raise AttributeError(method)
 
         def answer(request: Any, context: grpc.ServicerContext) -> Any:
             number = len(self.requests[method])
             self.requests[method].append(request)
-            turns = self._turns[method]
-            return turns[min(number, len(turns) - 1)](request, context)
+            handlers = self._handlers[method]
+            return handlers[min(number, len(handlers) - 1)](request, context)
 
         return answer
 
 
-def refuse(code: grpc.StatusCode, message: str = "no", *details: Any) -> Turn:
-    """A turn that fails as the proxy fails: a status with details."""
+def refuse(code: grpc.StatusCode, message: str = "no", *details: Any) -> Handler:
+    """A handler that fails as the proxy does: with a status and details."""
 
-    def turn(_: Any, context: grpc.ServicerContext) -> Any:
+    def handler(_: Any, context: grpc.ServicerContext) -> Any:
         packed = []
         for detail in details:
             packed.append(AnyMessage())
@@ -64,7 +64,7 @@ def refuse(code: grpc.StatusCode, message: str = "no", *details: Any) -> Turn:
         status = status_pb2.Status(code=code_pb2.Code.Value(code.name), message=message, details=packed)
         context.abort_with_status(rpc_status.to_status(status))
 
-    return turn
+    return handler
 
 
 def reason(name: str, **metadata: str) -> error_details_pb2.ErrorInfo:
@@ -76,7 +76,7 @@ def violation(field: str, description: str) -> error_details_pb2.BadRequest:
     return error_details_pb2.BadRequest(field_violations=fields)
 
 
-def serve(proxy: ScriptedProxy, port: int = 0) -> tuple[grpc.Server, int]:
+def serve(proxy: Any, port: int = 0) -> tuple[grpc.Server, int]:
     server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.max_receive_message_length", 32 << 20)])
     admin_service_pb2_grpc.add_AdminServiceServicer_to_server(proxy, server)
     audit_service_pb2_grpc.add_AuditServiceServicer_to_server(proxy, server)
@@ -110,7 +110,7 @@ def client(proxy: ScriptedProxy) -> Iterator[Client]:
 
 @pytest.fixture
 def scripts() -> Any:
-    """The building blocks of scripts, for tests in other files."""
+    """The building blocks of handlers, for the tests in this folder."""
     return Scripts()
 
 

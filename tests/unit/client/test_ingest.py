@@ -1,6 +1,6 @@
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
 from typing import Any
 
 import grpc
@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from privacyplease.client import Ack, AsyncClient, Client, IngestSummary, Rejection, errors
-from privacyplease.client._internal.parts import MAX_BYTES, MAX_ROWS, cut
-from privacyplease.client._internal.window import LIMIT
+from privacyplease.client._internal.ingest.chunking import MAX_BYTES, MAX_ROWS, cut
+from privacyplease.client._internal.ingest.window import LIMIT
 from privacyplease.proxy.v1.ingest_service_pb2 import IngestRequest, IngestResponse
 from privacyplease.proxy.v1.ingest_service_pb2 import Rejection as RejectionMessage
 
@@ -25,22 +25,22 @@ def _rows(request: IngestRequest) -> list[str]:
 
 
 class Store:
-    """Keeps what is acknowledged; a turn of it breaks off after so many batches."""
+    """Keeps what it acknowledges; a stream can be made to break after a number of batches."""
 
     def __init__(self) -> None:
         self.rows: list[str] = []
         self.requests: list[IngestRequest] = []
 
-    def stream(self, break_after: int | None = None, how: Callable[..., Any] | None = None) -> Any:
-        def turn(requests: Iterator[IngestRequest], context: grpc.ServicerContext) -> Iterator[IngestResponse]:
+    def stream(self, break_after: int | None = None, fail: Callable[..., Any] | None = None) -> Any:
+        def handler(requests: Iterator[IngestRequest], context: grpc.ServicerContext) -> Iterator[IngestResponse]:
             for number, request in enumerate(requests):
                 if number == break_after:
-                    (how or (lambda *_: context.abort(grpc.StatusCode.UNAVAILABLE, "gone")))(requests, context)
+                    (fail or (lambda *_: context.abort(grpc.StatusCode.UNAVAILABLE, "gone")))(requests, context)
                 self.requests.append(request)
                 self.rows += _rows(request)
                 yield IngestResponse(sequence=request.sequence, accepted=len(_rows(request)))
 
-        return turn
+        return handler
 
 
 @pytest.fixture
@@ -72,19 +72,19 @@ def test_every_batch_is_acknowledged_in_order(send: Send, proxy: Any, store: Sto
     assert IngestSummary.of(acks) == IngestSummary(accepted=40, rejected=0)
 
 
-def test_nothing_to_send_is_no_error(send: Send, proxy: Any, store: Store) -> None:
+def test_an_empty_source_is_not_an_error(send: Send, proxy: Any, store: Store) -> None:
     proxy.on("Ingest", store.stream())
     assert send([]) == []
     assert send([_table(0, rows=0)]) == []
 
 
-def test_record_batches_are_taken_as_tables_are(send: Send, proxy: Any, store: Store) -> None:
+def test_record_batches_are_accepted_like_tables(send: Send, proxy: Any, store: Store) -> None:
     proxy.on("Ingest", store.stream())
     send([pa.record_batch({"row": ["a"]})])
     assert store.rows == ["a"]
 
 
-def test_a_broken_stream_is_taken_up_where_its_acknowledgements_ended(send: Send, proxy: Any, store: Store) -> None:
+def test_a_broken_stream_resumes_after_the_last_acknowledgement(send: Send, proxy: Any, store: Store) -> None:
     proxy.on("Ingest", store.stream(break_after=3), store.stream(break_after=0), store.stream())
     acks = send(_table(number) for number in range(12))
     assert [ack.batch for ack in acks] == list(range(12))
@@ -92,7 +92,7 @@ def test_a_broken_stream_is_taken_up_where_its_acknowledgements_ended(send: Send
     assert len(proxy.requests["Ingest"]) == 3
 
 
-def test_a_proxy_that_comes_back_gets_the_rest(scripts: Any, store: Store) -> None:
+def test_ingest_resumes_when_the_proxy_restarts(scripts: Any, store: Store) -> None:
     proxy = scripts.proxy()
     proxy.on("Ingest", store.stream())
     server, port = scripts.serve(proxy)
@@ -110,15 +110,15 @@ def test_a_proxy_that_comes_back_gets_the_rest(scripts: Any, store: Store) -> No
 def test_a_refused_batch_ends_the_ingest(send: Send, proxy: Any, store: Store, scripts: Any) -> None:
     info = scripts.reason("ERROR_REASON_MALFORMED_BATCH", sequence="1")
     refuse = scripts.refuse(grpc.StatusCode.INVALID_ARGUMENT, "bad", info)
-    proxy.on("Ingest", store.stream(break_after=1, how=refuse))
+    proxy.on("Ingest", store.stream(break_after=1, fail=refuse))
     with pytest.raises(errors.MalformedBatchError):
         send(_table(number) for number in range(9))
     assert store.rows == ["0-0", "0-1"]
 
 
-def test_an_acknowledgement_of_something_else_is_a_fault(send: Send, proxy: Any) -> None:
+def test_an_unexpected_acknowledgement_is_a_fault(send: Send, proxy: Any) -> None:
     proxy.on("Ingest", lambda requests, context: iter([IngestResponse(sequence=next(requests).sequence + 1)]))
-    with pytest.raises(errors.FaultError, match="expected an acknowledgement of part 0"):
+    with pytest.raises(errors.FaultError, match="expected an acknowledgement of chunk 0"):
         send([_table(0)])
 
 
@@ -128,7 +128,7 @@ def test_a_stream_that_ends_early_is_a_fault(send: Send, proxy: Any) -> None:
         send([_table(0)])
 
 
-def test_a_proxy_that_never_acknowledges_is_given_up(send: Send, proxy: Any) -> None:
+def test_a_missing_acknowledgement_raises_deadline_exceeded(send: Send, proxy: Any) -> None:
     def silent(requests: Any, context: grpc.ServicerContext) -> Iterator[IngestResponse]:
         while context.is_active():
             time.sleep(0.05)
@@ -139,25 +139,25 @@ def test_a_proxy_that_never_acknowledges_is_given_up(send: Send, proxy: Any) -> 
         send([_table(0)])
 
 
-def test_whoever_knows_better_decides_how_long_to_try(proxy: Any, store: Store, scripts: Any) -> None:
+def test_retry_decides_how_long_to_try(proxy: Any, store: Store, scripts: Any) -> None:
     fault = scripts.refuse(grpc.StatusCode.INTERNAL, "fault", scripts.reason("ERROR_REASON_INTERNAL"))
     proxy.on("Ingest", fault, fault, store.stream(break_after=1), store.stream())
-    asked: list[tuple[type[Exception], int]] = []
+    calls: list[tuple[type[Exception], int]] = []
 
     def patient(error: errors.PrivacyPleaseError, failures: int) -> float | None:
-        asked.append((type(error), failures))
+        calls.append((type(error), failures))
         return 0.0
 
     with Client(proxy.address, insecure=True) as client:
         assert len(list(client.ingest("wifi", [_table(0), _table(1)], retry=patient))) == 2
-    assert asked == [(errors.InternalError, 0), (errors.InternalError, 1), (errors.ProxyUnreachableError, 0)]
+    assert calls == [(errors.InternalError, 0), (errors.InternalError, 1), (errors.ProxyUnreachableError, 0)]
 
 
-def test_a_hung_stream_is_left_for_a_new_one_if_so_decided(proxy: Any, store: Store) -> None:
-    left = []
+def test_a_hung_stream_is_replaced_if_retry_says_so(proxy: Any, store: Store) -> None:
+    cancelled = []
 
     def silent(requests: Any, context: grpc.ServicerContext) -> Iterator[IngestResponse]:
-        context.add_callback(lambda: left.append(True))
+        context.add_callback(lambda: cancelled.append(True))
         while context.is_active():
             time.sleep(0.05)
         yield IngestResponse()
@@ -165,10 +165,10 @@ def test_a_hung_stream_is_left_for_a_new_one_if_so_decided(proxy: Any, store: St
     proxy.on("Ingest", silent, store.stream())
     with Client(proxy.address, insecure=True, stall_timeout=0.5) as client:
         assert len(list(client.ingest("wifi", [_table(0)], retry=lambda error, failures: 0.0))) == 1
-        assert left
+        assert cancelled
 
 
-def test_a_slow_source_is_not_a_stall(send: Send, proxy: Any, store: Store) -> None:
+def test_a_slow_source_is_not_taken_for_a_stalled_proxy(send: Send, proxy: Any, store: Store) -> None:
     proxy.on("Ingest", store.stream())
 
     def slow() -> Iterator[pa.Table]:
@@ -180,35 +180,38 @@ def test_a_slow_source_is_not_a_stall(send: Send, proxy: Any, store: Store) -> N
     assert len(proxy.requests["Ingest"]) == 1
 
 
-def test_what_the_source_raises_comes_after_what_it_gave(send: Send, proxy: Any, store: Store) -> None:
+def test_an_error_of_the_source_is_raised_after_its_batches_are_acknowledged(
+    send: Send, proxy: Any, store: Store
+) -> None:
     proxy.on("Ingest", store.stream())
 
-    def torn() -> Iterator[pa.Table]:
+    def failing() -> Iterator[pa.Table]:
         yield _table(0)
         raise OSError("disk on fire")
 
     with pytest.raises(OSError, match="disk on fire"):
-        send(torn())
+        send(failing())
     assert store.rows == ["0-0", "0-1"]
 
 
 def test_the_source_is_read_only_a_few_batches_ahead(proxy: Any, store: Store) -> None:
     proxy.on("Ingest", store.stream())
-    given = []
+    yielded = []
 
     def counted() -> Iterator[pa.Table]:
         for number in range(50):
-            given.append(number)
+            yielded.append(number)
             yield _table(number)
 
     with Client(proxy.address, insecure=True) as client:
         acks = client.ingest("wifi", counted())
         next(acks)
         time.sleep(0.3)
-        assert len(given) <= 1 + LIMIT + 1  # acknowledged, on the way, and the one that waits
+        assert len(yielded) <= 1 + LIMIT + 1  # acknowledged, in flight, and the one that waits
+        assert isinstance(acks, Generator)
         acks.close()
         time.sleep(0.3)
-        assert len(given) <= 1 + LIMIT + 1
+        assert len(yielded) <= 1 + LIMIT + 1
 
 
 def test_acknowledgements_do_not_wait_for_the_source(proxy: Any, store: Store) -> None:
@@ -225,7 +228,7 @@ def test_acknowledgements_do_not_wait_for_the_source(proxy: Any, store: Store) -
         assert time.monotonic() - begun < 1.5
 
 
-def test_an_async_source_may_be_given(proxy: Any, store: Store) -> None:
+def test_an_async_source_is_accepted(proxy: Any, store: Store) -> None:
     proxy.on("Ingest", store.stream())
 
     async def source() -> AsyncIterator[pa.Table]:
@@ -240,7 +243,7 @@ def test_an_async_source_may_be_given(proxy: Any, store: Store) -> None:
     assert len(asyncio.run(send())) == 3
 
 
-def test_large_batches_are_cut_and_their_rejections_counted_in_the_whole(send: Send, proxy: Any) -> None:
+def test_large_batches_are_cut_and_rejected_rows_numbered_within_the_batch(send: Send, proxy: Any) -> None:
     def reject_first_row(requests: Iterator[IngestRequest], context: Any) -> Iterator[IngestResponse]:
         for request in requests:
             bad = RejectionMessage(row=0, field="mac", reason="expected a MAC address")
@@ -253,16 +256,16 @@ def test_large_batches_are_cut_and_their_rejections_counted_in_the_whole(send: S
     assert second.rejections == (Rejection(MAX_ROWS, "mac", "expected a MAC address"),)
 
 
-def test_parts_keep_both_limits_and_lose_no_row() -> None:
+def test_chunks_stay_within_both_limits_and_lose_no_row() -> None:
     table = pa.table({"text": ["x" * 40_000] * 1_000, "row": range(1_000)})
-    parts = list(cut(table, 3))
-    assert len(parts) > 1
-    assert all(len(part.arrow) <= MAX_BYTES for part in parts)
-    assert [part.complete for part in parts] == [False] * (len(parts) - 1) + [True]
-    joined = pa.concat_tables(pa.ipc.open_stream(part.arrow).read_all() for part in parts)
+    chunks = list(cut(table, 3))
+    assert len(chunks) > 1
+    assert all(len(chunk.arrow) <= MAX_BYTES for chunk in chunks)
+    assert [chunk.complete for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
+    joined = pa.concat_tables(pa.ipc.open_stream(chunk.arrow).read_all() for chunk in chunks)
     assert joined["row"].to_pylist() == list(range(1_000))
 
 
-def test_a_record_larger_than_a_message_is_refused() -> None:
+def test_a_record_larger_than_a_message_is_rejected() -> None:
     with pytest.raises(ValueError, match="expected records of at most"):
         list(cut(pa.table({"text": ["x" * (MAX_BYTES + 1)]}), 0))

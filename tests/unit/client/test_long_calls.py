@@ -1,4 +1,4 @@
-"""Calls that may go through a whole store do not end with the timeout of questions."""
+"""The timeout of questions does not apply to calls that may read the whole store."""
 
 import asyncio
 import time
@@ -27,7 +27,7 @@ CALLS: list[tuple[str, Callable[[Any], Any], Any]] = [
 
 
 @pytest.mark.parametrize(("method", "ask", "response"), CALLS, ids=[method for method, _, _ in CALLS])
-def test_they_take_as_long_as_they_take(proxy: Any, method: str, ask: Callable[[Any], Any], response: Any) -> None:
+def test_long_calls_have_no_timeout(proxy: Any, method: str, ask: Callable[[Any], Any], response: Any) -> None:
     def late(_request: object, _context: grpc.ServicerContext) -> Any:
         time.sleep(0.1)
         return response

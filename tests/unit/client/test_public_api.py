@@ -77,11 +77,11 @@ PUBLIC_MODULES = {
     "presence",
     "records",
     "stations",
+    "verification",
 }
-PUBLIC_MODULES |= {"verification"}
 
 
-def test_the_public_names_change_only_on_purpose() -> None:
+def test_the_public_names_are_frozen() -> None:
     assert set(sdk.__all__) == FROZEN
     assert all(hasattr(sdk, name) for name in FROZEN)
 
@@ -91,7 +91,7 @@ def test_the_folder_listing_is_the_public_api() -> None:
     assert modules - {"_internal"} == PUBLIC_MODULES
 
 
-def test_the_async_client_has_the_methods_of_the_blocking_one() -> None:
+def test_both_clients_have_the_same_methods() -> None:
     assert _signatures(sdk.AsyncClient) == _signatures(sdk.Client)
 
 

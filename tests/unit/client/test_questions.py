@@ -34,7 +34,7 @@ def test_presence_joins_its_pages(proxy: Any, client: Client) -> None:
     assert (request.dataset, request.device, request.place, request.purpose) == ("wifi", "AA", "ap-1", "lost key")
 
 
-def test_presence_of_nobody_is_no_error(proxy: Any, client: Client) -> None:
+def test_an_absent_device_is_not_an_error(proxy: Any, client: Client) -> None:
     proxy.on("FindSessions", lambda request, context: iter([_page("aa")]))
     presence = client.presence("aa", *DAY)
     assert not presence.present
@@ -42,7 +42,7 @@ def test_presence_of_nobody_is_no_error(proxy: Any, client: Client) -> None:
     assert presence.sessions.to_arrow().num_rows == 0
 
 
-def test_sessions_become_a_table_and_a_frame(proxy: Any, client: Client) -> None:
+def test_sessions_convert_to_arrow_pandas_and_polars(proxy: Any, client: Client) -> None:
     proxy.on("FindSessions", lambda request, context: iter([_page("aa", ("ap-1", EIGHT_MS, EIGHT_MS + 1))]))
     sessions = client.presence("aa", *DAY).sessions
     instant = pa.timestamp("ms", tz="UTC")
@@ -59,9 +59,9 @@ def test_times_are_sent_to_the_millisecond_in_any_zone(proxy: Any, client: Clien
     assert (request.interval.start.seconds, request.interval.start.nanos) == (EIGHT_MS // 1000, 123_000_000)
 
 
-def test_a_count_knows_whether_it_is_exact(proxy: Any, client: Client) -> None:
+def test_a_count_says_whether_it_is_exact(proxy: Any, client: Client) -> None:
     bounds = occupancy_service_pb2.Estimate(at_least=89_300, at_most=90_700)
-    answers = [{"distinct_devices": 7}, {"distinct_devices": 90_000, "estimate": bounds}]
+    answers: list[dict[str, Any]] = [{"distinct_devices": 7}, {"distinct_devices": 90_000, "estimate": bounds}]
     proxy.on("Count", lambda request, context: occupancy_service_pb2.CountResponse(**answers[not request.exact]))
     exact, estimate = client.count(*DAY, exact=True), client.count(*DAY)
     assert (exact, exact.exact, exact.at_least, exact.at_most) == (7, True, 7, 7)
@@ -69,7 +69,7 @@ def test_a_count_knows_whether_it_is_exact(proxy: Any, client: Client) -> None:
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_a_time_without_zone_is_refused_before_anything_is_sent(which: int, proxy: Any, client: Client) -> None:
+def test_a_time_without_a_zone_is_rejected_before_anything_is_sent(which: int, proxy: Any, client: Client) -> None:
     interval = list(DAY)
     interval[which] = interval[which].replace(tzinfo=None)
     with pytest.raises(ValueError, match="time zone"):
@@ -95,13 +95,13 @@ def test_occupancy_joins_its_pages(proxy: Any, client: Client) -> None:
     assert proxy.requests["Series"][0].step.seconds == 900
 
 
-def test_peak_comes_alone(proxy: Any, client: Client) -> None:
+def test_peak_is_asked_without_the_series(proxy: Any, client: Client) -> None:
     response = occupancy_service_pb2.PeakResponse(peak=_series(0).peak)
     proxy.on("Peak", lambda request, context: response)
     assert client.peak(*DAY, timedelta(hours=1)) == Peak(EIGHT, 9)
 
 
-def test_places_may_be_none(proxy: Any, client: Client) -> None:
+def test_count_by_place_may_be_empty(proxy: Any, client: Client) -> None:
     page = occupancy_service_pb2.CountByPlaceResponse(places=["ap-1"], distinct_devices=[3])
     proxy.on("CountByPlace", lambda r, c: iter([]), lambda r, c: iter([page]))
     assert len(client.count_by_place(*DAY)) == 0
@@ -127,7 +127,7 @@ def _arrow_pages(page_size: int, batches: list[pa.RecordBatch] = BATCHES) -> lis
 
 
 @pytest.mark.parametrize("page_size", [7, 1_000_000])
-def test_records_come_batch_by_batch_wherever_pages_are_cut(page_size: int, proxy: Any, client: Client) -> None:
+def test_records_are_read_batch_by_batch_wherever_pages_are_cut(page_size: int, proxy: Any, client: Client) -> None:
     proxy.on("Query", lambda request, context: iter(_arrow_pages(page_size)))
     assert list(client.query("wifi", *DAY)) == BATCHES
     assert client.query("wifi", *DAY).to_arrow() == pa.Table.from_batches(BATCHES)
@@ -135,28 +135,28 @@ def test_records_come_batch_by_batch_wherever_pages_are_cut(page_size: int, prox
     assert client.query("wifi", *DAY).to_polars()["mac"].to_list()[-1] == "m32"
 
 
-def test_records_tell_how_many_they_are_while_they_come(proxy: Any, client: Client) -> None:
+def test_the_total_is_known_while_records_are_read(proxy: Any, client: Client) -> None:
     proxy.on("Query", lambda request, context: iter(_arrow_pages(7)))
     records = client.query("wifi", *DAY)
     assert [(batch.num_rows, records.total()) for batch in records] == [(3, 12)] * 4
 
 
-def test_long_answers_are_streamed_to_asyncio_with_progress(proxy: Any) -> None:
+def test_the_async_client_streams_records_with_their_total(proxy: Any) -> None:
     proxy.on("Query", lambda request, context: iter(_arrow_pages(7)))
 
     async def progress() -> list[float]:
         async with AsyncClient(proxy.address, insecure=True) as client:
             records = client.query("wifi", *DAY)
-            total, done, told = await records.total(), 0, []
+            total, done, fractions = await records.total(), 0, []
             async for batch in records:
                 done += batch.num_rows
-                told.append(done / total)
-            return told
+                fractions.append(done / total)
+            return fractions
 
     assert asyncio.run(progress()) == [0.25, 0.5, 0.75, 1.0]
 
 
-def test_records_keep_their_schema_if_there_are_none(proxy: Any, client: Client) -> None:
+def test_an_empty_answer_still_has_a_schema(proxy: Any, client: Client) -> None:
     proxy.on("Query", lambda request, context: iter(_arrow_pages(100, [])))
     records = client.query("wifi", *DAY, subject="m1", place="ap-1", columns=["mac"])
     assert records.schema() == BATCHES[0].schema
@@ -165,7 +165,9 @@ def test_records_keep_their_schema_if_there_are_none(proxy: Any, client: Client)
     assert (request.subject, request.place, list(request.columns)) == ("m1", "ap-1", ["mac"])
 
 
-def test_an_error_in_the_middle_of_records_is_raised_while_reading(proxy: Any, client: Client, scripts: Any) -> None:
+def test_an_error_in_the_middle_of_the_records_is_raised_while_reading(
+    proxy: Any, client: Client, scripts: Any
+) -> None:
     refuse = scripts.refuse(grpc.StatusCode.DATA_LOSS, "bad", scripts.reason("ERROR_REASON_CELL_DAMAGED"))
 
     def answer(request: Any, context: grpc.ServicerContext) -> Any:
@@ -177,20 +179,20 @@ def test_an_error_in_the_middle_of_records_is_raised_while_reading(proxy: Any, c
         client.query("wifi", *DAY).to_arrow()
 
 
-def test_a_torn_stream_of_records_is_never_taken_for_a_whole_one(proxy: Any, client: Client) -> None:
+def test_a_truncated_stream_of_records_is_a_fault(proxy: Any, client: Client) -> None:
     proxy.on("Query", lambda request, context: iter(_arrow_pages(50)[:8]))
-    with pytest.raises(errors.FaultError, match="whole Arrow stream"):
+    with pytest.raises(errors.FaultError, match="complete Arrow stream"):
         client.query("wifi", *DAY).to_arrow()
 
 
-def test_questions_are_asked_again_while_the_proxy_is_away(proxy: Any, client: Client, scripts: Any) -> None:
+def test_questions_are_retried_while_the_proxy_is_unavailable(proxy: Any, client: Client, scripts: Any) -> None:
     answer = occupancy_service_pb2.CountResponse(distinct_devices=1)
     proxy.on("Count", scripts.refuse(grpc.StatusCode.UNAVAILABLE), lambda request, context: answer)
     assert client.count(*DAY) == 1
     assert len(proxy.requests["Count"]) == 2
 
 
-def test_refused_questions_are_not_asked_again(proxy: Any, client: Client, scripts: Any) -> None:
+def test_refused_questions_are_not_retried(proxy: Any, client: Client, scripts: Any) -> None:
     proxy.on("Count", scripts.refuse(grpc.StatusCode.INVALID_ARGUMENT))
     with pytest.raises(errors.RequestError):
         client.count(*DAY)
@@ -198,12 +200,13 @@ def test_refused_questions_are_not_asked_again(proxy: Any, client: Client, scrip
 
 
 def test_status_and_datasets_are_typed(proxy: Any, client: Client) -> None:
+    newer: Any = 999  # a reason that this SDK does not know
     status = GetStatusResponse(
         version="0.1.0",
         keyrings=[Keyring(dataset="wifi", epochs=[664, 665], epoch_days=30)],
         storage=Storage(reachable=True, store="sqlite 3.40", cells=5, bytes=1024),
         answers=Answers(
-            whole=7, refused=[Refusals(reason=ERROR_REASON_CELLS_MISSING, answers=2), Refusals(reason=999, answers=1)]
+            whole=7, refused=[Refusals(reason=ERROR_REASON_CELLS_MISSING, answers=2), Refusals(reason=newer, answers=1)]
         ),
         manifest=ManifestMessage(
             version=12,

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from privacyplease.client import AsyncClient, AvailabilityStep, Client, Spread, StationState, errors
-from privacyplease.client._internal.station_rows import _SCHEMA
+from privacyplease.client._internal.tables.station_rows import _SCHEMA
 from privacyplease.proxy.records import dataset
 from privacyplease.proxy.v1 import stations_service_pb2 as pb
 
@@ -77,7 +77,7 @@ def test_history_joins_its_pages(proxy: Any, client: Client) -> None:
     assert (request.dataset, request.station, request.interval.start.seconds) == ("bikes", "Lund/5", 1_727_740_800)
 
 
-def test_now_is_asked_with_or_without_a_time(proxy: Any, client: Client) -> None:
+def test_stations_now_works_with_and_without_a_time(proxy: Any, client: Client) -> None:
     _script(proxy, _arrow(STATE))
     assert list(client.stations_now("lund")) == list(client.stations_now("lund", NOON)) == [STATE]
     without, with_time = proxy.requests["ListLatest"]
@@ -85,14 +85,14 @@ def test_now_is_asked_with_or_without_a_time(proxy: Any, client: Client) -> None
     assert with_time.at.seconds == NOON_MS // 1_000
 
 
-def test_no_station_is_no_error(proxy: Any, client: Client) -> None:
+def test_an_unknown_contract_is_not_an_error(proxy: Any, client: Client) -> None:
     _script(proxy)
     states = client.stations_now("nowhere")
     assert (len(states), list(states)) == (0, [])
     assert states.to_arrow().schema == dataset.load()["bikes"].schema
 
 
-def test_a_column_that_the_data_set_lacks_is_none(proxy: Any, client: Client) -> None:
+def test_a_missing_column_is_none(proxy: Any, client: Client) -> None:
     table = pa.ipc.open_stream(_arrow(STATE)).read_all().drop_columns(["bonus", "polled_at"])
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
@@ -102,27 +102,27 @@ def test_a_column_that_the_data_set_lacks_is_none(proxy: Any, client: Client) ->
     assert (state.bonus, state.polled_at, state.banking) == (None, None, True)
 
 
-def test_a_page_that_cannot_be_read_is_the_proxys_fault(proxy: Any, client: Client) -> None:
+def test_an_unreadable_page_is_a_fault(proxy: Any, client: Client) -> None:
     _script(proxy, _arrow(STATE)[:-200])
-    with pytest.raises(errors.FaultError, match="whole Arrow stream"):
+    with pytest.raises(errors.FaultError, match="complete Arrow stream"):
         client.station_history("lund/5", *DAY)
 
 
-def test_availability_joins_its_pages_and_knows_what_is_unknown(proxy: Any, client: Client) -> None:
+def test_availability_joins_its_pages_and_has_none_for_unknown(proxy: Any, client: Client) -> None:
     nothing = (math.nan, math.nan, math.nan)
     pages = [_availability(NOON_MS, nothing, (2.5, 1.0, 4.0)), _availability(NOON_MS + 1_800_000, (3.0, 3.0, 3.0))]
     proxy.on("Availability", lambda request, context: iter(pages))
-    found = client.availability("lund", *DAY, QUARTER)
+    availability = client.availability("lund", *DAY, QUARTER)
     unknown = Spread(None, None, None)
-    assert list(found) == [
+    assert list(availability) == [
         AvailabilityStep(NOON, unknown, unknown),
         AvailabilityStep(NOON + QUARTER, Spread(2.5, 1, 4), unknown),
         AvailabilityStep(NOON + 2 * QUARTER, Spread(3.0, 3, 3), unknown),
     ]
-    assert len(found) == 3
-    assert found.to_arrow()["bikes_max"].to_pylist() == [None, 4, 3]
-    assert found.to_arrow()["stands_mean"].null_count == 3
-    assert found.to_pandas()["at"][2] == NOON + 2 * QUARTER
+    assert len(availability) == 3
+    assert availability.to_arrow()["bikes_max"].to_pylist() == [None, 4, 3]
+    assert availability.to_arrow()["stands_mean"].null_count == 3
+    assert availability.to_pandas()["at"][2] == NOON + 2 * QUARTER
     assert proxy.requests["Availability"][0].step.seconds == 900
 
 
@@ -145,14 +145,12 @@ def test_the_async_client_gives_the_same_answers(proxy: Any, client: Client) -> 
     ]
 
 
-def test_questions_about_stations_are_asked_again_while_the_proxy_is_away(
-    proxy: Any, client: Client, scripts: Any
-) -> None:
+def test_station_questions_are_retried_while_the_proxy_is_unavailable(proxy: Any, client: Client, scripts: Any) -> None:
     answer = [pb.ListLatestResponse(arrow=_arrow(STATE))]
     proxy.on("ListLatest", scripts.refuse(grpc.StatusCode.UNAVAILABLE), lambda request, context: iter(answer))
     assert len(client.stations_now("lund")) == 1
 
 
-def test_a_time_without_zone_is_refused(client: Client) -> None:
+def test_a_time_without_a_zone_is_rejected(client: Client) -> None:
     with pytest.raises(ValueError, match="time zone"):
         client.stations_now("lund", datetime(2024, 10, 1))

@@ -1,4 +1,4 @@
-"""Results become tables, column by column."""
+"""Results convert to tables, column by column."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ RESULTS = {
 
 
 @pytest.mark.parametrize("name", RESULTS)
-def test_every_library_gets_the_same_table(name: str) -> None:
+def test_arrow_pandas_and_polars_get_the_same_table(name: str) -> None:
     table = RESULTS[name].to_arrow()
     assert list(RESULTS[name].to_pandas().columns) == table.column_names
     assert RESULTS[name].to_polars().equals(pl.DataFrame(table))
 
 
-def test_classes_of_dwell_say_where_they_begin() -> None:
+def test_dwell_classes_have_their_lower_bounds() -> None:
     assert RESULTS["dwell"].to_arrow() == pa.table(
         {"at_least": pa.array([timedelta(0), QUARTER], pa.duration("ms")), "sessions": pa.array([7, 2])}
     )

@@ -1,4 +1,4 @@
-"""What the SDK makes of the proxy's messages while a store is verified."""
+"""How the SDK reads the proxy's messages while a store is verified."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -24,17 +24,17 @@ def _events() -> list[pb.VerifyResponse]:
     ]
 
 
-def test_findings_and_progress_are_told(proxy: Any, client: Client) -> None:
+def test_findings_and_progress_are_reported(proxy: Any, client: Client) -> None:
     proxy.on("Verify", lambda request, context: iter(_events()))
-    told: list[VerificationProgress] = []
-    found = client.verify(told=told.append)
-    assert told == [VerificationProgress(12, 24, 5, 0), VerificationProgress(24, 24, 9, 1)]
-    assert found.findings == (Finding("wifi", "core", *DAY, 1, 0, 2),)
-    assert (found.sound, found.tags, found.cells) == (False, 24, 9)
-    assert (found.missing, found.unexpected, found.damaged) == (1, 0, 2)
+    reports: list[VerificationProgress] = []
+    verification = client.verify(on_progress=reports.append)
+    assert reports == [VerificationProgress(12, 24, 5, 0), VerificationProgress(24, 24, 9, 1)]
+    assert verification.findings == (Finding("wifi", "core", *DAY, 1, 0, 2),)
+    assert (verification.sound, verification.tags, verification.cells) == (False, 24, 9)
+    assert (verification.missing, verification.unexpected, verification.damaged) == (1, 0, 2)
 
 
-def test_an_end_that_is_not_given_is_open(proxy: Any, client: Client) -> None:
+def test_a_missing_start_or_end_leaves_the_interval_open(proxy: Any, client: Client) -> None:
     proxy.on("Verify", lambda request, context: iter(_events()))
     client.verify()
     client.verify(start=DAY[0], dataset="wifi")
@@ -48,13 +48,13 @@ def test_an_end_that_is_not_given_is_open(proxy: Any, client: Client) -> None:
     assert until.interval.end.ToDatetime(UTC) == DAY[1]
 
 
-def test_an_end_without_a_summary_is_no_verification(proxy: Any, client: Client) -> None:
+def test_a_stream_without_a_summary_is_a_fault(proxy: Any, client: Client) -> None:
     proxy.on("Verify", lambda request, context: iter(_events()[:-1]))
     with pytest.raises(errors.FaultError, match="summary"):
         client.verify()
 
 
-def test_a_verification_may_outlast_a_question(proxy: Any) -> None:
+def test_verification_has_no_timeout(proxy: Any) -> None:
     def patient(_request: Any, context: Any) -> Any:
         assert context.time_remaining() is None or context.time_remaining() > timedelta(days=365).total_seconds()
         return iter(_events())
@@ -64,7 +64,7 @@ def test_a_verification_may_outlast_a_question(proxy: Any) -> None:
         assert client.verify().cells == 9
 
 
-def test_the_async_client_verifies_alike(proxy: Any, client: Client) -> None:
+def test_the_async_client_gives_the_same_result(proxy: Any, client: Client) -> None:
     proxy.on("Verify", lambda request, context: iter(_events()))
 
     async def ask() -> Any:

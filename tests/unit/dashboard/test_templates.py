@@ -10,7 +10,7 @@ import pytest
 from flask import render_template
 
 from privacyplease.client import Client, Count, ExplainedCell, Explanation, Finding, Verification
-from privacyplease.client._internal import system
+from privacyplease.client._internal.messages import system
 from privacyplease.dashboard.app import create_app
 from privacyplease.dashboard.ranges import ChosenRange
 from privacyplease.dashboard.settings import DashboardSettings

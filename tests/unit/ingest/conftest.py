@@ -1,4 +1,4 @@
-"""Where the real logs are, and how to read a small one."""
+"""The folder of the real logs, and a function to read a small one."""
 
 import io
 import os
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from privacyplease.ingest import wifi
-from privacyplease.ingest.rejects import Reject
+from privacyplease.ingest.parsing import RejectedLine
 
 _ROOT = Path(__file__).parents[3]
 
@@ -21,9 +21,9 @@ Read = Callable[..., "Result"]
 class Result(NamedTuple):
     table: pa.Table
     lines: list[int]
-    rejects: list[Reject]
+    rejects: list[RejectedLine]
 
-    def faults(self) -> list[tuple[int, str]]:
+    def rejected(self) -> list[tuple[int, str]]:
         return [(reject.line, reject.field) for reject in self.rejects]
 
 
@@ -45,5 +45,5 @@ def read() -> Read:
 def logs() -> Path:
     folder = Path(os.environ.get("PRIVACYPLEASE_DATA") or _ROOT / "../shared/data") / "wifi"
     if not folder.is_dir():
-        pytest.skip("no real logs here: set PRIVACYPLEASE_DATA to the folder of the test data")
+        pytest.skip("the real logs are missing: set PRIVACYPLEASE_DATA to the folder of the test data")
     return folder

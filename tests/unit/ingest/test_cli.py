@@ -1,9 +1,10 @@
 import gzip
+import subprocess
+import sys
 from pathlib import Path
 
 import typer
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from privacyplease.ingest import cli, wifi
 
@@ -18,11 +19,11 @@ def run(*arguments: str) -> Result:
     return result
 
 
-def test_simulate_writes_a_log_to_a_file_packed_or_not_and_to_standard_output(tmp_path: Path) -> None:
-    plain, packed = tmp_path / "log.csv", tmp_path / "log.csv.gz"
+def test_simulate_writes_a_plain_or_gzipped_file_or_standard_output(tmp_path: Path) -> None:
+    plain, gzipped = tmp_path / "log.csv", tmp_path / "log.csv.gz"
     run("-o", str(plain))
-    run("-o", str(packed))
-    assert gzip.decompress(packed.read_bytes()) == plain.read_bytes() == run().stdout_bytes
+    run("-o", str(gzipped))
+    assert gzip.decompress(gzipped.read_bytes()) == plain.read_bytes() == run().stdout_bytes
     assert {str(day)[:10] for block in wifi.read(plain) for day in block.table["association_time"].to_pylist()} == {
         "2024-12-30",
         "2024-12-31",
@@ -34,3 +35,9 @@ def test_simulate_gives_the_same_bytes_for_the_same_seed(tmp_path: Path) -> None
     run("-o", str(one))
     run("-o", str(other))
     assert one.read_bytes() == other.read_bytes()
+
+
+def test_loading_the_commands_imports_neither_arrow_nor_kafka() -> None:
+    code = "import sys, privacyplease.ingest.cli; print({'pyarrow', 'numpy', 'confluent_kafka'} & sys.modules.keys())"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "set()\n"

@@ -1,4 +1,4 @@
-"""A trusted store and what stands on it, for tests of single modules."""
+"""A trusted store and what uses it, for tests of single modules."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.services.proxy_core import ProxyCore
 
 @pytest.fixture
 def wifi() -> Dataset:
-    """The data set that ships."""
+    """The shipped data set `wifi`."""
     return dataset.load()["wifi"]
 
 
@@ -44,11 +44,11 @@ def storage() -> FakeStorage:
 
 @pytest.fixture
 def start(tmp_path: Path, storage: FakeStorage) -> Callable[[], ProxyCore]:
-    """Starts the core of a proxy on one home; again, as after a crash."""
+    """Starts the core of a proxy on one home; a second call is a restart after a crash."""
     return lambda: ProxyCore(tmp_path / "home", storage)
 
 
 @pytest.fixture
 def core(start: Callable[[], ProxyCore]) -> ProxyCore:
-    """The core of a proxy that runs for the first time."""
+    """The core of a proxy on a new home."""
     return start()

@@ -1,4 +1,4 @@
-"""Flags of the proxy that it refuses to start with."""
+"""Flags with which the proxy refuses to start."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from privacyplease.proxy.compaction.collection import KEPT_MS
 
 
 @pytest.mark.parametrize("seconds", ["151", "-1", "inf", "soon", str(KEPT_MS // 1_000)])
-def test_a_question_may_take_no_longer_than_its_cells_stay(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_question_seconds_beyond_the_life_of_replaced_cells_are_refused(
+    seconds: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
         main(["--question-seconds", seconds])
     assert "argument --question-seconds: " in capsys.readouterr().err

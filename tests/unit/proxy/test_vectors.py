@@ -1,4 +1,4 @@
-"""The known answers themselves: they are what the independent script makes, and no file is left over."""
+"""The known answers are exactly those that the independent scripts make."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ def test_every_reason_of_the_contract_has_exactly_one_error() -> None:
     assert sorted(known) == sorted(set(reasons.ErrorReason.values()) - {reasons.ERROR_REASON_UNSPECIFIED})
 
 
-def test_a_status_carries_the_reason_its_numbers_and_the_field() -> None:
+def test_a_status_carries_reason_numbers_and_field() -> None:
     status = status_of(PredicateTooLargeError("tags", tags=70_000, limit=65_536))
     info = error_details_pb2.ErrorInfo()
     status.details[0].Unpack(info)

@@ -9,7 +9,7 @@ from privacyplease.server.errors import StartError
 from privacyplease.server.sql import error_code, error_name
 
 
-def test_an_error_is_told_without_its_statement() -> None:
+def test_the_name_of_an_error_does_not_quote_its_statement() -> None:
     error = OperationalError("SELECT X'c0ffee'", {}, pymysql.err.OperationalError(1213, "near X'c0ffee'"))
     assert error_code(error) == 1213
     assert error_name(error) == "OperationalError 1213"

@@ -4,15 +4,16 @@ import os
 import sys
 from importlib.util import find_spec
 
-_PARTS_OF_THE_EXTRA = ("typer", "rich", "platformdirs", "psutil", "grpc_health")
+# What the `cli` extra installs.
+_REQUIRED = ("typer", "rich", "platformdirs", "psutil", "grpc_health")
 
 
 def main() -> None:
     """Runs the command line and exits with its code."""
-    missing = [part for part in _PARTS_OF_THE_EXTRA if find_spec(part) is None]
+    missing = [package for package in _REQUIRED if find_spec(package) is None]
     if missing:
         sys.exit(f"error: not installed: {', '.join(missing)}\nhint: pip install 'privacyplease[cli]'")
-    # gRPC's own remarks on connections that come and go would stand between our words on stderr.
+    # gRPC's own log of connections would mix with our messages on stderr.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from privacyplease.cli.application import run
 

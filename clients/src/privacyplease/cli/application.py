@@ -1,75 +1,89 @@
 """Puts the command line together: global options, the commands here, and those of other distributions.
 
-A distribution adds commands by entry points of the group `privacyplease.commands`. Each names a `typer.Typer`, which
-becomes a group of commands under the entry point's name, or a function, which becomes a command of that name.
+A distribution adds commands by entry points of the group `privacyplease.commands`. Each names a `LazyCommand` in a
+module that is cheap to import; the entry point's name is the command's.
 """
 
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from privacyplease.cli import exits, screen
-from privacyplease.cli.commands import (
-    audit,
-    backup,
-    certs,
-    compact,
-    count,
-    dashboard,
-    down,
-    dwell,
-    explain,
-    floors,
-    keys,
-    locations,
-    occupancy,
-    places,
-    plan,
-    presence,
-    query,
-    stations,
-    status,
-    up,
-    verify,
-    watch,
-    whoami,
-)
+from privacyplease.cli.commands import COMMANDS
+from privacyplease.cli.connection import read_connection
+from privacyplease.cli.exit_codes import ExitCode
 from privacyplease.cli.failures import failure_of
-from privacyplease.cli.target import target_of
+from privacyplease.cli.lazy_command import LazyCommand
+from privacyplease.cli.output import screen
 
 PLUGINS = "privacyplease.commands"
 
 _GLOBAL_OPTIONS = ("--proxy", "--home", "--certificates")
 _GLOBAL_FLAGS = ("--insecure",)
 _EPILOG = (
-    "These options may also stand behind the command. Exit codes: 0 done, 1 fault, 2 wrong usage, "
-    "3 refused, 4 nobody answers, 5 the storage server cannot be trusted, 130 interrupted."
+    "The global options may also follow the command. `privacyplease COMMAND --help` shows what a command accepts, with "
+    "an example. docs/COMMANDS.md lists the exit codes."
 )
 
 
 class _CommandLine(TyperGroup):
-    """Takes the global options wherever they stand in the line, so that `up --home DIR` is `--home DIR up`.
+    """The group of all commands. Accepts the global options anywhere, so that `up --home DIR` is `--home DIR up`."""
 
-    Whoever reads the answer may also stop reading, as `head` does: that is no fault, and there is nobody to tell.
-    """
+    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 (typer's arguments)
+        super().__init__(**attributes)
+        self.commands = dict(COMMANDS)
+        self._plugins_added = False
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 (typer's context class is private)
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 (typer's context class is private)
+        self._add_plugins()
+        return super().list_commands(ctx)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401
+        if cmd_name not in self.commands:
+            self._add_plugins()
+        return super().get_command(ctx, cmd_name)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
         return super().parse_args(ctx, hoisted(args))
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401
+        """Runs the command. That the reader of its output stops reading, as `head` does, is no fault."""
         try:
-            done = super().invoke(ctx)
+            code = super().invoke(ctx)
             sys.stdout.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still in its buffer goes there
-            return exits.ExitCode.DONE
-        return done
+            return ExitCode.DONE
+        return code
+
+    def _add_plugins(self) -> None:
+        """Reading the metadata of all distributions takes a while: done only if a command is not one of ours."""
+        if self._plugins_added:
+            return
+        self._plugins_added = True
+        from importlib.metadata import entry_points
+
+        for plugin in sorted(entry_points(group=PLUGINS), key=lambda plugin: plugin.name):
+            try:
+                command = plugin.load()
+                if not isinstance(command, LazyCommand):
+                    raise TypeError(f"expected {plugin.value} to be a LazyCommand, got {type(command).__name__}")
+            except (ImportError, AttributeError, TypeError) as error:
+                screen.note(f"warning: the command `{plugin.name}` cannot be loaded: {error}")
+            else:
+                self.commands[plugin.name] = command
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        screen.out().print(f"privacyplease {version('privacyplease')}")
+        raise typer.Exit
 
 
 app = typer.Typer(
@@ -87,7 +101,9 @@ def options(
     proxy: Annotated[
         str | None,
         typer.Option(
-            envvar="PRIVACYPLEASE_PROXY", metavar="HOST:PORT", help="The proxy to ask; else the one started by `up`."
+            envvar="PRIVACYPLEASE_PROXY",
+            metavar="HOST:PORT",
+            help="Address of the proxy; default: the one `up` started.",
         ),
     ] = None,
     home: Annotated[
@@ -99,13 +115,16 @@ def options(
         typer.Option(
             envvar="PRIVACYPLEASE_CERTIFICATES",
             metavar="DIR",
-            help="Holds tls.crt, tls.key and ca.crt to show the proxy; else those of the home's operator.",
+            help="Folder of tls.crt, tls.key and ca.crt to show the proxy; default: the operator's in the home.",
         ),
     ] = None,
-    insecure: Annotated[bool, typer.Option("--insecure", help="Plaintext, on this machine alone.")] = False,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Plaintext; allowed only on loopback.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version and exit.")
+    ] = False,
 ) -> None:
-    """Ask who was where, and how many, of records that lie encrypted on a machine nobody has to trust."""
-    context.obj = target_of(proxy, home, certificates, insecure)
+    """Ask who was where, and how many, of records encrypted on a machine that you need not trust."""
+    context.obj = read_connection(proxy, home, certificates, insecure)
 
 
 def hoisted(arguments: Sequence[str]) -> list[str]:
@@ -115,9 +134,9 @@ def hoisted(arguments: Sequence[str]) -> list[str]:
     ['--home', '/tmp/h', 'up', '--detach']
     """
     first, rest = [], []
-    left = iter(arguments)
-    for argument in left:
-        value = next(left, None) if argument in _GLOBAL_OPTIONS else None
+    remaining = iter(arguments)
+    for argument in remaining:
+        value = next(remaining, None) if argument in _GLOBAL_OPTIONS else None
         if value is not None:
             first += [argument, value]
         elif argument in _GLOBAL_FLAGS or argument.startswith(tuple(f"{option}=" for option in _GLOBAL_OPTIONS)):
@@ -131,57 +150,15 @@ def run(arguments: Sequence[str]) -> int:
     """Runs a command line.
 
     Returns:
-        What to exit with, as `privacyplease.cli.exits` lists it.
+        What to exit with: an `ExitCode`.
     """
     try:
         return int(app(list(arguments) or ["--help"], prog_name="privacyplease", standalone_mode=False) or 0)
     except typer.Abort:
-        return exits.ExitCode.INTERRUPTED
+        return ExitCode.INTERRUPTED
     except Exception as error:
         failure = failure_of(error)
         if failure is None:
             raise
         screen.print_failure(failure.message, failure.hint)
         return failure.code
-
-
-def _add_plugin(plugin: EntryPoint) -> None:
-    try:
-        command = plugin.load()
-    except ImportError as error:
-        screen.note(f"warning: the command `{plugin.name}` does not load: {error}")
-        return
-    if isinstance(command, typer.Typer):
-        app.add_typer(command, name=plugin.name)
-    else:
-        app.command(plugin.name)(command)
-
-
-for _command in (
-    presence,
-    count,
-    occupancy,
-    places,
-    floors,
-    locations,
-    dwell,
-    watch,
-    stations,
-    query,
-    explain,
-    up,
-    status,
-    verify,
-    compact,
-    keys,
-    backup,
-    down,
-    certs,
-    whoami,
-    dashboard,
-    audit,
-    plan,
-):
-    _command.register(app)
-for _plugin in sorted(entry_points(group=PLUGINS), key=lambda plugin: plugin.name):
-    _add_plugin(_plugin)

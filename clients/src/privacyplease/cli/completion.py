@@ -1,4 +1,4 @@
-"""What the shell offers for Tab: names that the proxy knows, but no devices. Whatever goes wrong, it offers nothing."""
+"""What the shell offers on Tab: names that the proxy knows, but never devices. If anything fails, it offers nothing."""
 
 from __future__ import annotations
 
@@ -7,35 +7,36 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from privacyplease.cli.connection import read_connection
 from privacyplease.cli.failures import failure_of
+from privacyplease.cli.option_values import read_range
 
 if TYPE_CHECKING:
     from privacyplease.client import Client, Dataset
 
-# Whoever waits for a name types on.
+# A person who waits longer for a name types on.
 _TIMEOUT_S = 1.0
-_LATELY = "-7d"
+_RECENT = "-7d"
 
 
 def dataset_names(context: typer.Context, incomplete: str) -> list[str]:
-    """The data sets that begin so."""
+    """The data sets whose names start with what was typed."""
     return _names(context, incomplete, lambda client: [dataset.name for dataset in client.datasets()])
 
 
 def place_names(context: typer.Context, incomplete: str) -> list[str]:
-    """The places that begin so and had anybody in the interval of the line; without one, in the last week."""
-    from privacyplease.cli.options import read_range
+    """The places that had a device in the interval on the command line; without one, in the last week."""
 
     def places(client: Client) -> Iterable[str]:
         given = context.params
-        span = read_range(given.get("start") or _LATELY, given.get("end") or "now", given.get("timezone") or "UTC")
+        span = read_range(given.get("start") or _RECENT, given.get("end") or "now", given.get("timezone") or "UTC")
         return client.list_places(span.start, span.end, dataset=_dataset_name(context)).places
 
     return _names(context, incomplete, places)
 
 
 def column_names(context: typer.Context, incomplete: str) -> list[str]:
-    """The columns of the line's data set that begin so."""
+    """The columns of the data set on the command line."""
     return _names(
         context,
         incomplete,
@@ -44,25 +45,23 @@ def column_names(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def _datasets(client: Client, context: typer.Context) -> list[Dataset]:
-    """The data set of the line, or nothing if there is none of that name."""
+    """The data set on the command line; empty if there is none of that name."""
     return [dataset for dataset in client.datasets() if dataset.name == _dataset_name(context)]
 
 
 def _dataset_name(context: typer.Context) -> str:
-    """The data set of the line; while an option lacks its value, click has not yet made arguments of other words."""
+    """The data set on the command line; while an option lacks its value, its argument is not parsed yet."""
     return context.params.get("dataset") or next(iter(context.args), "wifi")
 
 
-def _names(context: typer.Context, incomplete: str, ask: Callable[[Client], Iterable[str]]) -> list[str]:
-    from privacyplease.cli.target import target_of
-    from privacyplease.client import Client
-
+def _names(context: typer.Context, incomplete: str, query: Callable[[Client], Iterable[str]]) -> list[str]:
     given = context.find_root().params
     try:
-        asked = target_of(given.get("proxy"), given.get("home"), given.get("certificates"), bool(given.get("insecure")))
-        certificates, insecure = asked.certificate(), asked.plaintext()
-        with Client(asked.address(), certificates=certificates, insecure=insecure, timeout=_TIMEOUT_S) as client:
-            return [name for name in ask(client) if name.startswith(incomplete)]
+        connection = read_connection(
+            given.get("proxy"), given.get("home"), given.get("certificates"), bool(given.get("insecure"))
+        )
+        with connection.client(timeout=_TIMEOUT_S) as client:
+            return [name for name in query(client) if name.startswith(incomplete)]
     except Exception as error:
         if failure_of(error) is None:
             raise

@@ -1,4 +1,4 @@
-"""Ask who was where, and how many, of data that lies encrypted on a machine nobody has to trust.
+"""Ask who was where and how many people there were, of data stored encrypted on an untrusted machine.
 
     from datetime import UTC, datetime, timedelta
     from privacyplease.client import Client
@@ -11,15 +11,16 @@
         print(client.count(*day, place="ap-29"), "people")
         frame = client.occupancy(*day, timedelta(minutes=15)).to_pandas()
 
-Intervals are closed and times have a zone:
+Intervals are closed, and times have a time zone:
 
     >>> from datetime import datetime
+    >>> from privacyplease.client import Client
     >>> with Client("127.0.0.1:50050", insecure=True) as client:
     ...     client.count(datetime(2024, 10, 1), datetime(2024, 10, 2))
     Traceback (most recent call last):
-    ValueError: expected a datetime with a time zone, got 2024-10-01T00:00:00 without; add one, as tzinfo=datetime.UTC
+    ValueError: expected a datetime with a time zone, got 2024-10-01T00:00:00 without; add one, e.g. tzinfo=datetime.UTC
 
-`AsyncClient` has the same methods for asyncio. What can go wrong is drawn in `privacyplease.client.errors`.
+`AsyncClient` has the same methods for asyncio. The tree of errors is in `privacyplease.client.errors`.
 """
 
 from privacyplease.client.aio import AsyncClient

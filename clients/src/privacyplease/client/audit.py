@@ -1,4 +1,4 @@
-"""What the proxy's audit log says, and what it is worth."""
+"""The proxy's audit log, and whether it is intact."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,21 +9,21 @@ class AuditEntry:
     """A line of the audit log; what does not apply is "" or None.
 
     Attributes:
-        number: Its number, from 1 on.
+        number: Its number, from 1.
         at: When it was written.
         event: "asked", then "answered" or "failed"; "refused"; "recovered", "restored". A question without an
-            outcome was broken off.
+            outcome was interrupted.
         who: The name in the caller's certificate.
-        on_behalf_of: For whom they asked.
-        rpc: Which rpc, as "PresenceService/FindSessions".
-        call: What entries of one call have in common.
+        on_behalf_of: The person on whose behalf they asked.
+        rpc: The rpc, e.g. "PresenceService/FindSessions".
+        call: Identifies the call; shared by its entries.
         dataset: The data set that was asked.
         subject: A pseudonym of the subject.
-        start: The first instant that was asked about.
-        end: The last instant.
+        start: The first instant of the interval in question.
+        end: Its last instant.
         purpose: The purpose that was stated.
-        reason: Why it failed or was refused, as "PERMISSION_DENIED".
-        records: How many records the answer held, where that is known.
+        reason: Why it failed or was refused, e.g. "PERMISSION_DENIED".
+        records: How many records the answer held, if known.
         bytes: The answer's size.
     """
 
@@ -46,12 +46,12 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class AuditVerdict:
-    """What the log is worth.
+    """Whether the log is intact.
 
     Attributes:
-        lines: How many were read.
-        remembered: The number of the last line that the proxy's own store remembers.
-        findings: What is wrong, each with file and line; nothing if the log is whole.
+        lines: How many lines were read.
+        remembered: The number of the last line that the proxy's own store has on record.
+        findings: What is wrong, each with file and line; empty if the log is intact.
     """
 
     lines: int

@@ -1,4 +1,4 @@
-"""Which data sets there are, and how the system is doing."""
+"""The data sets, the state of the system, and what the caller may do."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A data set as its definition describes it; `subject`, `place`, `start` and `duration` name columns."""
+    """A data set by its definition; `subject`, `place`, `start` and `duration` are names of columns."""
 
     name: str
     title: str
@@ -37,7 +37,7 @@ class Keyring:
 
     Attributes:
         dataset: The data set's name.
-        epochs: Epochs with a key of their own, ascending, as the number of whole epochs since 1970-01-01T00:00:00Z.
+        epochs: The epochs with a key, ascending, each as the number of whole epochs since 1970-01-01T00:00:00Z.
         epoch_days: The width of an epoch, in days.
     """
 
@@ -48,13 +48,13 @@ class Keyring:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """The storage server as it describes itself.
+    """The storage server, as it describes itself.
 
     Attributes:
         reachable: Whether it answered.
-        store: Its database and version, as "mariadb 10.11.6".
-        cells: Cells stored, as the database estimates it.
-        bytes: Bytes stored, as the database estimates it.
+        store: Its database and version, e.g. "mariadb 10.11.6".
+        cells: Cells stored, estimated by the database.
+        bytes: Bytes stored, estimated by the database.
     """
 
     reachable: bool
@@ -65,11 +65,11 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What became of the storage server's answers since the proxy started.
+    """The storage server's answers since the proxy started.
 
     Attributes:
-        whole: Those that held what they must, and nothing else.
-        refused: Those that were refused as `TrustError`, by reason, as {"CELLS_MISSING": 2}.
+        whole: How many held exactly what they had to.
+        refused: How many were refused as `TrustError`, by reason, e.g. {"CELLS_MISSING": 2}.
     """
 
     whole: int
@@ -78,13 +78,13 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
-    """What compaction has still to do, in the background.
+    """The backlog of background compaction.
 
     Attributes:
-        fresh_segments: Segments that were flushed and are not compacted, of all data sets.
+        fresh_segments: Segments of all data sets that were flushed and not yet compacted.
         fresh_records: Records in them.
-        last_round: When the proxy last looked for what there is to do, and did it; None if not yet.
-        failure: Why it stopped short then, as the name of an `ErrorReason`; "" if it did not.
+        last_round: When the proxy last ran compaction; None if it has not yet.
+        failure: Why that run stopped early, as the name of an `ErrorReason`; "" if it did not.
     """
 
     fresh_segments: int
@@ -98,9 +98,9 @@ class Cache:
     """The cells that the proxy keeps in memory.
 
     Attributes:
-        hits: Cells that a question needed and that were in it, since the proxy started.
-        misses: Cells that a question needed and that were not.
-        bytes: What the cells in it take on the storage server.
+        hits: Cells that questions needed and found in it, since the proxy started.
+        misses: Cells that questions needed and did not find in it.
+        bytes: The size of its cells on the storage server.
     """
 
     hits: int
@@ -110,16 +110,17 @@ class Cache:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What the proxy knows of the store: which segments there are, of all data sets.
+    """What the proxy knows of the store: the segments of all data sets.
 
     Attributes:
-        version: Grows by one with each change.
-        live_segments: Segments that questions are answered from.
-        retired_segments: Segments that were replaced, and stay until no question and no backup needs them.
-        unsettled_segments: Segments that were sent, of which it is not known whether they are stored.
-        outgrown_cells: Cells larger than cells of as many records should be: they say a little of what is in them.
-        witnesses: Where else its newest head is kept, besides with the storage server.
-        witness_failures: How often a witness could not be told of a head, or asked for it, since the proxy started.
+        version: Incremented with each change.
+        live_segments: Segments from which questions are answered.
+        retired_segments: Segments that were replaced, kept until no question and no backup needs them.
+        unsettled_segments: Segments that were sent but are not known to be stored.
+        outgrown_cells: Cells larger than the padded size for their number of records. Their size reveals a little of
+            their content.
+        witnesses: How many witnesses keep its newest head, besides the storage server.
+        witness_failures: How often a head could not be stored at a witness, or read from it, since the proxy started.
     """
 
     version: int
@@ -133,11 +134,11 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The policy that says who may ask what.
+    """The policy that decides who may ask what.
 
     Attributes:
-        loaded_at: Since when it is in force.
-        problem: What is wrong with its file as it is now, so that the policy of before is in force; "" if nothing is.
+        loaded_at: When it took effect.
+        problem: What is wrong with the current file, so that the previous policy is still in effect; "" if nothing is.
     """
 
     loaded_at: datetime
@@ -149,14 +150,14 @@ class RecentCalls:
     """Calls of one rpc that ended in the last five minutes.
 
     Attributes:
-        method: The rpc, as "PresenceService/FindSessions".
-        calls: How many.
+        method: The rpc, e.g. "PresenceService/FindSessions".
+        calls: How many there were.
         failed: How many of them were refused or failed.
-        per_second: Calls a second.
-        median: Half of them took no longer.
-        percentile_95: 95 of 100 took no longer.
-        mean_cells: Cells opened for a call, in the mean.
-        mean_bytes: Their ciphertext, in the mean.
+        per_second: Calls per second.
+        median: The median duration.
+        percentile_95: The 95th percentile of the durations.
+        mean_cells: The mean number of cells opened per call.
+        mean_bytes: The mean size of their ciphertext per call.
     """
 
     method: str
@@ -171,14 +172,14 @@ class RecentCalls:
 
 @dataclass(frozen=True, slots=True)
 class Ingestion:
-    """What was ingested since the proxy started.
+    """Ingest since the proxy started.
 
     Attributes:
-        batches: Batches.
-        accepted: Records that were stored.
-        rejected: Records that were not.
-        accepted_per_second: Records stored a second, in the last five minutes.
-        newest_record: When the newest record ends that was stored, by data set; those without one are not listed.
+        batches: How many batches were received.
+        accepted: How many records were stored.
+        rejected: How many records were rejected.
+        accepted_per_second: Records stored per second, over the last five minutes.
+        newest_record: When the newest record that was stored ends, by data set; data sets without one are not listed.
     """
 
     batches: int
@@ -190,12 +191,12 @@ class Ingestion:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What the proxy has been doing.
+    """Recent activity of the proxy.
 
     Attributes:
-        started_at: Since when it runs.
+        started_at: When it started.
         calls: Its calls of the last five minutes, ascending by method.
-        ingestion: What was ingested.
+        ingestion: Its ingest.
     """
 
     started_at: datetime
@@ -205,10 +206,7 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How the system is doing: the proxy, keyrings, the storage server and its answers, the policy, recent activity.
-
-    Compaction's backlog, the cells in memory and the manifest are part of it.
-    """
+    """The state of the whole system."""
 
     version: str
     keyrings: tuple[Keyring, ...]
@@ -223,18 +221,19 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Whom the proxy takes us for, and what the policy allows us.
+    """Who the caller is to the proxy, and what the policy allows them.
 
     Attributes:
-        name: The name in our certificate; "" in plaintext.
-        on_behalf_of: For whom we ask; "" for nobody else. What follows is then what both may.
-        roles: "ingest", "count", "presence", "self", "stations", "admin"; nothing without one.
-        datasets: Those that we may ask; empty for every one.
-        devices: Our own.
-        purposes: Those that we may state; empty for any text.
-        longest_interval: The longest that we may ask about; None for any.
-        calls_per_minute: How many calls we may make; 0 for any number.
-        may_act_for: For whom we may ask; "*" for anybody. Whoever is named here asks nothing in their own name.
+        name: The name in the caller's certificate; "" in plaintext.
+        on_behalf_of: The person on whose behalf they ask; "" if for themselves. The rest is then what both may.
+        roles: "ingest", "count", "presence", "self", "stations", "admin"; without any, nothing is allowed.
+        datasets: The data sets they may ask; empty for all.
+        devices: Their own devices.
+        purposes: The purposes they may state; empty for any text.
+        longest_interval: The longest interval they may ask about; None for any.
+        calls_per_minute: How many calls they may make; 0 for any number.
+        may_act_for: The people on whose behalf they may ask; "*" for anyone. Such a caller may ask nothing in their own
+            name.
     """
 
     name: str

@@ -1,17 +1,17 @@
-"""What compaction does, step by step."""
+"""The steps of a compaction."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Compacted:
-    """A step of a compaction that is done.
+    """A completed step of a compaction.
 
     Attributes:
         dataset: The data set.
         merged_cells: Cells that were replaced.
         written_cells: Cells that replace them.
-        removed_cells: Cells, replaced earlier, that were removed from the storage server.
+        removed_cells: Cells replaced earlier that were now removed from the storage server.
     """
 
     dataset: str

@@ -1,45 +1,45 @@
-"""What can go wrong, drawn by what the caller can do about it.
+"""The errors of the SDK, grouped by what the caller can do about them.
 
     PrivacyPleaseError
-    ├── RequestError                 mend the request: sent again as it is, it fails again
-    │   ├── InvalidRequestError          a field breaks a rule of the contract; `violations` names it
-    │   ├── MalformedSubjectError        the device is not written as devices are
+    ├── RequestError                 fix the request: unchanged, it fails again
+    │   ├── InvalidRequestError          a field violates a rule of the contract; `violations` names it
+    │   ├── MalformedSubjectError        the device is not in the data set's notation
     │   ├── InvalidIntervalError         the interval ends before it starts
     │   ├── UnknownDatasetError          no such data set, or it cannot answer this question
     │   ├── UnknownColumnError           no such column
-    │   ├── PredicateTooLargeError       too much at once: ask for a shorter range
-    │   └── MalformedBatchError          an ingested batch cannot be read at all
-    ├── RefusedError                 ask whoever answers for the policy: it does not allow this
-    │   ├── PermissionDeniedError        the role is missing, or does not extend to what was asked
-    │   ├── PurposeRequiredError         no purpose was stated, or none that may be
-    │   ├── LimitExceededError           the question is larger than ours may be; `violations` names the field
-    │   └── NotExportedError             the proxy runs on an exported keyring, which was not made for this
+    │   ├── PredicateTooLargeError       the question touches too much: ask for a shorter range
+    │   └── MalformedBatchError          an ingested batch cannot be read
+    ├── RefusedError                 the policy does not allow this: ask an administrator
+    │   ├── PermissionDeniedError        the caller's role is missing, or does not cover this
+    │   ├── PurposeRequiredError         no purpose was stated, or one that is not allowed
+    │   ├── LimitExceededError           the question exceeds the caller's limits; `violations` names the field
+    │   └── NotExportedError             the proxy runs on an exported keyring that does not cover this
     ├── TryAgainError                try again: nothing is wrong with the request
-    │   ├── ProxyUnreachableError        nobody answers at the proxy's address
-    │   ├── StorageUnavailableError      the storage server or its database is away
-    │   ├── TrustedStoreUnavailableError  the database that proxies share is away
-    │   ├── OverloadedError              the proxy has enough to do; `retry_after_s` says when to come back
-    │   ├── ProxyStoppingError           the proxy is being stopped
-    │   ├── StreamIdleError              an ingest stream ended because nothing was sent on it
-    │   ├── MasterKeyUnavailableError    the HSM, vault or KMS that holds the master key is away
-    │   ├── DeadlineExceededError        no answer in time
-    │   └── RateLimitedError             as many calls as are allowed for now; `metadata` has retry_seconds
-    ├── FaultError                   tell whoever runs the system: trying again does not help
-    │   ├── KeyUnavailableError          the keyring is damaged or belongs to another master key
-    │   ├── CertificateError             the certificate is missing, expired or a stranger's: ours, or the proxy's
+    │   ├── ProxyUnreachableError        no proxy answers at the address
+    │   ├── StorageUnavailableError      the storage server or its database is unavailable
+    │   ├── TrustedStoreUnavailableError  the database that proxies share is unavailable
+    │   ├── OverloadedError              the proxy is at capacity; `retry_after_s` says when to try again
+    │   ├── ProxyStoppingError           the proxy is shutting down
+    │   ├── StreamIdleError              an ingest stream was closed because nothing was sent on it
+    │   ├── MasterKeyUnavailableError    the HSM, vault or KMS that holds the master key is unavailable
+    │   ├── DeadlineExceededError        no answer before the deadline
+    │   └── RateLimitedError             the caller's rate limit is used up; `metadata` has retry_seconds
+    ├── FaultError                   the system is at fault: report it, trying again does not help
+    │   ├── KeyUnavailableError          the keyring is damaged, or belongs to another master key
+    │   ├── CertificateError             either side's certificate is missing, expired or not trusted
     │   ├── WrongPassphraseError         the proxy runs, but with a passphrase that does not open its keys
-    │   ├── AuditUnavailableError        what must be recorded cannot be, so it is not answered
-    │   ├── RolledBackError              the trusted store is older than somebody knows it; an administrator decides
+    │   ├── AuditUnavailableError        the audit log cannot be written, so the call is not answered
+    │   ├── RolledBackError              the trusted store is older than its last known version
     │   ├── MasterKeyRefusedError        the HSM, vault or KMS refuses to use the master key
-    │   ├── StorageRefusedError          proxy and storage server do not fit together
-    │   └── InternalError                a fault of the proxy; its log has the details
+    │   ├── StorageRefusedError          proxy and storage server are not compatible
+    │   └── InternalError                the proxy failed; its log has the details
     └── TrustError                   never use the answer: the storage server tampered with the data, or lost some
         ├── CellDamagedError             a cell was changed, or moved from where it was stored
-        ├── AnswerInconsistentError      a cell came that was not asked for, out of order or twice
+        ├── AnswerInconsistentError      a cell was returned unrequested, out of order or twice
         └── CellsMissingError            cells that were stored were withheld
 
-A proxy newer than this SDK may give a reason that is not here. The group that its status belongs to is raised then, so
-`except TrustError` also holds for reasons still to be invented.
+A proxy newer than this SDK may give a reason that is not listed. The group of its status is raised then, so
+`except TrustError` also covers reasons that do not exist yet.
 
     >>> try:
     ...     raise MalformedSubjectError("expected a MAC address", metadata={"field": "device"})
@@ -54,11 +54,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
-    """A field of the request that breaks a rule.
+    """A field of the request that violates a rule.
 
     Attributes:
-        field: The field's name in the contract, as "interval.end".
-        description: The rule, as "expected a duration of at least 1 ms".
+        field: The field's name in the contract, e.g. "interval.end".
+        description: The rule, e.g. "expected a duration of at least 1 ms".
     """
 
     field: str
@@ -66,14 +66,14 @@ class FieldViolation:
 
 
 class PrivacyPleaseError(Exception):
-    """Root of all errors that the SDK raises, except `ValueError` for arguments that it cannot even send.
+    """Root of all errors that the SDK raises, except `ValueError` for arguments that cannot be sent at all.
 
     Attributes:
-        message: What was expected and what came. Never holds a key or a record.
+        message: What was expected and what happened instead. Never holds a key or a record.
         reason: The name in `privacyplease.proxy.v1.ErrorReason`; empty if the proxy gave none.
-        metadata: What the proxy adds for programs, as {"field": "device"}.
-        violations: The fields at fault, if the request is.
-        retry_after_s: How long to wait before trying again; None if the proxy does not say.
+        metadata: Details for programs, e.g. {"field": "device"}.
+        violations: The fields at fault, if the request is at fault.
+        retry_after_s: How long to wait before trying again; None if the proxy does not specify it.
     """
 
     def __init__(
@@ -94,51 +94,51 @@ class PrivacyPleaseError(Exception):
 
 
 class RequestError(PrivacyPleaseError):
-    """The request is at fault. Mend it: sent again as it is, it fails again."""
+    """The request is at fault. Fix it: unchanged, it fails again."""
 
 
 class InvalidRequestError(RequestError):
-    """A field breaks a rule of the contract; `violations` names it."""
+    """A field violates a rule of the contract; `violations` names it."""
 
 
 class MalformedSubjectError(RequestError):
-    """The device is not written as the data set's devices are, as "aa:bb:cc:dd:ee" is no MAC address."""
+    """The device is not in the data set's notation: "aa:bb:cc:dd:ee", for example, is not a MAC address."""
 
 
 class InvalidIntervalError(RequestError):
-    """The interval ends before it starts, or lies outside the years 1970 to 9999."""
+    """The interval ends before it starts, or is outside the years 1970 to 9999."""
 
 
 class UnknownDatasetError(RequestError):
-    """No data set of that name is defined, or it cannot answer this question."""
+    """No data set with this name is defined, or it cannot answer this question."""
 
 
 class UnknownColumnError(RequestError):
-    """A column asked for does not exist in the data set."""
+    """A requested column does not exist in the data set."""
 
 
 class PredicateTooLargeError(RequestError):
-    """The question touches more than one question may. Ask for a shorter range."""
+    """The question touches more than a single question may. Ask for a shorter range."""
 
 
 class MalformedBatchError(RequestError):
-    """An ingested batch cannot be read at all. What was acknowledged before it stays stored."""
+    """An ingested batch cannot be read. What was acknowledged before it remains stored."""
 
 
 class RefusedError(PrivacyPleaseError):
-    """The policy does not allow the caller this. Whoever answers for it can change it."""
+    """The policy does not allow this to the caller. An administrator can change the policy."""
 
 
 class PermissionDeniedError(RefusedError):
-    """The caller lacks `metadata["role"]`, or it does not extend to what `metadata["field"]` names."""
+    """The caller lacks the role `metadata["role"]`, or it does not cover the field `metadata["field"]`."""
 
 
 class PurposeRequiredError(RefusedError):
-    """A question about a person was asked without a purpose, or for one that the caller may not state."""
+    """A question about a person was asked without a purpose, or with one that the caller may not state."""
 
 
 class LimitExceededError(RefusedError):
-    """The question is larger than the caller's may be; `violations` names the field."""
+    """The question exceeds the caller's limits; `violations` names the field."""
 
 
 class TryAgainError(PrivacyPleaseError):
@@ -146,27 +146,27 @@ class TryAgainError(PrivacyPleaseError):
 
 
 class ProxyUnreachableError(TryAgainError):
-    """Nobody answers at the proxy's address."""
+    """No proxy answers at the address."""
 
 
 class StorageUnavailableError(TryAgainError):
-    """The proxy answers, but the storage server or its database is away."""
+    """The proxy answers, but the storage server or its database is unavailable."""
 
 
 class TrustedStoreUnavailableError(TryAgainError):
-    """The proxy answers, but the database that it shares with other proxies is away."""
+    """The proxy answers, but the database that it shares with other proxies is unavailable."""
 
 
 class OverloadedError(TryAgainError):
-    """The proxy has as much to do as it can and did nothing. Try again after `retry_after_s`."""
+    """The proxy is at capacity and did not start the call. Try again after `retry_after_s`."""
 
 
 class ProxyStoppingError(TryAgainError):
-    """The proxy is being stopped. What it acknowledged is durable."""
+    """The proxy is shutting down. What it acknowledged is durable."""
 
 
 class StreamIdleError(TryAgainError):
-    """The proxy ended an ingest stream because nothing was sent on it. What was sent is acknowledged."""
+    """The proxy closed an ingest stream because nothing was sent on it. Everything sent before is acknowledged."""
 
 
 class MasterKeyUnavailableError(TryAgainError):
@@ -174,29 +174,29 @@ class MasterKeyUnavailableError(TryAgainError):
 
 
 class DeadlineExceededError(TryAgainError):
-    """No answer came in time."""
+    """There was no answer before the deadline."""
 
 
 class RateLimitedError(TryAgainError):
     """The caller has made as many calls as the policy allows for now.
 
-    `metadata["retry_seconds"]` tells how long to wait.
+    `metadata["retry_seconds"]` is the time to wait.
     """
 
 
 class FaultError(PrivacyPleaseError):
-    """The system is at fault. Tell whoever runs it: trying again does not help."""
+    """The system is at fault. Report it to its operator: trying again does not help."""
 
 
 class KeyUnavailableError(FaultError):
-    """The key that the question needs does not open: a damaged keyring, or that of another master key."""
+    """A key that the question needs cannot be opened: the keyring is damaged, or belongs to another master key."""
 
 
 class CertificateError(FaultError):
-    """The two ends do not accept each other's certificates, or the files of ours cannot be used.
+    """Client and proxy do not accept each other's certificates, or the client's files cannot be used.
 
-    A proxy that does not accept a certificate closes the connection and does not say why: there is none, it has
-    expired, or another CA made it.
+    A proxy that does not accept a certificate closes the connection without saying why: the certificate is missing, has
+    expired or was issued by another CA.
     """
 
 
@@ -205,34 +205,35 @@ class WrongPassphraseError(FaultError):
 
 
 class AuditUnavailableError(FaultError):
-    """The proxy cannot write its audit log, so it answers nothing that must be recorded."""
+    """The proxy cannot write its audit log, so it answers no call that must be recorded."""
 
 
 class RolledBackError(FaultError):
-    """The proxy's trusted store is older than the storage server or a witness knows it. An administrator decides.
+    """The proxy's trusted store is older than the version known to the storage server or a witness.
 
-    Until then nothing is answered and nothing stored. `metadata` has its `version`, and the one that is `known`.
+    No question is answered and nothing is stored until an administrator decides what to do. `metadata` has the store's
+    `version` and the `known` one.
     """
 
 
 class NotExportedError(RefusedError):
-    """The proxy runs on an exported keyring: it counts people in the interval that was exported, and no more."""
+    """The proxy runs on an exported keyring: it only counts people, and only in the interval that was exported."""
 
 
 class MasterKeyRefusedError(FaultError):
-    """The HSM, vault or KMS refuses to use the master key: it was disabled, deleted, or the permission revoked."""
+    """The HSM, vault or KMS refuses the master key: it was disabled or deleted, or the permission was revoked."""
 
 
 class StorageRefusedError(FaultError):
-    """The storage server refused what the proxy sent: the two do not fit together."""
+    """The storage server refused what the proxy sent: the two are not compatible."""
 
 
 class InternalError(FaultError):
-    """A fault of the proxy itself. Its log has the details under `metadata["id"]`."""
+    """The proxy itself failed. Its log has the details under `metadata["id"]`."""
 
 
 class TrustError(PrivacyPleaseError):
-    """The storage server's answer is not what was stored. No part of it is given, and none may be used."""
+    """The storage server's answer is not what was stored. No part of it is returned, and none may be used."""
 
 
 class CellDamagedError(TrustError):
@@ -240,7 +241,7 @@ class CellDamagedError(TrustError):
 
 
 class AnswerInconsistentError(TrustError):
-    """A cell came that was not asked for, out of order or twice."""
+    """A cell was returned unrequested, out of order or twice."""
 
 
 class CellsMissingError(TrustError):

@@ -15,7 +15,7 @@ class ExplainedCell:
         tag: 16 bytes, by which it was found.
         head: The first 64 bytes of its ciphertext.
         size: The size of its ciphertext, in bytes.
-        records_opened: How many records it held; of a roll-up, how many sketches.
+        records_opened: How many records it held; for a roll-up, how many sketches.
         records_kept: How many of them belong to the answer.
         rollup: Whether it is a roll-up.
     """
@@ -30,22 +30,22 @@ class ExplainedCell:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What went to the storage server, what came back, and what the proxy made of it.
+    """What the proxy sent to the storage server, what it got back, and what it used of that.
 
     Attributes:
-        tags: How many tags were sent, those of roll-ups among them. They follow from the interval alone.
+        tags: How many tags were sent, including those of roll-ups. They depend only on the interval.
         first_tags: The first of them, ascending; at most 64.
-        cells: How many cells came back, roll-ups among them.
-        bytes: Their size, all together.
+        cells: How many cells were returned, including roll-ups.
+        bytes: Their total size.
         first_cells: The first of them; at most 64.
         records_opened: How many records the cells held. Roll-ups hold none.
-        records_kept: How many of them belong to the answer. One that was sent twice counts twice until it is compacted.
-        records_distinct: How many different ones these are: of several forms of a record one counts.
-        answer: Distinct devices, as `count` gives them, or sessions of the device.
-        rollup_tags: How many of the tags are of roll-ups, which stand for settled segments inside the interval.
+        records_kept: How many of them belong to the answer. A record that was sent twice counts twice until compaction.
+        records_distinct: How many distinct records these are: several versions of a record count once.
+        answer: The number of distinct devices, as from `count`, or of the device's sessions.
+        rollup_tags: How many of the tags are those of roll-ups, which summarise settled segments inside the interval.
         rollup_cells: How many of the cells are roll-ups.
-        sketches_opened: How many sketches the roll-ups held: each says which devices were at a place in such a segment.
-        sketches_kept: How many of them are of the places asked about.
+        sketches_opened: How many sketches the roll-ups held: one for each place in a segment, of the devices there.
+        sketches_kept: How many of them are for the places in question.
     """
 
     tags: int

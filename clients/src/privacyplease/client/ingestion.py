@@ -1,4 +1,4 @@
-"""What became of records that were sent in.
+"""What became of the records that were sent.
 
 >>> acks = [Ack(batch=0, rows=2, accepted=1, rejections=(Rejection(1, "mac", "expected a MAC address"),))]
 >>> IngestSummary.of(acks)
@@ -14,7 +14,7 @@ class Rejection:
     """A record that was not stored.
 
     Attributes:
-        row: Which record of its batch, counted from 0.
+        row: The record's number within its batch, from 0.
         field: The column at fault.
         reason: What is wrong. Never holds the value.
     """
@@ -26,14 +26,14 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """Records that are durable now. A batch too large for one message gets several.
+    """An acknowledgement that records are durable. A batch too large for one message gets several.
 
     Attributes:
-        batch: Which of the batches given to `ingest`, counted from 0.
-        rows: How many of its records this acknowledgement is about.
-        accepted: How many of them are stored.
-        rejections: Those that are not, ascending by row; rows are counted within the whole batch.
-        complete: Whether all of the batch is acknowledged now.
+        batch: The batch's number in the ingest, from 0.
+        rows: How many of its records are acknowledged.
+        accepted: How many of them were stored.
+        rejections: Those that were not, ascending by row; rows are numbered within the whole batch.
+        complete: Whether the whole batch is now acknowledged.
     """
 
     batch: int
@@ -52,7 +52,7 @@ class IngestSummary:
 
     @classmethod
     def of(cls, acks: Iterable[Ack]) -> "IngestSummary":
-        """Adds up acknowledgements. Given `client.ingest(…)` itself, it also does the sending."""
+        """Sums up acknowledgements. Iterating over `client.ingest(…)` itself, it also does the sending."""
         accepted = rejected = 0
         for ack in acks:
             accepted += ack.accepted

@@ -1,4 +1,4 @@
-"""The life of keys: which periods of each data set have a key, and which were destroyed."""
+"""The life of keys: which periods of each data set have a key, and which keys were destroyed."""
 
 import os
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class EpochState(Enum):
-    """What became of a period's key."""
+    """The state of a period's key."""
 
     IN_USE = "in use"
     BEING_DESTROYED = "being destroyed"
@@ -22,8 +22,8 @@ class Epoch:
     Attributes:
         start: Its first instant.
         end: The first instant after it.
-        state: What became of its key.
-        made_at: When its key was made, if that was noted.
+        state: The state of its key.
+        made_at: When its key was made, if recorded.
         destroyed_at: When its key was destroyed, if it was.
         renewals: How often its key was renewed.
     """
@@ -42,7 +42,7 @@ class DatasetKeys:
 
     Attributes:
         dataset: Its name.
-        retain: For how long its records are kept by policy; None until somebody destroys them.
+        retain: How long its records are kept by policy; None if until they are destroyed by hand.
         epochs: Its periods, ascending.
     """
 
@@ -56,7 +56,7 @@ class Keys:
     """All keys.
 
     Attributes:
-        master_key: Who holds the master key, as "passphrase" or "vault:https://host:8200/transit/keys/NAME".
+        master_key: Where the master key is held, e.g. "passphrase" or "vault:https://host:8200/transit/keys/NAME".
         datasets: The data sets, ascending by name.
     """
 
@@ -66,7 +66,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Destroyed:
-    """What was destroyed: the periods, ascending, and how many cells the storage server says it deleted."""
+    """The destroyed periods, ascending, and how many cells the storage server reports as deleted."""
 
     epochs: tuple[Epoch, ...]
     cells: int
@@ -82,7 +82,7 @@ class Renewed:
 
 @dataclass(frozen=True, slots=True)
 class ExportedKeyring:
-    """A keyring that counts people in an interval and does no more. Its passphrase opens it.
+    """A keyring that allows its holder to count people in an interval, and nothing more. Its passphrase opens it.
 
     Attributes:
         content: The file's bytes.
@@ -93,10 +93,10 @@ class ExportedKeyring:
     epochs: tuple[Epoch, ...]
 
     def save(self, path: Path | str) -> None:
-        """Writes a new file that its owner alone may read.
+        """Writes a new file that only its owner may read.
 
         Raises:
-            FileExistsError: There is a file already; it is never overwritten.
+            FileExistsError: The file exists already; it is never overwritten.
         """
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(self.content)

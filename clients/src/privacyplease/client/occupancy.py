@@ -1,4 +1,4 @@
-"""How many people were there: distinct devices by step of time, and by place.
+"""How many people there were: distinct devices by time step and by place.
 
 >>> from datetime import UTC, datetime, timedelta
 >>> series = Series(datetime(2024, 10, 1, 8, tzinfo=UTC), timedelta(minutes=15), (12, 40))
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
-from privacyplease.client._internal.tabular import Tabular
+from privacyplease.client._internal.tables.tabular import Tabular
 from privacyplease.client._internal.times import unix_ms
 
 if TYPE_CHECKING:
@@ -26,14 +26,15 @@ _SEPARATOR = " > "
 
 
 class Count(int):
-    """How many distinct devices there were: a number, and how sure it is.
+    """A number of distinct devices, exact or estimated.
 
     >>> Count(52).exact, Count(90_000, at_least=89_300, at_most=90_700).exact
     (True, False)
 
     Attributes:
-        at_least: The true number is within the two bounds with a probability of 95 %. The number itself if it is exact.
-        at_most: The upper one, likewise.
+        at_least: The lower bound: the true number is within both bounds with a probability of 95 %. Equal to the number
+            if it is exact.
+        at_most: The upper bound, likewise.
     """
 
     at_least: int
@@ -41,20 +42,20 @@ class Count(int):
 
     def __new__(cls, devices: int, *, at_least: int | None = None, at_most: int | None = None) -> Self:
         """A count; exact without bounds."""
-        made = super().__new__(cls, devices)
-        made.at_least = devices if at_least is None else at_least
-        made.at_most = devices if at_most is None else at_most
-        return made
+        count = super().__new__(cls, devices)
+        count.at_least = devices if at_least is None else at_least
+        count.at_most = devices if at_most is None else at_most
+        return count
 
     @property
     def exact(self) -> bool:
-        """Whether it is no estimate."""
+        """Whether it is exact, not an estimate."""
         return self.at_least == self == self.at_most
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of a series: when it begins, in UTC, and the distinct devices in it."""
+    """A step of a series: when it begins, in UTC, and its number of distinct devices."""
 
     at: datetime
     distinct_devices: int
@@ -62,17 +63,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Peak(Step):
-    """The step with the most distinct devices; of several, the first."""
+    """The step with the most distinct devices; the first of them if there are several."""
 
 
 @dataclass(frozen=True)
 class Series:
-    """Distinct devices of each step. Steps are half open; the last is closed where the interval ends.
+    """Distinct devices of each step. Steps are half-open; the last one includes the end of the interval.
 
     Attributes:
         start: When the first step begins, in UTC.
         step: The width of a step.
-        distinct_devices: int64[n], one count a step.
+        distinct_devices: int64[n], one count per step.
     """
 
     start: datetime
@@ -89,14 +90,14 @@ class Series:
 
 @dataclass(frozen=True)
 class Occupancy(Tabular):
-    """How many people were there over time, and when the most."""
+    """How many people there were over time, and the peak."""
 
     peak: Peak
     series: Series
 
     def to_arrow(self) -> pa.Table:
         """The series as a table of at: timestamp[ms, UTC] and distinct_devices: int64."""
-        from privacyplease.client._internal.arrow import counts, instants, table
+        from privacyplease.client._internal.tables.columns import counts, instants, table
 
         return table(
             {
@@ -116,11 +117,11 @@ class PlaceCount:
 
 @dataclass(frozen=True)
 class PlaceCounts(Tabular):
-    """Distinct devices of each place with at least one, descending by count, then ascending by name.
+    """Distinct devices of each place that had any, descending by count, then ascending by name.
 
     Attributes:
-        places: str[n], where.
-        distinct_devices: int64[n], how many there.
+        places: str[n], the places' names.
+        distinct_devices: int64[n], their counts.
     """
 
     places: tuple[str, ...]
@@ -135,14 +136,14 @@ class PlaceCounts(Tabular):
 
     def to_arrow(self) -> pa.Table:
         """The places as a table of place: string and distinct_devices: int64."""
-        from privacyplease.client._internal.arrow import counts, table, texts
+        from privacyplease.client._internal.tables.columns import counts, table, texts
 
         return table({"place": texts(self.places), "distinct_devices": counts(self.distinct_devices)})
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place, and where it lies, from the widest to the narrowest: "campus > building > floor"; "" if nobody tells."""
+    """A place, and its location from the widest to the narrowest, as "campus > building > floor"; "" if unknown."""
 
     place: str
     location: str
@@ -150,7 +151,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Places(Tabular):
-    """Places, ascending by name, and where each lies.
+    """Places, ascending by name, each with its location.
 
     >>> floors = Places(("ap-17", "ap-29", "ap-30"), ("Campus > Library > 1", "Campus > Library > 2", ""))
     >>> floors.groups()
@@ -160,7 +161,7 @@ class Places(Tabular):
 
     Attributes:
         places: str[n], their names.
-        locations: str[n], where, as `Place` has it.
+        locations: str[n], their locations, as in `Place`.
     """
 
     places: tuple[str, ...]
@@ -174,34 +175,34 @@ class Places(Tabular):
             yield Place(place, location)
 
     def groups(self, depth: int | None = None) -> dict[str, list[str]]:
-        """The places of each location, as `Client.count_by_place` takes groups.
+        """The places of each location: `groups` for `Client.count_by_place`.
 
         Args:
-            depth: How many of a location's parts to go by, from the widest on: 2 of "campus > building > floor" makes
-                a group of each building; all if None. Places that tell no location are in no group.
+            depth: How many parts of a location to use, from the widest: 2 of "campus > building > floor" makes one
+                group per building; all if None. Places without a location are in no group.
         """
-        found: dict[str, list[str]] = {}
+        groups: dict[str, list[str]] = {}
         for place, location in zip(self.places, self.locations, strict=True):
             if location:
-                found.setdefault(_SEPARATOR.join(location.split(_SEPARATOR)[:depth]), []).append(place)
-        return found
+                groups.setdefault(_SEPARATOR.join(location.split(_SEPARATOR)[:depth]), []).append(place)
+        return groups
 
     def to_arrow(self) -> pa.Table:
         """The places as a table of place: string and location: string."""
-        from privacyplease.client._internal.arrow import table, texts
+        from privacyplease.client._internal.tables.columns import table, texts
 
         return table({"place": texts(self.places), "location": texts(self.locations)})
 
 
 @dataclass(frozen=True, slots=True)
 class Dwell(Tabular):
-    """How long sessions last, and whose they are.
+    """How long sessions last, and whether their devices were there before.
 
     Attributes:
-        bounds: Where classes of length begin; the first begins at zero.
-        sessions: Sessions of each class, one class more than there are bounds.
-        median: The length that half of the sessions do not exceed; None without any session.
-        returning_devices: Distinct devices that had another session before, within the look-back.
+        bounds: The bounds between classes of length; the first class begins at zero.
+        sessions: The number of sessions in each class; there is one more class than bounds.
+        median: The length that half of the sessions do not exceed; None if there are no sessions.
+        returning_devices: Distinct devices that had an earlier session within the look-back.
         new_devices: Distinct devices that had none.
     """
 
@@ -212,8 +213,8 @@ class Dwell(Tabular):
     new_devices: int
 
     def to_arrow(self) -> pa.Table:
-        """The classes as a table of at_least: duration[ms], where each begins, and sessions: int64."""
-        from privacyplease.client._internal.arrow import counts, durations, table
+        """The classes as a table of at_least: duration[ms], their lower bounds, and sessions: int64."""
+        from privacyplease.client._internal.tables.columns import counts, durations, table
 
-        begins = (timedelta(0), *self.bounds)
-        return table({"at_least": durations(begins), "sessions": counts(self.sessions)})
+        starts = (timedelta(0), *self.bounds)
+        return table({"at_least": durations(starts), "sessions": counts(self.sessions)})

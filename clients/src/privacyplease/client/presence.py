@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from privacyplease.client._internal.tabular import Tabular
+from privacyplease.client._internal.tables.tabular import Tabular
 from privacyplease.client._internal.times import from_unix_ms
 
 if TYPE_CHECKING:
@@ -54,17 +54,17 @@ class Sessions(Tabular):
 
     def to_arrow(self) -> pa.Table:
         """The sessions as a table of place: string, start and end: timestamp[ms, UTC]."""
-        from privacyplease.client._internal.arrow import instants, table, texts
+        from privacyplease.client._internal.tables.columns import instants, table, texts
 
         return table({"place": texts(self.places), "start": instants(self.starts_ms), "end": instants(self.ends_ms)})
 
 
 @dataclass(frozen=True)
 class Presence:
-    """Whether a device was seen, and its sessions.
+    """Whether a device was present, and its sessions.
 
     Attributes:
-        device: The device in canonical notation, as "aa:bb:cc:dd:ee:ff".
+        device: The device in canonical notation, e.g. "aa:bb:cc:dd:ee:ff".
         present: Whether any session was found.
         sessions: The sessions that overlap the interval asked for.
     """

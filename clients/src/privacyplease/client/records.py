@@ -1,10 +1,10 @@
-"""Whole records, as Arrow record batches that come in while the proxy still reads.
+"""Whole records, as Arrow record batches that arrive while the proxy is still reading.
 
 >>> import pyarrow as pa
 >>> sink = pa.BufferOutputStream()
 >>> with pa.ipc.new_stream(sink, pa.schema({"mac": pa.string()})) as stream:
 ...     stream.write_batch(pa.record_batch({"mac": ["02:00:00:00:00:01", "02:00:00:00:00:02"]}))
->>> records = Records(iter([Page(sink.getvalue().to_pybytes(), records=2)]))
+>>> records = Records(iter([RecordPage(sink.getvalue().to_pybytes(), records=2)]))
 >>> done = 0
 >>> for batch in records:
 ...     done += batch.num_rows
@@ -18,9 +18,9 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from privacyplease.client._internal.page_file import page_file
-from privacyplease.client._internal.record_stream import RecordStream
-from privacyplease.client._internal.tabular import Tabular
+from privacyplease.client._internal.tables.page_file import page_file
+from privacyplease.client._internal.tables.record_stream import RecordStream
+from privacyplease.client._internal.tables.tabular import Tabular
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Page(NamedTuple):
-    """The next bytes of an answer, and in the first one how many records the answer has."""
+class RecordPage(NamedTuple):
+    """The next bytes of an answer; the first page also has the number of its records."""
 
     arrow: bytes
     records: int = 0
 
 
 class Records(Tabular):
-    """The records that a query found, ascending by (start, subject, place). They can be read once.
+    """The records that a query found, ascending by (start, subject, place). They can be read only once.
 
-    Nothing is read ahead: whoever reads slowly slows the proxy down, and the client's timeout runs meanwhile. Every
-    method raises what the query raises, an error in the middle of the answer included.
+    Nothing is read ahead: a slow reader slows the proxy down, and the client's timeout keeps running. Every method
+    raises the errors of the query, including those in the middle of the answer.
     """
 
-    def __init__(self, pages: Iterator[Page]) -> None:
+    def __init__(self, pages: Iterator[RecordPage]) -> None:
         self._pages = pages
         self._total = 0
         self._stream = RecordStream(page_file(self._next_page))
@@ -52,16 +52,16 @@ class Records(Tabular):
             yield batch
 
     def schema(self) -> pa.Schema:
-        """Names and types of the columns; known even if no record was found."""
+        """Names and types of the columns; known even if there are no records."""
         return self._stream.schema()
 
     def total(self) -> int:
-        """How many records were found, read or not: known with the first page, to show progress by."""
+        """How many records were found, read or not; known from the first page on, to show progress."""
         self._stream.schema()
         return self._total
 
     def to_arrow(self) -> pa.Table:
-        """All records that were not read yet, in memory."""
+        """All records that have not been read yet, in memory."""
         return self._stream.read_all()
 
     def _next_page(self) -> bytes | None:
@@ -73,9 +73,9 @@ class Records(Tabular):
 
 
 class AsyncRecords:
-    """As `Records`, for `async for`. Arrow is decoded in a thread, so that the event loop stays free."""
+    """As `Records`, for `async for`. Arrow is decoded in a thread, so that the event loop is not blocked."""
 
-    def __init__(self, pages: AsyncIterator[Page]) -> None:
+    def __init__(self, pages: AsyncIterator[RecordPage]) -> None:
         self._pages = pages
         self._total = 0
         self._loop = asyncio.get_running_loop()
@@ -110,10 +110,10 @@ class AsyncRecords:
         return pl.DataFrame(await self.to_arrow())
 
     def _next_page(self) -> bytes | None:
-        """Called in the decoding thread: the page itself is awaited where the channel lives."""
-        return asyncio.run_coroutine_threadsafe(self._anext_page(), self._loop).result()
+        """Called in the decoding thread: the page itself is awaited in the event loop of the channel."""
+        return asyncio.run_coroutine_threadsafe(self._await_page(), self._loop).result()
 
-    async def _anext_page(self) -> bytes | None:
+    async def _await_page(self) -> bytes | None:
         page = await anext(self._pages, None)
         if page is None:
             return None

@@ -1,4 +1,4 @@
-"""Bike-share stations: what each reported, and what a contract had available over time.
+"""Bike-share stations: what each reported, and how many bikes and stands a contract had over time.
 
 >>> from datetime import UTC, datetime, timedelta
 >>> noon = datetime(2024, 10, 1, 12, tzinfo=UTC)
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from privacyplease.client._internal.tabular import Tabular
+from privacyplease.client._internal.tables.tabular import Tabular
 from privacyplease.client._internal.times import unix_ms
 
 if TYPE_CHECKING:
@@ -25,28 +25,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StationState:
-    """What a station reported. It holds until the station's next report. What the feed did not tell is None.
+    """What a station reported. It holds until the station's next report. What the feed left out is None.
 
     Attributes:
-        station: The station as "contract/number", the contract in lower case.
+        station: "contract/number", with the contract in lower case.
         contract: The contract in lower case.
-        state_from: From when on the state holds, in UTC: when the station reported it, else when it was first polled.
-        observed_for: For how long polls saw the same report.
-        contract_name: The contract as the feed has it.
+        state_from: When the state begins, in UTC: when the station reported it, or else when it was first polled.
+        observed_for: How long polls returned the same report.
+        contract_name: The contract as spelled by the feed.
         number: The station's number, unique within its contract.
         name: Its name.
-        address: Where it is; feeds often leave it empty.
+        address: Its address; often empty in feeds.
         latitude: Degrees, north positive.
         longitude: Degrees, east positive.
-        banking: Whether one can pay there.
+        banking: Whether it has a payment terminal.
         bonus: Whether returning a bike there earns a bonus.
-        status: As the feed has it, "OPEN" or "CLOSED".
-        bike_stands: How many stands there are. Bikes and free stands often add up to another number.
+        status: "OPEN" or "CLOSED", as the feed has it.
+        bike_stands: How many stands there are; often not the sum of bikes and free stands.
         available_bikes: How many bikes can be taken.
         available_bike_stands: How many stands are free.
         last_update: When the station reported, in UTC.
-        source: Which feed told it.
-        polled_at: When it was polled last, in UTC.
+        source: The feed it is from.
+        polled_at: When it was last polled, in UTC.
     """
 
     station: str
@@ -75,7 +75,7 @@ class StationStates(Tabular):
     """States of stations.
 
     Attributes:
-        table: One row a state, with the fields of `StationState` as columns.
+        table: One row per state, with the fields of `StationState` as columns.
     """
 
     table: pa.Table
@@ -84,9 +84,9 @@ class StationStates(Tabular):
         return int(self.table.num_rows)
 
     def __iter__(self) -> Iterator[StationState]:
-        from privacyplease.client._internal.station_rows import rows
+        from privacyplease.client._internal.tables.station_rows import rows
 
-        return rows(self.table)
+        return (StationState(*row) for row in rows(self.table))
 
     def to_arrow(self) -> pa.Table:
         """The states as a table."""
@@ -95,7 +95,7 @@ class StationStates(Tabular):
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A quantity during a step: its mean over time, its least and its greatest; None where nothing is known."""
+    """A quantity during a step: its mean over time, its minimum and its maximum; None if unknown."""
 
     mean: float | None
     minimum: int | None
@@ -104,7 +104,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class AvailabilityStep:
-    """What a contract had available in a step that begins at `at`, in UTC."""
+    """The bikes and free stands of a contract in the step that begins at `at`, in UTC."""
 
     at: datetime
     bikes: Spread
@@ -113,7 +113,7 @@ class AvailabilityStep:
 
 @dataclass(frozen=True)
 class Statistics:
-    """A quantity over time, one value a step; None where nothing is known.
+    """A quantity over time, with one value per step; None where it is unknown.
 
     Attributes:
         means: float64[n], weighted by time.
@@ -135,13 +135,13 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Availability(Tabular):
-    """Bikes and free stands of a contract in each step. Steps are half open; the last is closed where it ends.
+    """Bikes and free stands of a contract in each step. Steps are half-open; the last one includes its end.
 
     Attributes:
         start: When the first step begins, in UTC.
         step: The width of a step.
-        bikes: Bikes that could be taken, summed over the stations.
-        stands: Stands that were free, summed over the stations.
+        bikes: Available bikes, summed over the stations.
+        stands: Free stands, summed over the stations.
     """
 
     start: datetime
@@ -158,13 +158,13 @@ class Availability(Tabular):
 
     def to_arrow(self) -> pa.Table:
         """A table of at: timestamp[ms, UTC], and of bikes and stands each _mean: float64, _min and _max: int64."""
-        from privacyplease.client._internal.arrow import counts, instants, numbers, table
+        from privacyplease.client._internal.tables.columns import counts, instants, numbers, table
 
         columns = {"at": instants(unix_ms(step.at) for step in self)}
-        for name, of in (("bikes", self.bikes), ("stands", self.stands)):
+        for name, statistics in (("bikes", self.bikes), ("stands", self.stands)):
             columns |= {
-                f"{name}_mean": numbers(of.means),
-                f"{name}_min": counts(of.minima),
-                f"{name}_max": counts(of.maxima),
+                f"{name}_mean": numbers(statistics.means),
+                f"{name}_min": counts(statistics.minima),
+                f"{name}_max": counts(statistics.maxima),
             }
         return table(columns)

@@ -1,4 +1,4 @@
-"""What is wrong with the store.
+"""Whether the store holds what it must, and what is wrong with it.
 
 >>> verification = Verification(tags=48, cells=12, findings=())
 >>> verification.sound
@@ -11,13 +11,13 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class VerificationProgress:
-    """How far the work has come.
+    """How far a verification has got.
 
     Attributes:
-        tags: Tags that were asked for until now. A tag is what the server finds a cell by.
-        tags_total: Tags that are asked for in all.
-        cells: Cells that came until now.
-        findings: Findings until now.
+        tags: Tags requested so far. A tag is what the server finds a cell by.
+        tags_total: Tags to be requested in total.
+        cells: Cells received so far.
+        findings: Findings so far.
     """
 
     tags: int
@@ -28,16 +28,16 @@ class VerificationProgress:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong with the cells of one segment. One fault may show in more than one count.
+    """What is wrong with the cells of one segment. A single fault may show up in more than one count.
 
     Attributes:
         dataset: The data set.
-        group: The columns that the cell holds: "core", "rest" or "rollup"; "" for cells that nobody asked for.
+        group: The columns that the cell holds: "core", "rest" or "rollup"; "" for cells that were not requested.
         first_start: The first instant at which a record of these cells can begin, in UTC.
         last_start: The last such instant.
-        missing: Cells that are stored by the proxy's manifest and did not come.
-        unexpected: Cells that came again, out of order or unasked.
-        damaged: Cells that came and are not those that were stored: they were changed or moved.
+        missing: Cells that are in the proxy's manifest but were not returned.
+        unexpected: Cells that were returned twice, out of order or unrequested.
+        damaged: Cells that were returned but are not those that were stored: they were changed or moved.
     """
 
     dataset: str
@@ -51,11 +51,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What came of a verification.
+    """The result of a verification.
 
     Attributes:
-        tags: Tags that were asked for.
-        cells: Cells that came.
+        tags: Tags requested.
+        cells: Cells received.
         findings: What is wrong, ascending by data set.
     """
 
@@ -65,20 +65,20 @@ class Verification:
 
     @property
     def sound(self) -> bool:
-        """Whether the store is as the proxy's manifest says."""
+        """Whether the store matches the proxy's manifest."""
         return not self.findings
 
     @property
     def missing(self) -> int:
-        """Cells that are missing, in all."""
+        """How many cells are missing in total."""
         return sum(finding.missing for finding in self.findings)
 
     @property
     def unexpected(self) -> int:
-        """Cells that are unexpected, in all."""
+        """How many cells are unexpected in total."""
         return sum(finding.unexpected for finding in self.findings)
 
     @property
     def damaged(self) -> int:
-        """Cells that are damaged, in all."""
+        """How many cells are damaged in total."""
         return sum(finding.damaged for finding in self.findings)

@@ -1,17 +1,34 @@
-"""What can go wrong with a whole source, by what the caller can do about it.
+"""What can go wrong with a whole run, by what the caller can do about it.
 
-A bad *record* is never an exception: it becomes a `privacyplease.ingest.rejects.Reject` and the rest goes on.
+A bad *record* is never an exception: it becomes a `privacyplease.ingest.parsing.RejectedLine` or `RejectedMessage`, and
+the run continues.
 
 ```
 IngestError
-├── SourceError        the bytes cannot be had: check the path, or fetch the file again
-├── LayoutError        the bytes are not a session log as we know it: export it again with the columns named
-├── ZoneError          the time zone given by the user does not exist: give another
-└── RejectFileError    the place for bad records is taken or closed to us: give another, so that no record is lost
+├── SourceError            the source cannot be read: check the path, or fetch the file again
+├── LayoutError            the source is not a session log as we know it: export it again with the columns named
+├── ZoneError              the time zone given by the user does not exist: give another
+├── RejectFileError        the reject file exists or cannot be created: give another path, so that no record is lost
+├── SettingsError          a key, a settings file or an option cannot be used: correct it
+├── BrokerError            Kafka is unavailable, or the topic is missing or would lose records: check the broker
+├── DeliveryError          some messages were not delivered: send them again; repeated records change no answer
+└── FeedError              a feed did not respond as expected, for now: poll it again later
+    └── FeedRefusedError   it refuses the request: the key, the contract or the address is wrong
 ```
 """
 
-__all__ = ["IngestError", "LayoutError", "RejectFileError", "SourceError", "ZoneError"]
+__all__ = [
+    "BrokerError",
+    "DeliveryError",
+    "FeedError",
+    "FeedRefusedError",
+    "IngestError",
+    "LayoutError",
+    "RejectFileError",
+    "SettingsError",
+    "SourceError",
+    "ZoneError",
+]
 
 
 class IngestError(Exception):
@@ -31,4 +48,40 @@ class ZoneError(IngestError):
 
 
 class RejectFileError(IngestError):
-    """The file meant for rejects exists already, or cannot be made."""
+    """The reject file already exists, or cannot be created."""
+
+
+class SettingsError(IngestError):
+    """What the user has set cannot be used."""
+
+
+class BrokerError(IngestError):
+    """Kafka cannot be reached, or its topic is unfit for what we send."""
+
+
+class DeliveryError(IngestError):
+    """Messages were not delivered.
+
+    Attributes:
+        failed: How many.
+    """
+
+    def __init__(self, message: str, failed: int) -> None:
+        super().__init__(message)
+        self.failed = failed
+
+
+class FeedError(IngestError):
+    """A feed did not respond, or not as expected. Never holds a URL's query, which may contain the API key.
+
+    Attributes:
+        retry_after: How many seconds the feed asks us to wait; 0 if it does not say.
+    """
+
+    def __init__(self, message: str, retry_after: float = 0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class FeedRefusedError(FeedError):
+    """A feed refuses the request as it is. That may be temporary: a feed that responded before is polled again."""

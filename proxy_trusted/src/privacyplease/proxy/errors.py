@@ -1,9 +1,9 @@
-"""Everything the proxy may refuse, as one tree.
+"""The proxy's errors as one tree, by what the caller or operator can do about them.
 
 ::
 
     ProxyError
-    ├── RequestError            mend the request
+    ├── RequestError            correct the request
     │   ├── InvalidRequestError
     │   ├── MalformedSubjectError
     │   ├── InvalidIntervalError
@@ -11,25 +11,25 @@
     │   ├── UnknownColumnError
     │   ├── PredicateTooLargeError
     │   └── MalformedBatchError
-    ├── KeyringError            see to the keys
+    ├── KeyringError            check the keys
     │   ├── WrongPassphraseError
     │   ├── KeyUnavailableError
     │   ├── MasterKeyUnavailableError
     │   └── MasterKeyRefusedError
-    ├── RolledBackError         decide whether the older state is to be gone on from
-    ├── AuditUnavailableError   see to the audit log's disk
-    ├── TrustedStoreUnavailableError   see to the database that proxies share
-    ├── StorageError            see to the storage server
+    ├── RolledBackError         decide whether to continue from the older state
+    ├── AuditUnavailableError   check the audit log's disk
+    ├── TrustedStoreUnavailableError   check the database that the proxies share
+    ├── StorageError            check the storage server
     │   ├── StorageUnavailableError
     │   └── StorageRefusedError
-    ├── TryLaterError           nothing is wrong with the request: send it again, or ask for less
+    ├── TryLaterError           the request is fine: send it again, or ask for less
     │   ├── OverloadedError
     │   ├── DeadlineExceededError
     │   ├── StoppingError
     │   └── StreamIdleError
-    ├── NotExportedError        ask for a keyring that was exported for this
-    ├── UnknownIdentityError    come with a certificate that names a client
-    ├── AccessError             ask whoever answers for the policy
+    ├── NotExportedError        use a keyring that was exported for this
+    ├── UnknownIdentityError    use a certificate that names a client
+    ├── AccessError             ask the administrator of the policy
     │   ├── PermissionDeniedError
     │   ├── PurposeRequiredError
     │   ├── RateLimitedError
@@ -38,9 +38,9 @@
     │   ├── CellDamagedError
     │   ├── AnswerInconsistentError
     │   └── CellsMissingError
-    └── ConfigurationError      see to the proxy's files and flags; never sent over gRPC
+    └── ConfigurationError      correct the proxy's files and flags; never sent over gRPC
 
-A message says what was expected and what came; it never holds a key, a tag or a value of a record.
+A message says what was expected and what was received; it never holds a key, a tag or a value of a record.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 
 
 class ProxyError(Exception):
-    """What the proxy refuses or cannot do.
+    """The proxy refuses a call, or cannot answer it.
 
     Attributes:
         reason: The `ErrorReason` sent to the client.
         status: The gRPC status sent to the client.
-        field: The request's field at fault, or "".
-        metadata: What else a client may want to know, as text.
-        retry_seconds: After how long it is worth trying again, where that is known.
+        field: The request field at fault, or "".
+        metadata: Further details for the client, as text.
+        retry_seconds: How long to wait before trying again, if known.
     """
 
     reason: ClassVar[reasons.ErrorReason.ValueType] = reasons.ERROR_REASON_INTERNAL
@@ -74,7 +74,7 @@ class ProxyError(Exception):
 
 
 class RequestError(ProxyError):
-    """The request must be mended before it is sent again."""
+    """The request must be corrected before it is sent again."""
 
     reason = reasons.ERROR_REASON_INVALID_REQUEST
     status = grpc.StatusCode.INVALID_ARGUMENT
@@ -85,7 +85,7 @@ class InvalidRequestError(RequestError):
 
 
 class MalformedSubjectError(RequestError):
-    """The subject is not of the form that the data set's subjects have."""
+    """The subject does not have the form of the data set's subjects."""
 
     reason = reasons.ERROR_REASON_MALFORMED_SUBJECT
 
@@ -139,20 +139,20 @@ class KeyUnavailableError(KeyringError):
 
 
 class MasterKeyUnavailableError(KeyringError):
-    """Whoever holds the master key (HSM, vault, KMS) does not answer now."""
+    """The holder of the master key (HSM, vault, KMS) does not answer at present."""
 
     reason = reasons.ERROR_REASON_MASTER_KEY_UNAVAILABLE
     status = grpc.StatusCode.UNAVAILABLE
 
 
 class MasterKeyRefusedError(KeyringError):
-    """Whoever holds the master key answers, and refuses: it was revoked, disabled or deleted."""
+    """The holder of the master key refuses to use it: the key was revoked, disabled or deleted."""
 
     reason = reasons.ERROR_REASON_MASTER_KEY_REFUSED
 
 
 class NotExportedError(ProxyError):
-    """The proxy runs on an exported keyring, which was not made for this."""
+    """The proxy runs on an exported keyring, which does not cover this call."""
 
     reason = reasons.ERROR_REASON_NOT_EXPORTED
     status = grpc.StatusCode.PERMISSION_DENIED
@@ -166,30 +166,30 @@ class UnknownIdentityError(ProxyError):
 
 
 class AccessError(ProxyError):
-    """The policy does not allow the caller what they ask."""
+    """The policy does not allow the caller to ask this."""
 
     reason = reasons.ERROR_REASON_PERMISSION_DENIED
     status = grpc.StatusCode.PERMISSION_DENIED
 
 
 class PermissionDeniedError(AccessError):
-    """The caller lacks the role, or it does not extend to what they ask."""
+    """The caller lacks the role, or the role does not cover what they ask."""
 
 
 class PurposeRequiredError(AccessError):
-    """No purpose was stated, or none that the caller may state."""
+    """No purpose was stated, or one that the caller may not state."""
 
     reason = reasons.ERROR_REASON_PURPOSE_REQUIRED
 
 
 class LimitExceededError(AccessError):
-    """The question is larger than the caller's may be."""
+    """The question exceeds a limit that the policy sets for the caller."""
 
     reason = reasons.ERROR_REASON_LIMIT_EXCEEDED
 
 
 class RateLimitedError(AccessError):
-    """The caller has made as many calls as they may for now."""
+    """The caller has reached the limit of calls a minute."""
 
     reason = reasons.ERROR_REASON_RATE_LIMITED
     status = grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -200,14 +200,14 @@ class RateLimitedError(AccessError):
 
 
 class RolledBackError(ProxyError):
-    """The trusted store is older than the storage server or a witness knows it."""
+    """The trusted store is older than the newest head that the storage server or a witness holds."""
 
     reason = reasons.ERROR_REASON_ROLLED_BACK
     status = grpc.StatusCode.FAILED_PRECONDITION
 
 
 class AuditUnavailableError(ProxyError):
-    """What must be recorded cannot be, so it is not answered."""
+    """The call must be recorded in the audit log and cannot be, so it is not answered."""
 
     reason = reasons.ERROR_REASON_AUDIT_UNAVAILABLE
     status = grpc.StatusCode.FAILED_PRECONDITION
@@ -234,17 +234,17 @@ class StorageUnavailableError(StorageError):
 
 
 class StorageRefusedError(StorageError):
-    """The storage server refused the call; the two do not fit together."""
+    """The storage server refused the call: proxy and server are not compatible."""
 
     reason = reasons.ERROR_REASON_STORAGE_REFUSED
 
 
 class TryLaterError(ProxyError):
-    """Nothing is wrong with the request. Nothing was done, or what was done may be done again."""
+    """The request is fine and may be sent again: nothing was done, or what was done can be repeated safely."""
 
 
 class OverloadedError(TryLaterError):
-    """As many calls of this kind run as may."""
+    """All slots for calls of this kind are in use."""
 
     reason = reasons.ERROR_REASON_OVERLOADED
     status = grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -252,7 +252,7 @@ class OverloadedError(TryLaterError):
 
 
 class DeadlineExceededError(TryLaterError):
-    """The answer takes longer than a call may, or than its caller waits."""
+    """The answer takes longer than the proxy allows, or than the caller's deadline."""
 
     reason = reasons.ERROR_REASON_DEADLINE_EXCEEDED
     status = grpc.StatusCode.DEADLINE_EXCEEDED
@@ -266,7 +266,7 @@ class StoppingError(TryLaterError):
 
 
 class StreamIdleError(TryLaterError):
-    """Nothing came on a stream for too long."""
+    """Nothing was received on a stream for too long."""
 
     reason = reasons.ERROR_REASON_STREAM_IDLE
     status = grpc.StatusCode.UNAVAILABLE
@@ -285,13 +285,13 @@ class CellDamagedError(UntrustedAnswerError):
 
 
 class AnswerInconsistentError(UntrustedAnswerError):
-    """A cell came that was not asked for, twice or out of order."""
+    """A cell was returned unrequested, twice or out of order."""
 
     reason = reasons.ERROR_REASON_ANSWER_INCONSISTENT
 
 
 class CellsMissingError(UntrustedAnswerError):
-    """Cells that were stored did not come."""
+    """Cells that were stored were not returned."""
 
     reason = reasons.ERROR_REASON_CELLS_MISSING
 

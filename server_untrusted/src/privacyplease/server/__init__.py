@@ -1,7 +1,7 @@
-"""The untrusted storage server: it keeps sealed cells under opaque tags and hands them back.
+"""The untrusted storage server: it keeps sealed cells under opaque tags and returns them on request.
 
 Nothing here can open a cell. The package imports no cryptography, knows no key, no column and no data set, and handles
-two kinds of values only: 16 bytes to find something by, and bytes that somebody else sealed.
+only two kinds of values: 16 bytes to find something by, and bytes that the proxy sealed.
 
     $ python -m privacyplease.server --storage sqlite:///cells.db --listen 127.0.0.1:7070 --insecure
 """

@@ -1,10 +1,10 @@
-"""Values bound to a statement, in MySQL's binary protocol, which PyMySQL does not speak.
+"""Bound values in MySQL's binary protocol, which PyMySQL does not support.
 
-MariaDB's lexer goes through a literal byte by byte, at 45 to 80 MB/s whatever the value is written in. A value that is
-bound is only copied: a cell of 480 KiB is stored in an eighth of the time (measured on MariaDB 10.11).
+MariaDB's lexer reads a literal byte by byte, at 45 to 80 MB/s in any notation. A bound value is only copied: a cell of
+480 KiB is stored in an eighth of the time (measured on MariaDB 10.11).
 
 The protocol: https://mariadb.com/kb/en/com_stmt_prepare/, https://mariadb.com/kb/en/com_stmt_execute/. MySQL, TiDB and
-Vitess speak it, too.
+Vitess support it, too.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _COM_STMT_PREPARE, _COM_STMT_EXECUTE, _COM_STMT_CLOSE = 0x16, 0x17, 0x19
 _NO_CURSOR, _ONCE, _TYPES_FOLLOW = 0, 1, 1
 _TYPE_LONG, _TYPE_BLOB = b"\x03\x00", b"\xfc\x00"
 
-# PyMySQL's, of which its own cursors use these methods, too, and which have no public name: `_execute_command` sends a
-# command in as many packets as it takes, `_read_packet` reads one and raises the error that it holds.
+# PyMySQL's connection. Two of its private methods are used here, as its own cursors do: `_execute_command` sends a
+# command in as many packets as needed, `_read_packet` reads one and raises the error in it, if there is one.
 _Connection: TypeAlias = Any
 
 Value = bytes | int
@@ -28,18 +28,18 @@ Row = Sequence[Value]
 
 
 class BindingCursor(Cursor):
-    """A cursor that binds the values it is given, to the statement's question marks.
+    """A cursor that binds values to the statement's question marks.
 
     For statements that return no rows. A statement is prepared for each call and not kept: that costs a round trip, and
-    leaves nothing behind on a connection that a proxy may hand to another server.
+    leaves nothing behind on a connection that a database proxy may hand to another server.
     """
 
     def execute(self, query: str, args: object = None) -> int:
-        """Runs a statement, with one row of values bound if there is one."""
+        """Runs a statement, with one row of values bound to it if given."""
         return self.executemany(query, [args]) if args else super().execute(query, args)
 
     def executemany(self, query: str, args: Collection[object]) -> int:  # type: ignore[override]  # a list in practice
-        """Runs a statement once for each row of values."""
+        """Runs a statement once per row of values."""
         connection: _Connection = self.connection
         statement = _prepared(connection, query)
         try:
@@ -48,12 +48,14 @@ class BindingCursor(Cursor):
                 connection._read_packet()
         finally:
             if connection.open:
-                connection._execute_command(_COM_STMT_CLOSE, struct.pack("<I", statement))  # which is not answered
+                connection._execute_command(
+                    _COM_STMT_CLOSE, struct.pack("<I", statement)
+                )  # this command has no response
         return len(args)
 
 
 def execution(statement: int, row: Row) -> bytes:
-    """The body of COM_STMT_EXECUTE: a statement's number, and its values.
+    """The body of COM_STMT_EXECUTE: the number of a statement, and its values.
 
     >>> execution(7, [b"ab", 3]).hex(" ")
     '07 00 00 00 00 01 00 00 00 00 01 fc 00 03 00 02 61 62 03 00 00 00'
@@ -61,7 +63,7 @@ def execution(statement: int, row: Row) -> bytes:
     return b"".join(
         [
             struct.pack("<IBI", statement, _NO_CURSOR, _ONCE),
-            bytes((len(row) + 7) // 8),  # which values are NULL: none
+            bytes((len(row) + 7) // 8),  # bit map of NULL values: none
             bytes([_TYPES_FOLLOW]),
             *(_TYPE_LONG if isinstance(value, int) else _TYPE_BLOB for value in row),
             *(part for value in row for part in _parts(value)),
@@ -88,7 +90,7 @@ def _prepared(connection: _Connection, query: str) -> int:
     connection._execute_command(_COM_STMT_PREPARE, query)
     answer = connection._read_packet().get_all_data()
     statement, columns, values = struct.unpack_from("<xIHH", answer)
-    for described in (values, columns):
-        for _ in range(described + 1 if described else 0):  # a packet each, and one that ends them
+    for count in (values, columns):
+        for _ in range(count + 1 if count else 0):  # one packet each, and one that ends them
             connection._read_packet()
     return int(statement)

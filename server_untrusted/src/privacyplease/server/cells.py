@@ -1,4 +1,4 @@
-"""What the server stores: cells, and the tags they are found by.
+"""What the server stores: cells, and the tags that they are found by.
 
 >>> Cell(tag=bytes(16), sealed=b"opaque")
 Cell(6 sealed bytes)
@@ -16,11 +16,11 @@ Tags = tuple[bytes, ...]
 
 
 class Cell(NamedTuple):
-    """A sealed group of columns, which nobody on this machine can open. No other stored cell has its tag."""
+    """A sealed group of columns, which cannot be opened on this machine. No other stored cell has its tag."""
 
     tag: bytes
     sealed: bytes
 
     def __repr__(self) -> str:
-        """Shows no bytes: tags must not reach a log."""
+        """Shows no bytes: tags must not get into a log."""
         return f"Cell({len(self.sealed):,} sealed bytes)"

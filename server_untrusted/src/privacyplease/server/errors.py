@@ -1,22 +1,22 @@
-"""Everything that this server fails with, by who can do something about it.
+"""The server's errors, by who can do something about them.
 
     ServerError
-    ├── StartError                  the operator: the server cannot begin to serve
+    ├── StartError                  the operator: the server cannot start
     │   ├── SchemaTooNewError
     │   └── SchemaTooOldError
-    └── RefusedError                the caller: crosses the wire with a reason
-        ├── InvalidRequestError         mend the request
-        ├── PredicateTooLargeError      split it
-        ├── TooManyCellsError           split it
+    └── RefusedError                the caller: sent with a reason
+        ├── InvalidRequestError         fix the request
+        ├── PredicateTooLargeError      split the request
+        ├── TooManyCellsError           split the request
         ├── CellTooLargeError           seal fewer records into a cell
-        ├── StoreUnavailableError       send it again later
-        ├── OverloadedError             send it again in a second
-        ├── DeadlineExceededError       ask for less at once
-        ├── StoppingError               send it to another server, or when this one is back
-        ├── UnknownIdentityError        come with the proxy's certificate
+        ├── StoreUnavailableError       retry later
+        ├── OverloadedError             retry in a second
+        ├── DeadlineExceededError       ask for less at a time
+        ├── StoppingError               retry at another server, or when this one is back
+        ├── UnknownIdentityError        use the proxy's certificate
         └── InternalError               a fault of this server
 
-A message says what was expected and what came. It holds numbers and names of fields, never a byte of a tag or a cell.
+A message says "expected X, got Y". It holds numbers and names of fields, never a byte of a tag or a cell.
 """
 
 from __future__ import annotations
@@ -29,45 +29,48 @@ from privacyplease.storage.v1 import error_reason_pb2 as reasons
 
 
 class ServerError(Exception):
-    """Something that this server foresaw."""
+    """Any error that this server raises on purpose."""
 
 
 class StartError(ServerError):
-    """The server cannot begin to serve as it is configured."""
+    """The server cannot start as it is configured."""
 
 
 class SchemaTooNewError(StartError):
     """The database was written by a newer server."""
 
-    def __init__(self, *, found: int, known: int) -> None:
+    def __init__(self, *, current: int, known: int) -> None:
         super().__init__(
-            f"expected database schema version {known} or older, got {found}: run the server release that wrote it"
+            f"expected database schema version {known} or older, got {current}: run the server release that wrote it"
         )
 
 
 class SchemaTooOldError(StartError):
-    """The database was written by an earlier server, and there is no way from its tables to today's."""
+    """The database was written by an earlier server, and there is no migration from its version."""
 
     def __init__(self, *, known: int) -> None:
         super().__init__(
-            f"expected database schema version {known}, got a database of an earlier version, which has no migration: "
-            "ingest its records anew, into an empty database"
+            f"expected database schema version {known}, got an earlier version, which cannot be migrated: "
+            "ingest its records again, into an empty database"
         )
 
 
 class Violation(NamedTuple):
-    """One broken rule of a request's message."""
+    """A field of a request that breaks a rule of its message."""
 
     field: str
     description: str
 
 
 class RefusedError(ServerError):
-    """A call that was refused, or failed, in a way that the contract names (error_reason.proto).
+    """A call was refused, or failed, for one of the contract's reasons (error_reason.proto).
 
     Attributes:
-        violations: Which fields of the request are at fault, if any are.
-        metadata: What else a client may want to know.
+        code: The gRPC status code.
+        reason: The contract's reason.
+        retry_seconds: After how long a retry may succeed; None if retrying is pointless or the time is unknown.
+        violations: The fields of the request at fault, if any.
+        metadata: Numbers that describe the error further.
     """
 
     code: ClassVar[grpc.StatusCode]
@@ -92,7 +95,7 @@ class InvalidRequestError(RefusedError):
 
 
 class PredicateTooLargeError(RefusedError):
-    """The predicate names more tags than the server takes."""
+    """The predicate names more tags than the server accepts."""
 
     code = grpc.StatusCode.INVALID_ARGUMENT
     reason = reasons.ERROR_REASON_PREDICATE_TOO_LARGE
@@ -103,7 +106,7 @@ class PredicateTooLargeError(RefusedError):
 
 
 class TooManyCellsError(RefusedError):
-    """The call carries more cells than the server takes."""
+    """The request carries more cells than the server accepts."""
 
     code = grpc.StatusCode.INVALID_ARGUMENT
     reason = reasons.ERROR_REASON_TOO_MANY_CELLS
@@ -125,58 +128,58 @@ class CellTooLargeError(RefusedError):
 
 
 class StoreUnavailableError(RefusedError):
-    """The database cannot be reached, lost the connection or is too busy. Nothing is known to be stored."""
+    """The database is unavailable or too busy, or the connection to it was lost. Nothing is known to be stored."""
 
     code = grpc.StatusCode.UNAVAILABLE
     reason = reasons.ERROR_REASON_STORE_UNAVAILABLE
 
 
 class OverloadedError(RefusedError):
-    """As many calls of this kind run as may. Nothing was done."""
+    """All slots for calls of this kind are in use. Nothing was done."""
 
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
     reason = reasons.ERROR_REASON_OVERLOADED
     retry_seconds = 1
 
-    def __init__(self, *, limit: int) -> None:
-        super().__init__(f"{limit:,} calls of this kind run, which is all", limit=limit)
+    def __init__(self, kind: str, slots: int) -> None:
+        super().__init__(f"all {slots:,} {kind} slots are in use", limit=slots)
 
 
 class DeadlineExceededError(RefusedError):
-    """The call takes longer than it may, or than its caller waits."""
+    """The call takes longer than is allowed, or than its caller waits."""
 
     code = grpc.StatusCode.DEADLINE_EXCEEDED
     reason = reasons.ERROR_REASON_DEADLINE_EXCEEDED
 
-    def __init__(self, *, seconds: int) -> None:
-        super().__init__(f"the call takes longer than {seconds:,} s", seconds=seconds)
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the call takes longer than {seconds:,.0f} s", seconds=int(seconds))
 
 
 class StoppingError(RefusedError):
-    """The server is being stopped. Nothing was done."""
+    """The server is shutting down. Nothing was done."""
 
     code = grpc.StatusCode.UNAVAILABLE
     reason = reasons.ERROR_REASON_STOPPING
 
     def __init__(self) -> None:
-        super().__init__("the server is being stopped")
+        super().__init__("the server is shutting down")
 
 
 class UnknownIdentityError(RefusedError):
-    """The caller's certificate is genuine, but is not the proxy's."""
+    """The caller's certificate is genuine, but not the proxy's."""
 
     code = grpc.StatusCode.UNAUTHENTICATED
     reason = reasons.ERROR_REASON_UNKNOWN_IDENTITY
 
     def __init__(self) -> None:
-        super().__init__("expected the proxy's certificate, got one with another identity or without")
+        super().__init__("expected the proxy's certificate, got one with another identity or none")
 
 
 class InternalError(RefusedError):
-    """Something that this server did not foresee. Neither message nor log says more than where."""
+    """An unexpected error. The message says nothing of it, and the log only its type and where it was raised."""
 
     code = grpc.StatusCode.INTERNAL
     reason = reasons.ERROR_REASON_INTERNAL
 
     def __init__(self) -> None:
-        super().__init__("internal error; the server's log says where")
+        super().__init__("internal error; the server's log says where it was raised")

@@ -9,19 +9,19 @@ from privacyplease.storage.v1 import storage_service_pb2 as pb
 
 MIB = 1 << 20
 
-_LARGEST_CELL_BYTES = 16 * MIB - 1  # what a MEDIUMBLOB holds
-_ENVELOPE_BYTES = 64 << 10  # tag and field headers of one cell in a message, generously
+_LARGEST_CELL_BYTES = 16 * MIB - 1  # the capacity of a MEDIUMBLOB
+_ENVELOPE_BYTES = 64 << 10  # tag and field headers of one cell in a message, with room to spare
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What the server refuses to go beyond.
+    """The bounds of one call.
 
     Attributes:
-        max_tags_per_predicate: tags in one predicate.
-        max_cells_per_append: cells in one append.
-        max_cell_bytes: length of one cell's ciphertext.
-        max_message_bytes: size of one message; gRPC itself refuses what is larger.
+        max_tags_per_predicate: Tags in one predicate.
+        max_cells_per_append: Cells in one append.
+        max_cell_bytes: The length of one cell's ciphertext.
+        max_message_bytes: The size of one message; gRPC itself refuses larger ones.
     """
 
     max_tags_per_predicate: int = 65_536
@@ -30,7 +30,7 @@ class Limits:
     max_message_bytes: int = 32 * MIB
 
     def __post_init__(self) -> None:
-        """Raises StartError for bounds that cannot hold together."""
+        """Raises StartError for bounds that are below 1 or contradict each other."""
         for name, bound in asdict(self).items():
             if bound < 1:
                 raise StartError(f"{name}: expected at least 1, got {bound:,}")
@@ -39,5 +39,5 @@ class Limits:
             raise StartError(f"max_cell_bytes: expected at most {largest:,}, got {self.max_cell_bytes:,}")
 
     def message(self) -> pb.Limits:
-        """The limits as the contract tells them."""
+        """The limits as a message of the contract."""
         return pb.Limits(**asdict(self))

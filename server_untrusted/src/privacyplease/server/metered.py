@@ -1,4 +1,4 @@
-"""A store that counts what is done to it."""
+"""A store that counts what is done to its cells."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from privacyplease.server.store import Description, Size, Store
 
 
 class MeteredStore:
-    """The store that it is given, with `Metrics` told of every cell."""
+    """Wraps a store, and counts in `Metrics` what is done to every cell."""
 
     def __init__(self, store: Store, metrics: Metrics) -> None:
         self._store = store

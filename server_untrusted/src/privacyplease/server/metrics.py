@@ -1,4 +1,4 @@
-"""What this server counts, for Prometheus. `docs/OPERATIONS.md` says what each metric means.
+"""The server's Prometheus metrics. `docs/OPERATIONS.md` says what each of them means.
 
 Labels come from closed sets: names of rpcs, of status codes, of operations. None ever holds a tag.
 """
@@ -12,20 +12,24 @@ from importlib.metadata import version
 import grpc
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
 
-from privacyplease.server.calls import METHODS, Call
-from privacyplease.server.credentials import is_loopback
 from privacyplease.server.errors import StartError
+from privacyplease.storage.v1 import storage_service_pb2 as pb
+from privacyplease.transport.call_log import SECONDS_BUCKETS, FinishedCall
+from privacyplease.transport.loopback import serve_metrics
+
+_SERVICE = pb.DESCRIPTOR.services_by_name["StorageService"]
+
+METHODS = {f"/{_SERVICE.full_name}/{method.name}": method.name for method in _SERVICE.methods}
+"""The name of each rpc by its path, as metrics and log show it."""
 
 OPERATIONS = ("appended", "selected", "deleted")
-"""What is done to cells."""
+"""What can be done to cells."""
 
-WEIGHED = ("appended", "selected")
-"""Those of which the size is known: a database does not tell the size of what it removes."""
+SIZED_OPERATIONS = ("appended", "selected")
+"""Operations whose size in bytes is known: a database does not report the size of what it deletes."""
 
 STORE_ERRORS = ("unavailable", "unforeseen")
-"""Why the store did not do something: the database was unavailable, or it is an error that nobody foresaw."""
-
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+"""Why the store failed: the database was unavailable, or for an unexpected reason."""
 
 
 class Metrics:
@@ -37,22 +41,22 @@ class Metrics:
         about = gauge("privacyplease_server_info", "Always 1; the label is the version.", ["version"])
         about.labels(version("privacyplease-server")).set(1)
         self._calls = counter("privacyplease_server_calls", "Calls that have ended.", ["method", "code"])
-        self._retried = counter("privacyplease_server_retried_calls", "Calls that the proxy has tried before.")
+        self._retried = counter("privacyplease_server_retried_calls", "Calls that the proxy had tried before.")
         self._seconds = Histogram(
             "privacyplease_server_call_seconds",
             "How long calls took.",
             ["method"],
             registry=self.registry,
-            buckets=_SECONDS,
+            buckets=SECONDS_BUCKETS,
         )
         self._cells = counter("privacyplease_server_cells", "Cells, by what was done to them.", ["operation"])
         self._bytes = counter("privacyplease_server_bytes", "Ciphertext, by what was done to it.", ["operation"])
-        self._errors = counter("privacyplease_server_store_errors", "What the store did not do.", ["kind"])
+        self._errors = counter("privacyplease_server_store_errors", "Failures of the store, by kind.", ["kind"])
         self._connections = gauge("privacyplease_server_store_connections", "Database connections in use.")
         ProcessCollector(registry=self.registry)
-        self._begin_at_nought()
+        self._start_series()
 
-    def called(self, call: Call) -> None:
+    def called(self, call: FinishedCall) -> None:
         """Counts a call that has ended."""
         self._calls.labels(call.method, call.code.name).inc()
         self._seconds.labels(call.method).observe(call.seconds)
@@ -62,41 +66,43 @@ class Metrics:
     def done(self, operation: str, cells: int, size: int = 0) -> None:
         """Counts what was done to cells; `operation` is one of `OPERATIONS`, `size` is in bytes of ciphertext."""
         self._cells.labels(operation).inc(cells)
-        if operation in WEIGHED:
+        if operation in SIZED_OPERATIONS:
             self._bytes.labels(operation).inc(size)
 
     def failed(self, kind: str) -> None:
-        """Counts something that the store did not do; `kind` is one of `STORE_ERRORS`."""
+        """Counts a failure of the store; `kind` is one of `STORE_ERRORS`."""
         self._errors.labels(kind).inc()
 
     def watch(self, connections: Callable[[], int]) -> None:
-        """Takes what tells, whenever it is asked, how many database connections are in use."""
+        """Reports the number of database connections in use, read from `connections` at each scrape."""
         self._connections.set_function(connections)
 
-    def _begin_at_nought(self) -> None:
-        """A rate over a series that appears with its first event would miss that event."""
+    def _start_series(self) -> None:
+        """Starts each series at 0: a rate over a series that appears with its first event would miss that event."""
         for method in METHODS.values():
             self._calls.labels(method, grpc.StatusCode.OK.name)
             self._seconds.labels(method)
         for operation in OPERATIONS:
             self._cells.labels(operation)
-        for operation in WEIGHED:
+        for operation in SIZED_OPERATIONS:
             self._bytes.labels(operation)
         for kind in STORE_ERRORS:
             self._errors.labels(kind)
 
 
 def publish(metrics: Metrics, listen: str) -> str:
-    """Serves the metrics over HTTP at `listen` (host:port, of loopback alone) and returns that with its port.
+    """Serves the metrics over HTTP and returns HOST:PORT with the port that was chosen.
+
+    Args:
+        metrics: The metrics.
+        listen: HOST:PORT on loopback; port 0 chooses a free one.
 
     Raises:
-        StartError: The address is not of loopback, or cannot be bound.
+        StartError: The address is not on loopback, or cannot be bound.
     """
-    host, _, port = listen.rpartition(":")
-    if not is_loopback(listen) or not port.isdigit():
-        raise StartError(f"--metrics is for loopback alone, expected HOST:PORT of it, got {listen}")
-    try:
-        server, _ = start_http_server(int(port), host.strip("[]"), metrics.registry)
-    except OSError as error:
-        raise StartError(f"cannot serve metrics on {listen}: {error.strerror}") from None
-    return f"{host}:{server.server_port}"
+
+    def serve(port: int, host: str) -> int:
+        server, _ = start_http_server(port, host, metrics.registry)
+        return server.server_port
+
+    return serve_metrics(listen, serve, StartError)

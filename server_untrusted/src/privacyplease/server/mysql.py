@@ -1,4 +1,4 @@
-"""Cells in MySQL 8, MariaDB 10.11+ or a database that speaks like them (TiDB, Vitess)."""
+"""Cells in MySQL 8, MariaDB 10.11+ or a compatible database (TiDB, Vitess)."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ MIGRATIONS = (
 
 _INSERT = "INSERT INTO cells (tag, sealed_bytes, sealed) VALUES "
 _ONE_BOUND = "(?, ?, ?)"
-# Leaves a stored cell as it is. Not INSERT IGNORE, which turns every other error into a warning as well. It is not the
-# tag that is set to itself, because Vitess updates no column that it shards by.
+# Leaves a stored cell as it is. Not INSERT IGNORE, which also turns every other error into a warning. Not the tag set
+# to itself, because Vitess does not update the column that it shards by.
 _UNLESS_STORED = " ON DUPLICATE KEY UPDATE sealed_bytes = cells.sealed_bytes"
 
 _STATEMENT_BYTES = 1 * MIB
-"""Measured on MariaDB 10.11: 0.25, 1 and 4 MiB are equally fast, and this is what a call holds in memory at a time."""
+"""Measured on MariaDB 10.11: 0.25, 1 and 4 MiB are equally fast. A call holds one statement in memory at a time."""
 
 _LITERAL_BYTES = 8 << 10
-"""Up to here many cells travel as literals of one statement. Above, their bytes are bound (`binding`): that is a round
-trip for each cell, which takes less time than the database needs to read such a literal."""
+"""Cells up to this size are sent as literals, many per statement. Larger ones are bound (`binding`): that costs a round
+trip per cell, which takes less time than the database needs to read such a literal."""
 
-_PACKET_HEAD_BYTES = 1 << 10  # of the packet that binds one cell, generously
+_PACKET_HEAD_BYTES = 1 << 10  # of the packet that binds one cell, with room to spare
 
 _CONNECT_SECONDS = 5
-_READ_SECONDS = 120  # longer than innodb_lock_wait_timeout (50 s), so that the database is the one to give up
+_READ_SECONDS = 120  # longer than innodb_lock_wait_timeout (50 s), so that the database gives up first
 
 # Server error numbers: https://mariadb.com/kb/en/mariadb-error-code-reference/
 _LOCK_WAIT_TIMEOUT, _DEADLOCK = 1205, 1213
@@ -77,23 +77,23 @@ _SIZE = (
 
 
 class MySqlStore(SqlStore):
-    """Cells in an InnoDB table, which its primary key keeps in the order of the tags."""
+    """Cells in an InnoDB table, stored in the order of its primary key, the tag."""
 
     def __init__(self, url: URL, limits: Limits, connections: int) -> None:
         """Opens the database.
 
         Args:
-            url: `mysql://user:password@host:port/database`, with `?ssl_ca=…` or `?unix_socket=…` where wanted.
-            limits: what the database must be able to take.
-            connections: how many to keep open.
+            url: `mysql://user:password@host:port/database`, optionally with `?ssl_ca=…` or `?unix_socket=…`.
+            limits: The bounds of one call, for which the database must be set up.
+            connections: How many connections to keep open.
 
         Raises:
-            StartError: the database is not set up to take the largest cell.
-            StoreUnavailableError: the database is unavailable.
+            StartError: The database is not set up to accept the largest cell.
+            StoreUnavailableError: The database is unavailable.
         """
         engine = create_engine(
             url.set(drivername="mysql+pymysql"),
-            # Each statement sees what is committed when it begins; no gap locks, hence few deadlocks.
+            # Each statement sees what was committed when it began; no gap locks, hence few deadlocks.
             isolation_level="READ COMMITTED",
             pool_size=connections,
             max_overflow=0,
@@ -107,9 +107,9 @@ class MySqlStore(SqlStore):
         except RuntimeError as error:
             if "cryptography" not in str(error):
                 raise
-            # PyMySQL would have to encrypt the password itself, with a library that this machine must not hold.
+            # PyMySQL would have to encrypt the password itself, with a library that this machine must not have.
             raise StartError(
-                "the database wants a password over a plain connection: add ?ssl_ca= or ?unix_socket= to its URL"
+                "the database asks for a password over a plain connection: add ?ssl_ca= or ?unix_socket= to its URL"
             ) from None
         with self._reading() as connection:
             _check_packets(connection, limits)
@@ -139,7 +139,7 @@ class MySqlStore(SqlStore):
 
 
 def inserts(cells: Iterable[Cell]) -> Iterator[str]:
-    """Statements that store cells as literals, as few as their bounded size allows."""
+    """Statements of bounded size that store cells as literals."""
     rows: list[str] = []
     size = 0
     for cell in cells:
@@ -153,7 +153,7 @@ def inserts(cells: Iterable[Cell]) -> Iterator[str]:
 
 
 def product(version: str) -> str:
-    """A database's name and version from what VERSION() says.
+    """The name and version of a database, from what VERSION() returns.
 
     >>> product("10.11.6-MariaDB-0+deb12u1"), product("8.0.36"), product("8.0.11-TiDB-v7.5.0")
     ('mariadb 10.11.6', 'mysql 8.0.36', 'tidb 7.5.0')
@@ -173,7 +173,7 @@ def _row(cell: Cell) -> str:
 
 
 def _timeouts(url: URL) -> dict[str, int]:
-    """Bounds on waiting for a host that has vanished; the URL may set its own."""
+    """How long to wait for a host that does not respond; the URL may set its own timeouts."""
     bounds = {"connect_timeout": _CONNECT_SECONDS, "read_timeout": _READ_SECONDS, "write_timeout": _READ_SECONDS}
     return {name: seconds for name, seconds in bounds.items() if name not in url.query}
 
@@ -191,4 +191,6 @@ def _check_packets(connection: Connection, limits: Limits) -> None:
 def _check_durable(connection: Connection) -> None:
     flush = connection.exec_driver_sql("SHOW VARIABLES LIKE 'innodb_flush_log_at_trx_commit'").first()
     if flush is not None and flush[1] != "1":
-        _log.warning("innodb_flush_log_at_trx_commit is %s: a crash may lose cells that were acknowledged", flush[1])
+        _log.warning(
+            "innodb_flush_log_at_trx_commit is %s, expected 1: a crash may lose cells that were acknowledged", flush[1]
+        )

@@ -1,7 +1,7 @@
 """Pages of a selection, and the cursors that resume it.
 
-A cursor is the tag of the last cell of a page. It holds nothing that its holder did not just receive, so it needs no
-secrecy; what comes back is checked by `requests`.
+A cursor is the tag of a page's last cell. It says nothing that the page did not, so it needs no secrecy; a cursor in a
+request is checked by `requests`.
 
 >>> cells = [Cell(bytes([n]) * 16, b"opaque" * 100) for n in range(5)]
 >>> [len(page) for page in pages(cells, page_bytes=1300)]
@@ -23,12 +23,12 @@ _MOST_PAGE_BYTES = 2 * MIB
 
 
 def clamped(page_bytes: int) -> int:
-    """The page size that a request gets: 0 asks for the default, all else is brought into bounds."""
+    """The page size for a request: 0 asks for the default, other values are brought into bounds."""
     return min(max(page_bytes or _DEFAULT_PAGE_BYTES, _LEAST_PAGE_BYTES), _MOST_PAGE_BYTES)
 
 
 def pages(cells: Iterable[Cell], page_bytes: int) -> Iterator[list[Cell]]:
-    """Gathers cells into pages that stay within `page_bytes`, except for a single cell that is larger."""
+    """Groups cells into pages of at most `page_bytes`, except for pages of a single larger cell."""
     page: list[Cell] = []
     room = page_bytes
     for cell in cells:
@@ -43,5 +43,5 @@ def pages(cells: Iterable[Cell], page_bytes: int) -> Iterator[list[Cell]]:
 
 
 def cursor_after(cell: Cell) -> bytes:
-    """The cursor that resumes after a cell."""
+    """The cursor that resumes a selection after a cell."""
     return cell.tag

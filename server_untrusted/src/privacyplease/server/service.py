@@ -1,4 +1,4 @@
-"""The contract's service over a store: check, do, answer."""
+"""The contract's service over a store: check the request, do it, answer."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from collections.abc import Iterator
 
 import grpc
 
-from privacyplease.server import deadline, pages, requests
+from privacyplease.server import pages, requests
 from privacyplease.server.cells import Cell
 from privacyplease.server.limits import Limits
 from privacyplease.server.status import answering
 from privacyplease.server.store import Store
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 from privacyplease.storage.v1 import storage_service_pb2_grpc as rpc
+from privacyplease.transport import deadline
 
 
 class StorageService(rpc.StorageServiceServicer):
-    """See `storage_service.proto`, which says what each call promises."""
+    """Implements `storage_service.proto`, which states what each call promises."""
 
     def __init__(self, store: Store, limits: Limits) -> None:
         self._store = store
@@ -35,7 +36,7 @@ class StorageService(rpc.StorageServiceServicer):
             tags = requests.tags_of(request.predicate, self._limits)
             wanted = requests.tags_after(request.cursor, tags)
             for page in pages.pages(self._store.select(wanted), pages.clamped(request.page_bytes)):
-                deadline.check()
+                deadline.require()
                 yield _message(page)
 
     def Measure(self, request: pb.MeasureRequest, context: grpc.ServicerContext) -> pb.MeasureResponse:  # noqa: N802
@@ -50,7 +51,7 @@ class StorageService(rpc.StorageServiceServicer):
             return pb.DeleteResponse(cells=self._store.delete(requests.tags_of(request.predicate, self._limits)))
 
     def Describe(self, request: pb.DescribeRequest, context: grpc.ServicerContext) -> pb.DescribeResponse:  # noqa: N802
-        """Tells limits and size."""
+        """Returns limits and size."""
         with answering(context):
             described = self._store.describe()
             return pb.DescribeResponse(
@@ -65,6 +66,6 @@ class StorageService(rpc.StorageServiceServicer):
 def _message(page: list[Cell]) -> pb.SelectResponse:
     message = pb.SelectResponse(cursor=pages.cursor_after(page[-1]))
     for cell in page:
-        # Made in its place: a `pb.Cell` that is handed over would be copied once more, with all of its bytes.
+        # Built in place: passing a `pb.Cell` would copy it once more, with all of its bytes.
         message.cells.add(tag=cell.tag, sealed=cell.sealed)
     return message

@@ -1,7 +1,7 @@
-"""A store in an SQL database, whichever it is.
+"""A store in an SQL database of any kind.
 
-`MySqlStore` and `SqliteStore` say how their database writes cells, what it knows of itself, and which of its errors
-mean what. All the rest is here, and is hand-written SQL: SQLAlchemy gives connections (pool, reconnect, URLs), not
+`MySqlStore` and `SqliteStore` define how their database writes cells, how it describes itself, and what its errors
+mean. Everything else is here, in hand-written SQL: SQLAlchemy provides connections (pool, reconnect, URLs), not
 statements.
 """
 
@@ -27,22 +27,22 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 _ATTEMPTS = 5
-"""How often a write is tried when the database gives up on it in favour of another (a deadlock)."""
+"""How many times a write is tried if it keeps losing to other transactions (a deadlock)."""
 
-_ROWS_AHEAD = 4
-"""Rows that a stream may hold in memory; times the largest cell, this bounds what one call takes."""
+_BUFFERED_ROWS = 4
+"""Rows that a stream may hold in memory; this times the largest cell bounds the memory of one call."""
 
 
 class SqlStore(ABC):
-    """Keeps cells in the table `cells`, by its primary key, the tag."""
+    """Keeps cells in the table `cells`, whose primary key is the tag."""
 
     def __init__(self, engine: Engine, migrations: Sequence[schema.Migration]) -> None:
-        """Opens the database and brings its tables up to date.
+        """Opens the database and migrates its tables.
 
         Raises:
-            SchemaTooNewError: the database was written by a newer server.
-            SchemaTooOldError: the database was written by an earlier one, which kept several cells under a tag.
-            StoreUnavailableError: the database is unavailable.
+            SchemaTooNewError: The database was written by a newer server.
+            SchemaTooOldError: The database was written by an earlier server, which kept several cells under a tag.
+            StoreUnavailableError: The database is unavailable.
         """
         self._engine = engine
         self.schema_version = self._write(lambda connection: schema.migrate(connection, migrations))
@@ -54,13 +54,13 @@ class SqlStore(ABC):
     def select(self, tags: Tags) -> Iterator[Cell]:
         """See `Store.select`."""
         with self._reading() as connection:
-            streamed = connection.execution_options(stream_results=True, max_row_buffer=_ROWS_AHEAD)
+            streamed = connection.execution_options(stream_results=True, max_row_buffer=_BUFFERED_ROWS)
             try:
                 for statement in statements.select(tags):
                     yield from map(Cell._make, streamed.exec_driver_sql(statement))
             except GeneratorExit:
-                # The caller went away in the middle of a result. MySQL's protocol has no way to stop one: close the
-                # connection rather than read to the end what nobody waits for.
+                # The caller left in the middle of a result. MySQL's protocol cannot stop one: close the connection
+                # rather than read the rest for no one.
                 connection.invalidate()
                 raise
 
@@ -81,7 +81,7 @@ class SqlStore(ABC):
 
     def connections(self) -> int:
         """See `Store.connections`."""
-        return cast(QueuePool, self._engine.pool).checkedout()  # what either store is made with
+        return cast(QueuePool, self._engine.pool).checkedout()  # both kinds of store use one
 
     def close(self) -> None:
         """See `Store.close`."""
@@ -89,26 +89,26 @@ class SqlStore(ABC):
 
     @abstractmethod
     def _insert(self, connection: Connection, cells: Sequence[Cell]) -> None:
-        """Writes cells; one whose tag is already stored is left as it is, and no other error is passed over."""
+        """Writes cells; one whose tag is already stored is left as it is, and no other error is suppressed."""
 
     @abstractmethod
     def _database(self, connection: Connection) -> str:
-        """The database and its version."""
+        """The name and version of the database."""
 
     @abstractmethod
     def _size(self, connection: Connection) -> Size:
-        """The database's own estimate of what it holds."""
+        """The database's own estimate of the store's size."""
 
     @abstractmethod
     def _lost_to_another(self, error: DBAPIError) -> bool:
-        """Whether the database rolled a transaction back so that another could go on."""
+        """Whether the database rolled a transaction back in favour of another."""
 
     @abstractmethod
     def _unavailable(self, error: DBAPIError) -> bool:
-        """Whether an error means that the database cannot serve now, and may later."""
+        """Whether an error means that the database is unavailable now, and may be available later."""
 
     def _write(self, work: Callable[[Connection], _T]) -> _T:
-        """Runs work as one transaction, again from its start if it lost to another one."""
+        """Runs work as one transaction, and again from the start if it loses to another one."""
         with self._wrapped():
             for attempt in range(1, _ATTEMPTS):
                 try:
@@ -116,7 +116,9 @@ class SqlStore(ABC):
                 except DBAPIError as error:
                     if not self._lost_to_another(error):
                         raise
-                    _log.info("a transaction lost to another one; attempt %d of %d", attempt, _ATTEMPTS)
+                    _log.info(
+                        "a transaction was rolled back in favour of another; attempt %d of %d", attempt, _ATTEMPTS
+                    )
             return self._transaction(work)
 
     def _transaction(self, work: Callable[[Connection], _T]) -> _T:
@@ -132,12 +134,12 @@ class SqlStore(ABC):
     def _wrapped(self) -> Iterator[None]:
         """The one place where a database's error becomes one of this server's.
 
-        The cause is dropped on purpose: its message quotes the statement, and statements hold tags.
+        The cause is dropped deliberately: its message quotes the statement, and statements hold tags.
         """
         try:
             yield
         except PoolTimeoutError:
-            raise StoreUnavailableError("all connections to the database are busy") from None
+            raise StoreUnavailableError("all connections to the database are in use") from None
         except DBAPIError as error:
             if error.connection_invalidated or self._unavailable(error) or self._lost_to_another(error):
                 raise StoreUnavailableError(f"the database is unavailable ({error_name(error)})") from None
@@ -145,13 +147,13 @@ class SqlStore(ABC):
 
 
 def error_code(error: DBAPIError) -> int | None:
-    """The number that the database gave an error, if it did."""
+    """The database's number for an error, if it has one."""
     code = getattr(error.orig, "sqlite_errorcode", None) or next(iter(getattr(error.orig, "args", ())), None)
     return code if isinstance(code, int) else None
 
 
 def error_name(error: DBAPIError) -> str:
-    """An error in words that quote no statement."""
+    """A description of an error that does not quote its statement."""
     return f"{type(error.orig).__name__} {error_code(error)}"
 
 

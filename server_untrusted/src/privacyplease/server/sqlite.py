@@ -15,9 +15,9 @@ from privacyplease.server.schema import Migration
 from privacyplease.server.sql import SqlStore, error_code
 from privacyplease.server.store import Size
 
-# A rowid table with an index on the tag, not WITHOUT ROWID: there, rows would live in the index's own B-tree,
-# inner nodes included, and SQLite advises it only for rows below a twentieth of a page (sqlite.org/withoutrowid.html).
-# A cell is larger than that. New cells also go to the end of the file, whatever their tag. `sealed` comes last,
+# A rowid table with an index on the tag, not WITHOUT ROWID: that would put rows into the index's own B-tree, inner
+# nodes included, and SQLite advises it only for rows below a twentieth of a page (sqlite.org/withoutrowid.html). A cell
+# is larger. In a rowid table new cells also go to the end of the file, whatever their tag. `sealed` is the last column,
 # so that measuring never follows a large cell's overflow pages.
 MIGRATIONS = (
     Migration(
@@ -34,7 +34,7 @@ MIGRATIONS = (
 _INSERT = "INSERT INTO cells (tag, sealed_bytes, sealed) VALUES (?, ?, ?) ON CONFLICT (tag) DO NOTHING"
 _BUSY_SECONDS = 30
 
-# Primary result codes (sqlite.org/rescode.html); the extended ones carry them in their low byte.
+# Primary result codes (sqlite.org/rescode.html); extended codes have them in their low byte.
 _UNAVAILABLE = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -48,27 +48,27 @@ _UNAVAILABLE = frozenset(
 
 
 class SqliteStore(SqlStore):
-    """Cells in an SQLite file in WAL mode: one writer at a time, readers beside it."""
+    """Cells in an SQLite file in WAL mode: one writer at a time, with concurrent readers."""
 
     def __init__(self, url: URL, connections: int) -> None:
-        """Opens the file, and creates it if need be.
+        """Opens the file, and creates it if it does not exist.
 
         Args:
             url: `sqlite:///path`.
-            connections: how many to keep open.
+            connections: How many connections to keep open.
 
         Raises:
-            StartError: the URL names no file.
-            StoreUnavailableError: the file cannot be opened.
+            StartError: The URL does not name a file.
+            StoreUnavailableError: The file cannot be opened.
         """
         if url.database in (None, "", ":memory:"):
-            raise StartError("expected sqlite:///PATH, got a database in memory, which would keep nothing")
+            raise StartError("expected sqlite:///PATH, got a database in memory, which would not keep any cells")
         engine = create_engine(
             url,
             pool_size=connections,
             max_overflow=0,
             hide_parameters=True,
-            # A transaction takes the write lock as it begins: one that starts by reading cannot wait for it later.
+            # A transaction takes the write lock when it begins: one that begins with a read cannot wait for it later.
             connect_args={"timeout": _BUSY_SECONDS, "isolation_level": "IMMEDIATE", "check_same_thread": False},
         )
         event.listen(engine, "connect", _configure)
@@ -90,7 +90,7 @@ class SqliteStore(SqlStore):
         return Size(int(cells), int(pages) * int(page_bytes))
 
     def _lost_to_another(self, error: DBAPIError) -> bool:
-        return False  # a writer waits for the one before it, or runs into the busy timeout
+        return False  # a writer waits for its predecessor, or runs into the busy timeout
 
     def _unavailable(self, error: DBAPIError) -> bool:
         return (error_code(error) or 0) & 0xFF in _UNAVAILABLE

@@ -1,17 +1,17 @@
-"""The SQL that every supported database speaks, as text.
+"""The SQL that all supported databases have in common, as text.
 
-Values are written into the statements as hexadecimal literals: they are bytes that this server has never interpreted,
-their alphabet is [0-9a-f] whatever they hold, and every database reads `X'…'` alike.
+Values are written into the statements as hexadecimal literals: they are bytes that this server never interprets, their
+alphabet is [0-9a-f] whatever they hold, and every database reads `X'…'` in the same way.
 
-Tags go into statements of at most 500. MariaDB turns an IN list of 1,000 values and more into a join with a temporary
-table (`in_predicate_conversion_threshold`), and MySQL gives up ranges when they outgrow
-`range_optimizer_max_mem_size`; below both, every statement here is a set of ranges of the primary key.
+A statement holds at most 500 tags. From 1,000 values, MariaDB turns an IN list into a join with a temporary table
+(`in_predicate_conversion_threshold`), and MySQL gives up range access when the list outgrows
+`range_optimizer_max_mem_size`; below both bounds, every statement here is a set of ranges of the primary key.
 
 >>> print(*measure((bytes(16),)))
 SELECT COUNT(*), COALESCE(SUM(sealed_bytes), 0) FROM cells WHERE tag IN (X'00000000000000000000000000000000')
 """
 
-# ruff: noqa: S608 (statements are text here, and every value in them is a hexadecimal literal)
+# ruff: noqa: S608 (every value in these statements is a hexadecimal literal)
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -32,9 +32,9 @@ def select(tags: Tags) -> Iterator[str]:
 
 
 def measure(tags: Tags) -> Iterator[str]:
-    """Statements that count the cells of these tags and sum up their lengths."""
+    """Statements that count the cells of these tags and add up their lengths."""
     for matching in _any_of(tags):
-        # The stored length, because LENGTH(sealed) makes InnoDB read every page of every large cell.
+        # The stored length: LENGTH(sealed) would make InnoDB read every page of every large cell.
         yield f"SELECT COUNT(*), COALESCE(SUM(sealed_bytes), 0) FROM cells WHERE {matching}"
 
 

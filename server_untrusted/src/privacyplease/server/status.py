@@ -1,22 +1,29 @@
-"""Errors, as the wire tells them. The one place where an error becomes a gRPC status."""
+"""How an error leaves the server. The one place where an error becomes a gRPC status."""
 
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
 import grpc
-from google.protobuf.any_pb2 import Any
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2
-from grpc_status import rpc_status
+from google.rpc import status_pb2
 
-from privacyplease.server.errors import InternalError, RefusedError, StoreUnavailableError
+from privacyplease.server.errors import (
+    DeadlineExceededError,
+    InternalError,
+    InvalidRequestError,
+    OverloadedError,
+    RefusedError,
+    StoppingError,
+    StoreUnavailableError,
+    Violation,
+)
 from privacyplease.storage.v1 import error_reason_pb2 as reasons
+from privacyplease.transport.log_format import where_raised
+from privacyplease.transport.refusals import Refusals
+from privacyplease.transport.status import abort, build
 
 DOMAIN = "storage.privacyplease"
 
@@ -33,51 +40,37 @@ def answering(context: grpc.ServicerContext) -> Iterator[None]:
 
 
 def fail(error: Exception, context: grpc.ServicerContext) -> NoReturn:
-    """Ends the call with the status that tells of an error."""
+    """Ends the call with the error's status; an error that is not a `RefusedError` becomes `INTERNAL`."""
     if isinstance(error, grpc.RpcError) and not context.is_active():
         raise error  # the caller left while it was sending
     if not isinstance(error, RefusedError):
         # Neither the caller nor the log gets its message: a database's errors quote statements, and those hold tags.
-        _log.error("unexpected %s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
+        _log.error("unexpected %s at %s", type(error).__name__, where_raised(error.__traceback__))
         error = InternalError()
     if isinstance(error, StoreUnavailableError):
         _log.warning("%s", error)
-    ended = rpc_status.to_status(status_of(error))
-    if error.retry_seconds is not None:  # as gRPC's own retries read it (gRFC A6)
-        pushback = ("grpc-retry-pushback-ms", str(1_000 * error.retry_seconds))
-        context.set_trailing_metadata((*ended.trailing_metadata, pushback))
-        context.abort(ended.code, ended.details)
-    context.abort_with_status(ended)
-    raise AssertionError("abort_with_status returned")
+    pushback_ms = None if error.retry_seconds is None else 1_000 * error.retry_seconds
+    abort(context, status_of(error), pushback_ms)
 
 
-def status_of(refused: RefusedError) -> status_pb2.Status:
-    """The status of a refused call: its code, its reason and what the reason comes with."""
-    return status_pb2.Status(
-        code=refused.code.value[0],
-        message=str(refused),
-        details=[_packed(detail) for detail in _details(refused)],
+def status_of(error: RefusedError) -> status_pb2.Status:
+    """The status of a refused call, with its reason and its details."""
+    return build(
+        error,
+        error.code,
+        reasons.ErrorReason.Name(error.reason),
+        DOMAIN,
+        metadata=error.metadata,
+        violations=error.violations,
+        retry_seconds=error.retry_seconds,
     )
 
 
-def _details(refused: RefusedError) -> Iterator[Message]:
-    yield error_details_pb2.ErrorInfo(
-        reason=reasons.ErrorReason.Name(refused.reason),
-        domain=DOMAIN,
-        metadata={name: str(number) for name, number in refused.metadata.items()},
-    )
-    if refused.violations:
-        yield error_details_pb2.BadRequest(
-            field_violations=[
-                error_details_pb2.BadRequest.FieldViolation(field=field, description=description)
-                for field, description in refused.violations
-            ]
-        )
-    if refused.retry_seconds is not None:
-        yield error_details_pb2.RetryInfo(retry_delay=Duration(seconds=refused.retry_seconds))
-
-
-def _packed(detail: Message) -> Any:
-    packed = Any()
-    packed.Pack(detail)
-    return packed
+REFUSALS = Refusals(
+    overloaded=OverloadedError,
+    stopping=StoppingError,
+    malformed=lambda expected: InvalidRequestError(Violation("message", expected)),
+    deadline_exceeded=DeadlineExceededError,
+    fail=fail,
+)
+"""This server's errors for calls that it does not admit, or cuts off."""

@@ -1,4 +1,4 @@
-"""Which store a URL names."""
+"""Opens the store that a URL names."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ def open_store(url: str, limits: Limits, *, connections: int = 16) -> Store:
 
     Args:
         url: `mysql://user:password@host:port/database` or `sqlite:///path`.
-        limits: what the store must be able to take.
-        connections: how many connections to keep open.
+        limits: The bounds of one call, for which the database must be set up.
+        connections: How many connections to keep open.
 
     Raises:
-        StartError: the URL names no store that this server knows, or one that does not suit it.
-        StoreUnavailableError: the database is unavailable.
+        StartError: The URL is not of a kind that this server knows, or the database is not set up for it.
+        StoreUnavailableError: The database is unavailable.
     """
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        # Not quoted: the URL may hold a password.
+        # The URL is not quoted: it may hold a password.
         raise StartError("expected a storage URL as mysql://user@host/database or sqlite:///path") from None
     try:
         return _opened(parsed, limits, connections)
     except DBAPIError as error:
-        # Quoted, unlike later ones: no statement has held a tag yet, and the operator needs to know.
-        raise StartError(f"the database refuses to be used: {error.orig}") from None
+        # Quoted, unlike later errors: no statement has held a tag yet, and the operator needs to know.
+        raise StartError(f"the database cannot be used: {error.orig}") from None
 
 
 def _opened(url: URL, limits: Limits, connections: int) -> SqlStore:
@@ -42,4 +42,4 @@ def _opened(url: URL, limits: Limits, connections: int) -> SqlStore:
         return MySqlStore(url, limits, connections)
     if url.drivername == "sqlite":
         return SqliteStore(url, connections)
-    raise StartError(f"expected a storage URL of mysql or sqlite, got {url.drivername}")
+    raise StartError(f"expected a storage URL of kind mysql or sqlite, got {url.drivername}")

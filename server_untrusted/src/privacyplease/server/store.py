@@ -1,4 +1,4 @@
-"""What the server asks of a database."""
+"""What the server requires of a database."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from privacyplease.server.cells import Cell, Tags
 
 
 class Size(NamedTuple):
-    """How much something holds.
+    """The size of a selection or of a store.
 
     Attributes:
-        cells: the number of cells.
-        bytes: the sum of the lengths of their ciphertexts, or, of a whole store, what it takes on disk.
+        cells: The number of cells.
+        bytes: The sum of the lengths of their ciphertexts; for a whole store, its size on disk.
     """
 
     cells: int
@@ -21,12 +21,12 @@ class Size(NamedTuple):
 
 
 class Description(NamedTuple):
-    """A store as it is.
+    """What a store says of itself.
 
     Attributes:
-        schema_version: the version of the tables in use.
-        database: the database and its version, as "mariadb 10.11.6".
-        size: the database's own estimate.
+        schema_version: The version of the tables in use.
+        database: The database and its version, as "mariadb 10.11.6".
+        size: The database's own estimate.
     """
 
     schema_version: int
@@ -35,7 +35,7 @@ class Description(NamedTuple):
 
 
 class Store(Protocol):
-    """Keeps cells by tag, one each.
+    """Keeps cells by tag, one per tag.
 
     A write is one transaction and durable at return. Every method may be called from any thread, and raises
     `StoreUnavailableError` when the database is unavailable.
@@ -47,7 +47,7 @@ class Store(Protocol):
     def select(self, tags: Tags) -> Iterator[Cell]:
         """Streams the cells of these tags, ascending.
 
-        Memory stays bounded however many cells match. Closing the iterator gives its connection back at once.
+        Memory stays bounded however many cells match. Closing the iterator returns its connection to the pool at once.
         """
 
     def measure(self, tags: Tags) -> Size:
@@ -57,10 +57,10 @@ class Store(Protocol):
         """Removes the cells of these tags and returns how many there were."""
 
     def describe(self) -> Description:
-        """Tells what the database knows of itself, at a constant cost."""
+        """Describes the store, at a constant cost."""
 
     def connections(self) -> int:
         """How many connections to the database are in use."""
 
     def close(self) -> None:
-        """Gives all connections back."""
+        """Closes all connections."""

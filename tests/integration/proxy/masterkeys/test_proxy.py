@@ -1,4 +1,4 @@
-"""A proxy whose master key somebody else holds: it answers, or says why it does not."""
+"""A proxy whose master key a provider holds: it answers, or says why it does not."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def home_with(tmp_path: Path, choice: str) -> Path:
     return tmp_path / "home"
 
 
-def test_a_proxy_stands_on_a_vault(
+def test_a_proxy_works_with_a_vault(
     tmp_path: Path, storage: Served, bao: OpenBao, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VAULT_TOKEN", bao.token)
@@ -43,7 +43,7 @@ def test_a_proxy_stands_on_a_vault(
     assert not (home / "master.key").exists()
 
 
-def test_a_proxy_whose_vault_is_away_is_locked_and_says_why(
+def test_a_proxy_whose_vault_is_unavailable_is_locked_with_the_reason(
     tmp_path: Path, storage: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VAULT_TOKEN", "token-of-mine")
@@ -61,5 +61,5 @@ def test_a_proxy_whose_vault_is_away_is_locked_and_says_why(
 def test_a_wrong_master_toml_is_named(tmp_path: Path, storage: Served, text: str) -> None:
     home = home_with(tmp_path, "")
     (home / "master.toml").write_text(text)
-    with pytest.raises(Exception, match=r"master\.toml: expected one entry"), proxying(home, storage.address):
+    with pytest.raises(Exception, match=r"master\.toml: expected exactly one entry"), proxying(home, storage.address):
         pass

@@ -1,4 +1,4 @@
-"""What each provider says when the master key cannot be used: why, and never a secret."""
+"""The error of each provider if the master key cannot be used: it says why, and never holds a secret."""
 
 from __future__ import annotations
 
@@ -78,13 +78,13 @@ def test_a_wrong_token(bao: OpenBao) -> None:
     assert "secret-of-mine" not in str(raised.value)
 
 
-def test_a_key_that_the_vault_lacks_is_not_made(bao: OpenBao) -> None:
+def test_a_missing_key_is_not_created_in_the_vault(bao: OpenBao) -> None:
     for _ in range(2):
         with pytest.raises(MasterKeyRefusedError, match="there is no key 'mispelt'"):
             open_master_key(bao.choice("mispelt"), {"VAULT_TOKEN": bao.token})
 
 
-def test_a_permission_that_was_taken_back(bao: OpenBao) -> None:
+def test_a_revoked_permission(bao: OpenBao) -> None:
     update = [f'path "transit/{call}/records" {{ capabilities = ["update"] }}' for call in ("encrypt", "decrypt")]
     master = open_master_key(bao.choice("records"), {"VAULT_TOKEN": bao.limited_token(READ, *update)})
     wrapped = master.wrap(Key.generate(), b"place")
@@ -93,9 +93,9 @@ def test_a_permission_that_was_taken_back(bao: OpenBao) -> None:
         master.unwrap(wrapped, b"place")
 
 
-def test_keys_go_to_a_vault_over_tls_alone() -> None:
+def test_keys_are_sent_to_a_vault_only_over_tls() -> None:
     for host in ("vault.example:8200", "127.0.0.1.example"):
-        with pytest.raises(ConfigurationError, match="plain http is for loopback alone"):
+        with pytest.raises(ConfigurationError, match="plain http is allowed only on loopback"):
             open_master_key(f"vault:http://{host}/transit/keys/records", {"VAULT_TOKEN": "x"})
 
 
@@ -103,13 +103,13 @@ def test_keys_go_to_a_vault_over_tls_alone() -> None:
     ("code", "error", "words"),
     [
         ("DisabledException", MasterKeyRefusedError, "the key is disabled"),
-        ("KMSInvalidStateException", MasterKeyRefusedError, "the key is to be deleted"),
+        ("KMSInvalidStateException", MasterKeyRefusedError, "the key is scheduled for deletion"),
         ("AccessDeniedException", MasterKeyRefusedError, "these credentials may not use the key"),
         ("KMSInternalException", MasterKeyUnavailableError, "AWS KMS does not answer"),
     ],
 )
 def test_a_kms_key_that_was_revoked(kms: Callable[[], str], code: str, error: type[KeyringError], words: str) -> None:
-    """moto lets a disabled key encrypt: so KMS's documented answers are put in its place, on the wire."""
+    """moto lets a disabled key encrypt, so it is replaced by KMS's documented answers on the wire."""
     arn = kms()
     client = boto3.client("kms", region_name="eu-central-1")
     client.meta.events.register("before-send.kms", lambda **_: _answer(code))
@@ -133,7 +133,7 @@ def test_a_kms_key_that_does_not_exist(kms: Callable[[], str]) -> None:
         ("vault:https://host/transit/keys/records", "expected VAULT_TOKEN or VAULT_TOKEN_FILE or BAO_TOKEN"),
     ],
 )
-def test_a_choice_that_is_none(choice: str, words: str) -> None:
+def test_an_unknown_choice(choice: str, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         open_master_key(choice, {})
 

@@ -1,4 +1,4 @@
-"""A new master key opens everything, the old one nothing, whatever happens in between."""
+"""After a rotation the new master key opens everything and the old one nothing, whatever happens in between."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_new_passphrase_opens_everything_and_the_old_one_nothing(tmp_path: Pat
     assert len(list(home.glob("master-*"))) == 1
 
 
-def test_it_moves_to_a_vault_and_back(
+def test_the_master_key_moves_to_a_vault_and_back(
     tmp_path: Path, storage: Served, bao: OpenBao, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VAULT_TOKEN", bao.token)
@@ -82,7 +82,7 @@ def test_it_moves_to_a_vault_and_back(
         assert seen(proxy)
         assert proxy.keys.ListKeys(pb.ListKeysRequest()).master_key == bao.choice("records")
         rotate(proxy)
-    with proxying(home, storage.address, passphrase="") as proxy:  # one that was made up, in the home
+    with proxying(home, storage.address, passphrase="") as proxy:  # a generated one, in the home
         assert seen(proxy)
 
 
@@ -118,19 +118,19 @@ def home(tmp_path: Path) -> Home:
 
 
 def derived(keyring: Keyring, *epochs: int) -> list[GroupKeys]:
-    """Keys that are made of the data keys of epochs."""
+    """Keys derived from the data keys of epochs."""
     return [keyring.group_keys("wifi", KeyId(epoch), "core") for epoch in epochs]
 
 
 def opened(home: Home, passphrase: str) -> tuple[Engine, Keyring]:
-    """The keyring as a proxy that starts opens it."""
+    """The keyring, opened as by a proxy that starts."""
     store = trusted_store.open_store(home.trusted_store)
     folder = folder_in_force(store)
     return store, Keyring(store, described_by(home, folder).master_key(passphrase), folder)
 
 
 class Crash(BaseException):
-    """The end of the process."""
+    """Stands for the death of the process."""
 
 
 @pytest.mark.parametrize("point", ["made", "wrapped", "in force"])
@@ -192,7 +192,7 @@ def test_keys_made_while_it_rotates_are_wrapped_by_the_new_one(home: Home) -> No
     assert derived(again, *made) == derived(keyring, *made)
 
 
-def test_a_second_proxy_that_missed_the_rotation_makes_no_key_that_nobody_opens(home: Home) -> None:
+def test_a_second_proxy_that_missed_a_rotation_makes_no_unreadable_key(home: Home) -> None:
     store, keyring = opened(home, PASSPHRASE)
     _, other = opened(home, PASSPHRASE)
     Rotation(home, store, keyring).rotate("passphrase", NEW)
@@ -201,7 +201,7 @@ def test_a_second_proxy_that_missed_the_rotation_makes_no_key_that_nobody_opens(
     assert keyring.epochs("wifi") == [665, 666]
 
 
-def test_a_key_that_does_not_open_stops_it_before_anything_changes(home: Home) -> None:
+def test_a_data_key_that_does_not_open_stops_the_rotation_before_any_change(home: Home) -> None:
     store, _ = opened(home, PASSPHRASE)
     stranger = Keyring(store, LocalMasterKey(Key.generate()))
     stranger.ensure("wifi", 700)

@@ -1,4 +1,4 @@
-"""Messages about stations become states; bad ones are set aside with a reason, and the others do not notice."""
+"""Messages about stations become states; bad ones are rejected with a reason, without affecting the others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from privacyplease.ingest.bikes import SCHEMA, parse
 from privacyplease.ingest.feeds import Station
-from privacyplease.ingest.parsed import Parsed
+from privacyplease.ingest.parsing import ParsedMessages
 from privacyplease.proxy.records import dataset
 from privacyplease.proxy.records.tables import check
 
@@ -41,7 +41,7 @@ def message(**changes: Any) -> bytes:
     return json.dumps(LUND | changes, ensure_ascii=False).encode()
 
 
-def row(parsed: Parsed) -> dict[str, Any]:
+def row(parsed: ParsedMessages) -> dict[str, Any]:
     assert parsed.rejects == []
     (only,) = parsed.table.to_pylist()
     return dict(only)
@@ -77,30 +77,30 @@ def test_a_message_becomes_a_state() -> None:
     }
 
 
-@pytest.mark.parametrize("message_", [message(last_update=None), message().replace(b'"last_update"', b'"not_told"')])
-def test_a_state_without_a_time_holds_from_when_it_was_polled(message_: bytes) -> None:
+@pytest.mark.parametrize("message_", [message(last_update=None), message().replace(b'"last_update"', b'"unknown"')])
+def test_a_state_without_a_time_starts_when_it_was_polled(message_: bytes) -> None:
     state = row(parse([message_]))
     assert (state["state_from"], state["observed_for"], state["last_update"]) == (POLLED, timedelta(), None)
 
 
-def test_a_station_whose_clock_is_ahead_was_observed_for_no_time() -> None:
+def test_a_state_reported_after_it_was_polled_has_no_duration() -> None:
     state = row(parse([message(last_update=LUND["polled_at"] + 1)]))
     assert (state["state_from"], state["observed_for"]) == (POLLED + timedelta(milliseconds=1), timedelta())
 
 
-def test_what_a_feed_does_not_tell_is_null() -> None:
+def test_fields_missing_from_a_message_are_null() -> None:
     state = row(parse([b'{"contract":"x","number":"1","polled_at":0}']))
-    told = {"station", "contract", "state_from", "observed_for", "contract_name", "number", "polled_at"}
-    assert {name for name, value in state.items() if value is not None} == told
+    present = {"station", "contract", "state_from", "observed_for", "contract_name", "number", "polled_at"}
+    assert {name for name, value in state.items() if value is not None} == present
 
 
 @pytest.mark.parametrize("position", [None, {}, {"lat": None, "lng": None}])
-def test_no_position_is_null(position: object) -> None:
+def test_a_missing_position_is_null(position: object) -> None:
     state = row(parse([message(position=position)]))
     assert (state["latitude"], state["longitude"]) == (None, None)
 
 
-def test_a_contract_is_the_same_in_any_case() -> None:
+def test_contracts_are_case_folded() -> None:
     states = parse([message(contract=name) for name in ("LUND", "Straße", "STRASSE")]).table
     assert states["contract"].to_pylist() == ["lund", "strasse", "strasse"]
     assert states["contract_name"].to_pylist() == ["LUND", "Straße", "STRASSE"]
@@ -114,9 +114,9 @@ def test_a_contract_is_the_same_in_any_case() -> None:
         (message(extra=[1, {"number": "6"}]), "5"),
         (message().replace(b'"5"', rb'"\u00e9\u0000"'), "é\0"),
     ],
-    ids=["indented", "spaces around it", "fields of others", "escapes"],
+    ids=["indented", "surrounding spaces", "unknown fields", "escapes"],
 )
-def test_json_is_read_however_it_is_written(text: bytes, number: str) -> None:
+def test_json_may_be_formatted_in_any_way(text: bytes, number: str) -> None:
     for batch in ([text], [message(), text, message()]):
         parsed = parse(batch)
         assert parsed.rejects == []
@@ -124,10 +124,10 @@ def test_json_is_read_however_it_is_written(text: bytes, number: str) -> None:
 
 
 TEXT = "expected text"
-WHOLE = "expected a whole number"
-TRUTH = "expected true or false"
-PLACE = "expected lat and lng as numbers, or null"
-NONE = "expected a value, got none"
+INTEGER = "expected a whole number"
+BOOLEAN = "expected true or false"
+POSITION = "expected lat and lng as numbers, or null"
+MISSING = "expected a value, got none"
 TIME = "expected a time from 1970 to 9999, in ms"
 
 BAD = {
@@ -153,37 +153,37 @@ BAD = {
     "array": (b"[" + message() + b"]", "record", "expected a JSON object"),
     "number": (b"5", "record", "expected a JSON object"),
     "null": (b"null", "record", "expected a JSON object"),
-    "field twice": (message()[:-1] + b',"number":"6"}', "record", "expected each field once"),
-    "no field": (b"{}", "contract", NONE),
-    "no contract": (message(contract=None), "contract", NONE),
-    "empty contract": (message(contract=""), "contract", NONE),
+    "field twice": (message()[:-1] + b',"number":"6"}', "record", "expected each field once, got one twice"),
+    "no field": (b"{}", "contract", MISSING),
+    "no contract": (message(contract=None), "contract", MISSING),
+    "empty contract": (message(contract=""), "contract", MISSING),
     "contract with a slash": (message(contract="a/b"), "contract", 'expected a name without "/"'),
-    "no number": (message(number=None), "number", NONE),
-    "empty number": (message(number=""), "number", NONE),
-    "not polled": (message(polled_at=None), "polled_at", NONE),
+    "no number": (message(number=None), "number", MISSING),
+    "empty number": (message(number=""), "number", MISSING),
+    "not polled": (message(polled_at=None), "polled_at", MISSING),
     "number as a number": (message(number=5), "number", TEXT),
     "name as a list": (message(name=["x"]), "name", TEXT),
     "half a surrogate pair": (message().replace("Å".encode(), rb"\ud800"), "name", TEXT),
     "other half": (message().replace("Å".encode(), rb"\udc00"), "name", TEXT),
-    "banking as a number": (message(banking=1), "banking", TRUTH),
-    "bonus as text": (message(bonus="false"), "bonus", TRUTH),
-    "bikes as text": (message(available_bikes="3"), "available_bikes", WHOLE),
-    "half a bike": (message(available_bikes=2.5), "available_bikes", WHOLE),
-    "bikes as an object": (message(available_bikes={"n": 3}), "available_bikes", WHOLE),
-    "more than 64 bits": (message(capacity=2**63), "capacity", WHOLE),
+    "banking as a number": (message(banking=1), "banking", BOOLEAN),
+    "bonus as text": (message(bonus="false"), "bonus", BOOLEAN),
+    "bikes as text": (message(available_bikes="3"), "available_bikes", INTEGER),
+    "half a bike": (message(available_bikes=2.5), "available_bikes", INTEGER),
+    "bikes as an object": (message(available_bikes={"n": 3}), "available_bikes", INTEGER),
+    "more than 64 bits": (message(capacity=2**63), "capacity", INTEGER),
     "thousands of digits": (message().replace(b": 30,", b": " + b"3" * 5_000 + b","), "record", "expected JSON"),
-    "time as text": (message(last_update="2015-12-28T09:38:25Z"), "last_update", WHOLE),
+    "time as text": (message(last_update="2015-12-28T09:38:25Z"), "last_update", INTEGER),
     "time before 1970": (message(last_update=-1), "last_update", TIME),
     "time after 9999": (message(polled_at=2**60), "polled_at", TIME),
-    "position as a list": (message(position=[55.7, 13.2]), "position", PLACE),
-    "position as text": (message(position={"lat": "55.7", "lng": 13.2}), "position", PLACE),
-    "position beyond numbers": (message().replace(b"55.7019107380952", b"1e999"), "position", PLACE),
-    "position not a number": (message().replace(b"55.7019107380952", b"NaN"), "position", PLACE),
+    "position as a list": (message(position=[55.7, 13.2]), "position", POSITION),
+    "position as text": (message(position={"lat": "55.7", "lng": 13.2}), "position", POSITION),
+    "position beyond numbers": (message().replace(b"55.7019107380952", b"1e999"), "position", POSITION),
+    "position not a number": (message().replace(b"55.7019107380952", b"NaN"), "position", POSITION),
 }
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_a_bad_message_is_set_aside_whatever_its_company(kind: str) -> None:
+def test_a_bad_message_is_rejected_whatever_the_batch(kind: str) -> None:
     text, field, reason = BAD[kind]
     for before, after in ((0, 0), (0, 2), (2, 0), (1, 1)):
         parsed = parse([message()] * before + [text] + [message()] * after)
@@ -192,7 +192,7 @@ def test_a_bad_message_is_set_aside_whatever_its_company(kind: str) -> None:
         assert len(parsed.table) == before + after
 
 
-def test_all_bad_messages_of_a_batch_are_named_in_order() -> None:
+def test_all_bad_messages_of_a_batch_are_rejected_in_order() -> None:
     parsed = parse([text for text, _, _ in BAD.values()])
     assert [tuple(reject) for reject in parsed.rejects] == [
         (position, field, reason) for position, (_, field, reason) in enumerate(BAD.values())
@@ -200,7 +200,7 @@ def test_all_bad_messages_of_a_batch_are_named_in_order() -> None:
     assert parsed.table.schema == SCHEMA
 
 
-def test_halves_do_not_join_into_a_whole() -> None:
+def test_halves_of_a_message_are_not_joined() -> None:
     whole = message()
     for cut in range(1, len(whole)):
         parsed = parse([whole[:cut], whole[cut:], whole + whole])
@@ -208,7 +208,7 @@ def test_halves_do_not_join_into_a_whole() -> None:
         assert len(parsed.table) == 0
 
 
-def test_nesting_beyond_reason_stops_nothing() -> None:
+def test_deep_nesting_does_not_make_the_parser_fail() -> None:
     deep = message()[:-1] + b',"extra":' + b"[" * 200_000 + b"]" * 200_000 + b"}"
     alone, accompanied = parse([deep]), parse([deep, b"x"])
     assert len(alone.table) == len(accompanied.table)
@@ -221,7 +221,7 @@ def test_a_reason_never_holds_a_value() -> None:
 
 def test_a_batch_may_be_empty_or_large() -> None:
     assert parse([]).table.schema == SCHEMA
-    wide = message(address="x" * 3_000_000)  # more than Arrow's reader takes at once by default
+    wide = message(address="x" * 3_000_000)  # more than Arrow's reader reads in one block by default
     assert len(parse([wide, message(), wide]).table) == 3
 
 
@@ -251,8 +251,10 @@ stations = st.builds(
 
 @settings(deadline=None)
 @given(st.lists(stations, max_size=5), st.lists(st.sampled_from([*BAD]), max_size=3), st.randoms())
-def test_whatever_the_pollers_send_survives_exactly(found: list[Station], bad: list[str], random: Any) -> None:
-    sent: list[Station | bytes] = [*found, *(BAD[kind][0] for kind in bad)]
+def test_stations_that_the_pollers_send_are_parsed_exactly(
+    good_stations: list[Station], bad: list[str], random: Any
+) -> None:
+    sent: list[Station | bytes] = [*good_stations, *(BAD[kind][0] for kind in bad)]
     random.shuffle(sent)
     parsed = parse([each.message() if isinstance(each, Station) else each for each in sent])
     good = [position for position, each in enumerate(sent) if isinstance(each, Station)]

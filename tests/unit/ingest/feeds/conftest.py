@@ -1,4 +1,4 @@
-"""A local feed server, where the real responses are, and a producer that keeps what it is given."""
+"""A local feed server, the folder of the real responses, and a producer that records what it sends."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ def server() -> Iterator[FeedServer]:
 def bikes() -> Path:
     folder = Path(os.environ.get("PRIVACYPLEASE_DATA") or _ROOT / "../shared/data") / "bikes"
     if not folder.is_dir():
-        pytest.skip("no real responses here: set PRIVACYPLEASE_DATA to the folder of the test data")
+        pytest.skip("the real responses are missing: set PRIVACYPLEASE_DATA to the folder of the test data")
     return folder
 
 
-class KeepingProducer:
-    """Keeps messages; `refuse` of them are not delivered."""
+class RecordingProducer:
+    """Records messages; the next `refuse` of them are not delivered."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, bytes]] = []
         self.delivered = self.failed = self.refuse = 0
 
-    def send(self, key: str, value: bytes, timestamp: int, *, delivered: Callable[[], None], stop: object) -> bool:
+    def send(self, key: str, value: bytes, timestamp: int, *, on_delivered: Callable[[], None], stop: object) -> bool:
         if self.refuse:
             self.refuse, self.failed = self.refuse - 1, self.failed + 1
             return True
         self.sent.append((key, value))
         self.delivered += 1
-        delivered()
+        on_delivered()
         return True
 
     def settle(self, stop: object) -> bool:
@@ -48,5 +48,5 @@ class KeepingProducer:
 
 
 @pytest.fixture
-def producer() -> KeepingProducer:
-    return KeepingProducer()
+def producer() -> RecordingProducer:
+    return RecordingProducer()

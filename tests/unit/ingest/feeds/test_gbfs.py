@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from privacyplease.ingest.feeds import Gbfs, Web
-from privacyplease.ingest.stream_errors import FeedError, FeedRefusedError
+from privacyplease.ingest.errors import FeedError, FeedRefusedError
+from privacyplease.ingest.feeds import Gbfs, JsonClient
 from tests.services import station_feeds
 from tests.services.feed_server import FeedServer
 
@@ -17,8 +17,8 @@ def serve(server: FeedServer, version: str, count: int = 3, ttl: int = 0, seed: 
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_every_version_gives_the_same_form(server: FeedServer, version: str) -> None:
-    snapshot = Gbfs(Web(), serve(server, version, 2_400)).poll()
+def test_every_version_gives_the_same_messages(server: FeedServer, version: str) -> None:
+    snapshot = Gbfs(JsonClient(), serve(server, version, 2_400)).poll()
     assert len(snapshot.stations) == 2_400
     number = "2147483648" if version == "1.0" else "hub-0"
     expected = {
@@ -39,49 +39,50 @@ def test_every_version_gives_the_same_form(server: FeedServer, version: str) -> 
     assert message.keys() - expected.keys() == {"available_bikes", "available_bike_stands", "polled_at"}
 
 
-def test_the_wanted_language_is_taken_where_it_is_there(server: FeedServer) -> None:
+def test_the_wanted_language_is_used_if_available(server: FeedServer) -> None:
     url = serve(server, "3.0")
     names = {
-        language: Gbfs(Web(), url, language=language).poll().stations[0].name for language in ("da", "de", "en-US")
+        language: Gbfs(JsonClient(), url, language=language).poll().stations[0].name
+        for language in ("da", "de", "en-US")
     }
     assert names == {"da": "Køge Torv hub-0 (da)", "de": "Køge Torv hub-0", "en-US": "Køge Torv hub-0"}
 
 
-def test_a_file_is_asked_for_again_when_its_ttl_is_over(server: FeedServer) -> None:
+def test_a_file_is_fetched_again_once_its_ttl_has_passed(server: FeedServer) -> None:
     url = serve(server, "2.3", ttl=3_600)
     status = station_feeds.gbfs(server.url, "2.3", 3)["/station_status.json"]
     server.put("/station_status.json", status)  # of ttl 0
-    feed = Gbfs(Web(), url)
+    feed = Gbfs(JsonClient(), url)
     first, second = feed.poll(), feed.poll()
     assert first.stations == second.stations
     assert server.statuses("/gbfs.json") == server.statuses("/station_information.json") == [200]
     assert server.statuses("/station_status.json") == [200, 304]
     assert second.fresh_for == 0
-    assert Gbfs(Web(), serve(server, "2.3", ttl=3_600)).poll().fresh_for == pytest.approx(3_600, abs=5)
+    assert Gbfs(JsonClient(), serve(server, "2.3", ttl=3_600)).poll().fresh_for == pytest.approx(3_600, abs=5)
 
 
-def test_stations_without_information_or_a_time_stay(server: FeedServer) -> None:
+def test_stations_without_information_or_a_time_are_kept(server: FeedServer) -> None:
     url = serve(server, "1.0", 1)
     stations = [{"station_id": 2**40, "num_bikes_available": 1}, {"station_id": None}, 7]
     server.put("/station_status.json", {"ttl": None, "data": {"stations": stations}})
-    snapshot = Gbfs(Web(), url).poll()
+    snapshot = Gbfs(JsonClient(), url).poll()
     [station] = snapshot.stations
     assert (station.number, station.name, station.position, station.last_update) == (str(2**40), None, None, None)
     assert (station.status, station.available_bikes, snapshot.unreadable) == (None, 1, 2)
 
 
-def test_after_a_failure_it_begins_again_with_the_discovery(server: FeedServer) -> None:
-    feed = Gbfs(Web(), serve(server, "3.0", ttl=0))
+def test_after_a_failure_it_starts_again_from_auto_discovery(server: FeedServer) -> None:
+    feed = Gbfs(JsonClient(), serve(server, "3.0", ttl=0))
     server.fail("/station_status.json", 500)
     with pytest.raises(FeedError, match="HTTP status 500"):
         feed.poll()
     assert len(feed.poll().stations) == 3
 
 
-def test_what_is_no_system_with_stations_is_refused(server: FeedServer) -> None:
+def test_a_document_that_is_not_a_system_with_stations_is_refused(server: FeedServer) -> None:
     server.put("/other.json", {"data": {"x": 1}})
     with pytest.raises(FeedRefusedError, match="auto-discovery"):
-        Gbfs(Web(), f"{server.url}/other.json").poll()
+        Gbfs(JsonClient(), f"{server.url}/other.json").poll()
     server.put("/gbfs.json", {"data": {"feeds": [{"name": "free_bike_status", "url": "x"}]}})
     with pytest.raises(FeedRefusedError, match="station_information and station_status"):
-        Gbfs(Web(), f"{server.url}/gbfs.json").poll()
+        Gbfs(JsonClient(), f"{server.url}/gbfs.json").poll()

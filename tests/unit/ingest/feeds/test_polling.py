@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from privacyplease.ingest.feeds import JCDecaux, Web, poll
+from privacyplease.ingest.errors import FeedRefusedError
+from privacyplease.ingest.feeds import JCDecaux, JsonClient, poll
 from privacyplease.ingest.feeds.polling import Pace
-from privacyplease.ingest.stream_errors import FeedRefusedError
 from tests.services import station_feeds
 from tests.services.feed_server import FeedServer
 
@@ -17,19 +17,19 @@ QUICK = Pace(interval=0.01, first_retry=0.02, longest_retry=0.1)
 
 
 class Polling:
-    """A poller in a thread of its own."""
+    """A poller in its own thread."""
 
     def __init__(self, server: FeedServer, producer: Any) -> None:
         self._server, self._stop = server, threading.Event()
-        arguments = ([JCDecaux(Web(), url=server.url)], producer)
+        arguments = ([JCDecaux(JsonClient(), url=server.url)], producer)
         self._thread = threading.Thread(target=poll, args=arguments, kwargs={"stop": self._stop, "pace": QUICK})
         self._thread.start()
 
-    def again(self, count: int = 2) -> None:
-        """Waits for answers that were begun after this call, and that the producer has dealt with."""
+    def wait(self, count: int = 2) -> None:
+        """Waits for polls that began after this call, and whose changes the producer has sent."""
         self._server.wait_for(PATH, len(self._server.statuses(PATH)) + count + 1)
 
-    def end(self) -> None:
+    def stop(self) -> None:
         self._stop.set()
         self._thread.join(10)
         assert not self._thread.is_alive()
@@ -40,18 +40,18 @@ def polling(server: FeedServer, producer: Any) -> Iterator[Polling]:
     server.put(PATH, station_feeds.jcdecaux_v1(40))
     running = Polling(server, producer)
     yield running
-    running.end()
+    running.stop()
 
 
 def test_only_stations_that_changed_are_sent(server: FeedServer, polling: Polling, producer: Any) -> None:
-    polling.again()
+    polling.wait()
     assert [key for key, _ in producer.sent] == [f"lyon/{number}" for number in range(1, 41)]
     assert 304 in server.statuses(PATH)
     stations = station_feeds.jcdecaux_v1(40)
     stations[6]["available_bikes"] = 99
     stations[8]["name"] = "Ailleurs"
     server.put(PATH, stations)
-    polling.again()
+    polling.wait()
     assert [key for key, _ in producer.sent[40:]] == ["lyon/7", "lyon/9"]
     assert json.loads(producer.sent[41][1])["name"] == "Ailleurs"
 
@@ -60,20 +60,20 @@ def test_a_station_that_was_not_delivered_is_sent_again(server: FeedServer, prod
     producer.refuse = 3
     server.put(PATH, station_feeds.jcdecaux_v1(10))
     running = Polling(server, producer)
-    running.again()
-    running.end()
+    running.wait()
+    running.stop()
     assert sorted(key for key, _ in producer.sent) == sorted(f"lyon/{number}" for number in range(1, 11))
-    assert 304 in server.statuses(PATH)  # it was asked conditionally all the same
+    assert 304 in server.statuses(PATH)  # the requests were conditional nevertheless
 
 
-def test_failures_are_asked_again_and_logged_without_what_they_are_about(
+def test_failures_are_retried_and_logged_without_plaintext(
     server: FeedServer, polling: Polling, producer: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    polling.again()
+    polling.wait()
     for status in (500, 429, 503, 403):
         server.fail(PATH, status, {"Retry-After": "0"})
-    polling.again(8)
+    polling.wait(8)
     statuses = server.statuses(PATH)
     assert {500, 429, 503, 403} <= set(statuses)
     assert statuses[-1] in (200, 304)
@@ -82,17 +82,17 @@ def test_failures_are_asked_again_and_logged_without_what_they_are_about(
     assert "lyon" not in caplog.text.lower()
 
 
-def test_a_refusal_of_the_first_question_ends_it(server: FeedServer, producer: Any) -> None:
+def test_a_refusal_of_the_first_request_ends_the_polling(server: FeedServer, producer: Any) -> None:
     server.fail(PATH, 403)
-    with pytest.raises(FeedRefusedError, match="see to the API key"):
-        poll([JCDecaux(Web(), url=server.url)], producer, stop=threading.Event(), pace=QUICK)
+    with pytest.raises(FeedRefusedError, match="check the API key"):
+        poll([JCDecaux(JsonClient(), url=server.url)], producer, stop=threading.Event(), pace=QUICK)
 
 
-def test_waits_grow_with_failures_up_to_a_limit_and_never_below_what_the_feed_asks() -> None:
+def test_delays_grow_with_failures_up_to_a_limit_and_honour_retry_after() -> None:
     pace = Pace(first_retry=1, longest_retry=60)
     waits = [[pace.retry(failures) for _ in range(50)] for failures in range(1, 40)]
     for failures, each in enumerate(waits):
-        most = min(60, 2**failures)
-        assert all(most / 2 <= wait <= most for wait in each)
+        longest = min(60, 2**failures)
+        assert all(longest / 2 <= wait <= longest for wait in each)
         assert len(set(each)) > 1
     assert pace.retry(1, retry_after=120) == 120

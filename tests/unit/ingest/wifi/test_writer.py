@@ -12,7 +12,7 @@ MISSING = ("unknown", "not supported")
 
 
 @given(ROWS)
-def test_what_is_written_is_read_back(rows: list[tuple[str, str, int, int, str | None]]) -> None:
+def test_written_sessions_are_read_back_unchanged(rows: list[tuple[str, str, int, int, str | None]]) -> None:
     rows = [row for row in rows if row[0].lower() not in MISSING]
     names = ["client_mac", "ap_name", "association_time", "session_duration", "vendor"]
     columns = dict(zip(names, (list(column) for column in zip(*rows, strict=True)), strict=False)) if rows else {}

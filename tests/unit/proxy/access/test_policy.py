@@ -45,7 +45,7 @@ def test_every_entry_is_read() -> None:
     assert policy.audit_everything
 
 
-def test_whoever_has_no_entry_may_nothing() -> None:
+def test_an_identity_without_an_entry_may_ask_nothing() -> None:
     assert parse("", DATASETS) == Policy()
     assert Policy().of("mallory") == Policy().plaintext == Grant()
     assert not Grant().roles
@@ -61,27 +61,27 @@ def test_whoever_has_no_entry_may_nothing() -> None:
         ('[clients.alice]\nrole = ["count"]', "clients.alice.role: no such entry"),
         ('[clients.alice]\nroles = "count"', "clients.alice.roles: expected list, got str"),
         ('[clients.alice]\nroles = ["root"]', "clients.alice.roles: expected some of ingest, count"),
-        ("[clients.alice]\nroles = [1]", "clients.alice.roles: expected a list of texts"),
+        ("[clients.alice]\nroles = [1]", "clients.alice.roles: expected a list of non-blank texts"),
         ('[clients.alice]\ndatasets = ["cars"]', "clients.alice.datasets: expected some of bikes, wifi, got cars"),
         ('[clients.alice]\ndevices = ["aa:bb"]', "clients.alice.devices: expected MAC addresses"),
-        ('[clients.alice]\npurposes = [" "]', "clients.alice.purposes: expected a list of texts, none of them blank"),
-        ('[clients.alice]\nlongest_interval = "month"', "clients.alice.longest_interval: expected a width"),
+        ('[clients.alice]\npurposes = [" "]', "clients.alice.purposes: expected a list of non-blank texts"),
+        ('[clients.alice]\nlongest_interval = "month"', "clients.alice.longest_interval: expected a duration"),
         ("[clients.alice]\ncalls_per_minute = 0", "clients.alice.calls_per_minute: expected 1 to"),
         ("[clients.alice]\ncalls_per_minute = true", "clients.alice.calls_per_minute: expected int, got bool"),
-        ("[clients.alice]\nburst = 5", "clients.alice.burst: expected calls_per_minute beside it"),
+        ("[clients.alice]\nburst = 5", "clients.alice.burst: expected calls_per_minute as well"),
         ('[clients.alice]\nmay_act_for = ["bob"]', "clients.alice.may_act_for: no entry for bob"),
         ('audit = "none"', 'audit: expected "persons" or "all"'),
         ('plaintext = ["count"]', "plaintext: expected dict"),
         ("[clients.alice", "not TOML"),
     ],
 )
-def test_what_is_wrong_is_named(text: str, words: str) -> None:
+def test_an_invalid_policy_is_refused_naming_the_entry(text: str, words: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
         parse(text, DATASETS)
     assert str(raised.value).startswith(words)
 
 
-def test_on_behalf_of_somebody_only_what_both_may() -> None:
+def test_on_behalf_of_a_user_a_service_may_ask_what_both_may() -> None:
     service = Grant(
         roles=frozenset({Role.COUNT, Role.PRESENCE}),
         datasets=frozenset({"wifi", "bikes"}),
@@ -103,4 +103,4 @@ def test_on_behalf_of_somebody_only_what_both_may() -> None:
     assert service.acts_for("anybody")
     assert not person.acts_for("anybody")
     apart = Grant(datasets=frozenset({"wifi"})).on_behalf_of(Grant(datasets=frozenset({"bikes"})))
-    assert apart.datasets == set()  # which is none, and not every one
+    assert apart.datasets == set()  # empty means none here, not all

@@ -31,8 +31,8 @@ def master() -> LocalMasterKey:
     return LocalMasterKey(Key(bytes(range(32))))
 
 
-class Log:
-    """A log in a folder of its own, which may be opened again and again."""
+class LogFolder:
+    """A log in its own folder, which can be opened repeatedly."""
 
     def __init__(self, folder: Path, master: LocalMasterKey) -> None:
         self.store: Engine = trusted_store.open_store(folder / "trusted.db")
@@ -46,7 +46,7 @@ class Log:
         return [line for file in files(self.folder) for line in file.read_bytes().splitlines(keepends=True)]
 
     def write(self, lines: list[bytes]) -> None:
-        """Puts other lines in the place of those there are, in one file."""
+        """Replaces all lines, in one file."""
         first, *others = files(self.folder)
         for file in others:
             file.unlink()
@@ -54,25 +54,25 @@ class Log:
 
 
 @pytest.fixture
-def log(tmp_path: Path, master: LocalMasterKey) -> Log:
-    return Log(tmp_path, master)
+def log(tmp_path: Path, master: LocalMasterKey) -> LogFolder:
+    return LogFolder(tmp_path, master)
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory, master: LocalMasterKey) -> tuple[Log, list[bytes]]:
-    """A log of some lines, and the lines."""
-    log = Log(tmp_path_factory.mktemp("written"), master)
+def written(tmp_path_factory: pytest.TempPathFactory, master: LocalMasterKey) -> tuple[LogFolder, list[bytes]]:
+    """A log with some lines, and the lines."""
+    log = LogFolder(tmp_path_factory.mktemp("written"), master)
     opened = log.open()
     for number in range(LINES):
         opened.record({"event": "asked", "who": f"client-{number % 3}", "purpose": "fire drill"})
     return log, log.lines()
 
 
-def findings(log: Log) -> list[str]:
+def findings(log: LogFolder) -> list[str]:
     return log.open().verify().findings
 
 
-def test_what_is_recorded_is_there_and_holds(log: Log) -> None:
+def test_recorded_entries_are_readable_and_verify(log: LogFolder) -> None:
     opened = log.open()
     for who in ("alice", "bob"):
         opened.record({"event": "asked", "who": who})
@@ -84,18 +84,18 @@ def test_what_is_recorded_is_there_and_holds(log: Log) -> None:
     assert files(log.folder)[0].stat().st_mode & 0o777 == 0o600
 
 
-def test_an_empty_log_is_whole(log: Log) -> None:
+def test_an_empty_log_verifies(log: LogFolder) -> None:
     assert log.open().verify() == (0, [])
 
 
-def test_the_log_goes_on_after_a_restart(log: Log) -> None:
+def test_the_log_continues_after_a_restart(log: LogFolder) -> None:
     for number in range(3):
         log.open().record({"event": str(number)})
     assert [entry["n"] for entry in log.open().entries()] == [1, 2, 3]
     assert findings(log) == []
 
 
-def test_whatever_is_written_stays_one_line(log: Log) -> None:
+def test_an_entry_is_one_line_whatever_its_text(log: LogFolder) -> None:
     opened = log.open()
     for text in ("a\nb", "\u2028", '"}', '","chain":"' + "0" * 64 + '"}', "\x00", "ä€𝄞"):
         opened.record({"event": "asked", "purpose": text})
@@ -104,7 +104,7 @@ def test_whatever_is_written_stays_one_line(log: Log) -> None:
     assert next(entry["purpose"] for entry in opened.entries()) == "a\nb"
 
 
-def test_a_log_of_many_files_is_one_log(log: Log) -> None:
+def test_the_chain_continues_across_files(log: LogFolder) -> None:
     opened = log.open(most_file_bytes=1_000)
     for number in range(40):
         opened.record({"event": str(number)})
@@ -121,7 +121,7 @@ def test_a_log_of_many_files_is_one_log(log: Log) -> None:
     assert names[2] in found
 
 
-def test_threads_write_one_chain(log: Log) -> None:
+def test_concurrent_threads_write_one_chain(log: LogFolder) -> None:
     opened = log.open()
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: opened.record({"event": str(number)}), range(200)))
@@ -129,7 +129,7 @@ def test_threads_write_one_chain(log: Log) -> None:
     assert {entry["event"] for entry in opened.entries()} == {str(number) for number in range(200)}
 
 
-def test_a_log_that_is_being_written_to_verifies(log: Log) -> None:
+def test_a_log_verifies_while_it_is_written(log: LogFolder) -> None:
     opened, over = log.open(), threading.Event()
 
     def write() -> None:
@@ -145,11 +145,11 @@ def test_a_log_that_is_being_written_to_verifies(log: Log) -> None:
         writer.join()
 
 
-# Manipulations: of n lines at a position, what is left, and which line number the finding must name.
+# Manipulations of n lines at a position: the remaining lines, and the line number that the finding must name.
 
 
 def edit(lines: list[bytes], at: int, chance: random.Random) -> tuple[list[bytes], set[int]]:
-    """Any byte of a line but its newline becomes another."""
+    """Changes a byte of a line, but not its newline."""
     line = bytearray(lines[at])
     position = chance.randrange(len(line) - 1)
     line[position] ^= chance.randrange(1, 256)
@@ -159,7 +159,7 @@ def edit(lines: list[bytes], at: int, chance: random.Random) -> tuple[list[bytes
 
 
 def reword(lines: list[bytes], at: int, _chance: random.Random) -> tuple[list[bytes], set[int]]:
-    """What a careful forger would do: the entry is another, the rest is as it was."""
+    """What a careful forger would do: changes only the entry."""
     return [*lines[:at], lines[at].replace(b"client-", b"clienT-"), *lines[at + 1 :]], {at + 1}
 
 
@@ -184,7 +184,7 @@ def truncate(lines: list[bytes], at: int, _chance: random.Random) -> tuple[list[
 
 
 def tear(lines: list[bytes], at: int, chance: random.Random) -> tuple[list[bytes], set[int]]:
-    """The end is cut off in the middle of a line that was whole."""
+    """Cuts off the end in the middle of a complete line."""
     return [*lines[:at], lines[at][: chance.randrange(1, len(lines[at]))]], {at + 1}
 
 
@@ -198,8 +198,8 @@ Manipulation = Callable[[list[bytes], int, random.Random], tuple[list[bytes], se
 @pytest.mark.parametrize("manipulation", [edit, reword, remove, repeat, swap, truncate, tear, insert])
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(0, LINES - 1), seed=st.integers(0, 2**32))
-def test_every_manipulation_is_found_where_it_is(
-    manipulation: Manipulation, at: int, seed: int, written: tuple[Log, list[bytes]]
+def test_every_manipulation_is_reported_with_its_line(
+    manipulation: Manipulation, at: int, seed: int, written: tuple[LogFolder, list[bytes]]
 ) -> None:
     log, lines = written
     log.write(lines)
@@ -213,7 +213,7 @@ def test_every_manipulation_is_found_where_it_is(
     assert any(f":{number}:" in words or f"line {number} " in words or f"lines {number} " in words for number in named)
 
 
-def test_a_manipulation_is_found_still_after_the_log_went_on(log: Log) -> None:
+def test_a_manipulation_is_found_after_the_log_has_continued(log: LogFolder) -> None:
     opened = log.open()
     for number in range(10):
         opened.record({"event": str(number)})
@@ -225,23 +225,23 @@ def test_a_manipulation_is_found_still_after_the_log_went_on(log: Log) -> None:
         log.write(lines)
 
 
-def test_a_forger_without_the_key_cannot_rewrite_the_log(log: Log, tmp_path: Path) -> None:
+def test_a_forger_without_the_key_cannot_rewrite_the_log(log: LogFolder, tmp_path: Path) -> None:
     opened = log.open()
     for number in range(5):
         opened.record({"event": str(number)})
     (tmp_path / "forger").mkdir()
-    forger = Log(tmp_path / "forger", LocalMasterKey(Key.generate()))
+    forger = LogFolder(tmp_path / "forger", LocalMasterKey(Key.generate()))
     for number in range(5):
         forger.open().record({"event": str(number + 1)})
     shutil.copytree(forger.folder, log.folder, dirs_exist_ok=True)
     assert len(findings(log)) >= 1
 
 
-def test_a_torn_last_line_is_cut_off_and_noted(log: Log) -> None:
+def test_a_torn_last_line_is_cut_off_and_recorded(log: LogFolder) -> None:
     opened = log.open()
     opened.record({"event": "asked"})
     with files(log.folder)[0].open("ab") as file:
-        file.write(b'{"n":2,"at":"2026-')  # as SIGKILL leaves it: no anchor has it
+        file.write(b'{"n":2,"at":"2026-')  # as left by SIGKILL: no anchor covers it
     assert opened.verify() == (1, [])
     again = log.open()
     again.record({"event": "asked"})
@@ -250,8 +250,8 @@ def test_a_torn_last_line_is_cut_off_and_noted(log: Log) -> None:
     assert again.verify() == (3, [])
 
 
-def test_a_line_that_the_anchor_does_not_have_yet_is_genuine(log: Log) -> None:
-    """As a crash between the two leaves it."""
+def test_a_line_after_the_anchor_is_genuine(log: LogFolder) -> None:
+    """The state after a crash between the two."""
     opened = log.open()
     opened.record({"event": "first"})
     kept = opened.remembered()
@@ -263,7 +263,9 @@ def test_a_line_that_the_anchor_does_not_have_yet_is_genuine(log: Log) -> None:
     assert findings(log) == []
 
 
-def test_what_cannot_be_written_is_refused_and_leaves_nothing(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_entry_that_cannot_be_written_is_refused_and_leaves_no_trace(
+    log: LogFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     opened = log.open()
     opened.record({"event": "first"})
     before = log.lines()
@@ -282,7 +284,7 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(log: Log, monkeypa
     assert opened.verify() == (2, [])
 
 
-def test_lines_become_durable_together_and_are_lost_together(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_are_synced_together_and_lost_together(log: LogFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = log.open()
     opened.record({"event": "first"})
     before = log.lines()
@@ -307,7 +309,7 @@ def test_lines_become_durable_together_and_are_lost_together(log: Log, monkeypat
     assert opened.verify() == (3, [])
 
 
-def test_what_nobody_waits_for_becomes_durable_too(log: Log) -> None:
+def test_an_entry_that_no_caller_waits_for_becomes_durable(log: LogFolder) -> None:
     opened = log.open()
     opened.start()
     try:
@@ -317,21 +319,21 @@ def test_what_nobody_waits_for_becomes_durable_too(log: Log) -> None:
         opened.stop()
 
 
-def test_a_folder_that_cannot_be_written_to_stops_the_start(log: Log) -> None:
+def test_an_unwritable_folder_prevents_the_start(log: LogFolder) -> None:
     log.folder.write_text("a file")
     with pytest.raises(ConfigurationError, match="audit"):
         log.open()
 
 
-def test_a_pseudonym_is_the_same_and_says_nothing(log: Log, tmp_path: Path) -> None:
+def test_a_pseudonym_is_stable_and_depends_on_the_key(log: LogFolder, tmp_path: Path) -> None:
     opened = log.open()
     name = opened.pseudonym("02:00:00:00:00:01")
     assert name == log.open().pseudonym("02:00:00:00:00:01") != opened.pseudonym("02:00:00:00:00:02")
     assert len(bytes.fromhex(name)) == 16
     (tmp_path / "other").mkdir()
-    assert name != Log(tmp_path / "other", LocalMasterKey(Key.generate())).open().pseudonym("02:00:00:00:00:01")
+    assert name != LogFolder(tmp_path / "other", LocalMasterKey(Key.generate())).open().pseudonym("02:00:00:00:00:01")
 
 
-def test_what_is_no_line_is_not_read() -> None:
+def test_bytes_that_are_not_a_line_are_not_read() -> None:
     for text in (b"", b"{}", b"null", b"[1]", b'{"n":1}', b'{"n":"1","chain":"' + b"0" * 64 + b'"}', b"\xff" * 200):
         assert open_line(text) is None

@@ -1,4 +1,4 @@
-"""Certificates: what they say, for how long, and what becomes of their files."""
+"""Certificates: content, lifetime, renewal, and the folder that holds them."""
 
 import json
 import ssl
@@ -14,10 +14,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from privacyplease.proxy.certificates import __main__ as certs
 from privacyplease.proxy.certificates import authority
 from privacyplease.proxy.certificates.authority import Subject
-from privacyplease.proxy.certificates.credentials import Renewed, load
 from privacyplease.proxy.certificates.folder import Certificates
 from privacyplease.proxy.edge import identity
 from privacyplease.proxy.errors import ConfigurationError
+from privacyplease.transport.credentials import load
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NAMES = {
@@ -58,12 +58,12 @@ def test_a_certificate_is_for_one_use(made: Certificates) -> None:
         assert extensions.get_extension_for_class(x509.KeyUsage).critical
 
 
-def test_a_ca_certifies_no_other_ca(made: Certificates) -> None:
+def test_a_ca_cannot_certify_another_ca(made: Certificates) -> None:
     constraints = _certificate(made, "authorities/clients").extensions.get_extension_for_class(x509.BasicConstraints)
     assert (constraints.critical, constraints.value.ca, constraints.value.path_length) == (True, True, 0)
 
 
-def test_a_holder_is_known_by_what_the_certificate_says(made: Certificates) -> None:
+def test_a_certificate_names_its_holder(made: Certificates) -> None:
     assert Subject.of(_certificate(made, "clients/operator")).identity == "privacyplease://client/operator"
     assert Subject.of(_certificate(made, "proxy-to-storage")).identity == identity.PROXY
     assert Subject.of(_certificate(made, "proxy")).hosts == authority.LOOPBACK
@@ -78,13 +78,13 @@ def test_a_certificate_outlives_neither_its_lifetime_nor_its_ca() -> None:
     assert ends == ca.certificate.not_valid_after_utc
 
 
-def test_only_the_owner_reads_any_of_it(made: Certificates) -> None:
+def test_files_are_readable_only_by_their_owner(made: Certificates) -> None:
     modes = {stat.S_IMODE(path.stat().st_mode) for path in made.path.rglob("*") if path.is_file()}
     folders = {stat.S_IMODE(path.stat().st_mode) for path in (made.path, *made.path.rglob("*")) if path.is_dir()}
     assert (modes, folders) == ({0o600}, {0o700})
 
 
-def test_preparing_again_makes_what_is_missing_and_touches_nothing_else(made: Certificates) -> None:
+def test_preparing_again_creates_only_what_is_missing(made: Certificates) -> None:
     before = {path: path.read_bytes() for path in made.path.rglob("*.*") if path.is_file()}
     assert made.prepare(NOW) == []
     for file in (made.path / "storage").iterdir():
@@ -95,7 +95,7 @@ def test_preparing_again_makes_what_is_missing_and_touches_nothing_else(made: Ce
     assert all(before[path] == text for path, text in after.items())
 
 
-def test_without_its_key_a_ca_is_not_replaced_by_another(made: Certificates) -> None:
+def test_a_ca_whose_key_is_elsewhere_is_not_replaced(made: Certificates) -> None:
     (made.path / "authorities" / "clients" / "ca.key").unlink()
     (made.path / "authorities" / "clients" / "ca.crt").unlink()
     with pytest.raises(ConfigurationError, match="CA's key is not here"):
@@ -104,7 +104,7 @@ def test_without_its_key_a_ca_is_not_replaced_by_another(made: Certificates) -> 
     assert made.due(NOW + timedelta(days=80)) == ["proxy-to-storage", "storage"]
 
 
-def test_nothing_is_issued_over_something_else(made: Certificates) -> None:
+def test_an_existing_certificate_is_not_overwritten(made: Certificates) -> None:
     assert made.issue("alice", NOW) == "clients/alice"
     before = (made.path / "clients" / "alice" / "tls.key").read_bytes()
     with pytest.raises(ConfigurationError, match="not overwritten"):
@@ -113,12 +113,12 @@ def test_nothing_is_issued_over_something_else(made: Certificates) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "..", "../proxy", "a/b", "Alice", "a b", "-a", "a" * 64, "é"])
-def test_a_name_is_also_a_folder_and_no_way_out_of_it(name: str, made: Certificates) -> None:
+def test_a_name_cannot_lead_out_of_the_folder(name: str, made: Certificates) -> None:
     with pytest.raises(ConfigurationError, match="expected a name"):
         made.issue(name, NOW)
 
 
-def test_renewal_changes_key_and_dates_and_nothing_that_is_said(made: Certificates) -> None:
+def test_a_renewal_changes_only_key_and_dates(made: Certificates) -> None:
     later = NOW + timedelta(days=80)
     for name in ("proxy", "operator"):
         full = made.renew(name, NOW)
@@ -128,7 +128,7 @@ def test_renewal_changes_key_and_dates_and_nothing_that_is_said(made: Certificat
         assert Subject.of(after) == Subject.of(before)
         assert after.public_key() != before.public_key()
         assert after.not_valid_after_utc == later + authority.LIFETIME
-        load(made.path / full)
+        load(made.path / full, ConfigurationError)
 
 
 def test_a_renewal_may_name_other_hosts(made: Certificates) -> None:
@@ -136,17 +136,17 @@ def test_a_renewal_may_name_other_hosts(made: Certificates) -> None:
     assert set(Subject.of(_certificate(made, "proxy")).hosts) == {*authority.LOOPBACK, "proxy.example.org", "10.0.0.5"}
 
 
-def test_what_is_due_is_known_in_time(made: Certificates) -> None:
+def test_certificates_are_due_30_days_before_they_expire(made: Certificates) -> None:
     assert made.due(NOW + timedelta(days=59)) == []
     assert set(made.due(NOW + timedelta(days=61))) == {name for name in NAMES if not name.startswith("authorities")}
 
 
-def test_what_is_not_there_cannot_be_renewed(made: Certificates) -> None:
+def test_a_missing_certificate_cannot_be_renewed(made: Certificates) -> None:
     with pytest.raises(ConfigurationError, match="expected one of clients/operator"):
         made.renew("bob", NOW)
 
 
-def test_openssl_agrees(made: Certificates) -> None:
+def test_openssl_accepts_the_certificates(made: Certificates) -> None:
     for name in ("proxy", "storage", "clients/operator", "proxy-to-storage"):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.verify_flags |= ssl.VERIFY_X509_STRICT
@@ -154,26 +154,13 @@ def test_openssl_agrees(made: Certificates) -> None:
         context.load_verify_locations(made.path / name / "ca.crt")
 
 
-def test_half_a_renewal_is_not_taken(made: Certificates) -> None:
-    renewed = Renewed(made.path / "proxy")
-    before = renewed.current()
-    key, certificate = (made.path / "proxy" / name for name in ("tls.key", "tls.crt"))
-    old_certificate = certificate.read_bytes()
-    made.renew("proxy", NOW)
-    new_certificate = certificate.read_bytes()
-    certificate.write_bytes(old_certificate)
-    assert renewed.current() is before
-    certificate.write_bytes(new_certificate)
-    assert renewed.current().key == key.read_bytes() != before.key
-
-
-def test_the_key_shows_nowhere(made: Certificates) -> None:
+def test_the_private_key_is_not_in_any_repr(made: Certificates) -> None:
     assert "PRIVATE" not in repr(load(made.path / "proxy"))
     issued = authority.create("a CA", NOW)
     assert "key" not in repr(issued)
 
 
-def test_the_command_prints_a_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = ["--folder", str(tmp_path / "certificates")]
     assert certs.main([*folder, "init", "--host", "proxy.example.org"]) == 0
     assert certs.main([*folder, "init"]) == 2

@@ -1,4 +1,4 @@
-"""How a failure leaves the proxy: with a reason, and with nothing of its inside."""
+"""Failures as the client sees them: a status with a reason, and no internals."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CLASSES = [c for _, c in inspect.getmembers(errors, inspect.isclass) if issubcla
 
 
 class AbortedError(Exception):
-    """What gRPC's own context raises."""
+    """The exception that gRPC's own context raises."""
 
 
 def context(*, active: bool = True) -> mock.Mock:
@@ -30,7 +30,7 @@ def context(*, active: bool = True) -> mock.Mock:
 
 
 def failing(error: Exception, *, active: bool = True) -> mock.Mock:
-    """Lets an rpc fail, and gives the context that it failed on."""
+    """Makes an rpc fail, and returns the context that it failed on."""
 
     def method(_service: None, _request: None, _context: grpc.ServicerContext) -> None:
         raise error

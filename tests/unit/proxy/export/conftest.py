@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from privacyplease.proxy.export import counting
-from privacyplease.proxy.export.counting import ExportedSearch
+from privacyplease.proxy.export.search import ExportedSearch
 from privacyplease.proxy.keys import master_key
 from privacyplease.proxy.segments import rollups
 from privacyplease.proxy.segments.memory import Memory
-from tests.services.exports import ALLOWED, AUGUST, JULY, MAY, OCTOBER, PARTNERS, exporting, table
+from tests.services.exports import ALLOWED, AUGUST, JULY, MAY, OCTOBER, PARTNERS, exporter, table
 from tests.services.fake_storage import FakeStorage
 from tests.services.proxy_core import DAY, HOUR, ProxyCore
 
@@ -33,10 +32,10 @@ def filled(core: ProxyCore, monkeypatch: pytest.MonkeyPatch) -> ProxyCore:
 @pytest.fixture
 def file(filled: ProxyCore, tmp_path: Path) -> Path:
     """The keyring for July."""
-    (file := tmp_path / "july.keyring").write_bytes(exporting(filled).export(filled.wifi, ALLOWED, PARTNERS).file)
+    (file := tmp_path / "july.keyring").write_bytes(exporter(filled).export(filled.wifi, ALLOWED, PARTNERS).file)
     return file
 
 
 @pytest.fixture
 def partner(file: Path, storage: FakeStorage) -> ExportedSearch:
-    return counting.over(file, PARTNERS, storage, 1_000, Memory(64 << 20))  # type: ignore[arg-type]
+    return ExportedSearch.open(file, PARTNERS, storage, 1_000, Memory(64 << 20))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""With an exported keyring and the storage server in one hand, nothing can be forged."""
+"""Nothing can be forged by a party that has both an exported keyring and the storage server."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 from privacyplease.proxy.errors import CellDamagedError, CellsMissingError, UntrustedAnswerError
 from privacyplease.proxy.export import keyring_file
-from privacyplease.proxy.export.counting import ExportedSearch
 from privacyplease.proxy.export.keyring_file import Export
+from privacyplease.proxy.export.search import ExportedSearch
 from privacyplease.proxy.manifest.rows import Row
 from privacyplease.proxy.segments import groups
 from privacyplease.proxy.segments.core import Core, packed
@@ -27,7 +27,7 @@ Forgery = Callable[[Export, FakeStorage, Row, Row, Tag, Tag], object]
 
 
 def reseal(export: Export, storage: FakeStorage, row: Row, _other: Row, tag: Tag, _: Tag) -> None:
-    """Another page, as the holder of the cell key makes it: one record less."""
+    """A different page, made by the holder of the cell key: with one record less."""
     place, keys = Place("wifi", Group.CORE, tag), export.keys[row.key]
     core = Core(Opener(keys.cell).open(storage.cells[tag], place))
     columns = core.columns(slice(0, len(core) - 1))
@@ -47,7 +47,7 @@ def reseal_another(export: Export, storage: FakeStorage, row: Row, other: Row, t
 
 
 def seal_as(export: Export, storage: FakeStorage, row: Row, batch: pa.RecordBatch, place: Place) -> None:
-    """Seals with every key of the file in the place of the digest key that is not in it."""
+    """Seals with each key of the file instead of the digest key, which is not in it."""
     sealer = Sealer(export.keys[row.key].cell, export.keys[row.key].tag)
     forged = sealer.enclose(compressed(batch), row.groups[Group.CORE].size, place)
     assert not any(
@@ -99,16 +99,16 @@ def test_with_the_keyring_and_the_server_in_one_hand_no_answer_of_the_main_proxy
 
 
 @pytest.mark.parametrize("forgery", [name for name, (_, shows) in FORGERIES.items() if shows])
-def test_the_counting_proxy_notices_what_it_can(
+def test_a_proxy_on_an_exported_keyring_notices_what_it_can(
     filled: ProxyCore, partner: ExportedSearch, file: Path, storage: FakeStorage, forgery: str
 ) -> None:
-    """Whoever has the same keyring can seal a page of as many records for it, and nobody else can."""
+    """Only a holder of the same keyring can seal a page that it accepts, and only one of as many records."""
     export = keyring_file.load(file, PARTNERS)
     row, other = [row for row in export.segments if row.key == min(export.keys)][:2]
     tag, its = (groups.tags(export.keys[of.key].tag, Group.CORE, [of.number])[0] for of in (row, other))
     FORGERIES[forgery][0](export, storage, row, other, tag, its)
     before = dict(storage.cells)
-    for _ in range(2):  # what is not genuine stays in no memory
+    for _ in range(2):  # a forged cell is not kept in memory
         with pytest.raises(CellsMissingError if forgery == "one dropped" else CellDamagedError):
             answers(partner, filled)
     assert storage.cells == before

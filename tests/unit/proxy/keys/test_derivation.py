@@ -39,7 +39,7 @@ def test_a_key_is_not_hashable() -> None:
         hash(Key(SECRET))
 
 
-def test_keys_are_equal_by_their_bytes_and_to_keys_alone() -> None:
+def test_keys_equal_only_keys_with_the_same_bytes() -> None:
     assert Key(SECRET) == Key(SECRET)
     assert Key(SECRET) != Key(SECRET[::-1])
     assert Key(SECRET) != SECRET
@@ -51,7 +51,7 @@ def test_generated_keys_differ() -> None:
     assert {len(secret) for secret in generated} == {KEY_BYTES}
 
 
-def test_every_purpose_group_and_data_set_has_keys_of_its_own() -> None:
+def test_every_purpose_group_and_data_set_has_its_own_keys() -> None:
     derived = [GroupKeys.derive(Key(SECRET), *place) for place in (("a", "bc"), ("ab", "c"), ("a", "b"))]
     secrets = {key.reveal() for keys in derived for key in (keys.tag, keys.cell)}
     assert len(secrets) == 6

@@ -1,4 +1,4 @@
-"""The keyring: a key for each (data set, epoch), of its own, and bound to its place."""
+"""The keyring: an independent key for each (data set, epoch), bound to its row."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_key_outlives_the_process(store: Engine, keyring: Keyring) -> None:
     )
 
 
-def test_epochs_data_sets_and_groups_have_keys_of_their_own(keyring: Keyring) -> None:
+def test_epochs_data_sets_and_groups_have_their_own_keys(keyring: Keyring) -> None:
     for place in (("wifi", 666), ("wifi", 667), ("badges", 666)):
         keyring.ensure(*place)
     keys = [("wifi", KeyId(666)), ("wifi", KeyId(667)), ("badges", KeyId(666))]
@@ -40,7 +40,7 @@ def test_epochs_are_listed_ascending(keyring: Keyring) -> None:
     assert keyring.epochs("badges") == []
 
 
-def test_an_epoch_without_a_key_is_named(keyring: Keyring) -> None:
+def test_a_missing_key_is_reported_with_its_epoch(keyring: Keyring) -> None:
     with pytest.raises(KeyUnavailableError, match="'wifi' has no key for epoch 1"):
         keyring.group_keys("wifi", KeyId(1), "core")
 
@@ -48,7 +48,7 @@ def test_an_epoch_without_a_key_is_named(keyring: Keyring) -> None:
 @pytest.mark.parametrize(
     "place", [{"epoch": 667}, {"dataset": "badges"}, {"generation": 1}], ids=["epoch", "data set", "generation"]
 )
-def test_a_wrapped_key_moved_to_another_place_does_not_open(store: Engine, keyring: Keyring, place: dict) -> None:
+def test_a_wrapped_key_moved_to_another_row_does_not_open(store: Engine, keyring: Keyring, place: dict) -> None:
     keyring.ensure("wifi", 666)
     moved = {"dataset": "wifi", "epoch": 666, "generation": 0, "made_at": 0} | place
     with store.begin() as connection:
@@ -72,7 +72,7 @@ def test_another_master_key_opens_no_key(store: Engine, keyring: Keyring) -> Non
         Keyring(store, LocalMasterKey(Key.generate())).group_keys("wifi", KeyId(666), "core")
 
 
-def test_of_many_who_make_a_key_at_once_all_get_the_same(store: Engine) -> None:
+def test_concurrent_proxies_agree_on_one_key(store: Engine) -> None:
     rings = [Keyring(store, MASTER) for _ in range(8)]
     together = threading.Barrier(len(rings))
 
@@ -85,7 +85,7 @@ def test_of_many_who_make_a_key_at_once_all_get_the_same(store: Engine) -> None:
         assert len(set(threads.map(make, rings))) == 1
 
 
-def test_a_renewed_key_is_another_one_and_the_old_one_still_opens(store: Engine, keyring: Keyring) -> None:
+def test_a_renewed_key_is_new_and_the_old_one_still_opens(store: Engine, keyring: Keyring) -> None:
     first = keyring.ensure("wifi", 666)
     second = keyring.renew("wifi", 666)
     assert (first, second) == (KeyId(666, 0), KeyId(666, 1))

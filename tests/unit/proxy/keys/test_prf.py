@@ -15,9 +15,9 @@ SECRETS = st.sampled_from([16, 24, 32]).flatmap(lambda size: st.binary(min_size=
 
 
 @given(SECRETS, st.lists(st.binary(max_size=100), max_size=20), st.integers(0, 255))
-def test_cmac_is_the_librarys(secret: bytes, messages: list[bytes], filler: int) -> None:
+def test_cmac_equals_that_of_the_library(secret: bytes, messages: list[bytes], filler: int) -> None:
     lengths = np.array([len(message) for message in messages], np.int64)
-    rows = np.full((len(messages), int(lengths.max(initial=0))), filler, np.uint8)  # what lies behind is ignored
+    rows = np.full((len(messages), int(lengths.max(initial=0))), filler, np.uint8)  # the rest of a row is ignored
     for row, message in zip(rows, messages, strict=True):
         row[: len(message)] = np.frombuffer(message, np.uint8)
     assert [mac.tobytes() for mac in cmac(Key(secret), rows, lengths)] == [library(secret, m) for m in messages]

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from privacyplease.proxy.keys import derivation, keyring, master_key, prf
-from privacyplease.proxy.keys.dead_letters import LETTER_LABEL, Letters, letters_of
+from privacyplease.proxy.keys.dead_letters import LETTER_LABEL, DeadLetters, letters_of
 from privacyplease.proxy.keys.derivation import GroupKeys, Key, KeyId, context, expand
-from privacyplease.proxy.keys.providers.pkcs11 import HSM_LABEL, HsmMasterKey, Place
+from privacyplease.proxy.keys.providers.pkcs11 import HSM_LABEL, HsmMasterKey, KeyLocation
 from privacyplease.proxy.manifest import head
 from privacyplease.proxy.manifest.rows import ROW_LABEL
 from privacyplease.proxy.segments.hashes import FILTER_LABEL, ROLLUP_LABEL
@@ -22,7 +22,7 @@ from tests.vectors.known import EXPECTED, Vector, each, key, vectors
 
 MANIFEST = keyring.manifest_of("wifi")
 
-# What the code derives from the data key of one owner: the label, and whose.
+# Labels of the keys derived from an owner's data key, and the owner.
 OF_ONE_OWNER = {
     (derivation.DIGEST_LABEL, "wifi"),
     (ROW_LABEL, MANIFEST),
@@ -79,10 +79,10 @@ def test_a_wrapped_key_is_refused(vector: Vector) -> None:
 
 
 class Hsm(HsmMasterKey):
-    """Its secret is known here."""
+    """An HSM whose secret is known."""
 
     def __init__(self, secret: bytes) -> None:
-        super().__init__(Place("", "", "", ""), "")
+        super().__init__(KeyLocation("", "", "", ""), "")
         self._secret = secret
 
     def _wrap_key(self, salt: bytes) -> Key:
@@ -145,4 +145,4 @@ def open_letter(vector: Vector, store: Engine) -> bytes | None:
         with store.begin() as connection:
             row = {"dataset": owner, "epoch": vector["epoch"], "generation": 0, "wrapped": wrapped, "made_at": 0}
             connection.execute(insert(data_keys).values(row))
-    return Letters(keyring.Keyring(store, master)).open(bytes.fromhex(vector["letter"]), vector["dataset"])
+    return DeadLetters(keyring.Keyring(store, master)).open(bytes.fromhex(vector["letter"]), vector["dataset"])

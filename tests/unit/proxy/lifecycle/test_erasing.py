@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from privacyplease.proxy.errors import InvalidRequestError, KeyUnavailableError, RolledBackError, StorageError
-from privacyplease.proxy.keys.dead_letters import Letters, letters_of
+from privacyplease.proxy.keys.dead_letters import DeadLetters, letters_of
 from privacyplease.proxy.keys.derivation import KeyId
 from privacyplease.proxy.lifecycle.erasures import ERASED, Erasures
 from privacyplease.proxy.manifest.changes import Change, StaleError, moves
@@ -121,7 +121,7 @@ def test_it_stays_erased_after_a_restart(filled: ProxyCore, start: Callable[[], 
 
 
 def test_the_letters_of_an_erased_period_open_no_more(filled: ProxyCore) -> None:
-    letters = Letters(filled.keyring)
+    letters = DeadLetters(filled.keyring)
     (old,), (new,) = (letters.seal([b"x"], "wifi", epoch) for epoch in (EPOCH, EPOCH + 1))
     (alone,) = letters.seal([b"x"], "wifi", EPOCH - 1)
     assert filled.erasing.ended(filled.wifi, SECOND) == [EPOCH - 1, EPOCH]

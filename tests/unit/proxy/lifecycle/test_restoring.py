@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from privacyplease.proxy.backup import known
+from privacyplease.proxy.backup import registry
 from privacyplease.proxy.errors import (
     CellsMissingError,
     ConfigurationError,
@@ -34,7 +34,7 @@ def test_everything_is_there_again_that_came_before_and_after(site: Site) -> Non
     site.back_up()
     core.ingest(sessions(40, 20, START))
     core.compact()
-    core.collect(known.needed_after(core.store))
+    core.collect(registry.needed_after(core.store))
     core.ingest(sessions(60, 20, START + DAY))
     core = site.restore()
     require_whole(core, 80)
@@ -122,7 +122,7 @@ def test_a_server_that_withholds_what_the_backup_knows_is_caught(site: Site, com
     core.ingest(sessions(10, 10, START))
     if compacted:
         core.compact()
-        core.collect(known.needed_after(core.store))
+        core.collect(registry.needed_after(core.store))
     whole = dict(site.storage.cells)
     for lost in cells:
         site.storage.cells = {tag: sealed for tag, sealed in whole.items() if tag != lost}
@@ -197,7 +197,7 @@ def test_what_one_of_the_last_two_backups_knows_stays_and_older_ones_are_told_to
         site.back_up(name)
         core.ingest(sessions(10 + number * 10, 10, START))
         core.compact()
-        core.collect(known.needed_after(core.store))
+        core.collect(registry.needed_after(core.store))
     for name, lacks in zip(names, (True, False, False), strict=True):
         core = site.restore(name)
         assert (site.adopted["missing"] > 0, wrong(core) > 0) == (lacks, lacks)
@@ -223,9 +223,9 @@ def test_periods_whose_keys_may_be_lost_are_named(site: Site) -> None:
     core = site.start()
     core.ingest(sessions(0, 10, START))
     site.back_up()
-    assert known.keys_without(core.store) == 0
+    assert registry.keys_without_backup(core.store) == 0
     core.ingest(sessions(10, 10, now - DAY, spread=1))
-    assert known.keys_without(core.store) == 1
+    assert registry.keys_without_backup(core.store) == 1
     core = site.restore()
     require_whole(core, 10)
     assert [period["dataset"] for period in site.adopted["keyless"]] == ["wifi"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from privacyplease.proxy.backup import file as backups
+from privacyplease.proxy.backup import archive as backups
 from privacyplease.proxy.errors import RolledBackError
 from privacyplease.proxy.lifecycle import later
 from privacyplease.proxy.manifest.witnesses import FileWitness
@@ -110,7 +110,7 @@ STEPS = {
     "after a part of it": ("privacyplease.proxy.manifest.manifest.Manifest.commit", 1),
     "before numbers go on": ("privacyplease.proxy.manifest.manifest.Manifest.skip_numbers", 0),
     "before those of the other data set do": ("privacyplease.proxy.manifest.manifest.Manifest.skip_numbers", 1),
-    "before the backup is noted": ("privacyplease.proxy.backup.known.made_whole", 0),
+    "before the backup is noted": ("privacyplease.proxy.backup.registry.finish_restored", 0),
     "before the head is newer": ("privacyplease.proxy.manifest.manifest.Manifest.overtake", 0),
     "before the head is published": ("tests.services.fake_storage.FakeStorage.append", 0),
     "before it is recorded": ("privacyplease.proxy.audit.log.AuditLog.record", 0),

@@ -1,4 +1,4 @@
-"""Columns: every notation is read, and what does not read is bad on its own, never the whole column."""
+"""Columns: every notation is read, and a value that cannot be read does not spoil the rest of the column."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NUMBER = 0xAABBCCDDEEFF
 
 
 def values(column: list[Any] | pa.Array, kind: ColumnType) -> list[Any]:
-    """The stored values; "bad" where one is bad."""
+    """The stored values, with "bad" for bad ones."""
     given = column if isinstance(column, pa.Array | pa.ChunkedArray) else pa.array(column)
     result = read(given, kind)
     assert result.values.type == kind.stored
@@ -55,7 +55,7 @@ def test_an_address_reads_in_every_notation(text: str) -> None:
     ],
     ids=ascii,
 )
-def test_what_is_no_address_is_bad(text: str) -> None:
+def test_text_that_is_not_an_address_is_bad(text: str) -> None:
     assert values([text], ColumnType.MAC) == ["bad"]
 
 
@@ -64,7 +64,7 @@ def test_an_address_may_be_a_number_of_48_bits() -> None:
 
 
 @given(st.lists(st.integers(0, 2**48 - 1)))
-def test_an_address_is_shown_as_it_reads(numbers: list[int]) -> None:
+def test_an_address_is_shown_in_canonical_notation(numbers: list[int]) -> None:
     shown = show(pa.array(numbers, pa.int64()), ColumnType.MAC)
     assert shown.to_pylist() == [
         ":".join(f"{number:012x}"[at : at + 2] for at in range(0, 12, 2)) for number in numbers
@@ -107,7 +107,7 @@ def test_a_time_reads_with_its_zone(text: str, expected: str) -> None:
         "",
     ],
 )
-def test_what_is_no_time_with_a_zone_is_bad(text: str) -> None:
+def test_text_that_is_not_a_time_with_a_zone_is_bad(text: str) -> None:
     assert values([text, "2024-10-01T08:00:00Z"], ColumnType.TIMESTAMP)[0] == "bad"
 
 
@@ -118,7 +118,7 @@ def test_a_typed_time_keeps_its_milliseconds(unit: str) -> None:
     assert read(column, ColumnType.TIMESTAMP).values.cast(pa.int64()).to_pylist() == [1_727_769_600_000]
 
 
-def test_finer_digits_than_a_millisecond_are_cut() -> None:
+def test_times_are_truncated_to_milliseconds() -> None:
     assert read(pa.array([1_999], pa.timestamp("us", tz="UTC")), ColumnType.TIMESTAMP).values.cast(
         pa.int64()
     ).to_pylist() == [1]
@@ -149,7 +149,7 @@ def test_finer_digits_than_a_millisecond_are_cut() -> None:
         "struct",
     ],
 )
-def test_a_column_of_a_wrong_arrow_type_is_refused_whole(column: pa.Array, kind: ColumnType) -> None:
+def test_a_column_of_a_wrong_arrow_type_is_refused(column: pa.Array, kind: ColumnType) -> None:
     with pytest.raises((pa.ArrowInvalid, pa.ArrowNotImplementedError)):
         read(column, kind)
 
@@ -160,7 +160,7 @@ def test_a_duration_reads_as_seconds() -> None:
     assert [v if v == "bad" else v // timedelta(milliseconds=1) for v in values(text, ColumnType.DURATION)] == expected
 
 
-def test_a_duration_that_is_a_number_counts_seconds_and_must_be_one() -> None:
+def test_a_number_as_a_duration_means_seconds() -> None:
     column = pa.array([45, 0.0019, -1.0, float("nan"), float("inf"), 1e300, None])
     result = read(column, ColumnType.DURATION)
     assert result.values.cast(pa.int64()).to_pylist() == [45_000, 1, -1_000, None, None, None, None]
@@ -185,12 +185,12 @@ def test_a_duration_that_is_a_number_counts_seconds_and_must_be_one() -> None:
     ],
     ids=["int text", "int float", "float text", "float int", "bool text", "bool", "string int", "string"],
 )
-def test_values_read_or_are_bad_one_by_one(kind: ColumnType, column: list[Any], expected: list[Any]) -> None:
+def test_each_value_is_read_or_bad_on_its_own(kind: ColumnType, column: list[Any], expected: list[Any]) -> None:
     assert values(column, kind) == expected
 
 
 @pytest.mark.parametrize("kind", ColumnType)
-def test_nulls_and_nothing_are_not_bad(kind: ColumnType) -> None:
+def test_nulls_and_empty_columns_are_not_bad(kind: ColumnType) -> None:
     assert values(pa.nulls(3), kind) == [None] * 3
     assert values(pa.array([None, None], pa.string()), kind) == [None] * 2
     assert values(pa.array([], pa.string()), kind) == []
@@ -214,13 +214,13 @@ def test_all_columns_but_addresses_are_shown_as_stored() -> None:
 
 
 @given(st.lists(st.text(max_size=30)), st.sampled_from([kind for kind in ColumnType if kind is not ColumnType.STRING]))
-def test_no_text_breaks_a_column(text: list[str], kind: ColumnType) -> None:
+def test_no_text_makes_reading_fail(text: list[str], kind: ColumnType) -> None:
     result = read(pa.array(text, pa.string()), kind)
     assert np.array_equal(result.bad, result.values.is_null().to_numpy(zero_copy_only=False))
 
 
 @pytest.mark.parametrize("kind", ColumnType)
-def test_one_value_reads_and_shows_as_a_column_does(kind: ColumnType) -> None:
+def test_a_single_value_reads_and_shows_like_a_column(kind: ColumnType) -> None:
     macs = [
         "aabbccddeeff",
         "AA:bb:cc:dd:ee:0f",

@@ -1,4 +1,4 @@
-"""Definitions of data sets: what is wrong with one is said by the name of its entry."""
+"""Definitions of data sets: an invalid one is refused with the name of the entry at fault."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ core = 6
 """
 
 
-def test_a_definition_reads() -> None:
+def test_a_definition_is_read() -> None:
     badges = parse(GOOD)
     assert badges.required == ("badge", "door", "at", "stay")
     assert badges.others == ["floor"]
@@ -43,11 +43,11 @@ def test_a_definition_reads() -> None:
 @pytest.mark.parametrize(
     ("text", "width"), [("90s", 90_000), ("15m", 900_000), ("8h", 28_800_000), ("2d", 172_800_000)]
 )
-def test_a_width_reads_in_every_unit(text: str, width: int) -> None:
+def test_a_duration_is_read_in_every_unit(text: str, width: int) -> None:
     assert parse(f'retain = "{text}"\n{GOOD}').retain == width
 
 
-def test_what_the_server_sees_may_be_widened() -> None:
+def test_cover_and_prefetch_are_read() -> None:
     covered = parse('cover = "1s"\ncover_records = 64\nprefetch = "day"\n' + GOOD)
     assert (covered.cover, covered.cover_records, covered.whole_days) == (1_000, 64, True)
 
@@ -76,13 +76,13 @@ def test_what_the_server_sees_may_be_widened() -> None:
         ("core = 6", 'core = "6"', "bytes_per_record.core: expected more than 0 and at most 1024, got '6'"),
         ("core = 6", "bin = 6", "bytes_per_record: expected a table of core, rest, rollup"),
         ("[columns]", "bytes_per_record = 6\n[columns]", "not TOML: "),
-        ("[columns]", 'cover = "1w"\n[columns]', "cover: expected a width such as \"1h\", got '1w'"),
-        ("[columns]", 'cover = "0s"\n[columns]', "cover: expected a width"),
+        ("[columns]", 'cover = "1w"\n[columns]', "cover: expected a duration such as \"1h\", got '1w'"),
+        ("[columns]", 'cover = "0s"\n[columns]', "cover: expected a duration"),
         ("[columns]", "cover_records = 0\n[columns]", "cover_records: expected 1 to 65,536, got 0"),
         ("[columns]", 'prefetch = "week"\n[columns]', "prefetch: expected \"day\", got 'week'"),
-        ("[columns]", 'base_width = "1h"\n[columns]', "base_width: belongs to an earlier version; remove it"),
-        ("[columns]", "hide_volume = true\n[columns]", "hide_volume: belongs to an earlier version; remove it"),
-        ("core = 6", "core = 6\n[indexes.place]\nbins = 4", "indexes: belongs to an earlier version; remove it"),
+        ("[columns]", 'base_width = "1h"\n[columns]', "base_width: no longer supported"),
+        ("[columns]", "hide_volume = true\n[columns]", "hide_volume: no longer supported"),
+        ("core = 6", "core = 6\n[indexes.place]\nbins = 4", "indexes: no longer supported"),
         ("[columns]", "colour = 1\n[columns]", "colour: no such entry"),
     ],
 )  # fmt: skip
@@ -92,13 +92,13 @@ def test_a_wrong_entry_is_named(old: str, new: str, message: str) -> None:
         parse(GOOD.replace(old, new, 1))
 
 
-def test_the_folders_definitions_stand_beside_those_that_ship(tmp_path: Path) -> None:
+def test_definitions_in_the_folder_are_added_to_the_shipped_ones(tmp_path: Path) -> None:
     (tmp_path / "badges.toml").write_text(GOOD)
     (tmp_path / "notes.txt").write_text("not a definition")
     assert set(dataset.load(tmp_path)) == {"badges", *dataset.load()}
 
 
-def test_a_definition_of_the_folder_replaces_one_that_ships(tmp_path: Path) -> None:
+def test_a_definition_in_the_folder_replaces_a_shipped_one(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(GOOD.replace('"badges"', '"wifi"'))
     assert dataset.load(tmp_path)["wifi"].title == "Badge readings"
 
@@ -106,7 +106,7 @@ def test_a_definition_of_the_folder_replaces_one_that_ships(tmp_path: Path) -> N
 def test_two_definitions_of_one_name_are_refused(tmp_path: Path) -> None:
     for name in ("a.toml", "b.toml"):
         (tmp_path / name).write_text(GOOD)
-    with pytest.raises(ConfigurationError, match=r"b\.toml: expected a name of its own, got 'badges' again"):
+    with pytest.raises(ConfigurationError, match=r"b\.toml: expected a unique name, got 'badges' a second time"):
         dataset.load(tmp_path)
 
 
@@ -117,5 +117,5 @@ def test_the_file_at_fault_is_named(tmp_path: Path, content: bytes) -> None:
         dataset.load(tmp_path)
 
 
-def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
+def test_a_missing_folder_defines_nothing(tmp_path: Path) -> None:
     assert set(dataset.load(tmp_path / "none")) == set(dataset.load())

@@ -1,4 +1,4 @@
-"""JSON lines: a line that cannot be read goes aside alone, for a reason that names its column."""
+"""JSON lines: only the lines that cannot be read are rejected, with a reason that names the column."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ MAC, SECONDS = "expected a MAC address of 12 hexadecimal digits", "expected a du
         "an unknown column of a long odd name",
     ],
 )
-def test_a_bad_line_goes_aside_alone(line: str, field: str, reason: str) -> None:
+def test_only_the_bad_line_is_rejected(line: str, field: str, reason: str) -> None:
     good = json.dumps(GOOD)
     lines = read("\n".join([good, "", line, good]).encode(), WIFI, 9)
     checked = check(lines.records, WIFI)
@@ -67,5 +67,5 @@ def test_a_bad_line_goes_aside_alone(line: str, field: str, reason: str) -> None
     assert checked.records.equals(whole.records)
 
 
-def test_of_too_many_lines_no_more_are_read_than_tell() -> None:
+def test_of_too_many_lines_only_one_more_than_allowed_is_read() -> None:
     assert len(read(b"{}\n" * 100 + b"!", WIFI, 9).records) == 10

@@ -1,4 +1,4 @@
-"""Shapes: a definition may grow and shrink, and a change that would lose what is stored is refused."""
+"""Shapes: columns may be added and dropped, but a change that would lose stored data is refused."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def defined(old: str = "", new: str = "") -> Dataset:
         ('floor = "int"', 'floor = "string"', "column 'floor' is stored as int; got string"),
     ],
 )
-def test_what_would_lose_what_is_stored_is_refused(store: Engine, old: str, new: str, message: str) -> None:
+def test_a_definition_that_would_lose_stored_data_is_refused(store: Engine, old: str, new: str, message: str) -> None:
     Shapes(store).settle(defined())
     with pytest.raises(ConfigurationError, match=message):
         Shapes(store).settle(defined(old, new))
@@ -49,19 +49,19 @@ def test_what_would_lose_what_is_stored_is_refused(store: Engine, old: str, new:
 
 
 @pytest.mark.parametrize(("old", "new"), [("floor =", 'room = "string"\nfloor ='), ('floor = "int"\n', "")])
-def test_columns_come_and_go(store: Engine, old: str, new: str) -> None:
+def test_columns_can_be_added_and_dropped(store: Engine, old: str, new: str) -> None:
     Shapes(store).settle(defined())
     Shapes(store).settle(defined(old, new))
     Shapes(store).check({"badges": defined()})
 
 
-def test_a_column_that_was_dropped_comes_back_as_it_was(store: Engine) -> None:
+def test_a_dropped_column_can_only_return_with_its_type(store: Engine) -> None:
     Shapes(store).settle(defined())
     Shapes(store).settle(defined('floor = "int"\n', ""))
     with pytest.raises(ConfigurationError, match="column 'floor' is stored as int"):
         Shapes(store).settle(defined('floor = "int"', 'floor = "float"'))
 
 
-def test_nothing_is_settled_by_a_check(store: Engine) -> None:
+def test_a_check_records_nothing(store: Engine) -> None:
     Shapes(store).check({"badges": defined()})
     Shapes(store).settle(defined("epoch_days = 30", "epoch_days = 31"))

@@ -1,45 +1,37 @@
-"""Rates and percentiles are those of the window, whatever came before it and however much there was."""
+"""Rates and percentiles cover the window, whatever happened before it and however much."""
 
 from __future__ import annotations
 
 import grpc
 import pytest
 
-from privacyplease.proxy.telemetry.activity import MOST_KEPT, WINDOW_SECONDS, Activity, Batch
-from privacyplease.proxy.telemetry.calls import Call
+from privacyplease.proxy.telemetry.activity import MOST_KEPT, WINDOW_SECONDS, Activity, StoredBatch
+from privacyplease.transport.call_log import FinishedCall
+from tests.services.fake_clock import FakeClock
 
 METHOD = "PresenceService/FindSessions"
 
 
-class Clock:
-    """A clock that stands still until it is set."""
-
-    now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(1_000.0)
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def activity(clock: Clock) -> Activity:
+def activity(clock: FakeClock) -> Activity:
     return Activity(clock)
 
 
-def call(seconds: float = 0.1, code: grpc.StatusCode = grpc.StatusCode.OK, cells: int = 0) -> Call:
-    return Call(METHOD, "alice", code, "", "", seconds, cells, cells * 300)
+def call(seconds: float = 0.1, code: grpc.StatusCode = grpc.StatusCode.OK, cells: int = 0) -> FinishedCall:
+    return FinishedCall(METHOD, "alice", code, "", "", seconds, False, cells, cells * 300)
 
 
-def test_nothing_was_called(activity: Activity) -> None:
+def test_without_calls_there_are_no_entries(activity: Activity) -> None:
     assert activity.calls() == []
     assert activity.ingestion() == (0, 0, 0, 0.0)
 
 
-def test_percentiles_and_means(activity: Activity, clock: Clock) -> None:
+def test_percentiles_and_means_are_those_of_the_window(activity: Activity, clock: FakeClock) -> None:
     for number in range(101):
         activity.called(call(number / 100, cells=number))
     clock.now += 50
@@ -50,31 +42,31 @@ def test_percentiles_and_means(activity: Activity, clock: Clock) -> None:
     assert recent.per_second == pytest.approx(101 / 50)
 
 
-def test_a_call_that_was_given_up_did_not_fail(activity: Activity) -> None:
+def test_a_cancelled_call_does_not_count_as_failed(activity: Activity) -> None:
     for code in (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED, grpc.StatusCode.DATA_LOSS):
         activity.called(call(code=code))
     assert [(recent.calls, recent.failed) for recent in activity.calls()] == [(3, 1)]
 
 
-def test_what_is_older_than_the_window_is_forgotten(activity: Activity, clock: Clock) -> None:
+def test_events_older_than_the_window_are_ignored(activity: Activity, clock: FakeClock) -> None:
     activity.called(call())
-    activity.ingested(Batch("wifi", 100, 1, 1_000))
+    activity.ingested(StoredBatch("wifi", 100, 1, 1_000))
     clock.now += WINDOW_SECONDS + 1
     assert activity.calls() == []
     assert activity.ingestion() == (1, 100, 1, 0.0)
-    activity.ingested(Batch("wifi", 600, 0, 1_000))
+    activity.ingested(StoredBatch("wifi", 600, 0, 1_000))
     assert activity.ingestion() == (2, 700, 1, pytest.approx(600 / WINDOW_SECONDS))
 
 
-def test_the_newest_record_of_each_data_set_is_known_whatever_came_last(activity: Activity) -> None:
+def test_the_newest_record_is_kept_when_older_ones_arrive_later(activity: Activity) -> None:
     assert activity.newest() == {}
-    for batch in (Batch("wifi", 1, 0, 5_000), Batch("bikes", 1, 0, 0), Batch("wifi", 1, 0, 4_000)):
+    for batch in (StoredBatch("wifi", 1, 0, 5_000), StoredBatch("bikes", 1, 0, 0), StoredBatch("wifi", 1, 0, 4_000)):
         activity.ingested(batch)
-    activity.ingested(Batch("doors", 0, 3, None))
+    activity.ingested(StoredBatch("doors", 0, 3, None))
     assert activity.newest() == {"bikes": 0, "wifi": 5_000}
 
 
-def test_a_rate_is_right_when_not_all_calls_are_kept(activity: Activity, clock: Clock) -> None:
+def test_a_rate_is_right_when_not_all_calls_are_kept(activity: Activity, clock: FakeClock) -> None:
     clock.now += WINDOW_SECONDS
     for _ in range(3 * MOST_KEPT):
         clock.now += 0.01

@@ -1,4 +1,4 @@
-"""`privacyplease audit`: who asked what about whom, and whether anybody has been at the log."""
+"""`privacyplease audit`: who asked what about whom, and whether the log was tampered with."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from privacyplease.cli import screen
-from privacyplease.cli.exits import ExitCode
-from privacyplease.cli.forms import Csv, Json, written
-from privacyplease.cli.options import Zone, read_instant, read_zone
-from privacyplease.cli.target import connect, target
+from privacyplease.cli.connection import connect, connection_options
+from privacyplease.cli.exit_codes import ExitCode
+from privacyplease.cli.local.proxy_commands import verify_audit_log
+from privacyplease.cli.option_values import read_optional_instant, read_zone
+from privacyplease.cli.options import Zone
+from privacyplease.cli.output import screen
+from privacyplease.cli.output.output_formats import Csv, Json, printed_for_programs
 from privacyplease.cli.times import iso
 
 if TYPE_CHECKING:
@@ -20,86 +22,91 @@ if TYPE_CHECKING:
 
     from privacyplease.client import AuditEntry
 
-group = typer.Typer(name="audit")
+app = typer.Typer()
 
 
-@group.callback()
+@app.callback()
 def audit() -> None:
     """Show and verify the audit log: who asked what, and why."""
 
 
-@group.command()
+@app.command()
 def show(
     context: typer.Context,
-    start: Annotated[str | None, typer.Option("--from", metavar="T", help="Not before: 2024-10-01, -2h.")] = None,
-    end: Annotated[str | None, typer.Option("--to", metavar="T", help="Not after.")] = None,
-    who: Annotated[str | None, typer.Option(metavar="NAME", help="Only by this caller, or for this person.")] = None,
+    start: Annotated[str | None, typer.Option("--from", metavar="T", help="Not before then: 2024-10-01, -2h.")] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="T", help="Not after then.")] = None,
+    who: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only by this caller, or on behalf of this person.")
+    ] = None,
     rpc: Annotated[
-        str | None, typer.Option(metavar="RPC", help="Only this, as PresenceService/FindSessions, or this service.")
+        str | None, typer.Option(metavar="RPC", help="Only this call or service: PresenceService/FindSessions.")
     ] = None,
     device: Annotated[
-        str | None, typer.Option(metavar="DEVICE", help="Only about this device. The log has a pseudonym of it.")
+        str | None, typer.Option(metavar="DEVICE", help="Only about this device, which the log has as a pseudonym.")
     ] = None,
     timezone: Zone = "UTC",
     json: Json = False,
     csv: Csv = False,
 ) -> None:
-    """Show entries of the log, oldest first. They are as they were written; `audit verify` says what they are worth.
+    """Show entries of the log, oldest first.
 
-    --json prints {"entries": [...]}; what does not apply is null.
+    This does not check them for tampering: `audit verify` does.
+
+    --json prints {"entries": [...]}; fields that do not apply are null.
 
     Example: privacyplease audit show --from -1d --who alice
     """
     zone = read_zone(timezone)
-    since, until = (
-        None if text is None else read_instant(text, zone, option)
-        for text, option in ((start, "--from"), (end, "--to"))
-    )
+    since, until = read_optional_instant(start, zone, "--from"), read_optional_instant(end, zone, "--to")
     with connect(context) as client:
         entries = client.audit_entries(since, until, who=who, rpc=rpc, device=device)
-    told = [document(entry) for entry in entries]
-    if not written({"entries": told}, json, csv, _columns(), told):
+    rows = [as_document(entry) for entry in entries]
+    if not printed_for_programs({"entries": rows}, json, csv, _columns(), rows):
         for entry in entries:
             screen.out().print(line(entry, zone))
 
 
-@group.command()
+@app.command()
 def verify(
     context: typer.Context,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Read the home's files, as of a proxy that does not run.")
+        bool, typer.Option("--offline", help="Read the files of the home; the proxy need not run.")
     ] = False,
     log: Annotated[
         Path | None,
-        typer.Option(exists=True, file_okay=False, metavar="DIR", help="With --offline: the folder of a copy."),
+        typer.Option(
+            exists=True, file_okay=False, metavar="DIR", help="With --offline: a folder with a copy of the log."
+        ),
     ] = None,
     passphrase_file: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, metavar="F", help="With --offline: opens the proxy's keys."),
+        typer.Option(
+            exists=True, dir_okay=False, metavar="F", help="With --offline: holds the passphrase of the proxy's keys."
+        ),
     ] = None,
     json: Json = False,
     csv: Csv = False,
 ) -> None:
-    """Find any line of the log that was edited, removed or reordered. Exits with 1 if there is one.
+    """Find lines of the log that were edited, removed or reordered.
+
+    Exits with 1 if there are any.
 
     --json prints {"lines", "remembered", "findings": [...]}.
 
     Example: privacyplease audit verify
     """
     if offline:
-        from privacyplease.cli.local.audit import verify as verify_files
-
-        found = verify_files(target(context).home.proxy, log, passphrase_file)
+        verdict = verify_audit_log(connection_options(context).home.proxy, log, passphrase_file)
     else:
         with connect(context) as client:
-            found = asdict(client.verify_audit())
-    if not written(found, json, csv):
-        _show_verdict(found)
-    if found["findings"]:
+            verdict = asdict(client.verify_audit())
+    if not printed_for_programs(verdict, json, csv):
+        _show_verdict(verdict)
+    if verdict["findings"]:
         raise typer.Exit(ExitCode.FAULT)
 
 
-def document(entry: AuditEntry) -> dict[str, Any]:
+def as_document(entry: AuditEntry) -> dict[str, Any]:
     """An entry as --json prints it."""
     plain = {name: value if value != "" else None for name, value in asdict(entry).items()}
     return {**plain, **{name: _iso(plain[name]) for name in ("at", "start", "end")}}
@@ -112,9 +119,9 @@ def _columns() -> tuple[str, ...]:
 
 
 def line(entry: AuditEntry, zone: tzinfo) -> str:
-    """An entry for people: what applies, in a line."""
+    """An entry for people: the fields that apply, in one line."""
     who = f"{entry.who or '-'} for {entry.on_behalf_of}" if entry.on_behalf_of else entry.who or "-"
-    more = {
+    details = {
         "data set": entry.dataset,
         "subject": entry.subject,
         "from": _iso(entry.start, zone),
@@ -124,25 +131,20 @@ def line(entry: AuditEntry, zone: tzinfo) -> str:
         "records": None if entry.records is None else screen.number(entry.records),
         "bytes": None if entry.bytes is None else screen.number(entry.bytes),
     }
-    words = [f"{name} {value}" for name, value in more.items() if value]
+    words = [f"{name} {value}" for name, value in details.items() if value]
     head = [str(entry.number), str(_iso(entry.at, zone)), entry.event, who, entry.rpc]
     return screen.printable("  ".join([*filter(None, head), *words]))
 
 
-def _show_verdict(found: dict[str, Any]) -> None:
-    for finding in found["findings"]:
+def _show_verdict(verdict: dict[str, Any]) -> None:
+    for finding in verdict["findings"]:
         screen.out().print(screen.printable(finding))
-    read = screen.counted(found["lines"], "line")
-    if found["findings"]:
-        screen.note(f"error: {screen.counted(len(found['findings']), 'finding')} in {read}")
+    lines = screen.counted(verdict["lines"], "line")
+    if verdict["findings"]:
+        screen.note(f"error: {screen.counted(len(verdict['findings']), 'finding')} in {lines}")
     else:
-        screen.out().print(f"{read}: none was edited, removed or reordered")
+        screen.out().print(f"{lines}: none was edited, removed or reordered")
 
 
 def _iso(at: datetime | None, zone: tzinfo | None = None) -> str | None:
     return None if at is None else iso(at, zone) if zone else iso(at)
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the group."""
-    app.add_typer(group)

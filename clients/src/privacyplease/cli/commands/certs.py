@@ -1,4 +1,4 @@
-"""`privacyplease certs`: the certificates by which clients, proxy and storage server know each other."""
+"""`privacyplease certs`: the certificates by which clients, proxy and storage server identify each other."""
 
 from __future__ import annotations
 
@@ -6,73 +6,81 @@ from typing import Annotated, Any
 
 import typer
 
-from privacyplease.cli import screen
-from privacyplease.cli.columns import aligned
-from privacyplease.cli.forms import Csv, Json, written
-from privacyplease.cli.target import target
+from privacyplease.cli.connection import connection_options
+from privacyplease.cli.local.proxy_commands import certificates
+from privacyplease.cli.output import screen
+from privacyplease.cli.output.columns import aligned
+from privacyplease.cli.output.output_formats import Csv, Json, printed_for_programs
 
-group = typer.Typer(name="certs")
+app = typer.Typer()
 
 _COLUMNS = ("name", "identity", "hosts", "issuer", "expires", "days_left", "state")
 _HEADINGS = ("certificate", "holder", "issuer", "expires", "days left")
 
 Hosts = Annotated[
     list[str] | None,
-    typer.Option("--host", metavar="HOST", help="A name or address of the servers besides loopback; repeatable."),
+    typer.Option(
+        "--host", metavar="HOST", help="A name or address of the servers, in addition to loopback; repeatable."
+    ),
 ]
 
 
-@group.callback()
+@app.callback()
 def certs() -> None:
-    """Make, renew and show certificates: who may talk to whom."""
+    """Make, renew and show certificates."""
 
 
-@group.command()
+@app.command()
 def init(context: typer.Context, host: Hosts = None, json: Json = False) -> None:
-    """Make the two CAs and the first certificates. Of both servers, the proxy and the operator.
+    """Make the CAs, and certificates for both servers and the operator.
 
-    They lie in `certificates` in the home. `up` does this by itself on first use; do it by hand to name other hosts.
+    They are stored in `certificates` in the home. `up` does this on first use; use this command to name other hosts.
 
     Example: privacyplease certs init --host proxy.example.org
     """
     _run(context, json, "init", *_hosts(host))
 
 
-@group.command()
+@app.command()
 def issue(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Who it is for: small letters, digits, '.', '_', '-'.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Who it is for: lowercase letters, digits, '.', '_', '-'.")
+    ],
     json: Json = False,
 ) -> None:
-    """Make a client's certificate. It is a folder of three files, to hand to its owner.
+    """Make a client's certificate.
+
+    It is a folder of three files, for its owner.
 
     Example: privacyplease certs issue alice
     """
     _run(context, json, "issue", name)
 
 
-@group.command()
+@app.command()
 def renew(
     context: typer.Context,
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Which, as `show` names them; else all.")
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Names as `show` prints them; default: all.")
     ] = None,
-    due: Annotated[bool, typer.Option("--due", help="Only what expires within 30 days.")] = False,
+    due: Annotated[bool, typer.Option("--due", help="Only those that expire within 30 days.")] = False,
     host: Hosts = None,
     json: Json = False,
 ) -> None:
-    """Replace certificates by new ones with new keys. Whatever runs takes them without a restart.
+    """Replace certificates with new ones that have new keys.
 
-    CAs are not renewed: whoever trusts one has to be told of a new one.
+    Running servers and clients load them without a restart. CAs are not renewed, since a new CA must first be
+    distributed to everyone who trusts the old one.
 
     Example: privacyplease certs renew --due
     """
     _run(context, json, "renew", *(names or ()), *(["--due"] if due else []), *_hosts(host))
 
 
-@group.command()
+@app.command()
 def show(context: typer.Context, json: Json = False, csv: Csv = False) -> None:
-    """Show whose certificates there are, and when they expire.
+    """Show all certificates and when they expire.
 
     Example: privacyplease certs show
     """
@@ -80,10 +88,8 @@ def show(context: typer.Context, json: Json = False, csv: Csv = False) -> None:
 
 
 def _run(context: typer.Context, json: bool, *arguments: str, csv: bool = False) -> None:
-    from privacyplease.cli.local.certificates import certs
-
-    document = certs(target(context).home.certificates, *arguments)
-    if written(document, json, csv, _COLUMNS, document["certificates"]):
+    document = certificates(connection_options(context).home.certificates, *arguments)
+    if printed_for_programs(document, json, csv, _COLUMNS, document["certificates"]):
         return
     if document["certificates"]:
         _show(document)
@@ -110,10 +116,5 @@ def _row(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _holder(row: dict[str, Any]) -> str:
-    """Whom the other end knows it as."""
+    """Who or what the certificate identifies."""
     return (row["identity"] or "").removeprefix("privacyplease://") or ", ".join(row["hosts"]) or "CA"
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the group."""
-    app.add_typer(group)

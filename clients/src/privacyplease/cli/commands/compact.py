@@ -1,4 +1,4 @@
-"""`privacyplease compact`: merge what was stored piece by piece."""
+"""`privacyplease compact`: merges recent small segments into large ones."""
 
 from __future__ import annotations
 
@@ -6,60 +6,58 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from privacyplease.cli import screen
-from privacyplease.cli.forms import Json
-from privacyplease.cli.options import Zone, read_range
-from privacyplease.cli.target import connect
+from privacyplease.cli.connection import connect
+from privacyplease.cli.option_values import read_range
+from privacyplease.cli.options import OnlyDataset, Zone
+from privacyplease.cli.output import screen
+from privacyplease.cli.output.output_formats import Json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from privacyplease.client import Compacted
 
-First = Annotated[str | None, typer.Option("--from", metavar="T", help="Only what can hold records from then on.")]
-Last = Annotated[str | None, typer.Option("--to", metavar="T", help="Only what can hold records until then.")]
-All = Annotated[bool, typer.Option("--all", help="Also segments of the last minutes.")]
-Datasets = Annotated[str | None, typer.Option("--dataset", metavar="NAME", help="Only this data set.")]
+Start = Annotated[
+    str | None, typer.Option("--from", metavar="T", help="Only segments that may hold records from then on.")
+]
+End = Annotated[str | None, typer.Option("--to", metavar="T", help="Only segments that may hold records until then.")]
+All = Annotated[bool, typer.Option("--all", help="Also segments of the last few minutes.")]
 
 
 def compact(
     context: typer.Context,
-    start: First = None,
-    end: Last = None,
+    start: Start = None,
+    end: End = None,
     all_: All = False,
-    dataset: Datasets = None,
+    dataset: OnlyDataset = None,
     timezone: Zone = "UTC",
     json: Json = False,
 ) -> None:
-    """Merge fresh segments into few. Questions then ask for fewer cells.
+    """Merge recent small segments into large ones.
 
-    The proxy does so by itself; this does it now. No answer changes. What was replaced is removed some minutes later.
+    Questions then fetch fewer cells, and answers do not change. The proxy does this in the background; this command
+    does it now. Cells that were replaced are removed some minutes later.
 
     Example: privacyplease compact
     """
     span = read_range(start or "1970-01-01", end or "9999-12-31", timezone)
     with connect(context) as client:
-        found = _summed(client.compact(span.start, span.end, dataset=dataset, include_open=all_))
+        totals = _totals(client.compact(span.start, span.end, dataset=dataset, include_open=all_))
     if json:
-        screen.print_json(found)
+        screen.print_json(totals)
         return
-    merged, written, removed = (screen.counted(found[name], "cell") for name in found)
+    merged, written, removed = (screen.counted(cells, "cell") for cells in totals.values())
     screen.out().print(f"{merged} merged into {written}; {removed} removed")
 
 
-def _summed(steps: Iterable[Compacted]) -> dict[str, int]:
-    """What was done in all, with progress on a terminal."""
+def _totals(steps: Iterable[Compacted]) -> dict[str, int]:
+    """Adds up the steps, with progress on a terminal."""
     from rich.console import Console
 
-    found = {"merged_cells": 0, "written_cells": 0, "removed_cells": 0}
-    with Console(stderr=True).status("looking for what there is to do") as progress:
+    totals = {"merged_cells": 0, "written_cells": 0, "removed_cells": 0}
+    with Console(stderr=True).status("looking for segments to merge") as progress:
         for step in steps:
-            for name in found:
-                found[name] += getattr(step, name)
-            progress.update(f"{step.dataset}: {screen.counted(found['merged_cells'], 'cell')} merged")
-    return found
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command()(compact)
+            for name in totals:
+                totals[name] += getattr(step, name)
+            progress.update(f"{step.dataset}: {screen.counted(totals['merged_cells'], 'cell')} merged")
+    return totals

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from privacyplease.cli import screen
-from privacyplease.cli.forms import Csv, Json, written
-from privacyplease.cli.options import Dataset, From, Place, To, Zone, read_range
-from privacyplease.cli.target import connect
+from privacyplease.cli.connection import connect
+from privacyplease.cli.option_values import read_range
+from privacyplease.cli.options import Dataset, From, Place, To, Zone
+from privacyplease.cli.output import screen
+from privacyplease.cli.output.counts import bounds, count_text
+from privacyplease.cli.output.output_formats import Csv, Json, printed_for_programs
 from privacyplease.cli.times import iso
 
 if TYPE_CHECKING:
@@ -29,41 +31,23 @@ def count(
 ) -> None:
     """How many distinct devices there were, at a place or anywhere.
 
-    An estimate says so, and within which bounds the true number is at 95 %.
+    An estimate is marked as one and comes with the bounds of its 95 % confidence interval.
 
     Example: privacyplease count --from -2h --to now --place ap-29
     """
     span = read_range(start, end, timezone)
     with connect(context) as client:
         devices = client.count(span.start, span.end, place=place, exact=exact, dataset=dataset)
-    told = document(devices)
-    if written(told, json, csv, tuple(told), [told]):
+    document = as_document(devices)
+    if printed_for_programs(document, json, csv, tuple(document), [document]):
         return
     where = f"at {place}" if place else "anywhere"
     when = f"from {iso(span.start, span.zone)} to {iso(span.end, span.zone)}"
-    screen.out().print(f"{shown(devices)} {where} {when}")
+    screen.out().print(f"{count_text(devices)} {where} {when}")
     if not devices:
-        screen.doubt(place)
+        screen.hint_at_places(place)
 
 
-def shown(devices: Count, noun: str = "distinct device") -> str:
-    """As "52 distinct devices", or "≈ 90,000 distinct devices (89,300 to 90,700)"."""
-    number = screen.counted(devices, noun)
-    if devices.exact:
-        return number
-    return f"≈ {number} ({screen.number(devices.at_least)} to {screen.number(devices.at_most)})"
-
-
-def document(devices: Count) -> dict[str, Any]:
+def as_document(devices: Count) -> dict[str, Any]:
     """The answer as --json prints it; with bounds if it is an estimate."""
     return {"distinct_devices": devices, **bounds(devices)}
-
-
-def bounds(devices: Count) -> dict[str, int]:
-    """Those of an estimate; nothing for an exact number."""
-    return {} if devices.exact else {"at_least": devices.at_least, "at_most": devices.at_most}
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command()(count)

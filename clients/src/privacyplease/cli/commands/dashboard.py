@@ -1,4 +1,4 @@
-"""`privacyplease dashboard`: a web server for people."""
+"""`privacyplease dashboard`: serves the dashboard to browsers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from privacyplease.cli import screen
-from privacyplease.cli.clocks import AsOf, Speed, read_clock
+from privacyplease.cli.connection import ConnectionOptions, connection_options
 from privacyplease.cli.failures import CommandError
-from privacyplease.cli.options import Zone, read_zone
-from privacyplease.cli.target import Target, target
+from privacyplease.cli.local.proxy_commands import certificates
+from privacyplease.cli.option_values import read_clock, read_zone
+from privacyplease.cli.options import AsOf, Speed, Zone
+from privacyplease.cli.output import screen
 
 if TYPE_CHECKING:
     from privacyplease.client import Client
@@ -29,19 +30,19 @@ _OPERATOR = "operator"
 _GRACE_S = 5.0
 _REFRESH, _LEAST_REFRESH = timedelta(seconds=30), timedelta(seconds=5)
 
-group = typer.Typer(name="dashboard", invoke_without_command=True)
+app = typer.Typer(invoke_without_command=True)
 
 Passwords = Annotated[
     Path | None,
-    typer.Option("--passwords", metavar="FILE", help="Who may log in; else `dashboard/passwords` in the home."),
+    typer.Option("--passwords", metavar="FILE", help="Who may log in; default: `dashboard/passwords` in the home."),
 ]
 
 
-@group.callback()
+@app.callback()
 def dashboard(
     context: typer.Context,
     listen: Annotated[
-        str, typer.Option("--listen", metavar="HOST:PORT", help="Where to serve; port 0: the system chooses.")
+        str, typer.Option("--listen", metavar="HOST:PORT", help="Where to serve; port 0 lets the system choose.")
     ] = "127.0.0.1:8050",
     tls: Annotated[
         Path | None,
@@ -50,7 +51,8 @@ def dashboard(
             exists=True,
             file_okay=False,
             metavar="DIR",
-            help="Holds tls.crt and tls.key to show browsers, and ca.crt, the CA of those that log in by certificate.",
+            help="Folder of tls.crt and tls.key to show browsers, and ca.crt, the CA of people who log in with a "
+            "certificate.",
         ),
     ] = None,
     passwords: Passwords = None,
@@ -58,58 +60,61 @@ def dashboard(
     speed: Speed = 1,
     timezone: Zone = "UTC",
 ) -> None:
-    """Serve the dashboard. People now, occupancy, dwell, presence, bikes, and how the system is doing.
+    """Serve the dashboard.
 
-    It asks the proxy for whoever is logged in, by a certificate of its own: that of `dashboard` in the home, which is
-    made on first use, or the one that --certificates names.
+    It shows people now, occupancy, dwell, presence, bikes, and the state of the system.
 
-    Without --tls it serves on this machine alone.
+    It asks the proxy on behalf of the person who is logged in, with a certificate of its own: that of `dashboard` in
+    the home, which is made on first use, or the one that --certificates names.
+
+    Without --tls it serves only on loopback.
 
     Example: privacyplease dashboard
     """
     if context.invoked_subcommand is not None:
         return
-    zone, asked, (host, port) = read_zone(timezone), target(context), _address(listen, tls)
+    zone, options, (host, port) = read_zone(timezone), connection_options(context), _address(listen, tls)
     clock = read_clock(as_of, speed, timezone)
     _require_installed()
     from privacyplease.dashboard import DashboardSettings, create_app
     from privacyplease.dashboard.serving import serve
 
-    file = _passwords(asked, passwords)
-    with _client(asked) as client:
-        _require_identity(client)
-        _first_password(asked, file)
+    file = _password_file(options, passwords)
+    with _client(options) as client:
+        _require_delegation(client)
+        _make_first_password(options, file)
         settings = DashboardSettings(file, zone, clock, _refresh(speed), secure=tls is not None)
         server = serve(create_app(client, settings), host, port, tls)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         bound = f"{host}:{server.bind_addr[1]}"
         screen.out().print(f"dashboard  {'https' if tls else 'http'}://{bound}/  stop with Ctrl-C")
-        sys.stdout.flush()
         try:
             server.serve()
         except KeyboardInterrupt:
             screen.note("stopping")
         finally:
             for name in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(name, signal.SIG_DFL)  # whoever asks again does not want to wait for what still runs
+                signal.signal(name, signal.SIG_DFL)  # a second Ctrl-C does not wait for requests that still run
             _stop(server, client)
 
 
 def _stop(server: Server, client: Client) -> None:
-    """Lets what runs end, but does not wait for long for a proxy that does not answer."""
-    impatience = threading.Timer(_GRACE_S, client.close)
-    impatience.start()
+    """Lets running requests end, but waits only briefly for a proxy that does not answer."""
+    timer = threading.Timer(_GRACE_S, client.close)
+    timer.start()
     server.stop()
-    impatience.cancel()
+    timer.cancel()
 
 
-@group.command()
+@app.command()
 def passwd(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Who: a name that the policy has a table for.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The person: a name that has a table in the policy.")],
     passwords: Passwords = None,
 ) -> None:
-    """Give a person a password. It is asked for on a terminal, or read from standard input.
+    """Set the password of a person.
+
+    It is prompted for on a terminal, else read from standard input.
 
     Example: privacyplease dashboard passwd alice
     """
@@ -118,7 +123,7 @@ def passwd(
         password = typer.prompt("password", hide_input=True, confirmation_prompt=True)
     else:
         password = sys.stdin.readline().rstrip("\n")
-    file = _passwords(target(context), passwords)
+    file = _password_file(connection_options(context), passwords)
     try:
         file.set(name, password)
     except ValueError as error:
@@ -127,7 +132,7 @@ def passwd(
 
 
 def _refresh(speed: float) -> timedelta:
-    """How often to look at what is live, where time passes so fast; not so often that it weighs on the proxy.
+    """How often to refresh live pages when time passes this fast, within what the proxy can bear.
 
     >>> _refresh(1) / timedelta(seconds=1), _refresh(60) / timedelta(seconds=1)
     (30.0, 5.0)
@@ -141,7 +146,9 @@ def _address(listen: str, tls: Path | None) -> tuple[str, int]:
         raise typer.BadParameter(f"expected HOST:PORT, got {listen!r}", param_hint="--listen")
     host = host.strip("[]")
     if tls is None and host not in _LOOPBACK:
-        raise typer.BadParameter("passwords do not leave this machine in plaintext: give --tls", param_hint="--listen")
+        raise typer.BadParameter(
+            "expected --tls: passwords must not leave this machine in plaintext", param_hint="--listen"
+        )
     return host, int(port)
 
 
@@ -153,56 +160,50 @@ def _require_installed() -> None:
         raise CommandError("the dashboard is not installed here", "pip install 'privacyplease[dashboard]'") from None
 
 
-def _passwords(asked: Target, file: Path | None) -> PasswordFile:
+def _password_file(options: ConnectionOptions, file: Path | None) -> PasswordFile:
     from privacyplease.dashboard.passwords import PasswordFile
 
-    return PasswordFile(file or asked.home.path / "dashboard" / "passwords")
+    return PasswordFile(file or options.home.path / "dashboard" / "passwords")
 
 
-def _client(asked: Target) -> Client:
+def _client(options: ConnectionOptions) -> Client:
     from privacyplease.client import Client
 
-    if asked.plaintext():
+    if options.plaintext():
         raise CommandError(
-            "the dashboard asks for whoever is logged in, which takes a certificate: the proxy speaks plaintext",
-            "start it again without --insecure",
+            "the dashboard needs a certificate to ask on behalf of the person who is logged in, "
+            "but the proxy uses plaintext",
+            "start the proxy again without --insecure",
         )
-    return Client(asked.address(), certificates=asked.certificates or _own_certificate(asked))
+    return Client(options.address(), certificates=options.certificates or _own_certificate(options))
 
 
-def _own_certificate(asked: Target) -> Path:
+def _own_certificate(options: ConnectionOptions) -> Path:
     """The certificate of the dashboard in the home; made on first use."""
-    from privacyplease.cli.local.certificates import certs
-
-    folder = asked.home.certificates / "clients" / IDENTITY
+    folder = options.home.certificates / "clients" / IDENTITY
     if not folder.is_dir():
-        asked.certificate()  # or there is no home to make it in
-        certs(asked.home.certificates, "issue", IDENTITY)
+        options.certificate()  # fails if there are no certificates at all
+        certificates(options.home.certificates, "issue", IDENTITY)
         screen.out().print(f"certificate made: {folder}")
     return folder
 
 
-def _require_identity(client: Client) -> None:
+def _require_delegation(client: Client) -> None:
     access = client.whoami()
     if not access.may_act_for:
         raise CommandError(
-            f"the policy does not let {access.name} ask for others",
+            f"the policy does not let {access.name} ask on behalf of others",
             "add to policy.toml in the proxy's home:\n\n"
             f"[clients.{access.name}]\n"
             'roles = ["count", "presence", "self", "stations", "admin"]\nmay_act_for = ["*"]',
         )
 
 
-def _first_password(asked: Target, file: PasswordFile) -> None:
-    """Lets the operator in where nobody has a password yet; it is shown this once."""
-    if not file.names() and asked.home.running() is not None:
+def _make_first_password(options: ConnectionOptions, file: PasswordFile) -> None:
+    """Makes a password for the operator if nobody has one yet, and shows it, once."""
+    if not file.names() and options.home.running() is not None:
         password = secrets.token_urlsafe(15)
         file.set(_OPERATOR, password)
         screen.out().print(
-            f"log in as {_OPERATOR} with the password {password}; others: `privacyplease dashboard passwd NAME`"
+            f"log in as {_OPERATOR} with the password {password}; add others with `privacyplease dashboard passwd NAME`"
         )
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the group."""
-    app.add_typer(group)

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import typer
 
-from privacyplease.cli import screen
-from privacyplease.cli.target import target
+from privacyplease.cli.connection import connection_options
+from privacyplease.cli.output import screen
 
 
 def down(context: typer.Context) -> None:
-    """Stop what `up` started. If nothing runs, that is fine, too.
+    """Stop what `up` started.
+
+    It is not an error if nothing is running.
 
     Example: privacyplease down
     """
-    home = target(context).home
+    home = connection_options(context).home
     running = home.running()
     if running is None:
-        screen.note(f"nothing runs in {home.path}")
+        screen.note(f"nothing is running in {home.path}")
         return
     with home.locked():
-        home.forget()  # first: an `up` that watches in a terminal then knows that this is meant
-        for daemon in running.daemons:
-            found = daemon.process() is not None
-            daemon.stop()
-            screen.note(f"{daemon.name}: {'stopped' if found else 'was gone already'}")
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command()(down)
+        home.forget()  # first, so that an `up` in another terminal knows that the servers are stopped on purpose
+        for server in running.processes:
+            alive = server.process() is not None
+            server.stop()
+            screen.note(f"{server.name}: {'stopped' if alive else 'had already ended'}")

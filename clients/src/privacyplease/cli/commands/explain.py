@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from privacyplease.cli import screen
-from privacyplease.cli.columns import aligned
-from privacyplease.cli.commands.count import bounds, shown
-from privacyplease.cli.forms import Csv, Json, written
-from privacyplease.cli.options import Dataset, From, Place, Purpose, To, Zone, read_range
-from privacyplease.cli.target import connect
+from privacyplease.cli.connection import connect
+from privacyplease.cli.option_values import read_range
+from privacyplease.cli.options import Dataset, From, Place, Purpose, To, Zone
+from privacyplease.cli.output import screen
+from privacyplease.cli.output.columns import aligned
+from privacyplease.cli.output.counts import bounds, count_text
+from privacyplease.cli.output.output_formats import Csv, Json, printed_for_programs
 
 if TYPE_CHECKING:
     from privacyplease.client import ExplainedCell, Explanation
@@ -21,7 +22,7 @@ _COLUMNS = ("tag", "head", "size", "records_opened", "records_kept", "rollup")
 _HEADINGS = ("tag", "ciphertext", "bytes", "opened", "kept")
 
 Device = Annotated[
-    str | None, typer.Option("--device", metavar="DEVICE", help="Whose sessions; else devices are counted.")
+    str | None, typer.Option("--device", metavar="DEVICE", help="Sessions of this device, instead of a count.")
 ]
 
 
@@ -37,77 +38,78 @@ def explain(
     json: Json = False,
     csv: Csv = False,
 ) -> None:
-    """What the storage server sees of a question. One as count asks it, or presence with --device.
+    """What the storage server sees of a question.
 
-    The tags follow from the time range alone: they are the same whoever or wherever is asked about. A count over a long
-    time asks for roll-ups, which hold a sketch for each place: who was there during a settled segment.
+    The question is the one that `count` asks, or `presence` with --device.
 
-    Tags and cells are the first ones. --json prints them in hexadecimal, --csv the cells.
+    The tags depend only on the time range: they are the same for every device and place. A count over a long time
+    asks for roll-ups, which hold a sketch for each place of the devices that were there during a settled segment.
+
+    Only the first tags and cells are shown. --json prints them in hexadecimal, --csv the cells.
 
     Example: privacyplease explain --from 2024-10-01T08:00Z --to 2024-10-01T09:00Z --place ap-29
     """
     span = read_range(start, end, timezone)
     with connect(context) as client:
-        found = client.explain(span.start, span.end, place=place, device=device, dataset=dataset, purpose=purpose)
-    told = document(found)
-    if not written(told, json, csv, _COLUMNS, told["first_cells"]):
-        _show(found, "session" if device else "distinct device")
+        explanation = client.explain(span.start, span.end, place=place, device=device, dataset=dataset, purpose=purpose)
+    document = as_document(explanation)
+    if not printed_for_programs(document, json, csv, _COLUMNS, document["first_cells"]):
+        _show(explanation, "session" if device else "distinct device")
 
 
-def document(found: Explanation) -> dict[str, Any]:
+def as_document(explanation: Explanation) -> dict[str, Any]:
     """The answer as --json prints it."""
     return {
-        "tags": found.tags,
-        "first_tags": [tag.hex() for tag in found.first_tags],
-        "cells": found.cells,
-        "bytes": found.bytes,
-        "first_cells": [{name: _plain(getattr(cell, name)) for name in _COLUMNS} for cell in found.first_cells],
-        "records_opened": found.records_opened,
-        "records_kept": found.records_kept,
-        "records_distinct": found.records_distinct,
-        "answer": found.answer,
-        **bounds(found.answer),
-        "rollup_tags": found.rollup_tags,
-        "rollup_cells": found.rollup_cells,
-        "sketches_opened": found.sketches_opened,
-        "sketches_kept": found.sketches_kept,
+        "tags": explanation.tags,
+        "first_tags": [tag.hex() for tag in explanation.first_tags],
+        "cells": explanation.cells,
+        "bytes": explanation.bytes,
+        "first_cells": [{name: _as_json(getattr(cell, name)) for name in _COLUMNS} for cell in explanation.first_cells],
+        "records_opened": explanation.records_opened,
+        "records_kept": explanation.records_kept,
+        "records_distinct": explanation.records_distinct,
+        "answer": explanation.answer,
+        **bounds(explanation.answer),
+        "rollup_tags": explanation.rollup_tags,
+        "rollup_cells": explanation.rollup_cells,
+        "sketches_opened": explanation.sketches_opened,
+        "sketches_kept": explanation.sketches_kept,
     }
 
 
-def _plain(value: bytes | int) -> str | int:
+def _as_json(value: bytes | int) -> str | int:
     return value.hex() if isinstance(value, bytes) else value
 
 
-def _show(found: Explanation, answer: str) -> None:
+def _show(explanation: Explanation, noun: str) -> None:
     out = screen.out()
-    cells, size = screen.counted(found.cells, "cell"), screen.mebibytes(found.bytes)
-    opened, kept = screen.counted(found.records_opened, "record"), screen.number(found.records_kept)
-    rollups = f", {screen.number(found.rollup_tags)} of them of roll-ups" if found.rollup_tags else ""
-    out.print(f"sent       {screen.counted(found.tags, 'tag')}{rollups}")
-    out.print(f"came back  {cells}, {size} of ciphertext")
-    if found.first_cells:
-        rows = [_row(cell) for cell in found.first_cells[:_MOST_CELLS]]
+    cells, size = screen.counted(explanation.cells, "cell"), screen.mebibytes(explanation.bytes)
+    rollups = f", {screen.number(explanation.rollup_tags)} of them of roll-ups" if explanation.rollup_tags else ""
+    out.print(f"sent       {screen.counted(explanation.tags, 'tag')}{rollups}")
+    out.print(f"received   {cells}, {size} of ciphertext")
+    if explanation.first_cells:
+        rows = [_row(cell) for cell in explanation.first_cells[:_MOST_CELLS]]
         for line in aligned(_HEADINGS, rows, out.width, right=_HEADINGS[2:], elastic="ciphertext"):
             out.print(line)
-    if (more := found.cells - _MOST_CELLS) > 0:
+    if (more := explanation.cells - _MOST_CELLS) > 0:
         out.print(f"… and {screen.counted(more, 'cell')} more")
-    distinct = (
-        f", {screen.number(found.records_distinct)} distinct" if found.records_distinct < found.records_kept else ""
-    )
-    out.print(f"opened     {opened}, {kept} of them for the answer{distinct}")
-    if found.rollup_cells:
-        sketches = screen.counted(found.sketches_opened, "sketch", "sketches")
-        out.print(f"           {sketches}, {screen.number(found.sketches_kept)} of them for the answer")
-    out.print(f"answer     {shown(found.answer, answer)}")
+    out.print(f"opened     {_opened(explanation)}")
+    if explanation.rollup_cells:
+        sketches = screen.counted(explanation.sketches_opened, "sketch", "sketches")
+        out.print(f"           {sketches}, {screen.number(explanation.sketches_kept)} of them for the answer")
+    out.print(f"answer     {count_text(explanation.answer, noun)}")
+
+
+def _opened(explanation: Explanation) -> str:
+    opened, kept = screen.counted(explanation.records_opened, "record"), explanation.records_kept
+    distinct = explanation.records_distinct
+    repeated = f", {screen.number(distinct)} distinct" if distinct < kept else ""
+    return f"{opened}, {screen.number(kept)} of them for the answer{repeated}"
 
 
 def _row(cell: ExplainedCell) -> tuple[str, ...]:
-    held = (
+    opened = (
         screen.counted(cell.records_opened, "sketch", "sketches") if cell.rollup else screen.number(cell.records_opened)
     )
-    return cell.tag.hex(), f"{cell.head[:16].hex()}…", screen.number(cell.size), held, screen.number(cell.records_kept)
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command()(explain)
+    head = f"{cell.head[:16].hex()}…"
+    return cell.tag.hex(), head, screen.number(cell.size), opened, screen.number(cell.records_kept)

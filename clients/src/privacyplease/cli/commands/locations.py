@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from privacyplease.cli import screen
-from privacyplease.cli.columns import aligned
-from privacyplease.cli.forms import Csv, Json, written
-from privacyplease.cli.options import Dataset, From, To, Zone, read_range
-from privacyplease.cli.target import connect
+from privacyplease.cli.connection import connect
+from privacyplease.cli.option_values import read_range
+from privacyplease.cli.options import Dataset, From, To, Zone
+from privacyplease.cli.output import screen
+from privacyplease.cli.output.columns import aligned
+from privacyplease.cli.output.output_formats import Csv, Json, printed_for_programs
 
 _COLUMNS = ("place", "location")
 
@@ -22,21 +23,18 @@ def locations(
     json: Json = False,
     csv: Csv = False,
 ) -> None:
-    """Which places had anybody, and where each of them lies. Their latest records tell.
+    """Which places had devices, and where each place is.
+
+    The location of a place is the one in its latest record.
 
     Example: privacyplease locations --from -7d --to now
     """
     span = read_range(start, end, timezone)
     with connect(context) as client:
-        found = client.list_places(span.start, span.end, dataset=dataset)
-    told = [{"place": place.place, "location": place.location or None} for place in found]
-    if not written({"places": told}, json, csv, _COLUMNS, told):
+        places = client.list_places(span.start, span.end, dataset=dataset)
+    rows = [{"place": place.place, "location": place.location or None} for place in places]
+    if not printed_for_programs({"places": rows}, json, csv, _COLUMNS, rows):
         out = screen.out()
-        rows = [(screen.printable(place.place), screen.printable(place.location) or "-") for place in found]
-        for line in aligned(_COLUMNS, rows, out.width, elastic="location"):
+        cells = [(screen.printable(place.place), screen.printable(place.location) or "-") for place in places]
+        for line in aligned(_COLUMNS, cells, out.width, elastic="location"):
             out.print(line)
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command()(locations)

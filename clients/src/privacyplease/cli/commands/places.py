@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from privacyplease.cli import screen
-from privacyplease.cli.forms import Csv, Json, written
-from privacyplease.cli.options import Dataset, From, To, Zone, read_range
-from privacyplease.cli.target import connect
+from privacyplease.cli.connection import connect
+from privacyplease.cli.option_values import read_range
+from privacyplease.cli.options import Dataset, From, To, Zone
+from privacyplease.cli.output.counts import print_place_counts
+from privacyplease.cli.output.output_formats import Csv, Json, printed_for_programs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from privacyplease.client import PlaceCount, PlaceCounts
+    from privacyplease.client import PlaceCounts
 
 
 def places(
@@ -26,35 +25,18 @@ def places(
     json: Json = False,
     csv: Csv = False,
 ) -> None:
-    """How many distinct devices at each place, the fullest first.
+    """How many distinct devices at each place, fullest first.
 
     Example: privacyplease places --from 2024-10-01T08:00Z --to 2024-10-01T18:00Z
     """
     span = read_range(start, end, timezone)
     with connect(context) as client:
         counts = client.count_by_place(span.start, span.end, dataset=dataset)
-    told = document(counts)
-    if not written(told, json, csv, ("place", "distinct_devices"), told["places"]):
-        show(counts)
+    document = as_document(counts)
+    if not printed_for_programs(document, json, csv, ("place", "distinct_devices"), document["places"]):
+        print_place_counts(counts)
 
 
-def document(counts: PlaceCounts) -> dict[str, Any]:
+def as_document(counts: PlaceCounts) -> dict[str, Any]:
     """The answer as --json prints it."""
     return {"places": [{"place": count.place, "distinct_devices": count.distinct_devices} for count in counts]}
-
-
-def show(counts: Sequence[PlaceCount] | PlaceCounts) -> None:
-    """Draws places, or groups of them, and their counts."""
-    from privacyplease.cli.bars import bars
-
-    out = screen.out()
-    if not len(counts):
-        out.print("no device was anywhere")
-        return
-    for line in bars([(screen.printable(count.place), count.distinct_devices) for count in counts], out.width):
-        out.print(line)
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command()(places)

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from privacyplease.cli import screen
-from privacyplease.cli.columns import aligned
-from privacyplease.cli.forms import Csv, Json, written
-from privacyplease.cli.options import Dataset, From, Place, Purpose, Range, To, Zone, read_range
-from privacyplease.cli.target import connect
+from privacyplease.cli.connection import connect
+from privacyplease.cli.option_values import TimeRange, read_range
+from privacyplease.cli.options import Dataset, From, Place, Purpose, To, Zone
+from privacyplease.cli.output import screen
+from privacyplease.cli.output.columns import aligned
+from privacyplease.cli.output.output_formats import Csv, Json, printed_for_programs
 from privacyplease.cli.times import humanised, iso
 
 if TYPE_CHECKING:
@@ -35,19 +36,19 @@ def presence(
 ) -> None:
     """Where a device was, and when.
 
-    Where somebody was is asked for a purpose, which must be stated; not for devices that the policy says are your own.
+    A purpose is required, except for devices that the policy lists as your own.
 
     Example: privacyplease presence e6:f1:d2:28:b9:33 --from 2024-10-01 --to 2024-10-02 --purpose "lost property"
     """
     span = read_range(start, end, timezone)
     with connect(context) as client:
-        found = client.presence(device, span.start, span.end, place=place, dataset=dataset, purpose=purpose)
-    told = document(found)
-    if not written(told, json, csv, ("place", "start", "end"), told["sessions"]):
-        _show(found, span, place)
+        answer = client.presence(device, span.start, span.end, place=place, dataset=dataset, purpose=purpose)
+    document = as_document(answer)
+    if not printed_for_programs(document, json, csv, ("place", "start", "end"), document["sessions"]):
+        _show(answer, span, place)
 
 
-def document(presence: Presence) -> dict[str, Any]:
+def as_document(presence: Presence) -> dict[str, Any]:
     """The answer as --json prints it."""
     return {
         "device": presence.device,
@@ -56,26 +57,21 @@ def document(presence: Presence) -> dict[str, Any]:
     }
 
 
-def _show(presence: Presence, span: Range, place: str | None) -> None:
+def _show(presence: Presence, span: TimeRange, place: str | None) -> None:
     out = screen.out()
     if not presence.present:
         out.print(f"{presence.device} was not seen from {iso(span.start, span.zone)} to {iso(span.end, span.zone)}")
-        screen.doubt(place)
+        screen.hint_at_places(place)
         return
     places = len(set(presence.sessions.places))
     heading = f"{screen.counted(len(presence.sessions), 'session')} at {screen.counted(places, 'place')}"
     out.print(f"{presence.device} was seen: {heading}")
     for line in aligned(
-        _HEADINGS, [_line(session, span.zone) for session in presence.sessions], out.width, elastic="place"
+        _HEADINGS, [_row(session, span.zone) for session in presence.sessions], out.width, elastic="place"
     ):
         out.print(line)
 
 
-def _line(session: Session, zone: tzinfo) -> tuple[str, ...]:
+def _row(session: Session, zone: tzinfo) -> tuple[str, ...]:
     place = screen.printable(session.place)
     return place, iso(session.start, zone), iso(session.end, zone), humanised(session.end - session.start)
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command()(presence)

@@ -8,21 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from privacyplease.cli import station_tables
 from privacyplease.cli.completion import place_names
-from privacyplease.cli.forms import Csv, Json, written
-from privacyplease.cli.options import (
-    Dataset,
-    From,
-    Step,
-    To,
-    Zone,
-    read_instant,
-    read_range,
-    read_step,
-    read_zone,
-)
-from privacyplease.cli.target import connect
+from privacyplease.cli.connection import connect
+from privacyplease.cli.option_values import read_duration, read_optional_instant, read_range, read_zone
+from privacyplease.cli.options import Dataset, From, Step, To, Zone
+from privacyplease.cli.output import station_tables
+from privacyplease.cli.output.output_formats import Csv, Json, printed_for_programs
 from privacyplease.cli.times import iso, seconds
 
 if TYPE_CHECKING:
@@ -30,10 +21,12 @@ if TYPE_CHECKING:
 
 Contract = Annotated[
     str,
-    typer.Argument(metavar="CONTRACT", help="The contract, as lund; in any case.", autocompletion=place_names),
+    typer.Argument(
+        metavar="CONTRACT", help="The contract, e.g. lund; case does not matter.", autocompletion=place_names
+    ),
 ]
 
-_SERIES = ("at", *(f"{of}_{name}" for of in ("bikes", "stands") for name in ("mean", "minimum", "maximum")))
+_SERIES = ("at", *(f"{what}_{name}" for what in ("bikes", "stands") for name in ("mean", "minimum", "maximum")))
 
 app = typer.Typer(help="What bike-share stations have and had.")
 
@@ -41,7 +34,7 @@ app = typer.Typer(help="What bike-share stations have and had.")
 @app.command()
 def history(
     context: typer.Context,
-    station: Annotated[str, typer.Argument(metavar="CONTRACT/NUMBER", help="The station, as lund/12.")],
+    station: Annotated[str, typer.Argument(metavar="CONTRACT/NUMBER", help="The station, e.g. lund/12.")],
     start: From,
     end: To,
     dataset: Dataset = "bikes",
@@ -49,19 +42,21 @@ def history(
     json: Json = False,
     csv: Csv = False,
 ) -> None:
-    """What a station reported. Each state holds until the next one.
+    """What a station reported.
 
-    --json prints {"station", "states": [...]}, a state with the columns of the data set: times in ISO 8601,
-    observed_for in seconds, null where the feed told nothing.
+    Each state lasts until the next one.
+
+    --json prints {"station", "states": [...]}, each state with the columns of the data set: times in ISO 8601,
+    observed_for in seconds, null where the feed had no value.
 
     Example: privacyplease stations history lund/12 --from 2024-10-01 --to 2024-10-02
     """
     span = read_range(start, end, timezone)
     with connect(context) as client:
-        found = client.station_history(station, span.start, span.end, dataset=dataset)
-    told = documents(found)
-    if not written({"station": station, "states": told}, json, csv, _columns(), told):
-        station_tables.print_history(station, found, span)
+        states = client.station_history(station, span.start, span.end, dataset=dataset)
+    rows = as_documents(states)
+    if not printed_for_programs({"station": station, "states": rows}, json, csv, _columns(), rows):
+        station_tables.print_history(station, states, span)
 
 
 @app.command()
@@ -70,7 +65,7 @@ def now(
     contract: Contract,
     at: Annotated[
         str | None,
-        typer.Option("--at", metavar="T", help="As it was then: 2024-10-01T08:00+09:00, -2h. Else as it is."),
+        typer.Option("--at", metavar="T", help="As of then: 2024-10-01T08:00+09:00, -2h. Default: now."),
     ] = None,
     dataset: Dataset = "bikes",
     timezone: Zone = "UTC",
@@ -79,19 +74,19 @@ def now(
 ) -> None:
     """The last known state of each station of a contract.
 
-    --json prints {"contract", "at", "stations": [...]}, a station with the columns of the data set: times in ISO 8601,
-    observed_for in seconds, null where the feed told nothing; at is null if it was not given.
+    --json prints {"contract", "at", "stations": [...]}, each station with the columns of the data set: times in
+    ISO 8601, observed_for in seconds, null where the feed had no value; "at" is null without --at.
 
     Example: privacyplease stations now lund --at 2024-10-01T08:00Z
     """
     zone = read_zone(timezone)
-    then = None if at is None else read_instant(at, zone, "--at")
+    instant = read_optional_instant(at, zone, "--at")
     with connect(context) as client:
-        found = client.stations_now(contract, then, dataset=dataset)
-    when, told = None if then is None else iso(then), documents(found)
-    document = {"contract": contract, "at": when, "stations": told}
-    if not written(document, json, csv, _columns(), told):
-        station_tables.print_latest(contract, found, then, zone)
+        states = client.stations_now(contract, instant, dataset=dataset)
+    rows = as_documents(states)
+    document = {"contract": contract, "at": None if instant is None else iso(instant), "stations": rows}
+    if not printed_for_programs(document, json, csv, _columns(), rows):
+        station_tables.print_latest(contract, states, instant, zone)
 
 
 @app.command()
@@ -108,24 +103,24 @@ def availability(
 ) -> None:
     """Bikes and free stands of a contract over time.
 
-    Of each step the mean over time, the least and the most; the sum of all stations whose state is known.
+    Sums over all stations whose state is known; for each step their mean over time, minimum and maximum.
 
     --json prints {"contract", "series": [{"at", "bikes", "stands"}]}, with {"mean", "minimum", "maximum"} of each; null
-    where no station had told a number yet.
+    where no station had reported a number yet.
 
     Example: privacyplease stations availability lund --from 2024-10-01 --to 2024-10-02 --step 15m
     """
-    span, width = read_range(start, end, timezone), read_step(step)
+    span, length = read_range(start, end, timezone), read_duration(step, "--step")
     with connect(context) as client:
-        found = client.availability(contract, span.start, span.end, width, dataset=dataset)
-    told = series(found)
-    if not written({"contract": contract, "series": told}, json, csv, _SERIES, map(_flat, told)):
-        station_tables.print_availability(contract, found, span.zone)
+        answer = client.availability(contract, span.start, span.end, length, dataset=dataset)
+    steps = series(answer)
+    if not printed_for_programs({"contract": contract, "series": steps}, json, csv, _SERIES, map(_csv_row, steps)):
+        station_tables.print_availability(contract, answer, span.zone)
 
 
-def documents(states: StationStates) -> list[dict[str, Any]]:
+def as_documents(states: StationStates) -> list[dict[str, Any]]:
     """States as --json prints them."""
-    return [{name: _plain(getattr(state, name)) for name in state.__slots__} for state in states]
+    return [{name: _as_json(getattr(state, name)) for name in state.__slots__} for state in states]
 
 
 def series(availability: Availability) -> list[dict[str, Any]]:
@@ -139,13 +134,12 @@ def _columns() -> tuple[str, ...]:
     return tuple(field.name for field in fields(StationState))
 
 
-def _flat(step: dict[str, Any]) -> dict[str, Any]:
-    """A step as a row of the CSV."""
-    spreads = {f"{of}_{name}": value for of in ("bikes", "stands") for name, value in step[of].items()}
+def _csv_row(step: dict[str, Any]) -> dict[str, Any]:
+    spreads = {f"{what}_{name}": value for what in ("bikes", "stands") for name, value in step[what].items()}
     return {"at": step["at"], **spreads}
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 (whatever a column holds)
+def _as_json(value: Any) -> Any:  # noqa: ANN401 (any value of a column)
     if isinstance(value, datetime):
         return iso(value)
     return seconds(value) if isinstance(value, timedelta) else value
@@ -153,8 +147,3 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 (whatever a column holds)
 
 def _spread(spread: Spread) -> dict[str, float | None]:
     return {"mean": spread.mean, "minimum": spread.minimum, "maximum": spread.maximum}
-
-
-def register(cli: typer.Typer) -> None:
-    """Adds the group of commands."""
-    cli.add_typer(app, name="stations")

@@ -1,4 +1,4 @@
-"""`privacyplease status`: how the system is doing."""
+"""`privacyplease status`: the state of both servers, the store and the keys."""
 
 from __future__ import annotations
 
@@ -8,53 +8,55 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from privacyplease.cli import activity, screen
-from privacyplease.cli.exits import ExitCode
-from privacyplease.cli.forms import Csv, Json, written
-from privacyplease.cli.target import Target, target
+from privacyplease.cli.connection import ConnectionOptions, connection_options
+from privacyplease.cli.exit_codes import ExitCode
+from privacyplease.cli.output import activity, screen
+from privacyplease.cli.output.output_formats import Csv, Json, printed_for_programs
 from privacyplease.cli.times import iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from privacyplease.cli.local.daemon import Daemon
+    from privacyplease.cli.local.server_process import ServerProcess
     from privacyplease.client import Keyring, Status
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TIMEOUT_S = 5.0
 
 
 def status(context: typer.Context, json: Json = False, csv: Csv = False) -> None:
-    """Show how both servers, the store and the keys are doing.
+    """Show the state of both servers, the store and the keys.
 
-    Exits with 4 unless both servers and the store answer.
+    Exits with 4 unless both servers and the store respond.
 
     Example: privacyplease status
     """
-    found = document(target(context))
-    if not written(found, json, csv):
-        _show(found)
-    if not found["healthy"]:
+    options = connection_options(context)
+    document = as_document(options)
+    if not printed_for_programs(document, json, csv):
+        _show(document, options)
+    if not document["healthy"]:
         raise typer.Exit(ExitCode.TRY_AGAIN)
 
 
-def document(asked: Target) -> dict[str, Any]:
+def as_document(options: ConnectionOptions) -> dict[str, Any]:
     """The answer as --json prints it; what is unknown is null."""
-    running = None if asked.proxy else asked.home.running()
-    daemons = {daemon.name: _daemon(asked, daemon) for daemon in running.daemons} if running else {}
-    address = asked.proxy or (running.proxy.address if running else None)
-    system = _system(asked, address) if address else None
+    running = None if options.proxy else options.home.running()
+    servers = {server.name: _server(options, server) for server in running.processes} if running else {}
+    address = options.proxy or (running.proxy.address if running else None)
+    system = _system(options) if address else None
     reachable = system is not None and system.storage.reachable
     return {
-        "home": None if asked.proxy else str(asked.home.path),
-        "healthy": reachable and all(daemon["health"] == "SERVING" for daemon in daemons.values()),
-        "proxy": daemons.get("proxy") or (_remote(asked, address) if address else None),
-        "server": daemons.get("server"),
+        "home": None if options.proxy else str(options.home.path),
+        "healthy": reachable and all(server["health"] == "SERVING" for server in servers.values()),
+        "proxy": servers.get("proxy") or (_remote_proxy(options, address) if address else None),
+        "server": servers.get("server"),
         "version": system.version if system else None,
         "storage": _storage(system) if system else None,
         "answers": {"whole": system.answers.whole, "refused": dict(system.answers.refused)} if system else None,
         "policy": _policy(system) if system else None,
-        "activity": activity.document(system.activity) if system else None,
+        "activity": activity.as_document(system.activity) if system else None,
         "compaction": _compaction(system) if system else None,
         "cache": asdict(system.cache) if system else None,
         "manifest": asdict(system.manifest) if system else None,
@@ -62,27 +64,26 @@ def document(asked: Target) -> dict[str, Any]:
     }
 
 
-def _system(asked: Target, proxy: str) -> Status | None:
-    from privacyplease.client import Client
+def _system(options: ConnectionOptions) -> Status | None:
     from privacyplease.client.errors import TryAgainError
 
     try:
-        with Client(proxy, certificates=asked.certificate(), insecure=asked.plaintext(), timeout=5) as client:
+        with options.client(timeout=_TIMEOUT_S) as client:
             return client.status()
     except TryAgainError:
         return None
 
 
-def _daemon(asked: Target, daemon: Daemon) -> dict[str, Any]:
-    alive = daemon.process() is not None
-    certificate = asked.certificate() if daemon.name == "proxy" else asked.server_certificate()
-    health = _health(daemon.address, certificate) if alive else "GONE"
-    metrics = f"http://{daemon.metrics}/metrics" if alive and daemon.metrics else None
-    return {"address": daemon.address, "health": health, "pid": daemon.pid if alive else None, "metrics": metrics}
+def _server(options: ConnectionOptions, server: ServerProcess) -> dict[str, Any]:
+    alive = server.process() is not None
+    certificate = options.certificate() if server.name == "proxy" else options.storage_certificate()
+    health = _health(server.address, certificate) if alive else "GONE"
+    metrics = f"http://{server.metrics}/metrics" if alive and server.metrics else None
+    return {"address": server.address, "health": health, "pid": server.pid if alive else None, "metrics": metrics}
 
 
-def _remote(asked: Target, address: str) -> dict[str, Any]:
-    return {"address": address, "health": _health(address, asked.certificate()), "pid": None, "metrics": None}
+def _remote_proxy(options: ConnectionOptions, address: str) -> dict[str, Any]:
+    return {"address": address, "health": _health(address, options.certificate()), "pid": None, "metrics": None}
 
 
 def _health(address: str, certificate: Path | None) -> str:
@@ -117,61 +118,65 @@ def _policy(system: Status) -> dict[str, Any]:
 
 def _keyring(keyring: Keyring) -> dict[str, Any]:
     """Epochs by the instant at which each begins."""
-    width = timedelta(days=keyring.epoch_days)
+    length = timedelta(days=keyring.epoch_days)
     return {
         "dataset": keyring.dataset,
         "epoch_days": keyring.epoch_days,
-        "epochs": [iso(_EPOCH + epoch * width) for epoch in keyring.epochs],
+        "epochs": [iso(_EPOCH + epoch * length) for epoch in keyring.epochs],
     }
 
 
-def _show(found: dict[str, Any]) -> None:
+def _show(document: dict[str, Any], options: ConnectionOptions) -> None:
     out = screen.out()
-    if found["proxy"] is None:
-        out.print(f"nothing runs in {found['home']}; start it with: privacyplease up")
+    if document["proxy"] is None:
+        out.print(f"nothing is running in {document['home']}; start it with: {options.home.command('up')}")
         return
+    for line in (*_server_lines(document), *_system_lines(document)):
+        out.print(line)
+    if document["activity"]:
+        for line in activity.lines(document["activity"], out.width):
+            out.print(line)
+
+
+def _server_lines(document: dict[str, Any]) -> Iterator[str]:
     for name in ("proxy", "server"):
-        if found[name]:
-            pid = f"  pid {found[name]['pid']}" if found[name]["pid"] else ""
-            metrics = f"  metrics {found[name]['metrics']}" if found[name]["metrics"] else ""
-            out.print(f"{name:8}{found[name]['health']}  {found[name]['address']}{pid}{metrics}")
-    if found["storage"]:
-        out.print(f"store   {_storage_line(found['storage'])}")
-    if found["manifest"]:
-        for line in _manifest_lines(found["manifest"]):
-            out.print(line)
-    if found["answers"]:
-        out.print(f"answers {_answers_line(found['answers'])}")
-    if found["policy"]:
-        out.print(f"policy  {_policy_line(found['policy'])}")
-    if found["compaction"]:
-        out.print(f"fresh   {_compaction_line(found['compaction'])}")
-    if found["cache"]:
-        out.print(f"cache   {_cache_line(found['cache'])}")
-    for keyring in found["keyrings"] or ():
-        out.print(f"{keyring['dataset']:8}{_keyring_line(keyring)}")
-    if found["activity"]:
-        for line in activity.lines(found["activity"], out.width):
-            out.print(line)
+        if server := document[name]:
+            pid = f"  pid {server['pid']}" if server["pid"] else ""
+            metrics = f"  metrics {server['metrics']}" if server["metrics"] else ""
+            yield f"{name:8}{server['health']}  {server['address']}{pid}{metrics}"
+
+
+def _system_lines(document: dict[str, Any]) -> Iterator[str]:
+    """What the proxy says of the system; nothing if it does not respond."""
+    if document["storage"] is None:
+        return
+    yield f"store   {_storage_line(document['storage'])}"
+    yield from _manifest_lines(document["manifest"])
+    yield f"answers {_answers_line(document['answers'])}"
+    yield f"policy  {_policy_line(document['policy'])}"
+    yield f"fresh   {_compaction_line(document['compaction'])}"
+    yield f"cache   {_cache_line(document['cache'])}"
+    for keyring in document["keyrings"]:
+        yield f"{keyring['dataset']:8}{_keyring_line(keyring)}"
 
 
 def _storage_line(storage: dict[str, Any]) -> str:
     if not storage["reachable"]:
-        return "away"
+        return "unreachable"
     return f"{storage['store']}, {screen.counted(storage['cells'], 'cell')}, {screen.mebibytes(storage['bytes'])}"
 
 
 def _answers_line(answers: dict[str, Any]) -> str:
     refused = "".join(
-        f"; {screen.number(times)} refused: {reason.lower().replace('_', ' ')}"
+        f"; {screen.number(times)} rejected: {reason.lower().replace('_', ' ')}"
         for reason, times in answers["refused"].items()
     )
-    return f"{screen.number(answers['whole'])} of the store were whole{refused}"
+    return f"{screen.number(answers['whole'])} from the store were complete{refused}"
 
 
 def _policy_line(policy: dict[str, Any]) -> str:
-    line = f"of {policy['loaded_at']}"
-    return f"{line}; its file is not taken: {policy['problem']}" if policy["problem"] else line
+    line = f"loaded {policy['loaded_at']}"
+    return f"{line}; the current file was rejected: {policy['problem']}" if policy["problem"] else line
 
 
 def _manifest_lines(manifest: dict[str, Any]) -> Iterator[str]:
@@ -181,11 +186,11 @@ def _manifest_lines(manifest: dict[str, Any]) -> Iterator[str]:
         for state in ("retired", "unsettled")
         if manifest[f"{state}_segments"]
     )
-    yield f"        {live}{more}, by version {screen.number(manifest['version'])} of the manifest"
+    yield f"        {live}{more}, in version {screen.number(manifest['version'])} of the manifest"
     if outgrown := manifest["outgrown_cells"]:
         yield f"        {screen.counted(outgrown, 'cell')} outgrown: raise bytes_per_record of the data set"
     failures = manifest["witness_failures"]
-    failed = f"; one could not be reached {screen.counted(failures, 'time')}" if failures else ""
+    failed = f"; {screen.counted(failures, 'failed attempt')} to reach one" if failures else ""
     if manifest["witnesses"] or failures:
         yield f"head    kept by {screen.counted(manifest['witnesses'], 'witness', 'witnesses')}{failed}"
 
@@ -193,22 +198,19 @@ def _manifest_lines(manifest: dict[str, Any]) -> Iterator[str]:
 def _compaction_line(compaction: dict[str, Any]) -> str:
     segments = screen.counted(compaction["fresh_segments"], "segment")
     line = f"{segments} not compacted yet, {screen.counted(compaction['fresh_records'], 'record')}"
-    return f"{line}; the last round stopped short: {compaction['failure']}" if compaction["failure"] else line
+    return f"{line}; the last round failed: {compaction['failure']}" if compaction["failure"] else line
 
 
 def _cache_line(cache: dict[str, Any]) -> str:
-    asked = cache["hits"] + cache["misses"]
+    lookups = cache["hits"] + cache["misses"]
     line = f"{screen.mebibytes(cache['bytes'])} of cells"
-    return f"{line}; {cache['hits'] / asked:.0%} of {screen.counted(asked, 'cell')} were there" if asked else line
+    if not lookups:
+        return line
+    return f"{line}; {cache['hits'] / lookups:.0%} of {screen.counted(lookups, 'requested cell')} were in memory"
 
 
 def _keyring_line(keyring: dict[str, Any]) -> str:
     epochs = keyring["epochs"]
     if not epochs:
-        return "no keys yet: nothing was ingested"
+        return "no keys yet: nothing has been ingested"
     return f"keys of {screen.counted(len(epochs), 'epoch')} of {keyring['epoch_days']} days, from {epochs[0]} on"
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command()(status)

@@ -1,4 +1,4 @@
-"""`privacyplease up`: both servers on this machine."""
+"""`privacyplease up`: starts both servers on this machine."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from urllib.parse import urlsplit
 
 import typer
 
-from privacyplease.cli import screen
+from privacyplease.cli.connection import connection_options
 from privacyplease.cli.failures import CommandError
-from privacyplease.cli.target import target
+from privacyplease.cli.local.proxy_commands import certificates
+from privacyplease.cli.output import screen
 
 if TYPE_CHECKING:
-    from privacyplease.cli.local.home import Home, Running
-    from privacyplease.cli.local.launch import Plan
+    from privacyplease.cli.local.home import InstallationHome, RunningServers
+    from privacyplease.cli.local.launch import LaunchOptions
 
 _DEFAULT_PORT = 50050
-_GLANCE_S = 0.2
+_POLL_S = 0.2
 
 
 def up(
@@ -29,142 +30,142 @@ def up(
         str | None,
         typer.Option(metavar="URL", help="The store: mysql://user:password@host:port/db or sqlite:///path."),
     ] = None,
-    detach: Annotated[bool, typer.Option("--detach", help="Return once both serve; stop them with `down`.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Return once both serve; `down` stops them.")] = False,
     passphrase_file: Annotated[
         Path | None,
         typer.Option(exists=True, dir_okay=False, metavar="F", help="Holds the passphrase of the proxy's keys."),
     ] = None,
     proxy_port: Annotated[
-        int, typer.Option(min=0, max=65535, metavar="N", help="Where the proxy serves; 0: the system chooses.")
+        int, typer.Option(min=0, max=65535, metavar="N", help="Port of the proxy; 0 lets the system choose.")
     ] = _DEFAULT_PORT,
     cache_mib: Annotated[
         int | None, typer.Option(min=0, metavar="N", help="MiB of cells that the proxy keeps in memory.")
     ] = None,
     witness: Annotated[
         list[str] | None,
-        typer.Option(metavar="W", help="Folder on another disk, or URL of a database, that notices a rollback."),
+        typer.Option(
+            metavar="W", help="Folder on another disk, or URL of a database, to detect rollbacks with; repeatable."
+        ),
     ] = None,
 ) -> None:
-    """Start both servers on this machine, on loopback. Keys and certificates are made on first use.
+    """Start both servers on this machine, on loopback.
 
-    All of it lies in one folder, which --home DIR chooses.
+    Keys and certificates are made on first use. All files are in one folder, which --home DIR chooses.
 
     The passphrase that protects the keys comes from --passphrase-file or PRIVACYPLEASE_PASSPHRASE. Without either, one
-    is made up and kept in the home.
+    is generated and kept in the home.
 
-    The two servers and their clients know each other by certificates (`privacyplease certs`). With --insecure they
-    speak plaintext, and whoever can reach the ports may ask.
+    The two servers and their clients identify each other by certificates (`privacyplease certs`). With --insecure they
+    use plaintext, and anyone who can reach the ports may ask.
 
     Example: privacyplease up --detach
     """
-    from privacyplease.cli.local.launch import Plan
+    from privacyplease.cli.local.launch import LaunchOptions
 
-    asked = target(context)
-    home, passphrase = asked.home, passphrase_file and passphrase_file.resolve()
+    connection = connection_options(context)
+    home = connection.home
     home.make()
-    plan = Plan(
+    options = LaunchOptions(
         home,
         storage or home.default_storage,
         proxy_port,
-        passphrase,
-        asked.insecure,
+        passphrase_file and passphrase_file.resolve(),
+        connection.insecure,
         cache_mib,
         tuple(witness or ()),
     )
     with home.locked():
         _require_down(home)
-        if not plan.insecure:
+        if not options.insecure:
             _certify(home)
-        running = _launch(plan)
+        running = _launch(options)
         home.remember(running)
     if detach:
-        screen.out().print("stop with: privacyplease down")
+        screen.out().print(f"stop with: {home.command('down')}")
     else:
         _watch(home, running)
 
 
-def _certify(home: Home) -> None:
+def _certify(home: InstallationHome) -> None:
     """Makes the certificates that are missing, and renews those that are due."""
-    from privacyplease.cli.local.certificates import certs
-
-    done = certs(home.certificates, "prepare")
-    for word, names in (("made", done["made"]), ("renewed", done["renewed"])):
-        if names:
-            screen.out().print(f"certificates {word}: {home.certificates}; see `privacyplease certs show`")
+    document = certificates(home.certificates, "prepare")
+    for action in ("made", "renewed"):
+        if document[action]:
+            screen.out().print(f"certificates {action}: {home.certificates}; see `privacyplease certs show`")
 
 
-def _launch(plan: Plan) -> Running:
+def _launch(options: LaunchOptions) -> RunningServers:
     from privacyplease.cli.local.launch import launch
 
-    kept, restored = plan.home.passphrase.exists(), plan.home.restored.exists()
+    home = options.home
+    had_passphrase, restored = home.passphrase.exists(), home.restored.exists()
     if restored:
-        screen.note("asking the storage server what came later than this home knows")
-    running = launch(plan)
+        screen.note("asking the storage server for segments that are newer than this home")
+    running = launch(options)
     out = screen.out()
     if restored:
-        _show_adopted(json.loads(plan.home.adopted.read_text()))
-    if plan.home.passphrase.exists() and not kept:
-        out.print(f"passphrase made up: {plan.home.passphrase}; keep a copy, nothing opens without it")
-    out.print(f"server  {running.server.address}  untrusted  store {without_password(plan.storage)}")
-    out.print(f"proxy   {running.proxy.address}  trusted    keys {plan.home.proxy}")
+        _show_adopted(json.loads(home.adopted.read_text()))
+    if home.passphrase.exists() and not had_passphrase:
+        out.print(f"passphrase generated: {home.passphrase}; keep a copy, nothing can be opened without it")
+    out.print(f"server  {running.server.address}  untrusted  store {without_password(options.storage)}")
+    out.print(f"proxy   {running.proxy.address}  trusted    keys {home.proxy}")
     return running
 
 
-def _show_adopted(found: dict[str, Any]) -> None:
-    out = screen.out()
-    out.print(f"restored: {screen.counted(found['cells'], 'cell')} of later segments taken in")
-    for name, what in (
+def _show_adopted(adopted: dict[str, Any]) -> None:
+    screen.out().print(f"restored: {screen.counted(adopted['cells'], 'cell')} of later segments recovered")
+    for name, problem in (
         ("missing", "missing: `privacyplease verify` shows where, for segments that the home knows"),
         ("unreadable", "not as stored: questions that need them fail, for segments that the home knows"),
     ):
-        if found[name]:
-            screen.note(f"warning: {screen.counted(found[name], 'cell')} {what}")
-    for period in found["keyless"]:
+        if adopted[name]:
+            screen.note(f"warning: {screen.counted(adopted[name], 'cell')} {problem}")
+    for period in adopted["keyless"]:
         span = f"{period['dataset']} from {period['start']} to {period['end']}"
-        screen.note(f"warning: no key for {span}: what was stored of it before is lost; send it again")
+        screen.note(f"warning: no key for {span}: records already stored for it are lost; ingest them again")
 
 
-def _require_down(home: Home) -> None:
+def _require_down(home: InstallationHome) -> None:
     running = home.running()
-    alive = [daemon.name for daemon in running.daemons if daemon.process()] if running else []
-    if running and len(alive) == len(running.daemons):
+    alive = [server.name for server in running.processes if server.process()] if running else []
+    if running and len(alive) == len(running.processes):
         raise CommandError(
             f"already up: the proxy serves on {running.proxy.address}",
-            "stop it with `privacyplease down`, or give another --home",
+            f"stop it with `{home.command('down')}`, or give another --home",
         )
     if alive:
-        raise CommandError(f"half up: only the {alive[0]} still runs", "clear it away with `privacyplease down`")
+        raise CommandError(f"only the {alive[0]} is still running", f"stop it with `{home.command('down')}`")
     home.forget()
 
 
-def _watch(home: Home, running: Running) -> None:
-    """Waits for Ctrl-C, for `down` from elsewhere, or for one of the two to end by itself."""
+def _watch(home: InstallationHome, running: RunningServers) -> None:
+    """Waits for Ctrl-C, for `down` in another terminal, or for a server to end."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
         screen.out().print("stop with Ctrl-C")
-        while all(daemon.process() for daemon in running.daemons):
-            time.sleep(_GLANCE_S)
+        while all(server.process() for server in running.processes):
+            time.sleep(_POLL_S)
     except KeyboardInterrupt:
         screen.note("stopping")
     _stop(home, running)
 
 
-def _stop(home: Home, running: Running) -> None:
-    from privacyplease.cli.local.daemon import last_lines
+def _stop(home: InstallationHome, running: RunningServers) -> None:
+    from privacyplease.cli.local.server_process import last_lines
 
     if home.running() != running:
-        return  # `down` is at it
-    dead = [daemon for daemon in running.daemons if not daemon.process()]
-    for daemon in running.daemons:
-        daemon.stop()
+        return  # `down` stops them
+    ended = [server.name for server in running.processes if not server.process()]
+    for server in running.processes:
+        server.stop()
     home.forget()
-    if dead:
-        raise CommandError(f"the {dead[0].name} ended by itself", last_lines(home.log(dead[0].name)))
+    if ended:
+        raise CommandError(f"the {ended[0]} ended unexpectedly", last_lines(home.log(ended[0])))
 
 
 def without_password(url: str) -> str:
-    """A store's URL as it may be shown.
+    """The URL of a store, safe to show.
 
     >>> without_password("mysql://user:secret@db:3306/cells")
     'mysql://user@db:3306/cells'
@@ -174,8 +175,3 @@ def without_password(url: str) -> str:
         return url
     user, _, host = parts.netloc.rpartition("@")
     return parts._replace(netloc=f"{user.partition(':')[0]}@{host}").geturl()
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command()(up)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from privacyplease.cli import screen
-from privacyplease.cli.forms import Csv, Json, written
-from privacyplease.cli.target import connect
+from privacyplease.cli.connection import connect
+from privacyplease.cli.output import screen
+from privacyplease.cli.output.output_formats import Csv, Json, printed_for_programs
 from privacyplease.cli.times import humanised, seconds
 
 if TYPE_CHECKING:
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 
 def whoami(context: typer.Context, json: Json = False, csv: Csv = False) -> None:
-    """Show whom the proxy takes you for, and what you may ask.
+    """Show who the proxy says you are, and what you may ask.
 
-    --json prints the roles and their limits; what is not limited is null.
+    --json prints the roles and their limits; null means unlimited.
 
     Example: privacyplease whoami
     """
     with connect(context) as client:
-        found = client.whoami()
-    if not written(document(found), json, csv):
-        _show(found)
+        access = client.whoami()
+    if not printed_for_programs(as_document(access), json, csv):
+        _show(access)
 
 
-def document(access: Access) -> dict[str, Any]:
+def as_document(access: Access) -> dict[str, Any]:
     """The answer as --json prints it."""
     longest = access.longest_interval
     return {
@@ -46,20 +46,15 @@ def document(access: Access) -> dict[str, Any]:
 def _show(access: Access) -> None:
     longest, rate = access.longest_interval, access.calls_per_minute
     lines = {
-        "name": access.name or "none: plaintext, on this machine alone",
+        "name": access.name or "none: plaintext, on loopback only",
         "roles": ", ".join(access.roles) or "none: the policy allows nothing",
         "data sets": ", ".join(access.datasets) or "all",
         "devices": ", ".join(access.devices) or "none of your own",
         "purposes": ", ".join(access.purposes) or "any",
         "interval": "any" if longest is None else f"at most {humanised(longest)}",
-        "rate": f"at most {screen.counted(rate, 'call')} a minute" if rate else "any",
+        "rate": f"at most {screen.counted(rate, 'call')} per minute" if rate else "any",
     }
     if access.may_act_for:
-        lines["acts for"] = f"{', '.join(access.may_act_for)}; asks nothing in its own name"
+        lines["acts for"] = f"{', '.join(access.may_act_for)}; may not ask on its own behalf"
     for name, value in lines.items():
         screen.out().print(f"{name:11}{value}")
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command()(whoami)

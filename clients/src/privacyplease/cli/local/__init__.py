@@ -1,4 +1,4 @@
-"""The two servers on this machine: what `up` starts, `status` looks at and `down` stops.
+"""The two servers on this machine, which `up` starts, `status` checks and `down` stops.
 
-They are other distributions and run as processes of their own: nothing of them is imported here.
+They belong to other distributions and run as separate processes: nothing of them is imported here.
 """

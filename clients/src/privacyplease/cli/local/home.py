@@ -1,42 +1,43 @@
-"""The folder in which `up` keeps what it starts.
+"""The folder in which `up` keeps both servers' files.
 
 HOME/
 ├── certificates/   trusted: who may talk to whom (`privacyplease certs`)
 ├── proxy/          trusted: keys, and the passphrase if none was given
-├── server/         untrusted: the store, if no other is given
-└── run/            what runs now, and the logs
+├── server/         untrusted: the store, unless --storage names another
+└── run/            which processes run, and their logs
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from privacyplease.cli.failures import CommandError
-from privacyplease.cli.local.daemon import Daemon
+from privacyplease.cli.local.server_process import ServerProcess
 
 
 @dataclass(frozen=True)
-class Running:
-    """What `up` started; `insecure` if it speaks plaintext."""
+class RunningServers:
+    """The servers that `up` started; `insecure` if they use plaintext."""
 
-    server: Daemon
-    proxy: Daemon
+    server: ServerProcess
+    proxy: ServerProcess
     insecure: bool = False
 
     @property
-    def daemons(self) -> tuple[Daemon, Daemon]:
+    def processes(self) -> tuple[ServerProcess, ServerProcess]:
         """In the order in which to stop them: the proxy needs the server."""
         return self.proxy, self.server
 
 
 @dataclass(frozen=True)
-class Home:
-    """Where things lie in the folder at `path`, which is absolute."""
+class InstallationHome:
+    """Where files are in the home at `path`, which is absolute."""
 
     path: Path
 
@@ -47,47 +48,47 @@ class Home:
 
     @property
     def certificates(self) -> Path:
-        """The certificates of the installation."""
+        """All certificates."""
         return self.path / "certificates"
 
     @property
     def operator_certificate(self) -> Path:
-        """Whoever ran `up`, as the proxy knows them."""
+        """The certificate of the person who ran `up`."""
         return self.certificates / "clients" / "operator"
 
     @property
     def proxy_certificate(self) -> Path:
-        """The proxy, as clients see it."""
+        """The certificate that the proxy shows clients."""
         return self.certificates / "proxy"
 
     @property
     def storage_certificate(self) -> Path:
-        """The storage server."""
+        """The certificate of the storage server."""
         return self.certificates / "storage"
 
     @property
     def proxy_to_storage_certificate(self) -> Path:
-        """The proxy, as the storage server sees it."""
+        """The certificate that the proxy shows the storage server."""
         return self.certificates / "proxy-to-storage"
 
     @property
     def passphrase(self) -> Path:
-        """Where the proxy keeps a passphrase that it made up itself."""
+        """Where the proxy keeps a passphrase that it generated."""
         return self.proxy / "passphrase"
 
     @property
     def restored(self) -> Path:
-        """There after a restore, until the proxy knows what came after the backup."""
+        """Exists after a restore until the proxy has found what was stored after the backup."""
         return self.proxy / "restored.json"
 
     @property
     def adopted(self) -> Path:
-        """What that was."""
+        """What the proxy found was stored after the backup."""
         return self.proxy / "adopted.json"
 
     @property
     def default_storage(self) -> str:
-        """The URL of the store, unless another is given."""
+        """The URL of the store, unless --storage names another."""
         return f"sqlite:///{self.path / 'server' / 'store.db'}"
 
     def log(self, name: str) -> Path:
@@ -103,46 +104,55 @@ class Home:
         return self._run / f"{name}.metrics"
 
     def make(self) -> None:
-        """Makes the folders, for their owner alone."""
+        """Creates the folders, which only their owner may open."""
         for folder in (self.path, self.proxy, self.path / "server", self._run):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def running(self) -> Running | None:
-        """What `up` started and `down` did not stop; it may have died since."""
+    def running(self) -> RunningServers | None:
+        """The servers that `up` started and `down` has not stopped; they may have ended since.
+
+        Raises:
+            CommandError: The record of them is damaged.
+        """
         try:
             state = json.loads(self._state.read_text())
-            server, proxy = Daemon(**state["server"]), Daemon(**state["proxy"])
-            return Running(server, proxy, bool(state["insecure"]))
+            server, proxy = ServerProcess(**state["server"]), ServerProcess(**state["proxy"])
+            return RunningServers(server, proxy, bool(state["insecure"]))
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:
-            raise CommandError(f"{self._state} is damaged", "stop the servers by hand and delete it") from error
+            raise CommandError(f"{self._state} is damaged", "stop the servers by hand and delete this file") from error
 
-    def remember(self, running: Running) -> None:
-        """Notes what was started, whole or not at all."""
+    def remember(self, running: RunningServers) -> None:
+        """Records, atomically, which servers were started."""
         partial = self._state.with_suffix(".partial")
         partial.write_text(json.dumps(asdict(running), indent=2) + "\n")
         partial.replace(self._state)
 
     def forget(self) -> None:
-        """Notes that nothing runs."""
+        """Records that no server runs."""
         for name in ("server", "proxy"):
             self.address_file(name).unlink(missing_ok=True)
             self.metrics_file(name).unlink(missing_ok=True)
         self._state.unlink(missing_ok=True)
+
+    def command(self, name: str) -> str:
+        """The line to enter to run a command on this home, from any shell: with --home unless it is the default."""
+        option = "" if self.path == default_home().resolve() else f" --home {shlex.quote(str(self.path))}"
+        return f"privacyplease {name}{option}"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keeps a second `up` or `down` from working on the same home.
 
         Raises:
-            CommandError: One does already.
+            CommandError: Another one is running.
         """
         with (self._run / "lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise CommandError(f"another `privacyplease up` or `down` is at work in {self.path}") from None
+                raise CommandError(f"another `privacyplease up` or `down` is running in {self.path}") from None
             yield
 
     @property
@@ -155,7 +165,7 @@ class Home:
 
 
 def default_home() -> Path:
-    """Where applications of this user keep their data."""
+    """The home unless --home names another: where this user's applications keep data."""
     import platformdirs
 
     return platformdirs.user_data_path("privacyplease")

@@ -1,4 +1,4 @@
-"""Instants and widths of time between Python and the contract, to the millisecond."""
+"""Instants and durations in Python and in the contract, to the millisecond."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,14 +12,14 @@ _NS_PER_MS = 1_000_000
 
 
 def unix_ms(when: datetime) -> int:
-    """Milliseconds since the epoch; finer digits are cut.
+    """Milliseconds since the epoch; finer digits are cut off.
 
     Raises:
-        ValueError: `when` has no time zone. Which instant it names would be a guess.
+        ValueError: `when` has no time zone, so the instant would be a guess.
     """
     if when.utcoffset() is None:
         raise ValueError(
-            f"expected a datetime with a time zone, got {when.isoformat()} without; add one, as tzinfo=datetime.UTC"
+            f"expected a datetime with a time zone, got {when.isoformat()} without; add one, e.g. tzinfo=datetime.UTC"
         )
     return (when - EPOCH) // _MILLISECOND
 
@@ -30,7 +30,7 @@ def from_unix_ms(ms: int) -> datetime:
 
 
 def timestamp(when: datetime) -> Timestamp:
-    """`when` as the contract writes instants."""
+    """`when` as a message of the contract."""
     seconds, ms = divmod(unix_ms(when), _MS_PER_S)
     return Timestamp(seconds=seconds, nanos=ms * _NS_PER_MS)
 
@@ -41,7 +41,7 @@ def instant(stamp: Timestamp) -> datetime:
 
 
 def duration(width: timedelta) -> Duration:
-    """`width` as the contract writes durations."""
+    """`width` as a message of the contract."""
     message = Duration()
     message.FromTimedelta(width)
     return message

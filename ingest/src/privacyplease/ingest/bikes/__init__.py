@@ -1,4 +1,4 @@
-"""Reads messages about bike-share stations, as the pollers of `feeds` send them, into the columns of data set `bikes`.
+"""Parses messages about bike-share stations, as the pollers of `feeds` send them, into the columns of data set `bikes`.
 
 >>> parsed = parse([
 ...     b'{"contract":"Lund","number":"12","available_bikes":13,"last_update":1451295410000,"polled_at":1451295470000}',
@@ -16,6 +16,6 @@ array([0])
 """
 
 from privacyplease.ingest.bikes.messages import parse
-from privacyplease.ingest.bikes.states import SCHEMA
+from privacyplease.ingest.bikes.station_states import SCHEMA
 
 __all__ = ["SCHEMA", "parse"]

@@ -1,4 +1,4 @@
-"""Options that commands around Kafka share, and how their failures are shown."""
+"""Options that several commands share, and how their failures are reported."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,12 +7,19 @@ from typing import Annotated
 
 import typer
 
-from privacyplease.cli.exits import ExitCode
+from privacyplease.cli.exit_codes import ExitCode
 from privacyplease.cli.failures import CommandError
-from privacyplease.ingest.errors import IngestError, LayoutError, ZoneError
-from privacyplease.ingest.stream_errors import BrokerError, DeliveryError, FeedRefusedError, SettingsError
+from privacyplease.ingest.errors import (
+    BrokerError,
+    DeliveryError,
+    FeedRefusedError,
+    IngestError,
+    LayoutError,
+    SettingsError,
+    ZoneError,
+)
 
-__all__ = ["Bootstrap", "KafkaConfig", "Topic", "explained"]
+__all__ = ["Bootstrap", "KafkaConfig", "Timezone", "Topic", "reported_errors"]
 
 Bootstrap = Annotated[
     str, typer.Option("--bootstrap", envvar="KAFKA_BOOTSTRAP", metavar="HOST:PORT", help="Some of Kafka's brokers.")
@@ -21,8 +28,12 @@ Topic = Annotated[str, typer.Option("--topic", metavar="T", help="The topic.")]
 KafkaConfig = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="More settings of Kafka's client, a name=value a line, as for TLS and passwords."
+        metavar="FILE", help="More settings for Kafka's client, one name=value per line, e.g. for TLS and passwords."
     ),
+]
+Timezone = Annotated[
+    str | None,
+    typer.Option(metavar="Z", help="Time zone of times that do not name theirs, such as Europe/Vienna or +01:00."),
 ]
 
 _CODES: dict[type[Exception], ExitCode] = {
@@ -36,8 +47,8 @@ _CODES: dict[type[Exception], ExitCode] = {
 
 
 @contextlib.contextmanager
-def explained() -> Iterator[None]:
-    """Failures of this zone, as the command line shows them."""
+def reported_errors() -> Iterator[None]:
+    """Turns failures of this zone into the errors that the command line reports."""
     try:
         yield
     except IngestError as error:

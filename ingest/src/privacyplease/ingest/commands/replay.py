@@ -1,4 +1,4 @@
-"""`privacyplease ingest replay`: a session log as the live stream it once was."""
+"""`privacyplease ingest replay`: a session log to Kafka, as a live stream."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from privacyplease.cli import screen
-from privacyplease.cli.exits import ExitCode
-from privacyplease.ingest.commands.options import Bootstrap, KafkaConfig, Topic, explained
+from privacyplease.cli.exit_codes import ExitCode
+from privacyplease.cli.output import screen
+from privacyplease.ingest.commands.options import Bootstrap, KafkaConfig, Timezone, Topic, reported_errors
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from rich.progress import Progress
 
-    from privacyplease.ingest.replay import Replay
+    from privacyplease.ingest.kafka.replay import Replay
 
 __all__ = ["register"]
 
@@ -25,36 +25,34 @@ def replay(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A session log, gzipped or not; - is stdin.")],
     bootstrap: Bootstrap,
     topic: Topic,
-    speed: Annotated[str, typer.Option(metavar="60x|max", help="How many times as fast as it happened.")] = "60x",
-    timezone: Annotated[
-        str | None, typer.Option(metavar="Z", help="Zone of times that do not tell theirs, as Europe/Vienna or +01:00.")
-    ] = None,
+    speed: Annotated[str, typer.Option(metavar="60x|max", help="Speed relative to real time.")] = "60x",
+    timezone: Timezone = None,
     kafka_config: KafkaConfig = None,
 ) -> None:
-    """Replay a WiFi session log to Kafka. One message a session, keyed by device, in the order of association.
+    """Replay a WiFi session log to Kafka. Sends a message per session, keyed by device, in the order of association.
 
     Example: privacyplease ingest replay sessions.csv.gz --bootstrap localhost:9092 --topic wifi --speed max
     """
     from confluent_kafka.admin import AdminClient
 
-    from privacyplease.ingest.broker import require_retention, settings
-    from privacyplease.ingest.producer import Producer
-    from privacyplease.ingest.replay import Replay, speed_of
-    from privacyplease.ingest.stopping import stop_on_signal
+    from privacyplease.ingest.commands.stopping import stop_on_signal
+    from privacyplease.ingest.kafka.broker import require_retention, settings
+    from privacyplease.ingest.kafka.producer import Producer
+    from privacyplease.ingest.kafka.replay import Replay, parse_speed
 
-    with explained():
-        pace, kafka = speed_of(speed), settings(bootstrap, kafka_config)
-        with Producer(topic, kafka) as producer:  # first, to learn at once if no broker answers
+    with reported_errors():
+        factor, kafka = parse_speed(speed), settings(bootstrap, kafka_config)
+        with Producer(topic, kafka) as producer:  # first, to fail at once if no broker responds
             sessions = Replay(_sessions(file, timezone))
             if sessions.earliest is not None:
                 require_retention(AdminClient({**kafka}), topic, sessions.earliest)
-            began = time.monotonic()
+            started = time.monotonic()
             with stop_on_signal() as stop, _progress() as progress:
                 task = progress.add_task(topic, total=len(sessions))
                 sent = sessions.send(
-                    producer, speed=pace, stop=stop, progress=lambda count: progress.update(task, completed=count)
+                    producer, speed=factor, stop=stop, on_progress=lambda count: progress.update(task, completed=count)
                 )
-        _report(sent, sessions, time.monotonic() - began)
+        _report(sent, sessions, time.monotonic() - started)
 
 
 def _sessions(file: str, timezone: str | None) -> Iterator[pa.Table]:
@@ -65,7 +63,7 @@ def _sessions(file: str, timezone: str | None) -> Iterator[pa.Table]:
         rejected += len(block.rejects)
         yield block.table
     if rejected:
-        screen.note(f"{screen.counted(rejected, 'bad record')} left out; `privacyplease ingest wifi` tells which")
+        screen.note(f"skipped {screen.counted(rejected, 'bad record')}; `privacyplease ingest wifi` lists them")
 
 
 def _report(sent: int, sessions: Replay, seconds: float) -> None:

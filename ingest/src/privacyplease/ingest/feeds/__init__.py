@@ -1,10 +1,10 @@
-"""Feeds of bike-share stations: JCDecaux and GBFS, asked at intervals. See `ingest/DESIGN.md` for a station's form."""
+"""Polls feeds of bike-share stations: JCDecaux and GBFS. `ingest/DESIGN.md` defines the messages."""
 
-from privacyplease.ingest.feeds.apikey import ApiKey
+from privacyplease.ingest.feeds.api_key import ApiKey
 from privacyplease.ingest.feeds.gbfs import Gbfs
 from privacyplease.ingest.feeds.jcdecaux import JCDecaux
+from privacyplease.ingest.feeds.json_client import JsonClient
 from privacyplease.ingest.feeds.polling import poll
 from privacyplease.ingest.feeds.station import Snapshot, Station
-from privacyplease.ingest.feeds.web import Web
 
-__all__ = ["ApiKey", "Gbfs", "JCDecaux", "Snapshot", "Station", "Web", "poll"]
+__all__ = ["ApiKey", "Gbfs", "JCDecaux", "JsonClient", "Snapshot", "Station", "poll"]

@@ -4,10 +4,10 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from privacyplease.ingest.feeds import readings
+from privacyplease.ingest.errors import FeedError, FeedRefusedError
+from privacyplease.ingest.feeds import json_values
+from privacyplease.ingest.feeds.json_client import JsonClient
 from privacyplease.ingest.feeds.station import Snapshot, Station
-from privacyplease.ingest.feeds.web import Web
-from privacyplease.ingest.stream_errors import FeedError, FeedRefusedError
 
 __all__ = ["KEY_PARAMETER", "KEY_VARIABLE", "URL", "JCDecaux", "Version", "read_stations"]
 
@@ -22,54 +22,57 @@ class JCDecaux:
     """The stations of a contract, or of all.
 
     Args:
-        web: Fetches documents, with the key.
+        client: Fetches documents, with the key.
         contract: The contract's name, in any case; None for all contracts.
-        version: Which form of the API.
-        url: Where the API is.
+        version: The version of the API.
+        url: The API's base URL.
     """
 
-    def __init__(self, web: Web, contract: str | None = None, *, version: Version = "v1", url: str = URL) -> None:
-        self._web = web
+    def __init__(
+        self, client: JsonClient, contract: str | None = None, *, version: Version = "v1", url: str = URL
+    ) -> None:
+        self._client = client
         self._contract = contract
-        self._listed: str | None = None
+        self._spelling: str | None = None
         self._url = f"{url.rstrip('/')}/{version}"
         self.source = f"jcdecaux-{version}"
 
     def poll(self) -> Snapshot:
-        """Asks for the stations.
+        """Fetches the stations.
 
         Raises:
             FeedRefusedError: If the key is wrong or the contract does not exist.
-            FeedError: If there is no answer or not the one expected.
+            FeedError: If the feed does not respond as expected.
         """
         parameters = {} if self._contract is None else {"contract": self._name(self._contract)}
-        records = self._web.get(f"{self._url}/stations", parameters)
+        records = self._client.get(f"{self._url}/stations", parameters)
         if not isinstance(records, list):
             raise FeedError(f"expected a JSON array of stations, got {type(records).__name__}")
         return read_stations(records, self.source, int(time.time() * 1_000), parameters.get("contract"))
 
     def _name(self, wanted: str) -> str:
-        """Finds how the API spells the contract."""
-        if self._listed is None:
-            contracts = self._web.get(f"{self._url}/contracts")
+        """How the API spells the contract."""
+        if self._spelling is None:
+            contracts = self._client.get(f"{self._url}/contracts")
             if not isinstance(contracts, list):
                 raise FeedError(f"expected a JSON array of contracts, got {type(contracts).__name__}")
             names = [str(each.get("name")) for each in contracts if isinstance(each, Mapping)]
-            found = [name for name in names if name.casefold() == wanted.strip().casefold()]
-            if not found:
-                raise FeedRefusedError(f"expected a contract of {', '.join(sorted(names)) or 'none'}; got another")
-            self._listed = found[0]
-        return self._listed
+            matches = [name for name in names if name.casefold() == wanted.strip().casefold()]
+            if not matches:
+                known = ", ".join(sorted(names)) or "(none)"
+                raise FeedRefusedError(f"expected one of the contracts {known}, got another")
+            self._spelling = matches[0]
+        return self._spelling
 
 
 def read_stations(records: Iterable[object], source: str, polled_at: int, contract: str | None = None) -> Snapshot:
-    """Reads the records of a response, of either version.
+    """Reads the records of a response of either version.
 
     Args:
         records: The JSON objects.
         source: Which feed they are from.
-        polled_at: When we asked, ms since the epoch, UTC.
-        contract: The contract of stations that do not tell theirs.
+        polled_at: When we polled the feed, ms since the epoch, UTC.
+        contract: The contract of stations that do not name theirs.
     """
     stations: dict[str, Station] = {}
     unreadable = 0
@@ -78,13 +81,13 @@ def read_stations(records: Iterable[object], source: str, polled_at: int, contra
         if station is None:
             unreadable += 1
         else:
-            stations[station.key] = station  # of one that is there twice, the last counts
+            stations[station.key] = station  # if it is there twice, the last counts
     return Snapshot(list(stations.values()), unreadable)
 
 
 def _station(record: Mapping[str, object], source: str, polled_at: int, contract: str | None) -> Station | None:
-    owner = readings.name(record.get("contract_name") or record.get("contractName") or contract)
-    number = readings.name(record.get("number"))
+    owner = json_values.identifier(record.get("contract_name") or record.get("contractName") or contract)
+    number = json_values.identifier(record.get("number"))
     if owner is None or number is None or "/" in owner:
         return None
     stands = record.get("totalStands")
@@ -94,16 +97,16 @@ def _station(record: Mapping[str, object], source: str, polled_at: int, contract
     return Station(
         contract=owner,
         number=number,
-        name=readings.text(record.get("name")),
-        address=readings.text(record.get("address")),
-        position=readings.position(record),
-        banking=readings.truth(record.get("banking")),
-        bonus=readings.truth(record.get("bonus")),
-        status=(readings.name(record.get("status")) or "").upper() or None,
-        capacity=readings.whole(record.get("bike_stands", v3.get("capacity"))),
-        available_bikes=readings.whole(record.get("available_bikes", available.get("bikes"))),
-        available_bike_stands=readings.whole(record.get("available_bike_stands", available.get("stands"))),
-        last_update=readings.moment(record.get("last_update", record.get("lastUpdate"))),
+        name=json_values.text(record.get("name")),
+        address=json_values.text(record.get("address")),
+        position=json_values.position(record),
+        banking=json_values.boolean(record.get("banking")),
+        bonus=json_values.boolean(record.get("bonus")),
+        status=(json_values.identifier(record.get("status")) or "").upper() or None,
+        capacity=json_values.integer(record.get("bike_stands", v3.get("capacity"))),
+        available_bikes=json_values.integer(record.get("available_bikes", available.get("bikes"))),
+        available_bike_stands=json_values.integer(record.get("available_bike_stands", available.get("stands"))),
+        last_update=json_values.unix_ms(record.get("last_update", record.get("lastUpdate"))),
         source=source,
         polled_at=polled_at,
     )

@@ -1,4 +1,4 @@
-"""Asks feeds at intervals and sends the stations that have changed."""
+"""Polls feeds at intervals and sends the stations that have changed."""
 
 import functools
 import logging
@@ -8,9 +8,9 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from privacyplease.ingest.errors import FeedError, FeedRefusedError
 from privacyplease.ingest.feeds.station import Snapshot, Station
-from privacyplease.ingest.producer import Producer
-from privacyplease.ingest.stream_errors import FeedError, FeedRefusedError
+from privacyplease.ingest.kafka.producer import Producer
 
 __all__ = ["Feed", "Pace", "poll"]
 
@@ -18,21 +18,21 @@ _log = logging.getLogger(__name__)
 
 
 class Feed(Protocol):
-    """What can be asked for stations."""
+    """A feed of stations."""
 
     source: str
 
     def poll(self) -> Snapshot:
-        """Asks once; raises a `FeedError` where there is no good answer."""
+        """Polls once; raises a `FeedError` if there is no valid response."""
 
 
 class Pace(NamedTuple):
-    """How often feeds are asked.
+    """How often feeds are polled.
 
     Attributes:
-        interval: Seconds from one good answer to the next question, if the feed does not say more.
-        first_retry: Seconds to wait after a failure; twice as long after each further one.
-        longest_retry: Seconds that no such wait exceeds.
+        interval: Seconds from one valid response to the next poll, unless the feed asks for more.
+        first_retry: Seconds to wait after a failure; doubles with each further one.
+        longest_retry: The longest such wait, in seconds.
     """
 
     interval: float = 60.0
@@ -40,14 +40,14 @@ class Pace(NamedTuple):
     longest_retry: float = 300.0
 
     def retry(self, failures: int, retry_after: float = 0) -> float:
-        """Gives how long to wait: exponential with jitter, so that many clients do not come back all at once.
+        """Gives how long to wait: exponential with jitter, so that many clients do not return at the same time.
 
         Args:
-            failures: How many there were in a row, from 1.
-            retry_after: Seconds that the feed asks for.
+            failures: How many consecutive failures there were, from 1.
+            retry_after: The wait that the feed asks for, in seconds.
         """
         wait = min(self.longest_retry, self.first_retry * 2.0 ** min(failures - 1, 30))
-        return max(random.uniform(wait / 2, wait), retry_after)  # noqa: S311 (nothing secret)
+        return max(random.uniform(wait / 2, wait), retry_after)  # noqa: S311 (not secret)
 
 
 def poll(
@@ -57,64 +57,64 @@ def poll(
     stop: threading.Event,
     pace: Pace = Pace(),  # noqa: B008 (immutable)
 ) -> None:
-    """Asks feeds in turn, each at its own pace, until told to stop; failures are logged and asked again for ever.
+    """Polls feeds in turn, each at its own pace, until stopped; failures are logged and retried indefinitely.
 
-    A station is sent when it differs from what was last *delivered*, so that one which Kafka did not take is sent again
-    with the next answer. After a start each is sent once.
+    A station is sent when it differs from what was last *delivered*, so one that Kafka did not accept is sent again
+    after the next response. After a start each is sent once.
 
     Args:
         feeds: The feeds.
         producer: Sends stations, keyed by contract/number.
-        stop: Ends it when set.
+        stop: Ends the polling when set.
         pace: How often.
 
     Raises:
-        FeedRefusedError: If a feed refuses the first question: it would refuse all others.
-        DeliveryError: If at the end stations are still under way.
-        BrokerError: If the producer cannot go on.
+        FeedRefusedError: If a feed refuses the first request: it would refuse all others.
+        DeliveryError: If stations are still in flight at the end.
+        BrokerError: If Kafka's client has failed for good.
     """
-    turns = [_Turn(feed, producer, pace, stop) for feed in feeds]
-    while turns and not stop.is_set():
-        turn = min(turns, key=lambda each: each.due)
-        if not stop.wait(max(turn.due - time.monotonic(), 0)):
-            turn.take()
+    pollers = [_Poller(feed, producer, pace, stop) for feed in feeds]
+    while pollers and not stop.is_set():
+        poller = min(pollers, key=lambda each: each.due)
+        if not stop.wait(max(poller.due - time.monotonic(), 0)):
+            poller.poll()
 
 
-class _Turn:
-    """A feed, what is known of its stations, and when it is to be asked next."""
+class _Poller:
+    """A feed, what was last delivered of its stations, and when its next poll is due."""
 
     def __init__(self, feed: Feed, producer: Producer, pace: Pace, stop: threading.Event) -> None:
         self._feed, self._producer, self._pace, self._stop = feed, producer, pace, stop
-        self._known: dict[str, Station] = {}
+        self._delivered: dict[str, Station] = {}
         self._failures = 0
-        self._answered = False
+        self._responded = False
         self.due = time.monotonic()
 
-    def take(self) -> None:
+    def poll(self) -> None:
         try:
             snapshot = self._feed.poll()
         except FeedError as error:
-            if isinstance(error, FeedRefusedError) and not self._answered:
+            if isinstance(error, FeedRefusedError) and not self._responded:
                 raise
             self._failures += 1
             wait = self._pace.retry(self._failures, error.retry_after)
-            _log.warning("%s: %s; asking again in %.0f s", self._feed.source, error, wait)
+            _log.warning("%s: %s; polling again in %.0f s", self._feed.source, error, wait)
         else:
-            self._failures, self._answered = 0, True
+            self._failures, self._responded = 0, True
             self._send(snapshot)
             wait = max(self._pace.interval, snapshot.fresh_for)
         self.due = time.monotonic() + wait
 
     def _send(self, snapshot: Snapshot) -> None:
-        changed = [station for station in snapshot.stations if self._known.get(station.key) != station]
+        changed = [station for station in snapshot.stations if self._delivered.get(station.key) != station]
         before = self._producer.failed
         for station in changed:
-            remember = functools.partial(self._known.__setitem__, station.key, station)
+            on_delivered = functools.partial(self._delivered.__setitem__, station.key, station)
             message = station.message()
-            self._producer.send(station.key, message, station.polled_at, delivered=remember, stop=self._stop)
+            self._producer.send(station.key, message, station.polled_at, on_delivered=on_delivered, stop=self._stop)
         if not self._producer.settle(self._stop):
             self._producer.check()
-        # Counts only: which stations, and whose, is what must not be in a log.
+        # Only counts: the log must not say which stations, or whose.
         _log.info(
             "%s: %d stations, %d changed, %d unreadable",
             self._feed.source,
@@ -123,4 +123,4 @@ class _Turn:
             snapshot.unreadable,
         )
         if failed := self._producer.failed - before:
-            _log.warning("%s: %d stations not delivered; they are sent again", self._feed.source, failed)
+            _log.warning("%s: %d stations not delivered; they will be sent again", self._feed.source, failed)

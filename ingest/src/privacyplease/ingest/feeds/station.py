@@ -1,4 +1,4 @@
-"""The one form that a station has on the bus, whichever feed it came from. See `ingest/DESIGN.md`."""
+"""The message format of a station, whichever feed it came from. See `ingest/DESIGN.md`."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -9,23 +9,23 @@ __all__ = ["Snapshot", "Station"]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Station:
-    """What a feed says about a station at one time; null where it says nothing. Equal if all but `polled_at` is.
+    """What a feed reports about a station at one time; null where it says nothing. Equality ignores `polled_at`.
 
     Attributes:
-        contract: Whose station it is: a city's contract, a GBFS system; as the feed spells it. Has no slash.
+        contract: Whose station it is: a city's contract or a GBFS system, as the feed spells it. Without a slash.
         number: Its number, unique only within the contract.
-        name: Its name, as it is.
-        address: Its address, as it is; may be empty.
+        name: Its name, unchanged.
+        address: Its address, unchanged; may be empty.
         position: Latitude and longitude, degrees.
-        banking: Whether it takes cards.
+        banking: Whether it accepts cards.
         bonus: Whether returning a bike there earns something.
         status: `OPEN` or `CLOSED`.
         capacity: How many stands it has; often not the sum of the next two.
-        available_bikes: How many bikes are there to take.
-        available_bike_stands: How many stands are there to return to.
-        last_update: When the station said so, ms since the epoch, UTC; may be years ago.
+        available_bikes: How many bikes can be taken.
+        available_bike_stands: How many stands are free.
+        last_update: When the station reported this, ms since the epoch, UTC; may be years ago.
         source: Which feed: `jcdecaux-v1`, `jcdecaux-v3`, `gbfs`.
-        polled_at: When we asked, ms since the epoch, UTC.
+        polled_at: When we polled the feed, ms since the epoch, UTC.
     """
 
     contract: str
@@ -45,7 +45,7 @@ class Station:
 
     @property
     def key(self) -> str:
-        """What it is called among all stations: contract/number, without regard to the contract's case."""
+        """Identifies it among all stations: contract/number, with the case of the contract ignored."""
         return f"{self.contract.casefold()}/{self.number}"
 
     def message(self) -> bytes:
@@ -60,12 +60,12 @@ class Station:
 
 
 class Snapshot(NamedTuple):
-    """What a feed says at one time.
+    """What a feed reports at one time.
 
     Attributes:
         stations: The stations, each once.
-        unreadable: How many records were none.
-        fresh_for: Seconds until it makes sense to ask again.
+        unreadable: How many records are not stations.
+        fresh_for: For how many seconds the feed declares this to be fresh.
     """
 
     stations: list[Station]

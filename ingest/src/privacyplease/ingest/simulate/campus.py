@@ -1,4 +1,4 @@
-"""The places of a simulated campus: access points on floors of buildings, each building with a purpose."""
+"""The places of a simulated campus: access points on the floors of buildings, each building with a purpose."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-__all__ = ["Campus", "Purpose"]
+__all__ = ["CampusMap", "Purpose"]
 
-_ACCESS_POINTS = 8  # a building
+_ACCESS_POINTS = 8  # per building
 _FLOORS = 4
-_DECLINE = 0.9  # exponent of Zipf's law: the busiest place of a building kind sees many times what the quietest does
+_ZIPF_EXPONENT = 0.9  # the busiest place of a kind of building sees many times what the quietest does
 
 
 class Purpose(IntEnum):
@@ -25,8 +25,8 @@ class Purpose(IntEnum):
     DORMITORY = 4
 
 
-# The purposes of buildings, in turn: lectures and offices are most of a campus.
-_TURNS = np.array([
+# The purposes of consecutive buildings: most of a campus is lecture halls and offices.
+_PURPOSES = np.array([
     Purpose.TEACHING, Purpose.OFFICES, Purpose.CANTEEN, Purpose.LIBRARY, Purpose.DORMITORY,
     Purpose.TEACHING, Purpose.OFFICES, Purpose.TEACHING,
 ])  # fmt: skip
@@ -35,13 +35,13 @@ _TITLES = ("Lecture hall", "Offices", "Canteen", "Library", "Dormitory")
 
 
 @dataclass(frozen=True)
-class Campus:
+class CampusMap:
     """n places.
 
     Attributes:
-        building: int64[n], the building of each place. Its places are neighbours in the order of their numbers.
-        purpose: int64[n], the `Purpose` of its building.
-        weight: float64[n], how popular it is.
+        building: int64[n], the building of each place. Consecutive places in a building are neighbours.
+        purpose: int64[n], the `Purpose` of each place's building.
+        weight: float64[n], how popular each place is.
     """
 
     building: npt.NDArray[np.int64]
@@ -49,24 +49,28 @@ class Campus:
     weight: npt.NDArray[np.float64]
 
     @classmethod
-    def built(cls, places: int, rng: np.random.Generator) -> Self:
-        """Builds a campus of so many places."""
+    def generate(cls, places: int, rng: np.random.Generator) -> Self:
+        """Generates a campus with this many places."""
         building = np.arange(places) // _ACCESS_POINTS
         rank = rng.permutation(places) + 1
-        return cls(building, _TURNS[building % len(_TURNS)].astype(np.int64), np.asarray(rank**-_DECLINE, np.float64))
+        return cls(
+            building,
+            _PURPOSES[building % len(_PURPOSES)].astype(np.int64),
+            np.asarray(rank**-_ZIPF_EXPONENT, np.float64),
+        )
 
     def __len__(self) -> int:
         return len(self.building)
 
     def draw(self, purpose: Purpose | None, count: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-        """Draws places by popularity: int64[count]. From all for None, and where the campus has none such."""
-        fit = self.purpose == purpose
-        pool = np.flatnonzero(fit if fit.any() else np.ones_like(fit))
-        share = np.cumsum(self.weight[pool])
-        return np.asarray(pool[np.searchsorted(share, rng.random(count) * share[-1], side="right")])
+        """Draws places by popularity: int64[count]. From all if `purpose` is None, or no building has it."""
+        matches = self.purpose == purpose
+        pool = np.flatnonzero(matches if matches.any() else np.ones_like(matches))
+        cumulative = np.cumsum(self.weight[pool])
+        return np.asarray(pool[np.searchsorted(cumulative, rng.random(count) * cumulative[-1], side="right")])
 
     def neighbour(self, places: npt.NDArray[np.int64], steps: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Walks some steps along the access points, but not out of the building: int64[n]."""
+        """The places some steps along the access points, staying within the building: int64[n]."""
         first = self.building[places] * _ACCESS_POINTS
         last = np.minimum(first + _ACCESS_POINTS, len(self)) - 1
         return np.asarray(np.clip(places + steps, first, last))
@@ -74,7 +78,7 @@ class Campus:
     def names(self) -> pa.StringArray:
         """string[n], the names of the access points."""
         return pa.array(
-            [f"ap-{each // _ACCESS_POINTS + 1:02}-{each % _ACCESS_POINTS + 1}" for each in range(len(self))]
+            [f"ap-{place // _ACCESS_POINTS + 1:02}-{place % _ACCESS_POINTS + 1}" for place in range(len(self))]
         )
 
     def locations(self) -> pa.StringArray:

@@ -1,6 +1,6 @@
 """WiFi session logs: who was associated with which access point, when and for how long.
 
-Reads Cisco Prime's "Client Sessions" CSV and the tab separated stream form, whole or cut anywhere, gzipped or not:
+Reads Cisco Prime's "Client Sessions" CSV and the tab-separated stream format, gzipped or not:
 
 >>> import io
 >>> log = read(io.BytesIO(b'''Client MAC Address,AP Name,Association Time,Session Duration
@@ -13,9 +13,9 @@ Reads Cisco Prime's "Client Sessions" CSV and the tab separated stream form, who
 """
 
 from privacyplease.ingest.wifi.columns import SCHEMA
-from privacyplease.ingest.wifi.reader import Log, read
+from privacyplease.ingest.wifi.reader import SessionLog, read
 from privacyplease.ingest.wifi.sessions import Block
 from privacyplease.ingest.wifi.writer import write
 from privacyplease.ingest.wifi.zones import zone_named
 
-__all__ = ["SCHEMA", "Block", "Log", "read", "write", "zone_named"]
+__all__ = ["SCHEMA", "Block", "SessionLog", "read", "write", "zone_named"]

@@ -1,44 +1,58 @@
-"""The columns of a WiFi session log: their names here, their titles in the log, and the types that come out."""
+"""The columns of a WiFi session log: names, titles in the log, parsed types, and which rows of one are invalid."""
 
 import re
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-__all__ = ["COLUMNS", "REQUIRED", "SCHEMA", "STREAM_FIELDS", "Column", "column_of"]
+__all__ = ["COLUMNS", "REQUIRED", "SCHEMA", "STREAM_FIELDS", "InvalidRows", "LogColumn", "column_titled"]
 
 
-class Column(NamedTuple):
-    """A column of the log: its name in our tables, its title in the log, and other titles it goes by."""
+class LogColumn(NamedTuple):
+    """A column of the log: its name in our tables, its title in the log, and alternative titles."""
 
     name: str
     title: str
     aliases: tuple[str, ...] = ()
 
 
-# The order is that of the stream form, which has no header. It is also the order in which Cisco Prime exports them.
+class InvalidRows(NamedTuple):
+    """Rows of a column that are invalid for the same reason.
+
+    Attributes:
+        rows: int64[k], the invalid rows.
+        reason: What was expected; never holds a value.
+    """
+
+    rows: npt.NDArray[np.int64]
+    reason: str
+
+
+# The order is that of the stream format, which has no header. Cisco Prime exports them in the same order.
 COLUMNS = (
-    Column("client_ip", "Client IP Address", ("Client IP", "IP Address")),
-    Column("client_mac", "Client MAC Address", ("Client MAC", "MAC Address")),
-    Column("association_time", "Association Time", ("Session Start Time", "Start Time")),
-    Column("vendor", "Vendor", ("Client Vendor",)),
-    Column("ap_name", "AP Name", ("Access Point", "Access Point Name")),
-    Column("device_name", "Device Name"),
-    Column("map_location", "Map Location", ("Location",)),
-    Column("ssid", "SSID"),
-    Column("profile", "Profile", ("Profile Name",)),
-    Column("vlan_id", "VLAN ID", ("VLAN",)),
-    Column("protocol", "Protocol"),
-    Column("session_duration", "Session Duration", ("Duration",)),
-    Column("policy_type", "Policy Type"),
-    Column("avg_session_throughput_kbps", "Avg. Session Throughput (Kbps)", ("Average Session Throughput (Kbps)",)),
-    Column("record_id", "recordID"),
+    LogColumn("client_ip", "Client IP Address", ("Client IP", "IP Address")),
+    LogColumn("client_mac", "Client MAC Address", ("Client MAC", "MAC Address")),
+    LogColumn("association_time", "Association Time", ("Session Start Time", "Start Time")),
+    LogColumn("vendor", "Vendor", ("Client Vendor",)),
+    LogColumn("ap_name", "AP Name", ("Access Point", "Access Point Name")),
+    LogColumn("device_name", "Device Name"),
+    LogColumn("map_location", "Map Location", ("Location",)),
+    LogColumn("ssid", "SSID"),
+    LogColumn("profile", "Profile", ("Profile Name",)),
+    LogColumn("vlan_id", "VLAN ID", ("VLAN",)),
+    LogColumn("protocol", "Protocol"),
+    LogColumn("session_duration", "Session Duration", ("Duration",)),
+    LogColumn("policy_type", "Policy Type"),
+    LogColumn("avg_session_throughput_kbps", "Avg. Session Throughput (Kbps)", ("Average Session Throughput (Kbps)",)),
+    LogColumn("record_id", "recordID"),
 )
 
-# How many fields a line of the stream form has: the record ID is optional.
+# The number of fields in a line of the stream format: the record ID is optional.
 STREAM_FIELDS = (len(COLUMNS) - 1, len(COLUMNS))
 
-# Without one of these, nobody was anywhere at any time.
+# Without all of these, a session does not say who was where, when and for how long.
 REQUIRED = ("client_mac", "association_time", "ap_name", "session_duration")
 
 _TYPES: dict[str, pa.DataType] = {
@@ -49,19 +63,19 @@ _TYPES: dict[str, pa.DataType] = {
 SCHEMA = pa.schema([(column.name, _TYPES.get(column.name, pa.string())) for column in COLUMNS])
 
 
-def column_of(title: str) -> str | None:
-    """Gives the name of the column with this title, or None for a title we do not know.
+def column_titled(title: str) -> str | None:
+    """Gives the name of the column with this title, or None if the title is unknown.
 
-    Only letters and digits count: administrators and versions differ in case, spaces and points.
+    Only letters and digits count: administrators and versions differ in case, spaces and punctuation.
 
-    >>> column_of("avg session throughput [kbps]")
+    >>> column_titled("avg session throughput [kbps]")
     'avg_session_throughput_kbps'
     """
-    return _BY_TITLE.get(_normal(title))
+    return _BY_TITLE.get(_normalised(title))
 
 
-def _normal(title: str) -> str:
+def _normalised(title: str) -> str:
     return re.sub(r"[^a-z0-9]", "", title.lower())
 
 
-_BY_TITLE = {_normal(title): column.name for column in COLUMNS for title in (column.title, *column.aliases)}
+_BY_TITLE = {_normalised(title): column.name for column in COLUMNS for title in (column.title, *column.aliases)}

@@ -1,4 +1,4 @@
-"""Splits lines into fields: from a block of lines to a table of text, and the lines that have no such form."""
+"""Splits a block of lines into fields: a table of text, and the lines that could not be split."""
 
 from codecs import BOM_UTF8
 from collections.abc import Callable
@@ -9,10 +9,10 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import csv
 
-from privacyplease.ingest.rejects import Reject
-from privacyplease.ingest.wifi import marks
+from privacyplease.ingest.parsing import RejectedLine
+from privacyplease.ingest.wifi import line_scan
 from privacyplease.ingest.wifi.layout import Layout
-from privacyplease.ingest.wifi.lines import Lines
+from privacyplease.ingest.wifi.lines import LogLines
 
 __all__ = ["Fields", "split"]
 
@@ -21,25 +21,27 @@ class Fields(NamedTuple):
     """Lines split into fields.
 
     Attributes:
-        table: string[n] for every column that the layout names, as in the log; null where a line lacks the last.
+        table: string[n] for every column that the layout names, as in the log; null where a line lacks the last field.
         lines: The n lines that the rows come from.
         rejects: The lines that could not be split.
     """
 
     table: pa.Table
-    lines: Lines
-    rejects: list[Reject]
+    lines: LogLines
+    rejects: list[RejectedLine]
 
 
-def split(lines: Lines, layout: Layout) -> Fields:
-    """Splits the lines of a whole block; blank lines are dropped without a word."""
-    binary, broken = marks.undecodable(lines), marks.count(lines, "\r") > 0
-    rejects = _rejects(lines, binary, "expected text in UTF-8")
-    rejects += _rejects(lines, broken & ~binary, "expected no carriage return within a line")
-    sound = ~binary & ~broken & (lines.starts < lines.ends)
-    # What is loosely quoted has no quoting, only quotes in it. Where the last field is optional, some lines lack it.
-    loose = marks.loosely_quoted(lines, layout.delimiter)
-    full = marks.count(lines, layout.delimiter) + 1 == len(layout.columns) if layout.optional else np.ones_like(loose)
+def split(lines: LogLines, layout: Layout) -> Fields:
+    """Splits the lines of a whole block; blank lines are skipped."""
+    undecodable, broken = line_scan.undecodable(lines), line_scan.count(lines, "\r") > 0
+    rejects = _rejects(lines, undecodable, "expected text in UTF-8")
+    rejects += _rejects(lines, broken & ~undecodable, "expected no carriage return within a line")
+    sound = ~undecodable & ~broken & (lines.starts < lines.ends)
+    # In loosely quoted lines quotes are ordinary characters. Where the last field is optional, some lines lack it.
+    loose = line_scan.loosely_quoted(lines, layout.delimiter)
+    full = (
+        line_scan.count(lines, layout.delimiter) + 1 == len(layout.columns) if layout.optional else np.ones_like(loose)
+    )
     parts = [
         _parse(lines.only(sound & (loose == is_loose) & (full == is_full)), layout, quoted=not is_loose, full=is_full)
         for is_loose, is_full in [(False, True), (False, False), (True, True), (True, False)]
@@ -48,51 +50,51 @@ def split(lines: Lines, layout: Layout) -> Fields:
     return _merged(lines, [part for part in parts if len(part.lines)] or parts[:1], rejects)
 
 
-def _parse(lines: Lines, layout: Layout, *, quoted: bool, full: bool) -> Fields:
+def _parse(lines: LogLines, layout: Layout, *, quoted: bool, full: bool) -> Fields:
     columns = layout.columns if full else layout.columns[: len(layout.columns) - layout.optional]
     names = [name or f"field {index}" for index, name in enumerate(columns)]
     wanted = [name for name in columns if name]
     if not len(lines):
         return Fields(pa.table({name: pa.array([], pa.string()) for name in wanted}), lines, [])
-    text, misfits = lines.pack(), list[csv.InvalidRow]()
-    if text.startswith(BOM_UTF8):  # pyarrow skips one at the start; here it is the middle of the log
+    text, invalid = lines.pack(), list[csv.InvalidRow]()
+    if text.startswith(BOM_UTF8):  # pyarrow would skip it, but here it is not at the start of the log
         text = BOM_UTF8 + text
     table = csv.read_csv(
         pa.BufferReader(text),
-        # One thread: only then does pyarrow number the rows that do not fit.
+        # A single thread: only then does pyarrow number the invalid rows.
         read_options=csv.ReadOptions(use_threads=False, block_size=len(text), column_names=names),
         parse_options=csv.ParseOptions(
             delimiter=layout.delimiter,
             quote_char='"' if quoted else False,
-            invalid_row_handler=_keeping(misfits),
+            invalid_row_handler=_collect(invalid),
         ),
         convert_options=csv.ConvertOptions(
             include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string()), check_utf8=False
         ),
     )
-    return _fitted(table.combine_chunks(), lines, misfits, layout.sizes)
+    return _without_invalid(table.combine_chunks(), lines, invalid, layout.field_counts)
 
 
-def _keeping(misfits: list[csv.InvalidRow]) -> Callable[[csv.InvalidRow], Literal["skip"]]:
-    def keep(row: csv.InvalidRow) -> Literal["skip"]:
-        misfits.append(row)
+def _collect(invalid: list[csv.InvalidRow]) -> Callable[[csv.InvalidRow], Literal["skip"]]:
+    def collect(row: csv.InvalidRow) -> Literal["skip"]:
+        invalid.append(row)
         return "skip"
 
-    return keep
+    return collect
 
 
-def _fitted(table: pa.Table, lines: Lines, misfits: list[csv.InvalidRow], expected: str) -> Fields:
+def _without_invalid(table: pa.Table, lines: LogLines, invalid: list[csv.InvalidRow], expected: str) -> Fields:
     rejects = []
-    fits = np.ones(len(lines), np.bool_)
-    for row in misfits:
+    valid = np.ones(len(lines), np.bool_)
+    for row in invalid:
         index = (row.number or 0) - 1
-        fits[index] = False
+        valid[index] = False
         reason = f"expected {expected} fields, got {row.actual_columns}"
-        rejects.append(Reject(int(lines.numbers[index]), "record", reason, lines.line(index)))
-    return Fields(table, lines.only(fits), rejects)
+        rejects.append(RejectedLine(int(lines.numbers[index]), "record", reason, lines.line(index)))
+    return Fields(table, lines.only(valid), rejects)
 
 
-def _merged(block: Lines, parts: list[Fields], rejects: list[Reject]) -> Fields:
+def _merged(block: LogLines, parts: list[Fields], rejects: list[RejectedLine]) -> Fields:
     if len(parts) == 1:
         return Fields(parts[0].table, parts[0].lines, rejects)
     numbers = np.concatenate([part.lines.numbers for part in parts])
@@ -100,5 +102,5 @@ def _merged(block: Lines, parts: list[Fields], rejects: list[Reject]) -> Fields:
     return Fields(table, block.only(np.isin(block.numbers, numbers)), rejects)
 
 
-def _rejects(lines: Lines, bad: npt.NDArray[np.bool_], reason: str) -> list[Reject]:
-    return [Reject(int(lines.numbers[i]), "record", reason, lines.line(i)) for i in np.flatnonzero(bad).tolist()]
+def _rejects(lines: LogLines, bad: npt.NDArray[np.bool_], reason: str) -> list[RejectedLine]:
+    return [RejectedLine(int(lines.numbers[i]), "record", reason, lines.line(i)) for i in np.flatnonzero(bad).tolist()]

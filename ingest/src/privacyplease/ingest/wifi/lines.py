@@ -1,4 +1,4 @@
-"""Cuts a log into blocks of whole lines."""
+"""Divides a log into blocks of whole lines."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -7,34 +7,34 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LONGEST_LINE", "Lines", "blocks"]
+__all__ = ["MAX_LINE_BYTES", "LogLines", "blocks"]
 
-LONGEST_LINE = 1 << 20
-"""Bytes of a line that are kept. A file without newlines is no log; this bounds the memory it takes to find out."""
+MAX_LINE_BYTES = 1 << 20
+"""A longer line is truncated, and then rejected. This bounds memory when a file without newlines is read."""
 
 
-def blocks(chunks: Iterable[bytes], first: int = 1) -> Iterator["Lines"]:
+def blocks(chunks: Iterable[bytes], first: int = 1) -> Iterator["LogLines"]:
     """Regroups chunks of bytes into blocks of whole lines.
 
     Args:
-        chunks: The bytes of the log, cut anywhere.
+        chunks: The bytes of the log, divided anywhere.
         first: The number of the first line.
     """
     rest = b""
     for chunk in chunks:
         head, newline, tail = chunk.rpartition(b"\n")
         if newline:
-            yield (lines := Lines.of(rest + head, first))
+            yield (lines := LogLines.of(rest + head, first))
             first += len(lines)
             rest = tail
         else:
-            rest = (rest + tail)[:LONGEST_LINE]
+            rest = (rest + tail)[:MAX_LINE_BYTES]
     if rest:
-        yield Lines.of(rest, first)
+        yield LogLines.of(rest, first)
 
 
 @dataclass(frozen=True, eq=False)
-class Lines:
+class LogLines:
     """Some lines of one block, each ended by a newline.
 
     Attributes:
@@ -51,9 +51,9 @@ class Lines:
 
     @classmethod
     def of(cls, text: bytes, first: int) -> Self:
-        """Finds the lines of a text that lacks its last newline; CRLF counts as a newline."""
+        """Finds the lines of a text without its final newline; CRLF counts as a newline."""
         block = text + b"\n"
-        if b"\r" in block:  # ten times as fast as to replace, and most often false
+        if b"\r" in block:  # ten times faster than `replace`, and usually false
             block = block.replace(b"\r\n", b"\n")
         ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
         starts = np.concatenate(([0], ends[:-1] + 1))
@@ -68,7 +68,7 @@ class Lines:
         return len(self.starts)
 
     def only(self, wanted: npt.NDArray[np.bool_]) -> Self:
-        """Leaves out the lines that are not wanted (bool[n])."""
+        """Keeps only the wanted lines (bool[n])."""
         if wanted.all():
             return self
         return replace(self, starts=self.starts[wanted], ends=self.ends[wanted], numbers=self.numbers[wanted])

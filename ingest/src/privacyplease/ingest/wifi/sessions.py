@@ -1,4 +1,4 @@
-"""From fields to sessions: columns get their types, and records without who, where, when or how long go aside."""
+"""Turns fields into sessions: gives columns their types, and rejects records that lack who, where, when or how long."""
 
 from datetime import tzinfo
 from typing import NamedTuple
@@ -8,18 +8,19 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import compute as pc
 
-from privacyplease.ingest.rejects import Reject
+from privacyplease.ingest.parsing import RejectedLine
 from privacyplease.ingest.wifi import durations, times
-from privacyplease.ingest.wifi.columns import REQUIRED, SCHEMA
-from privacyplease.ingest.wifi.faults import Fault
+from privacyplease.ingest.wifi.columns import REQUIRED, SCHEMA, InvalidRows
 from privacyplease.ingest.wifi.fields import Fields, split
 from privacyplease.ingest.wifi.layout import Layout
-from privacyplease.ingest.wifi.lines import Lines
+from privacyplease.ingest.wifi.lines import LogLines
 
 __all__ = ["Block", "parse"]
 
-# What access points report for a client that they did not identify.
-_NOBODY = pa.array(["", "unknown", "not supported"])
+# What access points report for a client that they have not identified.
+_UNIDENTIFIED = pa.array(["", "unknown", "not supported"])
+
+_TOO_LATE = "expected a session that ends by the year 9999"
 
 
 class Block(NamedTuple):
@@ -28,60 +29,62 @@ class Block(NamedTuple):
     Attributes:
         table: n sessions, of the schema `SCHEMA`, in the log's order.
         lines: int64[n], the line of each in the log, from 1.
-        rejects: The records that stay out, by line.
+        rejects: The lines that were rejected, in order.
     """
 
     table: pa.Table
     lines: npt.NDArray[np.int64]
-    rejects: list[Reject]
+    rejects: list[RejectedLine]
 
 
-def parse(lines: Lines, layout: Layout, zone: tzinfo | None) -> Block:
-    """Reads the sessions of a whole block of lines.
+def parse(lines: LogLines, layout: Layout, zone: tzinfo | None) -> Block:
+    """Parses the sessions of a whole block of lines.
 
     Args:
         lines: The lines.
-        layout: How they are laid out.
-        zone: The time zone of times that do not tell theirs; None if there is none.
+        layout: Their layout.
+        zone: The time zone of times that do not name theirs; None if there is none.
     """
     fields = split(lines, layout)
-    starts, start_faults = times.parse(_text(fields, "association_time"), zone)
-    lengths, length_faults = durations.parse(_text(fields, "session_duration"))
-    endless = Fault(np.flatnonzero(starts + lengths > times.LATEST), "expected a session that ends by the year 9999")
+    starts, invalid_starts = times.parse(_text(fields, "association_time"), zone)
+    lengths, invalid_lengths = durations.parse(_text(fields, "session_duration"))
+    too_late = InvalidRows(np.flatnonzero(starts + lengths > times.LATEST), _TOO_LATE)
     rejects = _rejects(
         fields,
         {
-            "client_mac": [_missing(fields, "client_mac", _NOBODY, "expected a MAC address")],
-            "ap_name": [_missing(fields, "ap_name", pa.array([""]), "expected an access point's name")],
-            "association_time": start_faults,
-            "session_duration": [*length_faults, endless],
+            "client_mac": [_missing(fields, "client_mac", _UNIDENTIFIED, "expected a MAC address, got none")],
+            "ap_name": [_missing(fields, "ap_name", pa.array([""]), "expected the name of an access point, got none")],
+            "association_time": invalid_starts,
+            "session_duration": [*invalid_lengths, too_late],
         },
     )
     table = _typed(fields, {"association_time": pa.array(starts), "session_duration": pa.array(lengths)})
     good = ~np.isin(fields.lines.numbers, [reject.line for reject in rejects])
-    everything = sorted(fields.rejects + rejects, key=lambda reject: reject.line)
+    all_rejects = sorted(fields.rejects + rejects, key=lambda reject: reject.line)
     if good.all():
-        return Block(table, fields.lines.numbers, everything)
-    return Block(table.filter(pa.array(good)), fields.lines.numbers[good], everything)
+        return Block(table, fields.lines.numbers, all_rejects)
+    return Block(table.filter(pa.array(good)), fields.lines.numbers[good], all_rejects)
 
 
 def _text(fields: Fields, name: str) -> pa.StringArray:
     return pc.utf8_trim_whitespace(fields.table.column(name).combine_chunks())
 
 
-def _missing(fields: Fields, name: str, values: pa.StringArray, reason: str) -> Fault:
+def _missing(fields: Fields, name: str, values: pa.StringArray, reason: str) -> InvalidRows:
     missing = pc.is_in(pc.utf8_lower(_text(fields, name)), value_set=values)
-    return Fault(np.flatnonzero(missing.to_numpy(zero_copy_only=False)), reason)
+    return InvalidRows(np.flatnonzero(missing.to_numpy(zero_copy_only=False)), reason)
 
 
-def _rejects(fields: Fields, faults: dict[str, list[Fault]]) -> list[Reject]:
-    """Makes one reject for a line, of the first fault found."""
+def _rejects(fields: Fields, invalid: dict[str, list[InvalidRows]]) -> list[RejectedLine]:
+    """Rejects each line once, for the first reason found."""
     first: dict[int, tuple[str, str]] = {}
-    for name, found in faults.items():
-        for fault in found:
-            for row in fault.rows.tolist():
-                first.setdefault(row, (name, fault.reason))
-    return [Reject(int(fields.lines.numbers[row]), *what, fields.lines.line(row)) for row, what in first.items()]
+    for name, groups in invalid.items():
+        for group in groups:
+            for row in group.rows.tolist():
+                first.setdefault(row, (name, group.reason))
+    return [
+        RejectedLine(int(fields.lines.numbers[row]), *cause, fields.lines.line(row)) for row, cause in first.items()
+    ]
 
 
 def _typed(fields: Fields, parsed: dict[str, pa.Array]) -> pa.Table:
@@ -95,7 +98,7 @@ def _typed(fields: Fields, parsed: dict[str, pa.Array]) -> pa.Table:
 
 
 def _attribute(fields: Fields, name: str) -> pa.Array:
-    """Gives a column of text: trimmed, null where it is empty or the log lacks it."""
+    """A column of text: trimmed, null where it is empty or the log lacks the column."""
     if name not in fields.table.column_names:
         return pa.nulls(len(fields.lines), pa.string())
     text = _text(fields, name)

@@ -1,4 +1,4 @@
-"""Opens a log: a path, `-` for standard input, or any stream of bytes; gzip is known by its content, not its name."""
+"""Opens a log: a path, `-` for standard input, or any stream of bytes; gzip is detected by content, not by name."""
 
 import gzip
 import io
@@ -18,7 +18,7 @@ _GZIP = b"\x1f\x8b"  # RFC 1952, 2.3.1: ID1 and ID2
 
 
 def chunks(source: Source, *sizes: int) -> Iterator[bytes]:
-    """Reads a source in chunks: one of each size, and the last size over and over; a gzipped one is decompressed.
+    """Reads a source in chunks: one of each size, then all of the last size; a gzipped one is decompressed.
 
     Raises:
         SourceError: If it cannot be opened, read or decompressed.
@@ -32,7 +32,7 @@ def chunks(source: Source, *sizes: int) -> Iterator[bytes]:
 
 def _chunks(source: Source, sizes: tuple[int, ...]) -> Iterator[bytes]:
     with _opened(source) as stream:
-        # A pipe cannot go back over the two bytes that tell what it is; a buffer can peek at them.
+        # A pipe cannot seek back over the two bytes that identify gzip; a buffer can peek at them.
         plain = gzip.GzipFile(fileobj=stream) if stream.peek(2)[:2] == _GZIP else stream
         for size in sizes[:-1]:
             yield plain.read(size)
@@ -47,7 +47,7 @@ def _opened(source: Source) -> io.BufferedReader:
 
 
 class _Borrowed(io.RawIOBase):
-    """A stream that is not ours: it stays open when the buffer around it is closed."""
+    """A stream that we do not own: it stays open when the buffer around it is closed."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -55,7 +55,7 @@ class _Borrowed(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # io.BufferedReader gives just that
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # io.BufferedReader always passes one
         data = self._stream.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)

@@ -6,58 +6,58 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from privacyplease.ingest.wifi import readings, wallclock
-from privacyplease.ingest.wifi.faults import Fault
+from privacyplease.ingest.wifi import local_times, utc_conversion
+from privacyplease.ingest.wifi.columns import InvalidRows
 from privacyplease.ingest.wifi.zones import AMBIGUOUS, fixed_offset
 
 __all__ = ["LATEST", "parse"]
 
 LATEST = 253_402_300_799_999
-"""9999-12-31T23:59:59.999Z in ms: the last moment that Python's `datetime` and ISO 8601's four digits have."""
+"""9999-12-31T23:59:59.999Z in ms: the latest time that Python's `datetime` and a four-digit year can represent."""
 
-_FORM = "expected a time as 'Thu Oct 15 08:12:01 UTC 2015', '2015-10-15 08:12:01' or ISO 8601"
-_CALENDAR = "expected a date and time that exist, in the years 1970 to 9999"
-_NO_ZONE = "expected a time with its zone, or a time zone for the whole log"
-_UNKNOWN = "expected an offset from UTC or a known zone abbreviation, or a time zone for the whole log that uses it"
+_FORMAT = "expected a time such as 'Thu Oct 15 08:12:01 UTC 2015', '2015-10-15 08:12:01' or ISO 8601"
+_NONEXISTENT = "expected a date and time that exist, in the years 1970 to 9999"
+_NO_ZONE = "expected a time with a zone, or a time zone given for the whole log; got neither"
+_UNKNOWN_ZONE = "expected an offset from UTC, a known zone abbreviation, or one used by the time zone given for the log"
 
 
-def parse(values: pa.StringArray, zone: tzinfo | None) -> tuple[npt.NDArray[np.int64], list[Fault]]:
-    """Reads times.
+def parse(values: pa.StringArray, zone: tzinfo | None) -> tuple[npt.NDArray[np.int64], list[InvalidRows]]:
+    """Parses times.
 
     Args:
         values: string[n], trimmed.
-        zone: The zone of times that do not tell theirs, or by an abbreviation with several meanings or none known.
+        zone: The zone of times that do not name theirs, or name it by an abbreviation that is ambiguous or unknown.
 
     Returns:
-        int64[n], ms since the epoch, UTC, 0 where the value is at fault; and the faults, the gravest first.
+        int64[n], ms since the epoch, UTC, 0 where the value is invalid; and the invalid rows, the worst first.
     """
-    read = readings.read(values)
-    utc, faults = _to_utc(read, zone)
-    exists = read.exists & (utc >= 0) & (utc <= LATEST)
-    grave = [Fault(np.flatnonzero(~read.known), _FORM), Fault(np.flatnonzero(~exists), _CALENDAR)]
-    return np.where(read.known & exists, utc, 0), grave + faults
+    local = local_times.parse(values)
+    utc, unresolved = _to_utc(local, zone)
+    exists = local.exists & (utc >= 0) & (utc <= LATEST)
+    invalid = [InvalidRows(np.flatnonzero(~local.known), _FORMAT), InvalidRows(np.flatnonzero(~exists), _NONEXISTENT)]
+    return np.where(local.known & exists, utc, 0), invalid + unresolved
 
 
-def _to_utc(read: readings.Readings, zone: tzinfo | None) -> tuple[npt.NDArray[np.int64], list[Fault]]:
-    utc, faults = read.local.copy(), list[Fault]()
-    for name, rows in zip(read.zones, _groups(read.zone, len(read.zones)), strict=True):
+def _to_utc(times: local_times.LocalTimes, zone: tzinfo | None) -> tuple[npt.NDArray[np.int64], list[InvalidRows]]:
+    utc, invalid = times.local.copy(), list[InvalidRows]()
+    for name, rows in zip(times.zones, _groups(times.zone, len(times.zones)), strict=True):
         if (offset := fixed_offset(name)) is not None:
             utc[rows] -= offset // timedelta(milliseconds=1)
         elif zone is None:
-            faults.append(Fault(rows, _unresolved(name)))
+            invalid.append(InvalidRows(rows, _unresolved(name)))
         else:
-            utc[rows], found = wallclock.to_utc(read.local[rows], zone, name or None)
-            faults += [Fault(rows[fault.rows], fault.reason) for fault in found]
-    return utc, faults
+            utc[rows], unresolved = utc_conversion.to_utc(times.local[rows], zone, name or None)
+            invalid += [InvalidRows(rows[group.rows], group.reason) for group in unresolved]
+    return utc, invalid
 
 
 def _groups(codes: npt.NDArray[np.int64], count: int) -> list[npt.NDArray[np.int64]]:
-    """Gives for each code below `count` the rows that have it. Sorts once: a log full of odd zones stays cheap."""
+    """The rows of each code below `count`. Sorts once, so that many distinct zones stay cheap."""
     order = np.argsort(codes, kind="stable")
     return np.split(order, np.cumsum(np.bincount(codes, minlength=count)))[:-1]
 
 
 def _unresolved(name: str) -> str:
     if homes := AMBIGUOUS.get(name.upper()):
-        return f"expected a zone with one meaning: {name.upper()} needs a time zone, as {' or '.join(homes)}"
-    return _UNKNOWN if name else _NO_ZONE
+        return f"expected an unambiguous zone, got {name.upper()}: give the log's time zone, e.g. {' or '.join(homes)}"
+    return _UNKNOWN_ZONE if name else _NO_ZONE

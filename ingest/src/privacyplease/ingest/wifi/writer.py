@@ -1,4 +1,4 @@
-"""Writes sessions as a log: Cisco Prime's "Client Sessions" CSV, zone UTC, whole seconds. The reader reads it back."""
+"""Writes sessions as a log that the reader can read: Cisco Prime's "Client Sessions" CSV, in UTC and whole seconds."""
 
 from collections.abc import Iterable
 from typing import BinaryIO
@@ -11,10 +11,10 @@ from privacyplease.ingest.wifi.columns import COLUMNS, STREAM_FIELDS
 
 __all__ = ["write"]
 
-_WRITTEN = COLUMNS[: min(STREAM_FIELDS)]  # the record ID belongs to the stream form
-_ROWS = 1 << 19  # the text of so many stays far below the 2 GiB that an Arrow string array can hold
+_WRITTEN = COLUMNS[: min(STREAM_FIELDS)]  # the record ID belongs to the stream format
+_ROWS = 1 << 19  # keeps the text far below the 2 GiB that an Arrow string array can hold
 
-# English whatever the process's locale is.
+# Always English, whatever the process's locale.
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -38,7 +38,7 @@ def _text(table: pa.Table) -> bytes:
     fields = [_field(column.name, table[column.name].combine_chunks()) for column in _WRITTEN]
     joined = pc.binary_join_element_wise(*fields, pa.scalar(","))
     lines = pc.binary_join_element_wise(joined, pa.scalar(""), pa.scalar("\n"))
-    # The values of a string array lie one behind the other, so they are the text already.
+    # The values of a string array are contiguous, so they are the text already.
     return bytes(lines.buffers()[2][: pc.sum(pc.binary_length(lines)).as_py()])
 
 
@@ -66,12 +66,12 @@ def _times(values: pa.Array) -> pa.Array:
 
 
 def _durations(values: pa.Array) -> pa.Array:
-    seconds, which = np.unique(np.asarray(values.cast(pa.int64())) // 1_000, return_inverse=True)
-    return pa.array([_spelled(each) for each in seconds.tolist()]).take(which)
+    seconds, index = np.unique(np.asarray(values.cast(pa.int64())) // 1_000, return_inverse=True)
+    return pa.array([_duration_text(each) for each in seconds.tolist()]).take(index)
 
 
-def _spelled(seconds: int) -> str:
-    """Spells a duration as Cisco does: `1 hrs 0 min 5 sec`, from the first unit that is not zero on."""
+def _duration_text(seconds: int) -> str:
+    """A duration as Cisco writes it: `1 hrs 0 min 5 sec`, starting with the first unit that is not zero."""
     counts = (seconds // 86_400, seconds // 3_600 % 24, seconds // 60 % 60, seconds % 60)
     first = next((index for index, count in enumerate(counts) if count), len(counts) - 1)
     units = ("days", "hrs", "min", "sec")

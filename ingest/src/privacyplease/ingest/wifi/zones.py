@@ -1,8 +1,7 @@
-"""What a zone abbreviation means, as far as it can be known.
+"""What a zone abbreviation means, where that is known.
 
-An abbreviation is no time zone: `CST` is at home in Chicago, Havana and Shanghai. Those with one meaning are in
-`OFFSETS`; those known to have several are in `AMBIGUOUS`, and a time zone from the user must decide. Nothing is
-guessed.
+An abbreviation is not a time zone: `CST` is used in Chicago, Havana and Shanghai. Those with one meaning are in
+`OFFSETS`; those known to have several are in `AMBIGUOUS`, and the user must name the time zone. Nothing is guessed.
 """
 
 import re
@@ -18,8 +17,8 @@ def _hours(**offsets: float) -> dict[str, timedelta]:
     return {name: timedelta(hours=hours) for name, hours in offsets.items()}
 
 
-# Every one has this offset and no other in the IANA time zone database since 2000, before which there was no WiFi to
-# log (a test proves it), or is used by Java's names of zones, with which Cisco Prime writes (SGT, BRT, ...).
+# In the IANA time zone database each has this offset and no other since 2000 (a test proves it), before which there was
+# no WiFi to log; or it is one of Java's zone names, which Cisco Prime uses (SGT, BRT, ...).
 OFFSETS = (
     _hours(UTC=0, UT=0, GMT=0, Z=0)
     | _hours(WET=0, WEST=1, CET=1, CEST=2, EET=2, EEST=3)
@@ -49,26 +48,26 @@ AMBIGUOUS: dict[str, dict[str, float]] = {
     "SST": {"Pacific/Pago_Pago": -11, "Asia/Singapore": 8},
     "WST": {"Pacific/Apia": 13, "Australia/Perth": 8},
 }
-"""Abbreviations with several meanings: where each is at home, with its hours from UTC there."""
+"""Abbreviations with several meanings: the zones that use each, with its offset from UTC there in hours."""
 
 _OFFSET = re.compile(r"(?:UTC|GMT)?([+-])(\d{1,2})(?::?([0-5]\d))?")
 
 
 def fixed_offset(token: str) -> timedelta | None:
-    """Gives the offset from UTC that a token such as `CEST`, `Z`, `+02:00` or `GMT+2` stands for anywhere, or None."""
+    """Gives the offset from UTC that a token such as `CEST`, `Z`, `+02:00` or `GMT+2` always has, or None."""
     token = token.upper()
-    if found := _OFFSET.fullmatch(token):
-        sign, hours, minutes = found.groups()
+    if match := _OFFSET.fullmatch(token):
+        sign, hours, minutes = match.groups()
         offset = timedelta(hours=int(hours), minutes=int(minutes or 0))
         return (offset if sign == "+" else -offset) if offset < timedelta(days=1) else None
     return OFFSETS.get(token)
 
 
 def zone_named(name: str) -> tzinfo:
-    """Finds the time zone that a user names.
+    """Finds a time zone by name.
 
     Args:
-        name: An IANA name as `Asia/Tokyo`, or an offset as `+09:00`.
+        name: An IANA name such as `Asia/Tokyo`, or an offset such as `+09:00`.
 
     Raises:
         ZoneError: If it is neither. An abbreviation is neither.
@@ -78,4 +77,4 @@ def zone_named(name: str) -> tzinfo:
     try:
         return UTC if name.upper() in ("UTC", "Z") else ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ZoneError(f"expected a time zone as 'Europe/Vienna' or '+01:00', got {name!r}") from error
+        raise ZoneError(f"expected a time zone such as 'Europe/Vienna' or '+01:00', got {name!r}") from error

@@ -31,33 +31,41 @@ class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Role.ValueType],
     ROLE_INGEST: _Role.ValueType  # 1
     """Send records and seal dead letters: IngestService.Ingest, DeadLetterService.Seal."""
     ROLE_COUNT: _Role.ValueType  # 2
-    """Count people, no person named: OccupancyService."""
+    """Count people without naming any: OccupancyService."""
     ROLE_PRESENCE: _Role.ValueType  # 3
-    """Where a person was, with a purpose stated: PresenceService.FindSessions, QueryService.Query of data sets about persons."""
+    """Ask where a person was, stating a purpose: PresenceService.FindSessions, QueryService.Query of data sets about
+    persons.
+    """
     ROLE_SELF: _Role.ValueType  # 4
-    """The same about the devices that the policy says are the caller's own, and about no other. No purpose is needed."""
+    """The same, but only about the devices that the policy lists as the caller's own. No purpose is needed."""
     ROLE_STATIONS: _Role.ValueType  # 5
     """Bike-share stations: StationsService, QueryService.Query of data sets about stations."""
     ROLE_ADMIN: _Role.ValueType  # 6
-    """Run the system: AdminService, DeadLetterService.Open."""
+    """Administer the system: AdminService, AuditService, CompactionService, DeadLetterService.Open, ExplainService,
+    KeysService, VerificationService.
+    """
 
 class Role(_Role, metaclass=_RoleEnumTypeWrapper):
-    """What somebody may ask."""
+    """A kind of call that a caller may make."""
 
 ROLE_UNSPECIFIED: Role.ValueType  # 0
 """The role was not set. A proxy never sends it."""
 ROLE_INGEST: Role.ValueType  # 1
 """Send records and seal dead letters: IngestService.Ingest, DeadLetterService.Seal."""
 ROLE_COUNT: Role.ValueType  # 2
-"""Count people, no person named: OccupancyService."""
+"""Count people without naming any: OccupancyService."""
 ROLE_PRESENCE: Role.ValueType  # 3
-"""Where a person was, with a purpose stated: PresenceService.FindSessions, QueryService.Query of data sets about persons."""
+"""Ask where a person was, stating a purpose: PresenceService.FindSessions, QueryService.Query of data sets about
+persons.
+"""
 ROLE_SELF: Role.ValueType  # 4
-"""The same about the devices that the policy says are the caller's own, and about no other. No purpose is needed."""
+"""The same, but only about the devices that the policy lists as the caller's own. No purpose is needed."""
 ROLE_STATIONS: Role.ValueType  # 5
 """Bike-share stations: StationsService, QueryService.Query of data sets about stations."""
 ROLE_ADMIN: Role.ValueType  # 6
-"""Run the system: AdminService, DeadLetterService.Open."""
+"""Administer the system: AdminService, AuditService, CompactionService, DeadLetterService.Open, ExplainService,
+KeysService, VerificationService.
+"""
 Global___Role: _TypeAlias = Role  # noqa: Y015
 
 @_typing.final
@@ -95,34 +103,36 @@ class WhoAmIResponse(_message.Message):
     name: _builtins.str
     """The name in the caller's certificate; empty in plaintext."""
     on_behalf_of: _builtins.str
-    """For whom the caller asks, if the call says so by the metadata key `privacyplease-on-behalf-of`. All that follows
-    is then what both may. Else empty.
+    """The user on whose behalf the caller asks, from the metadata key `privacyplease-on-behalf-of`; otherwise empty. If
+    it is set, all fields below are what both of them may.
     """
     calls_per_minute: _builtins.int
-    """How many calls a minute they may make; 0: any number."""
+    """How many calls a minute they may make. 0 means no limit."""
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[Global___Role.ValueType]:
-        """What the caller may ask; ascending. Nothing without a role."""
+        """The caller's roles, ascending. Without a role they may ask nothing."""
 
     @_builtins.property
     def datasets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The data sets that they may ask, ascending. Empty: every one."""
+        """The data sets that they may ask about, ascending. Empty means every data set."""
 
     @_builtins.property
     def devices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The devices that are the caller's own, as "aa:bb:cc:dd:ee:ff", ascending: what ROLE_SELF is for."""
+        """The caller's own devices, as "aa:bb:cc:dd:ee:ff", ascending. ROLE_SELF is about these."""
 
     @_builtins.property
     def purposes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The purposes that they may state. Empty: any text."""
+        """The purposes that they may state. Empty means any text."""
 
     @_builtins.property
     def longest_interval(self) -> _duration_pb2.Duration:
-        """The longest interval that they may ask about; absent: any."""
+        """The longest interval that they may ask about. Absent means no limit."""
 
     @_builtins.property
     def may_act_for(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """For whom they may ask. Whoever is named here asks nothing in their own name. "*": anybody who has a role."""
+        """The users on whose behalf the caller may ask; "*" means every user with a role. If there are any, the caller may
+        ask nothing in their own name.
+        """
 
     def __init__(
         self,

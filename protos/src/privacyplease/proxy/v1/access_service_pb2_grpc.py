@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AccessServiceStub:
-    """AccessService tells callers what they may ask.
+    """AccessService shows callers what they may ask.
     """
 
     def __init__(self, channel):
@@ -43,12 +43,12 @@ class AccessServiceStub:
 
 
 class AccessServiceServicer:
-    """AccessService tells callers what they may ask.
+    """AccessService shows callers what they may ask.
     """
 
     def WhoAmI(self, request, context):
-        """WhoAmI tells whom the proxy takes the caller for, and what the policy allows them now. Every caller whom the proxy knows
-        may ask it, those who may ask nothing else included. Cost: constant; no storage call.
+        """WhoAmI returns the caller's identity, and what the policy allows them now. Every caller with a client certificate
+        may ask it, even if they may ask nothing else. Cost: constant; no storage call.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -71,7 +71,7 @@ def add_AccessServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AccessService:
-    """AccessService tells callers what they may ask.
+    """AccessService shows callers what they may ask.
     """
 
     @staticmethod

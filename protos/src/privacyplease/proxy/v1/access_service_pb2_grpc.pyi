@@ -27,29 +27,29 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AccessServiceStub:
-    """AccessService tells callers what they may ask."""
+    """AccessService shows callers what they may ask."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AccessServiceAsyncStub: ...
     WhoAmI: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.WhoAmIRequest, _access_service_pb2.WhoAmIResponse]
-    """WhoAmI tells whom the proxy takes the caller for, and what the policy allows them now. Every caller whom the proxy knows
-    may ask it, those who may ask nothing else included. Cost: constant; no storage call.
+    """WhoAmI returns the caller's identity, and what the policy allows them now. Every caller with a client certificate
+    may ask it, even if they may ask nothing else. Cost: constant; no storage call.
     """
 
 @_typing.type_check_only
 class AccessServiceAsyncStub(AccessServiceStub):
-    """AccessService tells callers what they may ask."""
+    """AccessService shows callers what they may ask."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     WhoAmI: _aio.UnaryUnaryMultiCallable[_access_service_pb2.WhoAmIRequest, _access_service_pb2.WhoAmIResponse]  # type: ignore[assignment]
-    """WhoAmI tells whom the proxy takes the caller for, and what the policy allows them now. Every caller whom the proxy knows
-    may ask it, those who may ask nothing else included. Cost: constant; no storage call.
+    """WhoAmI returns the caller's identity, and what the policy allows them now. Every caller with a client certificate
+    may ask it, even if they may ask nothing else. Cost: constant; no storage call.
     """
 
 class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
-    """AccessService tells callers what they may ask."""
+    """AccessService shows callers what they may ask."""
 
     @_abc_1.abstractmethod
     def WhoAmI(
@@ -57,8 +57,8 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.WhoAmIRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.WhoAmIResponse, _abc.Awaitable[_access_service_pb2.WhoAmIResponse]]:
-        """WhoAmI tells whom the proxy takes the caller for, and what the policy allows them now. Every caller whom the proxy knows
-        may ask it, those who may ask nothing else included. Cost: constant; no storage call.
+        """WhoAmI returns the caller's identity, and what the policy allows them now. Every caller with a client certificate
+        may ask it, even if they may ask nothing else. Cost: constant; no storage call.
         """
 
 def add_AccessServiceServicer_to_server(servicer: AccessServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -23,7 +23,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class GetStatusRequest(_message.Message):
-    """Asks how the system is doing."""
+    """Asks for the state of the system."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -40,7 +40,7 @@ Global___GetStatusRequest: _TypeAlias = GetStatusRequest  # noqa: Y015
 
 @_typing.final
 class GetStatusResponse(_message.Message):
-    """How the system is doing."""
+    """The state of the system."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -57,7 +57,7 @@ class GetStatusResponse(_message.Message):
     """The proxy's version."""
     @_builtins.property
     def keyrings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Keyring]:
-        """What each data set's keyring holds. Data sets without data are listed with no epoch."""
+        """The keys of each data set. Data sets without data are listed without an epoch."""
 
     @_builtins.property
     def storage(self) -> Global___Storage:
@@ -69,15 +69,15 @@ class GetStatusResponse(_message.Message):
 
     @_builtins.property
     def answers(self) -> Global___Answers:
-        """What became of the storage server's answers."""
+        """How many of the storage server's answers passed verification."""
 
     @_builtins.property
     def activity(self) -> Global___Activity:
-        """What the proxy has been doing."""
+        """The proxy's recent activity."""
 
     @_builtins.property
     def compaction(self) -> Global___Compaction:
-        """What compaction has still to do."""
+        """The backlog of compaction."""
 
     @_builtins.property
     def cache(self) -> Global___Cache:
@@ -85,7 +85,7 @@ class GetStatusResponse(_message.Message):
 
     @_builtins.property
     def manifest(self) -> Global___Manifest:
-        """What the proxy knows of the store."""
+        """The proxy's manifest of the store."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ Global___GetStatusResponse: _TypeAlias = GetStatusResponse  # noqa: Y015
 
 @_typing.final
 class Cache(_message.Message):
-    """Cells that the proxy keeps in memory, so that it need not ask for them again. Counts begin with the proxy."""
+    """Cells that the proxy keeps in memory, so that it need not fetch them again. Counts begin when the proxy starts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -118,11 +118,11 @@ class Cache(_message.Message):
     MISSES_FIELD_NUMBER: _builtins.int
     BYTES_FIELD_NUMBER: _builtins.int
     hits: _builtins.int
-    """Cells that a question needed and that were in it."""
+    """How many cells needed by a question were in memory."""
     misses: _builtins.int
-    """Cells that a question needed and that were not."""
+    """How many cells needed by a question were not."""
     bytes: _builtins.int
-    """What the cells in it take on the storage server, in bytes."""
+    """The stored size of the cells in memory, in bytes."""
     def __init__(
         self,
         *,
@@ -140,7 +140,7 @@ Global___Cache: _TypeAlias = Cache  # noqa: Y015
 
 @_typing.final
 class Manifest(_message.Message):
-    """The manifest: which segments there are, of all data sets."""
+    """The manifest: the segments of all data sets."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -154,17 +154,19 @@ class Manifest(_message.Message):
     version: _builtins.int
     """Its version, which grows by one with each change."""
     live_segments: _builtins.int
-    """Segments that questions are answered from."""
+    """Segments from which questions are answered."""
     retired_segments: _builtins.int
-    """Segments that were replaced, and stay until no question and no backup needs them."""
+    """Segments that were replaced, and are kept until no question and no backup needs them."""
     unsettled_segments: _builtins.int
-    """Segments that were sent, of which it is not known whether they are stored. Nobody was told that they are."""
+    """Segments that were sent to the storage server, without confirmation that they are stored. Their batches are not
+    acknowledged.
+    """
     outgrown_cells: _builtins.int
-    """Cells that are larger than cells of as many records should be, and so say a little of what is in them."""
+    """Cells larger than the size class of their number of records. Their size reveals a little about their content."""
     witnesses: _builtins.int
-    """Where else its newest head is kept, besides with the storage server."""
+    """How many witnesses keep the newest head of the manifest, besides the storage server."""
     witness_failures: _builtins.int
-    """How often a witness could not be told of a head, or asked for it, since the proxy started."""
+    """How often writing a head to a witness, or reading it from one, failed since the proxy started."""
     def __init__(
         self,
         *,
@@ -186,7 +188,7 @@ Global___Manifest: _TypeAlias = Manifest  # noqa: Y015
 
 @_typing.final
 class Compaction(_message.Message):
-    """Compaction in the background. Fresh segments wait until they are many, or large, or a day old."""
+    """Compaction in the background. Fresh segments wait until they are many, large or a day old."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -195,14 +197,14 @@ class Compaction(_message.Message):
     LAST_ROUND_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     fresh_segments: _builtins.int
-    """Segments that were flushed and are not compacted, of all data sets."""
+    """Segments that were flushed and not compacted yet, of all data sets."""
     fresh_records: _builtins.int
-    """Records in them."""
+    """Records in these segments."""
     failure: _builtins.str
-    """Why it stopped short then, as the name of an ErrorReason; empty if it did not."""
+    """Why that round ended early, as the name of an ErrorReason; empty if it did not."""
     @_builtins.property
     def last_round(self) -> _timestamp_pb2.Timestamp:
-        """When this proxy last looked for what there is to do, and did it. Absent: not yet."""
+        """When this proxy last ran a round of compaction. Absent if it has not yet."""
 
     def __init__(
         self,
@@ -222,17 +224,17 @@ Global___Compaction: _TypeAlias = Compaction  # noqa: Y015
 
 @_typing.final
 class Answers(_message.Message):
-    """The storage server's answers to this proxy's questions since the proxy started."""
+    """The storage server's answers to this proxy since the proxy started."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     WHOLE_FIELD_NUMBER: _builtins.int
     REFUSED_FIELD_NUMBER: _builtins.int
     whole: _builtins.int
-    """Answers that held what they must, and nothing else."""
+    """Answers that held exactly what the manifest says."""
     @_builtins.property
     def refused(self) -> _containers.RepeatedCompositeFieldContainer[Global___Refusals]:
-        """Answers that were refused as DATA_LOSS, by reason, ascending; reasons that did not occur are not listed."""
+        """Answers that were refused with DATA_LOSS, by reason, ascending; reasons that did not occur are not listed."""
 
     def __init__(
         self,
@@ -259,7 +261,7 @@ class Refusals(_message.Message):
     reason: _error_reason_pb2.ErrorReason.ValueType
     """The reason."""
     answers: _builtins.int
-    """How many."""
+    """How many answers."""
     def __init__(
         self,
         *,
@@ -283,10 +285,10 @@ class Policy(_message.Message):
     LOADED_AT_FIELD_NUMBER: _builtins.int
     PROBLEM_FIELD_NUMBER: _builtins.int
     problem: _builtins.str
-    """What is wrong with the file as it is now, if something is: the policy that was in force before it was changed stays so."""
+    """What is wrong with the current policy file, if anything; the previous policy then stays in force."""
     @_builtins.property
     def loaded_at(self) -> _timestamp_pb2.Timestamp:
-        """Since when."""
+        """When it was loaded."""
 
     def __init__(
         self,
@@ -304,7 +306,7 @@ Global___Policy: _TypeAlias = Policy  # noqa: Y015
 
 @_typing.final
 class Activity(_message.Message):
-    """What the proxy has been doing. Nothing here tells who asked, or what about."""
+    """The proxy's recent activity. It does not reveal who asked, or about what."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -313,12 +315,12 @@ class Activity(_message.Message):
     INGESTION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
-        """Since when the proxy runs."""
+        """When the proxy started."""
 
     @_builtins.property
     def calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecentCalls]:
-        """Calls that ended in the last five minutes: one entry for each rpc that had any, ascending by method. Of an rpc that
-        was called more than 4,096 times, the last 4,096.
+        """Calls that ended in the last five minutes: one entry for each rpc with any, ascending by method. For an rpc with
+        more than 4,096 calls, the last 4,096.
         """
 
     @_builtins.property
@@ -342,7 +344,7 @@ Global___Activity: _TypeAlias = Activity  # noqa: Y015
 
 @_typing.final
 class RecentCalls(_message.Message):
-    """Calls of one rpc that ended lately."""
+    """Calls of one rpc that ended recently."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -357,22 +359,22 @@ class RecentCalls(_message.Message):
     method: _builtins.str
     """The rpc, as "PresenceService/FindSessions"."""
     calls: _builtins.int
-    """How many."""
+    """How many calls ended."""
     failed: _builtins.int
-    """How many of them were refused or failed. A call that its caller gave up is not counted as failed."""
+    """How many of them were refused or failed. A call that its caller cancelled does not count as failed."""
     per_second: _builtins.float
     """Calls a second."""
     mean_cells: _builtins.float
-    """Cells that were opened for a call, in the mean; 0 for an rpc that opens none."""
+    """The mean number of cells opened for a call; 0 for an rpc that opens none."""
     mean_bytes: _builtins.float
-    """Bytes of ciphertext that were opened for a call, in the mean; 0 for an rpc that opens none."""
+    """The mean number of bytes of ciphertext opened for a call; 0 for an rpc that opens none."""
     @_builtins.property
     def median(self) -> _duration_pb2.Duration:
-        """Half of them took no longer than this. Of a stream, until its last message was taken."""
+        """The median duration. A stream lasts until its last message was received."""
 
     @_builtins.property
     def percentile_95(self) -> _duration_pb2.Duration:
-        """95 of 100 took no longer than this."""
+        """The 95th percentile of the duration."""
 
     def __init__(
         self,
@@ -396,7 +398,7 @@ Global___RecentCalls: _TypeAlias = RecentCalls  # noqa: Y015
 
 @_typing.final
 class Ingestion(_message.Message):
-    """What was ingested since the proxy started. Only what is durable counts."""
+    """What was ingested since the proxy started. Only durable batches count."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -408,14 +410,14 @@ class Ingestion(_message.Message):
     batches: _builtins.int
     """Batches."""
     accepted: _builtins.int
-    """Records that were stored. One that was sent twice counts twice."""
+    """Records that were stored. A record that was sent twice counts twice."""
     rejected: _builtins.int
     """Records that were rejected."""
     accepted_per_second: _builtins.float
     """Records stored a second, in the last five minutes."""
     @_builtins.property
     def freshness(self) -> _containers.RepeatedCompositeFieldContainer[Global___Freshness]:
-        """How fresh each data set is, ascending by name. Those that no record was stored of are not listed."""
+        """The freshness of each data set of which a record was stored, ascending by name."""
 
     def __init__(
         self,
@@ -446,7 +448,7 @@ class Freshness(_message.Message):
     """The data set."""
     @_builtins.property
     def newest_record(self) -> _timestamp_pb2.Timestamp:
-        """When the newest of its records ends: of those that were stored since the proxy started, the latest begin plus duration."""
+        """The latest end (start plus duration) among its records that were stored since the proxy started."""
 
     def __init__(
         self,
@@ -477,7 +479,7 @@ class Keyring(_message.Message):
     """The width of an epoch, in days."""
     @_builtins.property
     def epochs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Epochs with a key of their own, ascending, each as the number of whole epochs since 1970-01-01T00:00:00Z."""
+        """The epochs that have a key, ascending, each as the number of whole epochs since 1970-01-01T00:00:00Z."""
 
     def __init__(
         self,
@@ -496,7 +498,7 @@ Global___Keyring: _TypeAlias = Keyring  # noqa: Y015
 
 @_typing.final
 class Storage(_message.Message):
-    """The storage server as it describes itself."""
+    """The storage server, as it describes itself."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -509,9 +511,9 @@ class Storage(_message.Message):
     store: _builtins.str
     """Its database and version, as "mariadb 10.11.6"."""
     cells: _builtins.int
-    """Cells stored, as the database estimates it."""
+    """The database's estimate of the cells stored."""
     bytes: _builtins.int
-    """Bytes stored, as the database estimates it."""
+    """The database's estimate of the bytes stored."""
     def __init__(
         self,
         *,

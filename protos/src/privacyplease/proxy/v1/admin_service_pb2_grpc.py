@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AdminServiceStub:
-    """AdminService tells how the system is doing.
+    """AdminService reports the state of the system.
     """
 
     def __init__(self, channel):
@@ -43,12 +43,12 @@ class AdminServiceStub:
 
 
 class AdminServiceServicer:
-    """AdminService tells how the system is doing.
+    """AdminService reports the state of the system.
     """
 
     def GetStatus(self, request, context):
-        """GetStatus describes the keyring and the storage server. It answers even if the storage server is away, and says so.
-        Cost: constant.
+        """GetStatus reports the state of the proxy and of the storage server. It answers even if the storage server is
+        unavailable, and says so. Cost: constant.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -71,7 +71,7 @@ def add_AdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminService:
-    """AdminService tells how the system is doing.
+    """AdminService reports the state of the system.
     """
 
     @staticmethod

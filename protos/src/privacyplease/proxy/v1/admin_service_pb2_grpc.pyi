@@ -27,29 +27,29 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AdminServiceStub:
-    """AdminService tells how the system is doing."""
+    """AdminService reports the state of the system."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AdminServiceAsyncStub: ...
     GetStatus: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetStatusRequest, _admin_service_pb2.GetStatusResponse]
-    """GetStatus describes the keyring and the storage server. It answers even if the storage server is away, and says so.
-    Cost: constant.
+    """GetStatus reports the state of the proxy and of the storage server. It answers even if the storage server is
+    unavailable, and says so. Cost: constant.
     """
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
-    """AdminService tells how the system is doing."""
+    """AdminService reports the state of the system."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetStatus: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetStatusRequest, _admin_service_pb2.GetStatusResponse]  # type: ignore[assignment]
-    """GetStatus describes the keyring and the storage server. It answers even if the storage server is away, and says so.
-    Cost: constant.
+    """GetStatus reports the state of the proxy and of the storage server. It answers even if the storage server is
+    unavailable, and says so. Cost: constant.
     """
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
-    """AdminService tells how the system is doing."""
+    """AdminService reports the state of the system."""
 
     @_abc_1.abstractmethod
     def GetStatus(
@@ -57,8 +57,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.GetStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.GetStatusResponse, _abc.Awaitable[_admin_service_pb2.GetStatusResponse]]:
-        """GetStatus describes the keyring and the storage server. It answers even if the storage server is away, and says so.
-        Cost: constant.
+        """GetStatus reports the state of the proxy and of the storage server. It answers even if the storage server is
+        unavailable, and says so. Cost: constant.
         """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

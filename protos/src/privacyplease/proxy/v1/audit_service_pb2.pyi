@@ -22,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class ListEntriesRequest(_message.Message):
-    """Which entries; each field that is given narrows the answer."""
+    """Which entries to list; each field that is set narrows the answer."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -32,14 +32,16 @@ class ListEntriesRequest(_message.Message):
     RPC_FIELD_NUMBER: _builtins.int
     DEVICE_FIELD_NUMBER: _builtins.int
     who: _builtins.str
-    """Only by this caller, or for this person. Up to 500 characters."""
+    """Only calls by this caller, or on behalf of this user. Up to 500 characters."""
     rpc: _builtins.str
-    """Only of this rpc, as "PresenceService/FindSessions", or of this service. Up to 500 characters."""
+    """Only calls of this rpc, as "PresenceService/FindSessions", or of this service. Up to 500 characters."""
     device: _builtins.str
-    """Only about this subject, as a MAC address in any notation or as the data set writes it. The log holds a pseudonym of it."""
+    """Only calls about this subject: a MAC address in any notation, or the subject as in the data set. The log holds a
+    pseudonym of it.
+    """
     @_builtins.property
     def to(self) -> _timestamp_pb2.Timestamp:
-        """Not after this time."""
+        """Only entries up to this time."""
 
     def __init__(
         self,
@@ -66,7 +68,7 @@ class ListEntriesResponse(_message.Message):
     ENTRIES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuditEntry]:
-        """At most 512."""
+        """At most 512 entries."""
 
     def __init__(
         self,
@@ -102,31 +104,31 @@ class AuditEntry(_message.Message):
     RECORDS_FIELD_NUMBER: _builtins.int
     BYTES_FIELD_NUMBER: _builtins.int
     number: _builtins.int
-    """Its number, from 1 on."""
+    """The line's number, from 1."""
     event: _builtins.str
-    """What happened: "asked", then "answered" or "failed"; "refused"; "recovered", "restored". A question without an outcome was
-    broken off, by the client or by a crash.
+    """What happened: "asked", then "answered" or "failed"; "refused"; "recovered", "restored". A question without an
+    outcome was broken off, by the client or by a crash.
     """
     who: _builtins.str
     """The name in the caller's certificate; empty in plaintext."""
     on_behalf_of: _builtins.str
-    """For whom the caller asked; empty for nobody else."""
+    """The user on whose behalf the caller asked; empty if there was none."""
     rpc: _builtins.str
-    """Which rpc, as "PresenceService/FindSessions"."""
+    """The rpc, as "PresenceService/FindSessions"."""
     call: _builtins.str
-    """What entries of one call have in common."""
+    """An id that all entries of one call share."""
     dataset: _builtins.str
-    """The data set that was asked; empty for none."""
+    """The data set that was asked about; empty if there was none."""
     subject: _builtins.str
-    """A pseudonym of the subject, the same for the same subject at any time; empty for everybody or nobody in particular."""
+    """A pseudonym of the subject, always the same for the same subject; empty if the call named no subject."""
     purpose: _builtins.str
     """The purpose that was stated."""
     reason: _builtins.str
-    """Why it failed or was refused, as "PERMISSION_DENIED"."""
+    """Why the call failed or was refused, as "PERMISSION_DENIED"."""
     records: _builtins.int
-    """Of an answer: how many records it held, where its messages tell."""
+    """The number of records in the answer, for rpcs whose messages show it."""
     bytes: _builtins.int
-    """Of an answer: its size in bytes."""
+    """The size of the answer in bytes."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
         """When it was written."""
@@ -187,7 +189,7 @@ Global___VerifyLogRequest: _TypeAlias = VerifyLogRequest  # noqa: Y015
 
 @_typing.final
 class VerifyLogResponse(_message.Message):
-    """What the log is worth."""
+    """The result of verifying the log."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -197,10 +199,12 @@ class VerifyLogResponse(_message.Message):
     lines: _builtins.int
     """How many lines were read."""
     remembered: _builtins.int
-    """The number of the last line that the proxy's own store remembers."""
+    """The number of the last line that the proxy's trusted store remembers."""
     @_builtins.property
     def findings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What is wrong, each as "audit-000000000001.jsonl:7: edited". None if nothing is. At most 1,000."""
+        """What is wrong, each with file and line, as "audit-000000000001.jsonl:7: lines 5 to 6 are missing before line 7".
+        Empty if the log is intact. At most 1,000.
+        """
 
     def __init__(
         self,

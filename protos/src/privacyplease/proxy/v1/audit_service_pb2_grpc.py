@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class AuditServiceStub:
-    """AuditService reads the audit log: every question about a person, every act of an administrator, every refusal. Reading
-    it is recorded there, too.
+    """AuditService reads the audit log: every question about a person, every administrative act and every refusal. Reading
+    the log is recorded in it, too.
     """
 
     def __init__(self, channel):
@@ -49,21 +49,21 @@ class AuditServiceStub:
 
 
 class AuditServiceServicer:
-    """AuditService reads the audit log: every question about a person, every act of an administrator, every refusal. Reading
-    it is recorded there, too.
+    """AuditService reads the audit log: every question about a person, every administrative act and every refusal. Reading
+    the log is recorded in it, too.
     """
 
     def ListEntries(self, request, context):
-        """ListEntries streams entries of the log, oldest first, as they are written: it does not verify them. Nothing found ends the
-        stream without a page. Cost: the log is read from its beginning.
+        """ListEntries streams entries of the log, oldest first. It does not verify them. If there are none, the stream ends
+        without a page. Cost: the log is read from its beginning.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def VerifyLog(self, request, context):
-        """VerifyLog checks every line of the log against the one before it, and the last one against what the proxy's own store
-        remembers. Cost: one HMAC for each line.
+        """VerifyLog checks every line of the log against the one before it, and the last one against what the proxy's trusted
+        store remembers. Cost: one HMAC for each line.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -91,8 +91,8 @@ def add_AuditServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuditService:
-    """AuditService reads the audit log: every question about a person, every act of an administrator, every refusal. Reading
-    it is recorded there, too.
+    """AuditService reads the audit log: every question about a person, every administrative act and every refusal. Reading
+    the log is recorded in it, too.
     """
 
     @staticmethod

@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AuditServiceStub:
-    """AuditService reads the audit log: every question about a person, every act of an administrator, every refusal. Reading
-    it is recorded there, too.
+    """AuditService reads the audit log: every question about a person, every administrative act and every refusal. Reading
+    the log is recorded in it, too.
     """
 
     @_typing.overload
@@ -36,33 +36,33 @@ class AuditServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AuditServiceAsyncStub: ...
     ListEntries: _grpc.UnaryStreamMultiCallable[_audit_service_pb2.ListEntriesRequest, _audit_service_pb2.ListEntriesResponse]
-    """ListEntries streams entries of the log, oldest first, as they are written: it does not verify them. Nothing found ends the
-    stream without a page. Cost: the log is read from its beginning.
+    """ListEntries streams entries of the log, oldest first. It does not verify them. If there are none, the stream ends
+    without a page. Cost: the log is read from its beginning.
     """
     VerifyLog: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.VerifyLogRequest, _audit_service_pb2.VerifyLogResponse]
-    """VerifyLog checks every line of the log against the one before it, and the last one against what the proxy's own store
-    remembers. Cost: one HMAC for each line.
+    """VerifyLog checks every line of the log against the one before it, and the last one against what the proxy's trusted
+    store remembers. Cost: one HMAC for each line.
     """
 
 @_typing.type_check_only
 class AuditServiceAsyncStub(AuditServiceStub):
-    """AuditService reads the audit log: every question about a person, every act of an administrator, every refusal. Reading
-    it is recorded there, too.
+    """AuditService reads the audit log: every question about a person, every administrative act and every refusal. Reading
+    the log is recorded in it, too.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListEntries: _aio.UnaryStreamMultiCallable[_audit_service_pb2.ListEntriesRequest, _audit_service_pb2.ListEntriesResponse]  # type: ignore[assignment]
-    """ListEntries streams entries of the log, oldest first, as they are written: it does not verify them. Nothing found ends the
-    stream without a page. Cost: the log is read from its beginning.
+    """ListEntries streams entries of the log, oldest first. It does not verify them. If there are none, the stream ends
+    without a page. Cost: the log is read from its beginning.
     """
     VerifyLog: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.VerifyLogRequest, _audit_service_pb2.VerifyLogResponse]  # type: ignore[assignment]
-    """VerifyLog checks every line of the log against the one before it, and the last one against what the proxy's own store
-    remembers. Cost: one HMAC for each line.
+    """VerifyLog checks every line of the log against the one before it, and the last one against what the proxy's trusted
+    store remembers. Cost: one HMAC for each line.
     """
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
-    """AuditService reads the audit log: every question about a person, every act of an administrator, every refusal. Reading
-    it is recorded there, too.
+    """AuditService reads the audit log: every question about a person, every administrative act and every refusal. Reading
+    the log is recorded in it, too.
     """
 
     @_abc_1.abstractmethod
@@ -71,8 +71,8 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_service_pb2.ListEntriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_audit_service_pb2.ListEntriesResponse], _abc.AsyncIterator[_audit_service_pb2.ListEntriesResponse]]:
-        """ListEntries streams entries of the log, oldest first, as they are written: it does not verify them. Nothing found ends the
-        stream without a page. Cost: the log is read from its beginning.
+        """ListEntries streams entries of the log, oldest first. It does not verify them. If there are none, the stream ends
+        without a page. Cost: the log is read from its beginning.
         """
 
     @_abc_1.abstractmethod
@@ -81,8 +81,8 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_service_pb2.VerifyLogRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_service_pb2.VerifyLogResponse, _abc.Awaitable[_audit_service_pb2.VerifyLogResponse]]:
-        """VerifyLog checks every line of the log against the one before it, and the last one against what the proxy's own store
-        remembers. Cost: one HMAC for each line.
+        """VerifyLog checks every line of the log against the one before it, and the last one against what the proxy's trusted
+        store remembers. Cost: one HMAC for each line.
         """
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

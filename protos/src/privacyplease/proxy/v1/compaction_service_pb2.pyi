@@ -27,12 +27,12 @@ class CompactRequest(_message.Message):
     INTERVAL_FIELD_NUMBER: _builtins.int
     INCLUDE_OPEN_FIELD_NUMBER: _builtins.int
     dataset: _builtins.str
-    """The data set; empty for all of them."""
+    """The data set. Empty means all data sets."""
     include_open: _builtins.bool
-    """Also segments of the last minutes, to which neighbours may come any time."""
+    """Also segments of the last minutes, whose neighbours may still arrive."""
     @_builtins.property
     def interval(self) -> _types_pb2.Interval:
-        """Only segments that can hold a record that overlaps this time; and what they are merged with. Absent: all."""
+        """Only segments that can hold a record that overlaps this interval, and those they are merged with. Absent means all."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ Global___CompactRequest: _TypeAlias = CompactRequest  # noqa: Y015
 
 @_typing.final
 class CompactResponse(_message.Message):
-    """A step that is done."""
+    """A completed step."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -66,7 +66,7 @@ class CompactResponse(_message.Message):
     written_cells: _builtins.int
     """Cells that replace them."""
     removed_cells: _builtins.int
-    """Cells, replaced earlier, that were removed from the storage server."""
+    """Cells replaced earlier that were now removed from the storage server."""
     def __init__(
         self,
         *,

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class CompactionServiceStub:
-    """CompactionService merges what was appended piece by piece, so that little is asked for, and shows less of when it came.
-    The proxy does the same by itself in the background; this is for whoever does not want to wait.
+    """CompactionService merges small segments into large ones, so that questions fetch fewer cells, and cells reveal less
+    about when their records arrived. The proxy does so in the background, too; this service runs it on demand.
     """
 
     def __init__(self, channel):
@@ -44,17 +44,17 @@ class CompactionServiceStub:
 
 
 class CompactionServiceServicer:
-    """CompactionService merges what was appended piece by piece, so that little is asked for, and shows less of when it came.
-    The proxy does the same by itself in the background; this is for whoever does not want to wait.
+    """CompactionService merges small segments into large ones, so that questions fetch fewer cells, and cells reveal less
+    about when their records arrived. The proxy does so in the background, too; this service runs it on demand.
     """
 
     def Compact(self, request, context):
-        """Compact merges fresh segments, and settled ones that overlap them or are small, into as few as there should be; a
-        message tells of each step. No answer changes by it, and questions and ingest go on meanwhile. Each
-        step is whole or not at all, so a call that is broken off loses nothing. What another compactor is at is left to
-        it. What was replaced is removed from the storage server some minutes later, when no question can still need it: by
-        the proxy in the background, or by the next call. Nothing to do ends the stream without a message. Cost: every cell
-        concerned is read once and written once.
+        """Compact merges fresh segments, and settled ones that overlap them or are small, into as few as possible, and
+        reports each step with a message. Answers do not change, and questions and ingest continue meanwhile. Each step is
+        atomic, so a call that is broken off loses nothing. Segments that another compactor works on are left to it.
+        Replaced cells are removed from the storage server some minutes later, when no question can still need them: by the
+        proxy in the background, or by the next call. If there is nothing to do, the stream ends without a message. Cost:
+        every cell concerned is read once and written once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -77,8 +77,8 @@ def add_CompactionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CompactionService:
-    """CompactionService merges what was appended piece by piece, so that little is asked for, and shows less of when it came.
-    The proxy does the same by itself in the background; this is for whoever does not want to wait.
+    """CompactionService merges small segments into large ones, so that questions fetch fewer cells, and cells reveal less
+    about when their records arrived. The proxy does so in the background, too; this service runs it on demand.
     """
 
     @staticmethod

@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class CompactionServiceStub:
-    """CompactionService merges what was appended piece by piece, so that little is asked for, and shows less of when it came.
-    The proxy does the same by itself in the background; this is for whoever does not want to wait.
+    """CompactionService merges small segments into large ones, so that questions fetch fewer cells, and cells reveal less
+    about when their records arrived. The proxy does so in the background, too; this service runs it on demand.
     """
 
     @_typing.overload
@@ -36,33 +36,33 @@ class CompactionServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CompactionServiceAsyncStub: ...
     Compact: _grpc.UnaryStreamMultiCallable[_compaction_service_pb2.CompactRequest, _compaction_service_pb2.CompactResponse]
-    """Compact merges fresh segments, and settled ones that overlap them or are small, into as few as there should be; a
-    message tells of each step. No answer changes by it, and questions and ingest go on meanwhile. Each
-    step is whole or not at all, so a call that is broken off loses nothing. What another compactor is at is left to
-    it. What was replaced is removed from the storage server some minutes later, when no question can still need it: by
-    the proxy in the background, or by the next call. Nothing to do ends the stream without a message. Cost: every cell
-    concerned is read once and written once.
+    """Compact merges fresh segments, and settled ones that overlap them or are small, into as few as possible, and
+    reports each step with a message. Answers do not change, and questions and ingest continue meanwhile. Each step is
+    atomic, so a call that is broken off loses nothing. Segments that another compactor works on are left to it.
+    Replaced cells are removed from the storage server some minutes later, when no question can still need them: by the
+    proxy in the background, or by the next call. If there is nothing to do, the stream ends without a message. Cost:
+    every cell concerned is read once and written once.
     """
 
 @_typing.type_check_only
 class CompactionServiceAsyncStub(CompactionServiceStub):
-    """CompactionService merges what was appended piece by piece, so that little is asked for, and shows less of when it came.
-    The proxy does the same by itself in the background; this is for whoever does not want to wait.
+    """CompactionService merges small segments into large ones, so that questions fetch fewer cells, and cells reveal less
+    about when their records arrived. The proxy does so in the background, too; this service runs it on demand.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Compact: _aio.UnaryStreamMultiCallable[_compaction_service_pb2.CompactRequest, _compaction_service_pb2.CompactResponse]  # type: ignore[assignment]
-    """Compact merges fresh segments, and settled ones that overlap them or are small, into as few as there should be; a
-    message tells of each step. No answer changes by it, and questions and ingest go on meanwhile. Each
-    step is whole or not at all, so a call that is broken off loses nothing. What another compactor is at is left to
-    it. What was replaced is removed from the storage server some minutes later, when no question can still need it: by
-    the proxy in the background, or by the next call. Nothing to do ends the stream without a message. Cost: every cell
-    concerned is read once and written once.
+    """Compact merges fresh segments, and settled ones that overlap them or are small, into as few as possible, and
+    reports each step with a message. Answers do not change, and questions and ingest continue meanwhile. Each step is
+    atomic, so a call that is broken off loses nothing. Segments that another compactor works on are left to it.
+    Replaced cells are removed from the storage server some minutes later, when no question can still need them: by the
+    proxy in the background, or by the next call. If there is nothing to do, the stream ends without a message. Cost:
+    every cell concerned is read once and written once.
     """
 
 class CompactionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """CompactionService merges what was appended piece by piece, so that little is asked for, and shows less of when it came.
-    The proxy does the same by itself in the background; this is for whoever does not want to wait.
+    """CompactionService merges small segments into large ones, so that questions fetch fewer cells, and cells reveal less
+    about when their records arrived. The proxy does so in the background, too; this service runs it on demand.
     """
 
     @_abc_1.abstractmethod
@@ -71,12 +71,12 @@ class CompactionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _compaction_service_pb2.CompactRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_compaction_service_pb2.CompactResponse], _abc.AsyncIterator[_compaction_service_pb2.CompactResponse]]:
-        """Compact merges fresh segments, and settled ones that overlap them or are small, into as few as there should be; a
-        message tells of each step. No answer changes by it, and questions and ingest go on meanwhile. Each
-        step is whole or not at all, so a call that is broken off loses nothing. What another compactor is at is left to
-        it. What was replaced is removed from the storage server some minutes later, when no question can still need it: by
-        the proxy in the background, or by the next call. Nothing to do ends the stream without a message. Cost: every cell
-        concerned is read once and written once.
+        """Compact merges fresh segments, and settled ones that overlap them or are small, into as few as possible, and
+        reports each step with a message. Answers do not change, and questions and ingest continue meanwhile. Each step is
+        atomic, so a call that is broken off loses nothing. Segments that another compactor works on are left to it.
+        Replaced cells are removed from the storage server some minutes later, when no question can still need them: by the
+        proxy in the background, or by the next call. If there is nothing to do, the stream ends without a message. Cost:
+        every cell concerned is read once and written once.
         """
 
 def add_CompactionServiceServicer_to_server(servicer: CompactionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

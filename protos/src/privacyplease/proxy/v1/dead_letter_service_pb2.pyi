@@ -30,7 +30,7 @@ class SealRequest(_message.Message):
     """The data set that they were meant for. Required."""
     @_builtins.property
     def payloads(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """The messages as they came, byte for byte. 1 to 10,000, 16 MiB in all."""
+        """The messages as received, byte for byte. 1 to 10,000, 16 MiB in total."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class SealResponse(_message.Message):
     LETTERS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def letters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """One for each payload, in the same order."""
+        """One letter for each payload, in the same order."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class OpenRequest(_message.Message):
     """The data set that they were meant for. Required."""
     @_builtins.property
     def letters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """Results of Seal. 1 to 10,000, 24 MiB in all."""
+        """The letters, as returned by Seal. 1 to 10,000, 24 MiB in total."""
 
     def __init__(
         self,
@@ -108,11 +108,13 @@ class OpenResponse(_message.Message):
     UNOPENED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def payloads(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """One for each letter, in the same order; empty where the letter did not open."""
+        """One payload for each letter, in the same order; empty where the letter did not open."""
 
     @_builtins.property
     def unopened(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Positions of letters that did not open: changed, sealed for another data set, or their epoch was erased. Ascending."""
+        """Positions of letters that did not open, because they were changed, were sealed for another data set, or their epoch
+        was erased. Ascending, from 0.
+        """
 
     def __init__(
         self,

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class DeadLetterServiceStub:
-    """DeadLetterService seals messages that could not be ingested, so that they can wait on a bus that nobody has to trust
-    until somebody mends and re-drives them. The proxy keeps none of them.
+    """DeadLetterService seals messages that could not be ingested, so that they can wait on an untrusted bus until they are
+    corrected and sent again. The proxy keeps none of them.
     """
 
     def __init__(self, channel):
@@ -49,12 +49,12 @@ class DeadLetterServiceStub:
 
 
 class DeadLetterServiceServicer:
-    """DeadLetterService seals messages that could not be ingested, so that they can wait on a bus that nobody has to trust
-    until somebody mends and re-drives them. The proxy keeps none of them.
+    """DeadLetterService seals messages that could not be ingested, so that they can wait on an untrusted bus until they are
+    corrected and sent again. The proxy keeps none of them.
     """
 
     def Seal(self, request, context):
-        """Seal encrypts each payload under a key of its own data set and of the epoch in which it is sealed. Not idempotent: the
+        """Seal encrypts each payload under a key of its data set and of the epoch in which it is sealed. Not idempotent: the
         same payload is sealed differently each time. Cost: one encryption for each payload; no storage call.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -62,8 +62,8 @@ class DeadLetterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Open(self, request, context):
-        """Open decrypts what Seal made. A letter that does not open is listed by its position, and the others are opened. Cost:
-        one decryption for each letter; no storage call.
+        """Open decrypts letters made by Seal. A letter that does not open is listed by its position, and the others are
+        opened. Cost: one decryption for each letter; no storage call.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -91,8 +91,8 @@ def add_DeadLetterServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DeadLetterService:
-    """DeadLetterService seals messages that could not be ingested, so that they can wait on a bus that nobody has to trust
-    until somebody mends and re-drives them. The proxy keeps none of them.
+    """DeadLetterService seals messages that could not be ingested, so that they can wait on an untrusted bus until they are
+    corrected and sent again. The proxy keeps none of them.
     """
 
     @staticmethod

@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class DeadLetterServiceStub:
-    """DeadLetterService seals messages that could not be ingested, so that they can wait on a bus that nobody has to trust
-    until somebody mends and re-drives them. The proxy keeps none of them.
+    """DeadLetterService seals messages that could not be ingested, so that they can wait on an untrusted bus until they are
+    corrected and sent again. The proxy keeps none of them.
     """
 
     @_typing.overload
@@ -36,33 +36,33 @@ class DeadLetterServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DeadLetterServiceAsyncStub: ...
     Seal: _grpc.UnaryUnaryMultiCallable[_dead_letter_service_pb2.SealRequest, _dead_letter_service_pb2.SealResponse]
-    """Seal encrypts each payload under a key of its own data set and of the epoch in which it is sealed. Not idempotent: the
+    """Seal encrypts each payload under a key of its data set and of the epoch in which it is sealed. Not idempotent: the
     same payload is sealed differently each time. Cost: one encryption for each payload; no storage call.
     """
     Open: _grpc.UnaryUnaryMultiCallable[_dead_letter_service_pb2.OpenRequest, _dead_letter_service_pb2.OpenResponse]
-    """Open decrypts what Seal made. A letter that does not open is listed by its position, and the others are opened. Cost:
-    one decryption for each letter; no storage call.
+    """Open decrypts letters made by Seal. A letter that does not open is listed by its position, and the others are
+    opened. Cost: one decryption for each letter; no storage call.
     """
 
 @_typing.type_check_only
 class DeadLetterServiceAsyncStub(DeadLetterServiceStub):
-    """DeadLetterService seals messages that could not be ingested, so that they can wait on a bus that nobody has to trust
-    until somebody mends and re-drives them. The proxy keeps none of them.
+    """DeadLetterService seals messages that could not be ingested, so that they can wait on an untrusted bus until they are
+    corrected and sent again. The proxy keeps none of them.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Seal: _aio.UnaryUnaryMultiCallable[_dead_letter_service_pb2.SealRequest, _dead_letter_service_pb2.SealResponse]  # type: ignore[assignment]
-    """Seal encrypts each payload under a key of its own data set and of the epoch in which it is sealed. Not idempotent: the
+    """Seal encrypts each payload under a key of its data set and of the epoch in which it is sealed. Not idempotent: the
     same payload is sealed differently each time. Cost: one encryption for each payload; no storage call.
     """
     Open: _aio.UnaryUnaryMultiCallable[_dead_letter_service_pb2.OpenRequest, _dead_letter_service_pb2.OpenResponse]  # type: ignore[assignment]
-    """Open decrypts what Seal made. A letter that does not open is listed by its position, and the others are opened. Cost:
-    one decryption for each letter; no storage call.
+    """Open decrypts letters made by Seal. A letter that does not open is listed by its position, and the others are
+    opened. Cost: one decryption for each letter; no storage call.
     """
 
 class DeadLetterServiceServicer(metaclass=_abc_1.ABCMeta):
-    """DeadLetterService seals messages that could not be ingested, so that they can wait on a bus that nobody has to trust
-    until somebody mends and re-drives them. The proxy keeps none of them.
+    """DeadLetterService seals messages that could not be ingested, so that they can wait on an untrusted bus until they are
+    corrected and sent again. The proxy keeps none of them.
     """
 
     @_abc_1.abstractmethod
@@ -71,7 +71,7 @@ class DeadLetterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dead_letter_service_pb2.SealRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dead_letter_service_pb2.SealResponse, _abc.Awaitable[_dead_letter_service_pb2.SealResponse]]:
-        """Seal encrypts each payload under a key of its own data set and of the epoch in which it is sealed. Not idempotent: the
+        """Seal encrypts each payload under a key of its data set and of the epoch in which it is sealed. Not idempotent: the
         same payload is sealed differently each time. Cost: one encryption for each payload; no storage call.
         """
 
@@ -81,8 +81,8 @@ class DeadLetterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dead_letter_service_pb2.OpenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dead_letter_service_pb2.OpenResponse, _abc.Awaitable[_dead_letter_service_pb2.OpenResponse]]:
-        """Open decrypts what Seal made. A letter that does not open is listed by its position, and the others are opened. Cost:
-        one decryption for each letter; no storage call.
+        """Open decrypts letters made by Seal. A letter that does not open is listed by its position, and the others are
+        opened. Cost: one decryption for each letter; no storage call.
         """
 
 def add_DeadLetterServiceServicer_to_server(servicer: DeadLetterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -32,7 +32,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: INVALID_ARGUMENT.
     """
     ERROR_REASON_MALFORMED_SUBJECT: _ErrorReason.ValueType  # 2
-    """The subject is not of the form that the data set's subjects have, as "aa:bb:cc:dd:ee" is no MAC address.
+    """The subject does not have the form of the data set's subjects, as "aa:bb:cc:dd:ee" is not a MAC address.
 
         { "reason": "ERROR_REASON_MALFORMED_SUBJECT", "domain": "proxy.privacyplease",
           "metadata": { "field": "device", "expected": "mac" } }
@@ -42,7 +42,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_INVALID_INTERVAL: _ErrorReason.ValueType  # 3
     """The interval ends before it starts, or lies outside the years 1970 to 9999.
 
-        { "reason": "ERROR_REASON_INVALID_INTERVAL", "domain": "proxy.privacyplease", "metadata": { "field": "interval" } }
+        { "reason": "ERROR_REASON_INVALID_INTERVAL", "domain": "proxy.privacyplease",
+          "metadata": { "field": "interval" } }
 
     Status: INVALID_ARGUMENT.
     """
@@ -55,14 +56,15 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: NOT_FOUND.
     """
     ERROR_REASON_UNKNOWN_COLUMN: _ErrorReason.ValueType  # 5
-    """A column asked for does not exist in the data set.
+    """The data set has no such column, or a column is requested twice.
 
-        { "reason": "ERROR_REASON_UNKNOWN_COLUMN", "domain": "proxy.privacyplease", "metadata": { "field": "columns" } }
+        { "reason": "ERROR_REASON_UNKNOWN_COLUMN", "domain": "proxy.privacyplease",
+          "metadata": { "field": "columns" } }
 
     Status: INVALID_ARGUMENT.
     """
     ERROR_REASON_PREDICATE_TOO_LARGE: _ErrorReason.ValueType  # 6
-    """The question touches more of the store than one question may. Ask for a shorter range.
+    """The question touches more cells than one question may. Ask about a shorter interval.
 
         { "reason": "ERROR_REASON_PREDICATE_TOO_LARGE", "domain": "proxy.privacyplease",
           "metadata": { "tags": "400000", "limit": "262144" } }
@@ -70,39 +72,39 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: INVALID_ARGUMENT.
     """
     ERROR_REASON_MALFORMED_BATCH: _ErrorReason.ValueType  # 7
-    """A batch cannot be read at all: bytes that are not an Arrow stream, or lines that are not JSON objects. (Single bad
-    records are no error: the acknowledgement lists them and the rest is stored.)
+    """A batch as a whole cannot be read or is too large: for instance, its bytes are not an Arrow stream, or it has a
+    column that the data set lacks. (Single bad records are not an error: the acknowledgement lists them, and the rest
+    is stored.)
 
         { "reason": "ERROR_REASON_MALFORMED_BATCH", "domain": "proxy.privacyplease", "metadata": { "sequence": "7" } }
 
     Status: INVALID_ARGUMENT.
     """
     ERROR_REASON_CELL_DAMAGED: _ErrorReason.ValueType  # 8
-    """What the storage server returned does not open: it was changed, or moved from where it was stored. No part of the
-    answer is given.
+    """A cell that the storage server returned does not open: it was changed or moved. No part of the answer is returned.
 
         { "reason": "ERROR_REASON_CELL_DAMAGED", "domain": "proxy.privacyplease", "metadata": { "cells": "1" } }
 
     Status: DATA_LOSS.
     """
     ERROR_REASON_ANSWER_INCONSISTENT: _ErrorReason.ValueType  # 9
-    """What the storage server returned was not asked for: a cell under a tag outside the predicate, out of order or twice.
-    No part of the answer is given.
+    """The storage server returned a cell that was not requested, out of order, or twice. No part of the answer is
+    returned.
 
         { "reason": "ERROR_REASON_ANSWER_INCONSISTENT", "domain": "proxy.privacyplease" }
 
     Status: DATA_LOSS.
     """
     ERROR_REASON_STORAGE_UNAVAILABLE: _ErrorReason.ValueType  # 10
-    """The storage server cannot be reached or reports that its database is away. A `google.rpc.RetryInfo` says when to try
-    again.
+    """The storage server cannot be reached, or reports that its database is unavailable. A `google.rpc.RetryInfo` says
+    when to try again.
 
         { "reason": "ERROR_REASON_STORAGE_UNAVAILABLE", "domain": "proxy.privacyplease" }
 
     Status: UNAVAILABLE.
     """
     ERROR_REASON_STORAGE_REFUSED: _ErrorReason.ValueType  # 11
-    """The storage server refused what the proxy sent. The two do not fit together; details name the server's reason.
+    """The storage server refused what the proxy sent: the two are not compatible. The details name the server's reason.
 
         { "reason": "ERROR_REASON_STORAGE_REFUSED", "domain": "proxy.privacyplease",
           "metadata": { "storage_reason": "ERROR_REASON_CELL_TOO_LARGE" } }
@@ -110,46 +112,46 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: INTERNAL.
     """
     ERROR_REASON_KEY_UNAVAILABLE: _ErrorReason.ValueType  # 12
-    """The key that the question needs does not open: the keyring was damaged or belongs to another master key.
+    """A key that the call needs is missing or does not open: the keyring was damaged or belongs to another master key.
 
         { "reason": "ERROR_REASON_KEY_UNAVAILABLE", "domain": "proxy.privacyplease" }
 
     Status: FAILED_PRECONDITION.
     """
     ERROR_REASON_WRONG_PASSPHRASE: _ErrorReason.ValueType  # 13
-    """The proxy runs, but the passphrase it was given does not open its master key. It answers nothing until it is started
-    with the right one.
+    """The proxy runs, but its passphrase does not open the master key. It answers nothing until it is restarted with the
+    right one.
 
         { "reason": "ERROR_REASON_WRONG_PASSPHRASE", "domain": "proxy.privacyplease" }
 
     Status: FAILED_PRECONDITION.
     """
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 14
-    """A fault of the proxy itself. Its log has the details under the same id.
+    """An internal fault of the proxy. Its log has the details under the same id.
 
         { "reason": "ERROR_REASON_INTERNAL", "domain": "proxy.privacyplease", "metadata": { "id": "5f2c9a" } }
 
     Status: INTERNAL.
     """
     ERROR_REASON_UNKNOWN_IDENTITY: _ErrorReason.ValueType  # 15
-    """The caller's certificate is genuine, but names no client: it has no identity `privacyplease://client/NAME`. (A
-    certificate that is not genuine, or none, never gets as far as a status: the connection is closed.)
+    """The caller's certificate is genuine, but names no client: it lacks an identity `privacyplease://client/NAME`.
+    (Without a genuine certificate there is no status at all: the connection is closed.)
 
         { "reason": "ERROR_REASON_UNKNOWN_IDENTITY", "domain": "proxy.privacyplease" }
 
     Status: UNAUTHENTICATED.
     """
     ERROR_REASON_CELLS_MISSING: _ErrorReason.ValueType  # 16
-    """The storage server withheld cells: fewer came than the proxy's manifest says are stored. No part of the
-    answer is given.
+    """The storage server withheld cells: it returned fewer than are stored by the proxy's manifest. No part of the answer
+    is returned.
 
         { "reason": "ERROR_REASON_CELLS_MISSING", "domain": "proxy.privacyplease", "metadata": { "cells": "1" } }
 
     Status: DATA_LOSS.
     """
     ERROR_REASON_ROLLED_BACK: _ErrorReason.ValueType  # 17
-    """The proxy's trusted store is older than the storage server or a witness knows it: it was rolled back. Nothing is
-    answered and nothing stored until an administrator has decided.
+    """The proxy's trusted store was rolled back: it is older than the newest head that the storage server or a witness
+    holds. Nothing is answered or stored until an administrator has decided how to continue.
 
         { "reason": "ERROR_REASON_ROLLED_BACK", "domain": "proxy.privacyplease",
           "metadata": { "version": "1200", "known": "1234" } }
@@ -157,8 +159,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: FAILED_PRECONDITION.
     """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 30
-    """The proxy runs as many calls of this kind as it can. It was refused at once and nothing was done; send it again
-    after the delay in the `google.rpc.RetryInfo` of the details.
+    """All slots for calls of this kind are in use. The call was refused at once and nothing was done; send it again after
+    the delay in the `google.rpc.RetryInfo` of the details.
 
         { "reason": "ERROR_REASON_OVERLOADED", "domain": "proxy.privacyplease",
           "metadata": { "kind": "question", "limit": "16" } }
@@ -166,15 +168,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: RESOURCE_EXHAUSTED.
     """
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 31
-    """The answer took longer than the proxy lets a call take, or than the caller's own deadline. Ask for less at once.
+    """The answer took longer than the proxy allows, or than the caller's own deadline. Ask for less at a time.
 
-        { "reason": "ERROR_REASON_DEADLINE_EXCEEDED", "domain": "proxy.privacyplease", "metadata": { "seconds": "120" } }
+        { "reason": "ERROR_REASON_DEADLINE_EXCEEDED", "domain": "proxy.privacyplease",
+          "metadata": { "seconds": "120" } }
 
     Status: DEADLINE_EXCEEDED.
     """
     ERROR_REASON_STOPPING: _ErrorReason.ValueType  # 32
-    """The proxy is being stopped. An ingest stream ends with it once every batch that was read is acknowledged: open
-    another, and go on after the last acknowledgement.
+    """The proxy is being stopped. An ingest stream ends with this reason once every batch that was read is acknowledged:
+    open another stream, and resume after the last acknowledged batch.
 
         { "reason": "ERROR_REASON_STOPPING", "domain": "proxy.privacyplease" }
 
@@ -182,15 +185,15 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_STREAM_IDLE: _ErrorReason.ValueType  # 33
     """Nothing was sent on an ingest stream for so long that the proxy ended it. Everything sent before is acknowledged;
-    open another when there is something to send.
+    open another stream when there is something to send.
 
         { "reason": "ERROR_REASON_STREAM_IDLE", "domain": "proxy.privacyplease", "metadata": { "seconds": "600" } }
 
     Status: UNAVAILABLE.
     """
     ERROR_REASON_MASTER_KEY_UNAVAILABLE: _ErrorReason.ValueType  # 20
-    """Whoever holds the master key (an HSM, a vault, a KMS) cannot be reached, or is sealed. A proxy that met this when it
-    started answers nothing until it is started again; one that met it later needs only to be asked again.
+    """The holder of the master key (an HSM, a vault or a KMS) cannot be reached, or is sealed. If this happened when the
+    proxy started, it answers nothing until it is restarted; if it happened later, try the call again.
 
         { "reason": "ERROR_REASON_MASTER_KEY_UNAVAILABLE", "domain": "proxy.privacyplease",
           "metadata": { "provider": "vault" } }
@@ -198,8 +201,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: UNAVAILABLE.
     """
     ERROR_REASON_MASTER_KEY_REFUSED: _ErrorReason.ValueType  # 21
-    """Whoever holds the master key refuses to use it: it was disabled or deleted, or the proxy's permission was revoked. The
-    message says which.
+    """The holder of the master key refuses to use it: the key was disabled or deleted, or the proxy's permission was
+    revoked. The message says which.
 
         { "reason": "ERROR_REASON_MASTER_KEY_REFUSED", "domain": "proxy.privacyplease",
           "metadata": { "provider": "aws-kms", "code": "DisabledException" } }
@@ -207,7 +210,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: FAILED_PRECONDITION.
     """
     ERROR_REASON_NOT_EXPORTED: _ErrorReason.ValueType  # 22
-    """The proxy runs on an exported keyring, which was not made for this: it counts people in the interval that was
+    """The proxy runs on an exported keyring, which does not cover this call: it counts people in the interval that was
     exported, and does nothing else. The message says what may be asked.
 
         { "reason": "ERROR_REASON_NOT_EXPORTED", "domain": "proxy.privacyplease" }
@@ -215,23 +218,26 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: PERMISSION_DENIED.
     """
     ERROR_REASON_PERMISSION_DENIED: _ErrorReason.ValueType  # 40
-    """The policy does not allow the caller this call. `role` names what they would need; where they have it, `field` names
-    what it does not extend to.
+    """The policy does not allow the caller this call. `role` names the role they lack; if they have it, `field` names the
+    field that it does not cover.
 
-        { "reason": "ERROR_REASON_PERMISSION_DENIED", "domain": "proxy.privacyplease", "metadata": { "role": "presence" } }
+        { "reason": "ERROR_REASON_PERMISSION_DENIED", "domain": "proxy.privacyplease",
+          "metadata": { "role": "presence" } }
 
     Status: PERMISSION_DENIED.
     """
     ERROR_REASON_PURPOSE_REQUIRED: _ErrorReason.ValueType  # 41
-    """A question about a person needs a purpose: none was stated, or one that the policy does not allow the caller.
+    """A question about a person needs a purpose: none was stated, or one that the policy does not allow the caller to
+    state.
 
-        { "reason": "ERROR_REASON_PURPOSE_REQUIRED", "domain": "proxy.privacyplease", "metadata": { "field": "purpose" } }
+        { "reason": "ERROR_REASON_PURPOSE_REQUIRED", "domain": "proxy.privacyplease",
+          "metadata": { "field": "purpose" } }
 
     Status: PERMISSION_DENIED.
     """
     ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 42
-    """The caller has made as many calls as the policy allows for now; details also hold a `google.rpc.RetryInfo` that says when
-    the next one is allowed.
+    """The caller has reached the policy's limit of calls a minute; details also hold a `google.rpc.RetryInfo` that says
+    when the next one is allowed.
 
         { "reason": "ERROR_REASON_RATE_LIMITED", "domain": "proxy.privacyplease",
           "metadata": { "calls_per_minute": "60", "retry_seconds": "0.750" } }
@@ -239,8 +245,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: RESOURCE_EXHAUSTED.
     """
     ERROR_REASON_LIMIT_EXCEEDED: _ErrorReason.ValueType  # 43
-    """The question is larger than the policy allows the caller; details also hold a `google.rpc.BadRequest` that names the
-    field.
+    """The question exceeds a limit that the policy sets for the caller; details also hold a `google.rpc.BadRequest` that
+    names the field.
 
         { "reason": "ERROR_REASON_LIMIT_EXCEEDED", "domain": "proxy.privacyplease",
           "metadata": { "field": "interval", "limit": "31 days, 0:00:00" } }
@@ -248,15 +254,15 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: PERMISSION_DENIED.
     """
     ERROR_REASON_AUDIT_UNAVAILABLE: _ErrorReason.ValueType  # 44
-    """The call must be recorded in the audit log, and that cannot be written. Nothing is answered.
+    """The call must be recorded in the audit log, but the log cannot be written. Nothing is answered.
 
         { "reason": "ERROR_REASON_AUDIT_UNAVAILABLE", "domain": "proxy.privacyplease" }
 
     Status: FAILED_PRECONDITION.
     """
     ERROR_REASON_TRUSTED_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 50
-    """The database that several proxies share as their trusted store cannot be reached. A `google.rpc.RetryInfo` says when
-    to try again.
+    """The database that several proxies share as their trusted store cannot be reached. A `google.rpc.RetryInfo` says
+    when to try again.
 
         { "reason": "ERROR_REASON_TRUSTED_STORE_UNAVAILABLE", "domain": "proxy.privacyplease" }
 
@@ -278,7 +284,7 @@ ERROR_REASON_INVALID_REQUEST: ErrorReason.ValueType  # 1
 Status: INVALID_ARGUMENT.
 """
 ERROR_REASON_MALFORMED_SUBJECT: ErrorReason.ValueType  # 2
-"""The subject is not of the form that the data set's subjects have, as "aa:bb:cc:dd:ee" is no MAC address.
+"""The subject does not have the form of the data set's subjects, as "aa:bb:cc:dd:ee" is not a MAC address.
 
     { "reason": "ERROR_REASON_MALFORMED_SUBJECT", "domain": "proxy.privacyplease",
       "metadata": { "field": "device", "expected": "mac" } }
@@ -288,7 +294,8 @@ Status: INVALID_ARGUMENT.
 ERROR_REASON_INVALID_INTERVAL: ErrorReason.ValueType  # 3
 """The interval ends before it starts, or lies outside the years 1970 to 9999.
 
-    { "reason": "ERROR_REASON_INVALID_INTERVAL", "domain": "proxy.privacyplease", "metadata": { "field": "interval" } }
+    { "reason": "ERROR_REASON_INVALID_INTERVAL", "domain": "proxy.privacyplease",
+      "metadata": { "field": "interval" } }
 
 Status: INVALID_ARGUMENT.
 """
@@ -301,14 +308,15 @@ ERROR_REASON_UNKNOWN_DATASET: ErrorReason.ValueType  # 4
 Status: NOT_FOUND.
 """
 ERROR_REASON_UNKNOWN_COLUMN: ErrorReason.ValueType  # 5
-"""A column asked for does not exist in the data set.
+"""The data set has no such column, or a column is requested twice.
 
-    { "reason": "ERROR_REASON_UNKNOWN_COLUMN", "domain": "proxy.privacyplease", "metadata": { "field": "columns" } }
+    { "reason": "ERROR_REASON_UNKNOWN_COLUMN", "domain": "proxy.privacyplease",
+      "metadata": { "field": "columns" } }
 
 Status: INVALID_ARGUMENT.
 """
 ERROR_REASON_PREDICATE_TOO_LARGE: ErrorReason.ValueType  # 6
-"""The question touches more of the store than one question may. Ask for a shorter range.
+"""The question touches more cells than one question may. Ask about a shorter interval.
 
     { "reason": "ERROR_REASON_PREDICATE_TOO_LARGE", "domain": "proxy.privacyplease",
       "metadata": { "tags": "400000", "limit": "262144" } }
@@ -316,39 +324,39 @@ ERROR_REASON_PREDICATE_TOO_LARGE: ErrorReason.ValueType  # 6
 Status: INVALID_ARGUMENT.
 """
 ERROR_REASON_MALFORMED_BATCH: ErrorReason.ValueType  # 7
-"""A batch cannot be read at all: bytes that are not an Arrow stream, or lines that are not JSON objects. (Single bad
-records are no error: the acknowledgement lists them and the rest is stored.)
+"""A batch as a whole cannot be read or is too large: for instance, its bytes are not an Arrow stream, or it has a
+column that the data set lacks. (Single bad records are not an error: the acknowledgement lists them, and the rest
+is stored.)
 
     { "reason": "ERROR_REASON_MALFORMED_BATCH", "domain": "proxy.privacyplease", "metadata": { "sequence": "7" } }
 
 Status: INVALID_ARGUMENT.
 """
 ERROR_REASON_CELL_DAMAGED: ErrorReason.ValueType  # 8
-"""What the storage server returned does not open: it was changed, or moved from where it was stored. No part of the
-answer is given.
+"""A cell that the storage server returned does not open: it was changed or moved. No part of the answer is returned.
 
     { "reason": "ERROR_REASON_CELL_DAMAGED", "domain": "proxy.privacyplease", "metadata": { "cells": "1" } }
 
 Status: DATA_LOSS.
 """
 ERROR_REASON_ANSWER_INCONSISTENT: ErrorReason.ValueType  # 9
-"""What the storage server returned was not asked for: a cell under a tag outside the predicate, out of order or twice.
-No part of the answer is given.
+"""The storage server returned a cell that was not requested, out of order, or twice. No part of the answer is
+returned.
 
     { "reason": "ERROR_REASON_ANSWER_INCONSISTENT", "domain": "proxy.privacyplease" }
 
 Status: DATA_LOSS.
 """
 ERROR_REASON_STORAGE_UNAVAILABLE: ErrorReason.ValueType  # 10
-"""The storage server cannot be reached or reports that its database is away. A `google.rpc.RetryInfo` says when to try
-again.
+"""The storage server cannot be reached, or reports that its database is unavailable. A `google.rpc.RetryInfo` says
+when to try again.
 
     { "reason": "ERROR_REASON_STORAGE_UNAVAILABLE", "domain": "proxy.privacyplease" }
 
 Status: UNAVAILABLE.
 """
 ERROR_REASON_STORAGE_REFUSED: ErrorReason.ValueType  # 11
-"""The storage server refused what the proxy sent. The two do not fit together; details name the server's reason.
+"""The storage server refused what the proxy sent: the two are not compatible. The details name the server's reason.
 
     { "reason": "ERROR_REASON_STORAGE_REFUSED", "domain": "proxy.privacyplease",
       "metadata": { "storage_reason": "ERROR_REASON_CELL_TOO_LARGE" } }
@@ -356,46 +364,46 @@ ERROR_REASON_STORAGE_REFUSED: ErrorReason.ValueType  # 11
 Status: INTERNAL.
 """
 ERROR_REASON_KEY_UNAVAILABLE: ErrorReason.ValueType  # 12
-"""The key that the question needs does not open: the keyring was damaged or belongs to another master key.
+"""A key that the call needs is missing or does not open: the keyring was damaged or belongs to another master key.
 
     { "reason": "ERROR_REASON_KEY_UNAVAILABLE", "domain": "proxy.privacyplease" }
 
 Status: FAILED_PRECONDITION.
 """
 ERROR_REASON_WRONG_PASSPHRASE: ErrorReason.ValueType  # 13
-"""The proxy runs, but the passphrase it was given does not open its master key. It answers nothing until it is started
-with the right one.
+"""The proxy runs, but its passphrase does not open the master key. It answers nothing until it is restarted with the
+right one.
 
     { "reason": "ERROR_REASON_WRONG_PASSPHRASE", "domain": "proxy.privacyplease" }
 
 Status: FAILED_PRECONDITION.
 """
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 14
-"""A fault of the proxy itself. Its log has the details under the same id.
+"""An internal fault of the proxy. Its log has the details under the same id.
 
     { "reason": "ERROR_REASON_INTERNAL", "domain": "proxy.privacyplease", "metadata": { "id": "5f2c9a" } }
 
 Status: INTERNAL.
 """
 ERROR_REASON_UNKNOWN_IDENTITY: ErrorReason.ValueType  # 15
-"""The caller's certificate is genuine, but names no client: it has no identity `privacyplease://client/NAME`. (A
-certificate that is not genuine, or none, never gets as far as a status: the connection is closed.)
+"""The caller's certificate is genuine, but names no client: it lacks an identity `privacyplease://client/NAME`.
+(Without a genuine certificate there is no status at all: the connection is closed.)
 
     { "reason": "ERROR_REASON_UNKNOWN_IDENTITY", "domain": "proxy.privacyplease" }
 
 Status: UNAUTHENTICATED.
 """
 ERROR_REASON_CELLS_MISSING: ErrorReason.ValueType  # 16
-"""The storage server withheld cells: fewer came than the proxy's manifest says are stored. No part of the
-answer is given.
+"""The storage server withheld cells: it returned fewer than are stored by the proxy's manifest. No part of the answer
+is returned.
 
     { "reason": "ERROR_REASON_CELLS_MISSING", "domain": "proxy.privacyplease", "metadata": { "cells": "1" } }
 
 Status: DATA_LOSS.
 """
 ERROR_REASON_ROLLED_BACK: ErrorReason.ValueType  # 17
-"""The proxy's trusted store is older than the storage server or a witness knows it: it was rolled back. Nothing is
-answered and nothing stored until an administrator has decided.
+"""The proxy's trusted store was rolled back: it is older than the newest head that the storage server or a witness
+holds. Nothing is answered or stored until an administrator has decided how to continue.
 
     { "reason": "ERROR_REASON_ROLLED_BACK", "domain": "proxy.privacyplease",
       "metadata": { "version": "1200", "known": "1234" } }
@@ -403,8 +411,8 @@ answered and nothing stored until an administrator has decided.
 Status: FAILED_PRECONDITION.
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 30
-"""The proxy runs as many calls of this kind as it can. It was refused at once and nothing was done; send it again
-after the delay in the `google.rpc.RetryInfo` of the details.
+"""All slots for calls of this kind are in use. The call was refused at once and nothing was done; send it again after
+the delay in the `google.rpc.RetryInfo` of the details.
 
     { "reason": "ERROR_REASON_OVERLOADED", "domain": "proxy.privacyplease",
       "metadata": { "kind": "question", "limit": "16" } }
@@ -412,15 +420,16 @@ after the delay in the `google.rpc.RetryInfo` of the details.
 Status: RESOURCE_EXHAUSTED.
 """
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 31
-"""The answer took longer than the proxy lets a call take, or than the caller's own deadline. Ask for less at once.
+"""The answer took longer than the proxy allows, or than the caller's own deadline. Ask for less at a time.
 
-    { "reason": "ERROR_REASON_DEADLINE_EXCEEDED", "domain": "proxy.privacyplease", "metadata": { "seconds": "120" } }
+    { "reason": "ERROR_REASON_DEADLINE_EXCEEDED", "domain": "proxy.privacyplease",
+      "metadata": { "seconds": "120" } }
 
 Status: DEADLINE_EXCEEDED.
 """
 ERROR_REASON_STOPPING: ErrorReason.ValueType  # 32
-"""The proxy is being stopped. An ingest stream ends with it once every batch that was read is acknowledged: open
-another, and go on after the last acknowledgement.
+"""The proxy is being stopped. An ingest stream ends with this reason once every batch that was read is acknowledged:
+open another stream, and resume after the last acknowledged batch.
 
     { "reason": "ERROR_REASON_STOPPING", "domain": "proxy.privacyplease" }
 
@@ -428,15 +437,15 @@ Status: UNAVAILABLE.
 """
 ERROR_REASON_STREAM_IDLE: ErrorReason.ValueType  # 33
 """Nothing was sent on an ingest stream for so long that the proxy ended it. Everything sent before is acknowledged;
-open another when there is something to send.
+open another stream when there is something to send.
 
     { "reason": "ERROR_REASON_STREAM_IDLE", "domain": "proxy.privacyplease", "metadata": { "seconds": "600" } }
 
 Status: UNAVAILABLE.
 """
 ERROR_REASON_MASTER_KEY_UNAVAILABLE: ErrorReason.ValueType  # 20
-"""Whoever holds the master key (an HSM, a vault, a KMS) cannot be reached, or is sealed. A proxy that met this when it
-started answers nothing until it is started again; one that met it later needs only to be asked again.
+"""The holder of the master key (an HSM, a vault or a KMS) cannot be reached, or is sealed. If this happened when the
+proxy started, it answers nothing until it is restarted; if it happened later, try the call again.
 
     { "reason": "ERROR_REASON_MASTER_KEY_UNAVAILABLE", "domain": "proxy.privacyplease",
       "metadata": { "provider": "vault" } }
@@ -444,8 +453,8 @@ started answers nothing until it is started again; one that met it later needs o
 Status: UNAVAILABLE.
 """
 ERROR_REASON_MASTER_KEY_REFUSED: ErrorReason.ValueType  # 21
-"""Whoever holds the master key refuses to use it: it was disabled or deleted, or the proxy's permission was revoked. The
-message says which.
+"""The holder of the master key refuses to use it: the key was disabled or deleted, or the proxy's permission was
+revoked. The message says which.
 
     { "reason": "ERROR_REASON_MASTER_KEY_REFUSED", "domain": "proxy.privacyplease",
       "metadata": { "provider": "aws-kms", "code": "DisabledException" } }
@@ -453,7 +462,7 @@ message says which.
 Status: FAILED_PRECONDITION.
 """
 ERROR_REASON_NOT_EXPORTED: ErrorReason.ValueType  # 22
-"""The proxy runs on an exported keyring, which was not made for this: it counts people in the interval that was
+"""The proxy runs on an exported keyring, which does not cover this call: it counts people in the interval that was
 exported, and does nothing else. The message says what may be asked.
 
     { "reason": "ERROR_REASON_NOT_EXPORTED", "domain": "proxy.privacyplease" }
@@ -461,23 +470,26 @@ exported, and does nothing else. The message says what may be asked.
 Status: PERMISSION_DENIED.
 """
 ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 40
-"""The policy does not allow the caller this call. `role` names what they would need; where they have it, `field` names
-what it does not extend to.
+"""The policy does not allow the caller this call. `role` names the role they lack; if they have it, `field` names the
+field that it does not cover.
 
-    { "reason": "ERROR_REASON_PERMISSION_DENIED", "domain": "proxy.privacyplease", "metadata": { "role": "presence" } }
+    { "reason": "ERROR_REASON_PERMISSION_DENIED", "domain": "proxy.privacyplease",
+      "metadata": { "role": "presence" } }
 
 Status: PERMISSION_DENIED.
 """
 ERROR_REASON_PURPOSE_REQUIRED: ErrorReason.ValueType  # 41
-"""A question about a person needs a purpose: none was stated, or one that the policy does not allow the caller.
+"""A question about a person needs a purpose: none was stated, or one that the policy does not allow the caller to
+state.
 
-    { "reason": "ERROR_REASON_PURPOSE_REQUIRED", "domain": "proxy.privacyplease", "metadata": { "field": "purpose" } }
+    { "reason": "ERROR_REASON_PURPOSE_REQUIRED", "domain": "proxy.privacyplease",
+      "metadata": { "field": "purpose" } }
 
 Status: PERMISSION_DENIED.
 """
 ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 42
-"""The caller has made as many calls as the policy allows for now; details also hold a `google.rpc.RetryInfo` that says when
-the next one is allowed.
+"""The caller has reached the policy's limit of calls a minute; details also hold a `google.rpc.RetryInfo` that says
+when the next one is allowed.
 
     { "reason": "ERROR_REASON_RATE_LIMITED", "domain": "proxy.privacyplease",
       "metadata": { "calls_per_minute": "60", "retry_seconds": "0.750" } }
@@ -485,8 +497,8 @@ the next one is allowed.
 Status: RESOURCE_EXHAUSTED.
 """
 ERROR_REASON_LIMIT_EXCEEDED: ErrorReason.ValueType  # 43
-"""The question is larger than the policy allows the caller; details also hold a `google.rpc.BadRequest` that names the
-field.
+"""The question exceeds a limit that the policy sets for the caller; details also hold a `google.rpc.BadRequest` that
+names the field.
 
     { "reason": "ERROR_REASON_LIMIT_EXCEEDED", "domain": "proxy.privacyplease",
       "metadata": { "field": "interval", "limit": "31 days, 0:00:00" } }
@@ -494,15 +506,15 @@ field.
 Status: PERMISSION_DENIED.
 """
 ERROR_REASON_AUDIT_UNAVAILABLE: ErrorReason.ValueType  # 44
-"""The call must be recorded in the audit log, and that cannot be written. Nothing is answered.
+"""The call must be recorded in the audit log, but the log cannot be written. Nothing is answered.
 
     { "reason": "ERROR_REASON_AUDIT_UNAVAILABLE", "domain": "proxy.privacyplease" }
 
 Status: FAILED_PRECONDITION.
 """
 ERROR_REASON_TRUSTED_STORE_UNAVAILABLE: ErrorReason.ValueType  # 50
-"""The database that several proxies share as their trusted store cannot be reached. A `google.rpc.RetryInfo` says when
-to try again.
+"""The database that several proxies share as their trusted store cannot be reached. A `google.rpc.RetryInfo` says
+when to try again.
 
     { "reason": "ERROR_REASON_TRUSTED_STORE_UNAVAILABLE", "domain": "proxy.privacyplease" }
 

@@ -22,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class ExplainRequest(_message.Message):
-    """A question: how many devices there were, or, if `device` is given, how many sessions it had."""
+    """A question: how many devices there were, or, if `device` is set, how many sessions that device had."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -36,7 +36,7 @@ class ExplainRequest(_message.Message):
     place: _builtins.str
     """Only at this place. Empty means anywhere."""
     device: _builtins.str
-    """Whose sessions. Empty means that devices are counted."""
+    """The device whose sessions are counted. Empty means that devices are counted."""
     purpose: _builtins.str
     """Why the question is asked. Required with `device`, as in FindSessionsRequest. Up to 500 characters."""
     @_builtins.property
@@ -62,7 +62,7 @@ Global___ExplainRequest: _TypeAlias = ExplainRequest  # noqa: Y015
 
 @_typing.final
 class ExplainResponse(_message.Message):
-    """What the storage server saw, and what the proxy made of it."""
+    """What the storage server saw, and how the proxy answered from it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -81,34 +81,34 @@ class ExplainResponse(_message.Message):
     SKETCHES_OPENED_FIELD_NUMBER: _builtins.int
     SKETCHES_KEPT_FIELD_NUMBER: _builtins.int
     tags: _builtins.int
-    """How many tags were sent, those of roll-ups among them. They follow from the interval alone."""
+    """How many tags were sent, including those of roll-ups. They depend only on the interval."""
     cells: _builtins.int
-    """How many cells came back, roll-ups among them."""
+    """How many cells were returned, including roll-ups."""
     bytes: _builtins.int
-    """Their size in bytes, all together."""
+    """Their total size in bytes."""
     records_opened: _builtins.int
     """How many records the cells held. Roll-ups hold none."""
     records_kept: _builtins.int
-    """How many of them belong to the answer. One that was sent twice counts twice until it is compacted."""
+    """How many of these records match the question. A record that was sent twice counts twice until it is compacted."""
     records_distinct: _builtins.int
-    """How many different ones these are: of several forms of a record one counts."""
+    """How many distinct records these are: several forms of one record count once."""
     answer: _builtins.int
     """The answer: distinct devices, or sessions of the device."""
     rollup_tags: _builtins.int
-    """How many of the tags are of roll-ups: one for each segment whose roll-up stands for its records."""
+    """How many of the tags are of roll-ups: one for each segment whose roll-up was used instead of its records."""
     rollup_cells: _builtins.int
     """How many of the cells are roll-ups."""
     sketches_opened: _builtins.int
-    """How many sketches the roll-ups held. A sketch says which devices were at one place during a segment."""
+    """How many sketches the roll-ups held. A sketch represents the devices that were at one place during a segment."""
     sketches_kept: _builtins.int
-    """How many of them are of the places that were asked about."""
+    """How many of the sketches are of the places asked about."""
     @_builtins.property
     def first_tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """The first of them, ascending; at most 64."""
+        """The first tags, ascending; at most 64."""
 
     @_builtins.property
     def first_cells(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExplainedCell]:
-        """The first of them, as they came; at most 64."""
+        """The first cells, in the order in which they were returned; at most 64."""
 
     @_builtins.property
     def estimate(self) -> _occupancy_service_pb2.Estimate:
@@ -142,7 +142,7 @@ Global___ExplainResponse: _TypeAlias = ExplainResponse  # noqa: Y015
 
 @_typing.final
 class ExplainedCell(_message.Message):
-    """A cell as the storage server has it, and how many records the proxy found in it."""
+    """A cell as stored on the storage server, and how many records the proxy found in it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -159,11 +159,11 @@ class ExplainedCell(_message.Message):
     size: _builtins.int
     """The size of its ciphertext, in bytes."""
     records_opened: _builtins.int
-    """How many records it held; of a roll-up, how many sketches."""
+    """How many records it held, or, for a roll-up, how many sketches."""
     records_kept: _builtins.int
-    """How many of them belong to the answer."""
+    """How many of them match the question."""
     rollup: _builtins.bool
-    """Whether it is a roll-up. The storage server is not told, though it may guess."""
+    """Whether it is a roll-up. The storage server does not learn this, though it may guess it."""
     def __init__(
         self,
         *,

@@ -47,11 +47,11 @@ class ExplainServiceServicer:
     """
 
     def Explain(self, request, context):
-        """Explain answers a question of the caller's own, and tells what went to the storage server and what came back. It takes
-        ROLE_ADMIN besides the role that the question itself takes: the answer is a number, and a number of sessions tells
-        whether somebody was there. It is recorded. Devices are counted as Count does without `exact`, from the roll-ups of
-        settled segments inside the interval and the records of what is left. All of it is asked for, also what the proxy still has in
-        memory from earlier questions. Cost: that of the question.
+        """Explain answers a question and reports what was sent to the storage server and what came back. It requires
+        ROLE_ADMIN and the role that the question itself requires: the answer is a number, and a number of sessions reveals
+        whether someone was there. The call is recorded. Devices are counted as Count does without `exact`, from the
+        roll-ups of settled segments inside the interval and the records of the rest. Every cell is fetched, even those
+        that the proxy has in memory from earlier questions. Cost: that of the question.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

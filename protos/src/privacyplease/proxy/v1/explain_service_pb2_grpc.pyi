@@ -34,11 +34,11 @@ class ExplainServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ExplainServiceAsyncStub: ...
     Explain: _grpc.UnaryUnaryMultiCallable[_explain_service_pb2.ExplainRequest, _explain_service_pb2.ExplainResponse]
-    """Explain answers a question of the caller's own, and tells what went to the storage server and what came back. It takes
-    ROLE_ADMIN besides the role that the question itself takes: the answer is a number, and a number of sessions tells
-    whether somebody was there. It is recorded. Devices are counted as Count does without `exact`, from the roll-ups of
-    settled segments inside the interval and the records of what is left. All of it is asked for, also what the proxy still has in
-    memory from earlier questions. Cost: that of the question.
+    """Explain answers a question and reports what was sent to the storage server and what came back. It requires
+    ROLE_ADMIN and the role that the question itself requires: the answer is a number, and a number of sessions reveals
+    whether someone was there. The call is recorded. Devices are counted as Count does without `exact`, from the
+    roll-ups of settled segments inside the interval and the records of the rest. Every cell is fetched, even those
+    that the proxy has in memory from earlier questions. Cost: that of the question.
     """
 
 @_typing.type_check_only
@@ -47,11 +47,11 @@ class ExplainServiceAsyncStub(ExplainServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Explain: _aio.UnaryUnaryMultiCallable[_explain_service_pb2.ExplainRequest, _explain_service_pb2.ExplainResponse]  # type: ignore[assignment]
-    """Explain answers a question of the caller's own, and tells what went to the storage server and what came back. It takes
-    ROLE_ADMIN besides the role that the question itself takes: the answer is a number, and a number of sessions tells
-    whether somebody was there. It is recorded. Devices are counted as Count does without `exact`, from the roll-ups of
-    settled segments inside the interval and the records of what is left. All of it is asked for, also what the proxy still has in
-    memory from earlier questions. Cost: that of the question.
+    """Explain answers a question and reports what was sent to the storage server and what came back. It requires
+    ROLE_ADMIN and the role that the question itself requires: the answer is a number, and a number of sessions reveals
+    whether someone was there. The call is recorded. Devices are counted as Count does without `exact`, from the
+    roll-ups of settled segments inside the interval and the records of the rest. Every cell is fetched, even those
+    that the proxy has in memory from earlier questions. Cost: that of the question.
     """
 
 class ExplainServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -63,11 +63,11 @@ class ExplainServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _explain_service_pb2.ExplainRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_explain_service_pb2.ExplainResponse, _abc.Awaitable[_explain_service_pb2.ExplainResponse]]:
-        """Explain answers a question of the caller's own, and tells what went to the storage server and what came back. It takes
-        ROLE_ADMIN besides the role that the question itself takes: the answer is a number, and a number of sessions tells
-        whether somebody was there. It is recorded. Devices are counted as Count does without `exact`, from the roll-ups of
-        settled segments inside the interval and the records of what is left. All of it is asked for, also what the proxy still has in
-        memory from earlier questions. Cost: that of the question.
+        """Explain answers a question and reports what was sent to the storage server and what came back. It requires
+        ROLE_ADMIN and the role that the question itself requires: the answer is a number, and a number of sessions reveals
+        whether someone was there. The call is recorded. Devices are counted as Count does without `exact`, from the
+        roll-ups of settled segments inside the interval and the records of the rest. Every cell is fetched, even those
+        that the proxy has in memory from earlier questions. Cost: that of the question.
         """
 
 def add_ExplainServiceServicer_to_server(servicer: ExplainServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -29,14 +29,16 @@ class IngestRequest(_message.Message):
     ARROW_FIELD_NUMBER: _builtins.int
     JSON_LINES_FIELD_NUMBER: _builtins.int
     dataset: _builtins.str
-    """The data set's name, as "wifi". Required in the first message of a stream; where empty later, the last one given holds."""
+    """The data set's name, as "wifi". Required in the first message of a stream; if it is empty later, the previous one
+    applies.
+    """
     sequence: _builtins.int
-    """The sender's number for the batch, given back in its acknowledgement. Any value."""
+    """The sender's number for the batch, returned in its acknowledgement. Any value."""
     arrow: _builtins.bytes
     """An Arrow IPC stream: its schema and any number of record batches. Up to 65,536 records and 16 MiB."""
     json_lines: _builtins.str
-    """One JSON object a line, a record each; blank lines do not count. Up to 65,536 records and 16 MiB. A line that
-    cannot be read is rejected by itself.
+    """JSON lines: one object, and so one record, per line; blank lines are ignored. Up to 65,536 records and 16 MiB.
+    Only the lines that cannot be read are rejected.
     """
     def __init__(
         self,
@@ -98,11 +100,11 @@ class Rejection(_message.Message):
     FIELD_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     row: _builtins.int
-    """Which record of the batch, counted from 0."""
+    """The record's position in the batch, from 0."""
     field: _builtins.str
-    """The column at fault; "json_lines" where the line is no JSON object."""
+    """The column at fault; "json_lines" if the line is not a JSON object."""
     reason: _builtins.str
-    """What is wrong, as "expected a MAC address of 12 hex digits". Never holds the value."""
+    """What is wrong, as "expected a MAC address of 12 hexadecimal digits". It never contains the value."""
     def __init__(
         self,
         *,

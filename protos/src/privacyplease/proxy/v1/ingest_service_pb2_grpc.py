@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class IngestServiceStub:
-    """IngestService takes records in. It validates them against the data set's definition, seals them and stores them.
+    """IngestService accepts records. It validates them against the data set's definition, seals them and stores them.
     """
 
     def __init__(self, channel):
@@ -43,17 +43,17 @@ class IngestServiceStub:
 
 
 class IngestServiceServicer:
-    """IngestService takes records in. It validates them against the data set's definition, seals them and stores them.
+    """IngestService accepts records. It validates them against the data set's definition, seals them and stores them.
     """
 
     def Ingest(self, request_iterator, context):
-        """Ingest takes a stream of batches and answers each with one acknowledgement, in order. A batch is acknowledged when all
-        its good records are durable on the storage server: what is acknowledged survives a crash of any part. A
-        batch whose acknowledgement never came may be stored wholly, in part or not at all; sending it again completes it.
-        Idempotent: a batch sent twice changes no answer, and of a session reported several times (same subject,
-        place and start) the longest form counts. Bad records are listed in the acknowledgement and not stored; the rest is.
-        A batch that cannot be read at all ends the stream with ERROR_REASON_MALFORMED_BATCH; batches acknowledged before it
-        stay stored. The proxy reads a few batches ahead and no more, so a slow store slows the sender down.
+        """Ingest accepts a stream of batches and answers each with one acknowledgement, in order. A batch is acknowledged
+        when all its good records are durable on the storage server: what is acknowledged survives a crash of any part. A
+        batch that was not acknowledged may be stored completely, in part or not at all; sending it again completes it.
+        Idempotent: a batch sent twice changes no answer, and of a session reported several times (same subject, place and
+        start) the longest form counts. Bad records are listed in the acknowledgement and not stored; the rest is. A batch
+        that cannot be read as a whole ends the stream with ERROR_REASON_MALFORMED_BATCH; batches acknowledged before it
+        stay stored. The proxy reads only a few batches ahead, so a slow store slows the sender down.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -76,7 +76,7 @@ def add_IngestServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class IngestService:
-    """IngestService takes records in. It validates them against the data set's definition, seals them and stores them.
+    """IngestService accepts records. It validates them against the data set's definition, seals them and stores them.
     """
 
     @staticmethod

@@ -27,39 +27,39 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class IngestServiceStub:
-    """IngestService takes records in. It validates them against the data set's definition, seals them and stores them."""
+    """IngestService accepts records. It validates them against the data set's definition, seals them and stores them."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> IngestServiceAsyncStub: ...
     Ingest: _grpc.StreamStreamMultiCallable[_ingest_service_pb2.IngestRequest, _ingest_service_pb2.IngestResponse]
-    """Ingest takes a stream of batches and answers each with one acknowledgement, in order. A batch is acknowledged when all
-    its good records are durable on the storage server: what is acknowledged survives a crash of any part. A
-    batch whose acknowledgement never came may be stored wholly, in part or not at all; sending it again completes it.
-    Idempotent: a batch sent twice changes no answer, and of a session reported several times (same subject,
-    place and start) the longest form counts. Bad records are listed in the acknowledgement and not stored; the rest is.
-    A batch that cannot be read at all ends the stream with ERROR_REASON_MALFORMED_BATCH; batches acknowledged before it
-    stay stored. The proxy reads a few batches ahead and no more, so a slow store slows the sender down.
+    """Ingest accepts a stream of batches and answers each with one acknowledgement, in order. A batch is acknowledged
+    when all its good records are durable on the storage server: what is acknowledged survives a crash of any part. A
+    batch that was not acknowledged may be stored completely, in part or not at all; sending it again completes it.
+    Idempotent: a batch sent twice changes no answer, and of a session reported several times (same subject, place and
+    start) the longest form counts. Bad records are listed in the acknowledgement and not stored; the rest is. A batch
+    that cannot be read as a whole ends the stream with ERROR_REASON_MALFORMED_BATCH; batches acknowledged before it
+    stay stored. The proxy reads only a few batches ahead, so a slow store slows the sender down.
     """
 
 @_typing.type_check_only
 class IngestServiceAsyncStub(IngestServiceStub):
-    """IngestService takes records in. It validates them against the data set's definition, seals them and stores them."""
+    """IngestService accepts records. It validates them against the data set's definition, seals them and stores them."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Ingest: _aio.StreamStreamMultiCallable[_ingest_service_pb2.IngestRequest, _ingest_service_pb2.IngestResponse]  # type: ignore[assignment]
-    """Ingest takes a stream of batches and answers each with one acknowledgement, in order. A batch is acknowledged when all
-    its good records are durable on the storage server: what is acknowledged survives a crash of any part. A
-    batch whose acknowledgement never came may be stored wholly, in part or not at all; sending it again completes it.
-    Idempotent: a batch sent twice changes no answer, and of a session reported several times (same subject,
-    place and start) the longest form counts. Bad records are listed in the acknowledgement and not stored; the rest is.
-    A batch that cannot be read at all ends the stream with ERROR_REASON_MALFORMED_BATCH; batches acknowledged before it
-    stay stored. The proxy reads a few batches ahead and no more, so a slow store slows the sender down.
+    """Ingest accepts a stream of batches and answers each with one acknowledgement, in order. A batch is acknowledged
+    when all its good records are durable on the storage server: what is acknowledged survives a crash of any part. A
+    batch that was not acknowledged may be stored completely, in part or not at all; sending it again completes it.
+    Idempotent: a batch sent twice changes no answer, and of a session reported several times (same subject, place and
+    start) the longest form counts. Bad records are listed in the acknowledgement and not stored; the rest is. A batch
+    that cannot be read as a whole ends the stream with ERROR_REASON_MALFORMED_BATCH; batches acknowledged before it
+    stay stored. The proxy reads only a few batches ahead, so a slow store slows the sender down.
     """
 
 class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
-    """IngestService takes records in. It validates them against the data set's definition, seals them and stores them."""
+    """IngestService accepts records. It validates them against the data set's definition, seals them and stores them."""
 
     @_abc_1.abstractmethod
     def Ingest(
@@ -67,13 +67,13 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_ingest_service_pb2.IngestRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_ingest_service_pb2.IngestResponse], _abc.AsyncIterator[_ingest_service_pb2.IngestResponse]]:
-        """Ingest takes a stream of batches and answers each with one acknowledgement, in order. A batch is acknowledged when all
-        its good records are durable on the storage server: what is acknowledged survives a crash of any part. A
-        batch whose acknowledgement never came may be stored wholly, in part or not at all; sending it again completes it.
-        Idempotent: a batch sent twice changes no answer, and of a session reported several times (same subject,
-        place and start) the longest form counts. Bad records are listed in the acknowledgement and not stored; the rest is.
-        A batch that cannot be read at all ends the stream with ERROR_REASON_MALFORMED_BATCH; batches acknowledged before it
-        stay stored. The proxy reads a few batches ahead and no more, so a slow store slows the sender down.
+        """Ingest accepts a stream of batches and answers each with one acknowledgement, in order. A batch is acknowledged
+        when all its good records are durable on the storage server: what is acknowledged survives a crash of any part. A
+        batch that was not acknowledged may be stored completely, in part or not at all; sending it again completes it.
+        Idempotent: a batch sent twice changes no answer, and of a session reported several times (same subject, place and
+        start) the longest form counts. Bad records are listed in the acknowledgement and not stored; the rest is. A batch
+        that cannot be read as a whole ends the stream with ERROR_REASON_MALFORMED_BATCH; batches acknowledged before it
+        stay stored. The proxy reads only a few batches ahead, so a slow store slows the sender down.
         """
 
 def add_IngestServiceServicer_to_server(servicer: IngestServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -31,23 +31,23 @@ class _EpochStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EpochState
     EPOCH_STATE_UNSPECIFIED: _EpochState.ValueType  # 0
     """The state was not set. A proxy never sends it."""
     EPOCH_STATE_IN_USE: _EpochState.ValueType  # 1
-    """It has a key."""
+    """The period has a key."""
     EPOCH_STATE_BEING_DESTROYED: _EpochState.ValueType  # 2
-    """Its destruction has begun: nothing of it is found any more, and some of its cells may still lie on the server."""
+    """Destruction has begun: the period cannot be read any more, but some of its cells may still be on the server."""
     EPOCH_STATE_DESTROYED: _EpochState.ValueType  # 3
-    """Its key is gone, and its cells were deleted."""
+    """The key was destroyed and the cells were deleted."""
 
 class EpochState(_EpochState, metaclass=_EpochStateEnumTypeWrapper):
-    """What became of a period's key."""
+    """The state of a period's key."""
 
 EPOCH_STATE_UNSPECIFIED: EpochState.ValueType  # 0
 """The state was not set. A proxy never sends it."""
 EPOCH_STATE_IN_USE: EpochState.ValueType  # 1
-"""It has a key."""
+"""The period has a key."""
 EPOCH_STATE_BEING_DESTROYED: EpochState.ValueType  # 2
-"""Its destruction has begun: nothing of it is found any more, and some of its cells may still lie on the server."""
+"""Destruction has begun: the period cannot be read any more, but some of its cells may still be on the server."""
 EPOCH_STATE_DESTROYED: EpochState.ValueType  # 3
-"""Its key is gone, and its cells were deleted."""
+"""The key was destroyed and the cells were deleted."""
 Global___EpochState: _TypeAlias = EpochState  # noqa: Y015
 
 @_typing.final
@@ -58,7 +58,7 @@ class ListKeysRequest(_message.Message):
 
     DATASET_FIELD_NUMBER: _builtins.int
     dataset: _builtins.str
-    """The data set; empty for all of them, for whoever may ask all of them."""
+    """The data set. Empty means all data sets, which the caller must then be allowed to ask about."""
     def __init__(
         self,
         *,
@@ -81,7 +81,7 @@ class ListKeysResponse(_message.Message):
     MASTER_KEY_FIELD_NUMBER: _builtins.int
     DATASETS_FIELD_NUMBER: _builtins.int
     master_key: _builtins.str
-    """Who holds the master key, as "passphrase" or "vault:https://host:8200/transit/keys/NAME". It is no secret."""
+    """Who holds the master key, as "passphrase" or "vault:https://host:8200/transit/keys/NAME". It is not secret."""
     @_builtins.property
     def datasets(self) -> _containers.RepeatedCompositeFieldContainer[Global___DatasetKeys]:
         """The data sets, ascending by name."""
@@ -113,7 +113,7 @@ class DatasetKeys(_message.Message):
     """The data set."""
     @_builtins.property
     def retain(self) -> _duration_pb2.Duration:
-        """For how long its records are kept by policy; absent: until somebody destroys them."""
+        """How long its records are kept, by its definition. Absent means until they are destroyed on request."""
 
     @_builtins.property
     def epochs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Epoch]:
@@ -136,7 +136,9 @@ Global___DatasetKeys: _TypeAlias = DatasetKeys  # noqa: Y015
 
 @_typing.final
 class Epoch(_message.Message):
-    """A period of event time that has, or had, a key of its own. A record belongs to the period in which it starts."""
+    """A period of event time with its own key, which may have been destroyed. A record belongs to the period in which it
+    starts.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -147,9 +149,9 @@ class Epoch(_message.Message):
     DESTROYED_AT_FIELD_NUMBER: _builtins.int
     RENEWALS_FIELD_NUMBER: _builtins.int
     state: Global___EpochState.ValueType
-    """What became of its key."""
+    """The state of its key."""
     renewals: _builtins.int
-    """How often its key was renewed; 0 for a period that was destroyed."""
+    """How often its key was renewed; 0 for a destroyed period."""
     @_builtins.property
     def start(self) -> _timestamp_pb2.Timestamp:
         """Its first instant."""
@@ -160,11 +162,11 @@ class Epoch(_message.Message):
 
     @_builtins.property
     def made_at(self) -> _timestamp_pb2.Timestamp:
-        """When its key was made; absent where that was not noted."""
+        """When its key was made; absent if that was not recorded."""
 
     @_builtins.property
     def destroyed_at(self) -> _timestamp_pb2.Timestamp:
-        """When its key was destroyed; absent unless it was."""
+        """When its key was destroyed; absent if it was not."""
 
     def __init__(
         self,
@@ -193,12 +195,12 @@ class RotateMasterRequest(_message.Message):
     MASTER_KEY_FIELD_NUMBER: _builtins.int
     PASSPHRASE_FIELD_NUMBER: _builtins.int
     master_key: _builtins.str
-    """Who holds it: "passphrase", which is meant where it is empty, "pkcs11:…", "vault:…" or "aws-kms:…", with the same
-    text as in the home's `master.toml`. The PIN or token comes from the proxy's own environment. Up to 500 characters.
+    """Who holds it: "passphrase" (also the meaning of an empty text), "pkcs11:…", "vault:…" or "aws-kms:…", written as in
+    the home's `master.toml`. The PIN or token comes from the proxy's own environment. Up to 500 characters.
     """
     passphrase: _builtins.str
-    """Its passphrase, if it is one. Empty: one is made up and kept in the proxy's home. Without a new passphrase the proxy does
-    not start again. Up to 500 characters.
+    """The passphrase, if a passphrase is to hold the key. Empty means that one is generated and kept in the proxy's home.
+    The proxy must be given a new passphrase to start again. Up to 500 characters.
     """
     def __init__(
         self,
@@ -242,7 +244,7 @@ Global___RotateMasterResponse: _TypeAlias = RotateMasterResponse  # noqa: Y015
 
 @_typing.final
 class RotateEpochRequest(_message.Message):
-    """Whose key to renew."""
+    """The period whose key to renew."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -270,7 +272,7 @@ Global___RotateEpochRequest: _TypeAlias = RotateEpochRequest  # noqa: Y015
 
 @_typing.final
 class RotateEpochResponse(_message.Message):
-    """The new key is in force, and the old one is no more."""
+    """The new key is in force, and the old one is destroyed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -298,7 +300,7 @@ Global___RotateEpochResponse: _TypeAlias = RotateEpochResponse  # noqa: Y015
 
 @_typing.final
 class ExportKeyringRequest(_message.Message):
-    """What to hand over, and how it is protected."""
+    """What to export, and how to protect it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -308,10 +310,10 @@ class ExportKeyringRequest(_message.Message):
     dataset: _builtins.str
     """The data set. Empty means "wifi"."""
     passphrase: _builtins.str
-    """What opens the file. Required; up to 500 characters."""
+    """The passphrase that opens the file. Required; up to 500 characters."""
     @_builtins.property
     def interval(self) -> _types_pb2.Interval:
-        """What may be asked about, both ends included. Required."""
+        """The interval that may be asked about, both ends included. Required."""
 
     def __init__(
         self,
@@ -340,7 +342,7 @@ class ExportKeyringResponse(_message.Message):
     """The next bytes of the file, at most 1 MiB."""
     @_builtins.property
     def epochs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Epoch]:
-        """The periods that it opens, ascending; in the first message alone."""
+        """The periods that the file opens, ascending; only in the first message."""
 
     def __init__(
         self,
@@ -358,7 +360,7 @@ Global___ExportKeyringResponse: _TypeAlias = ExportKeyringResponse  # noqa: Y015
 
 @_typing.final
 class DestroyEpochsRequest(_message.Message):
-    """What to destroy. Periods that have not ended cannot be: records of right now could not be stored."""
+    """What to destroy. Only periods that have ended can be destroyed: otherwise current records could not be stored."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -369,14 +371,14 @@ class DestroyEpochsRequest(_message.Message):
     dataset: _builtins.str
     """The data set. Required."""
     dry_run: _builtins.bool
-    """Only tell what would be destroyed."""
+    """Only list what would be destroyed."""
     @_builtins.property
     def before(self) -> _timestamp_pb2.Timestamp:
-        """Every period that has ended by then."""
+        """Every period that ends by this time."""
 
     @_builtins.property
     def containing(self) -> _timestamp_pb2.Timestamp:
-        """The period that this instant lies in."""
+        """The period that contains this instant."""
 
     def __init__(
         self,
@@ -405,10 +407,10 @@ class DestroyEpochsResponse(_message.Message):
     EPOCHS_FIELD_NUMBER: _builtins.int
     CELLS_FIELD_NUMBER: _builtins.int
     cells: _builtins.int
-    """Cells that the storage server says it deleted."""
+    """How many cells the storage server reports as deleted."""
     @_builtins.property
     def epochs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Epoch]:
-        """The periods, ascending; none if there were none to destroy."""
+        """The periods, ascending; empty if there were none to destroy."""
 
     def __init__(
         self,

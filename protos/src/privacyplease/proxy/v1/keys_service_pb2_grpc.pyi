@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class KeysServiceStub:
-    """KeysService is for whoever answers for the keys: what there is, and what shall be gone for good. Nobody calls it on behalf
-    of somebody else, but for ListKeys.
+    """KeysService lists, rotates, exports and destroys keys. Except for ListKeys, its calls cannot be made on another
+    user's behalf.
     """
 
     @_typing.overload
@@ -36,95 +36,97 @@ class KeysServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> KeysServiceAsyncStub: ...
     ListKeys: _grpc.UnaryUnaryMultiCallable[_keys_service_pb2.ListKeysRequest, _keys_service_pb2.ListKeysResponse]
-    """ListKeys tells of every data set which periods have a key and which were destroyed. No key and nothing derived from
-    one has a field here. Cost: constant.
+    """ListKeys lists, for each data set, the periods that have a key and those whose key was destroyed. No field holds a
+    key or anything derived from one. Cost: constant.
     """
     RotateMaster: _grpc.UnaryUnaryMultiCallable[_keys_service_pb2.RotateMasterRequest, _keys_service_pb2.RotateMasterResponse]
-    """RotateMaster puts a new master key in force: every data key is wrapped anew, and no cell is touched. Atomic: until it
-    is done the old master key opens everything, from then on the new one does, a crash in between included. What described
-    the old one in the proxy's home is deleted; a backup from before needs the old one. Cost: one unwrapping and one wrapping
-    for each period that has a key.
+    """RotateMaster puts a new master key in force: every data key is wrapped anew, and no cell is touched. Atomic: until
+    it is complete the old master key opens everything, and afterwards the new one does, even after a crash in between.
+    The files that describe the old one are deleted from the proxy's home; earlier backups still need the old one.
+    Cost: one unwrapping and one wrapping for each period that has a key.
     """
     RotateEpoch: _grpc.UnaryUnaryMultiCallable[_keys_service_pb2.RotateEpochRequest, _keys_service_pb2.RotateEpochResponse]
-    """RotateEpoch renews the key of one period, for the day on which it may have leaked: every record of the period is sealed
-    again under a fresh key, and the old key and the cells under it are destroyed. Answers stay right meanwhile, and records
-    may come in, under the new key from the beginning. What had been copied before can still be opened by whoever has the old
-    key: nothing calls that back. The key of the period's dead letters stays.
+    """RotateEpoch renews the key of one period, in case it may have leaked: every record of the period is sealed again
+    under a fresh key, and the old key and the cells under it are destroyed. Meanwhile answers stay correct, and new
+    records are accepted, under the new key from the start. Cells copied earlier can still be opened by anyone who has
+    the old key; nothing can undo that. The key of the period's dead letters stays.
 
-    Crash-safe: what was begun is finished, at the latest when the proxy is started again; asking again goes on with
-    it. If the storage server withholds a cell, the call fails with DATA_LOSS and both keys stay. Cost: reads and writes
-    every record of the period.
+    Crash-safe: a rotation that has begun is completed, at the latest when the proxy is restarted; another call
+    continues it. If the storage server withholds a cell, the call fails with DATA_LOSS and both keys stay. Cost: reads
+    and writes every record of the period.
     """
     ExportKeyring: _grpc.UnaryStreamMultiCallable[_keys_service_pb2.ExportKeyringRequest, _keys_service_pb2.ExportKeyringResponse]
-    """ExportKeyring makes a keyring file for somebody who may count people in an interval and no more: a proxy that is
-    started on it answers OccupancyService for that interval, as of now, and refuses everything else with
-    ERROR_REASON_NOT_EXPORTED. The file holds the keys of the core of the periods that the interval touches (who, where, from
-    when and for how long), and never a data key: it opens no other period and no other column. Whoever holds it, its
-    passphrase and the cells can read the core of the whole of those periods, devices among it, and forge none of it.
+    """ExportKeyring makes a keyring file that only allows counting people in an interval: a proxy started with it answers
+    OccupancyService for that interval, as stored now, and refuses everything else with ERROR_REASON_NOT_EXPORTED. The
+    file holds the keys of the core (who, where, from when and for how long) of the periods that the interval touches,
+    and never a data key: it opens no other period and no other column. Anyone who holds the file, its passphrase and
+    the cells can read the core of these whole periods, devices included, but cannot forge any of it.
 
-    What comes in later, even late records of the interval, is not part of it. Once the interval is compacted, or
-    its period destroyed, questions fail, and a new export is due. Cost: no cell is read.
+    Records that arrive later are not covered, even late records of the interval. Once the interval is compacted or its
+    period destroyed, questions fail and a new export is needed. Cost: no cell is read.
     """
     DestroyEpochs: _grpc.UnaryUnaryMultiCallable[_keys_service_pb2.DestroyEpochsRequest, _keys_service_pb2.DestroyEpochsResponse]
-    """DestroyEpochs erases periods for good: their keys are destroyed, so that no copy of the store, however old, can ever
-    be opened for them, and their cells are deleted from the storage server. From the moment it begins, questions find nothing
-    of these periods, and records that come late for them are rejected one by one.
+    """DestroyEpochs erases periods for good: their keys are destroyed, so that no copy of the store, however old, can
+    ever be opened for them, and their cells are deleted from the storage server. From the moment it begins, questions
+    find nothing in these periods, and late records of them are rejected one by one.
 
-    Crash-safe: what was begun is finished, at the latest when the proxy is started again. If the storage server is
-    away the call fails with ERROR_REASON_STORAGE_UNAVAILABLE; the periods are out of reach all the same, and the rest is
-    done when the server is back, without being asked again. Idempotent. Cost: one look-up for each cell of the periods.
+    Crash-safe: a destruction that has begun is completed, at the latest when the proxy is restarted. If the storage
+    server is unavailable, the call fails with ERROR_REASON_STORAGE_UNAVAILABLE; the periods cannot be read any more
+    all the same, and the rest is done when the server is back, without another call. Idempotent. Cost: one look-up for
+    each cell of the periods.
     """
 
 @_typing.type_check_only
 class KeysServiceAsyncStub(KeysServiceStub):
-    """KeysService is for whoever answers for the keys: what there is, and what shall be gone for good. Nobody calls it on behalf
-    of somebody else, but for ListKeys.
+    """KeysService lists, rotates, exports and destroys keys. Except for ListKeys, its calls cannot be made on another
+    user's behalf.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListKeys: _aio.UnaryUnaryMultiCallable[_keys_service_pb2.ListKeysRequest, _keys_service_pb2.ListKeysResponse]  # type: ignore[assignment]
-    """ListKeys tells of every data set which periods have a key and which were destroyed. No key and nothing derived from
-    one has a field here. Cost: constant.
+    """ListKeys lists, for each data set, the periods that have a key and those whose key was destroyed. No field holds a
+    key or anything derived from one. Cost: constant.
     """
     RotateMaster: _aio.UnaryUnaryMultiCallable[_keys_service_pb2.RotateMasterRequest, _keys_service_pb2.RotateMasterResponse]  # type: ignore[assignment]
-    """RotateMaster puts a new master key in force: every data key is wrapped anew, and no cell is touched. Atomic: until it
-    is done the old master key opens everything, from then on the new one does, a crash in between included. What described
-    the old one in the proxy's home is deleted; a backup from before needs the old one. Cost: one unwrapping and one wrapping
-    for each period that has a key.
+    """RotateMaster puts a new master key in force: every data key is wrapped anew, and no cell is touched. Atomic: until
+    it is complete the old master key opens everything, and afterwards the new one does, even after a crash in between.
+    The files that describe the old one are deleted from the proxy's home; earlier backups still need the old one.
+    Cost: one unwrapping and one wrapping for each period that has a key.
     """
     RotateEpoch: _aio.UnaryUnaryMultiCallable[_keys_service_pb2.RotateEpochRequest, _keys_service_pb2.RotateEpochResponse]  # type: ignore[assignment]
-    """RotateEpoch renews the key of one period, for the day on which it may have leaked: every record of the period is sealed
-    again under a fresh key, and the old key and the cells under it are destroyed. Answers stay right meanwhile, and records
-    may come in, under the new key from the beginning. What had been copied before can still be opened by whoever has the old
-    key: nothing calls that back. The key of the period's dead letters stays.
+    """RotateEpoch renews the key of one period, in case it may have leaked: every record of the period is sealed again
+    under a fresh key, and the old key and the cells under it are destroyed. Meanwhile answers stay correct, and new
+    records are accepted, under the new key from the start. Cells copied earlier can still be opened by anyone who has
+    the old key; nothing can undo that. The key of the period's dead letters stays.
 
-    Crash-safe: what was begun is finished, at the latest when the proxy is started again; asking again goes on with
-    it. If the storage server withholds a cell, the call fails with DATA_LOSS and both keys stay. Cost: reads and writes
-    every record of the period.
+    Crash-safe: a rotation that has begun is completed, at the latest when the proxy is restarted; another call
+    continues it. If the storage server withholds a cell, the call fails with DATA_LOSS and both keys stay. Cost: reads
+    and writes every record of the period.
     """
     ExportKeyring: _aio.UnaryStreamMultiCallable[_keys_service_pb2.ExportKeyringRequest, _keys_service_pb2.ExportKeyringResponse]  # type: ignore[assignment]
-    """ExportKeyring makes a keyring file for somebody who may count people in an interval and no more: a proxy that is
-    started on it answers OccupancyService for that interval, as of now, and refuses everything else with
-    ERROR_REASON_NOT_EXPORTED. The file holds the keys of the core of the periods that the interval touches (who, where, from
-    when and for how long), and never a data key: it opens no other period and no other column. Whoever holds it, its
-    passphrase and the cells can read the core of the whole of those periods, devices among it, and forge none of it.
+    """ExportKeyring makes a keyring file that only allows counting people in an interval: a proxy started with it answers
+    OccupancyService for that interval, as stored now, and refuses everything else with ERROR_REASON_NOT_EXPORTED. The
+    file holds the keys of the core (who, where, from when and for how long) of the periods that the interval touches,
+    and never a data key: it opens no other period and no other column. Anyone who holds the file, its passphrase and
+    the cells can read the core of these whole periods, devices included, but cannot forge any of it.
 
-    What comes in later, even late records of the interval, is not part of it. Once the interval is compacted, or
-    its period destroyed, questions fail, and a new export is due. Cost: no cell is read.
+    Records that arrive later are not covered, even late records of the interval. Once the interval is compacted or its
+    period destroyed, questions fail and a new export is needed. Cost: no cell is read.
     """
     DestroyEpochs: _aio.UnaryUnaryMultiCallable[_keys_service_pb2.DestroyEpochsRequest, _keys_service_pb2.DestroyEpochsResponse]  # type: ignore[assignment]
-    """DestroyEpochs erases periods for good: their keys are destroyed, so that no copy of the store, however old, can ever
-    be opened for them, and their cells are deleted from the storage server. From the moment it begins, questions find nothing
-    of these periods, and records that come late for them are rejected one by one.
+    """DestroyEpochs erases periods for good: their keys are destroyed, so that no copy of the store, however old, can
+    ever be opened for them, and their cells are deleted from the storage server. From the moment it begins, questions
+    find nothing in these periods, and late records of them are rejected one by one.
 
-    Crash-safe: what was begun is finished, at the latest when the proxy is started again. If the storage server is
-    away the call fails with ERROR_REASON_STORAGE_UNAVAILABLE; the periods are out of reach all the same, and the rest is
-    done when the server is back, without being asked again. Idempotent. Cost: one look-up for each cell of the periods.
+    Crash-safe: a destruction that has begun is completed, at the latest when the proxy is restarted. If the storage
+    server is unavailable, the call fails with ERROR_REASON_STORAGE_UNAVAILABLE; the periods cannot be read any more
+    all the same, and the rest is done when the server is back, without another call. Idempotent. Cost: one look-up for
+    each cell of the periods.
     """
 
 class KeysServiceServicer(metaclass=_abc_1.ABCMeta):
-    """KeysService is for whoever answers for the keys: what there is, and what shall be gone for good. Nobody calls it on behalf
-    of somebody else, but for ListKeys.
+    """KeysService lists, rotates, exports and destroys keys. Except for ListKeys, its calls cannot be made on another
+    user's behalf.
     """
 
     @_abc_1.abstractmethod
@@ -133,8 +135,8 @@ class KeysServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _keys_service_pb2.ListKeysRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_keys_service_pb2.ListKeysResponse, _abc.Awaitable[_keys_service_pb2.ListKeysResponse]]:
-        """ListKeys tells of every data set which periods have a key and which were destroyed. No key and nothing derived from
-        one has a field here. Cost: constant.
+        """ListKeys lists, for each data set, the periods that have a key and those whose key was destroyed. No field holds a
+        key or anything derived from one. Cost: constant.
         """
 
     @_abc_1.abstractmethod
@@ -143,10 +145,10 @@ class KeysServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _keys_service_pb2.RotateMasterRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_keys_service_pb2.RotateMasterResponse, _abc.Awaitable[_keys_service_pb2.RotateMasterResponse]]:
-        """RotateMaster puts a new master key in force: every data key is wrapped anew, and no cell is touched. Atomic: until it
-        is done the old master key opens everything, from then on the new one does, a crash in between included. What described
-        the old one in the proxy's home is deleted; a backup from before needs the old one. Cost: one unwrapping and one wrapping
-        for each period that has a key.
+        """RotateMaster puts a new master key in force: every data key is wrapped anew, and no cell is touched. Atomic: until
+        it is complete the old master key opens everything, and afterwards the new one does, even after a crash in between.
+        The files that describe the old one are deleted from the proxy's home; earlier backups still need the old one.
+        Cost: one unwrapping and one wrapping for each period that has a key.
         """
 
     @_abc_1.abstractmethod
@@ -155,14 +157,14 @@ class KeysServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _keys_service_pb2.RotateEpochRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_keys_service_pb2.RotateEpochResponse, _abc.Awaitable[_keys_service_pb2.RotateEpochResponse]]:
-        """RotateEpoch renews the key of one period, for the day on which it may have leaked: every record of the period is sealed
-        again under a fresh key, and the old key and the cells under it are destroyed. Answers stay right meanwhile, and records
-        may come in, under the new key from the beginning. What had been copied before can still be opened by whoever has the old
-        key: nothing calls that back. The key of the period's dead letters stays.
+        """RotateEpoch renews the key of one period, in case it may have leaked: every record of the period is sealed again
+        under a fresh key, and the old key and the cells under it are destroyed. Meanwhile answers stay correct, and new
+        records are accepted, under the new key from the start. Cells copied earlier can still be opened by anyone who has
+        the old key; nothing can undo that. The key of the period's dead letters stays.
 
-        Crash-safe: what was begun is finished, at the latest when the proxy is started again; asking again goes on with
-        it. If the storage server withholds a cell, the call fails with DATA_LOSS and both keys stay. Cost: reads and writes
-        every record of the period.
+        Crash-safe: a rotation that has begun is completed, at the latest when the proxy is restarted; another call
+        continues it. If the storage server withholds a cell, the call fails with DATA_LOSS and both keys stay. Cost: reads
+        and writes every record of the period.
         """
 
     @_abc_1.abstractmethod
@@ -171,14 +173,14 @@ class KeysServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _keys_service_pb2.ExportKeyringRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_keys_service_pb2.ExportKeyringResponse], _abc.AsyncIterator[_keys_service_pb2.ExportKeyringResponse]]:
-        """ExportKeyring makes a keyring file for somebody who may count people in an interval and no more: a proxy that is
-        started on it answers OccupancyService for that interval, as of now, and refuses everything else with
-        ERROR_REASON_NOT_EXPORTED. The file holds the keys of the core of the periods that the interval touches (who, where, from
-        when and for how long), and never a data key: it opens no other period and no other column. Whoever holds it, its
-        passphrase and the cells can read the core of the whole of those periods, devices among it, and forge none of it.
+        """ExportKeyring makes a keyring file that only allows counting people in an interval: a proxy started with it answers
+        OccupancyService for that interval, as stored now, and refuses everything else with ERROR_REASON_NOT_EXPORTED. The
+        file holds the keys of the core (who, where, from when and for how long) of the periods that the interval touches,
+        and never a data key: it opens no other period and no other column. Anyone who holds the file, its passphrase and
+        the cells can read the core of these whole periods, devices included, but cannot forge any of it.
 
-        What comes in later, even late records of the interval, is not part of it. Once the interval is compacted, or
-        its period destroyed, questions fail, and a new export is due. Cost: no cell is read.
+        Records that arrive later are not covered, even late records of the interval. Once the interval is compacted or its
+        period destroyed, questions fail and a new export is needed. Cost: no cell is read.
         """
 
     @_abc_1.abstractmethod
@@ -187,13 +189,14 @@ class KeysServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _keys_service_pb2.DestroyEpochsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_keys_service_pb2.DestroyEpochsResponse, _abc.Awaitable[_keys_service_pb2.DestroyEpochsResponse]]:
-        """DestroyEpochs erases periods for good: their keys are destroyed, so that no copy of the store, however old, can ever
-        be opened for them, and their cells are deleted from the storage server. From the moment it begins, questions find nothing
-        of these periods, and records that come late for them are rejected one by one.
+        """DestroyEpochs erases periods for good: their keys are destroyed, so that no copy of the store, however old, can
+        ever be opened for them, and their cells are deleted from the storage server. From the moment it begins, questions
+        find nothing in these periods, and late records of them are rejected one by one.
 
-        Crash-safe: what was begun is finished, at the latest when the proxy is started again. If the storage server is
-        away the call fails with ERROR_REASON_STORAGE_UNAVAILABLE; the periods are out of reach all the same, and the rest is
-        done when the server is back, without being asked again. Idempotent. Cost: one look-up for each cell of the periods.
+        Crash-safe: a destruction that has begun is completed, at the latest when the proxy is restarted. If the storage
+        server is unavailable, the call fails with ERROR_REASON_STORAGE_UNAVAILABLE; the periods cannot be read any more
+        all the same, and the rest is done when the server is back, without another call. Idempotent. Cost: one look-up for
+        each cell of the periods.
         """
 
 def add_KeysServiceServicer_to_server(servicer: KeysServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

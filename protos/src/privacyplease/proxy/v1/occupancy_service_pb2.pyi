@@ -23,7 +23,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class CountRequest(_message.Message):
-    """Whom to count, and when."""
+    """What to count, and when."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -37,7 +37,7 @@ class CountRequest(_message.Message):
     place: _builtins.str
     """Only at this place. Empty means anywhere, unless `places` says otherwise."""
     exact: _builtins.bool
-    """Never estimate, whatever it costs."""
+    """Never return an estimate, whatever the cost."""
     @_builtins.property
     def interval(self) -> _types_pb2.Interval:
         """When. Required."""
@@ -93,7 +93,7 @@ Global___CountResponse: _TypeAlias = CountResponse  # noqa: Y015
 
 @_typing.final
 class Estimate(_message.Message):
-    """How far an estimate may be off: the true number is within these bounds with a probability of 95 %."""
+    """The accuracy of an estimate: the true number is within these bounds with a probability of 95 %."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -119,7 +119,7 @@ Global___Estimate: _TypeAlias = Estimate  # noqa: Y015
 
 @_typing.final
 class CountByPlaceRequest(_message.Message):
-    """When to count."""
+    """When to count, and how to group places."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -134,8 +134,8 @@ class CountByPlaceRequest(_message.Message):
 
     @_builtins.property
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlaceGroup]:
-        """Places that are counted as one, as those of a floor. Places of no group count by themselves. Up to 4,096 groups, of
-        65,536 places in all.
+        """Groups of places that are counted as one, such as those of a floor. A place in no group is counted on its own. Up
+        to 4,096 groups, with 65,536 places in total.
         """
 
     def __init__(
@@ -162,10 +162,10 @@ class PlaceGroup(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     PLACES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """What to call it in the answer. Required. Groups of one name are one group."""
+    """The group's name in the answer. Required. Groups with the same name are one group."""
     @_builtins.property
     def places(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Its places; none may be in two groups."""
+        """The group's places. No place may be in two groups."""
 
     def __init__(
         self,
@@ -191,11 +191,11 @@ class CountByPlaceResponse(_message.Message):
     DISTINCT_DEVICES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def places(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Where: places and groups. At most 8,192."""
+        """The names of places and groups. At most 8,192."""
 
     @_builtins.property
     def distinct_devices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Distinct devices there."""
+        """Distinct devices at each."""
 
     def __init__(
         self,
@@ -213,7 +213,7 @@ Global___CountByPlaceResponse: _TypeAlias = CountByPlaceResponse  # noqa: Y015
 
 @_typing.final
 class SeriesRequest(_message.Message):
-    """Whom to count, when, and how finely."""
+    """What to count, when, and in which steps."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -257,7 +257,7 @@ Global___SeriesRequest: _TypeAlias = SeriesRequest  # noqa: Y015
 
 @_typing.final
 class SeriesResponse(_message.Message):
-    """A page of the series. Pages follow one another in time."""
+    """A page of the series. Pages are in order of time."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -265,7 +265,9 @@ class SeriesResponse(_message.Message):
     DISTINCT_DEVICES_FIELD_NUMBER: _builtins.int
     PEAK_FIELD_NUMBER: _builtins.int
     start_unix_ms: _builtins.int
-    """When the first step of this page begins, in milliseconds since 1970-01-01T00:00:00Z. The others follow at `step`."""
+    """When the first step of this page begins, in milliseconds since 1970-01-01T00:00:00Z. The others follow every
+    `step`.
+    """
     @_builtins.property
     def distinct_devices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Distinct devices in each step of this page; at most 8,192."""
@@ -291,7 +293,7 @@ Global___SeriesResponse: _TypeAlias = SeriesResponse  # noqa: Y015
 
 @_typing.final
 class Peak(_message.Message):
-    """The step with the most people; of several, the first."""
+    """The step with the most people; if there are several, the first."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -319,7 +321,7 @@ Global___Peak: _TypeAlias = Peak  # noqa: Y015
 
 @_typing.final
 class PeakRequest(_message.Message):
-    """Where to look for the peak, and how finely."""
+    """Where and when to look for the peak, and in which steps."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -363,14 +365,14 @@ Global___PeakRequest: _TypeAlias = PeakRequest  # noqa: Y015
 
 @_typing.final
 class PeakResponse(_message.Message):
-    """Where the peak is."""
+    """The peak."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PEAK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def peak(self) -> Global___Peak:
-        """The step with the most people; of several, the first."""
+        """The step with the most people; if there are several, the first."""
 
     def __init__(
         self,
@@ -387,7 +389,7 @@ Global___PeakResponse: _TypeAlias = PeakResponse  # noqa: Y015
 
 @_typing.final
 class ListPlacesRequest(_message.Message):
-    """Which places."""
+    """Asks for the places of an interval."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -423,12 +425,12 @@ class ListPlacesResponse(_message.Message):
     LOCATIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def places(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names. At most 8,192."""
+        """The places' names. At most 8,192."""
 
     @_builtins.property
     def locations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Where each lies, as "campus > building > floor"; of several locations that were reported, that of the session which
-        started last. Empty if the data set does not tell.
+        """The location of each, as "campus > building > floor"; if several were reported, that of the session that started
+        last. Empty if the data set has none.
         """
 
     def __init__(
@@ -447,7 +449,7 @@ Global___ListPlacesResponse: _TypeAlias = ListPlacesResponse  # noqa: Y015
 
 @_typing.final
 class DwellRequest(_message.Message):
-    """Whose stays, and how to sort them."""
+    """Which sessions to classify, and how."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -468,12 +470,12 @@ class DwellRequest(_message.Message):
 
     @_builtins.property
     def bounds(self) -> _containers.RepeatedCompositeFieldContainer[_duration_pb2.Duration]:
-        """Where classes of length begin, ascending and positive; the first class begins at zero. Up to 100."""
+        """The lower bounds of the classes of length, ascending and positive; the first class begins at zero. Up to 100."""
 
     @_builtins.property
     def look_back(self) -> _duration_pb2.Duration:
-        """How far before the interval to look for devices that return; not negative. Absent or zero: not at all, and all
-        devices are new.
+        """How far before the interval to look for returning devices; not negative. Absent or zero means not at all, so that
+        all devices count as new.
         """
 
     def __init__(
@@ -495,7 +497,7 @@ Global___DwellRequest: _TypeAlias = DwellRequest  # noqa: Y015
 
 @_typing.final
 class DwellResponse(_message.Message):
-    """How long sessions last, and whose they are."""
+    """How long sessions last, and how many devices returned."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -504,18 +506,18 @@ class DwellResponse(_message.Message):
     RETURNING_DEVICES_FIELD_NUMBER: _builtins.int
     NEW_DEVICES_FIELD_NUMBER: _builtins.int
     returning_devices: _builtins.int
-    """Distinct devices that also had another session, one that overlaps the look-back and ended before the interval."""
+    """Distinct devices that also had an earlier session, which overlaps the look-back and ended before the interval."""
     new_devices: _builtins.int
-    """Distinct devices without."""
+    """Distinct devices that had none."""
     @_builtins.property
     def sessions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Sessions in each class of length: one class more than there are bounds. A session whose length is a bound belongs to the
-        class that begins there.
+        """The number of sessions in each class of length; there is one class more than there are bounds. A session whose
+        length equals a bound belongs to the class that begins there.
         """
 
     @_builtins.property
     def median(self) -> _duration_pb2.Duration:
-        """The length that half of the sessions do not exceed; absent without any session."""
+        """The median length; absent if there is no session."""
 
     def __init__(
         self,

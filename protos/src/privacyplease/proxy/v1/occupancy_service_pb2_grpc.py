@@ -72,10 +72,10 @@ class OccupancyServiceServicer:
     """
 
     def Count(self, request, context):
-        """Count gives the number of distinct devices with a session that overlaps the interval. Nothing found counts as zero.
-        Cost: the cells of the interval, whatever the places; of eight or more settled segments that lie inside it, their
-        roll-ups instead, a tenth of that. The number is exact, but for one case, and the answer says which it is: more than
-        65,536 devices, counted from roll-ups.
+        """Count returns the number of distinct devices with a session that overlaps the interval; zero if there are none.
+        Cost: the cells of the interval, whatever the places; for eight or more settled segments inside it, their roll-ups
+        instead, which cost a tenth. The number is exact except in one case, more than 65,536 devices counted from
+        roll-ups; the answer says whether it is exact.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -83,41 +83,41 @@ class OccupancyServiceServicer:
 
     def CountByPlace(self, request, context):
         """CountByPlace streams the number of distinct devices for each place with at least one, descending by count, then
-        ascending by name. Nothing found ends the stream without a page. Places may be counted as groups, as floors: a device
-        counts once in each group where it was. Numbers are exact. Cost: that of Count with `exact`.
+        ascending by name. If there are none, the stream ends without a page. Places can be counted in groups, such as
+        floors: a device counts once in each group where it was. Numbers are exact. Cost: that of Count with `exact`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Series(self, request, context):
-        """Series counts the distinct devices of each step of the interval and finds the peak. Steps are half open, so that a
-        step's last instant is not counted into the next, too: the i-th holds [start + i·step, start + (i+1)·step); the last
-        ends with the interval and is closed as the interval is. At least one page is sent. Cost: that of Count.
+        """Series counts the distinct devices in each step of the interval and finds the peak. Steps are half open, so that no
+        instant belongs to two of them: the i-th is [start + i·step, start + (i+1)·step); the last ends with the interval
+        and is closed, as the interval is. At least one page is sent. Cost: that of Count.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Peak(self, request, context):
-        """Peak finds the step with the most distinct devices, as Series does, and returns it alone. Cost: that of Count.
+        """Peak finds the step with the most distinct devices, as Series does, and returns only that. Cost: that of Count.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListPlaces(self, request, context):
-        """ListPlaces streams the places that had a session during the interval, and where each of them lies, ascending by name.
-        Nothing found ends the stream without a page. Cost: that of Query for the interval.
+        """ListPlaces streams the places that had a session during the interval, with their locations, ascending by name. If
+        there are none, the stream ends without a page. Cost: that of Query for the interval.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Dwell(self, request, context):
-        """Dwell tells how long sessions last that overlap the interval, and how many of their devices were there before.
-        Lengths are of whole sessions, also where they reach beyond the interval. Nothing found counts as zero. Cost: that of
-        Count for the interval and the look-back before it.
+        """Dwell classifies the sessions that overlap the interval by their length, and counts how many of their devices were
+        there before. Lengths are those of whole sessions, even if they reach beyond the interval. If there are none, all
+        numbers are zero. Cost: that of Count for the interval and the look-back before it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,31 +34,31 @@ class OccupancyServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> OccupancyServiceAsyncStub: ...
     Count: _grpc.UnaryUnaryMultiCallable[_occupancy_service_pb2.CountRequest, _occupancy_service_pb2.CountResponse]
-    """Count gives the number of distinct devices with a session that overlaps the interval. Nothing found counts as zero.
-    Cost: the cells of the interval, whatever the places; of eight or more settled segments that lie inside it, their
-    roll-ups instead, a tenth of that. The number is exact, but for one case, and the answer says which it is: more than
-    65,536 devices, counted from roll-ups.
+    """Count returns the number of distinct devices with a session that overlaps the interval; zero if there are none.
+    Cost: the cells of the interval, whatever the places; for eight or more settled segments inside it, their roll-ups
+    instead, which cost a tenth. The number is exact except in one case, more than 65,536 devices counted from
+    roll-ups; the answer says whether it is exact.
     """
     CountByPlace: _grpc.UnaryStreamMultiCallable[_occupancy_service_pb2.CountByPlaceRequest, _occupancy_service_pb2.CountByPlaceResponse]
     """CountByPlace streams the number of distinct devices for each place with at least one, descending by count, then
-    ascending by name. Nothing found ends the stream without a page. Places may be counted as groups, as floors: a device
-    counts once in each group where it was. Numbers are exact. Cost: that of Count with `exact`.
+    ascending by name. If there are none, the stream ends without a page. Places can be counted in groups, such as
+    floors: a device counts once in each group where it was. Numbers are exact. Cost: that of Count with `exact`.
     """
     Series: _grpc.UnaryStreamMultiCallable[_occupancy_service_pb2.SeriesRequest, _occupancy_service_pb2.SeriesResponse]
-    """Series counts the distinct devices of each step of the interval and finds the peak. Steps are half open, so that a
-    step's last instant is not counted into the next, too: the i-th holds [start + i·step, start + (i+1)·step); the last
-    ends with the interval and is closed as the interval is. At least one page is sent. Cost: that of Count.
+    """Series counts the distinct devices in each step of the interval and finds the peak. Steps are half open, so that no
+    instant belongs to two of them: the i-th is [start + i·step, start + (i+1)·step); the last ends with the interval
+    and is closed, as the interval is. At least one page is sent. Cost: that of Count.
     """
     Peak: _grpc.UnaryUnaryMultiCallable[_occupancy_service_pb2.PeakRequest, _occupancy_service_pb2.PeakResponse]
-    """Peak finds the step with the most distinct devices, as Series does, and returns it alone. Cost: that of Count."""
+    """Peak finds the step with the most distinct devices, as Series does, and returns only that. Cost: that of Count."""
     ListPlaces: _grpc.UnaryStreamMultiCallable[_occupancy_service_pb2.ListPlacesRequest, _occupancy_service_pb2.ListPlacesResponse]
-    """ListPlaces streams the places that had a session during the interval, and where each of them lies, ascending by name.
-    Nothing found ends the stream without a page. Cost: that of Query for the interval.
+    """ListPlaces streams the places that had a session during the interval, with their locations, ascending by name. If
+    there are none, the stream ends without a page. Cost: that of Query for the interval.
     """
     Dwell: _grpc.UnaryUnaryMultiCallable[_occupancy_service_pb2.DwellRequest, _occupancy_service_pb2.DwellResponse]
-    """Dwell tells how long sessions last that overlap the interval, and how many of their devices were there before.
-    Lengths are of whole sessions, also where they reach beyond the interval. Nothing found counts as zero. Cost: that of
-    Count for the interval and the look-back before it.
+    """Dwell classifies the sessions that overlap the interval by their length, and counts how many of their devices were
+    there before. Lengths are those of whole sessions, even if they reach beyond the interval. If there are none, all
+    numbers are zero. Cost: that of Count for the interval and the look-back before it.
     """
 
 @_typing.type_check_only
@@ -67,31 +67,31 @@ class OccupancyServiceAsyncStub(OccupancyServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Count: _aio.UnaryUnaryMultiCallable[_occupancy_service_pb2.CountRequest, _occupancy_service_pb2.CountResponse]  # type: ignore[assignment]
-    """Count gives the number of distinct devices with a session that overlaps the interval. Nothing found counts as zero.
-    Cost: the cells of the interval, whatever the places; of eight or more settled segments that lie inside it, their
-    roll-ups instead, a tenth of that. The number is exact, but for one case, and the answer says which it is: more than
-    65,536 devices, counted from roll-ups.
+    """Count returns the number of distinct devices with a session that overlaps the interval; zero if there are none.
+    Cost: the cells of the interval, whatever the places; for eight or more settled segments inside it, their roll-ups
+    instead, which cost a tenth. The number is exact except in one case, more than 65,536 devices counted from
+    roll-ups; the answer says whether it is exact.
     """
     CountByPlace: _aio.UnaryStreamMultiCallable[_occupancy_service_pb2.CountByPlaceRequest, _occupancy_service_pb2.CountByPlaceResponse]  # type: ignore[assignment]
     """CountByPlace streams the number of distinct devices for each place with at least one, descending by count, then
-    ascending by name. Nothing found ends the stream without a page. Places may be counted as groups, as floors: a device
-    counts once in each group where it was. Numbers are exact. Cost: that of Count with `exact`.
+    ascending by name. If there are none, the stream ends without a page. Places can be counted in groups, such as
+    floors: a device counts once in each group where it was. Numbers are exact. Cost: that of Count with `exact`.
     """
     Series: _aio.UnaryStreamMultiCallable[_occupancy_service_pb2.SeriesRequest, _occupancy_service_pb2.SeriesResponse]  # type: ignore[assignment]
-    """Series counts the distinct devices of each step of the interval and finds the peak. Steps are half open, so that a
-    step's last instant is not counted into the next, too: the i-th holds [start + i·step, start + (i+1)·step); the last
-    ends with the interval and is closed as the interval is. At least one page is sent. Cost: that of Count.
+    """Series counts the distinct devices in each step of the interval and finds the peak. Steps are half open, so that no
+    instant belongs to two of them: the i-th is [start + i·step, start + (i+1)·step); the last ends with the interval
+    and is closed, as the interval is. At least one page is sent. Cost: that of Count.
     """
     Peak: _aio.UnaryUnaryMultiCallable[_occupancy_service_pb2.PeakRequest, _occupancy_service_pb2.PeakResponse]  # type: ignore[assignment]
-    """Peak finds the step with the most distinct devices, as Series does, and returns it alone. Cost: that of Count."""
+    """Peak finds the step with the most distinct devices, as Series does, and returns only that. Cost: that of Count."""
     ListPlaces: _aio.UnaryStreamMultiCallable[_occupancy_service_pb2.ListPlacesRequest, _occupancy_service_pb2.ListPlacesResponse]  # type: ignore[assignment]
-    """ListPlaces streams the places that had a session during the interval, and where each of them lies, ascending by name.
-    Nothing found ends the stream without a page. Cost: that of Query for the interval.
+    """ListPlaces streams the places that had a session during the interval, with their locations, ascending by name. If
+    there are none, the stream ends without a page. Cost: that of Query for the interval.
     """
     Dwell: _aio.UnaryUnaryMultiCallable[_occupancy_service_pb2.DwellRequest, _occupancy_service_pb2.DwellResponse]  # type: ignore[assignment]
-    """Dwell tells how long sessions last that overlap the interval, and how many of their devices were there before.
-    Lengths are of whole sessions, also where they reach beyond the interval. Nothing found counts as zero. Cost: that of
-    Count for the interval and the look-back before it.
+    """Dwell classifies the sessions that overlap the interval by their length, and counts how many of their devices were
+    there before. Lengths are those of whole sessions, even if they reach beyond the interval. If there are none, all
+    numbers are zero. Cost: that of Count for the interval and the look-back before it.
     """
 
 class OccupancyServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -103,10 +103,10 @@ class OccupancyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _occupancy_service_pb2.CountRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_occupancy_service_pb2.CountResponse, _abc.Awaitable[_occupancy_service_pb2.CountResponse]]:
-        """Count gives the number of distinct devices with a session that overlaps the interval. Nothing found counts as zero.
-        Cost: the cells of the interval, whatever the places; of eight or more settled segments that lie inside it, their
-        roll-ups instead, a tenth of that. The number is exact, but for one case, and the answer says which it is: more than
-        65,536 devices, counted from roll-ups.
+        """Count returns the number of distinct devices with a session that overlaps the interval; zero if there are none.
+        Cost: the cells of the interval, whatever the places; for eight or more settled segments inside it, their roll-ups
+        instead, which cost a tenth. The number is exact except in one case, more than 65,536 devices counted from
+        roll-ups; the answer says whether it is exact.
         """
 
     @_abc_1.abstractmethod
@@ -116,8 +116,8 @@ class OccupancyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_occupancy_service_pb2.CountByPlaceResponse], _abc.AsyncIterator[_occupancy_service_pb2.CountByPlaceResponse]]:
         """CountByPlace streams the number of distinct devices for each place with at least one, descending by count, then
-        ascending by name. Nothing found ends the stream without a page. Places may be counted as groups, as floors: a device
-        counts once in each group where it was. Numbers are exact. Cost: that of Count with `exact`.
+        ascending by name. If there are none, the stream ends without a page. Places can be counted in groups, such as
+        floors: a device counts once in each group where it was. Numbers are exact. Cost: that of Count with `exact`.
         """
 
     @_abc_1.abstractmethod
@@ -126,9 +126,9 @@ class OccupancyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _occupancy_service_pb2.SeriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_occupancy_service_pb2.SeriesResponse], _abc.AsyncIterator[_occupancy_service_pb2.SeriesResponse]]:
-        """Series counts the distinct devices of each step of the interval and finds the peak. Steps are half open, so that a
-        step's last instant is not counted into the next, too: the i-th holds [start + i·step, start + (i+1)·step); the last
-        ends with the interval and is closed as the interval is. At least one page is sent. Cost: that of Count.
+        """Series counts the distinct devices in each step of the interval and finds the peak. Steps are half open, so that no
+        instant belongs to two of them: the i-th is [start + i·step, start + (i+1)·step); the last ends with the interval
+        and is closed, as the interval is. At least one page is sent. Cost: that of Count.
         """
 
     @_abc_1.abstractmethod
@@ -137,7 +137,7 @@ class OccupancyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _occupancy_service_pb2.PeakRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_occupancy_service_pb2.PeakResponse, _abc.Awaitable[_occupancy_service_pb2.PeakResponse]]:
-        """Peak finds the step with the most distinct devices, as Series does, and returns it alone. Cost: that of Count."""
+        """Peak finds the step with the most distinct devices, as Series does, and returns only that. Cost: that of Count."""
 
     @_abc_1.abstractmethod
     def ListPlaces(
@@ -145,8 +145,8 @@ class OccupancyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _occupancy_service_pb2.ListPlacesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_occupancy_service_pb2.ListPlacesResponse], _abc.AsyncIterator[_occupancy_service_pb2.ListPlacesResponse]]:
-        """ListPlaces streams the places that had a session during the interval, and where each of them lies, ascending by name.
-        Nothing found ends the stream without a page. Cost: that of Query for the interval.
+        """ListPlaces streams the places that had a session during the interval, with their locations, ascending by name. If
+        there are none, the stream ends without a page. Cost: that of Query for the interval.
         """
 
     @_abc_1.abstractmethod
@@ -155,9 +155,9 @@ class OccupancyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _occupancy_service_pb2.DwellRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_occupancy_service_pb2.DwellResponse, _abc.Awaitable[_occupancy_service_pb2.DwellResponse]]:
-        """Dwell tells how long sessions last that overlap the interval, and how many of their devices were there before.
-        Lengths are of whole sessions, also where they reach beyond the interval. Nothing found counts as zero. Cost: that of
-        Count for the interval and the look-back before it.
+        """Dwell classifies the sessions that overlap the interval by their length, and counts how many of their devices were
+        there before. Lengths are those of whole sessions, even if they reach beyond the interval. If there are none, all
+        numbers are zero. Cost: that of Count for the interval and the look-back before it.
         """
 
 def add_OccupancyServiceServicer_to_server(servicer: OccupancyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

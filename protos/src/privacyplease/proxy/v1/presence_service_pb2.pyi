@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class FindSessionsRequest(_message.Message):
-    """Whose sessions, and when."""
+    """Which device, and when."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -37,8 +37,8 @@ class FindSessionsRequest(_message.Message):
     place: _builtins.str
     """Only sessions at this place. Empty means any place."""
     purpose: _builtins.str
-    """Why the question is asked, in the asker's words. Required, except for the caller's own devices (ROLE_SELF). Up to 500
-    characters.
+    """Why the question is asked, in the caller's words. Required, except for the caller's own devices (ROLE_SELF). Up to
+    500 characters.
     """
     @_builtins.property
     def interval(self) -> _types_pb2.Interval:
@@ -95,7 +95,7 @@ Global___FindSessionsResponse: _TypeAlias = FindSessionsResponse  # noqa: Y015
 
 @_typing.final
 class Sessions(_message.Message):
-    """Sessions, column by column. All lists are of one length, at most 8,192."""
+    """Sessions, column by column. All lists have the same length, at most 8,192."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -104,15 +104,15 @@ class Sessions(_message.Message):
     ENDS_UNIX_MS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def places(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Where."""
+        """The places."""
 
     @_builtins.property
     def starts_unix_ms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """First instants, in milliseconds since 1970-01-01T00:00:00Z."""
+        """The first instants, in milliseconds since 1970-01-01T00:00:00Z."""
 
     @_builtins.property
     def ends_unix_ms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Last instants, in milliseconds since 1970-01-01T00:00:00Z."""
+        """The last instants, in milliseconds since 1970-01-01T00:00:00Z."""
 
     def __init__(
         self,

@@ -48,8 +48,8 @@ class PresenceServiceServicer:
 
     def FindSessions(self, request, context):
         """FindSessions streams the sessions of a device that overlap an interval, ascending by (start, place), in pages. At
-        least one page is sent: if nothing is found, it says so and holds no session. Cost: the cells of the interval,
-        whoever is asked about; only those that can hold the device are opened.
+        least one page is sent: if there are none, it says so and holds no session. Cost: the cells of the interval,
+        whichever device is asked about; only those that can hold the device are opened.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,8 +35,8 @@ class PresenceServiceStub:
     def __new__(cls, channel: _aio.Channel) -> PresenceServiceAsyncStub: ...
     FindSessions: _grpc.UnaryStreamMultiCallable[_presence_service_pb2.FindSessionsRequest, _presence_service_pb2.FindSessionsResponse]
     """FindSessions streams the sessions of a device that overlap an interval, ascending by (start, place), in pages. At
-    least one page is sent: if nothing is found, it says so and holds no session. Cost: the cells of the interval,
-    whoever is asked about; only those that can hold the device are opened.
+    least one page is sent: if there are none, it says so and holds no session. Cost: the cells of the interval,
+    whichever device is asked about; only those that can hold the device are opened.
     """
 
 @_typing.type_check_only
@@ -46,8 +46,8 @@ class PresenceServiceAsyncStub(PresenceServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     FindSessions: _aio.UnaryStreamMultiCallable[_presence_service_pb2.FindSessionsRequest, _presence_service_pb2.FindSessionsResponse]  # type: ignore[assignment]
     """FindSessions streams the sessions of a device that overlap an interval, ascending by (start, place), in pages. At
-    least one page is sent: if nothing is found, it says so and holds no session. Cost: the cells of the interval,
-    whoever is asked about; only those that can hold the device are opened.
+    least one page is sent: if there are none, it says so and holds no session. Cost: the cells of the interval,
+    whichever device is asked about; only those that can hold the device are opened.
     """
 
 class PresenceServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -60,8 +60,8 @@ class PresenceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_presence_service_pb2.FindSessionsResponse], _abc.AsyncIterator[_presence_service_pb2.FindSessionsResponse]]:
         """FindSessions streams the sessions of a device that overlap an interval, ascending by (start, place), in pages. At
-        least one page is sent: if nothing is found, it says so and holds no session. Cost: the cells of the interval,
-        whoever is asked about; only those that can hold the device are opened.
+        least one page is sent: if there are none, it says so and holds no session. Cost: the cells of the interval,
+        whichever device is asked about; only those that can hold the device are opened.
         """
 
 def add_PresenceServiceServicer_to_server(servicer: PresenceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

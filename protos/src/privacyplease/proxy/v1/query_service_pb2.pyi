@@ -76,15 +76,15 @@ class Dataset(_message.Message):
     name: _builtins.str
     """Its name, as "wifi"."""
     title: _builtins.str
-    """What it holds, in a line."""
+    """A one-line description."""
     subject: _builtins.str
-    """The column that names the subject."""
+    """The column with the subject."""
     place: _builtins.str
-    """The column that names the place."""
+    """The column with the place."""
     start: _builtins.str
-    """The column that holds the first instant."""
+    """The column with the first instant."""
     duration: _builtins.str
-    """The column that holds the duration."""
+    """The column with the duration."""
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___Column]:
         """Its columns, in order."""
@@ -149,12 +149,12 @@ class QueryRequest(_message.Message):
     dataset: _builtins.str
     """The data set. Required."""
     subject: _builtins.str
-    """Only records of this subject. Empty means everybody's."""
+    """Only records of this subject. Empty means all subjects."""
     place: _builtins.str
-    """Only records at this place. Empty means everywhere."""
+    """Only records at this place. Empty means any place."""
     purpose: _builtins.str
-    """Why the question is asked, in the asker's words. Required for a data set about persons, except for the caller's own
-    devices (ROLE_SELF). Up to 500 characters.
+    """Why the question is asked, in the caller's words. Required for a data set about persons, except for the caller's
+    own devices (ROLE_SELF). Up to 500 characters.
     """
     @_builtins.property
     def interval(self) -> _types_pb2.Interval:
@@ -162,7 +162,7 @@ class QueryRequest(_message.Message):
 
     @_builtins.property
     def columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The columns wanted, in this order. Empty means all of them."""
+        """The columns to return, in this order. Empty means all columns."""
 
     def __init__(
         self,
@@ -193,7 +193,7 @@ class QueryResponse(_message.Message):
     arrow: _builtins.bytes
     """The next bytes of the stream."""
     records: _builtins.int
-    """How many records the stream has in all, in its first page; 0 in the others."""
+    """The total number of records in the stream, on its first page; 0 on the others."""
     def __init__(
         self,
         *,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class QueryServiceStub:
-    """QueryService gives whole records of any data set to those who may see them.
+    """QueryService returns whole records of any data set to callers who may see them.
     """
 
     def __init__(self, channel):
@@ -48,20 +48,21 @@ class QueryServiceStub:
 
 
 class QueryServiceServicer:
-    """QueryService gives whole records of any data set to those who may see them.
+    """QueryService returns whole records of any data set to callers who may see them.
     """
 
     def ListDatasets(self, request, context):
-        """ListDatasets names the data sets and their columns. Cost: constant.
+        """ListDatasets lists the data sets and their columns. Cost: constant.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Query(self, request, context):
-        """Query streams the records that overlap an interval as Arrow. The concatenated `arrow` of all pages is one Arrow IPC
-        stream; it holds the schema even if nothing is found. Of a record reported several times only the longest form is
-        given. Ascending by (start, subject, place). Cost: every cell of the interval, whoever and wherever is asked about.
+        """Query streams the records that overlap an interval, as Arrow. The concatenated `arrow` of all pages is one Arrow
+        IPC stream, which holds the schema even if there are no records. Of a record reported several times only the
+        longest form is returned. Ascending by (start, subject, place). Cost: every cell of the interval, whatever the
+        subject and place.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,7 +90,7 @@ def add_QueryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class QueryService:
-    """QueryService gives whole records of any data set to those who may see them.
+    """QueryService returns whole records of any data set to callers who may see them.
     """
 
     @staticmethod

@@ -27,35 +27,37 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class QueryServiceStub:
-    """QueryService gives whole records of any data set to those who may see them."""
+    """QueryService returns whole records of any data set to callers who may see them."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> QueryServiceAsyncStub: ...
     ListDatasets: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.ListDatasetsRequest, _query_service_pb2.ListDatasetsResponse]
-    """ListDatasets names the data sets and their columns. Cost: constant."""
+    """ListDatasets lists the data sets and their columns. Cost: constant."""
     Query: _grpc.UnaryStreamMultiCallable[_query_service_pb2.QueryRequest, _query_service_pb2.QueryResponse]
-    """Query streams the records that overlap an interval as Arrow. The concatenated `arrow` of all pages is one Arrow IPC
-    stream; it holds the schema even if nothing is found. Of a record reported several times only the longest form is
-    given. Ascending by (start, subject, place). Cost: every cell of the interval, whoever and wherever is asked about.
+    """Query streams the records that overlap an interval, as Arrow. The concatenated `arrow` of all pages is one Arrow
+    IPC stream, which holds the schema even if there are no records. Of a record reported several times only the
+    longest form is returned. Ascending by (start, subject, place). Cost: every cell of the interval, whatever the
+    subject and place.
     """
 
 @_typing.type_check_only
 class QueryServiceAsyncStub(QueryServiceStub):
-    """QueryService gives whole records of any data set to those who may see them."""
+    """QueryService returns whole records of any data set to callers who may see them."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListDatasets: _aio.UnaryUnaryMultiCallable[_query_service_pb2.ListDatasetsRequest, _query_service_pb2.ListDatasetsResponse]  # type: ignore[assignment]
-    """ListDatasets names the data sets and their columns. Cost: constant."""
+    """ListDatasets lists the data sets and their columns. Cost: constant."""
     Query: _aio.UnaryStreamMultiCallable[_query_service_pb2.QueryRequest, _query_service_pb2.QueryResponse]  # type: ignore[assignment]
-    """Query streams the records that overlap an interval as Arrow. The concatenated `arrow` of all pages is one Arrow IPC
-    stream; it holds the schema even if nothing is found. Of a record reported several times only the longest form is
-    given. Ascending by (start, subject, place). Cost: every cell of the interval, whoever and wherever is asked about.
+    """Query streams the records that overlap an interval, as Arrow. The concatenated `arrow` of all pages is one Arrow
+    IPC stream, which holds the schema even if there are no records. Of a record reported several times only the
+    longest form is returned. Ascending by (start, subject, place). Cost: every cell of the interval, whatever the
+    subject and place.
     """
 
 class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
-    """QueryService gives whole records of any data set to those who may see them."""
+    """QueryService returns whole records of any data set to callers who may see them."""
 
     @_abc_1.abstractmethod
     def ListDatasets(
@@ -63,7 +65,7 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_service_pb2.ListDatasetsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_query_service_pb2.ListDatasetsResponse, _abc.Awaitable[_query_service_pb2.ListDatasetsResponse]]:
-        """ListDatasets names the data sets and their columns. Cost: constant."""
+        """ListDatasets lists the data sets and their columns. Cost: constant."""
 
     @_abc_1.abstractmethod
     def Query(
@@ -71,9 +73,10 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_service_pb2.QueryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_query_service_pb2.QueryResponse], _abc.AsyncIterator[_query_service_pb2.QueryResponse]]:
-        """Query streams the records that overlap an interval as Arrow. The concatenated `arrow` of all pages is one Arrow IPC
-        stream; it holds the schema even if nothing is found. Of a record reported several times only the longest form is
-        given. Ascending by (start, subject, place). Cost: every cell of the interval, whoever and wherever is asked about.
+        """Query streams the records that overlap an interval, as Arrow. The concatenated `arrow` of all pages is one Arrow
+        IPC stream, which holds the schema even if there are no records. Of a record reported several times only the
+        longest form is returned. Ascending by (start, subject, place). Cost: every cell of the interval, whatever the
+        subject and place.
         """
 
 def add_QueryServiceServicer_to_server(servicer: QueryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

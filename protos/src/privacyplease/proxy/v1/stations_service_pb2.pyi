@@ -90,7 +90,7 @@ class ListLatestRequest(_message.Message):
     """The contract. Required."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
-        """Reports after this time do not count. Left out: every report counts."""
+        """Only reports up to this time count. Absent means that every report counts."""
 
     def __init__(
         self,
@@ -131,7 +131,7 @@ Global___ListLatestResponse: _TypeAlias = ListLatestResponse  # noqa: Y015
 
 @_typing.final
 class AvailabilityRequest(_message.Message):
-    """Which contract, when, and how finely."""
+    """Which contract, when, and in which steps."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -169,7 +169,7 @@ Global___AvailabilityRequest: _TypeAlias = AvailabilityRequest  # noqa: Y015
 
 @_typing.final
 class AvailabilityResponse(_message.Message):
-    """A page of steps, column by column. Pages follow one another in time."""
+    """A page of steps, column by column. Pages are in order of time."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -177,7 +177,9 @@ class AvailabilityResponse(_message.Message):
     BIKES_FIELD_NUMBER: _builtins.int
     STANDS_FIELD_NUMBER: _builtins.int
     start_unix_ms: _builtins.int
-    """When the first step of this page begins, in milliseconds since 1970-01-01T00:00:00Z. The others follow at `step`."""
+    """When the first step of this page begins, in milliseconds since 1970-01-01T00:00:00Z. The others follow every
+    `step`.
+    """
     @_builtins.property
     def bikes(self) -> Global___Statistics:
         """Bikes available in each step of this page; at most 8,192 steps."""
@@ -203,7 +205,7 @@ Global___AvailabilityResponse: _TypeAlias = AvailabilityResponse  # noqa: Y015
 
 @_typing.final
 class Statistics(_message.Message):
-    """Statistics over time of one quantity, a value for each step; not a number (NaN) where nothing is known yet."""
+    """Statistics over time of one quantity, one value for each step; not a number (NaN) where there is no value."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class StationsServiceStub:
-    """StationsService tells how many bikes and stands bike-share stations have and had. A state that a station reports holds
-    until it reports the next one. A contract's name is matched without regard to case, a station's number as it is.
+    """StationsService answers how many bikes and stands bike-share stations have and had. A state that a station reports is
+    valid until it reports the next one. A contract's name is matched regardless of case, a station's number exactly.
     """
 
     def __init__(self, channel):
@@ -54,31 +54,31 @@ class StationsServiceStub:
 
 
 class StationsServiceServicer:
-    """StationsService tells how many bikes and stands bike-share stations have and had. A state that a station reports holds
-    until it reports the next one. A contract's name is matched without regard to case, a station's number as it is.
+    """StationsService answers how many bikes and stands bike-share stations have and had. A state that a station reports is
+    valid until it reports the next one. A contract's name is matched regardless of case, a station's number exactly.
     """
 
     def ListHistory(self, request, context):
-        """ListHistory streams the states that a station reported in an interval, ascending in time. Nothing found ends the
-        stream without a page. Cost: every cell of the interval.
+        """ListHistory streams the states that a station reported in an interval, ascending in time. If there are none, the
+        stream ends without a page. Cost: every cell of the interval.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListLatest(self, request, context):
-        """ListLatest streams the last state that each station of a contract reported up to a time, ascending by station (as text).
-        Nothing found ends the stream without a page. Cost: what the contract reported up to that time is read, latest first.
+        """ListLatest streams the last state that each station of a contract reported up to a time, ascending by station (as
+        text). If there are none, the stream ends without a page. Cost: every cell up to that time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Availability(self, request, context):
-        """Availability gives, for each step of an interval, mean, minimum and maximum over time of the bikes and of the stands
-        available in a contract: the sums over its stations, each station counting from its first report on, but not while
-        the state that holds lacks the number. A step without any station that counts has no value. Cost: that of ListLatest,
-        and the cells of the interval.
+        """Availability returns, for each step of an interval, the time-weighted mean, the minimum and the maximum of the
+        bikes and of the stands available in a contract. These are sums over its stations: each station counts from its
+        first report on, but not while its state lacks the number. A step in which no station counts has no value. Cost:
+        that of ListLatest, and the cells of the interval.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -111,8 +111,8 @@ def add_StationsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class StationsService:
-    """StationsService tells how many bikes and stands bike-share stations have and had. A state that a station reports holds
-    until it reports the next one. A contract's name is matched without regard to case, a station's number as it is.
+    """StationsService answers how many bikes and stands bike-share stations have and had. A state that a station reports is
+    valid until it reports the next one. A contract's name is matched regardless of case, a station's number exactly.
     """
 
     @staticmethod

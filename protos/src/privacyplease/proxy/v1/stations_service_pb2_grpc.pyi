@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class StationsServiceStub:
-    """StationsService tells how many bikes and stands bike-share stations have and had. A state that a station reports holds
-    until it reports the next one. A contract's name is matched without regard to case, a station's number as it is.
+    """StationsService answers how many bikes and stands bike-share stations have and had. A state that a station reports is
+    valid until it reports the next one. A contract's name is matched regardless of case, a station's number exactly.
     """
 
     @_typing.overload
@@ -36,45 +36,45 @@ class StationsServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> StationsServiceAsyncStub: ...
     ListHistory: _grpc.UnaryStreamMultiCallable[_stations_service_pb2.ListHistoryRequest, _stations_service_pb2.ListHistoryResponse]
-    """ListHistory streams the states that a station reported in an interval, ascending in time. Nothing found ends the
-    stream without a page. Cost: every cell of the interval.
+    """ListHistory streams the states that a station reported in an interval, ascending in time. If there are none, the
+    stream ends without a page. Cost: every cell of the interval.
     """
     ListLatest: _grpc.UnaryStreamMultiCallable[_stations_service_pb2.ListLatestRequest, _stations_service_pb2.ListLatestResponse]
-    """ListLatest streams the last state that each station of a contract reported up to a time, ascending by station (as text).
-    Nothing found ends the stream without a page. Cost: what the contract reported up to that time is read, latest first.
+    """ListLatest streams the last state that each station of a contract reported up to a time, ascending by station (as
+    text). If there are none, the stream ends without a page. Cost: every cell up to that time.
     """
     Availability: _grpc.UnaryStreamMultiCallable[_stations_service_pb2.AvailabilityRequest, _stations_service_pb2.AvailabilityResponse]
-    """Availability gives, for each step of an interval, mean, minimum and maximum over time of the bikes and of the stands
-    available in a contract: the sums over its stations, each station counting from its first report on, but not while
-    the state that holds lacks the number. A step without any station that counts has no value. Cost: that of ListLatest,
-    and the cells of the interval.
+    """Availability returns, for each step of an interval, the time-weighted mean, the minimum and the maximum of the
+    bikes and of the stands available in a contract. These are sums over its stations: each station counts from its
+    first report on, but not while its state lacks the number. A step in which no station counts has no value. Cost:
+    that of ListLatest, and the cells of the interval.
     """
 
 @_typing.type_check_only
 class StationsServiceAsyncStub(StationsServiceStub):
-    """StationsService tells how many bikes and stands bike-share stations have and had. A state that a station reports holds
-    until it reports the next one. A contract's name is matched without regard to case, a station's number as it is.
+    """StationsService answers how many bikes and stands bike-share stations have and had. A state that a station reports is
+    valid until it reports the next one. A contract's name is matched regardless of case, a station's number exactly.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListHistory: _aio.UnaryStreamMultiCallable[_stations_service_pb2.ListHistoryRequest, _stations_service_pb2.ListHistoryResponse]  # type: ignore[assignment]
-    """ListHistory streams the states that a station reported in an interval, ascending in time. Nothing found ends the
-    stream without a page. Cost: every cell of the interval.
+    """ListHistory streams the states that a station reported in an interval, ascending in time. If there are none, the
+    stream ends without a page. Cost: every cell of the interval.
     """
     ListLatest: _aio.UnaryStreamMultiCallable[_stations_service_pb2.ListLatestRequest, _stations_service_pb2.ListLatestResponse]  # type: ignore[assignment]
-    """ListLatest streams the last state that each station of a contract reported up to a time, ascending by station (as text).
-    Nothing found ends the stream without a page. Cost: what the contract reported up to that time is read, latest first.
+    """ListLatest streams the last state that each station of a contract reported up to a time, ascending by station (as
+    text). If there are none, the stream ends without a page. Cost: every cell up to that time.
     """
     Availability: _aio.UnaryStreamMultiCallable[_stations_service_pb2.AvailabilityRequest, _stations_service_pb2.AvailabilityResponse]  # type: ignore[assignment]
-    """Availability gives, for each step of an interval, mean, minimum and maximum over time of the bikes and of the stands
-    available in a contract: the sums over its stations, each station counting from its first report on, but not while
-    the state that holds lacks the number. A step without any station that counts has no value. Cost: that of ListLatest,
-    and the cells of the interval.
+    """Availability returns, for each step of an interval, the time-weighted mean, the minimum and the maximum of the
+    bikes and of the stands available in a contract. These are sums over its stations: each station counts from its
+    first report on, but not while its state lacks the number. A step in which no station counts has no value. Cost:
+    that of ListLatest, and the cells of the interval.
     """
 
 class StationsServiceServicer(metaclass=_abc_1.ABCMeta):
-    """StationsService tells how many bikes and stands bike-share stations have and had. A state that a station reports holds
-    until it reports the next one. A contract's name is matched without regard to case, a station's number as it is.
+    """StationsService answers how many bikes and stands bike-share stations have and had. A state that a station reports is
+    valid until it reports the next one. A contract's name is matched regardless of case, a station's number exactly.
     """
 
     @_abc_1.abstractmethod
@@ -83,8 +83,8 @@ class StationsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _stations_service_pb2.ListHistoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_stations_service_pb2.ListHistoryResponse], _abc.AsyncIterator[_stations_service_pb2.ListHistoryResponse]]:
-        """ListHistory streams the states that a station reported in an interval, ascending in time. Nothing found ends the
-        stream without a page. Cost: every cell of the interval.
+        """ListHistory streams the states that a station reported in an interval, ascending in time. If there are none, the
+        stream ends without a page. Cost: every cell of the interval.
         """
 
     @_abc_1.abstractmethod
@@ -93,8 +93,8 @@ class StationsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _stations_service_pb2.ListLatestRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_stations_service_pb2.ListLatestResponse], _abc.AsyncIterator[_stations_service_pb2.ListLatestResponse]]:
-        """ListLatest streams the last state that each station of a contract reported up to a time, ascending by station (as text).
-        Nothing found ends the stream without a page. Cost: what the contract reported up to that time is read, latest first.
+        """ListLatest streams the last state that each station of a contract reported up to a time, ascending by station (as
+        text). If there are none, the stream ends without a page. Cost: every cell up to that time.
         """
 
     @_abc_1.abstractmethod
@@ -103,10 +103,10 @@ class StationsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _stations_service_pb2.AvailabilityRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_stations_service_pb2.AvailabilityResponse], _abc.AsyncIterator[_stations_service_pb2.AvailabilityResponse]]:
-        """Availability gives, for each step of an interval, mean, minimum and maximum over time of the bikes and of the stands
-        available in a contract: the sums over its stations, each station counting from its first report on, but not while
-        the state that holds lacks the number. A step without any station that counts has no value. Cost: that of ListLatest,
-        and the cells of the interval.
+        """Availability returns, for each step of an interval, the time-weighted mean, the minimum and the maximum of the
+        bikes and of the stands available in a contract. These are sums over its stations: each station counts from its
+        first report on, but not while its state lacks the number. A step in which no station counts has no value. Cost:
+        that of ListLatest, and the cells of the interval.
         """
 
 def add_StationsServiceServicer_to_server(servicer: StationsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

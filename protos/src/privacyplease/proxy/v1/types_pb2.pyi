@@ -19,8 +19,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Interval(_message.Message):
-    """A closed interval of time: both ends belong to it. A session [s, e] overlaps it when s <= end and e >= start. Times are
-    kept to the millisecond; finer digits of `start` and `end` are cut.
+    """A closed interval of time: both ends belong to it. A session [s, e] overlaps it if s <= end and e >= start. Times
+    have millisecond precision; finer digits of `start` and `end` are truncated.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

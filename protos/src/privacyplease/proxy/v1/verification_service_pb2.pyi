@@ -27,10 +27,10 @@ class VerifyRequest(_message.Message):
     DATASET_FIELD_NUMBER: _builtins.int
     INTERVAL_FIELD_NUMBER: _builtins.int
     dataset: _builtins.str
-    """The data set; all of them if empty."""
+    """The data set. Empty means all data sets."""
     @_builtins.property
     def interval(self) -> _types_pb2.Interval:
-        """Only cells that can hold a record that overlaps this interval. Everything if unset."""
+        """Only cells that can hold a record that overlaps this interval. Absent means all."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ Global___VerifyRequest: _TypeAlias = VerifyRequest  # noqa: Y015
 
 @_typing.final
 class VerifyResponse(_message.Message):
-    """What happens while the store is verified."""
+    """An event of the verification."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -57,7 +57,7 @@ class VerifyResponse(_message.Message):
     SUMMARY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def progress(self) -> Global___VerificationProgress:
-        """How far it has come."""
+        """A part of the work is done."""
 
     @_builtins.property
     def finding(self) -> Global___VerificationFinding:
@@ -65,7 +65,7 @@ class VerifyResponse(_message.Message):
 
     @_builtins.property
     def summary(self) -> Global___VerificationSummary:
-        """It is done."""
+        """The verification is complete."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ Global___VerifyResponse: _TypeAlias = VerifyResponse  # noqa: Y015
 
 @_typing.final
 class VerificationProgress(_message.Message):
-    """How far the work has come."""
+    """How much of the work is done."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -94,11 +94,11 @@ class VerificationProgress(_message.Message):
     TAGS_TOTAL_FIELD_NUMBER: _builtins.int
     CELLS_FIELD_NUMBER: _builtins.int
     tags: _builtins.int
-    """Tags that were asked for until now. A tag is what the server finds a cell by."""
+    """Tags requested so far. The server finds a cell by its tag."""
     tags_total: _builtins.int
-    """Tags that are asked for in all."""
+    """Tags to request in total."""
     cells: _builtins.int
-    """Cells that came until now."""
+    """Cells returned so far."""
     def __init__(
         self,
         *,
@@ -116,8 +116,8 @@ Global___VerificationProgress: _TypeAlias = VerificationProgress  # noqa: Y015
 
 @_typing.final
 class VerificationFinding(_message.Message):
-    """What is wrong with the cells of one segment. The same damage may show in more than one of the counts: a cell that came
-    twice in the place of another is unexpected, and the other is missing.
+    """What is wrong with the cells of one segment. The same damage may show in more than one of the counts: if a cell is
+    returned twice instead of another, it is unexpected and the other is missing.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -132,20 +132,20 @@ class VerificationFinding(_message.Message):
     dataset: _builtins.str
     """The data set."""
     group: _builtins.str
-    """The group of columns that the cell holds: "core", "rest" or "rollup"; empty for cells that nobody asked for."""
+    """The group of columns that the cell holds: "core", "rest" or "rollup"; empty for cells that were not requested."""
     missing: _builtins.int
-    """Cells that are stored by the manifest and did not come."""
+    """Cells that are stored by the manifest, but were not returned."""
     unexpected: _builtins.int
-    """Cells that came again, out of order, or without being asked for."""
+    """Cells that were returned twice, out of order or unrequested."""
     damaged: _builtins.int
-    """Cells that came and are not those that were stored: they were changed, or moved."""
+    """Cells that were returned changed or moved."""
     @_builtins.property
     def first_start(self) -> _timestamp_pb2.Timestamp:
-        """The first instant at which a record of these cells can begin."""
+        """The first instant at which a record of these cells can start."""
 
     @_builtins.property
     def last_start(self) -> _timestamp_pb2.Timestamp:
-        """The last such instant."""
+        """The last instant at which one can start."""
 
     def __init__(
         self,
@@ -168,7 +168,7 @@ Global___VerificationFinding: _TypeAlias = VerificationFinding  # noqa: Y015
 
 @_typing.final
 class VerificationSummary(_message.Message):
-    """What came of it."""
+    """The result of the verification."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -178,15 +178,15 @@ class VerificationSummary(_message.Message):
     UNEXPECTED_FIELD_NUMBER: _builtins.int
     DAMAGED_FIELD_NUMBER: _builtins.int
     tags: _builtins.int
-    """Tags that were asked for."""
+    """Tags requested."""
     cells: _builtins.int
-    """Cells that came."""
+    """Cells returned."""
     missing: _builtins.int
-    """The sum over all findings."""
+    """Missing cells, over all findings."""
     unexpected: _builtins.int
-    """The sum over all findings."""
+    """Unexpected cells, over all findings."""
     damaged: _builtins.int
-    """The sum over all findings."""
+    """Damaged cells, over all findings."""
     def __init__(
         self,
         *,

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class VerificationServiceStub:
-    """VerificationService compares what the storage server has with the proxy's manifest of what it must have. (Every answer is
-    checked by itself, without being asked to. This is for what nobody has asked about for long.)
+    """VerificationService compares the storage server's cells with the proxy's manifest. (Every answer is checked anyway.
+    This is for cells that no question has asked about for a long time.)
     """
 
     def __init__(self, channel):
@@ -44,19 +44,19 @@ class VerificationServiceStub:
 
 
 class VerificationServiceServicer:
-    """VerificationService compares what the storage server has with the proxy's manifest of what it must have. (Every answer is
-    checked by itself, without being asked to. This is for what nobody has asked about for long.)
+    """VerificationService compares the storage server's cells with the proxy's manifest. (Every answer is checked anyway.
+    This is for cells that no question has asked about for a long time.)
     """
 
     def Verify(self, request, context):
-        """Verify asks the storage server for every cell that any question could ask for, opens each, and tells what is missing,
-        unexpected or damaged, and where. It goes on after what it finds. Records may come in meanwhile. Cells that no question
-        could ask for are not looked for: whatever the server keeps of its own, it cannot bring into an answer.
+        """Verify fetches every cell that a question could ask for, opens it, and reports what is missing, unexpected or
+        damaged, and where. It continues after each finding. Records may be ingested meanwhile. Cells that no question
+        could ask for are not looked for: whatever else the server keeps, it cannot bring it into an answer.
 
-        Progress comes after each part of the work, findings as they come up, ascending by data set, and last a
-        summary: a stream that ends without one is not whole. It changes no cell and no record, and may be repeated. A store
-        without data gives a summary of zeros. A finding is no error of the call; an unreachable server is. Cost: the whole
-        store, or that of the interval, is read and opened once, in parts of bounded size.
+        Findings are sent as they occur, ascending by data set, progress after each part of the work, and a summary at the
+        end: a stream that ends without one is incomplete. The call changes no cell and no record, and may be repeated. A
+        store without data gives a summary of zeros. A finding is not an error of the call; an unreachable server is. Cost:
+        the whole store, or that of the interval, is read and opened once, in parts of bounded size.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -79,8 +79,8 @@ def add_VerificationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class VerificationService:
-    """VerificationService compares what the storage server has with the proxy's manifest of what it must have. (Every answer is
-    checked by itself, without being asked to. This is for what nobody has asked about for long.)
+    """VerificationService compares the storage server's cells with the proxy's manifest. (Every answer is checked anyway.
+    This is for cells that no question has asked about for a long time.)
     """
 
     @staticmethod

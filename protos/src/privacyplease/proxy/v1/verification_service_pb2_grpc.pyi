@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class VerificationServiceStub:
-    """VerificationService compares what the storage server has with the proxy's manifest of what it must have. (Every answer is
-    checked by itself, without being asked to. This is for what nobody has asked about for long.)
+    """VerificationService compares the storage server's cells with the proxy's manifest. (Every answer is checked anyway.
+    This is for cells that no question has asked about for a long time.)
     """
 
     @_typing.overload
@@ -36,37 +36,37 @@ class VerificationServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> VerificationServiceAsyncStub: ...
     Verify: _grpc.UnaryStreamMultiCallable[_verification_service_pb2.VerifyRequest, _verification_service_pb2.VerifyResponse]
-    """Verify asks the storage server for every cell that any question could ask for, opens each, and tells what is missing,
-    unexpected or damaged, and where. It goes on after what it finds. Records may come in meanwhile. Cells that no question
-    could ask for are not looked for: whatever the server keeps of its own, it cannot bring into an answer.
+    """Verify fetches every cell that a question could ask for, opens it, and reports what is missing, unexpected or
+    damaged, and where. It continues after each finding. Records may be ingested meanwhile. Cells that no question
+    could ask for are not looked for: whatever else the server keeps, it cannot bring it into an answer.
 
-    Progress comes after each part of the work, findings as they come up, ascending by data set, and last a
-    summary: a stream that ends without one is not whole. It changes no cell and no record, and may be repeated. A store
-    without data gives a summary of zeros. A finding is no error of the call; an unreachable server is. Cost: the whole
-    store, or that of the interval, is read and opened once, in parts of bounded size.
+    Findings are sent as they occur, ascending by data set, progress after each part of the work, and a summary at the
+    end: a stream that ends without one is incomplete. The call changes no cell and no record, and may be repeated. A
+    store without data gives a summary of zeros. A finding is not an error of the call; an unreachable server is. Cost:
+    the whole store, or that of the interval, is read and opened once, in parts of bounded size.
     """
 
 @_typing.type_check_only
 class VerificationServiceAsyncStub(VerificationServiceStub):
-    """VerificationService compares what the storage server has with the proxy's manifest of what it must have. (Every answer is
-    checked by itself, without being asked to. This is for what nobody has asked about for long.)
+    """VerificationService compares the storage server's cells with the proxy's manifest. (Every answer is checked anyway.
+    This is for cells that no question has asked about for a long time.)
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Verify: _aio.UnaryStreamMultiCallable[_verification_service_pb2.VerifyRequest, _verification_service_pb2.VerifyResponse]  # type: ignore[assignment]
-    """Verify asks the storage server for every cell that any question could ask for, opens each, and tells what is missing,
-    unexpected or damaged, and where. It goes on after what it finds. Records may come in meanwhile. Cells that no question
-    could ask for are not looked for: whatever the server keeps of its own, it cannot bring into an answer.
+    """Verify fetches every cell that a question could ask for, opens it, and reports what is missing, unexpected or
+    damaged, and where. It continues after each finding. Records may be ingested meanwhile. Cells that no question
+    could ask for are not looked for: whatever else the server keeps, it cannot bring it into an answer.
 
-    Progress comes after each part of the work, findings as they come up, ascending by data set, and last a
-    summary: a stream that ends without one is not whole. It changes no cell and no record, and may be repeated. A store
-    without data gives a summary of zeros. A finding is no error of the call; an unreachable server is. Cost: the whole
-    store, or that of the interval, is read and opened once, in parts of bounded size.
+    Findings are sent as they occur, ascending by data set, progress after each part of the work, and a summary at the
+    end: a stream that ends without one is incomplete. The call changes no cell and no record, and may be repeated. A
+    store without data gives a summary of zeros. A finding is not an error of the call; an unreachable server is. Cost:
+    the whole store, or that of the interval, is read and opened once, in parts of bounded size.
     """
 
 class VerificationServiceServicer(metaclass=_abc_1.ABCMeta):
-    """VerificationService compares what the storage server has with the proxy's manifest of what it must have. (Every answer is
-    checked by itself, without being asked to. This is for what nobody has asked about for long.)
+    """VerificationService compares the storage server's cells with the proxy's manifest. (Every answer is checked anyway.
+    This is for cells that no question has asked about for a long time.)
     """
 
     @_abc_1.abstractmethod
@@ -75,14 +75,14 @@ class VerificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _verification_service_pb2.VerifyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_verification_service_pb2.VerifyResponse], _abc.AsyncIterator[_verification_service_pb2.VerifyResponse]]:
-        """Verify asks the storage server for every cell that any question could ask for, opens each, and tells what is missing,
-        unexpected or damaged, and where. It goes on after what it finds. Records may come in meanwhile. Cells that no question
-        could ask for are not looked for: whatever the server keeps of its own, it cannot bring into an answer.
+        """Verify fetches every cell that a question could ask for, opens it, and reports what is missing, unexpected or
+        damaged, and where. It continues after each finding. Records may be ingested meanwhile. Cells that no question
+        could ask for are not looked for: whatever else the server keeps, it cannot bring it into an answer.
 
-        Progress comes after each part of the work, findings as they come up, ascending by data set, and last a
-        summary: a stream that ends without one is not whole. It changes no cell and no record, and may be repeated. A store
-        without data gives a summary of zeros. A finding is no error of the call; an unreachable server is. Cost: the whole
-        store, or that of the interval, is read and opened once, in parts of bounded size.
+        Findings are sent as they occur, ascending by data set, progress after each part of the work, and a summary at the
+        end: a stream that ends without one is incomplete. The call changes no cell and no record, and may be repeated. A
+        store without data gives a summary of zeros. A finding is not an error of the call; an unreachable server is. Cost:
+        the whole store, or that of the interval, is read and opened once, in parts of bounded size.
         """
 
 def add_VerificationServiceServicer_to_server(servicer: VerificationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

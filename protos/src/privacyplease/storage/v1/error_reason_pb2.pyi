@@ -25,15 +25,15 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """The reason was not set. A server never sends it."""
     ERROR_REASON_INVALID_REQUEST: _ErrorReason.ValueType  # 1
-    """The request breaks a rule of its message: a tag that is not 16 bytes, an empty predicate. Details also hold a
-    `google.rpc.BadRequest` that names the fields. Send it again only after mending it.
+    """The request breaks a rule of its message: a tag that is not 16 bytes, an empty predicate. The details also hold a
+    `google.rpc.BadRequest` that names the fields. Fix the request before sending it again.
 
         { "reason": "ERROR_REASON_INVALID_REQUEST", "domain": "storage.privacyplease" }
 
     Status: INVALID_ARGUMENT.
     """
     ERROR_REASON_PREDICATE_TOO_LARGE: _ErrorReason.ValueType  # 2
-    """The predicate names more tags than the server takes in one call. Split it.
+    """The predicate names more tags than the server accepts in one call. Split it.
 
         { "reason": "ERROR_REASON_PREDICATE_TOO_LARGE", "domain": "storage.privacyplease",
           "metadata": { "tags": "70000", "limit": "65536" } }
@@ -41,7 +41,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: INVALID_ARGUMENT.
     """
     ERROR_REASON_TOO_MANY_CELLS: _ErrorReason.ValueType  # 3
-    """The call carries more cells than the server takes in one call. Split it.
+    """The request carries more cells than the server accepts in one call. Split it.
 
         { "reason": "ERROR_REASON_TOO_MANY_CELLS", "domain": "storage.privacyplease",
           "metadata": { "cells": "20000", "limit": "16384" } }
@@ -57,30 +57,30 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: INVALID_ARGUMENT.
     """
     ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 5
-    """The database cannot be reached or lost the connection. Nothing is known to be stored; every call may be sent
-    again, since all of them are idempotent.
+    """The database is unavailable or the connection to it was lost. Nothing is known to be stored; every call may be
+    sent again, since all of them are idempotent.
 
         { "reason": "ERROR_REASON_STORE_UNAVAILABLE", "domain": "storage.privacyplease" }
 
     Status: UNAVAILABLE.
     """
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 6
-    """A fault of the server itself. Its log says where.
+    """A fault of the server itself. Its log says where it happened.
 
         { "reason": "ERROR_REASON_INTERNAL", "domain": "storage.privacyplease" }
 
     Status: INTERNAL.
     """
     ERROR_REASON_UNKNOWN_IDENTITY: _ErrorReason.ValueType  # 7
-    """The caller's certificate is genuine, but is not the proxy's: its identity is not `privacyplease://proxy`. (A
-    certificate that is not genuine, or none, never gets as far as a status: the connection is closed.)
+    """The caller's certificate is genuine, but not the proxy's: its identity is not `privacyplease://proxy`. (Without a
+    genuine certificate a call never gets as far as a status: the connection is closed.)
 
         { "reason": "ERROR_REASON_UNKNOWN_IDENTITY", "domain": "storage.privacyplease" }
 
     Status: UNAUTHENTICATED.
     """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 8
-    """The server runs as many calls of this kind as it can. It was refused at once and nothing was done; send it again
+    """All slots for calls of this kind are in use. The call was refused immediately and nothing was done; send it again
     after the delay in the `google.rpc.RetryInfo` of the details.
 
         { "reason": "ERROR_REASON_OVERLOADED", "domain": "storage.privacyplease", "metadata": { "limit": "16" } }
@@ -88,7 +88,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: RESOURCE_EXHAUSTED.
     """
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 9
-    """The call took longer than the server lets a call take. A selection goes on from its last cursor.
+    """The call took longer than the server allows. A selection resumes from its last cursor.
 
         { "reason": "ERROR_REASON_DEADLINE_EXCEEDED", "domain": "storage.privacyplease",
           "metadata": { "seconds": "120" } }
@@ -96,7 +96,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: DEADLINE_EXCEEDED.
     """
     ERROR_REASON_STOPPING: _ErrorReason.ValueType  # 10
-    """The server is being stopped. Nothing was done; send it again, to another server or when this one is back.
+    """The server is shutting down. Nothing was done; send the call again, to another server or when this one is back.
 
         { "reason": "ERROR_REASON_STOPPING", "domain": "storage.privacyplease" }
 
@@ -112,15 +112,15 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """The reason was not set. A server never sends it."""
 ERROR_REASON_INVALID_REQUEST: ErrorReason.ValueType  # 1
-"""The request breaks a rule of its message: a tag that is not 16 bytes, an empty predicate. Details also hold a
-`google.rpc.BadRequest` that names the fields. Send it again only after mending it.
+"""The request breaks a rule of its message: a tag that is not 16 bytes, an empty predicate. The details also hold a
+`google.rpc.BadRequest` that names the fields. Fix the request before sending it again.
 
     { "reason": "ERROR_REASON_INVALID_REQUEST", "domain": "storage.privacyplease" }
 
 Status: INVALID_ARGUMENT.
 """
 ERROR_REASON_PREDICATE_TOO_LARGE: ErrorReason.ValueType  # 2
-"""The predicate names more tags than the server takes in one call. Split it.
+"""The predicate names more tags than the server accepts in one call. Split it.
 
     { "reason": "ERROR_REASON_PREDICATE_TOO_LARGE", "domain": "storage.privacyplease",
       "metadata": { "tags": "70000", "limit": "65536" } }
@@ -128,7 +128,7 @@ ERROR_REASON_PREDICATE_TOO_LARGE: ErrorReason.ValueType  # 2
 Status: INVALID_ARGUMENT.
 """
 ERROR_REASON_TOO_MANY_CELLS: ErrorReason.ValueType  # 3
-"""The call carries more cells than the server takes in one call. Split it.
+"""The request carries more cells than the server accepts in one call. Split it.
 
     { "reason": "ERROR_REASON_TOO_MANY_CELLS", "domain": "storage.privacyplease",
       "metadata": { "cells": "20000", "limit": "16384" } }
@@ -144,30 +144,30 @@ ERROR_REASON_CELL_TOO_LARGE: ErrorReason.ValueType  # 4
 Status: INVALID_ARGUMENT.
 """
 ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 5
-"""The database cannot be reached or lost the connection. Nothing is known to be stored; every call may be sent
-again, since all of them are idempotent.
+"""The database is unavailable or the connection to it was lost. Nothing is known to be stored; every call may be
+sent again, since all of them are idempotent.
 
     { "reason": "ERROR_REASON_STORE_UNAVAILABLE", "domain": "storage.privacyplease" }
 
 Status: UNAVAILABLE.
 """
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 6
-"""A fault of the server itself. Its log says where.
+"""A fault of the server itself. Its log says where it happened.
 
     { "reason": "ERROR_REASON_INTERNAL", "domain": "storage.privacyplease" }
 
 Status: INTERNAL.
 """
 ERROR_REASON_UNKNOWN_IDENTITY: ErrorReason.ValueType  # 7
-"""The caller's certificate is genuine, but is not the proxy's: its identity is not `privacyplease://proxy`. (A
-certificate that is not genuine, or none, never gets as far as a status: the connection is closed.)
+"""The caller's certificate is genuine, but not the proxy's: its identity is not `privacyplease://proxy`. (Without a
+genuine certificate a call never gets as far as a status: the connection is closed.)
 
     { "reason": "ERROR_REASON_UNKNOWN_IDENTITY", "domain": "storage.privacyplease" }
 
 Status: UNAUTHENTICATED.
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 8
-"""The server runs as many calls of this kind as it can. It was refused at once and nothing was done; send it again
+"""All slots for calls of this kind are in use. The call was refused immediately and nothing was done; send it again
 after the delay in the `google.rpc.RetryInfo` of the details.
 
     { "reason": "ERROR_REASON_OVERLOADED", "domain": "storage.privacyplease", "metadata": { "limit": "16" } }
@@ -175,7 +175,7 @@ after the delay in the `google.rpc.RetryInfo` of the details.
 Status: RESOURCE_EXHAUSTED.
 """
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 9
-"""The call took longer than the server lets a call take. A selection goes on from its last cursor.
+"""The call took longer than the server allows. A selection resumes from its last cursor.
 
     { "reason": "ERROR_REASON_DEADLINE_EXCEEDED", "domain": "storage.privacyplease",
       "metadata": { "seconds": "120" } }
@@ -183,7 +183,7 @@ ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 9
 Status: DEADLINE_EXCEEDED.
 """
 ERROR_REASON_STOPPING: ErrorReason.ValueType  # 10
-"""The server is being stopped. Nothing was done; send it again, to another server or when this one is back.
+"""The server is shutting down. Nothing was done; send the call again, to another server or when this one is back.
 
     { "reason": "ERROR_REASON_STOPPING", "domain": "storage.privacyplease" }
 

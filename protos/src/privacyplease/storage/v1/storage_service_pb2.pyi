@@ -27,9 +27,9 @@ class Cell(_message.Message):
     TAG_FIELD_NUMBER: _builtins.int
     SEALED_FIELD_NUMBER: _builtins.int
     tag: _builtins.bytes
-    """What the cell is found by; no other stored cell has it. 16 bytes."""
+    """The key that the cell is found by, unique among stored cells. 16 bytes."""
     sealed: _builtins.bytes
-    """The ciphertext, opaque to the server. 1 byte up to `Limits.max_cell_bytes`."""
+    """The ciphertext, opaque to the server. 1 to `Limits.max_cell_bytes` bytes."""
     def __init__(
         self,
         *,
@@ -46,7 +46,7 @@ Global___Cell: _TypeAlias = Cell  # noqa: Y015
 
 @_typing.final
 class Predicate(_message.Message):
-    """Which cells a call is about."""
+    """The cells that a call applies to."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -79,7 +79,7 @@ class AnyOfTags(_message.Message):
     TAGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """1 up to `Limits.max_tags_per_predicate` tags of 16 bytes each, in any order; one named twice counts once."""
+        """1 to `Limits.max_tags_per_predicate` tags of 16 bytes each, in any order; one named twice counts once."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class AppendRequest(_message.Message):
     CELLS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def cells(self) -> _containers.RepeatedCompositeFieldContainer[Global___Cell]:
-        """1 up to `Limits.max_cells_per_append` cells, in any order."""
+        """1 to `Limits.max_cells_per_append` cells, in any order."""
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ class AppendResponse(_message.Message):
 
     CELLS_FIELD_NUMBER: _builtins.int
     cells: _builtins.int
-    """How many cells of the request are now stored: all of them, those stored before included."""
+    """How many cells of the request are now stored: all of them, including those that were stored before."""
     def __init__(
         self,
         *,
@@ -150,10 +150,10 @@ class SelectRequest(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     PAGE_BYTES_FIELD_NUMBER: _builtins.int
     cursor: _builtins.bytes
-    """Empty to begin; else `SelectResponse.cursor` of the last page received for the same predicate. Opaque."""
+    """Empty to start; otherwise `SelectResponse.cursor` of the last page received for the same predicate. Opaque."""
     page_bytes: _builtins.int
-    """The size that a page aims at, in bytes. 0 means 1 MiB; else clamped to 64 KiB … 2 MiB. A page holds at least one cell,
-    so a single larger cell makes a larger page.
+    """The target size of a page, in bytes. 0 means 1 MiB; other values are clamped to 64 KiB … 2 MiB. A page holds at
+    least one cell, so a single larger cell makes a larger page.
     """
     @_builtins.property
     def predicate(self) -> Global___Predicate:
@@ -186,7 +186,7 @@ class SelectResponse(_message.Message):
     """Resumes after the last cell of this page. Opaque."""
     @_builtins.property
     def cells(self) -> _containers.RepeatedCompositeFieldContainer[Global___Cell]:
-        """At least one cell, ascending by tag, at most one for each tag."""
+        """At least one cell, ascending by tag, at most one per tag."""
 
     def __init__(
         self,
@@ -317,7 +317,7 @@ Global___DescribeRequest: _TypeAlias = DescribeRequest  # noqa: Y015
 
 @_typing.final
 class DescribeResponse(_message.Message):
-    """The server as it is."""
+    """The server's limits and store."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -331,12 +331,12 @@ class DescribeResponse(_message.Message):
     store: _builtins.str
     """The database behind the server and its version, as "mariadb 10.11.6" or "sqlite 3.40.1"."""
     cells: _builtins.int
-    """Cells stored, as the database estimates it."""
+    """Cells stored, estimated by the database."""
     bytes: _builtins.int
-    """Bytes stored, indexes included, as the database estimates it."""
+    """Bytes stored, indexes included, estimated by the database."""
     @_builtins.property
     def limits(self) -> Global___Limits:
-        """What the server refuses to go beyond."""
+        """The bounds of one call."""
 
     def __init__(
         self,
@@ -357,7 +357,7 @@ Global___DescribeResponse: _TypeAlias = DescribeResponse  # noqa: Y015
 
 @_typing.final
 class Limits(_message.Message):
-    """Bounds of one call. A call beyond them is refused whole, with a reason."""
+    """Bounds of one call. A call beyond them is refused as a whole, with a reason."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

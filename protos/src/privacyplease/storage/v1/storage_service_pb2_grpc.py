@@ -26,13 +26,13 @@ if _version_not_supported:
 
 
 class StorageServiceStub:
-    """StorageService keeps sealed cells under opaque tags, one cell a tag, and hands back the cells whose tags a predicate
-    names. It is the whole of what crosses the trust boundary: no key, no plaintext, no column name and no data set's name
-    has a field here.
+    """StorageService keeps sealed cells under opaque tags, one cell per tag, and returns the cells whose tags a predicate
+    names. It is all that crosses the trust boundary: there is no field for a key, plaintext, a column name or the name
+    of a data set.
 
-    A cell never changes: what is stored under a tag stays as it is until it is deleted. A bound that `Describe` does not
-    report: a tag is exactly 16 bytes. Every failure carries a `google.rpc.ErrorInfo` whose reason is an `ErrorReason`;
-    INVALID_ARGUMENT carries a `google.rpc.BadRequest`, too, that names the fields.
+    A cell never changes: what is stored under a tag stays as it is until it is deleted. One bound that `Describe` does
+    not report: a tag is exactly 16 bytes. Every failure carries a `google.rpc.ErrorInfo` whose reason is an
+    `ErrorReason`; INVALID_ARGUMENT also carries a `google.rpc.BadRequest` that names the fields.
     """
 
     def __init__(self, channel):
@@ -69,54 +69,54 @@ class StorageServiceStub:
 
 
 class StorageServiceServicer:
-    """StorageService keeps sealed cells under opaque tags, one cell a tag, and hands back the cells whose tags a predicate
-    names. It is the whole of what crosses the trust boundary: no key, no plaintext, no column name and no data set's name
-    has a field here.
+    """StorageService keeps sealed cells under opaque tags, one cell per tag, and returns the cells whose tags a predicate
+    names. It is all that crosses the trust boundary: there is no field for a key, plaintext, a column name or the name
+    of a data set.
 
-    A cell never changes: what is stored under a tag stays as it is until it is deleted. A bound that `Describe` does not
-    report: a tag is exactly 16 bytes. Every failure carries a `google.rpc.ErrorInfo` whose reason is an `ErrorReason`;
-    INVALID_ARGUMENT carries a `google.rpc.BadRequest`, too, that names the fields.
+    A cell never changes: what is stored under a tag stays as it is until it is deleted. One bound that `Describe` does
+    not report: a tag is exactly 16 bytes. Every failure carries a `google.rpc.ErrorInfo` whose reason is an
+    `ErrorReason`; INVALID_ARGUMENT also carries a `google.rpc.BadRequest` that names the fields.
     """
 
     def Append(self, request, context):
-        """Append stores cells. Atomic: all cells of the request are durable when the call returns, or none is stored. (Over a
-        database that is sharded by tag, a call that failed may have stored some of them; sent again, it stores the rest.)
-        Idempotent by tag: a cell whose tag is already stored is left as it is, whatever its bytes, and counts as present, so
-        a call whose answer was lost may be sent again as it is. Of two cells of one request with the same tag the first
-        counts. Cost: one row written for each cell.
+        """Append stores cells. Atomic: all cells of the request are durable when the call returns, or none is stored. (Over
+        a database that is sharded by tag, a call that failed may have stored some of them; sent again, it stores the
+        rest.) Idempotent by tag: a cell whose tag is already stored is left as it is, whatever its bytes, and counts as
+        present, so a call whose answer was lost may be sent again unchanged. Of two cells with the same tag in one
+        request, the first is stored. Cost: one row written per cell.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Select(self, request, context):
-        """Select streams every cell that the predicate matches, in ascending order of tag and each once, in pages of about
-        `page_bytes`. No match is no error: the stream ends without a page. A broken stream resumes from the cursor of the
-        last page received. Not a snapshot: a cell that is appended or deleted while the stream runs may be in it or not.
-        Cost: one primary-key look-up for each tag, whatever the size of the store.
+        """Select streams every cell that the predicate matches, each once and in ascending order of tag, in pages of about
+        `page_bytes`. No match is not an error: the stream ends without a page. A broken stream resumes from the cursor of
+        the last page received. Not a snapshot: a cell that is appended or deleted while the stream runs may or may not be
+        in it. Cost: one primary-key look-up per tag, whatever the size of the store.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Measure(self, request, context):
-        """Measure counts what `Select` would stream for the same predicate without reading it: for progress and planning. No
-        match measures as zero. Cost: one primary-key look-up for each tag.
+        """Measure counts what `Select` would stream for the same predicate, without reading it: for progress and planning. No
+        match measures as zero. Cost: one primary-key look-up per tag.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Delete(self, request, context):
-        """Delete removes every cell that the predicate matches. Atomic as `Append` is. Idempotent: what is not there is not an
-        error. Cost: one primary-key look-up for each tag and one row deleted for each cell.
+        """Delete removes every cell that the predicate matches. Atomic, as `Append` is. Idempotent: a tag without a cell is
+        not an error. Cost: one primary-key look-up per tag and one row deleted per cell.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Describe(self, request, context):
-        """Describe tells the server's limits and the size of its store. Cost: constant; the counts are the database's own
+        """Describe returns the server's limits and the size of its store. Cost: constant; the counts are the database's own
         estimates.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -160,13 +160,13 @@ def add_StorageServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class StorageService:
-    """StorageService keeps sealed cells under opaque tags, one cell a tag, and hands back the cells whose tags a predicate
-    names. It is the whole of what crosses the trust boundary: no key, no plaintext, no column name and no data set's name
-    has a field here.
+    """StorageService keeps sealed cells under opaque tags, one cell per tag, and returns the cells whose tags a predicate
+    names. It is all that crosses the trust boundary: there is no field for a key, plaintext, a column name or the name
+    of a data set.
 
-    A cell never changes: what is stored under a tag stays as it is until it is deleted. A bound that `Describe` does not
-    report: a tag is exactly 16 bytes. Every failure carries a `google.rpc.ErrorInfo` whose reason is an `ErrorReason`;
-    INVALID_ARGUMENT carries a `google.rpc.BadRequest`, too, that names the fields.
+    A cell never changes: what is stored under a tag stays as it is until it is deleted. One bound that `Describe` does
+    not report: a tag is exactly 16 bytes. Every failure carries a `google.rpc.ErrorInfo` whose reason is an
+    `ErrorReason`; INVALID_ARGUMENT also carries a `google.rpc.BadRequest` that names the fields.
     """
 
     @staticmethod

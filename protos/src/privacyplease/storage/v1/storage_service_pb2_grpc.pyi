@@ -27,13 +27,13 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class StorageServiceStub:
-    """StorageService keeps sealed cells under opaque tags, one cell a tag, and hands back the cells whose tags a predicate
-    names. It is the whole of what crosses the trust boundary: no key, no plaintext, no column name and no data set's name
-    has a field here.
+    """StorageService keeps sealed cells under opaque tags, one cell per tag, and returns the cells whose tags a predicate
+    names. It is all that crosses the trust boundary: there is no field for a key, plaintext, a column name or the name
+    of a data set.
 
-    A cell never changes: what is stored under a tag stays as it is until it is deleted. A bound that `Describe` does not
-    report: a tag is exactly 16 bytes. Every failure carries a `google.rpc.ErrorInfo` whose reason is an `ErrorReason`;
-    INVALID_ARGUMENT carries a `google.rpc.BadRequest`, too, that names the fields.
+    A cell never changes: what is stored under a tag stays as it is until it is deleted. One bound that `Describe` does
+    not report: a tag is exactly 16 bytes. Every failure carries a `google.rpc.ErrorInfo` whose reason is an
+    `ErrorReason`; INVALID_ARGUMENT also carries a `google.rpc.BadRequest` that names the fields.
     """
 
     @_typing.overload
@@ -41,77 +41,77 @@ class StorageServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> StorageServiceAsyncStub: ...
     Append: _grpc.UnaryUnaryMultiCallable[_storage_service_pb2.AppendRequest, _storage_service_pb2.AppendResponse]
-    """Append stores cells. Atomic: all cells of the request are durable when the call returns, or none is stored. (Over a
-    database that is sharded by tag, a call that failed may have stored some of them; sent again, it stores the rest.)
-    Idempotent by tag: a cell whose tag is already stored is left as it is, whatever its bytes, and counts as present, so
-    a call whose answer was lost may be sent again as it is. Of two cells of one request with the same tag the first
-    counts. Cost: one row written for each cell.
+    """Append stores cells. Atomic: all cells of the request are durable when the call returns, or none is stored. (Over
+    a database that is sharded by tag, a call that failed may have stored some of them; sent again, it stores the
+    rest.) Idempotent by tag: a cell whose tag is already stored is left as it is, whatever its bytes, and counts as
+    present, so a call whose answer was lost may be sent again unchanged. Of two cells with the same tag in one
+    request, the first is stored. Cost: one row written per cell.
     """
     Select: _grpc.UnaryStreamMultiCallable[_storage_service_pb2.SelectRequest, _storage_service_pb2.SelectResponse]
-    """Select streams every cell that the predicate matches, in ascending order of tag and each once, in pages of about
-    `page_bytes`. No match is no error: the stream ends without a page. A broken stream resumes from the cursor of the
-    last page received. Not a snapshot: a cell that is appended or deleted while the stream runs may be in it or not.
-    Cost: one primary-key look-up for each tag, whatever the size of the store.
+    """Select streams every cell that the predicate matches, each once and in ascending order of tag, in pages of about
+    `page_bytes`. No match is not an error: the stream ends without a page. A broken stream resumes from the cursor of
+    the last page received. Not a snapshot: a cell that is appended or deleted while the stream runs may or may not be
+    in it. Cost: one primary-key look-up per tag, whatever the size of the store.
     """
     Measure: _grpc.UnaryUnaryMultiCallable[_storage_service_pb2.MeasureRequest, _storage_service_pb2.MeasureResponse]
-    """Measure counts what `Select` would stream for the same predicate without reading it: for progress and planning. No
-    match measures as zero. Cost: one primary-key look-up for each tag.
+    """Measure counts what `Select` would stream for the same predicate, without reading it: for progress and planning. No
+    match measures as zero. Cost: one primary-key look-up per tag.
     """
     Delete: _grpc.UnaryUnaryMultiCallable[_storage_service_pb2.DeleteRequest, _storage_service_pb2.DeleteResponse]
-    """Delete removes every cell that the predicate matches. Atomic as `Append` is. Idempotent: what is not there is not an
-    error. Cost: one primary-key look-up for each tag and one row deleted for each cell.
+    """Delete removes every cell that the predicate matches. Atomic, as `Append` is. Idempotent: a tag without a cell is
+    not an error. Cost: one primary-key look-up per tag and one row deleted per cell.
     """
     Describe: _grpc.UnaryUnaryMultiCallable[_storage_service_pb2.DescribeRequest, _storage_service_pb2.DescribeResponse]
-    """Describe tells the server's limits and the size of its store. Cost: constant; the counts are the database's own
+    """Describe returns the server's limits and the size of its store. Cost: constant; the counts are the database's own
     estimates.
     """
 
 @_typing.type_check_only
 class StorageServiceAsyncStub(StorageServiceStub):
-    """StorageService keeps sealed cells under opaque tags, one cell a tag, and hands back the cells whose tags a predicate
-    names. It is the whole of what crosses the trust boundary: no key, no plaintext, no column name and no data set's name
-    has a field here.
+    """StorageService keeps sealed cells under opaque tags, one cell per tag, and returns the cells whose tags a predicate
+    names. It is all that crosses the trust boundary: there is no field for a key, plaintext, a column name or the name
+    of a data set.
 
-    A cell never changes: what is stored under a tag stays as it is until it is deleted. A bound that `Describe` does not
-    report: a tag is exactly 16 bytes. Every failure carries a `google.rpc.ErrorInfo` whose reason is an `ErrorReason`;
-    INVALID_ARGUMENT carries a `google.rpc.BadRequest`, too, that names the fields.
+    A cell never changes: what is stored under a tag stays as it is until it is deleted. One bound that `Describe` does
+    not report: a tag is exactly 16 bytes. Every failure carries a `google.rpc.ErrorInfo` whose reason is an
+    `ErrorReason`; INVALID_ARGUMENT also carries a `google.rpc.BadRequest` that names the fields.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Append: _aio.UnaryUnaryMultiCallable[_storage_service_pb2.AppendRequest, _storage_service_pb2.AppendResponse]  # type: ignore[assignment]
-    """Append stores cells. Atomic: all cells of the request are durable when the call returns, or none is stored. (Over a
-    database that is sharded by tag, a call that failed may have stored some of them; sent again, it stores the rest.)
-    Idempotent by tag: a cell whose tag is already stored is left as it is, whatever its bytes, and counts as present, so
-    a call whose answer was lost may be sent again as it is. Of two cells of one request with the same tag the first
-    counts. Cost: one row written for each cell.
+    """Append stores cells. Atomic: all cells of the request are durable when the call returns, or none is stored. (Over
+    a database that is sharded by tag, a call that failed may have stored some of them; sent again, it stores the
+    rest.) Idempotent by tag: a cell whose tag is already stored is left as it is, whatever its bytes, and counts as
+    present, so a call whose answer was lost may be sent again unchanged. Of two cells with the same tag in one
+    request, the first is stored. Cost: one row written per cell.
     """
     Select: _aio.UnaryStreamMultiCallable[_storage_service_pb2.SelectRequest, _storage_service_pb2.SelectResponse]  # type: ignore[assignment]
-    """Select streams every cell that the predicate matches, in ascending order of tag and each once, in pages of about
-    `page_bytes`. No match is no error: the stream ends without a page. A broken stream resumes from the cursor of the
-    last page received. Not a snapshot: a cell that is appended or deleted while the stream runs may be in it or not.
-    Cost: one primary-key look-up for each tag, whatever the size of the store.
+    """Select streams every cell that the predicate matches, each once and in ascending order of tag, in pages of about
+    `page_bytes`. No match is not an error: the stream ends without a page. A broken stream resumes from the cursor of
+    the last page received. Not a snapshot: a cell that is appended or deleted while the stream runs may or may not be
+    in it. Cost: one primary-key look-up per tag, whatever the size of the store.
     """
     Measure: _aio.UnaryUnaryMultiCallable[_storage_service_pb2.MeasureRequest, _storage_service_pb2.MeasureResponse]  # type: ignore[assignment]
-    """Measure counts what `Select` would stream for the same predicate without reading it: for progress and planning. No
-    match measures as zero. Cost: one primary-key look-up for each tag.
+    """Measure counts what `Select` would stream for the same predicate, without reading it: for progress and planning. No
+    match measures as zero. Cost: one primary-key look-up per tag.
     """
     Delete: _aio.UnaryUnaryMultiCallable[_storage_service_pb2.DeleteRequest, _storage_service_pb2.DeleteResponse]  # type: ignore[assignment]
-    """Delete removes every cell that the predicate matches. Atomic as `Append` is. Idempotent: what is not there is not an
-    error. Cost: one primary-key look-up for each tag and one row deleted for each cell.
+    """Delete removes every cell that the predicate matches. Atomic, as `Append` is. Idempotent: a tag without a cell is
+    not an error. Cost: one primary-key look-up per tag and one row deleted per cell.
     """
     Describe: _aio.UnaryUnaryMultiCallable[_storage_service_pb2.DescribeRequest, _storage_service_pb2.DescribeResponse]  # type: ignore[assignment]
-    """Describe tells the server's limits and the size of its store. Cost: constant; the counts are the database's own
+    """Describe returns the server's limits and the size of its store. Cost: constant; the counts are the database's own
     estimates.
     """
 
 class StorageServiceServicer(metaclass=_abc_1.ABCMeta):
-    """StorageService keeps sealed cells under opaque tags, one cell a tag, and hands back the cells whose tags a predicate
-    names. It is the whole of what crosses the trust boundary: no key, no plaintext, no column name and no data set's name
-    has a field here.
+    """StorageService keeps sealed cells under opaque tags, one cell per tag, and returns the cells whose tags a predicate
+    names. It is all that crosses the trust boundary: there is no field for a key, plaintext, a column name or the name
+    of a data set.
 
-    A cell never changes: what is stored under a tag stays as it is until it is deleted. A bound that `Describe` does not
-    report: a tag is exactly 16 bytes. Every failure carries a `google.rpc.ErrorInfo` whose reason is an `ErrorReason`;
-    INVALID_ARGUMENT carries a `google.rpc.BadRequest`, too, that names the fields.
+    A cell never changes: what is stored under a tag stays as it is until it is deleted. One bound that `Describe` does
+    not report: a tag is exactly 16 bytes. Every failure carries a `google.rpc.ErrorInfo` whose reason is an
+    `ErrorReason`; INVALID_ARGUMENT also carries a `google.rpc.BadRequest` that names the fields.
     """
 
     @_abc_1.abstractmethod
@@ -120,11 +120,11 @@ class StorageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _storage_service_pb2.AppendRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_storage_service_pb2.AppendResponse, _abc.Awaitable[_storage_service_pb2.AppendResponse]]:
-        """Append stores cells. Atomic: all cells of the request are durable when the call returns, or none is stored. (Over a
-        database that is sharded by tag, a call that failed may have stored some of them; sent again, it stores the rest.)
-        Idempotent by tag: a cell whose tag is already stored is left as it is, whatever its bytes, and counts as present, so
-        a call whose answer was lost may be sent again as it is. Of two cells of one request with the same tag the first
-        counts. Cost: one row written for each cell.
+        """Append stores cells. Atomic: all cells of the request are durable when the call returns, or none is stored. (Over
+        a database that is sharded by tag, a call that failed may have stored some of them; sent again, it stores the
+        rest.) Idempotent by tag: a cell whose tag is already stored is left as it is, whatever its bytes, and counts as
+        present, so a call whose answer was lost may be sent again unchanged. Of two cells with the same tag in one
+        request, the first is stored. Cost: one row written per cell.
         """
 
     @_abc_1.abstractmethod
@@ -133,10 +133,10 @@ class StorageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _storage_service_pb2.SelectRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_storage_service_pb2.SelectResponse], _abc.AsyncIterator[_storage_service_pb2.SelectResponse]]:
-        """Select streams every cell that the predicate matches, in ascending order of tag and each once, in pages of about
-        `page_bytes`. No match is no error: the stream ends without a page. A broken stream resumes from the cursor of the
-        last page received. Not a snapshot: a cell that is appended or deleted while the stream runs may be in it or not.
-        Cost: one primary-key look-up for each tag, whatever the size of the store.
+        """Select streams every cell that the predicate matches, each once and in ascending order of tag, in pages of about
+        `page_bytes`. No match is not an error: the stream ends without a page. A broken stream resumes from the cursor of
+        the last page received. Not a snapshot: a cell that is appended or deleted while the stream runs may or may not be
+        in it. Cost: one primary-key look-up per tag, whatever the size of the store.
         """
 
     @_abc_1.abstractmethod
@@ -145,8 +145,8 @@ class StorageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _storage_service_pb2.MeasureRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_storage_service_pb2.MeasureResponse, _abc.Awaitable[_storage_service_pb2.MeasureResponse]]:
-        """Measure counts what `Select` would stream for the same predicate without reading it: for progress and planning. No
-        match measures as zero. Cost: one primary-key look-up for each tag.
+        """Measure counts what `Select` would stream for the same predicate, without reading it: for progress and planning. No
+        match measures as zero. Cost: one primary-key look-up per tag.
         """
 
     @_abc_1.abstractmethod
@@ -155,8 +155,8 @@ class StorageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _storage_service_pb2.DeleteRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_storage_service_pb2.DeleteResponse, _abc.Awaitable[_storage_service_pb2.DeleteResponse]]:
-        """Delete removes every cell that the predicate matches. Atomic as `Append` is. Idempotent: what is not there is not an
-        error. Cost: one primary-key look-up for each tag and one row deleted for each cell.
+        """Delete removes every cell that the predicate matches. Atomic, as `Append` is. Idempotent: a tag without a cell is
+        not an error. Cost: one primary-key look-up per tag and one row deleted per cell.
         """
 
     @_abc_1.abstractmethod
@@ -165,7 +165,7 @@ class StorageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _storage_service_pb2.DescribeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_storage_service_pb2.DescribeResponse, _abc.Awaitable[_storage_service_pb2.DescribeResponse]]:
-        """Describe tells the server's limits and the size of its store. Cost: constant; the counts are the database's own
+        """Describe returns the server's limits and the size of its store. Cost: constant; the counts are the database's own
         estimates.
         """
 

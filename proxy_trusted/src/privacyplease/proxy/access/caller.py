@@ -1,4 +1,4 @@
-"""Who calls, and for whom."""
+"""The caller of an rpc, and the user on whose behalf they call."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from privacyplease.proxy.edge.identity import client_of
 
 ON_BEHALF_OF = "privacyplease-on-behalf-of"
 
-_MOST_CHARACTERS = 64  # a name has fewer
+_MOST_CHARACTERS = 64  # names are shorter
 
 
 class Caller(NamedTuple):
-    """Who calls, and what they may ask.
+    """The caller of an rpc and what they may ask.
 
     Attributes:
         name: The name in the certificate; "" in plaintext.
-        on_behalf_of: For whom; "" for nobody else.
+        on_behalf_of: The user they act for; "" if they act for themselves.
         grant: What they may ask.
     """
 
@@ -29,6 +29,9 @@ class Caller(NamedTuple):
 
     @classmethod
     def of(cls, context: grpc.ServicerContext) -> Caller:
-        """As the call says, which may do nothing yet. Of several people it says all, which is nobody's name."""
-        people = [str(value) for key, value in context.invocation_metadata() if key == ON_BEHALF_OF]
-        return cls(client_of(context) or "", ",".join(people)[:_MOST_CHARACTERS])
+        """The caller as the call names them, with no grant yet.
+
+        Several users are joined by commas, which no name contains, so no policy entry matches.
+        """
+        users = [str(value) for key, value in context.invocation_metadata() if key == ON_BEHALF_OF]
+        return cls(client_of(context) or "", ",".join(users)[:_MOST_CHARACTERS])

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 class Role(StrEnum):
-    """What somebody may ask."""
+    """A kind of call that an identity may make."""
 
     INGEST = "ingest"
     COUNT = "count"
@@ -43,15 +43,15 @@ class Grant:
     """What one identity may ask.
 
     Attributes:
-        roles: Nothing without one.
-        datasets: Of these data sets alone; None for every one.
-        devices: MAC addresses that are its own, in canonical notation.
+        roles: Its roles; without one it may ask nothing.
+        datasets: The data sets that it may ask about; None for all.
+        devices: MAC addresses of its own devices, in canonical notation.
         purposes: The purposes that it may state; None for any text.
-        longest_interval: How long an interval it may ask about, in ms; None for any.
-        calls_per_minute: How many calls it may make in the long run; None for any number.
-        burst: How many of them at once.
-        batches_per_second: How many batches of records it may send; None for any number.
-        may_act_for: For whom it may ask; `EVERYBODY` stands for whoever has an entry.
+        longest_interval: The longest interval that it may ask about, in ms; None for no limit.
+        calls_per_minute: How many calls it may make in the long run; None for no limit.
+        burst: How many calls it may make at once.
+        batches_per_second: How many batches of records it may send; None for no limit.
+        may_act_for: The users on whose behalf it may ask; `EVERYBODY` for all who have an entry.
     """
 
     roles: frozenset[Role] = frozenset()
@@ -65,18 +65,18 @@ class Grant:
     may_act_for: frozenset[str] = frozenset()
 
     def acts_for(self, name: str) -> bool:
-        """Whether it may ask for somebody."""
+        """Whether it may ask on behalf of a user."""
         return name in self.may_act_for or EVERYBODY in self.may_act_for
 
-    def on_behalf_of(self, person: Grant) -> Grant:
-        """What it may ask for a person: what both may. The devices are the person's, the rates are its own."""
-        longest = [each for each in (self.longest_interval, person.longest_interval) if each is not None]
+    def on_behalf_of(self, user: Grant) -> Grant:
+        """What it may ask on behalf of a user: what both may. The devices are the user's, the rates its own."""
+        longest = [limit for limit in (self.longest_interval, user.longest_interval) if limit is not None]
         return replace(
             self,
-            roles=self.roles & person.roles,
-            datasets=_both(self.datasets, person.datasets),
-            devices=person.devices,
-            purposes=_both(self.purposes, person.purposes),
+            roles=self.roles & user.roles,
+            datasets=_both(self.datasets, user.datasets),
+            devices=user.devices,
+            purposes=_both(self.purposes, user.purposes),
             longest_interval=min(longest, default=None),
         )
 
@@ -89,9 +89,9 @@ class Policy:
     """Who may ask what.
 
     Attributes:
-        clients: By the name in the certificate.
-        plaintext: Whoever calls in plaintext, which only a proxy on loopback speaks, if it is told to.
-        audit_everything: Whether questions about nobody in particular are recorded, too.
+        clients: Grants by the name in the certificate.
+        plaintext: The grant of every caller in plaintext, which the proxy serves only on loopback and only if told to.
+        audit_everything: Whether questions about no particular person are recorded, too.
     """
 
     clients: Mapping[str, Grant] = field(default_factory=dict)
@@ -99,7 +99,7 @@ class Policy:
     audit_everything: bool = False
 
     def of(self, name: str) -> Grant:
-        """What an identity may ask: nothing, unless the policy says otherwise."""
+        """What an identity may ask: nothing, unless it has an entry."""
         return self.clients.get(name, NOTHING)
 
 
@@ -107,11 +107,11 @@ def parse(text: str, datasets: Mapping[str, Dataset]) -> Policy:
     """Reads a policy.
 
     Args:
-        text: In TOML.
-        datasets: Those that it may name.
+        text: The policy, in TOML.
+        datasets: The data sets that it may name.
 
     Raises:
-        ConfigurationError: It is wrong; the message names the entry.
+        ConfigurationError: The policy is wrong; the message names the entry.
     """
     try:
         entries = tomllib.loads(text)
@@ -131,7 +131,7 @@ def parse(text: str, datasets: Mapping[str, Dataset]) -> Policy:
 
 
 def canonical_device(text: str) -> str | None:
-    """A MAC address as it is compared; None if it is none.
+    """A MAC address in canonical notation; None if the text is not a MAC address.
 
     >>> canonical_device("AABB.CCDD.EEFF")
     'aa:bb:cc:dd:ee:ff'
@@ -141,7 +141,7 @@ def canonical_device(text: str) -> str | None:
 
 
 def _both(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
-    """What two restrictions leave; None is none."""
+    """The intersection of two restrictions; None means unrestricted."""
     if one is None or other is None:
         return other if one is None else one
     return one & other
@@ -154,7 +154,7 @@ def _grant(path: str, entry: object, datasets: Mapping[str, Dataset]) -> Grant:
     rate = _number(entries, path, "calls_per_minute", MOST_CALLS_PER_MINUTE)
     burst = _number(entries, path, "burst", MOST_CALLS_PER_MINUTE)
     if burst is not None and rate is None:
-        raise ConfigurationError(f"{path}.burst: expected calls_per_minute beside it")
+        raise ConfigurationError(f"{path}.burst: expected calls_per_minute as well")
     grant = Grant(
         roles=frozenset(map(Role, _texts(entries, path, "roles", list(Role)) or ())),
         datasets=_texts(entries, path, "datasets", list(datasets)),
@@ -178,12 +178,12 @@ def _take(entries: dict[str, Any], path: str, name: str, kind: type[T], default:
 
 
 def _texts(entries: dict[str, Any], path: str, name: str, known: list[str] | None = None) -> frozenset[str] | None:
-    """A list of texts; None if there is none."""
+    """The entry's list of texts; None if the entry is absent."""
     if name not in entries:
         return None
     values = _take(entries, path, name, list, [])
     if not all(isinstance(value, str) and value.strip() for value in values):
-        raise ConfigurationError(f"{path}.{name}: expected a list of texts, none of them blank")
+        raise ConfigurationError(f"{path}.{name}: expected a list of non-blank texts")
     if known is not None and (unknown := [value for value in values if value not in known]):
         raise ConfigurationError(f"{path}.{name}: expected some of {', '.join(known)}, got {', '.join(unknown)}")
     return frozenset(value.strip() for value in values)
@@ -219,10 +219,10 @@ def _name(name: str) -> str:
     return name
 
 
-def _audit(what: str) -> bool:
-    if what not in ("persons", "all"):
-        raise ConfigurationError(f'audit: expected "persons" or "all", got {what!r}')
-    return what == "all"
+def _audit(extent: str) -> bool:
+    if extent not in ("persons", "all"):
+        raise ConfigurationError(f'audit: expected "persons" or "all", got {extent!r}')
+    return extent == "all"
 
 
 def _require_empty(entries: dict[str, Any], path: str) -> None:

@@ -1,4 +1,4 @@
-"""The policy's file: made on first use, read again when it changes."""
+"""The policy file: created on first use, reloaded when it changes."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _log = logging.getLogger(__name__)
 class PolicyFile:
     """Gives the policy in force. Safe to use from many threads.
 
-    A changed file takes effect with the next call, or a second later. One that is wrong, or gone, leaves the policy
-    that was in force where it is: access can neither widen nor end by a slip of the pen.
+    A changed file takes effect within a second. If it is invalid or missing, the previous policy stays in force, so a
+    typing error can neither widen access nor end it.
 
     Attributes:
-        problem: What is wrong with the file as it is now; "" if nothing is.
-        loaded_at: Since when the policy is in force, in seconds since 1970.
+        problem: What is wrong with the current file; "" if nothing is.
+        loaded_at: When the policy in force was loaded, in seconds since 1970.
     """
 
     def __init__(
         self, path: Path, datasets: Mapping[str, Dataset], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Reads the file, or makes it.
+        """Reads the file, or creates it.
 
         Raises:
-            ConfigurationError: It is wrong; the message names file and entry.
+            ConfigurationError: The policy is wrong; the message names file and entry.
         """
         self._path = path
         self._datasets = datasets
@@ -63,13 +63,13 @@ class PolicyFile:
         stamp = _stamp(self._path)
         if stamp == self._stamp:
             return
-        self._stamp = stamp  # of before it is read: what changes meanwhile is seen the next time
+        self._stamp = stamp  # taken before reading: a change made meanwhile is seen next time
         try:
             self._policy, self.problem, self.loaded_at = self._read(), "", time.time()
-            _log.info("%s: taken", self._path)
+            _log.info("%s: policy reloaded", self._path)
         except ConfigurationError as error:
             self.problem = str(error)
-            _log.error("%s; the policy of before stays in force", error)
+            _log.error("%s; the previous policy stays in force", error)
 
     def _read(self) -> Policy:
         try:
@@ -81,9 +81,9 @@ class PolicyFile:
 
 
 def _stamp(path: Path) -> _Stamp:
-    """What changes when the file does; None if it is gone."""
+    """A value that changes when the file does; None if the file is missing."""
     try:
-        found = path.stat()
+        stat = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino

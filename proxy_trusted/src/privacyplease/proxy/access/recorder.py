@@ -1,4 +1,4 @@
-"""What of each call goes to the audit log, and when: before anything of its answer leaves, and when that has ended."""
+"""What is recorded of each call, and when: once before any part of its answer leaves, and once when the call ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import grpc
 
 from privacyplease.proxy.access.caller import Caller
 from privacyplease.proxy.access.policy import canonical_device
-from privacyplease.proxy.access.rules import Asked
+from privacyplease.proxy.access.rules import RequestScope
 from privacyplease.proxy.audit.log import AuditLog
 from privacyplease.proxy.edge.requests import MOST_CHARACTERS
 from privacyplease.proxy.errors import AuditUnavailableError, ProxyError
@@ -24,31 +24,35 @@ from privacyplease.proxy.v1.presence_service_pb2 import FindSessionsResponse
 
 Entry = dict[str, object]
 
-# Of texts that callers choose, so that no line grows without bound.
+# Texts that callers choose are cut, so that no line grows without bound.
 _MOST_NAME_CHARACTERS = 64
 
 
-class Answer:
-    """Counts what leaves, and lets nothing leave before the question is on record."""
+class AnswerRecord:
+    """Counts what is sent of an answer, and holds it back until the question is recorded."""
 
-    def __init__(self, recorded: Callable[[], None] | None = None) -> None:
-        """Takes what returns once the question is on record; None if it is not to be."""
-        self._recorded = recorded
+    def __init__(self, wait_recorded: Callable[[], None] | None = None) -> None:
+        """Initialises the record.
+
+        Args:
+            wait_recorded: Returns once the question is recorded; None if it need not be.
+        """
+        self._wait_recorded = wait_recorded
         self._bytes = 0
         self._records: int | None = None
 
     def wait(self) -> None:
-        """Waits until the question is on record.
+        """Waits until the question is recorded.
 
         Raises:
-            AuditUnavailableError: It cannot be recorded.
+            AuditUnavailableError: The question cannot be recorded.
         """
-        if self._recorded:
-            self._recorded()
-            self._recorded = None
+        if self._wait_recorded:
+            self._wait_recorded()
+            self._wait_recorded = None
 
     def add(self, message: Any) -> None:  # noqa: ANN401  # any message
-        """Counts a message that is about to leave.
+        """Counts a message that is about to be sent.
 
         Raises:
             AuditUnavailableError: The question cannot be recorded.
@@ -60,30 +64,30 @@ class Answer:
             self._records = (self._records or 0) + records
 
     def size(self) -> Entry:
-        """What was counted; the number of records only where messages tell."""
+        """What was counted; the number of records only where the messages show it."""
         return {"bytes": self._bytes, **({} if self._records is None else {"records": self._records})}
 
 
-class Recorder:
-    """Writes the entries of calls."""
+class AuditRecorder:
+    """Writes the audit log's entries about calls."""
 
     def __init__(self, log: AuditLog) -> None:
         self._log = log
 
     @contextmanager
     def answering(
-        self, rpc: str, caller: Caller, asked: Asked | None, context: grpc.ServicerContext, *, act: bool
-    ) -> Iterator[Answer]:
-        """Records that a question is asked, and then what became of it.
+        self, rpc: str, caller: Caller, scope: RequestScope | None, context: grpc.ServicerContext, *, act: bool
+    ) -> Iterator[AnswerRecord]:
+        """Records a question, and then its outcome.
 
-        An act is recorded before it begins. A question is while its answer is looked for, and before any of it leaves.
-        One that is broken off, by the client or by a crash, has no outcome.
+        An administrative act is recorded before it begins; a question while it is being answered, and before any part
+        of the answer is sent. A call that is broken off, by the client or by a crash, has no outcome.
 
         Raises:
-            AuditUnavailableError: It cannot be recorded.
+            AuditUnavailableError: The question or its outcome cannot be recorded.
         """
-        entry = {"call": secrets.token_hex(8), **self._described(rpc, caller, asked)}
-        answer = Answer(partial(self._log.sync, self._log.add({"event": "asked", **entry})))
+        entry = {"call": secrets.token_hex(8), **self._described(rpc, caller, scope)}
+        answer = AnswerRecord(partial(self._log.sync, self._log.add({"event": "asked", **entry})))
         if act:
             answer.wait()
         try:
@@ -96,44 +100,44 @@ class Recorder:
         self._log.add({"event": "answered", **entry, **answer.size()})
 
     def unknown(self, rpc: str, error: ProxyError) -> None:
-        """Records that somebody was refused whose certificate names no client.
+        """Records the refusal of a caller whose certificate names no client.
 
         Raises:
-            AuditUnavailableError: It cannot be recorded.
+            AuditUnavailableError: The refusal cannot be recorded.
         """
         self.refused(rpc, Caller("", ""), None, error)
 
-    def refused(self, rpc: str, caller: Caller, asked: Asked | None, error: ProxyError) -> None:
+    def refused(self, rpc: str, caller: Caller, scope: RequestScope | None, error: ProxyError) -> None:
         """Records a refusal.
 
         Raises:
-            AuditUnavailableError: It cannot be recorded.
+            AuditUnavailableError: The refusal cannot be recorded.
         """
         reason = reasons.ErrorReason.Name(error.reason).removeprefix("ERROR_REASON_")
-        self._log.record({"event": "refused", **self._described(rpc, caller, asked), "reason": reason})
+        self._log.record({"event": "refused", **self._described(rpc, caller, scope), "reason": reason})
 
     def _failed(self, entry: Entry, context: grpc.ServicerContext) -> None:
-        """The call ends with its own error, recorded or not: that it was asked is in the log."""
+        """Records a failure if possible: the call ends with its own error anyway, and the question is in the log."""
         status = context.code()  # type: ignore[attr-defined]  # the stubs lack it
         try:
             self._log.add({"event": "failed", **entry, "reason": status.name if status else "UNKNOWN"})
         except AuditUnavailableError:
             return
 
-    def _described(self, rpc: str, caller: Caller, asked: Asked | None) -> Entry:
+    def _described(self, rpc: str, caller: Caller, scope: RequestScope | None) -> Entry:
         entry: Entry = {"who": caller.name, "for": caller.on_behalf_of, "rpc": rpc.rpartition(".")[2]}
-        if asked is not None:
+        if scope is not None:
             entry |= {
-                "dataset": asked.dataset[:_MOST_NAME_CHARACTERS],
-                "subject": self._log.pseudonym(canonical_subject(asked.subject)) if asked.subject else "",
-                "purpose": asked.purpose[:MOST_CHARACTERS],
-                **_interval(asked.interval),
+                "dataset": scope.dataset[:_MOST_NAME_CHARACTERS],
+                "subject": self._log.pseudonym(canonical_subject(scope.subject)) if scope.subject else "",
+                "purpose": scope.purpose[:MOST_CHARACTERS],
+                **_interval(scope.interval),
             }
         return {name: value for name, value in entry.items() if value}
 
 
 def canonical_subject(text: str) -> str:
-    """A subject as the log's pseudonyms are made of: a MAC address in canonical notation, anything else as it is."""
+    """A subject in the form that pseudonyms are computed from: MAC addresses in canonical notation, others as given."""
     return canonical_device(text) or text
 
 
@@ -145,7 +149,7 @@ def _interval(interval: types_pb2.Interval | None) -> Entry:
 
 
 def _instant(seconds: int, nanos: int) -> str:
-    """In ISO 8601; what is out of bounds, which the service refuses, is "?"."""
+    """A time in ISO 8601; "?" if it is out of bounds, which the service refuses."""
     try:
         at = datetime.fromtimestamp(seconds + nanos // 1_000_000 / 1_000, UTC)
     except (OverflowError, ValueError, OSError):

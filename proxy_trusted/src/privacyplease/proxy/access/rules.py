@@ -1,6 +1,6 @@
-"""The rules: for each rpc, which roles open it and what a request to it asks about.
+"""The rules: for each rpc, the roles that may call it and what a request to it asks about.
 
-An rpc that has no rule is refused to everybody; a test holds this table to the contracts.
+An rpc without a rule is refused to every caller; a test checks this table against the contracts.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ Datasets = Mapping[str, Dataset]
 
 PERSON = frozenset({Role.PRESENCE, Role.SELF})
 
-# What a request asks that names no data set and so means all of them.
+# The data set of a request that names none and so means all of them.
 EVERY_DATASET = "*"
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a request asks about, as far as the policy goes.
+class RequestScope:
+    """What a request asks about, as far as the policy is concerned.
 
     Attributes:
-        roles: Any one of them will do.
-        dataset: The data set, or `EVERY_DATASET`; "" if it asks none.
-        subject: Who, as the request has it; "" for everybody or nobody in particular.
-        interval: When, if it says so.
-        purpose: Why, if the request has a field for it.
-        about_persons: Whether the answer says where somebody was.
+        roles: The caller needs one of them.
+        dataset: The data set, or `EVERY_DATASET`; "" if the request is about none.
+        subject: The subject, as written in the request; "" if it names none.
+        interval: The interval, if the request has one.
+        purpose: The stated purpose, if the request has a field for it.
+        about_persons: Whether the answer reveals where a person was.
     """
 
     roles: frozenset[Role]
@@ -46,80 +46,82 @@ class Asked:
 
 @dataclass(frozen=True)
 class Rule:
-    """Who may call an rpc at all, and what one request to it asks.
+    """Who may call an rpc at all, and how to tell what a request to it asks about.
 
     Attributes:
-        roles: Any one of them opens the rpc.
-        read: What a request asks. Of a stream of requests it is told each.
-        act: Whether it is an act of an administrator, which is recorded.
-        in_person: Whether it takes a certificate of one's own: nobody does it for somebody else.
+        roles: The caller needs one of them.
+        read: Returns the scope of a request. Called for each message of a client stream.
+        act: Whether the call is an administrative act, which is recorded.
+        in_person: Whether the call is refused on behalf of another user.
     """
 
     roles: frozenset[Role]
-    read: Callable[[Any, Datasets], Asked]
+    read: Callable[[Any, Datasets], RequestScope]
     act: bool = False
     in_person: bool = False
 
 
 def _asks_nothing(role: Role, *, act: bool = False, in_person: bool = False) -> Rule:
-    return Rule(frozenset({role}), lambda _request, _datasets: Asked(frozenset({role})), act, in_person)
+    return Rule(frozenset({role}), lambda _request, _datasets: RequestScope(frozenset({role})), act, in_person)
 
 
 def _names_dataset(role: Role, *, unnamed: str = "", act: bool = False, in_person: bool = False) -> Rule:
     roles = frozenset({role})
-    return Rule(roles, lambda request, _datasets: Asked(roles, request.dataset or unnamed), act, in_person)
+    return Rule(roles, lambda request, _datasets: RequestScope(roles, request.dataset or unnamed), act, in_person)
 
 
-def _count(request: Any, _datasets: Datasets) -> Asked:  # noqa: ANN401  # one of several messages
+def _count(request: Any, _datasets: Datasets) -> RequestScope:  # noqa: ANN401  # one of several messages
     dataset = request.dataset or requests.DEFAULT_DATASET
-    return Asked(frozenset({Role.COUNT}), dataset, interval=request.interval)
+    return RequestScope(frozenset({Role.COUNT}), dataset, interval=request.interval)
 
 
-def _dwell(request: Any, datasets: Datasets) -> Asked:  # noqa: ANN401
-    """The look-back is part of what is asked about."""
-    asked = _count(request, datasets)
+def _dwell(request: Any, datasets: Datasets) -> RequestScope:  # noqa: ANN401
+    """The look-back is part of the scope."""
+    scope = _count(request, datasets)
     interval = types_pb2.Interval()
     interval.CopyFrom(request.interval)
     back = requests.millis(request.look_back, "look_back")
     if interval.HasField("start") and back:
         interval.start.FromMilliseconds(max(EARLIEST, requests.instant(interval.start, "interval.start") - back))
-    return replace(asked, interval=interval)
+    return replace(scope, interval=interval)
 
 
-def _export(request: Any, _datasets: Datasets) -> Asked:  # noqa: ANN401
+def _export(request: Any, _datasets: Datasets) -> RequestScope:  # noqa: ANN401
     dataset = request.dataset or requests.DEFAULT_DATASET
-    return Asked(frozenset({Role.ADMIN}), dataset, interval=request.interval)
+    return RequestScope(frozenset({Role.ADMIN}), dataset, interval=request.interval)
 
 
-def _station(request: Any, _datasets: Datasets) -> Asked:  # noqa: ANN401  # one of two messages
+def _station(request: Any, _datasets: Datasets) -> RequestScope:  # noqa: ANN401  # one of two messages
     dataset = request.dataset or requests.DEFAULT_STATIONS
-    return Asked(frozenset({Role.STATIONS}), dataset, interval=request.interval)
+    return RequestScope(frozenset({Role.STATIONS}), dataset, interval=request.interval)
 
 
-def _latest(request: Any, _datasets: Datasets) -> Asked:  # noqa: ANN401
-    return Asked(frozenset({Role.STATIONS}), request.dataset or requests.DEFAULT_STATIONS)
+def _latest(request: Any, _datasets: Datasets) -> RequestScope:  # noqa: ANN401
+    return RequestScope(frozenset({Role.STATIONS}), request.dataset or requests.DEFAULT_STATIONS)
 
 
-def _sessions(request: Any, _datasets: Datasets) -> Asked:  # noqa: ANN401
+def _sessions(request: Any, _datasets: Datasets) -> RequestScope:  # noqa: ANN401
     dataset = request.dataset or requests.DEFAULT_DATASET
-    return Asked(PERSON, dataset, request.device, request.interval, request.purpose, about_persons=True)
+    return RequestScope(PERSON, dataset, request.device, request.interval, request.purpose, about_persons=True)
 
 
-def _explained(request: Any, datasets: Datasets) -> Asked:  # noqa: ANN401
-    """What the question itself asks: whoever runs the system is not told more than others."""
+def _explained(request: Any, datasets: Datasets) -> RequestScope:  # noqa: ANN401
+    """The scope of the explained question: being an administrator does not widen what may be asked."""
     return _sessions(request, datasets) if request.device else _count(request, datasets)
 
 
-def _query(request: Any, datasets: Datasets) -> Asked:  # noqa: ANN401
-    """Records of bike stations are nobody's; all others are taken to be a person's."""
+def _query(request: Any, datasets: Datasets) -> RequestScope:  # noqa: ANN401
+    """Records of bike stations concern no person; all others are assumed to."""
     dataset = datasets.get(request.dataset)
     stations = dataset is not None and dataset.is_stations
     roles = frozenset({Role.STATIONS}) if stations else PERSON
-    return Asked(roles, request.dataset, request.subject, request.interval, request.purpose, about_persons=not stations)
+    return RequestScope(
+        roles, request.dataset, request.subject, request.interval, request.purpose, about_persons=not stations
+    )
 
 
-def _entries(request: Any, _datasets: Datasets) -> Asked:  # noqa: ANN401
-    return Asked(frozenset({Role.ADMIN}), subject=request.device)
+def _entries(request: Any, _datasets: Datasets) -> RequestScope:  # noqa: ANN401
+    return RequestScope(frozenset({Role.ADMIN}), subject=request.device)
 
 
 _V1 = "/privacyplease.proxy.v1"
@@ -147,7 +149,9 @@ RULES: Mapping[str, Rule] = {
     f"{_V1}.OccupancyService/Peak": _COUNT,
     f"{_V1}.OccupancyService/Series": _COUNT,
     f"{_V1}.PresenceService/FindSessions": Rule(PERSON, _sessions),
-    f"{_V1}.QueryService/ListDatasets": Rule(frozenset(Role), lambda _request, _datasets: Asked(frozenset(Role))),
+    f"{_V1}.QueryService/ListDatasets": Rule(
+        frozenset(Role), lambda _request, _datasets: RequestScope(frozenset(Role))
+    ),
     f"{_V1}.QueryService/Query": Rule(PERSON | {Role.STATIONS}, _query),
     f"{_V1}.StationsService/Availability": _STATION,
     f"{_V1}.StationsService/ListHistory": _STATION,
@@ -155,10 +159,10 @@ RULES: Mapping[str, Rule] = {
     f"{_V1}.VerificationService/Verify": _names_dataset(Role.ADMIN, unnamed=EVERY_DATASET, act=True),
 }
 
-# What is not in the table: no role opens it.
-NO_RULE = Rule(frozenset(), lambda _request, _datasets: Asked(frozenset()))
+# For an rpc that is not in the table: no role allows it.
+NO_RULE = Rule(frozenset(), lambda _request, _datasets: RequestScope(frozenset()))
 
-# For whoever shows a certificate that names a client.
+# Open to every caller whose certificate names a client.
 OPEN = frozenset(
     {
         f"{_V1}.AccessService/WhoAmI",

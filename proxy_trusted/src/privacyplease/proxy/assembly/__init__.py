@@ -1,1 +1,1 @@
-"""The process put together, once."""
+"""Assembles the process: settings, components and the gRPC server."""

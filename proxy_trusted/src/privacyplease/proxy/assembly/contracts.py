@@ -1,12 +1,10 @@
-"""The contracts that the proxy serves, and how many calls of each kind it takes at once."""
+"""The contracts that the proxy serves, and how many calls of each kind it runs at once."""
 
 from __future__ import annotations
 
 from grpc_health.v1 import health
 
-from privacyplease.proxy.assembly.settings import Settings
-from privacyplease.proxy.edge.admission import Kind
-from privacyplease.proxy.telemetry.calls import methods
+from privacyplease.proxy.assembly.settings import ProxySettings
 from privacyplease.proxy.v1 import (
     access_service_pb2,
     admin_service_pb2,
@@ -22,6 +20,8 @@ from privacyplease.proxy.v1 import (
     stations_service_pb2,
     verification_service_pb2,
 )
+from privacyplease.transport.admission import CallKind
+from privacyplease.transport.call_log import methods
 
 CONTRACTS = (
     access_service_pb2.DESCRIPTOR,
@@ -41,12 +41,12 @@ CONTRACTS = (
 SERVICES = tuple(name for contract in CONTRACTS for name in (s.full_name for s in contract.services_by_name.values()))
 METHODS = methods(CONTRACTS)
 
-# What is left of them to a proxy on an exported keyring.
+# The services of a proxy on an exported keyring.
 COUNTING = frozenset(s.full_name for s in occupancy_service_pb2.DESCRIPTOR.services_by_name.values())
 
 _STATUS = "/privacyplease.proxy.v1.AdminService/GetStatus"
 _INGEST = ingest_service_pb2.DESCRIPTOR.services_by_name["IngestService"].full_name
-# What may have to go through the whole store, or the whole log.
+# Services whose calls may have to read the whole store or the whole log.
 _MAINTENANCE = tuple(
     f"/privacyplease.proxy.v1.{service}Service/" for service in ("Audit", "Compaction", "Keys", "Verification")
 )
@@ -55,13 +55,13 @@ _DAY_SECONDS = 86_400.0
 _STATUS_SECONDS = 5.0
 
 
-def kinds(settings: Settings) -> tuple[Kind, ...]:
-    """Whatever is no health check, no look at the contract and no ingest is a question."""
+def kinds(settings: ProxySettings) -> tuple[CallKind, ...]:
+    """The kinds of calls, most specific first: what matches none of the others is a question."""
     return (
-        Kind("watch", (f"/{health.SERVICE_NAME}/Watch",), _WATCHES, None, last=True),
-        Kind("status", (f"/{health.SERVICE_NAME}/", _STATUS), _STATUSES, _STATUS_SECONDS, last=True),
-        Kind("reflection", ("/grpc.reflection.",), _REFLECTIONS, _STATUS_SECONDS),
-        Kind("ingest", (f"/{_INGEST}/",), settings.streams, None),
-        Kind("maintenance", _MAINTENANCE, _MAINTAINED, _DAY_SECONDS),
-        Kind("question", ("/",), settings.questions, settings.question_seconds),
+        CallKind("watch", (f"/{health.SERVICE_NAME}/Watch",), _WATCHES, None, while_stopping=True),
+        CallKind("status", (f"/{health.SERVICE_NAME}/", _STATUS), _STATUSES, _STATUS_SECONDS, while_stopping=True),
+        CallKind("reflection", ("/grpc.reflection.",), _REFLECTIONS, _STATUS_SECONDS),
+        CallKind("ingest", (f"/{_INGEST}/",), settings.streams, None),
+        CallKind("maintenance", _MAINTENANCE, _MAINTAINED, _DAY_SECONDS),
+        CallKind("question", ("/",), settings.questions, settings.question_seconds),
     )

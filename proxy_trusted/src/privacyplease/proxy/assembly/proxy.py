@@ -12,40 +12,40 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from privacyplease.proxy.access.guard import Access, Guard
+from privacyplease.proxy.access.guard import AccessControl, AccessGuard
 from privacyplease.proxy.access.policy_file import PolicyFile
-from privacyplease.proxy.access.rates import Rates
+from privacyplease.proxy.access.rate_limiter import RateLimiter
+from privacyplease.proxy.assembly.components import Components, ProcessContext
 from privacyplease.proxy.assembly.contracts import COUNTING, METHODS, SERVICES, kinds
 from privacyplease.proxy.assembly.locked import Locked
-from privacyplease.proxy.assembly.parts import Parts, Surroundings
-from privacyplease.proxy.assembly.settings import Settings
-from privacyplease.proxy.certificates.credentials import require_loopback, server_credentials
-from privacyplease.proxy.edge.admission import Admission
-from privacyplease.proxy.edge.identification import Identified
-from privacyplease.proxy.errors import KeyringError, NotExportedError, ProxyError, RolledBackError
-from privacyplease.proxy.export import counting
+from privacyplease.proxy.assembly.settings import ProxySettings
+from privacyplease.proxy.edge.authentication import Authentication
+from privacyplease.proxy.edge.identity import client_of
+from privacyplease.proxy.edge.rpc import REFUSALS
+from privacyplease.proxy.errors import ConfigurationError, KeyringError, NotExportedError, ProxyError, RolledBackError
+from privacyplease.proxy.export.search import ExportedSearch
 from privacyplease.proxy.records import dataset
 from privacyplease.proxy.segments.memory import Memory
 from privacyplease.proxy.services.occupancy import OccupancyService
 from privacyplease.proxy.storage.client import MOST_MESSAGE_BYTES, Storage
-from privacyplease.proxy.telemetry import logs
 from privacyplease.proxy.telemetry.activity import Activity
-from privacyplease.proxy.telemetry.calls import Observed
 from privacyplease.proxy.telemetry.metrics import Metrics
 from privacyplease.proxy.v1 import occupancy_service_pb2_grpc
+from privacyplease.transport.admission import Admission
+from privacyplease.transport.call_log import CallLog, log_failure
+from privacyplease.transport.credentials import server_credentials
+from privacyplease.transport.loopback import require_loopback
+from privacyplease.transport.server_options import NON_BLOCKING_HEALTH, SERVER_OPTIONS
 
-# A caller that keeps the proxy waiting for so long, for the message of its call or for taking the answer, is cut off.
+# A caller that keeps the proxy waiting for so long, before sending its message or reading the answer, is cut off.
 STALL_SECONDS = 60.0
 
-COUNTS_ALONE = "this proxy runs on an exported keyring: it counts people and does nothing else"
+ONLY_COUNTS = "this proxy runs on an exported keyring: it counts people and does nothing else"
 
 _OPTIONS = [
     ("grpc.max_receive_message_length", MOST_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MOST_MESSAGE_BYTES),
-    ("grpc.so_reuseport", 0),  # two proxies on one port would split the clients between them
-    # Certificates are looked at when a connection begins: one that has expired since is good for an hour at most.
-    # Calls that run are not cut off.
-    ("grpc.max_connection_age_ms", 3_600_000),
+    *SERVER_OPTIONS,
 ]
 
 Register: TypeAlias = Callable[[grpc.Server], None]
@@ -55,38 +55,36 @@ Guards: TypeAlias = "list[grpc.ServerInterceptor[Any, Any]]"
 class Proxy:
     """A proxy that can be bound to an address and started."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Puts the parts together.
+    def __init__(self, settings: ProxySettings) -> None:
+        """Assembles the proxy.
 
-        A passphrase that does not open the master key, or a trusted store that was rolled back, makes a *locked* proxy:
-        it runs, says NOT_SERVING to health checks and refuses every call with the reason, so that whoever asks learns
-        why.
+        If the passphrase does not open the master key, or the trusted store was rolled back, the proxy is *locked*: it
+        runs, reports NOT_SERVING to health checks and refuses every call with the reason.
 
         Raises:
-            ConfigurationError: A file of the home is wrong; or it was restored, and what came later is not to be had.
+            ConfigurationError: A file of the home is wrong; or the home was restored from a backup, and what was
+                written after it is unavailable.
         """
-        # Blocking: its other way lets a watcher that leaves while another comes stop the whole server, for one holds
-        # the lock that the other needs in gRPC's only thread (grpcio-health-checking 1.8x, `HealthServicer.Watch`).
-        self._health = health.HealthServicer(experimental_non_blocking=False)
-        self._admission = Admission(kinds(settings), STALL_SECONDS)
+        self._health = health.HealthServicer(experimental_non_blocking=NON_BLOCKING_HEALTH)
+        self._admission = Admission(kinds(settings), REFUSALS, STALL_SECONDS)
         self._certificates: Path | None = settings.certificates
-        self._parts: Parts | None = None
+        self._components: Components | None = None
         self.locked: ProxyError | None = None
         self.metrics, activity = Metrics(METHODS.values()), Activity()
         datasets = dataset.load(settings.home.datasets)
         policies = PolicyFile(settings.home.policy, datasets)
-        access = Access(policies, datasets, Rates(), plaintext=self._certificates is None)
-        around = Surroundings(settings, datasets, policies, access, self._admission, self.metrics, activity)
+        access = AccessControl(policies, datasets, RateLimiter(), plaintext=self._certificates is None)
+        process = ProcessContext(settings, datasets, policies, access, self._admission, self.metrics, activity)
         try:
             register, guards = (
-                self._counting(around, settings.keyring) if settings.keyring else self._everything(around)
+                self._counting(process, settings.keyring) if settings.keyring else self._everything(process)
             )
         except (KeyringError, RolledBackError) as error:
-            self.locked, register, guards = error, _nothing, [Identified(), Locked(error)]
-        identified, *guards = guards
-        certified = [identified] if self._certificates else []  # plaintext shows no identity
-        observed = Observed(METHODS, self.metrics.called, activity.called, logs.refused)
-        interceptors: Guards = [observed, *certified, self._admission, *guards]
+            self.locked, register, guards = error, _nothing, [Authentication(), Locked(error)]
+        authentication, *guards = guards
+        authenticated = [authentication] if self._certificates else []  # plaintext shows no identity
+        call_log = CallLog(METHODS, self.metrics.called, activity.called, log_failure, client_of=client_of)
+        interceptors: Guards = [call_log, *authenticated, self._admission, *guards]
         self.metrics.locked.set(self.locked is not None)
         self.grpc = grpc.server(
             ThreadPoolExecutor(self._admission.threads, thread_name_prefix="call"),
@@ -107,53 +105,55 @@ class Proxy:
             ConfigurationError: The certificates cannot be used, or plaintext would leave this machine.
         """
         if self._certificates is None:
-            require_loopback(address)
+            require_loopback(address, ConfigurationError)
             return self.grpc.add_insecure_port(address)
-        return self.grpc.add_secure_port(address, server_credentials(self._certificates))
+        return self.grpc.add_secure_port(address, server_credentials(self._certificates, ConfigurationError))
 
     def start(self) -> None:
-        """Starts serving; the health service says so."""
+        """Starts serving, and reports so to health checks."""
         self._admission.start()
         self.grpc.start()
         state = health_pb2.HealthCheckResponse.NOT_SERVING if self.locked else health_pb2.HealthCheckResponse.SERVING
         for service in ("", *SERVICES):
             self._health.set(service, state)
-        if self._parts:
-            self._parts.start()
+        if self._components:
+            self._components.start()
 
     def stop(self, grace: float, lame_duck: float = 0.0) -> None:
-        """Ends in good order.
+        """Stops gracefully.
 
-        Says NOT_SERVING; refuses new calls after `lame_duck` seconds; lets running questions finish, and ingest streams
-        acknowledge what was read, for `grace` seconds; ends.
+        Reports NOT_SERVING at once; refuses new calls after `lame_duck` seconds; then gives running questions `grace`
+        seconds to finish, and ingest streams to acknowledge what was read.
         """
         self._health.enter_graceful_shutdown()
-        if self._parts:
-            self._parts.pause()
+        if self._components:
+            self._components.pause()
         time.sleep(lame_duck)
         self._admission.stop()
         self.grpc.stop(grace).wait()
         self._admission.end()
-        if self._parts:
-            self._parts.stop()
+        if self._components:
+            self._components.stop()
 
-    def _everything(self, around: Surroundings) -> tuple[Register, Guards]:
-        """Every service, and what stands before them: who calls, and whether they may."""
-        self._parts = parts = Parts(around)
-        return parts.register, [Identified(parts.recorder.unknown), Guard(around.access, parts.recorder)]
+    def _everything(self, process: ProcessContext) -> tuple[Register, Guards]:
+        """Every service, with authentication and the access guard in front of them."""
+        self._components = components = Components(process)
+        guard = AccessGuard(process.access, components.recorder)
+        return components.register, [Authentication(components.recorder.unknown), guard]
 
-    def _counting(self, around: Surroundings, keyring: Path) -> tuple[Register, Guards]:
-        """The one service that an exported keyring is good for. It has no key to chain an audit log by."""
-        settings = around.settings
+    def _counting(self, process: ProcessContext, keyring: Path) -> tuple[Register, Guards]:
+        """The one service that an exported keyring can serve. Without a key for it, there is no audit log."""
+        settings = process.settings
         storage = Storage.connect(settings.storage, settings.storage_certificates, self.metrics)
-        search = counting.over(keyring, settings.passphrase, storage, settings.most_tags, Memory(settings.cache_bytes))
+        memory = Memory(settings.cache_bytes)
+        search = ExportedSearch.open(keyring, settings.passphrase, storage, settings.most_tags, memory)
         occupancy = OccupancyService({search.dataset.name: search.dataset}, search, None)
 
         def register(server: grpc.Server) -> None:
             occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(occupancy, server)
 
-        locked = Locked(NotExportedError(COUNTS_ALONE), besides=COUNTING)
-        return register, [Identified(), locked, Guard(around.access, None)]
+        locked = Locked(NotExportedError(ONLY_COUNTS), unlocked=COUNTING)
+        return register, [Authentication(), locked, AccessGuard(process.access, None)]
 
 
 def _nothing(_server: grpc.Server) -> None:

@@ -1,4 +1,4 @@
-"""What a proxy is started with."""
+"""The settings of a proxy."""
 
 from __future__ import annotations
 
@@ -8,33 +8,35 @@ from pathlib import Path
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.query.search import MOST_TAGS
 
-# Batches that come within so long of each other are flushed together, once a flush has begun.
+# Once a flush has begun, batches that arrive within so long are flushed together.
 FLUSH_SECONDS = 0.5
 
 CACHE_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What a proxy is started with.
+class ProxySettings:
+    """The settings of a proxy.
 
     Attributes:
-        home: Its home.
+        home: The proxy's home.
         storage: The storage server's address.
-        passphrase: What opens the master key; None for the home's own.
-        questions: Questions answered at once.
-        streams: Ingest streams open at once.
+        passphrase: The passphrase of the master key; None to use the one in the home.
+        questions: How many questions may run at once.
+        streams: How many ingest streams may be open at once.
         question_seconds: How long an answer may take.
         idle_seconds: How long an ingest stream may be idle.
-        flush_seconds: How far apart flushes of a data set begin, at least, while batches are small.
-        most_tags: Cells that one question may touch.
-        cache_bytes: How much of what is on the storage server stays in memory, sealed or opened.
-        certificates: Folder of its certificate for clients (`credentials.py`); None for plaintext, on loopback alone.
-        storage_certificates: Folder of its certificate for the storage server; None likewise.
-        trusted_store: URL of a trusted store that proxies share (`trusted_store.open_url`); None for the home's own.
-        keyring: An exported keyring to count people with, and do nothing else; of the home the policy alone is used,
+        flush_seconds: Least time between the starts of two flushes of a data set while batches are small.
+        most_tags: How many cells one question may touch.
+        cache_bytes: How many bytes of cells, in stored size, stay in memory, sealed or opened.
+        certificates: Folder of the certificate shown to clients (`transport.credentials`); None for plaintext, which is
+            allowed only on loopback.
+        storage_certificates: Folder of the certificate shown to the storage server; None likewise.
+        trusted_store: URL of a trusted store shared by several proxies (`trusted_store.open_url`); None for the home's
+            own.
+        keyring: An exported keyring, with which the proxy only counts people; then only the policy of the home is used,
             and the passphrase opens this file.
-        compacts: Whether it compacts in the background.
+        compacts: Whether the proxy compacts in the background.
         witnesses: Where else the newest head of the manifest is kept: folders, and URLs of databases.
     """
 

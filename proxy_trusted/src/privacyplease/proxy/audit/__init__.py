@@ -1,1 +1,1 @@
-"""The audit log: who asked what about whom, and why; append-only, and every line bound to the one before."""
+"""The audit log: who asked what about whom, and why; append-only, with each line bound to the one before it."""

@@ -1,8 +1,8 @@
-"""Verifies the log of a proxy that does not run, or a copy of it: `python -m privacyplease.proxy.audit --home DIR`.
+"""Verifies the audit log of a stopped proxy, or a copy of it: `python -m privacyplease.proxy.audit --home DIR`.
 
-`privacyplease audit verify --offline` calls it. It prints one JSON document; exit code 0 if the log is whole, 1 if it
-is not, 2 if it cannot be verified. It needs the home's keys and trusted store; the log may be a copy elsewhere. Where
-proxies share a trusted store PRIVACYPLEASE_TRUSTED_STORE names it, as for the proxy.
+`privacyplease audit verify --offline` runs it. It prints one JSON document; the exit code is 0 if the log is intact, 1
+if it is not, and 2 if it cannot be verified. It needs the home's keys and trusted store; the log may be a copy
+elsewhere. If proxies share a trusted store, PRIVACYPLEASE_TRUSTED_STORE names it, as for the proxy.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Verifies the log.
 
     Returns:
-        0; 1 if something is wrong with it; 2 if it cannot be verified.
+        0 if the log is intact; 1 if it is not; 2 if it cannot be verified.
     """
     flags = _parser().parse_args(arguments)
     home = Home(flags.home)
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="privacyplease-audit", description="Verifies an audit log.")
     parser.add_argument("--home", required=True, type=Path, metavar="DIR", help="the proxy's home")
-    parser.add_argument("--log", type=Path, metavar="DIR", help="the folder of the log; else that of the home")
+    parser.add_argument("--log", type=Path, metavar="DIR", help="folder of the log; default: the one in the home")
     parser.add_argument("--passphrase-file", type=Path, metavar="F", help="file with the passphrase of the master key")
     return parser
 

@@ -1,12 +1,12 @@
-"""The chain: each line of the log carries a MAC over itself and the line before.
+"""The chain: each line of the log carries a MAC over itself and the line before it.
 
 ::
 
     line  = entry as JSON, its last member "chain": HMAC-SHA-256(chain key, chain of the line before ‖ line without it)
 
-Whoever cannot compute the MAC cannot change, insert, drop or swap a line so that the chain still holds: that rests on
-HMAC being a PRF (RFC 2104; Bellare, CRYPTO 2006). A plain hash chain could be computed anew by whoever can write the
-file. What no chain shows is that its end is missing: for that the *anchor* says, under another MAC, how long it was.
+Without the key, no line can be changed, inserted, dropped or swapped so that the chain still holds: this rests on HMAC
+being a PRF (RFC 2104; Bellare, CRYPTO 2006). A plain hash chain could be recomputed by anyone who can write the file. A
+chain alone does not show that its end is missing: for that, the *anchor* holds the log's length under another MAC.
 
 >>> key = Key(bytes(32))
 >>> line, chain = seal(key, START, {"n": 1, "event": "asked"})
@@ -39,13 +39,13 @@ _MEMBER = b',"chain":"'
 _TAIL_BYTES = len(_MEMBER) + 64 + len(b'"}')
 
 
-class Line(NamedTuple):
-    """A line that was read.
+class ChainedLine(NamedTuple):
+    """A line of the log, as read.
 
     Attributes:
-        number: Which it says it is.
-        entry: What it says.
-        body: What its MAC is over.
+        number: The number that it claims.
+        entry: Its entry.
+        body: The bytes that its MAC covers.
         chain: Its MAC.
     """
 
@@ -55,42 +55,42 @@ class Line(NamedTuple):
     chain: bytes
 
     def holds(self, key: Key, before: bytes) -> bool:
-        """Whether it was written after the line with that chain, and as it is."""
+        """Whether it was written, unchanged, after the line with the given chain."""
         return hmac.compare_digest(self.chain, _mac(key, before, self.body))
 
 
 def seal(key: Key, before: bytes, entry: Mapping[str, object]) -> tuple[bytes, bytes]:
-    """The line of an entry, without a newline, and its chain.
+    """An entry as a line without a newline, and the line's chain.
 
     Args:
         key: The chain key.
         before: The chain of the line before.
-        entry: What to write; its member `n` is the line's number.
+        entry: The entry; its member `n` is the line's number.
     """
     body = json.dumps(entry, separators=(",", ":")).encode()
     chain = _mac(key, before, body)
     return body[:-1] + _tail(chain), chain
 
 
-def open_line(line: bytes) -> Line | None:
-    """Reads a line; None if it is none."""
+def open_line(line: bytes) -> ChainedLine | None:
+    """Reads a line; None if the bytes are not a line of the log."""
     body, tail = line[:-_TAIL_BYTES] + b"}", line[-_TAIL_BYTES:]
     try:
         entry, chain = json.loads(body), bytes.fromhex(tail[len(_MEMBER) : -2].decode())
-        if tail != _tail(chain) or not isinstance(entry["n"], int):  # no byte could be another
+        if tail != _tail(chain) or not isinstance(entry["n"], int):  # only the exact spelling is accepted
             return None
     except (ValueError, KeyError, TypeError):
         return None
-    return Line(entry["n"], entry, body, chain)
+    return ChainedLine(entry["n"], entry, body, chain)
 
 
 def anchor(key: Key, number: int, chain: bytes) -> bytes:
-    """What vouches for the end of the log: a MAC over number and chain of its last line."""
+    """The MAC that authenticates the end of the log: over number and chain of its last line."""
     return _mac(key, number.to_bytes(8, "big"), chain)
 
 
 def pseudonym(key: Key, subject: str) -> str:
-    """A name for a subject, the same whenever they are asked about, that says nothing without the key."""
+    """A name for a subject: always the same for the same subject, and meaningless without the key."""
     return _mac(key, b"", subject.encode())[:_PSEUDONYM_BYTES].hex()
 
 

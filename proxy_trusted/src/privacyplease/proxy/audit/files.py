@@ -11,8 +11,8 @@ from typing import NamedTuple
 _PATTERN = "audit-*.jsonl"
 
 
-class Place(NamedTuple):
-    """A line as it lies in a file; `whole` if it ends with a newline, which is not part of it."""
+class StoredLine(NamedTuple):
+    """A line as stored in a file, without its newline; `whole` tells whether it ended with one."""
 
     file: Path
     position: int
@@ -24,26 +24,26 @@ class Place(NamedTuple):
 
 
 def files(folder: Path) -> list[Path]:
-    """Those there are, in order."""
+    """The log's files, in order."""
     return sorted(folder.glob(_PATTERN))
 
 
 def file_of(folder: Path, number: int) -> Path:
-    """The file that begins with a line."""
+    """The path of the file whose first line has the number."""
     return folder / f"audit-{number:012d}.jsonl"
 
 
-def lines(folder: Path) -> Iterator[Place]:
+def lines(folder: Path) -> Iterator[StoredLine]:
     """Every line, in order."""
     for path in files(folder):
         with path.open("rb") as file:
             for position, line in enumerate(file, start=1):
-                yield Place(path, position, line.removesuffix(b"\n"), line.endswith(b"\n"))
+                yield StoredLine(path, position, line.removesuffix(b"\n"), line.endswith(b"\n"))
 
 
 @contextmanager
-def opened(path: Path, flags: int = 0) -> Iterator[int]:
-    """The descriptor of a file that is open to be written."""
+def open_to_write(path: Path, flags: int = 0) -> Iterator[int]:
+    """The descriptor of a file opened for writing."""
     descriptor = os.open(path, os.O_WRONLY | flags, 0o600)
     try:
         yield descriptor
@@ -52,16 +52,16 @@ def opened(path: Path, flags: int = 0) -> Iterator[int]:
 
 
 def sync_file(path: Path) -> None:
-    """Returns when what was written to it survives a loss of power."""
-    with opened(path) as descriptor:
+    """Returns when the file's content survives a loss of power."""
+    with open_to_write(path) as descriptor:
         os.fdatasync(descriptor)
 
 
 def cut_torn_line(path: Path) -> int:
-    """Cuts off what stands after the last newline.
+    """Truncates the file after its last newline.
 
     Returns:
-        How many bytes that were.
+        How many bytes were cut off.
     """
     if not path.exists():
         return 0
@@ -73,9 +73,9 @@ def cut_torn_line(path: Path) -> int:
 
 
 def sync_folder(folder: Path) -> None:
-    """Returns when the names in it survive one."""
-    number = os.open(folder, os.O_RDONLY)
+    """Returns when the folder's entries survive a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(number)
+        os.fsync(descriptor)
     finally:
-        os.close(number)
+        os.close(descriptor)

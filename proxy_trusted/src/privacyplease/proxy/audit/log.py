@@ -1,9 +1,9 @@
-"""The log as it is written and read.
+"""Writing and reading the audit log.
 
-A line is written at once, and made durable with all that came before it by the first who waits for that. First the
-lines, then the anchor: after a crash at any point the log may be longer than the anchor says, and is never shorter. The
-anchor is not itself written to the disk for each line, which would take longer than the line: a loss of power may take
-the last anchors with it, and no line.
+A line is written at once; the first caller that waits for its durability syncs it together with all lines before it.
+The lines are synced before the anchor: after a crash at any point the log may be longer than the anchor says, and is
+never shorter. The anchor itself is not synced for each line, which would take longer than the line: a loss of power may
+lose the latest anchors, but no line.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import PoolProxiedConnection
 
 from privacyplease.proxy.audit import chain
-from privacyplease.proxy.audit.chain import Line, open_line
-from privacyplease.proxy.audit.files import cut_torn_line, file_of, files, lines, opened, sync_file, sync_folder
+from privacyplease.proxy.audit.chain import ChainedLine, open_line
+from privacyplease.proxy.audit.files import cut_torn_line, file_of, files, lines, open_to_write, sync_file, sync_folder
 from privacyplease.proxy.audit.verify import NO_ANCHOR, Anchor, Verdict, verify
 from privacyplease.proxy.errors import AuditUnavailableError, ConfigurationError
 from privacyplease.proxy.keys.derivation import KeyId
@@ -48,15 +48,15 @@ class AuditReader:
     """Reads a log and verifies it."""
 
     def __init__(self, folder: Path, store: Engine, keyring: Keyring) -> None:
-        """Looks at a folder.
+        """Initialises a reader.
 
         Args:
-            folder: Of its files.
+            folder: The folder of the log's files.
             store: Where the anchor is kept.
-            keyring: Where its key is.
+            keyring: Holds the log's key.
 
         Raises:
-            KeyringError: The log's key is not to be had.
+            KeyringError: The log's key is unavailable.
         """
         self._folder, self._store = folder, store
         self._chain_key, self._anchor_key, self._subject_key = (
@@ -65,27 +65,27 @@ class AuditReader:
         )
 
     def pseudonym(self, subject: str) -> str:
-        """The name that the log has for a subject."""
+        """The pseudonym by which the log refers to a subject."""
         return chain.pseudonym(self._subject_key, subject)
 
     def entries(self) -> Iterator[Mapping[str, Any]]:
         """Every entry, oldest first, unverified."""
-        found = (open_line(place.line) for place in lines(self._folder))
-        return (line.entry for line in found if line)
+        opened = (open_line(stored.line) for stored in lines(self._folder))
+        return (line.entry for line in opened if line)
 
     def verify(self) -> Verdict:
-        """Checks all lines that were recorded when it was called, and perhaps later ones."""
+        """Checks all lines recorded before the call, and possibly later ones."""
         return verify(lines(self._folder), self._chain_key, self._anchor_key, self.remembered())
 
     def remembered(self) -> Anchor:
-        """The anchor."""
+        """The anchor: the end of the log as the trusted store remembers it."""
         with self._store.connect() as connection:
             row = connection.execute(select(audit_anchor)).one_or_none()
         return Anchor(row.number, bytes(row.mac)) if row else NO_ANCHOR
 
 
 class _End(NamedTuple):
-    """Where a log ends: in which file, how long that is, and the number and chain of the last line."""
+    """The end of a log: its last file, that file's size, and number and chain of the last line."""
 
     file: Path
     size: int
@@ -94,14 +94,14 @@ class _End(NamedTuple):
 
 
 class Added(NamedTuple):
-    """A line that was added: its number, and how often lines had been lost before it."""
+    """An added line: its number, and how often lines had been lost when it was added."""
 
     number: int
     losses: int
 
 
 class AuditLog(AuditReader):
-    """Appends entries, too. Safe to use from many threads of one process; one process writes to a folder at a time."""
+    """A log that can be appended to. Safe to use from many threads, but only one process may write to a folder."""
 
     def __init__(
         self,
@@ -112,30 +112,30 @@ class AuditLog(AuditReader):
         most_file_bytes: int = MOST_FILE_BYTES,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Takes up the log where it ends. A torn last line is cut off, and that it was is recorded.
+        """Continues the log at its end. A torn last line is cut off, which is recorded.
 
         Args:
-            folder: Of its files; made on first use.
+            folder: The folder of the log's files; created on first use.
             store: Where the anchor is kept.
-            keyring: Where its key is.
-            most_file_bytes: A file that is longer is followed by another.
-            clock: Tells the time.
+            keyring: Holds the log's key.
+            most_file_bytes: A new file is begun where a file would become larger.
+            clock: Returns the current time.
 
         Raises:
-            KeyringError: The log's key is not to be had.
-            ConfigurationError: It cannot be written.
+            KeyringError: The log's key is unavailable.
+            ConfigurationError: The log cannot be written.
         """
         keyring.ensure(_OWNER, _KEY.epoch)
         super().__init__(folder, store, keyring)
         self._most_file_bytes, self._clock = most_file_bytes, clock
         self._lock, self._syncing = threading.Lock(), threading.Lock()
-        self._over = threading.Event()
+        self._stopping = threading.Event()
         self._losses = 0
         self._anchors: PoolProxiedConnection | None = None
         self._durable = self._end = _End(file_of(folder, 1), 0, 0, chain.START)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._take_up()
+            self._continue()
         except (OSError, AuditUnavailableError) as error:
             raise ConfigurationError(f"{folder}: the audit log cannot be written: {error}") from error
 
@@ -143,74 +143,74 @@ class AuditLog(AuditReader):
         """Adds an entry. On return it survives a loss of power.
 
         Raises:
-            AuditUnavailableError: It cannot be written.
+            AuditUnavailableError: The log cannot be written.
         """
         self.sync(self.add(entry))
 
     def add(self, entry: Mapping[str, object]) -> Added:
-        """Adds an entry, which survives a crash of the proxy, and a loss of power once it is synced.
+        """Adds an entry. It survives a crash of the proxy at once, and a loss of power once it is synced.
 
         Raises:
-            AuditUnavailableError: It cannot be written.
+            AuditUnavailableError: The log cannot be written.
         """
         at = self._clock().isoformat(timespec="milliseconds").replace("+00:00", "Z")
         with self._lock:
             number = self._end.number + 1
-            line, made = chain.seal(self._chain_key, self._end.chain, {"n": number, "at": at, **entry})
+            line, line_chain = chain.seal(self._chain_key, self._end.chain, {"n": number, "at": at, **entry})
             try:
                 file, size = self._append(line + b"\n")
             except OSError as error:
                 raise _unavailable(error) from error
-            self._end = _End(file, size, number, made)
+            self._end = _End(file, size, number, line_chain)
             return Added(number, self._losses)
 
     def sync(self, added: Added) -> None:
-        """Returns when an entry survives a loss of power, and with it all that were added before.
+        """Returns when an entry, and all added before it, survive a loss of power.
 
         Raises:
-            AuditUnavailableError: It cannot be written. It is gone again, as are those after it.
+            AuditUnavailableError: The log cannot be written. The entry and those after it were removed again.
         """
         with self._syncing:
             if added.losses < self._losses:
-                raise _unavailable("it went with a line before it")
+                raise _unavailable("the line was lost with one before it")
             if added.number > self._durable.number:
                 self._sync()
 
     def start(self) -> None:
-        """Begins to sync, now and then, what nobody waits for."""
+        """Begins to sync periodically, for entries that no caller waits for."""
         threading.Thread(target=self._run, name="audit", daemon=True).start()
 
     def stop(self) -> None:
-        """Ends that."""
-        self._over.set()
+        """Ends periodic syncing, after a last sync."""
+        self._stopping.set()
 
-    def _take_up(self) -> None:
-        """Goes on after the last line, and after the number that the anchor has, whichever is later.
+    def _continue(self) -> None:
+        """Continues after the last line or after the number in the anchor, whichever is later.
 
-        Where lines are gone the numbers so leave a gap, for good.
+        So if lines are missing, their numbers stay missing for good.
         """
-        found = files(self._folder)
-        file = found[-1] if found else self._end.file
+        existing = files(self._folder)
+        file = existing[-1] if existing else self._end.file
         torn = cut_torn_line(file)
-        last = _last_line(found)
-        size = file.stat().st_size if found else 0
+        last = _last_line(existing)
+        size = file.stat().st_size if existing else 0
         number = max(last.number if last else 0, self.remembered().number)
         self._durable = self._end = _End(file, size, number, last.chain if last else chain.START)
         if torn:
             self.record({"event": "recovered", "bytes": torn})
 
     def _append(self, line: bytes) -> tuple[Path, int]:
-        """Adds to the last file, or to a new one, or leaves all as it was.
+        """Adds a line to the last file or a new one; on failure everything is as before.
 
         Returns:
-            The file, and how long it is now.
+            The file, and its new size.
         """
         file, size = self._end.file, self._end.size
         if size and size + len(line) > self._most_file_bytes:
             sync_file(file)
             file, size = file_of(self._folder, self._end.number + 1), 0
             self._durable = self._end = self._end._replace(file=file, size=size)
-        with opened(file, os.O_CREAT | os.O_APPEND) as descriptor:
+        with open_to_write(file, os.O_CREAT | os.O_APPEND) as descriptor:
             size = os.fstat(descriptor).st_size
             if os.write(descriptor, line) < len(line):
                 os.ftruncate(descriptor, size)
@@ -218,14 +218,14 @@ class AuditLog(AuditReader):
         return file, size + len(line)
 
     def _run(self) -> None:
-        over = False
-        while not over:
-            over = self._over.wait(_SYNC_EVERY_SECONDS)
-            with suppress(AuditUnavailableError):  # the log has it
+        stopping = False
+        while not stopping:
+            stopping = self._stopping.wait(_SYNC_EVERY_SECONDS)
+            with suppress(AuditUnavailableError):  # it was logged
                 self.sync(Added(self._end.number, self._losses))
 
     def _sync(self) -> None:
-        """Makes all lines durable, and remembers the last."""
+        """Makes all lines durable, and anchors the last."""
         end = self._end
         try:
             sync_file(end.file)
@@ -242,30 +242,30 @@ class AuditLog(AuditReader):
             raise _unavailable(error) from error
 
     def _cut(self) -> None:
-        """Takes back what is not durable, if it can. If not, the log goes on after it."""
+        """Removes what is not durable, if possible. If not, the log continues after it."""
         with self._lock, suppress(OSError):
-            with opened(self._durable.file) as descriptor:
+            with open_to_write(self._durable.file) as descriptor:
                 os.ftruncate(descriptor, min(self._durable.size, os.fstat(descriptor).st_size))
             self._end = self._durable
             self._losses += 1
 
     def _anchor(self, end: _End) -> None:
         mac = chain.anchor(self._anchor_key, end.number, end.chain)
-        if self._anchors is None:  # a connection of its own: SQLAlchemy and its pool took most of the time of a line
+        if self._anchors is None:  # a dedicated connection: SQLAlchemy and its pool took most of the time of a line
             self._anchors = self._store.raw_connection()
-            self._anchors.cursor().execute("PRAGMA synchronous = NORMAL")  # of this connection alone
+            self._anchors.cursor().execute("PRAGMA synchronous = NORMAL")  # for this connection only
         self._anchors.cursor().execute(_PUT_ANCHOR, (end.number, mac))  # commits by itself
 
 
-def _unavailable(why: object) -> AuditUnavailableError:
-    _log.error("the audit log cannot be written: %s", why)
-    return AuditUnavailableError("this must be recorded, and the audit log cannot be written")
+def _unavailable(cause: object) -> AuditUnavailableError:
+    _log.error("the audit log cannot be written: %s", cause)
+    return AuditUnavailableError("this call must be recorded, but the audit log cannot be written")
 
 
-def _last_line(found: list[Path]) -> Line | None:
-    """The last line that is one."""
-    for path in reversed(found):
+def _last_line(paths: list[Path]) -> ChainedLine | None:
+    """The last readable line."""
+    for path in reversed(paths):
         for line in reversed(path.read_bytes().splitlines()):
-            if found_line := open_line(line):
-                return found_line
+            if opened := open_line(line):
+                return opened
     return None

@@ -1,1 +1,1 @@
-"""Backups: the proxy's home in a file, and what the storage server must keep for it."""
+"""Backups: the proxy's home in a file, and what the storage server must keep for them."""

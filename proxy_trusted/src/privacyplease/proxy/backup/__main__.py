@@ -1,8 +1,8 @@
-"""The command for backups: `python -m privacyplease.proxy.backup --home DIR save|restore FILE`, or `accept`.
+"""The backup command: `python -m privacyplease.proxy.backup --home DIR save|restore FILE`, or `accept`.
 
-`accept` is for a home that was rolled back, and that an administrator has decided to go on from. `privacyplease backup`
-and `privacyplease restore` call the others. It prints one JSON document, and fails with a line on stderr
-and exit code 2.
+`privacyplease backup` and `privacyplease restore` run the first two. `accept` is for a home that was rolled back, if an
+administrator has decided to continue from it. The command prints one JSON document; on failure it prints a line on
+stderr and exits with code 2.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from privacyplease.proxy.backup import file
-from privacyplease.proxy.backup.file import Contents, Document
+from privacyplease.proxy.backup import archive
+from privacyplease.proxy.backup.archive import BackupContents, Document
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.keys.home import Home
 
@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs one command.
 
     Returns:
-        0; 2 if something is wrong.
+        0 on success; 2 on failure.
     """
     flags = _parser().parse_args(arguments)
     try:
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (ConfigurationError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except (SQLAlchemyError, sqlite3.Error) as error:  # its words may quote a row
+    except (SQLAlchemyError, sqlite3.Error) as error:  # its message may quote a row
         print(f"error: the trusted store cannot be read: {type(error).__name__}", file=sys.stderr)
         return 2
     print(json.dumps(document))
@@ -43,25 +43,26 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(flags: argparse.Namespace, home: Home) -> Document:
     if flags.command == "accept":
-        return file.accept(home)
+        return archive.accept(home)
     if flags.command == "restore":
-        return file.restore(flags.file, home, flags.certificates)
+        return archive.restore(flags.file, home, flags.certificates)
     url = os.environ.get("PRIVACYPLEASE_TRUSTED_STORE") or None
-    return file.save(Contents(home, url, flags.certificates), flags.file)
+    return archive.save(BackupContents(home, url, flags.certificates), flags.file)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="privacyplease-backup", description="Backups of a proxy's home.")
     parser.add_argument("--home", required=True, type=Path, metavar="DIR", help="the proxy's home")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, certificates, words in (
-        ("save", False, "folder of certificates to take in as well"),
-        ("restore", True, "where certificates go, if there are any in it"),
-    ):
-        command = commands.add_parser(name)
-        command.add_argument("file", type=Path)
-        command.add_argument("--certificates", required=certificates, type=Path, metavar="DIR", help=words)
-    commands.add_parser("accept", help="let the next start go on from a home that was rolled back")
+    save = commands.add_parser("save", help="back up the home, beside a running proxy")
+    save.add_argument("file", type=Path, help="file to create, or a folder to create it in")
+    save.add_argument("--certificates", type=Path, metavar="DIR", help="folder of certificates to include")
+    restore = commands.add_parser("restore", help="create a home from a backup")
+    restore.add_argument("file", type=Path, help="the backup")
+    restore.add_argument(
+        "--certificates", required=True, type=Path, metavar="DIR", help="where to put the backup's certificates, if any"
+    )
+    commands.add_parser("accept", help="allow the next start to continue from a home that was rolled back")
     return parser
 
 

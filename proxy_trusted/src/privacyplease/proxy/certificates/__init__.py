@@ -1,1 +1,1 @@
-"""Certificate authorities, what they certify, and the credentials of this process."""
+"""Certificate authorities, the certificates they issue, and the credentials of this process."""

@@ -1,6 +1,6 @@
-"""The command for certificates: `python -m privacyplease.proxy.certificates --folder DIR init|issue|…`.
+"""The certificates command: `python -m privacyplease.proxy.certificates --folder DIR init|issue|…`.
 
-`privacyplease certs` calls it. It prints one JSON document, and fails with a line on stderr and exit code 2.
+`privacyplease certs` runs it. It prints one JSON document; on failure it prints a line on stderr and exits with code 2.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from privacyplease.proxy.certificates.authority import Subject, common_name
-from privacyplease.proxy.certificates.folder import Certificates, Entry
+from privacyplease.proxy.certificates.folder import CertificateEntry, Certificates
 from privacyplease.proxy.errors import ConfigurationError
 
 Document = dict[str, Any]
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs one command.
 
     Returns:
-        0; 2 if something is wrong.
+        0 on success; 2 on failure.
     """
     flags = _parser().parse_args(arguments)
     now = datetime.now(UTC)
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _init(folder: Certificates, flags: argparse.Namespace, now: datetime) -> Document:
     if any(folder.entries()):
-        raise ConfigurationError(f"{folder.path}: there are certificates already; issue or renew what is missing")
+        raise ConfigurationError(f"{folder.path}: already holds certificates; use issue or renew instead")
     return _named(folder, folder.prepare(now, flags.host), now)
 
 
@@ -48,8 +48,8 @@ def _issue(folder: Certificates, flags: argparse.Namespace, now: datetime) -> Do
 
 
 def _renew(folder: Certificates, flags: argparse.Namespace, now: datetime) -> Document:
-    every = [entry.name for entry in folder.entries() if not entry.is_authority]
-    names = flags.names or (folder.due(now) if flags.due else every)
+    renewable = [entry.name for entry in folder.entries() if not entry.is_authority]
+    names = flags.names or (folder.due(now) if flags.due else renewable)
     return _named(folder, [folder.renew(name, now, flags.host) for name in names], now)
 
 
@@ -58,17 +58,17 @@ def _show(folder: Certificates, _flags: argparse.Namespace, now: datetime) -> Do
 
 
 def _prepare(folder: Certificates, _flags: argparse.Namespace, now: datetime) -> Document:
-    """What `up` does: makes what is missing, renews what is due."""
-    made = folder.prepare(now)
-    return {"made": made, "renewed": [folder.renew(name, now) for name in folder.due(now)]}
+    """What `up` needs: creates what is missing, and renews what is due."""
+    created = folder.prepare(now)
+    return {"made": created, "renewed": [folder.renew(name, now) for name in folder.due(now)]}
 
 
 def _named(folder: Certificates, names: list[str], now: datetime) -> Document:
-    found = {entry.name: entry for entry in folder.entries()}
-    return {"folder": str(folder.path), "certificates": [_row(found[name], now) for name in names]}
+    entries = {entry.name: entry for entry in folder.entries()}
+    return {"folder": str(folder.path), "certificates": [_row(entries[name], now) for name in names]}
 
 
-def _row(entry: Entry, now: datetime) -> Document:
+def _row(entry: CertificateEntry, now: datetime) -> Document:
     certificate = entry.certificate
     left = certificate.not_valid_after_utc - now
     subject = None if entry.is_authority else Subject.of(certificate)
@@ -94,19 +94,19 @@ _COMMANDS: Mapping[str, Callable[[Certificates, argparse.Namespace, datetime], D
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="privacyplease-certs", description="The certificates of an installation.")
-    parser.add_argument("--folder", required=True, type=Path, metavar="DIR", help="where they lie")
+    parser = argparse.ArgumentParser(prog="privacyplease-certs", description="Manages an installation's certificates.")
+    parser.add_argument("--folder", required=True, type=Path, metavar="DIR", help="folder of the certificates")
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in ("show", "prepare"):
-        commands.add_parser(command)
-    init = commands.add_parser("init")
-    issue = commands.add_parser("issue")
-    issue.add_argument("name")
-    renew = commands.add_parser("renew")
-    renew.add_argument("names", nargs="*")
-    renew.add_argument("--due", action="store_true")
-    for takes_hosts in (init, renew):
-        takes_hosts.add_argument("--host", action="append", default=[])
+    commands.add_parser("show", help="list the certificates")
+    commands.add_parser("prepare", help="create what is missing and renew what is due")
+    init = commands.add_parser("init", help="create authorities and the certificates of every process")
+    issue = commands.add_parser("issue", help="issue a client's certificate")
+    issue.add_argument("name", help="the client's name")
+    renew = commands.add_parser("renew", help="renew certificates; by default all but the authorities")
+    renew.add_argument("names", nargs="*", help="which ones")
+    renew.add_argument("--due", action="store_true", help="only those that expire soon")
+    for command in (init, renew):
+        command.add_argument("--host", action="append", default=[], help="name or address of the servers; repeatable")
     return parser
 
 

@@ -1,8 +1,8 @@
-"""Certificates (X.509, RFC 5280): authorities, and what they certify.
+"""Certificate authorities and the certificates they issue (X.509, RFC 5280).
 
-There is an authority for each hop: who may ask the proxy may not ask the storage server, and the other way round. Keys
-are ECDSA P-256. A certificate is for one use, as a server's or as a client's, and the other end checks that (extended
-key usage). Nothing here reads a clock or a file.
+Each hop has its own authority: a client of the proxy is none of the storage server, and vice versa. Keys are ECDSA
+P-256. A certificate is for one use, server or client, which the other end checks (extended key usage). Nothing here
+reads a clock or a file.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ LIFETIME = timedelta(days=90)
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
-# Clocks differ: what was just made must be good on a machine that is a little behind.
+# Clocks differ: a new certificate must be valid on a machine whose clock is a little behind.
 _SKEW = timedelta(minutes=5)
 
 _USES = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
 
 
 @dataclass(frozen=True)
-class Certified:
+class CertifiedKey:
     """A certificate and its private key."""
 
     certificate: x509.Certificate
@@ -38,10 +38,10 @@ class Certified:
 
     @classmethod
     def from_pem(cls, certificate: bytes, key: bytes) -> Self:
-        """Reads what `certificate_pem` and `key_pem` wrote.
+        """Reads the output of `certificate_pem` and `key_pem`.
 
         Raises:
-            ValueError: It is something else.
+            ValueError: The bytes are not a certificate and a key on an elliptic curve.
         """
         private = serialization.load_pem_private_key(key, password=None)
         if not isinstance(private, ec.EllipticCurvePrivateKey):
@@ -49,11 +49,11 @@ class Certified:
         return cls(x509.load_pem_x509_certificate(certificate), private)
 
     def certificate_pem(self) -> bytes:
-        """The certificate's file."""
+        """The certificate as a PEM file."""
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
     def key_pem(self) -> bytes:
-        """The key's file: PKCS #8, not encrypted."""
+        """The key as a PEM file: PKCS #8, not encrypted."""
         return self.key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
@@ -61,13 +61,13 @@ class Certified:
 
 @dataclass(frozen=True)
 class Subject:
-    """What a certificate says of its holder.
+    """The holder of a certificate.
 
     Attributes:
-        name: The common name: for people to read.
+        name: The common name, for people to read.
         use: `server` or `client`.
-        hosts: Names and addresses that a server is reached by.
-        identity: The URI that a client is known by.
+        hosts: The names and addresses of a server.
+        identity: The URI that identifies a client.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Subject:
 
     @classmethod
     def of(cls, certificate: x509.Certificate) -> Self:
-        """What a certificate that was issued here says."""
+        """The holder of a certificate that was issued here."""
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         uses = set(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
         hosts = [*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress))]
@@ -86,17 +86,17 @@ class Subject:
         return cls(common_name(certificate.subject), use, tuple(hosts), next(iter(uris), None))
 
 
-def create(name: str, now: datetime) -> Certified:
-    """A new authority, which may certify holders, but no further authority."""
+def create(name: str, now: datetime) -> CertifiedKey:
+    """A new authority, which may issue certificates but not certify further authorities."""
     key = ec.generate_private_key(ec.SECP256R1())
     usage = _key_usage(key_cert_sign=True, crl_sign=True)
     builder = _builder(name, key, now, now + AUTHORITY_LIFETIME).issuer_name(_name(name))
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    return Certified(builder.add_extension(usage, critical=True).sign(key, hashes.SHA256()), key)
+    return CertifiedKey(builder.add_extension(usage, critical=True).sign(key, hashes.SHA256()), key)
 
 
-def issue(authority: Certified, subject: Subject, now: datetime) -> Certified:
-    """Certifies a holder, with a new key."""
+def issue(authority: CertifiedKey, subject: Subject, now: datetime) -> CertifiedKey:
+    """Issues a certificate for a holder, with a new key."""
     key = ec.generate_private_key(ec.SECP256R1())
     end = min(now + LIFETIME, authority.certificate.not_valid_after_utc)
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
@@ -109,7 +109,7 @@ def issue(authority: Certified, subject: Subject, now: datetime) -> Certified:
         .add_extension(x509.SubjectAlternativeName(_names(subject)), critical=False)
         .add_extension(issuer, critical=False)
     )
-    return Certified(builder.sign(authority.key, hashes.SHA256()), key)
+    return CertifiedKey(builder.sign(authority.key, hashes.SHA256()), key)
 
 
 def common_name(name: x509.Name) -> str:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
+from privacyplease.proxy import allocator
 from privacyplease.proxy.compaction.claims import Claim, Claims, OvertakenError
 from privacyplease.proxy.compaction.collection import Collection
 from privacyplease.proxy.compaction.plan import JOB_FULL, Circumstances, Job, batches, full_records, plan
@@ -153,12 +154,8 @@ class Compaction:
                 if claim:
                     with self.jobs.passing():
                         self._collection.clear_away(dataset.name, key.epoch)
-                        check = self._claims.renewing(claim)
-                        jobs = (
-                            self._rewriting.rewrite(job, dataset, key, check)
-                            for job in batches(rows, JOB_FULL * full_records(dataset))
-                        )
-                        return sum(done.records for done in jobs)
+                        jobs = batches(rows, JOB_FULL * full_records(dataset))
+                        return sum(self._rewrite(job, dataset, key, claim).records for job in jobs)
             time.sleep(_POLL_SECONDS)
 
     def collect(self, dataset: Dataset) -> int:
@@ -204,10 +201,18 @@ class Compaction:
                 return None
             key = self._keyring.generations(dataset.name, claim.epoch)[-1]
             try:
-                rewritten = self._rewriting.rewrite(job, dataset, key, self._claims.renewing(claim))
+                rewritten = self._rewrite(job, dataset, key, claim)
             except StaleError:
                 return None
         return _done(rewritten, dataset, claim)
+
+    def _rewrite(self, job: Job, dataset: Dataset, key: KeyId, claim: Claim) -> Rewritten:
+        """Rewrites, in memory that others have freed, and gives it back."""
+        allocator.trim()
+        try:
+            return self._rewriting.rewrite(job, dataset, key, self._claims.renewing(claim))
+        finally:
+            allocator.trim()
 
     def _plan(self, dataset: Dataset, epoch: int, scope: Scope) -> list[Job]:
         given = Circumstances.of(

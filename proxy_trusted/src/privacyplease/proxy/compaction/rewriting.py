@@ -108,7 +108,7 @@ class Rewriting:
         )
 
     def _read(self, rows: Sequence[Row], dataset: Dataset) -> tuple[list[Row], pa.Table | None]:
-        """The segments that the job takes, and their records, each once, ascending by start; None if there are none."""
+        """The segments that the job takes, and their records as they come; None if there are none."""
         taken = [row for row in rows if not row.summary.records]  # something was sent for the sake of it
         tables: list[pa.Table] = []
         size = 0
@@ -120,8 +120,7 @@ class Rewriting:
                 break
         if not tables:
             return taken, None
-        records = together(tables, dataset)
-        return taken, records.take(pa.array(staying(records, dataset)))
+        return taken, together(tables, dataset)
 
     def _opened(self, rows: Sequence[Row], dataset: Dataset) -> Iterator[tuple[Row, pa.Table]]:
         """The records of each segment."""
@@ -133,11 +132,13 @@ class Rewriting:
                 yield named.row, opened(columns, self._cells.open(beside, rest, came[rest]), dataset)
 
     def _sealed(self, records: pa.Table, dataset: Dataset, key: KeyId) -> Iterator[Segment]:
+        """Segments of all records, each once. Only those of one segment are copied at a time."""
         starts, ends = spans(records, dataset)
-        parts = cut(starts, ends - starts, full_records(dataset))
+        order = staying(records, dataset)
+        parts = cut(starts[order], (ends - starts)[order], full_records(dataset))
         numbers = self._numbers(dataset, len(parts))
         for rows in parts:
-            yield from self._fitting(records.take(pa.array(rows)), dataset, key, numbers)
+            yield from self._fitting(records.take(pa.array(order[rows])), dataset, key, numbers)
 
     def _fitting(
         self, part: pa.Table, dataset: Dataset, key: KeyId, numbers: Iterator[SegmentId], room: int = 0

@@ -1,1 +1,1 @@
-"""What every call passes: identity, admission, deadlines, fields, statuses."""
+"""What every call passes through: authentication, admission, deadlines, request fields, statuses."""

@@ -1,4 +1,4 @@
-"""A drain: whoever changes what others rely on waits until those have left who came in before the change.
+"""A drain: a thread that changes shared state waits for the operations that began before the change.
 
 >>> drain = Drain()
 >>> with drain.passing():
@@ -14,27 +14,27 @@ from contextlib import contextmanager
 
 
 class Drain:
-    """Counts nobody and holds nobody up: it knows who is inside. Safe to use from many threads."""
+    """Keeps track of running operations without delaying any. Safe to use from many threads."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._inside: set[object] = set()
+        self._running: set[object] = set()
 
     @contextmanager
     def passing(self) -> Iterator[None]:
-        """Stands around what must have ended before `clear` returns, if it began before that was called."""
+        """Marks the block as an operation that `clear`, if called during it, waits for."""
         token = object()
         with self._changed:
-            self._inside.add(token)
+            self._running.add(token)
         try:
             yield
         finally:
             with self._changed:
-                self._inside.discard(token)
+                self._running.discard(token)
                 self._changed.notify_all()
 
     def clear(self) -> None:
-        """Returns when all have left who were inside; those who came in since do not matter."""
+        """Returns when every operation that was running at the call has ended; later ones do not matter."""
         with self._changed:
-            before = set(self._inside)
-            self._changed.wait_for(lambda: before.isdisjoint(self._inside))
+            before = set(self._running)
+            self._changed.wait_for(lambda: before.isdisjoint(self._running))

@@ -1,7 +1,7 @@
-"""Who is at the other end of a connection: the name in its certificate.
+"""Identities: the name of the other end of a connection, from its certificate.
 
-An identity is a URI in the certificate's subject alternative name, as SPIFFE has it: `privacyplease://client/alice` for
-a client, `privacyplease://proxy` for the proxy itself. A CA that also certifies other things lets none of them in.
+An identity is a URI in the certificate's subject alternative name, as in SPIFFE: `privacyplease://client/alice` for a
+client, `privacyplease://proxy` for the proxy itself. Other certificates of the same CA are not accepted.
 
     >>> client_uri("alice")
     'privacyplease://client/alice'
@@ -24,10 +24,10 @@ import grpc
 PROXY = "privacyplease://proxy"
 CLIENT = "privacyplease://client/"
 
-# A name is also the name of a folder.
+# A name is also used as a folder's name.
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
-# The call that this thread was asked about last, and its client: to ask gRPC takes longer than to check a policy.
+# The last call that this thread looked up, and its client: asking gRPC takes longer than checking a policy.
 _known: ContextVar[tuple[Callable[[], grpc.ServicerContext | None], str | None]] = ContextVar(
     "known", default=(lambda: None, None)
 )
@@ -37,10 +37,13 @@ def client_uri(name: str) -> str:
     """The identity of a client.
 
     Raises:
-        ValueError: It is no name.
+        ValueError: The name is not valid.
     """
     if not _NAME.fullmatch(name):
-        raise ValueError(f"expected a name of small letters, digits, '.', '_' and '-', at most 63, got {name!r}")
+        raise ValueError(
+            f"expected a name of at most 63 lower-case letters, digits, '.', '_' and '-', "
+            f"starting with a letter or digit, got {name!r}"
+        )
     return CLIENT + name
 
 
@@ -51,7 +54,7 @@ def client_name(uris: Iterable[str]) -> str | None:
 
 
 def client_of(context: grpc.ServicerContext) -> str | None:
-    """The name of the client that calls, which TLS has proved; None if it has none, as in plaintext."""
+    """The name of the calling client, as proved by TLS; None if it has none, as in plaintext."""
     call, name = _known.get()
     if call() is not context:
         proved = cast(Mapping[str, Sequence[bytes]], context.auth_context())  # the stubs say less

@@ -1,4 +1,4 @@
-"""How a failure leaves the proxy: one gRPC status with a reason, and nothing of its inside.
+"""How an error leaves the proxy: as one gRPC status with a reason and no internal detail.
 
 Every rpc of every service runs inside `answering` or `streaming`.
 """
@@ -6,28 +6,30 @@ Every rpc of every service runs inside `answering` or `streaming`.
 from __future__ import annotations
 
 import logging
-import math
 import secrets
-import traceback
 from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import NoReturn, TypeVar
 
 import grpc
-from google.protobuf import any_pb2
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2
-from grpc_status import rpc_status
+from google.rpc import status_pb2
 
-from privacyplease.proxy.errors import ProxyError, RateLimitedError, TrustedStoreUnavailableError
+from privacyplease.proxy.errors import (
+    DeadlineExceededError,
+    InvalidRequestError,
+    OverloadedError,
+    ProxyError,
+    RateLimitedError,
+    StoppingError,
+    TrustedStoreUnavailableError,
+)
 from privacyplease.proxy.trusted_store.store import is_away
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
+from privacyplease.transport.log_format import where_raised
+from privacyplease.transport.refusals import Refusals
+from privacyplease.transport.status import abort, build
 
 DOMAIN = "proxy.privacyplease"
-
-# gRPC takes 8 KiB of trailers. A message is there three times: with each byte escaped as three, and twice in Base64.
-MOST_MESSAGE_BYTES = 1_000
 
 S = TypeVar("S")
 Request = TypeVar("Request")
@@ -39,13 +41,13 @@ _log = logging.getLogger(__name__)
 def answering(
     method: Callable[[S, Request, grpc.ServicerContext], Response],
 ) -> Callable[[S, Request, grpc.ServicerContext], Response]:
-    """Makes an rpc with one response fail with a status."""
+    """Decorates an rpc with one response: its errors become statuses."""
 
     @wraps(method)
     def answer(service: S, request: Request, context: grpc.ServicerContext) -> Response:
         try:
             return method(service, request, context)
-        except Exception as error:  # the boundary: nothing passes it unmapped
+        except Exception as error:  # the boundary: no error leaves unmapped
             fail(error, context)
 
     return answer
@@ -54,63 +56,67 @@ def answering(
 def streaming(
     method: Callable[[S, Request, grpc.ServicerContext], Iterator[Response]],
 ) -> Callable[[S, Request, grpc.ServicerContext], Iterator[Response]]:
-    """Makes an rpc with a stream of responses fail with a status."""
+    """Decorates an rpc with a stream of responses: its errors become statuses."""
 
     @wraps(method)
     def answer(service: S, request: Request, context: grpc.ServicerContext) -> Iterator[Response]:
         try:
             yield from method(service, request, context)
-        except Exception as error:  # the boundary: nothing passes it unmapped
+        except Exception as error:  # the boundary: no error leaves unmapped
             fail(error, context)
 
     return answer
 
 
 def status(error: ProxyError) -> status_pb2.Status:
-    """The status that tells a client of an error, in full."""
-    message = _clipped(str(error))
-    metadata = {name: _clipped(value) for name, value in error.metadata.items()}
-    metadata = {**({"field": error.field} if error.field else {}), **metadata}
-    info = error_details_pb2.ErrorInfo(reason=reasons.ErrorReason.Name(error.reason), domain=DOMAIN, metadata=metadata)
-    details: list[Message] = [info]
-    if error.field:
-        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=message)
-        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
-    if error.retry_seconds is not None:
-        delay = Duration()
-        delay.FromMilliseconds(math.ceil(error.retry_seconds * 1_000))
-        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
-    packed = [any_pb2.Any() for _ in details]
-    for envelope, detail in zip(packed, details, strict=True):
-        envelope.Pack(detail)
-    return status_pb2.Status(code=error.status.value[0], message=message, details=packed)
-
-
-def _clipped(text: str) -> str:
-    return text.encode()[:MOST_MESSAGE_BYTES].decode(errors="ignore")
+    """The status that describes an error to a client, in full."""
+    return build(
+        error,
+        error.status,
+        reasons.ErrorReason.Name(error.reason),
+        DOMAIN,
+        metadata={**({"field": error.field} if error.field else {}), **error.metadata},
+        violations=[(error.field, str(error))] if error.field else (),
+        retry_seconds=error.retry_seconds,
+    )
 
 
 def fail(error: Exception, context: grpc.ServicerContext) -> NoReturn:
-    """Ends the call with the error's status; with `INTERNAL` and an id if it is none of ours."""
+    """Ends the call with the error's status; an error that is not a `ProxyError` becomes `INTERNAL` with an id."""
     if isinstance(error, grpc.RpcError) and not context.is_active():
         raise error  # the client left while it was sending
     if not isinstance(error, ProxyError):
-        error = TrustedStoreUnavailableError("the trusted store is away") if is_away(error) else _internal(error)
-    ended = rpc_status.to_status(status(error))
-    if error.retry_seconds is not None:  # as gRPC's own retries read it (gRFC A6): -1 is to leave it to the caller
-        milliseconds = -1 if isinstance(error, RateLimitedError) else int(error.retry_seconds * 1_000)
-        pushback = ("grpc-retry-pushback-ms", str(milliseconds))
-        context.set_trailing_metadata((*ended.trailing_metadata, pushback))
-        context.abort(ended.code, ended.details)
-    context.abort_with_status(ended)
-    raise AssertionError("abort_with_status returned")
+        error = TrustedStoreUnavailableError("the trusted store is unavailable") if is_away(error) else _internal(error)
+    abort(context, status(error), _pushback_ms(error))
+
+
+def _pushback_ms(error: ProxyError) -> int | None:
+    """When gRPC in the client retries by itself: never after a rate limit, which the client's user has to know of."""
+    if error.retry_seconds is None:
+        return None
+    return -1 if isinstance(error, RateLimitedError) else int(error.retry_seconds * 1_000)
 
 
 def _internal(error: Exception) -> ProxyError:
-    """A fault of the proxy. The log gets where it happened, never the message: that may quote a record."""
+    """A fault of the proxy. The log gets where it was raised, never the message, which may quote a record."""
     fault = secrets.token_hex(4)
-    frames = "; ".join(
-        f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
-    )
-    _log.error("internal fault %s: %s at %s", fault, type(error).__name__, frames)
+    _log.error("internal fault %s: %s at %s", fault, type(error).__name__, where_raised(error.__traceback__))
     return ProxyError("internal fault; the proxy's log has the details", id=fault)
+
+
+def _overloaded(kind: str, slots: int) -> OverloadedError:
+    return OverloadedError(f"all {slots:,} {kind} slots are in use", kind=kind, limit=slots)
+
+
+def _deadline_exceeded(seconds: float) -> DeadlineExceededError:
+    return DeadlineExceededError(f"the answer takes longer than {seconds:.0f} s", seconds=f"{seconds:.0f}")
+
+
+REFUSALS = Refusals(
+    overloaded=_overloaded,
+    stopping=lambda: StoppingError("the proxy is shutting down"),
+    malformed=lambda expected: InvalidRequestError(expected, field="message"),
+    deadline_exceeded=_deadline_exceeded,
+    fail=fail,
+)
+"""The proxy's errors for calls that it does not admit, or cuts off."""

@@ -1,1 +1,1 @@
-"""Keyrings for partners: made, and counted with."""
+"""Exported keyrings, with which partners can count people: making them, and answering from them."""

@@ -1,15 +1,15 @@
-"""Exported keyrings: what counts the people of some periods, opens nothing else, and forges nothing.
+"""The file of an exported keyring, which allows counting people in some periods, and nothing else.
 
 ::
 
     file = JSON: format, costs and salt of Argon2id, sealed (nonce ‖ AES-256-GCM(passphrase key, nonce, body))
-    body = JSON: the data set as its core has it, the interval, for each key that it touches the core's tag key and cell
-           key, and for each segment what the manifest had of its core, but for the digest
+    body = JSON: the data set with the columns of its core, the interval, the core's tag key and cell key for each data
+           key that it touches, and for each segment the manifest's entry for its core, without the digest
 
-A data key is not in it, and cannot be found from what is: the keys are outputs of HKDF-Expand under labels of their own
-(`keys/derivation.py`), which are independent for whoever lacks its input (RFC 5869). So the holder can open neither
-another group of the same periods nor any other period. Nor is a digest key in it: with the cell key the holder can seal
-a page of their own, and the proxy, whose manifest has the digest of the genuine one, does not accept it.
+It holds no data key, and none can be computed from it: its keys are outputs of HKDF-Expand under separate labels
+(`keys/derivation.py`), which are independent to anyone who lacks the input (RFC 5869). So the holder can open neither
+another group of the same periods nor any other period. It holds no digest key either: with the cell key the holder can
+seal a page of their own, but the proxy rejects it, since its manifest has the digest of the genuine one.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ class Export:
 
     Attributes:
         dataset: The data set, with the columns of its core.
-        interval: What may be asked about.
-        made_at: When it was made, in ms since 1970: what came later is not in it.
+        interval: The interval that may be asked about.
+        made_at: When it was made, in ms since 1970; records stored later are not covered.
         keys: The keys of the core.
-        segments: Rows of the segments that questions about the interval touch, each with its core alone, and without
+        segments: Rows of the segments that questions about the interval touch, each with its core only, and without
             digest and filter.
     """
 
@@ -56,7 +56,7 @@ class Export:
 
 
 def seal(export: Export, passphrase: str) -> bytes:
-    """The file's content."""
+    """The content of the file."""
     return sealed_by(passphrase, FORMAT, json.dumps(_body(export)).encode(), context(EXPORT_LABEL))
 
 
@@ -64,7 +64,7 @@ def load(path: Path, passphrase: str) -> Export:
     """Opens a file.
 
     Raises:
-        ConfigurationError: It cannot be read or is not of this format.
+        ConfigurationError: The file cannot be read, or has another format.
         WrongPassphraseError: The passphrase does not open it.
     """
     body = opened_by(passphrase, FORMAT, path, context(EXPORT_LABEL))
@@ -92,13 +92,13 @@ def _body(export: Export) -> dict[str, Any]:
         "made_at": export.made_at,
         "keys": [[*key, _text(keys.tag), _text(keys.cell)] for key, keys in sorted(export.keys.items())],
         "segments": [
-            [row.number, *row.key, *_exported(row.summary), row.groups[Group.CORE].size] for row in export.segments
+            [row.number, *row.key, *_times(row.summary), row.groups[Group.CORE].size] for row in export.segments
         ],
     }
 
 
-def _exported(about: Summary) -> tuple[int, ...]:
-    return about.records, about.first, about.last, about.reach
+def _times(summary: Summary) -> tuple[int, ...]:
+    return summary.records, summary.first, summary.last, summary.reach
 
 
 def _export(body: dict[str, Any]) -> Export:
@@ -119,9 +119,9 @@ def _export(body: dict[str, Any]) -> Export:
 def _row(
     dataset: str, number: int, epoch: int, generation: int, records: int, first: int, last: int, reach: int, size: int
 ) -> Row:
-    about = Summary(records, first, last, reach, longest=0, subjects=b"")
+    summary = Summary(records, first, last, reach, longest=0, subjects=b"")
     core = {Group.CORE: Entry(size, Digest(b""))}
-    return Row(dataset, SegmentId(number), State.LIVE, 0, KeyId(epoch, generation), False, 0, about, core)
+    return Row(dataset, SegmentId(number), State.LIVE, 0, KeyId(epoch, generation), False, 0, summary, core)
 
 
 def _text(key: Key) -> str:

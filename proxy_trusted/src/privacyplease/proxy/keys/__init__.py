@@ -1,1 +1,1 @@
-"""Keys: how each is derived, who holds the master key, the keyring, rotation, and the home they lie in."""
+"""Keys: how each is derived, who holds the master key, the keyring, rotation, dead letters, and the proxy's home."""

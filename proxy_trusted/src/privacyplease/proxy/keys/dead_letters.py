@@ -1,12 +1,13 @@
-"""Dead letters: messages that could not be ingested, sealed to wait on a bus that nobody has to trust.
+"""Dead letters: messages that could not be ingested, sealed so that they can wait on an untrusted bus.
 
 ::
 
     letter     = version (1 byte) ‖ epoch (i64) ‖ nonce (12) ‖ AES-256-GCM(letter key, nonce, payload, associated data)
     associated = label ‖ data set ‖ epoch, each preceded by its length
 
-The letter key comes from the data key of the data set's letters in the epoch in which the letter was sealed, so letters
-are erased with the epoch like everything else. A letter's length shows its payload's: the bus knew that before.
+The letter key is derived from the data key of the data set's letters in the epoch in which the letter was sealed, so
+letters are erased with the epoch like everything else. A letter's length reveals that of its payload, which the bus
+knew before.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _EPOCH_BYTES = 8
 _BODY = len(VERSION) + _EPOCH_BYTES + NONCE_BYTES
 
 
-class Letters:
+class DeadLetters:
     """Seals and opens dead letters."""
 
     def __init__(self, keyring: Keyring) -> None:
@@ -38,9 +39,9 @@ class Letters:
         """Seals each payload.
 
         Args:
-            payloads: Messages as they came.
+            payloads: The messages, as received.
             dataset: The data set that they were meant for.
-            epoch: The epoch of today.
+            epoch: The current epoch.
         """
         self._keyring.ensure(letters_of(dataset), epoch)
         aead, associated = self._aead(dataset, epoch), _associated(dataset, epoch)
@@ -52,7 +53,7 @@ class Letters:
         ]
 
     def open(self, letter: bytes, dataset: str) -> bytes | None:
-        """Opens a letter; None if it was changed, sealed for another data set, or its epoch was erased."""
+        """Opens a letter; None if it was changed or sealed for another data set, or if its epoch was erased."""
         epoch = int.from_bytes(letter[len(VERSION) : len(VERSION) + _EPOCH_BYTES], "big", signed=True)
         nonce, body = letter[_BODY - NONCE_BYTES : _BODY], letter[_BODY:]
         if letter[: len(VERSION)] != VERSION or len(nonce) < NONCE_BYTES:
@@ -67,7 +68,7 @@ class Letters:
 
 
 def letters_of(dataset: str) -> str:
-    """Whose the data keys of a data set's letters are. No data set has such a name."""
+    """The owner of the data keys of a data set's letters. It is not a valid name of a data set."""
     return f"{dataset}/letters"
 
 

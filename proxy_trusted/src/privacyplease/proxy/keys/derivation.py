@@ -6,7 +6,7 @@
                                 │  HKDF-Expand (RFC 5869), one label per purpose
                                 ├── tag key      per group   AES-256, names segments
                                 ├── cell key     per group   AES-256-GCM, seals cells
-                                └── digest key               AES-256-GCM, vouches for cells; never handed out
+                                └── digest key               AES-256-GCM, authenticates cells; never exported
 
 >>> Key(bytes(32))
 Key(***)
@@ -24,18 +24,18 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 KEY_BYTES = 32
 
-# Domain separation: one label for each purpose, so that no two purposes ever share a key.
+# Domain separation: one label per purpose, so that no two purposes ever share a key.
 TAG_LABEL = b"privacyplease/v2/tag"
 CELL_LABEL = b"privacyplease/v2/cell"
 DIGEST_LABEL = b"privacyplease/v2/digest"
 
 
 class KeyId(NamedTuple):
-    """Names a data key of a data set.
+    """Identifies a data key of a data set.
 
     Attributes:
         epoch: The epoch whose records are sealed under it.
-        generation: How many keys of the epoch there were before it: 0, or more once it was renewed.
+        generation: How many keys the epoch had before it: 0, or more once the key was renewed.
     """
 
     epoch: int
@@ -43,7 +43,7 @@ class KeyId(NamedTuple):
 
 
 class Key:
-    """Secret bytes that do not leak by accident: no repr, no pickle, compared in constant time."""
+    """Secret bytes that do not leak by accident: masked repr, no pickling, comparison in constant time."""
 
     __slots__ = ("_secret",)
 
@@ -65,7 +65,7 @@ class Key:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Key) and hmac.compare_digest(self._secret, other._secret)
 
-    __hash__ = None  # type: ignore[assignment]  # a key in a set or a dict's keys would be compared in variable time
+    __hash__ = None  # type: ignore[assignment]  # hashing a key would compare it in variable time
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a key does not pickle")
@@ -82,13 +82,13 @@ class GroupKeys:
     def derive(cls, data_key: Key, dataset: str, group: str) -> GroupKeys:
         """Derives them from the epoch's data key.
 
-        HKDF-Expand alone is enough: a data key is uniformly random, so there is nothing to extract (RFC 5869 §3.3).
+        HKDF-Expand is enough: a data key is uniformly random, so there is nothing to extract (RFC 5869 §3.3).
         """
         return cls(*(expand(data_key, label, dataset, group) for label in (TAG_LABEL, CELL_LABEL)))
 
 
 def context(label: bytes, *parts: str | bytes) -> bytes:
-    """A label and its parts as one string of bytes that no other label and parts give.
+    """An injective encoding of a label and its parts as one byte string.
 
     Each element is preceded by its length (u32, big endian), so that ("ab", "c") and ("a", "bc") differ.
     """
@@ -97,6 +97,6 @@ def context(label: bytes, *parts: str | bytes) -> bytes:
 
 
 def expand(data_key: Key, label: bytes, *parts: str) -> Key:
-    """A key for one purpose, which the label and its parts name (HKDF-Expand, as above)."""
+    """A key for the purpose that the label and its parts name (HKDF-Expand, as in `GroupKeys.derive`)."""
     info = context(label, *parts)
     return Key(HKDFExpand(hashes.SHA256(), KEY_BYTES, info).derive(data_key.reveal()))

@@ -3,13 +3,13 @@
 ::
 
     home/
-    ├── master.toml     only where somebody else holds the master key: who (`master_key = "vault:…"`)
+    ├── master.toml     only if an HSM, vault or KMS holds the master key: which one (`master_key = "vault:…"`)
     ├── master.key      the master key, opened by the passphrase
-    ├── passphrase      only where nobody gave one: made on first use, for its owner's eyes alone
-    ├── master-…/       after a rotation: the three above, of the master key in force (`rotation.py`)
-    ├── restored.json   only after a restore or a roll-back, until the storage server was asked what came later
-    ├── trusted.db      wrapped data keys and what else must outlive the process
-    ├── policy.toml     who may ask what, made on first use
+    ├── passphrase      only if no passphrase was given: generated on first use, readable only by its owner
+    ├── master-…/       after a rotation: the three files above, of the master key in force (`rotation.py`)
+    ├── restored.json   only after a restore or an accepted roll-back, until what was written later is known
+    ├── trusted.db      wrapped data keys and all else that must outlive the process
+    ├── policy.toml     who may ask what, created on first use
     ├── audit/          who asked what (`audit/`)
     └── datasets/       definitions of data sets, besides those that ship
 """
@@ -27,13 +27,13 @@ from privacyplease.proxy.keys import master_key as masterkey
 from privacyplease.proxy.keys import providers as masterkeys
 from privacyplease.proxy.keys.master_key import MasterKey
 
-# What describes a master key.
+# The files that describe a master key.
 MASTER_FILES = ("master.toml", "master.key", "passphrase")
 
 
 @dataclass(frozen=True)
 class Home:
-    """Where the proxy keeps what must not be lost."""
+    """The folder in which the proxy keeps what must not be lost."""
 
     path: Path
 
@@ -44,7 +44,7 @@ class Home:
 
     @property
     def policy(self) -> Path:
-        """Who may ask what."""
+        """The policy file: who may ask what."""
         return self.path / "policy.toml"
 
     @property
@@ -54,31 +54,31 @@ class Home:
 
     @property
     def restored(self) -> Path:
-        """There after a restore, until what came after the backup is known (`lifecycle/restoring.py`)."""
+        """A file that exists after a restore until what came after the backup is known (`lifecycle/restoring.py`)."""
         return self.path / "restored.json"
 
     @property
     def adopted(self) -> Path:
-        """What that came to, from then on."""
+        """The result of the restore, written afterwards."""
         return self.path / "adopted.json"
 
     @property
     def datasets(self) -> Path:
-        """The operator's definitions."""
+        """The folder of the operator's data set definitions."""
         return self.path / "datasets"
 
     def master_key(self, passphrase: str | None, *, wraps: bool = False) -> MasterKey:
-        """Opens the master key that `master.toml` names, or else the passphrase's file, made on first use.
+        """Opens the master key that `master.toml` names, or else `master.key`, which is created on first use.
 
         Args:
-            wraps: Whether there are keys that it wraps, in a store elsewhere.
-            passphrase: The operator's. None means the one in the home, made on first use: it keeps the keys of a copied
-                disk as safe as the home is, and no safer.
+            passphrase: The operator's passphrase. None means the one in the home, generated on first use; it protects
+                the keys only as well as the home itself is protected.
+            wraps: Whether a store elsewhere holds keys that the master key wraps.
 
         Raises:
             ConfigurationError: A file is damaged or missing.
             WrongPassphraseError: The passphrase does not open the key.
-            KeyringError: Whoever holds the key does not answer or refuses.
+            KeyringError: The HSM, vault or KMS does not answer, or refuses.
         """
         choice = self.master_key_choice
         if choice != masterkeys.PASSPHRASE:
@@ -88,14 +88,14 @@ class Home:
             return masterkey.load(file, passphrase or self._own_passphrase())
         if wraps or self.trusted_store.exists():
             raise ConfigurationError(
-                f"{file}: missing, but there are keys that it wraps; restore it from a backup, "
-                "or copy it from the proxy that shares them"
+                f"{file}: missing, but there are data keys that it wraps; restore it from a backup, "
+                "or copy it from another proxy that shares them"
             )
         return masterkey.create(file, passphrase or self._new_passphrase())
 
     @property
     def master_key_choice(self) -> str:
-        """Who holds the master key, as `privacyplease.proxy.keys.providers` lists it. It is no secret.
+        """Who holds the master key, in the form listed in `privacyplease.proxy.keys.providers`. It is not secret.
 
         Raises:
             ConfigurationError: `master.toml` is wrong.
@@ -114,17 +114,15 @@ class Home:
     def _own_passphrase(self) -> str:
         file = self.path / "passphrase"
         if not file.exists():
-            raise ConfigurationError(
-                f"{self.path}: expected a passphrase; give it by PRIVACYPLEASE_PASSPHRASE or a file"
-            )
+            raise ConfigurationError(f"{self.path}: expected a passphrase, in PRIVACYPLEASE_PASSPHRASE or a file")
         return file.read_text().strip()
 
     def _new_passphrase(self) -> str:
         file = self.path / "passphrase"
-        if not file.exists():  # it may be there from a first use that was cut short
+        if not file.exists():  # it may exist already, if the first use was interrupted
             masterkey.write_secret(file, secrets.token_urlsafe(32) + "\n")
         return file.read_text().strip()
 
 
 def _wrong_choice(file: Path) -> ConfigurationError:
-    return ConfigurationError(f'{file}: expected one entry, as master_key = "passphrase"')
+    return ConfigurationError(f'{file}: expected exactly one entry, such as master_key = "passphrase"')

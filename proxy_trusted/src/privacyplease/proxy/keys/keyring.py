@@ -1,7 +1,7 @@
-"""The keyring: a random data key for each (data set, epoch), made on first write, wrapped by the master key.
+"""The keyring: a random data key for each (data set, epoch), made on first write and wrapped by the master key.
 
 Keys of different epochs are independent, so tags of one epoch say nothing about those of another, and an epoch whose
-data key is destroyed is erased. An epoch's key may be renewed: the next generation is as independent.
+data key is destroyed is erased. An epoch's key may be renewed: the next generation is independent as well.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ DATA_KEY_LABEL = b"privacyplease/v2/data"
 
 
 class _Held(NamedTuple):
-    """A master key and the folder that describes it."""
+    """The master key in force and the folder that describes it."""
 
     master: MasterKey
     folder: str
 
 
 class _Name(NamedTuple):
-    """Whose data key it is, and which."""
+    """The name of a data key: its owner, a data set or another user of the keyring, and its id."""
 
     owner: str
     key: KeyId
 
 
 class Keyring:
-    """Gives keys. Safe to use from many threads."""
+    """Creates, wraps and derives keys. Safe to use from many threads."""
 
     def __init__(self, store: Engine, master: MasterKey, folder: str = "") -> None:
-        """Stands on a store.
+        """Initialises the keyring.
 
         Args:
-            store: Where the wrapped keys are.
-            master: What wraps them.
-            folder: What describes it in the home, which see (`rotation.py`).
+            store: Holds the wrapped keys.
+            master: The master key that wraps them.
+            folder: The folder in the home that describes the master key (`rotation.py`).
         """
         self._store = store
         self._held = _Held(master, folder)
@@ -65,13 +65,13 @@ class Keyring:
 
     def made(self, owner: str) -> dict[KeyId, int]:
         """When each key was made, in ms since 1970."""
-        held = data_keys.c
-        query = select(held.epoch, held.generation, held.made_at).where(held.dataset == owner)
+        column = data_keys.c
+        query = select(column.epoch, column.generation, column.made_at).where(column.dataset == owner)
         with self._store.connect() as connection:
             return {KeyId(row.epoch, row.generation): row.made_at for row in connection.execute(query)}
 
     def forget(self, owner: str, key: KeyId) -> None:
-        """Drops what is in memory of a key that was destroyed."""
+        """Drops a destroyed key, and what was derived from it, from memory."""
         name = _Name(owner, key)
         with self._lock:
             if self._current.get((owner, key.epoch)) == key:
@@ -81,13 +81,13 @@ class Keyring:
                 del self._derived[derived]
 
     def ensure(self, owner: str, epoch: int) -> KeyId:
-        """Makes the epoch's data key durable unless there is one. Of two proxies that try at once, one wins.
+        """Makes a durable data key for the epoch unless there is one. If two proxies do so at once, one wins.
 
         Returns:
             The key to seal new records of the epoch under.
 
         Raises:
-            KeyUnavailableError: Another proxy has rotated the master key meanwhile.
+            KeyUnavailableError: Another proxy has rotated the master key in the meantime.
         """
         with self._lock:
             current = self._current.get((owner, epoch))
@@ -99,31 +99,31 @@ class Keyring:
         """Makes the next data key of an epoch, under which its records are sealed from now on.
 
         Raises:
-            KeyUnavailableError: Another proxy has rotated the master key meanwhile.
+            KeyUnavailableError: Another proxy has rotated the master key in the meantime.
         """
         newest = self.generations(owner, epoch)[-1]
         return self._make(owner, newest._replace(generation=newest.generation + 1))
 
     def rewrap(self, master: MasterKey, folder: str) -> int:
-        """Wraps every data key by another master key and puts that in force, in one transaction.
+        """Wraps every data key under another master key and puts that in force, in one transaction.
 
         Args:
             master: The new master key.
-            folder: What describes it.
+            folder: The folder that describes it.
 
         Returns:
-            How many keys there were.
+            How many data keys were wrapped.
 
         Raises:
-            KeyUnavailableError: A key does not open under the old master key. Nothing has changed.
+            KeyUnavailableError: A data key does not open under the old master key. Nothing has changed.
         """
         old, new = self._held.master, _Held(master, folder)
         rewrapped: dict[_Name, bytes] = {}
-        self._rewrap(old, master, rewrapped)  # most of the work; nobody is held up by it
+        self._rewrap(old, master, rewrapped)  # most of the work, done without holding the lock
         with self._lock:
             with writing(self._store) as connection:
-                # The first statement writes: from here on nobody else does.
-                put = inserted_or(self._store.dialect, master_keys, lambda given: {"folder": given.folder})
+                # The first statement writes, which locks out all other writers.
+                put = inserted_or(self._store.dialect, master_keys, lambda new: {"folder": new.folder})
                 connection.execute(put, {"one": 1, "folder": folder})
                 self._rewrap(old, master, rewrapped, connection)
                 for name, wrapped in rewrapped.items():
@@ -144,7 +144,7 @@ class Keyring:
             return self._derived[name, group]
 
     def digest_key(self, dataset: str, key: KeyId) -> Key:
-        """The key that vouches for the cells of an epoch.
+        """The key of the digests that authenticate the cells of an epoch.
 
         Raises:
             KeyUnavailableError: As `group_keys`.
@@ -152,7 +152,7 @@ class Keyring:
         return self.derived(dataset, key, DIGEST_LABEL)
 
     def derived(self, owner: str, key: KeyId, label: bytes) -> Key:
-        """A key for one purpose, which the label names.
+        """A key for the purpose that the label names.
 
         Raises:
             KeyUnavailableError: As `group_keys`.
@@ -164,7 +164,7 @@ class Keyring:
         name = _Name(owner, key)
         while not self._add(name, held := self._in_force()):
             if self._in_force() is held:
-                raise KeyUnavailableError("another proxy has rotated the master key; start this one again")
+                raise KeyUnavailableError("another proxy has rotated the master key; restart this one")
         with self._lock:
             self._open(name)
             self._current[owner, key.epoch] = key
@@ -173,8 +173,8 @@ class Keyring:
     def _add(self, name: _Name, held: _Held) -> bool:
         """Adds a new data key unless there is one; False if the master key that wrapped it is no longer in force."""
         wrapped = held.master.wrap(Key.generate(), _associated(*name))
-        whose = {"dataset": name.owner, "epoch": name.key.epoch, "generation": name.key.generation}
-        new = whose | {"wrapped": wrapped, "made_at": int(time.time() * 1_000)}
+        columns = {"dataset": name.owner, "epoch": name.key.epoch, "generation": name.key.generation}
+        new = columns | {"wrapped": wrapped, "made_at": int(time.time() * 1_000)}
         with self._store.connect() as connection, connection.begin() as transaction:
             lock(connection)
             connection.execute(inserted_once(self._store.dialect, data_keys), new)
@@ -186,7 +186,7 @@ class Keyring:
     def _rewrap(
         self, old: MasterKey, new: MasterKey, rewrapped: dict[_Name, bytes], connection: Connection | None = None
     ) -> None:
-        """Wraps anew what is stored and not in `rewrapped` yet, and drops from it what is stored no more."""
+        """Adds to `rewrapped` each stored key that it lacks, wrapped anew, and removes those no longer stored."""
         with nullcontext(connection) if connection else self._store.connect() as reading:
             stored = {
                 _Name(row.dataset, KeyId(row.epoch, row.generation)): bytes(row.wrapped)
@@ -203,7 +203,7 @@ class Keyring:
             return self._held
 
     def _open(self, name: _Name) -> Key:
-        """The lock is held: the row and the master key belong together."""
+        """Opens a data key. The caller holds the lock, so that the row and the master key belong together."""
         if name not in self._opened:
             self._opened[name] = self._held.master.unwrap(self._wrapped(name), _associated(*name))
         return self._opened[name]
@@ -217,16 +217,19 @@ class Keyring:
 
 
 def manifest_of(dataset: str) -> str:
-    """Whose the data key is that outlives a data set's epochs: it seals the manifest. No data set has such a name."""
+    """The owner of the data key that seals a data set's manifest and outlives its epochs.
+
+    It is not a valid name of a data set.
+    """
     return f"{dataset}/manifest"
 
 
 def _row(name: _Name) -> tuple[ColumnElement[bool], ...]:
-    held, key = data_keys.c, name.key
-    return held.dataset == name.owner, held.epoch == key.epoch, held.generation == key.generation
+    column, key = data_keys.c, name.key
+    return column.dataset == name.owner, column.epoch == key.epoch, column.generation == key.generation
 
 
 def _associated(owner: str, key: KeyId) -> bytes:
-    """What binds a wrapped key to its place, so that none can be swapped for another."""
+    """Associated data that binds a wrapped key to its name, so that no key can be swapped for another."""
     epoch, generation = key.epoch.to_bytes(8, "big", signed=True), key.generation.to_bytes(4, "big")
     return context(DATA_KEY_LABEL, owner, epoch, generation)

@@ -1,7 +1,6 @@
-"""The master key: what wraps the data keys, and the one thing an operator must not lose.
+"""The master key, which wraps the data keys: the one thing that an operator must not lose.
 
-Behind `MasterKey` stands whoever holds it. Today that is a file that a passphrase opens; a KMS or an HSM fits the same
-two methods.
+`MasterKey` is the interface to its holder: here a file that a passphrase opens; `providers/` has HSM, vault and KMS.
 
 The file holds a random 256-bit key, wrapped by a key derived from the passphrase with Argon2id (RFC 9106), so the
 passphrase can change without touching what the master key wraps.
@@ -28,27 +27,27 @@ from privacyplease.proxy.keys.derivation import KEY_BYTES, Key, context
 FORMAT = "privacyplease master key v1"
 MASTER_LABEL = b"privacyplease/v1/master"
 
-NONCE_BYTES = 12  # NIST SP 800-38D §8.2: the length that GCM is made for
+NONCE_BYTES = 12  # NIST SP 800-38D §8.2: the recommended length for GCM
 SALT_BYTES = 16
 
-# RFC 9106 §4, the second recommended option: for machines that cannot spare 2 GiB.
+# RFC 9106 §4, the second recommended option, for machines that cannot spare 2 GiB.
 ARGON2 = {"iterations": 3, "lanes": 4, "memory_kib": 64 * 1024}
-# A file asking for more is refused: it could stop the machine.
+# A file that asks for more is refused: it could bring the machine to a halt.
 ARGON2_MOST = {"iterations": 64, "lanes": 64, "memory_kib": 4 * 1024 * 1024}
 ARGON2_LEAST_KIB_PER_LANE = 8  # RFC 9106 §3.1
 
-# OpenSSL takes threads for the lanes from one pool: derivations side by side fail for want of them, or wait for ever.
+# OpenSSL takes the lanes' threads from one pool: concurrent derivations fail for lack of threads, or wait for ever.
 _one_at_a_time = threading.Lock()
 
 
 class MasterKey(Protocol):
-    """Wraps and unwraps data keys; the key itself need never be in this process."""
+    """Wraps and unwraps data keys; the master key itself need never be in this process."""
 
     def wrap(self, key: Key, associated: bytes) -> bytes:
-        """Encrypts a key so that only the same master key and the same associated data open it."""
+        """Encrypts a key so that only the same master key with the same associated data opens it."""
 
     def unwrap(self, wrapped: bytes, associated: bytes) -> Key:
-        """Opens what `wrap` made.
+        """Opens a key wrapped by `wrap`.
 
         Raises:
             KeyUnavailableError: It does not open.
@@ -75,10 +74,10 @@ class LocalMasterKey:
 
 
 def create(path: Path, passphrase: str) -> LocalMasterKey:
-    """Makes a new master key and writes its file, readable by its owner alone.
+    """Makes a new master key and writes its file, readable only by its owner.
 
     Raises:
-        ConfigurationError: There is a file already; it is never overwritten.
+        ConfigurationError: The file exists already; it is never overwritten.
     """
     key = Key.generate()
     write_secret(path, sealed_by(passphrase, FORMAT, key.reveal(), context(MASTER_LABEL)).decode())
@@ -89,14 +88,14 @@ def load(path: Path, passphrase: str) -> LocalMasterKey:
     """Opens the master key's file.
 
     Raises:
-        ConfigurationError: The file cannot be read or is not of this format.
+        ConfigurationError: The file cannot be read, or has another format.
         WrongPassphraseError: The passphrase does not open it.
     """
     return LocalMasterKey(Key(opened_by(passphrase, FORMAT, path, context(MASTER_LABEL))))
 
 
 def sealed_by(passphrase: str, form: str, content: bytes, associated: bytes) -> bytes:
-    """The text of a file that a passphrase opens."""
+    """Seals content under a passphrase; returns the text of the file."""
     salt = secrets.token_bytes(SALT_BYTES)
     wrapped = LocalMasterKey(_passphrase_key(passphrase, salt, ARGON2)).wrap(Key(content), associated)
     fields = {"format": form, **ARGON2, "salt": b64encode(salt).decode(), "wrapped": b64encode(wrapped).decode()}
@@ -104,10 +103,10 @@ def sealed_by(passphrase: str, form: str, content: bytes, associated: bytes) -> 
 
 
 def opened_by(passphrase: str, form: str, path: Path, associated: bytes) -> bytes:
-    """What `sealed_by` was given.
+    """The content that `sealed_by` sealed.
 
     Raises:
-        ConfigurationError: The file cannot be read or is not of this format.
+        ConfigurationError: The file cannot be read, or has another format.
         WrongPassphraseError: The passphrase does not open it.
     """
     salt, wrapped, cost = _parse(path, form)
@@ -118,18 +117,18 @@ def opened_by(passphrase: str, form: str, path: Path, associated: bytes) -> byte
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Writes a new file that only its owner reads; on return it survives a loss of power.
+    """Writes a new file, readable only by its owner; on return it survives a loss of power.
 
     Raises:
-        ConfigurationError: There is a file already.
+        ConfigurationError: The file exists already.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:  # is made with mode 0600
+    with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:  # created with mode 0600
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
         try:
-            os.link(file.name, path)  # whole or not at all, and never over another file
+            os.link(file.name, path)  # atomic, and never over another file
         except FileExistsError as error:
             raise ConfigurationError(f"{path}: exists already and is not overwritten") from error
     folder = os.open(path.parent, os.O_RDONLY)

@@ -1,6 +1,6 @@
 """Pseudorandom functions over many short inputs at once.
 
-Both are one AES call over one buffer for each block column, so that a million inputs cost a few milliseconds and no
+Both make one AES call over one buffer for each block column, so that a million inputs take a few milliseconds and no
 Python loop over inputs.
 
 >>> import numpy as np
@@ -24,7 +24,7 @@ BLOCK = 16
 
 Bytes = npt.NDArray[np.uint8]
 
-# So many messages are done sooner one by one: a question has one key, or a few.
+# Up to so many messages are faster one by one: a question has one subject, or a few.
 FEW = 8
 
 
@@ -34,7 +34,7 @@ def permute(key: Key, blocks: Bytes) -> Bytes:
     One AES block is a pseudorandom permutation (FIPS 197), and so a PRF up to the birthday bound of 2^64 blocks under
     one key (PRP/PRF switching lemma). Distinct blocks give distinct outputs, always.
 
-    ECB here is the plain permutation applied to unique, structured inputs, not a mode to hide repeated plaintext.
+    ECB is used here as the plain permutation of unique, structured inputs, not as a mode to hide repeated plaintext.
 
     Args:
         key: AES-128 or AES-256.
@@ -53,7 +53,7 @@ def cmac(key: Key, messages: Bytes, lengths: npt.NDArray[np.int64]) -> Bytes:
 
     Args:
         key: AES-128 or AES-256.
-        messages: uint8[n, width], one message a row, left aligned. Bytes from a row's length on are ignored.
+        messages: uint8[n, width], one message per row, left-aligned. Bytes beyond a row's length are ignored.
         lengths: int64[n], the messages' lengths in bytes, each at most `width`.
 
     Returns:
@@ -73,14 +73,14 @@ def cmac(key: Key, messages: Bytes, lengths: npt.NDArray[np.int64]) -> Bytes:
 
 
 def cmac_each(key: Key, messages: Iterable[bytes]) -> Bytes:
-    """As `cmac`, one by one, by the library: for a few."""
+    """As `cmac`, for a few messages: one by one, by the library."""
     unused = CMAC(algorithms.AES(key.reveal()))
-    found = []
+    digests = []
     for message in messages:
         mac = unused.copy()
         mac.update(message)
-        found.append(mac.finalize())
-    return np.frombuffer(b"".join(found), np.uint8).reshape(-1, BLOCK)
+        digests.append(mac.finalize())
+    return np.frombuffer(b"".join(digests), np.uint8).reshape(-1, BLOCK)
 
 
 def _padded(messages: Bytes, lengths: npt.NDArray[np.int64], blocks: npt.NDArray[np.int64]) -> Bytes:
@@ -96,7 +96,7 @@ def _padded(messages: Bytes, lengths: npt.NDArray[np.int64], blocks: npt.NDArray
 
 
 def _mask_last_block(key: Key, padded: Bytes, lengths: npt.NDArray[np.int64], blocks: npt.NDArray[np.int64]) -> None:
-    """Adds the sub-key K1 to complete last blocks and K2 to padded ones (RFC 4493 §2.3), in place."""
+    """XORs the subkey K1 into complete last blocks and K2 into padded ones (RFC 4493 §2.3), in place."""
     k1 = _doubled(int.from_bytes(permute(key, np.zeros((1, BLOCK), np.uint8)).tobytes(), "big"))
     masks = np.frombuffer(k1.to_bytes(BLOCK, "big") + _doubled(k1).to_bytes(BLOCK, "big"), np.uint8).reshape(2, BLOCK)
     incomplete = (lengths < blocks * BLOCK).astype(np.int64)

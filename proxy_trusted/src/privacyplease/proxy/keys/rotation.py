@@ -1,12 +1,12 @@
 """Rotation of the master key: every data key is wrapped anew, and no cell is touched.
 
-A master key is described by a folder: the home itself at first, `master-…` in it after a rotation. Which of them is in
-force stands in the trusted store, beside the wrapped keys, and changes in the transaction that wraps them anew. So at
-every instant, and after a crash at any, exactly one master key opens everything, and the proxy knows which:
+A master key is described by a folder: at first the home itself, after a rotation `master-…` in it. The trusted store
+says which folder is in force, beside the wrapped keys, and changes it in the transaction that wraps them anew. So at
+every moment, and after a crash at any, exactly one master key opens everything, and the proxy knows which:
 
-1. the folder of the new master key is durable;
-2. in one transaction of the trusted store, every data key is wrapped by the new master key and its folder is in force;
-3. what described the old master key is deleted; the next start does that if a crash came before it.
+1. the folder of the new master key is made durable;
+2. in one transaction of the trusted store, every data key is wrapped by the new master key and its folder put in force;
+3. the files that describe the old master key are deleted, by the next start if a crash prevents it now.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _FOLDERS = "master-*"
 
 
 class Rotation:
-    """Knows which master key is in force, and puts another in its place."""
+    """Knows which master key is in force, and replaces it."""
 
     def __init__(self, home: Home, store: Engine, keyring: Keyring) -> None:
         self._home = home
@@ -42,22 +42,23 @@ class Rotation:
 
     @property
     def choice(self) -> str:
-        """Who holds the master key in force, as it may be shown."""
+        """Who holds the master key in force; it is not secret."""
         return described_by(self._home, folder_in_force(self._store)).master_key_choice
 
     def rotate(self, choice: str, passphrase: str | None) -> int:
         """Puts a new master key in force.
 
         Args:
-            choice: Who holds it, as `privacyplease.proxy.keys.providers` lists it.
-            passphrase: What opens it, where that is a passphrase; None for one that is made up and kept in the home.
+            choice: Who holds it, in the form listed in `privacyplease.proxy.keys.providers`.
+            passphrase: Its passphrase, if it has one; None to generate one and keep it in the home.
 
         Returns:
             How many data keys were wrapped anew.
 
         Raises:
-            InvalidRequestError: There is no such choice here.
-            KeyringError: The old master key does not open a data key, or the new one cannot be used. The old one stays.
+            InvalidRequestError: The choice is not available here.
+            KeyringError: The old master key does not open a data key, or the new one cannot be used. The old one stays
+                in force.
         """
         with self._lock:
             folder = f"master-{secrets.token_hex(8)}"
@@ -80,7 +81,7 @@ class Rotation:
         return master
 
     def _clear_away(self, in_force: str) -> None:
-        """Deletes what describes master keys that are not in force."""
+        """Deletes the files of master keys that are not in force."""
         for folder in self._home.path.glob(_FOLDERS):
             if folder.name != in_force:
                 shutil.rmtree(folder)
@@ -96,11 +97,11 @@ def folder_in_force(store: Engine) -> str:
 
 
 def described_by(home: Home, folder: str) -> Home:
-    """The folder as a home, of which only what is about the master key is there."""
+    """The folder as a home, which has only the files of a master key."""
     return Home(home.path / folder) if folder else home
 
 
 def _make_durable(folder: Path) -> None:
-    entry = os.open(folder, os.O_RDONLY)
-    os.fsync(entry)
-    os.close(entry)
+    descriptor = os.open(folder, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)

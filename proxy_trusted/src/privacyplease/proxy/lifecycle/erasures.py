@@ -20,7 +20,7 @@ from privacyplease.proxy.errors import InvalidRequestError
 from privacyplease.proxy.keys.dead_letters import letters_of
 from privacyplease.proxy.keys.derivation import KeyId
 from privacyplease.proxy.records.dataset import Dataset
-from privacyplease.proxy.records.tables import Checked, Rejection, spans
+from privacyplease.proxy.records.tables import CheckedBatch, Rejection, spans
 from privacyplease.proxy.trusted_store.store import writing
 from privacyplease.proxy.trusted_store.tables import data_keys, erasures
 from privacyplease.proxy.trusted_store.upsert import inserted_once
@@ -142,7 +142,7 @@ class Erasures:
         with self._lock:
             self._known[dataset, key] = Erasure(dataset, key, now)
 
-    def turn_away(self, checked: Checked, dataset: Dataset) -> Checked:
+    def turn_away(self, checked: CheckedBatch, dataset: Dataset) -> CheckedBatch:
         """Rejects the records of erased epochs."""
         erased = [erasure.key.epoch for erasure in self.of(dataset.name)]
         if not erased:
@@ -155,7 +155,7 @@ class Erasures:
         total = len(checked.records) + len(rejected)
         rows = np.setdiff1d(np.arange(total), np.array(sorted(rejected), np.int64))[late]
         away = [Rejection(row, dataset.start, ERASED) for row in rows.tolist()]
-        return Checked(checked.records.filter(pa.array(~late)), sorted([*checked.rejections, *away]))
+        return CheckedBatch(checked.records.filter(pa.array(~late)), sorted([*checked.rejections, *away]))
 
     def _load(self) -> list[Erasure]:
         with self._store.connect() as connection:

@@ -3,8 +3,8 @@
 A manifest of an earlier time is right about its past and knows nothing of what came later. So the storage server is
 asked, once, before the proxy serves:
 
-1. for every cell that the manifest knows: compaction leaves what a backup knows (`backup/known.py`), so what is missing
-   was taken away;
+1. for every cell that the manifest knows: compaction leaves what a backup knows (`backup/registry.py`), so what is
+   missing was taken away;
 2. what became of segments that were SENT;
 3. for segments that came later (`later.py`). They are taken into the manifest.
 
@@ -26,7 +26,7 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 
 from privacyplease.proxy.audit.log import AuditLog
-from privacyplease.proxy.backup import known
+from privacyplease.proxy.backup import registry
 from privacyplease.proxy.edge.drain import Drain
 from privacyplease.proxy.errors import ConfigurationError, StorageError, UntrustedAnswerError
 from privacyplease.proxy.keys.home import Home
@@ -129,7 +129,7 @@ class Restoring:
         for dataset in self._datasets.values():
             for found in (self._hold(dataset), self._take(dataset, behind)):
                 adopted = Adopted(*(before + more for before, more in zip(adopted, found, strict=True)))
-        known.made_whole(self._store)
+        registry.finish_restored(self._store)
         self._storage.append([self._manifest.overtake(newest or mine)])
         return adopted
 

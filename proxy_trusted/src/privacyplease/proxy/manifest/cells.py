@@ -22,8 +22,8 @@ from privacyplease.proxy.segments.groups import Group
 from privacyplease.proxy.segments.sealing import Digests, Opener, Place
 from privacyplease.proxy.storage.cell import Sealed, Tag
 from privacyplease.proxy.storage.client import Storage
-from privacyplease.proxy.telemetry.calls import fetched
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
+from privacyplease.transport.call_log import count_fetched
 
 
 class Name(NamedTuple):
@@ -107,7 +107,7 @@ class Cells:
             return {}
         try:
             came = self._storage.select(wanted)
-            fetched(len(came), sum(map(len, came.values())))
+            count_fetched(len(came), sum(map(len, came.values())))
             self.check(wanted, came)
         except UntrustedAnswerError as error:
             self.answers.refuse(error)

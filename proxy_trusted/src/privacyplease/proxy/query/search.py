@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from privacyplease.proxy.edge import deadline
 from privacyplease.proxy.edge.drain import Drain
 from privacyplease.proxy.errors import PredicateTooLargeError
 from privacyplease.proxy.keys.keyring import Keyring
@@ -33,6 +32,7 @@ from privacyplease.proxy.segments.pages import unpack
 from privacyplease.proxy.segments.rollups import Rollup
 from privacyplease.proxy.storage.cell import Sealed, Tag
 from privacyplease.proxy.storage.parts import parts
+from privacyplease.transport import deadline
 
 # A part of an answer that is read whole before it is opened, in bytes: what is inside does not pace the reading.
 PART_BYTES = 48 * 1024 * 1024

@@ -1,7 +1,7 @@
-"""The types of columns: how a value is read, kept in a cell, and shown.
+"""The types of columns: how a value is read, stored in a cell, and shown.
 
-`read` takes a column as it came (typed, or text that reads as the type) and gives the stored form and which rows are
-bad. `show` takes the stored form back to what people read. Both work on whole columns.
+`read` converts a column as received (typed, or text in the type's notation) to the stored form, and tells which rows
+are bad. `show` converts the stored form to what clients get. Both work on whole columns.
 
 >>> read(pa.array(["AA-BB-CC-DD-EE-FF", "aabb.ccdd.eeff", "bogus", None]), ColumnType.MAC).bad.tolist()
 [False, False, True, False]
@@ -24,7 +24,7 @@ MAC_DIGITS = 12
 TIMESTAMP = pa.timestamp("ms", tz="UTC")
 DURATION = pa.duration("ms")
 
-# Three notations in use, and none at all; a separator is between all groups or none.
+# The three notations in use, and plain digits; a separator stands between all groups or none.
 _MAC = (
     r"^(?:[0-9a-f]{12}|(?:[0-9a-f]{2}:){5}[0-9a-f]{2}|(?:[0-9a-f]{2}-){5}[0-9a-f]{2}|(?:[0-9a-f]{4}\.){2}[0-9a-f]{4})$"
 )
@@ -42,7 +42,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 class ColumnType(StrEnum):
-    """What a column holds."""
+    """The type of a column."""
 
     MAC = "mac"
     STRING = "string"
@@ -54,17 +54,17 @@ class ColumnType(StrEnum):
 
     @property
     def stored(self) -> pa.DataType:
-        """How it lies in a cell. A MAC address is its 48 bits as a number."""
+        """The type in a cell. A MAC address is stored as a number of 48 bits."""
         return _STORED[self]
 
     @property
     def shown(self) -> pa.DataType:
-        """How clients get it."""
+        """The type that clients get."""
         return pa.string() if self is ColumnType.MAC else self.stored
 
     @property
     def expected(self) -> str:
-        """What a value must look like, for messages."""
+        """What a value must look like, for error messages."""
         return _EXPECTED[self]
 
 
@@ -89,40 +89,40 @@ _EXPECTED = {
 }
 
 
-class Column(NamedTuple):
-    """A column that was read.
+class ParsedColumn(NamedTuple):
+    """A column, read as its type.
 
     Attributes:
         values: n values in stored form, null where the input was null or bad.
-        bad: bool[n], where a value was given that does not read as the type.
+        bad: bool[n], true where there was a value that cannot be read as the type.
     """
 
     values: pa.Array
     bad: Mask
 
 
-def read(column: pa.Array | pa.ChunkedArray, kind: ColumnType) -> Column:
+def read(column: pa.Array | pa.ChunkedArray, kind: ColumnType) -> ParsedColumn:
     """Reads a column of any Arrow type as the type.
 
-    Text is read once for each distinct value.
+    Text is parsed once for each distinct value.
 
     Raises:
-        pa.ArrowInvalid, pa.ArrowNotImplementedError: The Arrow type cannot become this type in any row.
+        pa.ArrowInvalid, pa.ArrowNotImplementedError: The Arrow type cannot be converted to this type in any row.
     """
     values = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if pa.types.is_null(values.type):
-        return Column(values.cast(kind.stored), np.zeros(len(values), bool))
+        return ParsedColumn(values.cast(kind.stored), np.zeros(len(values), bool))
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
     if kind is ColumnType.STRING:
-        return Column(values.cast(pa.string()), np.zeros(len(values), bool))
+        return ParsedColumn(values.cast(pa.string()), np.zeros(len(values), bool))
     if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
         return _read_text(values.cast(pa.string()), kind)
     return _read_typed(values, kind)
 
 
 def show(column: pa.Array | pa.ChunkedArray, kind: ColumnType) -> pa.Array | pa.ChunkedArray:
-    """Gives stored values the form that clients get."""
+    """Converts stored values to the form that clients get."""
     if kind is not ColumnType.MAC:
         return column
     distinct = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
@@ -133,8 +133,8 @@ def show(column: pa.Array | pa.ChunkedArray, kind: ColumnType) -> pa.Array | pa.
 def read_one(text: str, kind: ColumnType) -> pa.Scalar:
     """Reads one text as the type, in stored form; null if it is bad.
 
-    Every question names somebody or a place, so what is plain to see goes past Arrow, which takes a tenth of a
-    millisecond however little it is given.
+    Every question names a subject or a place, so the common cases avoid Arrow, which needs a tenth of a millisecond
+    even for a single value.
     """
     if kind is ColumnType.STRING:
         return pa.scalar(text, kind.stored)
@@ -144,43 +144,43 @@ def read_one(text: str, kind: ColumnType) -> pa.Scalar:
 
 
 def show_one(value: pa.Scalar, kind: ColumnType) -> object:
-    """Gives one stored value, which is not null, the form that clients get."""
-    shown = value.as_py()
+    """Converts one stored value, which is not null, to the form that clients get."""
+    stored = value.as_py()
     if kind is not ColumnType.MAC:
-        return shown
-    digits = f"{shown:0{MAC_DIGITS}x}"
-    return ":".join(digits[at : at + 2] for at in range(0, MAC_DIGITS, 2))
+        return stored
+    digits = f"{stored:0{MAC_DIGITS}x}"
+    return ":".join(digits[start : start + 2] for start in range(0, MAC_DIGITS, 2))
 
 
-def _read_text(values: pa.StringArray, kind: ColumnType) -> Column:
+def _read_text(values: pa.StringArray, kind: ColumnType) -> ParsedColumn:
     encoded = values.dictionary_encode()
     text = pc.utf8_trim_whitespace(encoded.dictionary)
     parsed = _PARSERS[kind](text)
     result = parsed.take(encoded.indices)
-    return Column(result, _lost(values, result))
+    return ParsedColumn(result, _lost(values, result))
 
 
-def _read_typed(values: pa.Array, kind: ColumnType) -> Column:
-    """Reads numbers and times. A duration that is a number counts seconds."""
+def _read_typed(values: pa.Array, kind: ColumnType) -> ParsedColumn:
+    """Reads numbers and times. A number as a duration means seconds."""
     if kind is ColumnType.TIMESTAMP and not (pa.types.is_timestamp(values.type) and values.type.tz):
         raise pa.ArrowInvalid("expected times with a zone")
     if kind is ColumnType.MAC and not pa.types.is_integer(values.type):
         raise pa.ArrowInvalid("expected text or 48-bit numbers")
-    given = values
+    exact = values
     if kind is ColumnType.DURATION and not pa.types.is_duration(values.type):
-        given = _whole(pc.trunc(pc.multiply(values.cast(pa.float64()), 1000.0)))
+        exact = _whole(pc.trunc(pc.multiply(values.cast(pa.float64()), 1000.0)))
     if kind is ColumnType.INT and pa.types.is_floating(values.type):
-        given = _whole(values.cast(pa.float64()))
-    # Finer digits than a millisecond are cut, as the contract says; a time that does not fit is an error.
-    stored = given.cast(options=pc.CastOptions(kind.stored, allow_time_truncate=True))
+        exact = _whole(values.cast(pa.float64()))
+    # Times are truncated to milliseconds, as types.proto says; a time that does not fit is an error.
+    stored = exact.cast(options=pc.CastOptions(kind.stored, allow_time_truncate=True))
     if kind is ColumnType.MAC:
         stored = _where(pc.and_(pc.greater_equal(stored, 0), pc.less(stored, 1 << 48)), stored)
-    return Column(stored, _lost(values, stored))
+    return ParsedColumn(stored, _lost(values, stored))
 
 
-def _lost(given: pa.Array, stored: pa.Array) -> Mask:
-    """Where a value was given and none is stored."""
-    lost: Mask = pc.and_(given.is_valid(), stored.is_null()).to_numpy(zero_copy_only=False)
+def _lost(values: pa.Array, stored: pa.Array) -> Mask:
+    """Where there was a value but none is stored."""
+    lost: Mask = pc.and_(values.is_valid(), stored.is_null()).to_numpy(zero_copy_only=False)
     return lost
 
 
@@ -190,7 +190,7 @@ def _where(condition: pa.BooleanArray, values: pa.Array) -> pa.Array:
 
 
 def _whole(numbers: pa.DoubleArray) -> pa.Int64Array:
-    """The numbers that are whole and exact in 64 bits of floating point; null elsewhere."""
+    """The numbers that are whole and exact in a 64-bit float; null elsewhere."""
     exact = pc.and_(pc.less_equal(pc.abs(numbers), 2.0**53), pc.equal(numbers, pc.trunc(numbers)))
     return _where(exact, numbers).cast(pa.int64())
 
@@ -224,7 +224,7 @@ def _parse_timestamp(text: pa.StringArray) -> pa.TimestampArray:
 
 
 def _is_real_date(text: pa.StringArray) -> Mask:
-    """Where the date exists: no 30 February."""
+    """Where the date exists, unlike 30 February."""
     year, month, day = (_digits(text, start, stop) for start, stop in ((0, 4), (5, 7), (8, 10)))
     months = (year - 1970).astype("M8[Y]").astype("M8[M]") + (month - 1)
     length = ((months + 1).astype("M8[D]") - months.astype("M8[D]")).astype(np.int64)
@@ -233,7 +233,7 @@ def _is_real_date(text: pa.StringArray) -> Mask:
 
 
 def _digits(text: pa.StringArray, start: int, stop: int) -> npt.NDArray[np.int64]:
-    """The number at fixed positions of each text; 1 where there is none."""
+    """The number at fixed positions of each text; 1 where the text is null."""
     digits = pc.utf8_slice_codeunits(text, start, stop).fill_null("1")
     return np.asarray(digits.cast(pa.int64()), np.int64)
 

@@ -1,7 +1,7 @@
-"""Data sets as their definitions describe them.
+"""Data sets and their definitions.
 
-A definition is a TOML file: the columns with their types, which of them is subject, place, start and duration, and how
-much room a record has. `datasets/wifi.toml` is one to start from; see `docs/DATASETS.md`.
+A definition is a TOML file: the columns with their types, which of them are subject, place, start and duration, and how
+much room a record gets. `datasets/wifi.toml` is an example to start from; see `docs/DATASETS.md`.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from privacyplease.proxy.records.timeline import Millis
 
 MOST_NAME_CHARACTERS = 63
 
-# The columns that make a data set one of bike stations, whose records are nobody's.
+# The columns that make a data set one of bike stations, whose records concern no person.
 BIKES = "available_bikes"
 STANDS = "available_bike_stands"
 
-# What a record takes in a cell that is full, sealed, in bytes: measured on real WiFi sessions, with room.
+# Sealed bytes per record in a full cell: measured on real WiFi sessions, with a margin.
 DEFAULT_BYTES = {"core": 8.0, "rest": 8.0, "rollup": 1.0}
 BYTES_PER_OTHER_COLUMN = 1.0
 MOST_BYTES_PER_RECORD = 1_024
-# No cell is smaller, so that cells of a few records all look alike; each column beside the core is named in its cell.
+# No cell is smaller, so cells of a few records all look alike. Each column outside the core is named in its cell.
 LEAST_CELL_BYTES = 1_024
 ROOM_PER_COLUMN = 128
 
@@ -53,18 +53,19 @@ class Dataset:
 
     Attributes:
         name: Its name.
-        title: What it holds, in a line.
+        title: A one-line description.
         columns: The type of each column, in order.
-        subject: The column that says who.
-        place: The column that says where.
+        subject: The column with the subject.
+        place: The column with the place.
         start: The column with the first instant.
-        duration: The column that says for how long.
-        location: The column that says where its place lies, as "campus > building > floor"; None if there is none.
-        epoch: Width of an epoch, the period of event time that has keys of its own, in ms.
-        budgets: What the cells of each group of columns take, by the group's name.
-        retain: For how long its records are kept, in ms; None for ever.
-        cover: How often something is sent to the storage server, records or not, in ms; None: as records come.
-        cover_records: How many records that seems to be.
+        duration: The column with the duration.
+        location: The column with the place's location, as "campus > building > floor"; None if there is none.
+        epoch: Width in ms of an epoch, the period of event time that has its own keys.
+        budgets: How much room the cells of each group of columns get, by the group's name.
+        retain: How long records are kept, in ms; None for ever.
+        cover: The interval in ms at which something is sent to the storage server, records or not; None to send
+            whenever records arrive.
+        cover_records: How many records each of these flushes appears to hold.
         whole_days: Whether questions are widened to whole days, UTC.
     """
 
@@ -85,7 +86,7 @@ class Dataset:
 
     @property
     def identity(self) -> tuple[str, str, str]:
-        """The columns that tell a record from others: who, where, from when."""
+        """The columns that identify a record: subject, place, start."""
         return self.subject, self.place, self.start
 
     @property
@@ -95,12 +96,12 @@ class Dataset:
 
     @cached_property
     def schema(self) -> pa.Schema:
-        """The columns as they are stored."""
+        """The columns in stored form."""
         return pa.schema([pa.field(name, column.stored) for name, column in self.columns.items()])
 
     @property
     def shape(self) -> dict[str, object]:
-        """What may not change once there is data."""
+        """The part of the definition that cannot change once there is data."""
         return {"epoch": self.epoch, "record": list(self.required)}
 
     @property
@@ -110,7 +111,7 @@ class Dataset:
 
     @property
     def is_stations(self) -> bool:
-        """Whether its subjects are bike stations, and no persons."""
+        """Whether its subjects are bike stations rather than persons."""
         return {BIKES, STANDS} <= set(self.columns)
 
     def epochs(self, starts: Millis) -> Millis:
@@ -119,7 +120,7 @@ class Dataset:
 
 
 def load(folder: Path | None = None) -> dict[str, Dataset]:
-    """The data sets that ship and those defined in a folder, by name. One of the folder replaces one that ships.
+    """The shipped data sets and those defined in a folder, by name. A definition in the folder takes precedence.
 
     Raises:
         ConfigurationError: A definition is wrong; the message names the file and the entry.
@@ -133,7 +134,7 @@ def parse(text: str) -> Dataset:
     """Reads a definition.
 
     Raises:
-        ConfigurationError: It is wrong; the message names the entry.
+        ConfigurationError: The definition is wrong; the message names the entry.
     """
     try:
         return _dataset(tomllib.loads(text))
@@ -142,14 +143,14 @@ def parse(text: str) -> Dataset:
 
 
 def width(entry: str, text: str) -> int:
-    """A width of time in ms, as "1h".
+    """A length of time, written as "1h", in ms.
 
     Raises:
-        ConfigurationError: It is none; the message names the entry.
+        ConfigurationError: The text has another form; the message names the entry.
     """
     match = _DURATION.fullmatch(text)
     if not match:
-        raise ConfigurationError(f'{entry}: expected a width such as "1h", got {text!r}')
+        raise ConfigurationError(f'{entry}: expected a duration such as "1h", got {text!r}')
     return int(match[1]) * (_UNITS[match[2]] // timedelta(milliseconds=1))
 
 
@@ -158,7 +159,7 @@ def _by_name(files: Iterable[Traversable]) -> dict[str, Dataset]:
     for file in files:
         dataset = _read(file)
         if dataset.name in datasets:
-            raise ConfigurationError(f"{file}: expected a name of its own, got {dataset.name!r} again")
+            raise ConfigurationError(f"{file}: expected a unique name, got {dataset.name!r} a second time")
         datasets[dataset.name] = dataset
     return datasets
 
@@ -200,8 +201,8 @@ def _dataset(entries: dict[str, Any]) -> Dataset:
 
 def _refuse_older(entries: dict[str, Any]) -> None:
     older = ("base_width", "indexes", "hide_volume")
-    if gone := next((name for name in older if name in entries), None):
-        raise ConfigurationError(f"{gone}: belongs to an earlier version; remove it, there are no indexes any more")
+    if obsolete := next((name for name in older if name in entries), None):
+        raise ConfigurationError(f"{obsolete}: no longer supported, since there are no indexes; remove the entry")
 
 
 def _take(entries: dict[str, Any], name: str, kind: type) -> Any:  # noqa: ANN401  # TOML's values
@@ -252,18 +253,18 @@ def _epoch(entries: dict[str, Any]) -> int:
     return int(days * (_UNITS["d"] // timedelta(milliseconds=1)))
 
 
-def _budgets(given: object, others: int) -> dict[str, Budget]:
-    """What each group's cells take. As many columns beside the core, as much room for their names and types."""
-    if not isinstance(given, dict) or set(given) - set(DEFAULT_BYTES):
+def _budgets(table: object, others: int) -> dict[str, Budget]:
+    """How much room each group's cells get. Each column outside the core adds room for its name and type."""
+    if not isinstance(table, dict) or set(table) - set(DEFAULT_BYTES):
         raise ConfigurationError(f"bytes_per_record: expected a table of {', '.join(DEFAULT_BYTES)}")
-    for group, each in given.items():
+    for group, each in table.items():
         if isinstance(each, bool) or not isinstance(each, int | float) or not 0 < each <= MOST_BYTES_PER_RECORD:
             raise ConfigurationError(
                 f"bytes_per_record.{group}: expected more than 0 and at most {MOST_BYTES_PER_RECORD}, got {each!r}"
             )
     room = {"core": LEAST_CELL_BYTES, "rest": LEAST_CELL_BYTES + ROOM_PER_COLUMN * others, "rollup": LEAST_CELL_BYTES}
     defaults = DEFAULT_BYTES | {"rest": max(1.0, BYTES_PER_OTHER_COLUMN * others)}
-    return {group: Budget(room[group], float(given.get(group, defaults[group]))) for group in DEFAULT_BYTES}
+    return {group: Budget(room[group], float(table.get(group, defaults[group]))) for group in DEFAULT_BYTES}
 
 
 def _width(entries: dict[str, Any], name: str) -> int | None:
@@ -282,6 +283,6 @@ def _cover_records(entries: dict[str, Any]) -> int:
 def _whole_days(entries: dict[str, Any]) -> bool:
     if "prefetch" not in entries:
         return False
-    if (given := _take(entries, "prefetch", str)) != "day":
-        raise ConfigurationError(f'prefetch: expected "day", got {given!r}')
+    if (extent := _take(entries, "prefetch", str)) != "day":
+        raise ConfigurationError(f'prefetch: expected "day", got {extent!r}')
     return True

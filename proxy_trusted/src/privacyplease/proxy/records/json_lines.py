@@ -1,7 +1,7 @@
-"""JSON lines: a record each.
+"""JSON lines, one record each.
 
-Arrow reads a batch at once, and refuses all of it for one bad line. Then each line is read by itself, so that only the
-bad one goes aside.
+Arrow reads a whole batch at once, and refuses all of it for one bad line. In that case each line is read on its own, so
+that only the bad ones are rejected.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from privacyplease.proxy.records.columns import ColumnType
 from privacyplease.proxy.records.dataset import MOST_NAME_CHARACTERS, Dataset
 from privacyplease.proxy.records.tables import Rejection
 
-NO_OBJECT = "expected one JSON object a line"
+NO_OBJECT = "expected one JSON object per line"
 TWICE = "expected each column once"
 UNKNOWN = "expected a column of the data set"
 
@@ -31,55 +31,55 @@ _ARROW = {
 _NUMBERS = {ColumnType.DURATION: (int, float), ColumnType.INT: (int,), ColumnType.FLOAT: (int, float)}
 
 
-class Lines(NamedTuple):
-    """What was read.
+class ParsedLines(NamedTuple):
+    """The records of a batch of lines.
 
     Attributes:
-        records: A record a line, blank lines left out; of nulls where the line could not be read.
-        unread: Why it could not, by row.
+        records: One record for each line that is not blank; all nulls where the line could not be read.
+        unread: Why a line could not be read, by row.
     """
 
     records: pa.Table
     unread: dict[int, Rejection]
 
 
-def read(data: bytes, dataset: Dataset, most: int) -> Lines:
-    """Reads lines, of more than `most` at least one more."""
+def read(data: bytes, dataset: Dataset, most: int) -> ParsedLines:
+    """Reads lines. If there are more than `most`, the result has more than `most` records too."""
     if not data.strip():
-        return Lines(dataset.schema.empty_table(), {})
+        return ParsedLines(dataset.schema.empty_table(), {})
     try:
         table = _read_at_once(data, dataset)
     except pa.ArrowException:
         return _read_each(data, dataset, most)
     known = set(table.column_names) <= set(dataset.columns)
-    return Lines(table, {}) if known else _read_each(data, dataset, most)
+    return ParsedLines(table, {}) if known else _read_each(data, dataset, most)
 
 
 def _read_at_once(data: bytes, dataset: Dataset) -> pa.Table:
     schema = pa.schema([(name, _ARROW.get(kind, pa.string())) for name, kind in dataset.columns.items()])
     options = pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="infer")
-    # One block: an object that spans two would be refused.
+    # One block, because an object that spans two is refused.
     whole = pyarrow.json.ReadOptions(block_size=len(data) + 1, use_threads=False)
     return pyarrow.json.read_json(io.BytesIO(data), read_options=whole, parse_options=options)
 
 
-def _read_each(data: bytes, dataset: Dataset, most: int) -> Lines:
+def _read_each(data: bytes, dataset: Dataset, most: int) -> ParsedLines:
     lines = islice(filter(bytes.strip, data.splitlines()), most + 1)
-    found = [_read_line(row, line, dataset) for row, line in enumerate(lines)]
+    results = [_read_line(row, line, dataset) for row, line in enumerate(lines)]
     schema = pa.schema([(name, pa.string()) for name in dataset.columns])
-    records = [{} if isinstance(each, Rejection) else each for each in found]
-    return Lines(
+    records = [{} if isinstance(result, Rejection) else result for result in results]
+    return ParsedLines(
         pa.Table.from_pylist(records, schema=schema),
-        {each.row: each for each in found if isinstance(each, Rejection)},
+        {result.row: result for result in results if isinstance(result, Rejection)},
     )
 
 
 class _Object(list[tuple[str, object]]):
-    """Names and values of a JSON object, each as often as it was written."""
+    """The names and values of a JSON object, repeated names included."""
 
 
 def _read_line(row: int, line: bytes, dataset: Dataset) -> dict[str, str | None] | Rejection:
-    """The record as text, or why it cannot be read."""
+    """The record, with every value as text, or why it cannot be read."""
     try:
         pairs = json.loads(line, object_pairs_hook=_Object)
     except (ValueError, RecursionError):
@@ -99,9 +99,9 @@ def _read_line(row: int, line: bytes, dataset: Dataset) -> dict[str, str | None]
 
 
 def _fits(value: object, kind: ColumnType) -> bool:
-    """Whether a value is null, of the column's JSON type, or text (which need not read as the column's type)."""
+    """Whether a value is null, of the column's JSON type, or text (which `check` reads as the column's type)."""
     if isinstance(value, str):
-        return not any("\ud800" <= each <= "\udfff" for each in value)  # halves of a character are no text
+        return not any("\ud800" <= character <= "\udfff" for character in value)  # lone surrogates are not text
     if isinstance(value, bool):
         return kind is ColumnType.BOOL
     return value is None or isinstance(value, _NUMBERS.get(kind, ()))

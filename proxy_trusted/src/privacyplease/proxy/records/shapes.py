@@ -1,7 +1,7 @@
-"""Shapes: what of a data set's definition cannot change once data is stored under it.
+"""Shapes: the part of a data set's definition that cannot change once data is stored under it.
 
 A record's identity and the width of an epoch are fixed, and so is the type of every column that was ever stored.
-Columns may be added, and dropped: what was stored of them stays, and comes back with them.
+Columns may be added and dropped. The stored values of a dropped column stay, and reappear if it is added again.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class Shapes:
         self._lock = threading.Lock()
 
     def settle(self, dataset: Dataset) -> None:
-        """Makes sure, durably, that what is stored under a data set's definition can be read under later ones.
+        """Records a definition's shape durably, so that what is stored under it can be read under later definitions.
 
         Raises:
-            ConfigurationError: The definition was changed in what cannot change.
+            ConfigurationError: The definition changes what cannot change.
         """
         with self._lock:
             if self._settled.get(dataset.name) is dataset:
@@ -42,12 +42,12 @@ class Shapes:
             with writing(self._store) as connection:
                 text = connection.scalar(select(shapes.c.shape).where(shapes.c.dataset == dataset.name))
                 shape = _merged(dataset, json.loads(text) if text else None)
-                put = inserted_or(self._store.dialect, shapes, lambda given: {"shape": given.shape})
+                put = inserted_or(self._store.dialect, shapes, lambda new: {"shape": new.shape})
                 connection.execute(put, {"dataset": dataset.name, "shape": json.dumps(shape, sort_keys=True)})
             self._settled[dataset.name] = dataset
 
     def check(self, datasets: Mapping[str, Dataset]) -> None:
-        """Checks definitions against what was stored under them, without settling anything.
+        """Checks definitions against the recorded shapes, without recording anything.
 
         Raises:
             ConfigurationError: As `settle`.
@@ -59,10 +59,10 @@ class Shapes:
 
 
 def _merged(dataset: Dataset, stored: Shape | None) -> Shape:
-    """The shape with the definition's columns added.
+    """The stored shape with the definition's columns added.
 
     Raises:
-        ConfigurationError: The two do not fit together.
+        ConfigurationError: The definition contradicts the stored shape.
     """
     types = {name: str(kind) for name, kind in dataset.columns.items()}
     if stored is None:

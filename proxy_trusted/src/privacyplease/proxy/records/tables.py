@@ -1,4 +1,4 @@
-"""Records: read and checked on the way in, one form for each on the way out."""
+"""Tables of records: read and checked when they arrive, reduced to one form of each record when they are returned."""
 
 from __future__ import annotations
 
@@ -15,22 +15,21 @@ from privacyplease.proxy.records.timeline import EARLIEST, LATEST, Interval, Mil
 
 MISSING = "expected a value, got none"
 OUT_OF_RANGE = "expected a time from 1970 to 9999"
-NEGATIVE = "expected a duration that is not negative"
+NEGATIVE = "expected a duration of at least 0"
 TOO_WIDE = "expected text of at most 65,536 bytes"
 TOO_LONG = "expected a record that ends by the year 9999"
 
-
 MOST_TEXT_BYTES = 65_536
 
-# A stored value of a column, several of them, or None for any.
+# A stored value of a column, several values, or None for any value.
 Sought: TypeAlias = "pa.Scalar | pa.Array | None"
 
 
 class Rejection(NamedTuple):
-    """Why one record of a batch is not taken.
+    """Why one record of a batch is rejected.
 
     Attributes:
-        row: Which record, counted from 0.
+        row: The record's position in the batch, from 0.
         field: The column at fault.
         reason: What was expected.
     """
@@ -40,23 +39,23 @@ class Rejection(NamedTuple):
     reason: str
 
 
-class Checked(NamedTuple):
-    """A batch that was read.
+class CheckedBatch(NamedTuple):
+    """A batch that was read and checked.
 
     Attributes:
-        records: The good records, every column of the data set in stored form, in the batch's order.
-        rejections: The bad ones, ascending by row.
+        records: The good records, with every column of the data set in stored form, in the batch's order.
+        rejections: Why each of the others is rejected, ascending by row.
     """
 
     records: pa.Table
     rejections: list[Rejection]
 
 
-def check(batch: pa.Table, dataset: Dataset) -> Checked:
-    """Reads every column as its type and sets bad records aside. A column that is left out is null.
+def check(batch: pa.Table, dataset: Dataset) -> CheckedBatch:
+    """Reads every column as its type, and separates good records from bad ones. A column that is left out is null.
 
     Raises:
-        MalformedBatchError: The batch as a whole is not of this data set.
+        MalformedBatchError: The batch as a whole does not fit the data set.
     """
     _check_names(batch, dataset)
     verdict = _Verdict(len(batch))
@@ -65,12 +64,12 @@ def check(batch: pa.Table, dataset: Dataset) -> Checked:
     _check_required(records, dataset, verdict)
     _check_times(records, dataset, verdict)
     good = records if not verdict.rejections else records.filter(pa.array(verdict.good))
-    return Checked(good, sorted(verdict.rejections))
+    return CheckedBatch(good, sorted(verdict.rejections))
 
 
 def spans(records: pa.Table, dataset: Dataset) -> tuple[Millis, Millis]:
     """First and last instants of n records, as two int64[n] in ms."""
-    starts = records[dataset.start].to_numpy().view(np.int64)  # a cast of a few takes longer than all the rest
+    starts = records[dataset.start].to_numpy().view(np.int64)  # for few records a cast would take most of the time
     return starts, starts + records[dataset.duration].to_numpy().view(np.int64)
 
 
@@ -80,7 +79,7 @@ def overlapping(records: pa.Table, dataset: Dataset, interval: Interval) -> pa.T
     within = (starts <= interval.end) & (ends >= interval.start)
     rows = np.flatnonzero(within)
     first = int(rows[0]) if len(rows) else 0
-    if not len(rows) or rows[-1] - first == len(rows) - 1:  # in order of time they are one stretch
+    if not len(rows) or rows[-1] - first == len(rows) - 1:  # contiguous, as when the records are in order of time
         return records.slice(first, len(rows))
     return records.filter(pa.array(within))
 
@@ -94,15 +93,15 @@ def starting_in(records: pa.Table, dataset: Dataset, interval: Interval) -> pa.T
 def longest(records: pa.Table, dataset: Dataset) -> pa.Table:
     """One record for each identity (subject, place, start): the longest that was reported.
 
-    Of equally long ones the greatest by the remaining columns stays, so that the answer does not depend on the order in
-    which records arrived.
+    Of equally long ones the greatest by the remaining columns is kept, so that the answer does not depend on the order
+    in which records arrived.
 
     Returns:
         The records, ascending by (start, subject, place).
     """
     starts, _ = spans(records, dataset)
     order = np.argsort(starts)
-    if (np.diff(starts[order]) > 0).all():  # no two can be the same
+    if (np.diff(starts[order]) > 0).all():  # no two records can have the same identity
         return records.take(order) if (np.diff(order) < 0).any() else records
     return _best(records, dataset, same=(dataset.start, dataset.subject, dataset.place))
 
@@ -117,12 +116,12 @@ def latest(records: pa.Table, dataset: Dataset) -> pa.Table:
     subjects = np.asarray(records[dataset.subject].combine_chunks().dictionary_encode().indices)
     last = np.full(len(records), EARLIEST)
     np.maximum.at(last, subjects, starts)
-    # Most records go here, before the dear part: sorting by every column.
+    # This removes most records before the expensive part, sorting by every column.
     return _best(records.filter(pa.array(starts == last[subjects])), dataset, same=(dataset.subject,))
 
 
 def _best(records: pa.Table, dataset: Dataset, same: tuple[str, ...]) -> pa.Table:
-    """Of records that are equal in some columns, the greatest by the others, by duration before all."""
+    """Of records that are equal in some columns, the greatest by the others, duration first."""
     rest = [name for name in records.column_names if name not in (*same, dataset.duration)]
     order = [(name, "ascending") for name in same] + [(name, "descending") for name in (dataset.duration, *rest)]
     ranked = records.take(pc.sort_indices(records, sort_keys=order)).combine_chunks()
@@ -146,7 +145,7 @@ def _first_of_each(ranked: pa.Table) -> Mask:
 
 
 class _Verdict:
-    """Which rows are still good, and the first thing wrong with each that is not."""
+    """Which rows are still good, and the first fault of each that is not."""
 
     def __init__(self, rows: int) -> None:
         self.good = np.ones(rows, bool)
@@ -175,8 +174,8 @@ def _read_column(batch: pa.Table, name: str, kind: ColumnType, verdict: _Verdict
     try:
         column = read(batch[name], kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        given = str(batch[name].type)[:MOST_NAME_CHARACTERS]
-        raise MalformedBatchError(f"{name}: {kind.expected}, got {given}", field="records") from error
+        arrow_type = str(batch[name].type)[:MOST_NAME_CHARACTERS]
+        raise MalformedBatchError(f"{name}: {kind.expected}, got {arrow_type}", field="records") from error
     verdict.reject(column.bad, name, kind.expected)
     if kind is ColumnType.STRING:
         lengths = pc.binary_length(column.values).fill_null(0).to_numpy(zero_copy_only=False)

@@ -10,13 +10,13 @@ import numpy.typing as npt
 Millis = npt.NDArray[np.int64]
 
 EARLIEST = 0  # 1970-01-01T00:00:00Z
-LATEST = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z: the last instant that every ISO 8601 reader takes
+LATEST = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z: the last instant that every ISO 8601 parser accepts
 
 DAY = 86_400_000
 
 
 class Interval(NamedTuple):
-    """A closed interval, in milliseconds since the epoch, UTC. Zero length is one instant."""
+    """A closed interval, in milliseconds since the epoch, UTC. One of zero length is an instant."""
 
     start: int
     end: int
@@ -26,10 +26,10 @@ EVER = Interval(EARLIEST, LATEST)
 
 
 class Steps(NamedTuple):
-    """An interval cut into steps. Each is half open, but the last ends with the interval and is closed like it.
+    """An interval cut into steps. Each is half open, except the last, which is closed and ends with the interval.
 
     Attributes:
-        interval: When.
+        interval: The interval.
         width: Width of a step in ms.
     """
 

@@ -6,7 +6,7 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 
 from privacyplease.proxy.access.caller import Caller
-from privacyplease.proxy.access.guard import Access
+from privacyplease.proxy.access.guard import AccessControl
 from privacyplease.proxy.access.policy import Role
 from privacyplease.proxy.edge.rpc import answering
 from privacyplease.proxy.v1 import access_service_pb2 as pb
@@ -25,12 +25,12 @@ ROLES = {
 class AccessService(pb_grpc.AccessServiceServicer):
     """Answers from the policy in force."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: AccessControl) -> None:
         self._access = access
 
     @answering
     def WhoAmI(self, _request: pb.WhoAmIRequest, context: grpc.ServicerContext) -> pb.WhoAmIResponse:  # noqa: N802
-        """See the contract."""
+        """Returns the caller's identity and what the policy grants them."""
         return _described(self._access.caller(context))
 
 

@@ -25,12 +25,12 @@ from privacyplease.proxy.v1 import admin_service_pb2_grpc as pb_grpc
 
 _DAY_MILLIS = 86_400_000
 
-# Describing the store takes milliseconds. Whoever asks how the system is doing need not wait for retries.
-_PATIENCE_SECONDS = 1.0
+# Describing the store takes milliseconds, and a status request need not wait for retries.
+_STORAGE_TIMEOUT_SECONDS = 1.0
 
 
 class AdminService(pb_grpc.AdminServiceServicer):
-    """Describes keyring, manifest, storage, what became of its answers, policy, and what the proxy has been doing."""
+    """Describes keyring, manifest, storage and its answers, policy, memory, compaction and recent activity."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
     def GetStatus(  # noqa: N802
         self, _request: pb.GetStatusRequest, _context: grpc.ServicerContext
     ) -> pb.GetStatusResponse:
-        """See the contract."""
+        """Describes the system; answers even if the storage server is unavailable, and says so."""
         keyrings = [self._describe_keys(self._datasets[name]) for name in sorted(self._datasets)]
         return pb.GetStatusResponse(
             version=version("privacyplease-proxy"),
@@ -79,8 +79,8 @@ class AdminService(pb_grpc.AdminServiceServicer):
     def _describe_compaction(self) -> pb.Compaction:
         last, backlog = self._compactor.last, self._compactor.backlog()
         described = pb.Compaction(
-            fresh_segments=sum(of.segments for of in backlog.values()),
-            fresh_records=sum(of.records for of in backlog.values()),
+            fresh_segments=sum(waiting.segments for waiting in backlog.values()),
+            fresh_records=sum(waiting.records for waiting in backlog.values()),
             failure=last.failure,
         )
         if last.at is not None:
@@ -101,7 +101,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
 
     def _describe_storage(self) -> pb.Storage:
         try:
-            described = self._storage.describe(_PATIENCE_SECONDS)
+            described = self._storage.describe(_STORAGE_TIMEOUT_SECONDS)
         except StorageError:
             return pb.Storage(reachable=False)
         return pb.Storage(reachable=True, store=described.store, cells=described.cells, bytes=described.bytes)
@@ -130,9 +130,9 @@ class AdminService(pb_grpc.AdminServiceServicer):
 
 
 def _instant(unix_ms: int) -> Timestamp:
-    found = Timestamp()
-    found.FromMilliseconds(unix_ms)
-    return found
+    instant = Timestamp()
+    instant.FromMilliseconds(unix_ms)
+    return instant
 
 
 def _recent(calls: RecentCalls) -> pb.RecentCalls:

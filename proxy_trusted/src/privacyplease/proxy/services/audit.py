@@ -1,4 +1,4 @@
-"""AuditService: what was recorded, and whether anybody has been at it."""
+"""AuditService: the audit log's entries, and whether the log is intact."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Entry = Mapping[str, Any]
 
 
 class AuditService(pb_grpc.AuditServiceServicer):
-    """Reads the log."""
+    """Reads and verifies the audit log."""
 
     def __init__(self, log: AuditLog) -> None:
         self._log = log
@@ -34,9 +34,9 @@ class AuditService(pb_grpc.AuditServiceServicer):
     def ListEntries(  # noqa: N802
         self, request: pb.ListEntriesRequest, _context: grpc.ServicerContext
     ) -> Iterator[pb.ListEntriesResponse]:
-        """See the contract."""
+        """Streams the matching entries, oldest first and unverified, in pages."""
         page = pb.ListEntriesResponse()
-        for entry in self._wanted(request):
+        for entry in self._matching(request):
             page.entries.append(_message(entry))
             if len(page.entries) == ENTRIES_PER_PAGE:
                 yield page
@@ -48,13 +48,13 @@ class AuditService(pb_grpc.AuditServiceServicer):
     def VerifyLog(  # noqa: N802
         self, _request: pb.VerifyLogRequest, _context: grpc.ServicerContext
     ) -> pb.VerifyLogResponse:
-        """See the contract."""
+        """Verifies every line against the one before it, and the last against the anchor."""
         remembered, verdict = self._log.remembered().number, self._log.verify()
         return pb.VerifyLogResponse(
             lines=verdict.lines, remembered=remembered, findings=verdict.findings[:MOST_FINDINGS]
         )
 
-    def _wanted(self, request: pb.ListEntriesRequest) -> Iterator[Entry]:
+    def _matching(self, request: pb.ListEntriesRequest) -> Iterator[Entry]:
         since = requests.instant(getattr(request, "from"), "from") if request.HasField("from") else EARLIEST
         until = requests.instant(request.to, "to") if request.HasField("to") else LATEST
         who, rpc = requests.short(request.who, "who"), requests.short(request.rpc, "rpc")

@@ -1,4 +1,4 @@
-"""CompactionService: what the background does, at once."""
+"""CompactionService: background compaction, run on demand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from privacyplease.proxy.v1 import compaction_service_pb2_grpc as pb_grpc
 
 
 class CompactionService(pb_grpc.CompactionServiceServicer):
-    """Compacts while the caller listens."""
+    """Compacts during the call, and reports each step."""
 
     def __init__(self, datasets: dict[str, Dataset], compaction: Compaction) -> None:
         self._datasets = datasets
@@ -26,14 +26,14 @@ class CompactionService(pb_grpc.CompactionServiceServicer):
     def Compact(  # noqa: N802
         self, request: pb.CompactRequest, _context: grpc.ServicerContext
     ) -> Iterator[pb.CompactResponse]:
-        """See the contract."""
+        """Compacts until nothing is left to do; each step is one message."""
         names = [requests.dataset(request.dataset, self._datasets).name] if request.dataset else sorted(self._datasets)
         interval = requests.interval(request.interval) if request.HasField("interval") else EVER
         scope = Scope(by_command=True, recent=request.include_open, interval=interval)
         for dataset in (self._datasets[name] for name in names):
-            for done in self._compaction.compact(dataset, scope):
+            for step in self._compaction.compact(dataset, scope):
                 yield pb.CompactResponse(
-                    dataset=dataset.name, merged_cells=done.merged_cells, written_cells=done.written_cells
+                    dataset=dataset.name, merged_cells=step.merged_cells, written_cells=step.written_cells
                 )
             if removed := self._compaction.collect(dataset):
                 yield pb.CompactResponse(dataset=dataset.name, removed_cells=removed)

@@ -20,7 +20,7 @@ from privacyplease.proxy.v1 import explain_service_pb2_grpc as pb_grpc
 
 
 class ExplainService(pb_grpc.ExplainServiceServicer):
-    """Asks as the other services do, and keeps a trace."""
+    """Answers a question as the other services do, and traces what the storage server saw of it."""
 
     def __init__(self, datasets: dict[str, Dataset], search: Search, keyring: Keyring) -> None:
         self._datasets = datasets
@@ -29,11 +29,11 @@ class ExplainService(pb_grpc.ExplainServiceServicer):
 
     @answering
     def Explain(self, request: pb.ExplainRequest, _context: grpc.ServicerContext) -> pb.ExplainResponse:  # noqa: N802
-        """See the contract."""
+        """Answers the question, and reports the tags that were sent and the cells that came back."""
         requests.purpose(request.purpose)
         question, trace = self._question(request), Trace()
         with self._search.ask(question, trace) as answer:
-            found, distinct = self._answer(question, answer, trace)
+            count, distinct = self._answer(question, answer, trace)
         tags = sum(trace.cells.values())
         return pb.ExplainResponse(
             tags=tags,
@@ -44,8 +44,8 @@ class ExplainService(pb_grpc.ExplainServiceServicer):
             records_opened=trace.opened,
             records_kept=trace.kept,
             records_distinct=distinct,
-            answer=found.devices,
-            estimate=estimate(found.bounds),
+            answer=count.devices,
+            estimate=estimate(count.bounds),
             rollup_tags=trace.cells[Group.ROLLUP],
             rollup_cells=trace.cells[Group.ROLLUP],
             sketches_opened=trace.sketches_opened,
@@ -59,7 +59,7 @@ class ExplainService(pb_grpc.ExplainServiceServicer):
         return Question(dataset, requests.interval(request.interval), device, place, rollups=device is None)
 
     def _answer(self, question: Question, answer: Answer, trace: Trace) -> tuple[Count, int]:
-        """The answer: distinct devices, or sessions of the device. And how many different records it was made of."""
+        """The answer (distinct devices, or sessions of the device), and the number of distinct records behind it."""
         hits = list(answer.hits)
         distinct = len(presence.records(hits, question.dataset))
         trace.kept_sketches(answer.rollups, question.place_names)

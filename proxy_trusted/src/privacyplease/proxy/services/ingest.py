@@ -1,4 +1,4 @@
-"""IngestService: records in, sealed and durable before they are acknowledged."""
+"""IngestService: accepts records, and acknowledges them once they are sealed and durable."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from privacyplease.proxy.errors import MalformedBatchError, StoppingError, Strea
 from privacyplease.proxy.lifecycle.erasures import Erasures
 from privacyplease.proxy.records import json_lines
 from privacyplease.proxy.records.dataset import Dataset
-from privacyplease.proxy.records.json_lines import Lines
+from privacyplease.proxy.records.json_lines import ParsedLines
 from privacyplease.proxy.records.shapes import Shapes
-from privacyplease.proxy.records.tables import Checked, check
-from privacyplease.proxy.telemetry.activity import Batch
+from privacyplease.proxy.records.tables import CheckedBatch, check
+from privacyplease.proxy.telemetry.activity import StoredBatch
 from privacyplease.proxy.v1 import ingest_service_pb2 as pb
 from privacyplease.proxy.v1 import ingest_service_pb2_grpc as pb_grpc
 from privacyplease.proxy.write.buffer import FLUSH_RECORDS, Pending
@@ -30,20 +30,20 @@ from privacyplease.proxy.write.writer import Writer
 MOST_RECORDS = 65_536
 MOST_BYTES = 16 * 1024 * 1024
 
-# Batches of one stream that are checked and on their way, beyond the one being acknowledged. It bounds memory, and a
-# sender that waits for acknowledgements before it goes on is not held up.
+# How many batches of a stream may be checked and in flight beyond the one being acknowledged. This bounds memory
+# without slowing down a sender that waits for acknowledgements.
 BATCHES_AHEAD = 4
 
-# Is told of each batch that is now durable.
-BatchObserver: TypeAlias = Callable[[Batch], None]
+# Called for each batch that has become durable.
+BatchObserver: TypeAlias = Callable[[StoredBatch], None]
 
 
-class Streams(NamedTuple):
-    """When the proxy ends a stream.
+class StreamLimits(NamedTuple):
+    """When the proxy ends a stream: always after every batch that was read is acknowledged.
 
     Attributes:
-        stopping: Once it is set, streams end as soon as every batch that was read is acknowledged.
-        idle_seconds: So do streams on which nothing comes for so long.
+        stopping: Set when the proxy is being stopped, which ends all streams.
+        idle_seconds: How long a stream may be idle before it is ended.
     """
 
     stopping: threading.Event
@@ -51,7 +51,7 @@ class Streams(NamedTuple):
 
 
 class IngestService(pb_grpc.IngestServiceServicer):
-    """Checks batches and hands them to the writer. While some are being stored the next is checked."""
+    """Checks batches and hands them to the writer. While some are being stored, the next is checked."""
 
     def __init__(
         self,
@@ -59,18 +59,18 @@ class IngestService(pb_grpc.IngestServiceServicer):
         writer: Writer,
         shapes: Shapes,
         erasures: Erasures,
-        streams: Streams,
+        streams: StreamLimits,
         *observers: BatchObserver,
     ) -> None:
-        """Takes what it works with.
+        """Initialises the service.
 
         Args:
-            datasets: The data sets.
-            writer: Stores.
-            shapes: What cannot change once there is data.
-            erasures: Knows what was erased.
-            streams: When they end.
-            observers: Are told of each batch.
+            datasets: The data sets by name.
+            writer: Stores records.
+            shapes: The parts of definitions that cannot change once there is data.
+            erasures: The erased periods, whose records are rejected.
+            streams: When streams are ended.
+            observers: Called for each batch that has become durable.
         """
         self._datasets = datasets
         self._writer = writer
@@ -83,39 +83,40 @@ class IngestService(pb_grpc.IngestServiceServicer):
     def Ingest(  # noqa: N802
         self, request_iterator: Iterator[pb.IngestRequest], _context: grpc.ServicerContext
     ) -> Iterator[pb.IngestResponse]:
-        """See the contract."""
+        """Acknowledges each batch, in order, once its good records are durable."""
         batches = _Batches(request_iterator)
-        for taken in prefetched(self._take_all(batches), BATCHES_AHEAD, lambda: self._end(batches)):
-            taken.pending.wait()
+        for submitted in prefetched(self._submit_all(batches), BATCHES_AHEAD, lambda: self._end(batches)):
+            submitted.pending.wait()
             for observer in self._observers:
-                observer(taken.batch)
-            yield taken.acknowledgement
+                observer(submitted.batch)
+            yield submitted.acknowledgement
 
     def _end(self, batches: _Batches) -> TryLaterError | None:
-        """Why a stream on which nothing comes is to end; None as long as it is not."""
+        """Why a stream with no batch to process must end; None if it need not."""
         since = batches.awaited_since
         if since is None:
             return None
         if self._stopping.is_set():
-            return StoppingError("the proxy is being stopped; go on after the last acknowledgement")
+            return StoppingError("the proxy is being stopped; resume after the last acknowledged batch")
         if time.monotonic() - since > self._idle_seconds:
-            return StreamIdleError(f"nothing came for {self._idle_seconds:g} s", seconds=f"{self._idle_seconds:g}")
+            message = f"no batch was received for {self._idle_seconds:g} s"
+            return StreamIdleError(message, seconds=f"{self._idle_seconds:g}")
         return None
 
-    def _take_all(self, batches: _Batches) -> Iterator[_Taken]:
+    def _submit_all(self, batches: _Batches) -> Iterator[_Submitted]:
         dataset: Dataset | None = None
         records = 0
         for request in batches:
             if request.dataset or dataset is None:
                 dataset = requests.dataset(request.dataset, self._datasets)
                 self._shapes.settle(dataset)
-            taken = self._take(request, dataset)
-            records += taken.batch.accepted
-            yield taken
+            submitted = self._submit(request, dataset)
+            records += submitted.batch.accepted
+            yield submitted
         if dataset is not None and records >= FLUSH_RECORDS:
             self._writer.hurry(dataset)
 
-    def _take(self, request: pb.IngestRequest, dataset: Dataset) -> _Taken:
+    def _submit(self, request: pb.IngestRequest, dataset: Dataset) -> _Submitted:
         checked = _check(request, dataset)
         with self._erasures.writing():
             records, rejections = self._erasures.turn_away(checked, dataset)
@@ -125,16 +126,16 @@ class IngestService(pb_grpc.IngestServiceServicer):
             accepted=len(records),
             rejections=[pb.Rejection(row=row, field=field, reason=reason) for row, field, reason in rejections],
         )
-        batch = Batch(dataset.name, len(records), len(rejections), _newest(records, dataset))
-        return _Taken(acknowledgement, pending, batch)
+        batch = StoredBatch(dataset.name, len(records), len(rejections), _newest(records, dataset))
+        return _Submitted(acknowledgement, pending, batch)
 
 
 class _Batches:
     """The batches of a stream.
 
     Attributes:
-        awaited_since: Since when the next one is waited for, in seconds of the monotonic clock; None while one is
-            being taken.
+        awaited_since: When the wait for the next batch began, in seconds of the monotonic clock; None while a batch
+            is being processed.
     """
 
     def __init__(self, requests: Iterator[pb.IngestRequest]) -> None:
@@ -151,26 +152,26 @@ class _Batches:
         return request
 
 
-class _Taken(NamedTuple):
-    """A batch that is on its way, and what to say once they are durable."""
+class _Submitted(NamedTuple):
+    """A batch that was handed to the writer, and its acknowledgement once it is durable."""
 
     acknowledgement: pb.IngestResponse
     pending: Pending
-    batch: Batch
+    batch: StoredBatch
 
 
 def _newest(records: pa.Table, dataset: Dataset) -> int | None:
-    """When the last of the records ends, in ms since the epoch."""
+    """The latest end among the records, in ms since the epoch."""
     ends = pc.add(records[dataset.start], records[dataset.duration])
     newest: int | None = pc.max(ends.cast(pa.int64())).as_py()
     return newest
 
 
-def _check(request: pb.IngestRequest, dataset: Dataset) -> Checked:
-    """The batch's good records and its bad ones.
+def _check(request: pb.IngestRequest, dataset: Dataset) -> CheckedBatch:
+    """The batch's good records, and why the others are rejected.
 
     Raises:
-        MalformedBatchError: It cannot be read, or is too large.
+        MalformedBatchError: The batch cannot be read, or is too large.
     """
     kind = request.WhichOneof("records")
     if kind is None:
@@ -182,19 +183,22 @@ def _check(request: pb.IngestRequest, dataset: Dataset) -> Checked:
         message = f"expected at most {MOST_BYTES:,} bytes, got {len(data):,}"
         raise MalformedBatchError(message, field=kind, sequence=request.sequence)
     try:
-        lines = json_lines.read(data, dataset, MOST_RECORDS) if kind == "json_lines" else Lines(_read_arrow(data), {})
+        lines = (
+            json_lines.read(data, dataset, MOST_RECORDS) if kind == "json_lines" else ParsedLines(_read_arrow(data), {})
+        )
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise MalformedBatchError("expected an Arrow IPC stream", field=kind, sequence=request.sequence) from error
     if len(lines.records) > MOST_RECORDS:
         message = f"expected at most {MOST_RECORDS:,} records, got {len(lines.records):,}"
         raise MalformedBatchError(message, field=kind, sequence=request.sequence)
     checked = check(lines.records, dataset)
-    # A record of nulls is turned away, too; for what was wrong with its line.
-    return checked._replace(rejections=[lines.unread.get(each.row, each) for each in checked.rejections])
+    # A line that could not be read became a record of nulls, which `check` rejects: give the line's own reason instead.
+    rejections = [lines.unread.get(rejection.row, rejection) for rejection in checked.rejections]
+    return checked._replace(rejections=rejections)
 
 
 def _read_arrow(data: bytes) -> pa.Table:
     with pa.ipc.open_stream(data) as reader:
         batch = reader.read_all()
-    batch.validate(full=True)  # a batch that lies about its offsets would make Arrow read beyond its buffers
+    batch.validate(full=True)  # forged offsets would make Arrow read beyond its buffers
     return batch

@@ -1,4 +1,4 @@
-"""KeysService: the life of keys, for whoever answers for them."""
+"""KeysService: listing, rotating, exporting and destroying keys."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from privacyplease.proxy.edge import requests
 from privacyplease.proxy.edge.rpc import answering, streaming
 from privacyplease.proxy.errors import InvalidRequestError
-from privacyplease.proxy.export.exporting import Exporting
+from privacyplease.proxy.export.exporter import KeyringExporter
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.providers import PASSPHRASE
 from privacyplease.proxy.keys.rotation import Rotation
@@ -27,7 +27,7 @@ PART_BYTES = 1024 * 1024
 
 
 class KeysService(pb_grpc.KeysServiceServicer):
-    """Lists, rotates, exports and destroys."""
+    """Lists, rotates, exports and destroys keys."""
 
     def __init__(
         self,
@@ -36,33 +36,33 @@ class KeysService(pb_grpc.KeysServiceServicer):
         erasures: Erasures,
         erasing: Erasing,
         rotation: Rotation,
-        exporting: Exporting,
+        exporter: KeyringExporter,
         renewing: Renewing,
     ) -> None:
-        """Takes the parts.
+        """Initialises the service.
 
         Args:
-            datasets: The data sets.
+            datasets: The data sets by name.
             keyring: Their keys.
-            erasures: What is erased.
-            erasing: What erases.
-            rotation: What rotates the master key.
-            exporting: What exports.
-            renewing: What renews the key of an epoch.
+            erasures: The erased epochs.
+            erasing: Erases epochs.
+            rotation: Rotates the master key.
+            exporter: Exports keyrings.
+            renewing: Renews the key of an epoch.
         """
         self._datasets = dict(datasets)
         self._keyring = keyring
         self._erasures = erasures
         self._erasing = erasing
         self._rotation = rotation
-        self._exporting = exporting
+        self._exporter = exporter
         self._renewing = renewing
 
     @answering
     def ListKeys(  # noqa: N802
         self, request: pb.ListKeysRequest, _context: grpc.ServicerContext
     ) -> pb.ListKeysResponse:
-        """See the contract."""
+        """Lists the epochs of each data set, and the state of their keys."""
         names = [requests.dataset(request.dataset, self._datasets).name] if request.dataset else sorted(self._datasets)
         listed = [self._list(self._datasets[name]) for name in names]
         return pb.ListKeysResponse(master_key=self._rotation.choice, datasets=listed)
@@ -71,22 +71,23 @@ class KeysService(pb_grpc.KeysServiceServicer):
     def DestroyEpochs(  # noqa: N802
         self, request: pb.DestroyEpochsRequest, _context: grpc.ServicerContext
     ) -> pb.DestroyEpochsResponse:
-        """See the contract."""
+        """Erases ended epochs by destroying their keys; a dry run only lists them."""
         dataset = requests.dataset(request.dataset, self._datasets)
         epochs = self._chosen(request, dataset)
         cells = 0 if request.dry_run else self._erasing.erase(dataset, epochs)
-        found = [epoch for epoch in self._list(dataset).epochs if _number(epoch, dataset) in epochs]
-        return pb.DestroyEpochsResponse(epochs=found, cells=cells)
+        destroyed = [epoch for epoch in self._list(dataset).epochs if _number(epoch, dataset) in epochs]
+        return pb.DestroyEpochsResponse(epochs=destroyed, cells=cells)
 
     @answering
     def RotateMaster(  # noqa: N802
         self, request: pb.RotateMasterRequest, _context: grpc.ServicerContext
     ) -> pb.RotateMasterResponse:
-        """See the contract."""
+        """Wraps every data key under a new master key and puts that in force."""
         choice = requests.short(request.master_key, "master_key") or PASSPHRASE
         passphrase = requests.short(request.passphrase, "passphrase")
         if passphrase and choice != PASSPHRASE:
-            raise InvalidRequestError("expected no passphrase for a master key of another kind", field="passphrase")
+            message = "expected no passphrase: the master key is held by an HSM, a vault or a KMS"
+            raise InvalidRequestError(message, field="passphrase")
         keys = self._rotation.rotate(choice, passphrase or None)
         return pb.RotateMasterResponse(master_key=self._rotation.choice, keys=keys)
 
@@ -94,7 +95,7 @@ class KeysService(pb_grpc.KeysServiceServicer):
     def RotateEpoch(  # noqa: N802
         self, request: pb.RotateEpochRequest, _context: grpc.ServicerContext
     ) -> pb.RotateEpochResponse:
-        """See the contract."""
+        """Seals the records of an epoch again under a new key, and destroys the old one."""
         dataset = requests.dataset(request.dataset, self._datasets)
         epoch = requests.instant(request.containing, "containing") // dataset.epoch
         records = self._renewing.renew(dataset, epoch)
@@ -105,12 +106,12 @@ class KeysService(pb_grpc.KeysServiceServicer):
     def ExportKeyring(  # noqa: N802
         self, request: pb.ExportKeyringRequest, _context: grpc.ServicerContext
     ) -> Iterator[pb.ExportKeyringResponse]:
-        """See the contract."""
+        """Streams a keyring file that can only count people in the interval."""
         dataset = requests.dataset(request.dataset or requests.DEFAULT_DATASET, self._datasets)
         if not requests.short(request.passphrase, "passphrase"):
             raise InvalidRequestError("expected a passphrase for the exported keyring", field="passphrase")
         interval = requests.interval(request.interval)
-        file, epochs = self._exporting.export(dataset, interval, request.passphrase)
+        file, epochs = self._exporter.export(dataset, interval, request.passphrase)
         opened = [epoch for epoch in self._list(dataset).epochs if _number(epoch, dataset) in epochs]
         for begin in range(0, len(file), PART_BYTES):
             part = file[begin : begin + PART_BYTES]
@@ -127,23 +128,23 @@ class KeysService(pb_grpc.KeysServiceServicer):
         epoch = at // dataset.epoch
         if (epoch + 1) * dataset.epoch > now:
             raise InvalidRequestError("expected a period that has ended", field=which)
-        return [known for known in self._erasing.ended(dataset, now) if known == epoch]
+        return [ended for ended in self._erasing.ended(dataset, now) if ended == epoch]
 
     def _list(self, dataset: Dataset) -> pb.DatasetKeys:
         width = dataset.epoch
-        keys = sorted(self._keyring.made(dataset.name).items())  # of several keys of an epoch, the newest stays
-        made = {key.epoch: (key.generation, at) for key, at in keys}
+        keys = sorted(self._keyring.made(dataset.name).items())  # of several keys of an epoch, the newest is listed
+        newest = {key.epoch: (key.generation, made_at) for key, made_at in keys}
         erased = {erasure.key.epoch: erasure for erasure in self._erasures.of(dataset.name)}
         listed = []
-        for epoch in sorted({*made, *erased}):
+        for epoch in sorted({*newest, *erased}):
             entry = pb.Epoch(start=_stamp(epoch * width), end=_stamp((epoch + 1) * width))
             entry.state = pb.EPOCH_STATE_BEING_DESTROYED if epoch in erased else pb.EPOCH_STATE_IN_USE
-            entry.renewals, at = made.get(epoch, (0, None))
-            if at:
-                entry.made_at.CopyFrom(_stamp(at))
-            if epoch in erased and (gone := erased[epoch].erased_at):
+            entry.renewals, made_at = newest.get(epoch, (0, None))
+            if made_at:
+                entry.made_at.CopyFrom(_stamp(made_at))
+            if epoch in erased and (erased_at := erased[epoch].erased_at):
                 entry.state = pb.EPOCH_STATE_DESTROYED
-                entry.destroyed_at.CopyFrom(_stamp(gone))
+                entry.destroyed_at.CopyFrom(_stamp(erased_at))
             listed.append(entry)
         retain = None if dataset.retain is None else Duration(seconds=dataset.retain // 1_000)
         return pb.DatasetKeys(dataset=dataset.name, retain=retain, epochs=listed)

@@ -27,25 +27,31 @@ STEPS_PER_PAGE = 8_192
 PLACES_PER_PAGE = 8_192
 
 
-class Asks(Protocol):
-    """Answers questions: a search, or what an exported keyring opens."""
+class Searcher(Protocol):
+    """Answers questions: `Search`, or `ExportedSearch` on an exported keyring."""
 
     def ask(self, question: Question) -> AbstractContextManager[Answer]:
         """See `Search.ask`."""
 
 
 class OccupancyService(pb_grpc.OccupancyServiceServicer):
-    """Answers from the cores of the interval, or from roll-ups where these say as much."""
+    """Answers from the cores of the interval, or from roll-ups where these suffice."""
 
-    def __init__(self, datasets: dict[str, Dataset], search: Asks, keyring: Keyring | None) -> None:
-        """Takes the parts; the keyring has the key of the hashes in roll-ups, None where there are none."""
+    def __init__(self, datasets: dict[str, Dataset], search: Searcher, keyring: Keyring | None) -> None:
+        """Initialises the service.
+
+        Args:
+            datasets: The data sets by name.
+            search: Answers questions.
+            keyring: Holds the key of the hashes in roll-ups; None if the search uses no roll-ups.
+        """
         self._datasets = datasets
         self._search = search
         self._keyring = keyring
 
     @answering
     def Count(self, request: pb.CountRequest, _context: grpc.ServicerContext) -> pb.CountResponse:  # noqa: N802
-        """See the contract."""
+        """Counts the distinct devices in the interval."""
         question = self._question(request, rollups=not request.exact)
         with self._search.ask(question) as answer:
             devices, bounds = counting.count(question, answer, self._keyring)
@@ -55,7 +61,7 @@ class OccupancyService(pb_grpc.OccupancyServiceServicer):
     def CountByPlace(  # noqa: N802
         self, request: pb.CountByPlaceRequest, _context: grpc.ServicerContext
     ) -> Iterator[pb.CountByPlaceResponse]:
-        """See the contract."""
+        """Streams the number of distinct devices at each place or group of places, largest first."""
         dataset = requests.dataset(request.dataset or requests.DEFAULT_DATASET, self._datasets)
         interval, groups = requests.interval(request.interval), requests.groups(request.groups)
         with self._search.ask(Question(dataset, interval)) as answer:
@@ -67,7 +73,7 @@ class OccupancyService(pb_grpc.OccupancyServiceServicer):
     def Series(  # noqa: N802
         self, request: pb.SeriesRequest, _context: grpc.ServicerContext
     ) -> Iterator[pb.SeriesResponse]:
-        """See the contract."""
+        """Streams the number of distinct devices in each step, and the peak."""
         steps, counts = self._series(request)
         peak = _peak(steps, counts)
         for begin in range(0, steps.number, STEPS_PER_PAGE):
@@ -79,14 +85,14 @@ class OccupancyService(pb_grpc.OccupancyServiceServicer):
 
     @answering
     def Peak(self, request: pb.PeakRequest, _context: grpc.ServicerContext) -> pb.PeakResponse:  # noqa: N802
-        """See the contract."""
+        """Finds the step with the most distinct devices."""
         return pb.PeakResponse(peak=_peak(*self._series(request)))
 
     @streaming
     def ListPlaces(  # noqa: N802
         self, request: pb.ListPlacesRequest, _context: grpc.ServicerContext
     ) -> Iterator[pb.ListPlacesResponse]:
-        """See the contract."""
+        """Streams the places that had a session, with their locations."""
         dataset = requests.dataset(request.dataset or requests.DEFAULT_DATASET, self._datasets)
         columns = (dataset.location,) if dataset.location else ()
         with self._search.ask(Question(dataset, requests.interval(request.interval), columns=columns)) as answer:
@@ -96,18 +102,18 @@ class OccupancyService(pb_grpc.OccupancyServiceServicer):
 
     @answering
     def Dwell(self, request: pb.DwellRequest, _context: grpc.ServicerContext) -> pb.DwellResponse:  # noqa: N802
-        """See the contract."""
+        """Classifies sessions by length, and tells returning devices from new ones."""
         dataset = requests.dataset(request.dataset or requests.DEFAULT_DATASET, self._datasets)
         interval, bounds = requests.interval(request.interval), requests.bounds(request.bounds)
         since = max(EARLIEST, interval.start - requests.millis(request.look_back, "look_back"))
         places = requests.places(request.places, dataset)
         with self._search.ask(Question(dataset, Interval(since, interval.end), places=places)) as answer:
-            found = dwell(answer.hits, dataset, interval, bounds)
+            result = dwell(answer.hits, dataset, interval, bounds)
         response = pb.DwellResponse(
-            sessions=found.sessions, returning_devices=found.returning_devices, new_devices=found.new_devices
+            sessions=result.sessions, returning_devices=result.returning_devices, new_devices=result.new_devices
         )
-        if found.median is not None:
-            response.median.FromMilliseconds(found.median)
+        if result.median is not None:
+            response.median.FromMilliseconds(result.median)
         return response
 
     def _series(self, request: pb.SeriesRequest | pb.PeakRequest) -> tuple[Steps, Numbers]:
@@ -125,7 +131,7 @@ class OccupancyService(pb_grpc.OccupancyServiceServicer):
 
 
 def estimate(bounds: tuple[int, int] | None) -> pb.Estimate | None:
-    """The bounds of a number as clients get them; None: it is exact."""
+    """The bounds of an estimate as a message; None if the number is exact."""
     return pb.Estimate(at_least=bounds[0], at_most=bounds[1]) if bounds else None
 
 

@@ -22,7 +22,7 @@ SESSIONS_PER_PAGE = 8_192
 
 
 class PresenceService(pb_grpc.PresenceServiceServicer):
-    """Answers from the cores of the interval, of those segments that can hold the device."""
+    """Answers from the cores of the interval; opens only those that can hold the device."""
 
     def __init__(self, datasets: dict[str, Dataset], search: Search) -> None:
         self._datasets = datasets
@@ -32,7 +32,7 @@ class PresenceService(pb_grpc.PresenceServiceServicer):
     def FindSessions(  # noqa: N802
         self, request: pb.FindSessionsRequest, _context: grpc.ServicerContext
     ) -> Iterator[pb.FindSessionsResponse]:
-        """See the contract."""
+        """Streams the device's sessions in the interval; at least one page, which says whether there are any."""
         dataset = requests.dataset(request.dataset or requests.DEFAULT_DATASET, self._datasets)
         interval = requests.interval(request.interval)
         device = requests.key(request.device, dataset.subject, dataset, "device")

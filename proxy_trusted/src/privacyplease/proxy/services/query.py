@@ -34,17 +34,17 @@ class QueryService(pb_grpc.QueryServiceServicer):
     def ListDatasets(  # noqa: N802
         self, _request: pb.ListDatasetsRequest, _context: grpc.ServicerContext
     ) -> pb.ListDatasetsResponse:
-        """See the contract."""
+        """Lists the data sets and their columns."""
         return pb.ListDatasetsResponse(datasets=[_describe(self._datasets[name]) for name in sorted(self._datasets)])
 
     @streaming
     def Query(self, request: pb.QueryRequest, _context: grpc.ServicerContext) -> Iterator[pb.QueryResponse]:  # noqa: N802
-        """See the contract."""
+        """Streams the records of the interval as one Arrow IPC stream, cut into pages."""
         dataset = requests.dataset(request.dataset, self._datasets)
         interval, columns = requests.interval(request.interval), _columns(request, dataset)
         subject = requests.optional_key(request.subject, dataset.subject, dataset, "subject")
         place = requests.optional_key(request.place, dataset.place, dataset, "place")
-        # Every column takes part in choosing between forms of one record.
+        # All columns are read, because every one of them decides which form of a record is kept.
         question = Question(dataset, interval, subject, place, tuple(dataset.others))
         with self._search.ask(question) as answer:
             records = presence.records(answer.hits, dataset, question.columns)
@@ -54,16 +54,15 @@ class QueryService(pb_grpc.QueryServiceServicer):
 def _columns(request: pb.QueryRequest, dataset: Dataset) -> list[str]:
     columns = list(request.columns) or list(dataset.columns)
     if unknown := next((name for name in columns if name not in dataset.columns), None):
-        expected = ", ".join(dataset.columns)
-        message = f"data set {dataset.name!r} has no column {unknown[:MOST_NAME_CHARACTERS]!r}; it has {expected}"
-        raise UnknownColumnError(message, field="columns")
+        expected, got = ", ".join(dataset.columns), unknown[:MOST_NAME_CHARACTERS]
+        raise UnknownColumnError(f"data set {dataset.name!r}: expected one of {expected}; got {got!r}", field="columns")
     if len(set(columns)) < len(columns):
         raise UnknownColumnError("expected each column once", field="columns")
     return columns
 
 
 def _pages(records: pa.Table) -> Iterator[pb.QueryResponse]:
-    """The records as one Arrow IPC stream, cut into pages; the first tells how many there are."""
+    """The records as one Arrow IPC stream, cut into pages; the first page has the number of records."""
     for number, page in enumerate(_stream(records)):
         yield pb.QueryResponse(arrow=page, records=0 if number else records.num_rows)
 
@@ -79,7 +78,7 @@ def _stream(records: pa.Table) -> Iterator[bytes]:
 
 
 def _cut(sink: io.BytesIO) -> Iterator[bytes]:
-    """What was written so far, in pages; the sink is empty afterwards."""
+    """What has been written so far, in pages; empties the sink."""
     written = sink.getvalue()
     sink.seek(0)
     sink.truncate()

@@ -36,7 +36,7 @@ class StationsService(pb_grpc.StationsServiceServicer):
     def ListHistory(  # noqa: N802
         self, request: pb.ListHistoryRequest, _context: grpc.ServicerContext
     ) -> Iterator[pb.ListHistoryResponse]:
-        """See the contract."""
+        """Streams the states that a station reported in the interval."""
         dataset = self._dataset(request.dataset)
         interval = requests.interval(request.interval)
         question = Question(dataset, interval, _station(request.station, dataset), columns=tuple(dataset.others))
@@ -49,18 +49,18 @@ class StationsService(pb_grpc.StationsServiceServicer):
     def ListLatest(  # noqa: N802
         self, request: pb.ListLatestRequest, _context: grpc.ServicerContext
     ) -> Iterator[pb.ListLatestResponse]:
-        """See the contract."""
+        """Streams the last state of each station of a contract up to a time."""
         dataset = self._dataset(request.dataset)
         contract = _contract(request.contract, dataset)
-        at = requests.instant(request.at, "at") if request.HasField("at") else LATEST
-        states = self._latest(dataset, contract, at)
+        until = requests.instant(request.at, "at") if request.HasField("at") else LATEST
+        states = self._latest(dataset, contract, until)
         yield from (pb.ListLatestResponse(arrow=page) for page in _pages(states, dataset))
 
     @streaming
     def Availability(  # noqa: N802
         self, request: pb.AvailabilityRequest, _context: grpc.ServicerContext
     ) -> Iterator[pb.AvailabilityResponse]:
-        """See the contract."""
+        """Streams mean, minimum and maximum of the bikes and stands of a contract in each step."""
         dataset = self._dataset(request.dataset)
         interval = requests.interval(request.interval)
         steps = requests.steps(interval, request.step)
@@ -85,9 +85,9 @@ class StationsService(pb_grpc.StationsServiceServicer):
             raise UnknownDatasetError(f"data set {dataset.name!r} has no bike stations", field="dataset")
         return dataset
 
-    def _latest(self, dataset: Dataset, contract: pa.Scalar, at: int) -> pa.Table:
-        """The last state of each station up to an instant. Of each segment only the candidates are kept."""
-        question = Question(dataset, Interval(EARLIEST, at), places=contract, columns=tuple(dataset.others))
+    def _latest(self, dataset: Dataset, contract: pa.Scalar, until: int) -> pa.Table:
+        """The last state of each station up to an instant. Only the candidates of each segment are kept in memory."""
+        question = Question(dataset, Interval(EARLIEST, until), places=contract, columns=tuple(dataset.others))
         names = [*dataset.required, *question.columns]
         empty = pa.schema([dataset.schema.field(name) for name in names]).empty_table()
         with self._search.ask(question) as answer:
@@ -98,7 +98,7 @@ class StationsService(pb_grpc.StationsServiceServicer):
 def _station(name: str, dataset: Dataset) -> pa.Scalar:
     contract, _, number = name.partition("/")
     if not contract or not number:
-        raise InvalidRequestError('expected a station as "CONTRACT/NUMBER"', field="station")
+        raise InvalidRequestError('expected a station in the form "CONTRACT/NUMBER"', field="station")
     return requests.key(f"{contract.casefold()}/{number}", dataset.subject, dataset, "station")
 
 
@@ -109,7 +109,7 @@ def _contract(name: str, dataset: Dataset) -> pa.Scalar:
 
 
 def _pages(states: pa.Table, dataset: Dataset) -> Iterator[bytes]:
-    """The states in pages, each an Arrow IPC stream: halved until it is small enough, since texts may be long."""
+    """The states in pages, each an Arrow IPC stream: halved until a page is small enough, since texts may be long."""
     if len(states) > 1 and (len(states) > STATES_PER_PAGE or states.nbytes > PAGE_BYTES):
         half = len(states) // 2
         yield from _pages(states.slice(0, half), dataset)
@@ -122,8 +122,8 @@ def _pages(states: pa.Table, dataset: Dataset) -> Iterator[bytes]:
         yield sink.getvalue().to_pybytes()
 
 
-def _statistics(of: Statistics, begin: int) -> pb.Statistics:
+def _statistics(series: Statistics, begin: int) -> pb.Statistics:
     page = slice(begin, begin + STEPS_PER_PAGE)
     return pb.Statistics(
-        means=of.means[page].tolist(), minima=of.minima[page].tolist(), maxima=of.maxima[page].tolist()
+        means=series.means[page].tolist(), minima=series.minima[page].tolist(), maxima=series.maxima[page].tolist()
     )

@@ -1,4 +1,4 @@
-"""VerificationService: the whole store against the manifest."""
+"""VerificationService: verifies the whole store against the manifest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from privacyplease.proxy.v1 import verification_service_pb2_grpc as pb_grpc
 
 
 class VerificationService(pb_grpc.VerificationServiceServicer):
-    """Tells what is missing, unexpected or damaged."""
+    """Reports cells that are missing, unexpected or damaged."""
 
     def __init__(self, datasets: dict[str, Dataset], verification: Verification) -> None:
         self._datasets = datasets
@@ -25,7 +25,7 @@ class VerificationService(pb_grpc.VerificationServiceServicer):
 
     @streaming
     def Verify(self, request: pb.VerifyRequest, _context: grpc.ServicerContext) -> Iterator[pb.VerifyResponse]:  # noqa: N802
-        """See the contract."""
+        """Streams findings and progress, and finally a summary; a stream without one is incomplete."""
         parts = self._parts(request)
         total = sum(part.tags for part in parts)
         done = pb.VerificationSummary()

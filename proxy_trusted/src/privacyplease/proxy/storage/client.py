@@ -17,10 +17,9 @@ from google.rpc import error_details_pb2
 from grpc.experimental import ChannelOptions
 from grpc_status import rpc_status
 
-from privacyplease.proxy.certificates.credentials import Link, require_loopback
-from privacyplease.proxy.edge import deadline
 from privacyplease.proxy.errors import (
     AnswerInconsistentError,
+    ConfigurationError,
     StorageError,
     StorageRefusedError,
     StorageUnavailableError,
@@ -31,6 +30,9 @@ from privacyplease.proxy.storage.cell import Cell, Sealed, Tag
 from privacyplease.proxy.storage.parts import parts
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 from privacyplease.storage.v1 import storage_service_pb2_grpc as pb_grpc
+from privacyplease.transport import deadline
+from privacyplease.transport.loopback import require_loopback
+from privacyplease.transport.reconnecting_channel import ReconnectingChannel
 
 MOST_MESSAGE_BYTES = 32 * 1024 * 1024
 # Cells in one append, unless a single one has more.
@@ -81,7 +83,7 @@ class Storage:
 
         Args:
             address: The server's host:port.
-            certificates: Folder of the proxy's certificate (`credentials.py`); None for plaintext, on loopback alone.
+            certificates: Folder of the proxy's certificate (`transport.credentials`); None for plaintext on loopback.
             observer: Is told of every call, if there is one.
 
         Raises:
@@ -98,11 +100,14 @@ class Storage:
             (ChannelOptions.SingleThreadedUnaryStream, 1),
         ]
         if certificates is None:
-            require_loopback(address)
-            plain = observed(grpc.insecure_channel(address, options), observer)
-            return cls(lambda: plain)
-        secure = Link(certificates, lambda trusted: observed(grpc.secure_channel(address, trusted, options), observer))
-        return cls(secure.channel)
+            require_loopback(address, ConfigurationError)
+
+        def open_channel(credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
+            if credentials is None:
+                return observed(grpc.insecure_channel(address, options), observer)
+            return observed(grpc.secure_channel(address, credentials, options), observer)
+
+        return cls(ReconnectingChannel(certificates, open_channel, ConfigurationError).current)
 
     @property
     def _stub(self) -> pb_grpc.StorageServiceStub:

@@ -1,1 +1,1 @@
-"""What the proxy tells of its work: logs, metrics, calls."""
+"""Logs, metrics and the record of recent activity."""

@@ -1,7 +1,7 @@
-"""What the proxy has been doing lately, for `GetStatus`: rates and percentiles over a window of time.
+"""Recent activity, for `GetStatus`: rates and percentiles over a window of time.
 
 >>> activity = Activity(clock=lambda: 1_000.0)
->>> activity.ingested(Batch("wifi", accepted=50, rejected=1, newest=1_727_769_600_000))
+>>> activity.ingested(StoredBatch("wifi", accepted=50, rejected=1, newest=1_727_769_600_000))
 >>> activity.ingestion()
 Ingestion(batches=1, accepted=50, rejected=1, accepted_per_second=50.0)
 >>> activity.newest()
@@ -19,15 +19,15 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from privacyplease.proxy.telemetry.calls import Call
+from privacyplease.transport.call_log import FinishedCall
 
 WINDOW_SECONDS = 300.0
 MOST_KEPT = 4_096
 
-# Rates over a shorter time would be those of a single event.
+# Over a shorter time a rate would reflect a single event.
 _LEAST_SECONDS = 1.0
 
-# Calls as float64[n, 5]: when each ended, the seconds it took, whether it failed, the cells and bytes opened for it.
+# Calls as float64[n, 5]: end time, duration in seconds, whether it failed, the cells and bytes opened for it.
 _Ended: TypeAlias = npt.NDArray[np.float64]
 
 
@@ -36,13 +36,13 @@ class RecentCalls(NamedTuple):
 
     Attributes:
         method: The rpc, as "PresenceService/FindSessions".
-        calls: How many.
+        calls: How many calls ended.
         failed: How many of them were refused or failed.
         per_second: Calls a second.
-        median: Seconds that half of them took at most.
-        percentile_95: Seconds that 95 of 100 took at most.
-        mean_cells: Cells opened for a call.
-        mean_bytes: Their ciphertext.
+        median: Median duration in seconds.
+        percentile_95: 95th percentile of the duration in seconds.
+        mean_cells: Mean number of cells opened for a call.
+        mean_bytes: Mean size of their ciphertext.
     """
 
     method: str
@@ -64,14 +64,14 @@ class Ingestion(NamedTuple):
     accepted_per_second: float
 
 
-class Batch(NamedTuple):
-    """A batch that is durable.
+class StoredBatch(NamedTuple):
+    """A durable batch.
 
     Attributes:
         dataset: The data set.
-        accepted: How many records of it were stored.
-        rejected: How many were not.
-        newest: When the last of those that were stored ends, in ms since the epoch; None if none was stored.
+        accepted: How many of its records were stored.
+        rejected: How many were rejected.
+        newest: The latest end among the stored records, in ms since the epoch; None if none was stored.
     """
 
     dataset: str
@@ -84,7 +84,11 @@ class Activity:
     """The calls and batches of the last five minutes. Safe to use from many threads."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        """Takes what tells the time in seconds since the epoch."""
+        """Initialises an empty record.
+
+        Args:
+            clock: Returns the time in seconds since the epoch.
+        """
         self.started_at = clock()
         self._clock = clock
         self._calls: defaultdict[str, _Ended] = defaultdict(lambda: np.full((MOST_KEPT, 5), -np.inf))
@@ -94,15 +98,15 @@ class Activity:
         self._newest: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def called(self, call: Call) -> None:
-        """Takes note of a call that has ended."""
+    def called(self, call: FinishedCall) -> None:
+        """Notes a call that has ended."""
         with self._lock:
             row = self._numbers[call.method] % MOST_KEPT
             self._numbers[call.method] += 1
             self._calls[call.method][row] = self._clock(), call.seconds, call.failed, call.cells, call.bytes
 
-    def ingested(self, batch: Batch) -> None:
-        """Takes note of a batch that is durable."""
+    def ingested(self, batch: StoredBatch) -> None:
+        """Notes a batch that has become durable."""
         with self._lock:
             self._batches.append((self._clock(), batch.accepted))
             batches, accepted, rejected, _ = self._total
@@ -112,7 +116,7 @@ class Activity:
 
     def calls(self) -> list[RecentCalls]:
         """The calls of the window, for each rpc that had any, ascending by method."""
-        with self._lock:  # for no longer than it takes to copy: every call that ends needs it
+        with self._lock:  # held only to copy: every call needs it when it ends
             kept = {method: ended.copy() for method, ended in sorted(self._calls.items())}
         since = self._clock() - WINDOW_SECONDS
         lately = {method: ended[ended[:, 0] >= since] for method, ended in kept.items()}
@@ -132,19 +136,19 @@ class Activity:
             return self._total._replace(accepted_per_second=sum(accepted for _, accepted in batches) / seconds)
 
     def newest(self) -> dict[str, int]:
-        """When the newest record of each data set ends, in ms since the epoch, ascending by name."""
+        """The latest end of a record for each data set, in ms since the epoch, ascending by name."""
         with self._lock:
             return dict(sorted(self._newest.items()))
 
     def _seconds(self, oldest: float, *, full: bool) -> float:
-        """What the events are spread over: the window, or the time since the start, or since the oldest one kept."""
+        """The time that the events span: the window, or the time since the start or since the oldest event kept."""
         now = self._clock()
         since = max(self.started_at, now - WINDOW_SECONDS)
         return max(now - (oldest if full else since), _LEAST_SECONDS)
 
 
 def _summary(method: str, ended: _Ended, seconds: float) -> RecentCalls:
-    _, took, failed, cells, octets = ended.T
-    median, percentile_95 = np.quantile(took, (0.5, 0.95)).tolist()
+    _, durations, failed, cells, octets = ended.T
+    median, percentile_95 = np.quantile(durations, (0.5, 0.95)).tolist()
     means = float(cells.mean()), float(octets.mean())
     return RecentCalls(method, len(ended), int(failed.sum()), len(ended) / seconds, median, percentile_95, *means)

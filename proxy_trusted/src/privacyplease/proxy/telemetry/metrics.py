@@ -1,4 +1,4 @@
-"""What the proxy counts, for Prometheus. `docs/OPERATIONS.md` says what each metric means.
+"""Prometheus metrics of the proxy. `docs/OPERATIONS.md` says what each metric means.
 
 Labels come from closed sets: names of rpcs, of status codes, of reasons. None ever holds a tag, a device, a place or
 the name of a data set or a client.
@@ -15,10 +15,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from privacyplease.proxy.certificates.credentials import is_loopback
 from privacyplease.proxy.errors import ConfigurationError
-from privacyplease.proxy.telemetry.activity import Batch
-from privacyplease.proxy.telemetry.calls import Call, methods
+from privacyplease.proxy.telemetry.activity import StoredBatch
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 from privacyplease.proxy.v1 import (
     occupancy_service_pb2,
@@ -26,6 +24,8 @@ from privacyplease.proxy.v1 import (
     query_service_pb2,
     stations_service_pb2,
 )
+from privacyplease.transport.call_log import SECONDS_BUCKETS, FinishedCall, methods
+from privacyplease.transport.loopback import serve_metrics
 
 QUESTIONS = frozenset(
     methods(
@@ -40,7 +40,6 @@ QUESTIONS = frozenset(
 """The rpcs that fetch cells to answer."""
 
 _REASONS = tuple(name for name, number in reasons.ErrorReason.items() if number)
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _CELLS = tuple(4**power for power in range(11))
 _BYTES = tuple(4**power * 256 for power in range(13))
 
@@ -49,17 +48,21 @@ class Metrics:
     """The metrics of one proxy. Safe to use from many threads."""
 
     def __init__(self, known: Iterable[str]) -> None:
-        """Takes the names of the rpcs, which are labels."""
+        """Initialises the metrics.
+
+        Args:
+            known: The names of the rpcs, which are labels.
+        """
         self.registry = CollectorRegistry()
         counter, gauge = partial(Counter, registry=self.registry), partial(Gauge, registry=self.registry)
         histogram = partial(Histogram, registry=self.registry)
         about = gauge("privacyplease_proxy_info", "Always 1; the label is the version.", ["version"])
         about.labels(version("privacyplease-proxy")).set(1)
-        self.locked = gauge("privacyplease_proxy_locked", "1 if the passphrase did not open the master key.")
+        self.locked = gauge("privacyplease_proxy_locked", "1 if the proxy is locked and answers nothing.")
         self._calls = counter("privacyplease_proxy_calls", "Calls that have ended.", ["method", "code"])
-        self._refusals = counter("privacyplease_proxy_refusals", "Calls refused, or failed, by reason.", ["reason"])
+        self._refusals = counter("privacyplease_proxy_refusals", "Calls refused or failed, by reason.", ["reason"])
         self._seconds = histogram(
-            "privacyplease_proxy_call_seconds", "How long calls took.", ["method"], buckets=_SECONDS
+            "privacyplease_proxy_call_seconds", "How long calls took.", ["method"], buckets=SECONDS_BUCKETS
         )
         self._cells = histogram(
             "privacyplease_proxy_question_cells", "Cells fetched for a question.", ["method"], buckets=_CELLS
@@ -67,7 +70,7 @@ class Metrics:
         self._bytes = histogram(
             "privacyplease_proxy_question_bytes", "Ciphertext fetched for a question.", ["method"], buckets=_BYTES
         )
-        self._batches = counter("privacyplease_proxy_batches", "Batches of records that are durable.")
+        self._batches = counter("privacyplease_proxy_batches", "Durable batches of records.")
         self._records = counter("privacyplease_proxy_records", "Records of durable batches.", ["outcome"])
         self._appended = counter("privacyplease_proxy_cells_appended", "Cells that the storage server has stored.")
         self._appended_bytes = counter("privacyplease_proxy_bytes_appended", "Their ciphertext.")
@@ -75,12 +78,12 @@ class Metrics:
             "privacyplease_proxy_storage_call_seconds",
             "How long calls to the storage server took, with gRPC's retries.",
             ["method", "code"],
-            buckets=_SECONDS,
+            buckets=SECONDS_BUCKETS,
         )
         ProcessCollector(registry=self.registry)
-        self._begin_at_nought(known)
+        self._start_at_zero(known)
 
-    def called(self, call: Call) -> None:
+    def called(self, call: FinishedCall) -> None:
         """Counts a call that has ended."""
         self._calls.labels(call.method, call.code.name).inc()
         self._seconds.labels(call.method).observe(call.seconds)
@@ -90,8 +93,8 @@ class Metrics:
             self._cells.labels(call.method).observe(call.cells)
             self._bytes.labels(call.method).observe(call.bytes)
 
-    def ingested(self, batch: Batch) -> None:
-        """Counts a batch that is durable."""
+    def ingested(self, batch: StoredBatch) -> None:
+        """Counts a batch that has become durable."""
         self._batches.inc()
         self._records.labels("accepted").inc(batch.accepted)
         self._records.labels("rejected").inc(batch.rejected)
@@ -106,11 +109,11 @@ class Metrics:
         self._appended_bytes.inc(size)
 
     def watch(self, state: Callable[[], Iterable[Metric]]) -> None:
-        """Takes what tells, whenever it is asked, what somebody else counts or holds."""
+        """Adds metrics that are computed each time they are scraped."""
         self.registry.register(_Watched(state))
 
-    def _begin_at_nought(self, known: Iterable[str]) -> None:
-        """A rate over a series that appears with its first event would miss that event."""
+    def _start_at_zero(self, known: Iterable[str]) -> None:
+        """Creates every series at zero: a rate over one that appears with its first event would miss that event."""
         for method in known:
             self._calls.labels(method, grpc.StatusCode.OK.name)
             self._seconds.labels(method)
@@ -124,7 +127,7 @@ class Metrics:
 
 
 class _Watched(Collector):
-    """Metrics that are read off something when they are asked for."""
+    """Metrics that are computed when they are scraped."""
 
     def __init__(self, state: Callable[[], Iterable[Metric]]) -> None:
         self._state = state
@@ -134,16 +137,14 @@ class _Watched(Collector):
 
 
 def publish(metrics: Metrics, listen: str) -> str:
-    """Serves the metrics over HTTP at `listen` (host:port, of loopback alone) and returns that with its port.
+    """Serves the metrics over HTTP at `listen` (HOST:PORT, only on loopback) and returns the address with its port.
 
     Raises:
-        ConfigurationError: The address is not of loopback, or cannot be bound.
+        ConfigurationError: The address is not on loopback, or cannot be bound.
     """
-    host, _, port = listen.rpartition(":")
-    if not is_loopback(listen) or not port.isdigit():
-        raise ConfigurationError(f"--metrics is for loopback alone, expected HOST:PORT of it, got {listen}")
-    try:
-        server, _ = start_http_server(int(port), host.strip("[]"), metrics.registry)
-    except OSError as error:
-        raise ConfigurationError(f"cannot serve metrics on {listen}: {error.strerror}") from error
-    return f"{host}:{server.server_port}"
+
+    def serve(port: int, host: str) -> int:
+        server, _ = start_http_server(port, host, metrics.registry)
+        return server.server_port
+
+    return serve_metrics(listen, serve, ConfigurationError)

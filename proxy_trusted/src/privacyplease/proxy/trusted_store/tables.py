@@ -109,7 +109,7 @@ shapes = Table(
     **_MYSQL,
 )
 
-# Backups that were begun, those that are whole with the time in ms (`backup/known.py`).
+# Backups that were begun, those that are whole with the time in ms (`backup/registry.py`).
 backups = Table(
     "backups",
     metadata,

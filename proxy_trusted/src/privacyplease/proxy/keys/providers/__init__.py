@@ -1,6 +1,6 @@
-"""Who may hold the master key besides the passphrase's file: an HSM, Vault or OpenBao, AWS KMS.
+"""Holders of the master key other than a file with a passphrase: an HSM, Vault or OpenBao, AWS KMS.
 
-Each provider is a `MasterKey` in a module of its own, needs an extra of the distribution, and is chosen by text:
+Each provider is a `MasterKey` in a module of its own, needs an extra of the distribution, and is chosen by a text:
 
 =============================================================  ================================  =========
 text                                                           who holds the key                 extra
@@ -11,7 +11,7 @@ text                                                           who holds the key
 ``aws-kms:arn:aws:kms:eu-central-1:111122223333:key/ID``       AWS KMS                           `aws`
 =============================================================  ================================  =========
 
-PINs and tokens come from the environment or from files; the text holds none and may be shown.
+PINs and tokens come from the environment or from files; the text contains none and may be shown.
 """
 
 from privacyplease.proxy.keys.providers.choice import PASSPHRASE, check, open_master_key

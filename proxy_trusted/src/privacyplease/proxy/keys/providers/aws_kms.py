@@ -1,7 +1,7 @@
 """A master key inside AWS KMS.
 
-What is bound to a wrapped key goes into the encryption context, which KMS authenticates and CloudTrail logs in the
-clear: so it is a hash there. Credentials are boto3's: environment, profile, or the role of the machine.
+The associated data of a wrapped key goes into the encryption context, which KMS authenticates and CloudTrail logs in
+the clear, so only its hash is sent. Credentials are found by boto3: environment, profile, or the machine's role.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _ARN_PARTS = 6
 _DOES_NOT_OPEN = {"InvalidCiphertextException", "IncorrectKeyException"}
 _REFUSED = {
     "DisabledException": "the key is disabled",
-    "KMSInvalidStateException": "the key is to be deleted, or was",
+    "KMSInvalidStateException": "the key is scheduled for deletion or was deleted",
     "NotFoundException": "there is no such key",
     "AccessDeniedException": "these credentials may not use the key",
-    "InvalidKeyUsageException": "the key is not for encryption",
+    "InvalidKeyUsageException": "the key is not an encryption key",
     "UnrecognizedClientException": "these credentials are not valid",
     "ExpiredTokenException": "these credentials have expired",
 }
@@ -55,19 +55,19 @@ class KmsMasterKey:
         return bytes(answer["CiphertextBlob"])
 
     def unwrap(self, wrapped: bytes, associated: bytes) -> Key:
-        """See `MasterKey.unwrap`. The key is named, so KMS opens it with no other that the credentials may use."""
+        """See `MasterKey.unwrap`. The request names the key, so KMS tries no other that the credentials may use."""
         if not wrapped:
-            raise KeyUnavailableError("a wrapped key is empty")
+            raise KeyUnavailableError("expected a wrapped key, got an empty one")
         with _refusals():
             answer = self._kms.decrypt(KeyId=self._arn, CiphertextBlob=wrapped, EncryptionContext=_bound(associated))
         return Key(bytes(answer["Plaintext"]))
 
 
 def open_key(choice: str, _environment: Mapping[str, str]) -> KmsMasterKey:
-    """The master key of "aws-kms:arn:aws:kms:REGION:ACCOUNT:key/ID"; an alias's ARN does as well.
+    """The master key of "aws-kms:arn:aws:kms:REGION:ACCOUNT:key/ID"; an alias's ARN works as well.
 
     Raises:
-        ConfigurationError: It is no ARN of KMS.
+        ConfigurationError: The text is not the ARN of a KMS key.
     """
     arn = choice.removeprefix("aws-kms:")
     parts = arn.split(":", _ARN_PARTS - 1)
@@ -82,7 +82,7 @@ def _bound(associated: bytes) -> dict[str, str]:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """KMS's errors as the proxy's. KMS's own messages hold account numbers: they stay in the chain of causes."""
+    """Maps KMS errors to the proxy's. KMS's messages hold account numbers, so they stay in the chain of causes."""
     try:
         yield
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""From the text that chooses a provider to a master key that has shown that it works."""
+"""Opens the master key that a text chooses, and checks that it works."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PROVIDERS = {"pkcs11": ("pkcs11", "pkcs11"), "vault": ("vault", "vault"), "aws-
 
 
 def open_master_key(choice: str, environment: Mapping[str, str]) -> MasterKey:
-    """Opens a master key that somebody else holds, and tries it once.
+    """Opens a master key that an HSM, a vault or a KMS holds, and checks it once.
 
     Args:
         choice: The text, as "vault:https://host:8200/transit/keys/NAME".
@@ -26,7 +26,7 @@ def open_master_key(choice: str, environment: Mapping[str, str]) -> MasterKey:
 
     Raises:
         ConfigurationError: The text is wrong, or the provider's library is not installed.
-        KeyringError: Whoever holds the key does not answer or refuses.
+        KeyringError: The holder of the key does not answer, or refuses.
     """
     scheme = choice.partition(":")[0]
     if scheme not in _PROVIDERS:
@@ -38,10 +38,10 @@ def open_master_key(choice: str, environment: Mapping[str, str]) -> MasterKey:
 
 
 def check(master: MasterKey) -> None:
-    """Wraps and unwraps a key made for it, so that a key that may no longer be used is found before a question is.
+    """Wraps and unwraps a probe, so that a master key that cannot be used any more is found before the first question.
 
     Raises:
-        KeyringError: It cannot do both.
+        KeyringError: The master key cannot do both.
     """
     probe, associated = Key.generate(), context(_PROBE_LABEL)
     try:
@@ -49,7 +49,7 @@ def check(master: MasterKey) -> None:
     except KeyUnavailableError as error:
         raise MasterKeyRefusedError("the master key does not open what it has just wrapped") from error
     if opened != probe:
-        raise MasterKeyRefusedError("the master key opens what it wrapped as something else")
+        raise MasterKeyRefusedError("the master key opens what it has just wrapped to something else")
 
 
 def _opener(scheme: str) -> Callable[[str, Mapping[str, str]], MasterKey]:

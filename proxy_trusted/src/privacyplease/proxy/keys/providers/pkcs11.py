@@ -1,16 +1,16 @@
-"""A master key inside an HSM: PKCS#11 v2.40, named by a URI of RFC 7512.
+"""A master key inside an HSM: PKCS#11 v2.40, named by a URI (RFC 7512).
 
-The HSM holds a generic secret that never leaves it and computes one thing with it: HMAC-SHA256. Each wrapping draws a
-salt, has the HSM compute a key from it, and seals the data key here, under that key:
+The HSM holds a generic secret that never leaves it and is used only for HMAC-SHA256. Each wrapping draws a salt, has
+the HSM compute a key from it, and seals the data key here under that key:
 
 ::
 
     wrap key = HMAC-SHA256(secret in the HSM, label ‖ salt)
     wrapped  = salt (32) ‖ AES-256-GCM(wrap key, data key, associated data)
 
-HMAC being a PRF, wrap keys are independent and random, and whoever lacks the HSM can compute none. Why not have the HSM
-do the AES-GCM: HSMs differ in who chooses the nonce and some ignore the associated data, while every one of them has
-this HMAC; and AES-KW (RFC 3394) binds no associated data at all.
+HMAC being a PRF, wrap keys are independent and random, and without the HSM none can be computed. AES-GCM is not done in
+the HSM, because HSMs differ in who chooses the nonce and some ignore the associated data, while all of them have this
+HMAC; and AES-KW (RFC 3394) binds no associated data at all.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from privacyplease.proxy.errors import (
 )
 from privacyplease.proxy.keys.derivation import KEY_BYTES, Key, context
 from privacyplease.proxy.keys.master_key import LocalMasterKey
-from privacyplease.proxy.keys.providers.secrets_given import given, read
+from privacyplease.proxy.keys.providers.secret_sources import secret_from_environment, secret_from_file
 
 HSM_LABEL = b"privacyplease/v1/hsm-wrap"
 SALT_BYTES = 32
@@ -49,8 +49,8 @@ _REFUSED = (
 )
 
 
-class Place(NamedTuple):
-    """Where the secret is.
+class KeyLocation(NamedTuple):
+    """Where the HSM's secret is found.
 
     Attributes:
         module: The HSM's library.
@@ -68,8 +68,8 @@ class Place(NamedTuple):
 class HsmMasterKey:
     """A master key that an HSM holds. Safe to use from many threads."""
 
-    def __init__(self, place: Place, pin: str) -> None:
-        self._place = place
+    def __init__(self, location: KeyLocation, pin: str) -> None:
+        self._location = location
         self._pin = pin
         self._lock = threading.Lock()
 
@@ -85,16 +85,17 @@ class HsmMasterKey:
 
     def _wrap_key(self, salt: bytes) -> Key:
         mechanism = pkcs11.Mechanism.SHA256_HMAC
-        with self._lock, _refusals(self._place):
+        with self._lock, _refusals(self._location):
             return Key(self._with_secret(lambda secret: secret.sign(context(HSM_LABEL, salt), mechanism=mechanism)))
 
     def _with_secret(self, use: Callable[[Any], bytes]) -> bytes:
-        """Opens a session for one use: an HSM that was away or restarted in between is found again."""
-        token = pkcs11.lib(self._place.module).get_token(token_label=self._place.token)
+        """Opens a session for each use, so that an HSM that was restarted in between is found again."""
+        token = pkcs11.lib(self._location.module).get_token(token_label=self._location.token)
         with token.open(user_pin=self._pin) as session:
-            mac = use(session.get_key(object_class=pkcs11.ObjectClass.SECRET_KEY, label=self._place.object))
+            mac = use(session.get_key(object_class=pkcs11.ObjectClass.SECRET_KEY, label=self._location.object))
         if len(mac) != KEY_BYTES:
-            raise MasterKeyRefusedError(f"the HSM gave {len(mac)} bytes, expected {KEY_BYTES}", provider="pkcs11")
+            message = f"expected {KEY_BYTES} bytes from the HSM, got {len(mac)}"
+            raise MasterKeyRefusedError(message, provider="pkcs11")
         return mac
 
 
@@ -106,39 +107,41 @@ def open_key(uri: str, environment: Mapping[str, str]) -> HsmMasterKey:
     Raises:
         ConfigurationError: The URI lacks a part, or there is no PIN.
     """
-    place = parse(uri)
-    if place.pin_source:
-        return HsmMasterKey(place, read(Path(place.pin_source), "pin-source"))
-    return HsmMasterKey(place, given(environment, "PRIVACYPLEASE_PKCS11_PIN"))
+    location = parse(uri)
+    if location.pin_source:
+        return HsmMasterKey(location, secret_from_file(Path(location.pin_source), "pin-source"))
+    return HsmMasterKey(location, secret_from_environment(environment, "PRIVACYPLEASE_PKCS11_PIN"))
 
 
-def parse(uri: str) -> Place:
-    """Reads a URI of RFC 7512, of which it takes `token`, `object`, `module-path` and `pin-source` (a file).
+def parse(uri: str) -> KeyLocation:
+    """Reads a PKCS#11 URI (RFC 7512) with the attributes `token`, `object`, `module-path` and `pin-source` (a file).
 
     Raises:
-        ConfigurationError: An attribute is missing or unknown. A PIN in the URI is unknown, too.
+        ConfigurationError: An attribute is missing or not supported. A PIN in the URI itself is not supported.
     """
     path, _, query = uri.removeprefix("pkcs11:").partition("?")
     pairs = [pair.partition("=") for part in (path.split(";"), query.split("&")) for pair in part if pair]
-    found = {name: unquote(value) for name, _, value in pairs}
-    expected = ("token", "object", "module-path")
-    if set(expected) - set(found) or set(found) - {*expected, "pin-source"}:
+    attributes = {name: unquote(value) for name, _, value in pairs}
+    required = ("token", "object", "module-path")
+    if set(required) - set(attributes) or set(attributes) - {*required, "pin-source"}:
         raise ConfigurationError(
-            "master_key: expected pkcs11:token=…;object=…?module-path=…, with &pin-source=FILE where wanted"
+            "master_key: expected pkcs11:token=…;object=…?module-path=…, optionally with &pin-source=FILE"
         )
-    return Place(found["module-path"], found["token"], found["object"], found.get("pin-source", ""))
+    return KeyLocation(
+        attributes["module-path"], attributes["token"], attributes["object"], attributes.get("pin-source", "")
+    )
 
 
 @contextmanager
-def _refusals(place: Place) -> Iterator[None]:
-    """PKCS#11's errors as the proxy's."""
+def _refusals(location: KeyLocation) -> Iterator[None]:
+    """Maps PKCS#11 errors to the proxy's."""
     try:
         yield
     except _WRONG_PIN as error:
-        raise WrongPassphraseError(f"the PIN does not open the HSM's token {place.token!r}") from error
+        raise WrongPassphraseError(f"the PIN does not open the HSM's token {location.token!r}") from error
     except _REFUSED as error:
-        message = f"the HSM's token {place.token!r} has no secret {place.object!r} that computes HMAC-SHA256"
+        message = f"the HSM's token {location.token!r} has no secret {location.object!r} that computes HMAC-SHA256"
         raise MasterKeyRefusedError(f"{message}: {type(error).__name__}", provider="pkcs11") from error
     except (exceptions.PKCS11Error, RuntimeError, OSError) as error:
-        message = f"the HSM's token {place.token!r} cannot be reached: {type(error).__name__}"
+        message = f"the HSM's token {location.token!r} cannot be reached: {type(error).__name__}"
         raise MasterKeyUnavailableError(message, provider="pkcs11") from error

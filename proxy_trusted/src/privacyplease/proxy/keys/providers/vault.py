@@ -1,11 +1,11 @@
 """A master key inside HashiCorp Vault or OpenBao: the transit engine over its HTTP API.
 
-The key must be of a type that takes associated data, as `aes256-gcm96`, which is the default. Vault sees each data key
-when it is made and when a proxy opens it, so the connection is TLS everywhere but on loopback. What it is told to bind
-is a hash: names of data sets are none of its business.
+The key must be of a type that supports associated data, such as `aes256-gcm96`, the default. Vault sees each data key
+when it is made and when a proxy opens it, so the connection is TLS everywhere but on loopback. As associated data it
+gets only a hash, so that it does not learn names of data sets.
 
-The token needs `read` on `transit/keys/NAME` and `update` on `transit/encrypt/NAME` and `transit/decrypt/NAME`; with
-`create` on the last but one, Vault would answer a misspelt name with a new key.
+The token needs `read` on `transit/keys/NAME` and `update` on `transit/encrypt/NAME` and `transit/decrypt/NAME`. It must
+not have `create` on `transit/encrypt/NAME`, with which Vault would create a new key for a misspelt name.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from privacyplease.proxy.errors import (
     MasterKeyUnavailableError,
 )
 from privacyplease.proxy.keys.derivation import Key
-from privacyplease.proxy.keys.providers.secrets_given import given
+from privacyplease.proxy.keys.providers.secret_sources import secret_from_environment
 
 TIMEOUT_SECONDS = 10.0
 
@@ -34,7 +34,7 @@ _LOOPBACK = re.compile(r"http://(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?")
 
 
 class VaultMasterKey:
-    """A master key that a Vault holds. Safe to use from many threads."""
+    """A master key that Vault or OpenBao holds. Safe to use from many threads."""
 
     def __init__(self, server: str, mount: str, name: str, token: str) -> None:
         self._root, self._name = f"{server}/v1/{mount}", name
@@ -53,10 +53,10 @@ class VaultMasterKey:
         return Key(b64decode(answer["plaintext"]))
 
     def check_exists(self) -> None:
-        """Asks whether there is such a key, since asking to wrap would make one.
+        """Checks that the key exists, since with some permissions a request to wrap would create it.
 
         Raises:
-            KeyringError: There is none, or Vault does not say.
+            KeyringError: There is no such key, or Vault does not answer.
         """
         self._call("GET", "keys")
 
@@ -73,28 +73,28 @@ class VaultMasterKey:
         raise self._refusal(answer.status_code, operation)
 
     def _refusal(self, status: int, operation: str) -> Exception:
-        """Vault's statuses: 400 bad ciphertext, 403 no permission, 404 no such key, 429 and above not now."""
+        """The error for Vault's status: 400 bad ciphertext, 403 no permission, 404 no such key, 429 and above busy."""
         if status == requests.codes.bad_request and operation == "decrypt":
             return KeyUnavailableError("a wrapped key does not open under the vault's key")
         if status == requests.codes.service_unavailable:
             return MasterKeyUnavailableError("the vault is sealed or under maintenance", provider="vault")
         if status >= requests.codes.too_many_requests:
-            return MasterKeyUnavailableError(f"the vault does not answer now: status {status}", provider="vault")
-        why = {
+            return MasterKeyUnavailableError(f"the vault does not answer at present: status {status}", provider="vault")
+        causes = {
             requests.codes.forbidden: "the token was revoked, or may not use this key",
             requests.codes.not_found: f"there is no key {self._name!r}",
         }
-        message = why.get(status, f"status {status}")
-        return MasterKeyRefusedError(f"the vault refuses to {operation}: {message}", provider="vault")
+        cause = causes.get(status, f"status {status}")
+        return MasterKeyRefusedError(f"the vault refuses to {operation}: {cause}", provider="vault")
 
 
 def open_key(url: str, environment: Mapping[str, str]) -> VaultMasterKey:
     """The master key of a URL, as "vault:https://host:8200/transit/keys/NAME".
 
-    The token comes from VAULT_TOKEN, or from the file that VAULT_TOKEN_FILE names; BAO_TOKEN does as well.
+    The token comes from VAULT_TOKEN, or from the file that VAULT_TOKEN_FILE names; likewise BAO_TOKEN.
 
     Raises:
-        ConfigurationError: The URL is none, would send keys in the clear, or there is no token.
+        ConfigurationError: The URL is malformed or would send keys in the clear, or there is no token.
         KeyringError: Vault does not answer, or has no such key.
     """
     match = _URL.fullmatch(url)
@@ -102,8 +102,8 @@ def open_key(url: str, environment: Mapping[str, str]) -> VaultMasterKey:
         raise ConfigurationError("master_key: expected vault:https://HOST:PORT/transit/keys/NAME")
     server, mount, name = match.groups()
     if server.startswith("http:") and not _LOOPBACK.fullmatch(server):
-        raise ConfigurationError("master_key: expected vault:https://…; plain http is for loopback alone")
-    master = VaultMasterKey(server, mount, name, given(environment, "VAULT_TOKEN", "BAO_TOKEN"))
+        raise ConfigurationError("master_key: expected vault:https://…; plain http is allowed only on loopback")
+    master = VaultMasterKey(server, mount, name, secret_from_environment(environment, "VAULT_TOKEN", "BAO_TOKEN"))
     master.check_exists()
     return master
 

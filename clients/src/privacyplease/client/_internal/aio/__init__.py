@@ -1,0 +1,1 @@
+"""The methods of `AsyncClient`, a file per subject, and the connection that they use."""

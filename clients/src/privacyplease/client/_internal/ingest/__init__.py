@@ -1,0 +1,1 @@
+"""How records and dead letters are sent: cut into messages, and sent again when a stream breaks."""

@@ -1,0 +1,1 @@
+"""The contract's messages, from arguments and to results: pure functions, shared by both clients."""

@@ -1,0 +1,1 @@
+"""Records to and from Kafka: producers, the consumer that uploads to the proxy, and dead letters."""

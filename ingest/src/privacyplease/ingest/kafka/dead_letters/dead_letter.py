@@ -1,0 +1,83 @@
+"""The format of a dead letter in its topic.
+
+| part | content |
+|---|---|
+| key | the partition that the message is from, so that dead letters keep the order of a partition's messages |
+| value | the message, sealed; empty where header `omitted` says why |
+| headers `reason`, `field` | what was expected, and of which column; never a value |
+| headers `topic`, `partition`, `offset`, `timestamp` | where the message is from, and its time in ms since the epoch |
+| header `dataset` | the data set that it was meant for, and under whose key it is sealed |
+| header `key` | the message's key, sealed; absent if it had none |
+"""
+
+from typing import NamedTuple, Self
+
+from confluent_kafka import Message
+
+__all__ = ["DeadLetter", "Origin", "dead_letter_topic"]
+
+
+def dead_letter_topic(topic: str) -> str:
+    """The topic of a topic's dead letters."""
+    return f"{topic}.dlq"
+
+
+class Origin(NamedTuple):
+    """Where a message was; `timestamp` is in ms since the epoch, -1 if it has none."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+
+    @classmethod
+    def of(cls, message: Message) -> Self:
+        """The origin of a message that was read."""
+        return cls(message.topic() or "", message.partition() or 0, message.offset() or 0, message.timestamp()[1])
+
+
+class DeadLetter(NamedTuple):
+    """A dead letter.
+
+    Attributes:
+        dataset: The data set that the message was meant for.
+        field: The column at fault, or `record`.
+        reason: What was expected.
+        origin: Where the message was.
+        sealed: The message, sealed; empty if it was omitted.
+        sealed_key: Its key, sealed, if it had one.
+        omitted: Why the message was omitted, if it was.
+    """
+
+    dataset: str
+    field: str
+    reason: str
+    origin: Origin
+    sealed: bytes
+    sealed_key: bytes | None = None
+    omitted: str = ""
+
+    @classmethod
+    def read(cls, message: Message) -> Self | None:
+        """Reads a message of the dead letter topic; None if it is not a dead letter."""
+        headers = {name: value for name, value in dict(message.headers() or []).items() if isinstance(value, bytes)}
+        try:
+            text = {name: headers[name].decode() for name in ("dataset", "field", "reason", "topic")}
+            numbers = (int(headers[name]) for name in ("partition", "offset", "timestamp"))
+            origin, omitted = Origin(text.pop("topic"), *numbers), headers.get("omitted", b"").decode()
+        except (KeyError, ValueError):
+            return None
+        return cls(**text, origin=origin, sealed=message.value() or b"", sealed_key=headers.get("key"), omitted=omitted)
+
+    @property
+    def key(self) -> bytes:
+        """Determines its partition. The message's own key would be a device's address."""
+        return str(self.origin.partition).encode()
+
+    @property
+    def headers(self) -> list[tuple[str, bytes]]:
+        """All but the message itself."""
+        plain = {"dataset": self.dataset, "field": self.field, "reason": self.reason, **self.origin._asdict()}
+        headers = [(name, str(value).encode()) for name, value in plain.items()]
+        headers += [("key", self.sealed_key)] if self.sealed_key is not None else []
+        return headers + ([("omitted", self.omitted.encode())] if self.omitted else [])

@@ -1,0 +1,71 @@
+"""The reject file: keeps the lines of a log that were rejected, so that they can be corrected and ingested again.
+
+It belongs to the user and stays where the log is, since it holds raw lines. It is CSV with the columns `file`, `line`,
+`field`, `reason` and `record`.
+"""
+
+import csv
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TextIO
+
+from privacyplease.ingest.errors import RejectFileError
+from privacyplease.ingest.parsing import RejectedLine
+
+__all__ = ["RejectFile"]
+
+
+class RejectFile:
+    """Writes rejected lines as CSV. The file is created with the first of them, and only its owner may read it.
+
+    Attributes:
+        path: Where it is.
+        source: The log that the lines are from, for the column `file`. Set it before a log is read.
+        count: How many lines it holds.
+    """
+
+    def __init__(self, path: Path, source: str = "") -> None:
+        if path.exists():
+            raise RejectFileError(f"expected a new path for the reject file, got one that exists: {path}")
+        self.path = path
+        self.source = source
+        self.count = 0
+        self._file: TextIO | None = None
+
+    def write(self, rejects: Iterable[RejectedLine]) -> None:
+        """Appends rejected lines, in the order given.
+
+        Raises:
+            RejectFileError: If someone else has created the file since, or it cannot be created.
+        """
+        for reject in rejects:
+            if self._file is None:
+                self._file = self._create()
+            csv.writer(self._file).writerow((self.source, reject.line, reject.field, reject.reason, reject.record))
+            self.count += 1
+
+    def close(self) -> None:
+        """Closes the file, if any line was written."""
+        if self._file is not None:
+            self._file.close()
+
+    def _create(self) -> TextIO:
+        try:
+            # Exclusive, since an earlier file may hold the only copy of records that have yet to be corrected.
+            handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except OSError as error:
+            raise RejectFileError(f"cannot create the reject file {self.path}: {error.strerror}") from error
+        # Surrogate escapes restore bytes that were not UTF-8.
+        file = os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape", newline="")
+        csv.writer(file).writerow(("file", "line", "field", "reason", "record"))
+        return file
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

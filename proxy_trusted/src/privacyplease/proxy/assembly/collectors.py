@@ -1,0 +1,66 @@
+"""Metrics that are computed from the proxy's components each time they are scraped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from sqlalchemy import Engine
+
+from privacyplease.proxy.backup import registry
+from privacyplease.proxy.errors import UntrustedAnswerError
+from privacyplease.proxy.manifest.cells import Answers
+from privacyplease.proxy.manifest.manifest import Manifest
+from privacyplease.proxy.segments.memory import Memory
+from privacyplease.proxy.v1 import error_reason_pb2 as reasons
+
+
+def answer_metrics(answers: Answers) -> Iterable[Metric]:
+    """How many of the storage server's answers passed verification, and how many were refused."""
+    yield CounterMetricFamily(
+        "privacyplease_proxy_verified_answers", "Storage server answers that were intact.", value=answers.whole
+    )
+    failures = CounterMetricFamily(
+        "privacyplease_proxy_verification_failures", "Storage server answers that were refused.", labels=["reason"]
+    )
+    refused = answers.refused
+    for error in UntrustedAnswerError.__subclasses__():
+        failures.add_metric([reasons.ErrorReason.Name(error.reason)], refused[error.reason])
+    yield failures
+
+
+def manifest_metrics(manifest: Manifest) -> Iterable[Metric]:
+    """The number of segments by state, of outgrown cells, and of witness failures."""
+    segments = GaugeMetricFamily("privacyplease_proxy_segments", "Segments in the manifest.", labels=["state"])
+    for state, number in manifest.size().items():
+        segments.add_metric([state.name.lower()], number)
+    yield segments
+    yield GaugeMetricFamily(
+        "privacyplease_proxy_outgrown_cells",
+        "Cells larger than the size class of their number of records.",
+        value=manifest.outgrown,
+    )
+    yield CounterMetricFamily(
+        "privacyplease_proxy_witness_failures", "Times a witness was unavailable.", value=manifest.witnesses.failures
+    )
+
+
+def backup_metrics(store: Engine) -> Iterable[Metric]:
+    """The number of data keys that no backup holds."""
+    yield GaugeMetricFamily(
+        "privacyplease_proxy_keys_without_backup",
+        "Data keys that no backup holds.",
+        value=registry.keys_without_backup(store),
+    )
+
+
+def memory_metrics(memory: Memory) -> Iterable[Metric]:
+    """Hits and misses of the cells in memory, and their size."""
+    figures = memory.figures
+    cells = CounterMetricFamily("privacyplease_proxy_cache_cells", "Cells that questions needed.", labels=["outcome"])
+    cells.add_metric(["hit"], figures.hits)
+    cells.add_metric(["miss"], figures.misses)
+    yield cells
+    yield GaugeMetricFamily(
+        "privacyplease_proxy_cache_bytes", "Stored size of the cells in memory.", value=figures.bytes
+    )

@@ -1,0 +1,270 @@
+"""The components of a proxy, each made once, from the trusted store up to the services."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import grpc
+from sqlalchemy import Engine, select
+
+from privacyplease.proxy.access.guard import AccessControl
+from privacyplease.proxy.access.policy_file import PolicyFile
+from privacyplease.proxy.access.recorder import AuditRecorder
+from privacyplease.proxy.assembly import collectors
+from privacyplease.proxy.assembly.settings import ProxySettings
+from privacyplease.proxy.audit.log import AuditLog
+from privacyplease.proxy.backup import registry
+from privacyplease.proxy.compaction.compaction import Compaction
+from privacyplease.proxy.compaction.compactor import Compactor
+from privacyplease.proxy.errors import RolledBackError, StorageError
+from privacyplease.proxy.export.exporter import KeyringExporter
+from privacyplease.proxy.keys.dead_letters import DeadLetters
+from privacyplease.proxy.keys.home import Home
+from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.keys.rotation import Rotation, described_by, folder_in_force
+from privacyplease.proxy.lifecycle.disposal import Disposal
+from privacyplease.proxy.lifecycle.erasing import Erasing
+from privacyplease.proxy.lifecycle.erasures import Erasures
+from privacyplease.proxy.lifecycle.renewing import Renewing
+from privacyplease.proxy.lifecycle.restoring import Restoring, adopt
+from privacyplease.proxy.lifecycle.retention import Retention
+from privacyplease.proxy.lifecycle.settling import Settling
+from privacyplease.proxy.lifecycle.verification import Verification
+from privacyplease.proxy.manifest.cells import Cells
+from privacyplease.proxy.manifest.currency import Currency
+from privacyplease.proxy.manifest.manifest import Manifest
+from privacyplease.proxy.manifest.witnesses import Witnesses, witness
+from privacyplease.proxy.query.search import Search
+from privacyplease.proxy.records.dataset import Dataset
+from privacyplease.proxy.records.shapes import Shapes
+from privacyplease.proxy.segments.memory import Memory
+from privacyplease.proxy.services.access import AccessService
+from privacyplease.proxy.services.admin import AdminService
+from privacyplease.proxy.services.audit import AuditService
+from privacyplease.proxy.services.compaction import CompactionService
+from privacyplease.proxy.services.dead_letters import DeadLetterService
+from privacyplease.proxy.services.explain import ExplainService
+from privacyplease.proxy.services.ingest import IngestService, StreamLimits
+from privacyplease.proxy.services.keys import KeysService
+from privacyplease.proxy.services.occupancy import OccupancyService
+from privacyplease.proxy.services.presence import PresenceService
+from privacyplease.proxy.services.query import QueryService
+from privacyplease.proxy.services.stations import StationsService
+from privacyplease.proxy.services.verification import VerificationService
+from privacyplease.proxy.storage.client import Storage
+from privacyplease.proxy.telemetry.activity import Activity
+from privacyplease.proxy.telemetry.metrics import Metrics
+from privacyplease.proxy.trusted_store import store as trusted_store
+from privacyplease.proxy.trusted_store import tables
+from privacyplease.proxy.v1 import (
+    access_service_pb2_grpc,
+    admin_service_pb2_grpc,
+    audit_service_pb2_grpc,
+    compaction_service_pb2_grpc,
+    dead_letter_service_pb2_grpc,
+    explain_service_pb2_grpc,
+    ingest_service_pb2_grpc,
+    keys_service_pb2_grpc,
+    occupancy_service_pb2_grpc,
+    presence_service_pb2_grpc,
+    query_service_pb2_grpc,
+    stations_service_pb2_grpc,
+    verification_service_pb2_grpc,
+)
+from privacyplease.proxy.write.writer import Writer
+from privacyplease.transport.admission import Admission
+
+
+@dataclass(frozen=True)
+class ProcessContext:
+    """What the components share with the rest of the process."""
+
+    settings: ProxySettings
+    datasets: dict[str, Dataset]
+    policies: PolicyFile
+    access: AccessControl
+    admission: Admission
+    metrics: Metrics
+    activity: Activity
+
+
+class TrustedState:
+    """The state that outlives the process: trusted store, keyring, audit log and manifest."""
+
+    def __init__(self, settings: ProxySettings) -> None:
+        home, url = settings.home, settings.trusted_store
+        shared = trusted_store.open_url(url) if url else None
+        folder = folder_in_force(shared) if shared else _folder_in_force(home)
+        wraps = shared is not None and _has_keys(shared)
+        master = described_by(home, folder).master_key(settings.passphrase, wraps=wraps)
+        self.alone = shared is None
+        self.store = shared or trusted_store.open_store(home.trusted_store)
+        self.keyring = Keyring(self.store, master, folder)
+        # The log and its anchor belong to this home. The anchor may lag behind after a loss of power, so its commits
+        # need not wait for the disk.
+        anchors = trusted_store.open_store(home.trusted_store, durable=False)
+        self.log = AuditLog(home.audit, anchors, self.keyring)
+        self.witnesses = Witnesses([witness(text) for text in settings.witnesses])
+        self.manifest = Manifest(self.store, self.keyring, self.witnesses)
+
+
+class Components:
+    """Every component of a proxy with full keys.
+
+    Attributes:
+        recorder: Records calls in the audit log.
+    """
+
+    def __init__(self, process: ProcessContext) -> None:
+        """Creates the components and connects them.
+
+        Raises:
+            ConfigurationError: A file of the home is wrong; or the home was restored from a backup, and what was
+                written after it is unavailable.
+            KeyringError: The master key does not open.
+            RolledBackError: The trusted store is older than the newest head that the storage server or a witness holds.
+        """
+        settings, datasets = process.settings, process.datasets
+        self._process = process
+        self._trusted = trusted = TrustedState(settings)
+        self.recorder = AuditRecorder(trusted.log)
+        store, keyring, manifest = trusted.store, trusted.keyring, trusted.manifest
+        self._shapes = Shapes(store)
+        self._shapes.check(datasets)
+        self._storage = storage = Storage.connect(settings.storage, settings.storage_certificates, process.metrics)
+        self._cells = cells = Cells(storage, keyring)
+        self._currency = currency = Currency(manifest, storage)
+        self._memory = memory = Memory(settings.cache_bytes)
+        if settings.home.restored.exists():
+            adopt(settings.home, Restoring(datasets, store, keyring, manifest, storage, currency), trusted.log)
+        _refuse_rolled_back(currency)
+        self._search = search = Search(manifest, cells, keyring, memory, currency, settings.most_tags)
+        self._writer = writer = Writer(manifest, keyring, storage, memory, currency, settings.flush_seconds)
+        self._compaction = compaction = Compaction(
+            store,
+            manifest,
+            keyring,
+            storage,
+            cells,
+            memory,
+            lambda: registry.needed_after(store),
+            require_current=currency.require,
+        )
+        self._compactor = Compactor(datasets, compaction)
+        self._erasures = Erasures(store, alone=trusted.alone)
+        disposal = Disposal(manifest, cells, storage)
+        readers = [search.questions, compaction.jobs]
+        self._erasing = Erasing(keyring, manifest, currency, disposal, self._erasures, writer.drain, readers, memory)
+        self._renewing = Renewing(datasets, keyring, manifest, currency, self._erasing, compaction.rewrite)
+        settling = Settling(datasets, manifest, cells, storage, disposal, currency)
+        self._retention = Retention(datasets, self._erasing, [settling.finish, self._renewing.finish])
+        self._watch()
+
+    def start(self) -> None:
+        """Starts the background tasks."""
+        self._trusted.log.start()
+        self._retention.start()
+        self._writer.cover(self._process.datasets.values())
+        if self._process.settings.compacts:
+            self._compactor.start()
+
+    def pause(self) -> None:
+        """Begins no more background work."""
+        self._retention.stop()
+        self._compactor.stop()
+
+    def stop(self) -> None:
+        """Stops the writer and the audit log, when no call is running any more."""
+        self._writer.stop()
+        self._trusted.log.stop()
+
+    def register(self, server: grpc.Server) -> None:
+        """Adds every service to a server."""
+        process, keyring, search = self._process, self._trusted.keyring, self._search
+        datasets = process.datasets
+        access_service_pb2_grpc.add_AccessServiceServicer_to_server(AccessService(process.access), server)
+        admin_service_pb2_grpc.add_AdminServiceServicer_to_server(self._admin(), server)
+        audit_service_pb2_grpc.add_AuditServiceServicer_to_server(AuditService(self._trusted.log), server)
+        compaction_service_pb2_grpc.add_CompactionServiceServicer_to_server(
+            CompactionService(datasets, self._compaction), server
+        )
+        ingest_service_pb2_grpc.add_IngestServiceServicer_to_server(self._ingest(), server)
+        keys_service_pb2_grpc.add_KeysServiceServicer_to_server(self._keys(), server)
+        occupancy = OccupancyService(datasets, search, keyring)
+        occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(occupancy, server)
+        explain_service_pb2_grpc.add_ExplainServiceServicer_to_server(ExplainService(datasets, search, keyring), server)
+        presence_service_pb2_grpc.add_PresenceServiceServicer_to_server(PresenceService(datasets, search), server)
+        query_service_pb2_grpc.add_QueryServiceServicer_to_server(QueryService(datasets, search), server)
+        stations_service_pb2_grpc.add_StationsServiceServicer_to_server(StationsService(datasets, search), server)
+        letters = DeadLetterService(datasets, DeadLetters(keyring))
+        dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(letters, server)
+        verification = Verification(self._trusted.manifest, self._cells, self._storage, search.questions)
+        verification_service_pb2_grpc.add_VerificationServiceServicer_to_server(
+            VerificationService(datasets, verification), server
+        )
+
+    def _admin(self) -> AdminService:
+        process, trusted = self._process, self._trusted
+        return AdminService(
+            process.datasets,
+            trusted.keyring,
+            self._storage,
+            self._cells.answers,
+            process.policies,
+            trusted.manifest,
+            process.activity,
+            self._compactor,
+            self._memory,
+        )
+
+    def _ingest(self) -> IngestService:
+        process = self._process
+        streams = StreamLimits(process.admission.stopping, process.settings.idle_seconds)
+        observers = process.metrics.ingested, process.activity.ingested
+        return IngestService(process.datasets, self._writer, self._shapes, self._erasures, streams, *observers)
+
+    def _keys(self) -> KeysService:
+        trusted = self._trusted
+        rotation = Rotation(self._process.settings.home, trusted.store, trusted.keyring)
+        exporter = KeyringExporter(trusted.keyring, trusted.manifest, self._currency, self._process.settings.most_tags)
+        return KeysService(
+            self._process.datasets,
+            trusted.keyring,
+            self._erasures,
+            self._erasing,
+            rotation,
+            exporter,
+            self._renewing,
+        )
+
+    def _watch(self) -> None:
+        watch: Callable[..., None] = self._process.metrics.watch
+        trusted = self._trusted
+        watch(lambda: collectors.answer_metrics(self._cells.answers))
+        watch(lambda: collectors.manifest_metrics(trusted.manifest))
+        watch(lambda: collectors.backup_metrics(trusted.store))
+        watch(lambda: collectors.memory_metrics(self._memory))
+
+
+def _refuse_rolled_back(currency: Currency) -> None:
+    """Refuses to start on a store that was rolled back.
+
+    If the storage server is unavailable, the first question or batch repeats the check.
+    """
+    try:
+        currency.require()
+    except RolledBackError:
+        raise
+    except StorageError:
+        return
+
+
+def _folder_in_force(home: Home) -> str:
+    """The folder in force, without creating a store: a store without a master key reveals a home that lost its key."""
+    return folder_in_force(trusted_store.open_store(home.trusted_store)) if home.trusted_store.exists() else ""
+
+
+def _has_keys(store: Engine) -> bool:
+    with store.connect() as connection:
+        return connection.execute(select(tables.data_keys.c.epoch).limit(1)).first() is not None
