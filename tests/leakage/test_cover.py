@@ -12,7 +12,7 @@ import pytest
 
 from tests.leakage.worlds import WIFI, a_crowd, arrival, one_person, seen, tables, world
 from tests.services.core import Core
-from tests.services.fake_storage import Call
+from tests.services.fake_storage import RecordedCall
 
 COVERED = replace(WIFI, cover=50, cover_records=64)
 FLUSHES = 6
@@ -25,11 +25,11 @@ def core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Core]:
         yield made
 
 
-def flushed(core: Core, *records: pa.Table) -> list[Call]:
+def flushed(core: Core, *records: pa.Table) -> list[RecordedCall]:
     """The calls that bring records, of which `FLUSHES` at least were made since some records were stored."""
     for table in records:
         core.ingest(table, COVERED)
-    calls: list[Call] = []
+    calls: list[RecordedCall] = []
     while len(calls) < FLUSHES:
         time.sleep(0.05)
         calls += [call for call in seen(core) if call.name == "append"]

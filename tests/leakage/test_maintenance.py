@@ -20,7 +20,7 @@ from privacyplease.proxy.records.timeline import EVER
 from privacyplease.proxy.segments import rollups
 from tests.leakage.worlds import BEGIN, WIFI, Cast, a_crowd, arrival, everybody, one_person, seen, tables, world
 from tests.services.core import Core
-from tests.services.fake_storage import Call
+from tests.services.fake_storage import RecordedCall
 
 ARRIVAL = arrival(seed=9, batches=12, records=60)
 
@@ -66,7 +66,9 @@ class Maintained:
             verification.check(part)
 
 
-def traced(folder: Path, monkeypatch: pytest.MonkeyPatch, cast: Cast, work: Callable[[Maintained], None]) -> list[Call]:
+def traced(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, cast: Cast, work: Callable[[Maintained], None]
+) -> list[RecordedCall]:
     with world(folder, monkeypatch) as core:
         for table in tables(ARRIVAL, cast):
             core.ingest(table, ROOMY)

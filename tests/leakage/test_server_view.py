@@ -29,7 +29,7 @@ from tests.leakage.worlds import (
     world,
 )
 from tests.services.core import Core
-from tests.services.fake_storage import Call
+from tests.services.fake_storage import RecordedCall
 
 ARRIVAL = arrival(seed=7, batches=30, records=40)
 LARGE = arrival(seed=8, batches=2, records=4_000)
@@ -50,7 +50,7 @@ def count(core: Core, question: Question) -> object:
 KINDS = [presence, count]
 
 
-def traced(folder: Path, monkeypatch: pytest.MonkeyPatch, cast: Cast, of: object = ARRIVAL) -> list[Call]:
+def traced(folder: Path, monkeypatch: pytest.MonkeyPatch, cast: Cast, of: object = ARRIVAL) -> list[RecordedCall]:
     with world(folder, monkeypatch) as core:
         for table in tables(of, cast):  # type: ignore[arg-type]
             core.ingest(table, WIFI)
@@ -71,7 +71,9 @@ people = st.none() | st.integers(0, 2_000)
 questions = st.lists(st.tuples(spans, people, people, people, people), min_size=1, max_size=12)
 
 
-def ask_all(core: Core, asked: Sequence[tuple[tuple[int, int], int | None, int | None]], cast: Cast) -> list[Call]:
+def ask_all(
+    core: Core, asked: Sequence[tuple[tuple[int, int], int | None, int | None]], cast: Cast
+) -> list[RecordedCall]:
     for number, (span, who, where) in enumerate(asked):
         subject = None if who is None else pa.scalar(cast(who)[0], pa.int64())
         place = None if where is None else pa.scalar(cast(where)[1])

@@ -21,7 +21,7 @@ from privacyplease.proxy.keys.derivation import KEY_BYTES, Key
 from privacyplease.proxy.records import dataset
 from privacyplease.proxy.records.timeline import Interval
 from tests.services.core import Core, core
-from tests.services.fake_storage import Call, FakeStorage
+from tests.services.fake_storage import FakeStorage, RecordedCall
 
 WIFI = dataset.load()["wifi"]
 BEGIN = 1_727_740_800_000  # 2024-10-01T00:00:00Z
@@ -94,7 +94,7 @@ def world(folder: Path, monkeypatch: pytest.MonkeyPatch, memory_bytes: int = 0) 
         yield made
 
 
-def seen(core: Core) -> list[Call]:
+def seen(core: Core) -> list[RecordedCall]:
     """What the server saw since it was looked at last."""
     calls = core.server.calls[:]
     core.server.calls.clear()

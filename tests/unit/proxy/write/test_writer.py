@@ -19,7 +19,7 @@ from privacyplease.proxy.records.timeline import EVER
 from privacyplease.proxy.write import buffer
 from privacyplease.proxy.write.buffer import Buffer, by_epoch
 from tests.services.core import Core, core
-from tests.services.fake_storage import Call
+from tests.services.fake_storage import RecordedCall
 from tests.services.patience import eventually
 
 WIFI = dataset.load()["wifi"]
@@ -43,7 +43,7 @@ def made(tmp_path: Path) -> Iterator[Core]:
         yield running
 
 
-def appends(core: Core) -> list[Call]:
+def appends(core: Core) -> list[RecordedCall]:
     return [call for call in core.server.calls if call.name == "append"]
 
 
