@@ -109,9 +109,6 @@ def _parser() -> argparse.ArgumentParser:
         help="file with the passphrase of the master key or the keyring",
     )
     parser.add_argument(
-        "--address-file", type=Path, metavar="FILE", help="file to write the address to once the proxy serves"
-    )
-    parser.add_argument(
         "--questions", type=_positive, default=16, metavar="N", help="how many questions may run at once"
     )
     parser.add_argument(

@@ -78,10 +78,11 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     storage = os.environ.get(_STORAGE_VARIABLE)
+    parser.set_defaults(storage=storage)  # as the option's own default, --help would show its password
     parser.add_argument(
         "--storage",
         metavar="URL",
-        default=storage,
+        default=argparse.SUPPRESS,
         required=storage is None,
         help=f"mysql://user:password@host:port/database or sqlite:///path [env: {_STORAGE_VARIABLE}]",
     )
