@@ -54,7 +54,7 @@ bench: $(VENV)/.benchmarks ## measure beside the same job in plaintext (SCALE=1M
 
 loadtest: $(VENV)/.development ## let users come until it does not keep up (USERS=128, SECONDS=125)
 	@scripts/require.sh mariadb
-	@$(BIN)/python -m loadtests --report docs/LOADTEST.md $(if $(USERS),--users $(USERS)) $(if $(SECONDS),--seconds $(SECONDS))
+	@$(BIN)/python -m loadtests --report docs/reports/LOADTEST.md $(if $(USERS),--users $(USERS)) $(if $(SECONDS),--seconds $(SECONDS))
 
 soak: $(VENV)/.development ## lies of the storage server (N=10000), and requests that nobody would send (CALLS=100000)
 	@$(BIN)/python -m tests.soak.lying_server $(or $(N),10000)

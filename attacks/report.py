@@ -20,7 +20,8 @@ _TITLE = """\
 
 Written by `make attacks`; do not edit. An attacker sees all that the storage server sees of a simulated fortnight,
 knows last week's profile of every place and device, is told the truth about half of the questions, and guesses the
-rest. [`attacks/DESIGN.md`](../attacks/DESIGN.md) says who that is, how each attack works and what the controls are."""
+rest. [`attacks/DESIGN.md`](../../attacks/DESIGN.md) says who that is, how each attack works and what the controls
+are."""
 
 _HIDDEN = f"""\
 ## What must stay hidden

@@ -3,8 +3,8 @@
     python -m benchmarks [--scale 1M,10M] [--only NAME,NAME] [--rounds N] [--report FILE]
 
 Starts a private MariaDB, and Kafka where it is needed. Without `--only` everything is measured, and the report is
-written to `docs/BENCHMARKS.md`; with it results go to the screen alone, unless `--report` names a report in which to
-replace what is measured anew.
+written to `docs/reports/BENCHMARKS.md`; with it results only go to the screen, unless `--report` names a report in
+which to replace what is measured anew.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from benchmarks.targets import HUNDRED_MILLION
 from benchmarks.world import world
 from tests.services.mariadb import MariaDB
 
-REPORT = Path(__file__).parents[1] / "docs" / "BENCHMARKS.md"
+REPORT = Path(__file__).parents[1] / "docs" / "reports" / "BENCHMARKS.md"
 
 # Once a run, in the modules of these names, and once a scale. What needs Kafka or other libraries is imported late.
 ONCE = {"bulk": "bulk_ingest", "stream": "stream_ingest", "latency": "latency", "sealing": "peers"}
