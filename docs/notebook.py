@@ -2,7 +2,7 @@
 # # A week on a campus
 #
 # Encrypted records, queried into tables: this notebook asks a proxy that seals and stores the sessions of a simulated
-# campus, using only `privacyplease.client`. The notebook has no key, and neither has the machine that stores the records.
+# campus, using only `privacyplease.client`. The notebook has no key, nor does the machine that stores the records.
 #
 # `make notebook` simulates the campus, runs `docs/notebook.py` and saves its output. To run it against your own proxy,
 # set `PRIVACYPLEASE_PROXY` and `PRIVACYPLEASE_CERTIFICATES`, and change the week.

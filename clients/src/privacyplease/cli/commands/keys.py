@@ -129,7 +129,7 @@ def export(
     """Make a keyring that can count people in an interval. In that as of now, and no more.
 
     Its passphrase comes from --export-passphrase-file or PRIVACYPLEASE_EXPORT_PASSPHRASE. A proxy counts with it:
-    `python -m privacyplease.proxy --keyring FILE …` (docs/OPERATIONS.md). It opens whole periods: those it names. Once
+    `python -m privacyplease.proxy --keyring FILE …` (docs/KEYS.md). It opens whole periods: those it names. Once
     the interval is compacted, a new one is due.
 
     --json prints {"file", "epochs": [{"start", "end", "state", "made_at", "destroyed_at", "renewals"}]}.
