@@ -97,8 +97,12 @@ def _wrapped(block: list[str]) -> list[str]:
     lines: list[list[str]] = [[]]
     for word in " ".join(block)[len(start) :].split():
         if lines[-1] and len(start) + len(" ".join([*lines[-1], word])) > WIDTH:
-            lines.append([lines[-1].pop()] if _MARKUP.match(word) else [])
-        lines[-1].append(word)
+            following = [word]
+            while _MARKUP.match(following[0]) and len(lines[-1]) > 1:
+                following.insert(0, lines[-1].pop())
+            lines.append(following)
+        else:
+            lines[-1].append(word)
     indents = [start, *[" " * len(start)] * (len(lines) - 1)]
     return [indent + " ".join(words) for indent, words in zip(indents, lines, strict=True)]
 

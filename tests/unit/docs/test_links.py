@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 _CODE = re.compile(r"```.*?```", re.DOTALL)
 _CODE_SPAN = re.compile(r"`[^`\n]*`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
-_NAMED_FILE = re.compile(r"`([\w./-]+\.(?:py|proto|toml|md|sh))`")
+_NAMED_FILE = re.compile(r"`([a-z_\d./-]+\.(?:py|proto|toml|md|sh))`")
 _ELSEWHERE = ("http://", "https://", "mailto:")
 
 
