@@ -99,7 +99,7 @@ version: $(VENV)/.development ## give every distribution the version in VERSION
 
 package: $(VENV)/.package ## build wheels and source distributions of all distributions into dist/, and check them
 	@rm -rf dist
-	@$(foreach name,$(DISTRIBUTIONS),$(BIN)/python -m build --outdir dist $(name) >/dev/null &&) true
+	@$(foreach name,$(DISTRIBUTIONS),$(BIN)/python -m build --quiet --outdir dist $(name) &&) true
 	@$(BIN)/twine check --strict dist/*
 	@$(BIN)/python scripts/check_packages.py dist
 

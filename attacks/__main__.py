@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m attacks", description="Attack what the storage server sees.")
-    parser.add_argument("--report", type=Path, default=REPORT, help="where to write; docs/reports/ATTACKS.md if not given")
+    parser.add_argument("--report", type=Path, default=REPORT, help="where to write, if not docs/reports/ATTACKS.md")
     parser.add_argument("--questions", type=int, default=runs.Settings.questions, help="about how many to ask")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the recording of the product, to replay it")
     parser.add_argument("--no-cover", action="store_true", help="leave out the days with cover, which take a minute")
