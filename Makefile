@@ -44,8 +44,8 @@ format: $(VENV)/.development ## format code, sort imports, and wrap long lines o
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/python scripts/check_markdown.py --write
 
-unit: $(VENV)/.development ## unit tests, few examples of each property; no service (T=path, K=pattern, JOBS=n)
-	@HYPOTHESIS_PROFILE=quick $(PYTEST) $(or $(T),tests/unit)
+unit: $(VENV)/.development ## quick unit tests: few examples of each property, no service (T=path, K=pattern, JOBS=n)
+	@HYPOTHESIS_PROFILE=quick $(PYTEST) -m 'not slow' $(or $(T),tests/unit)
 
 ifdef T
 test: $(VENV)/.development ## check, then all tests, as CI (T=path: only those tests; K=pattern, JOBS=n)

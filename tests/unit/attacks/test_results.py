@@ -10,6 +10,8 @@ from attacks.rows import HIDDEN, Row
 from attacks.scores import score
 from attacks.view import Evidence, View
 
+pytestmark = pytest.mark.slow
+
 
 def test_everything_is_guessed_of_the_old_recipe(of_deterministic: Results) -> None:
     assert failures("deterministic", of_deterministic) == []
