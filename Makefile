@@ -8,31 +8,56 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-# What an installation depends on.
+# The shipped folders, and the extras that development needs of them.
 DISTRIBUTIONS := protos transport server_untrusted proxy_trusted clients ingest
+EXTRAS_clients := [dashboard]
+
+# What an installation depends on.
 PINS := constraints.txt pyproject.toml $(DISTRIBUTIONS:%=%/pyproject.toml)
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PYTEST := $(BIN)/pytest --numprocesses $(or $(JOBS),auto) --dist loadfile --no-loadscope-reorder $(if $(K),-k '$(K)')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint protos protos-check client client-check services crashtest bench loadtest soak attacks notebook check-readme clean
+.PHONY: help setup demo check format unit test coverage protos protos-check client client-check services crashtest \
+    bench loadtest soak attacks notebook check-readme version package clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 setup: $(VENV)/.development ## install everything that development needs into .venv
 
-demo: $(VENV)/.runtime ## from nothing to answers: a campus day, sealed and asked (KEEP=1: four weeks, with the dashboard and live data)
+demo: $(VENV)/.runtime ## from nothing to answers, on a simulated campus (KEEP=1: then a dashboard, and live data)
 	@$(BIN)/python scripts/demo.py
 
-test: $(VENV)/.development lint check-readme ## lint, types, boundaries, unit and integration tests (T=path, K=pattern, JOBS=n)
-	@scripts/require.sh mariadb kafka chromium softhsm
-	@$(BIN)/pytest --numprocesses $(or $(JOBS),auto) --dist loadfile --no-loadscope-reorder $(T) $(if $(K),-k '$(K)')
-
-lint: $(VENV)/.development protos-check client-check ## style, types, import rules and contracts
+check: $(VENV)/.development protos-check client-check check-readme ## style, types, import rules, contracts, documents; no service
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/python scripts/check_markdown.py
+	@$(BIN)/python scripts/version.py
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/buf lint protos
+	@VENV=$(VENV) scripts/protos_breaking.sh
+
+format: $(VENV)/.development ## format code, sort imports, and wrap long lines of prose
+	@$(BIN)/ruff check --quiet --select I --fix .
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/python scripts/check_markdown.py --write
+
+unit: $(VENV)/.development ## quick unit tests: few examples of each property, no service (T=path, K=pattern, JOBS=n)
+	@HYPOTHESIS_PROFILE=quick $(PYTEST) -m 'not slow' $(or $(T),tests/unit)
+
+ifdef T
+test: $(VENV)/.development ## check, then all tests, as CI (T=path: only those tests; K=pattern, JOBS=n)
+	@$(PYTEST) $(T)
+else
+test: $(VENV)/.development check
+	@scripts/require.sh mariadb kafka chromium softhsm
+	@$(PYTEST)
+endif
+
+coverage: $(VENV)/.development ## which lines of the shipped code the unit tests run: a table, and htmlcov/
+	@$(PYTEST) --quiet --cov --cov-report=term:skip-covered --cov-report=html $(or $(T),tests/unit)
 
 protos: $(VENV)/.development ## generate the stubs of the contracts
 	@scripts/protos.sh
@@ -46,37 +71,46 @@ client: $(VENV)/.development ## generate the blocking client from the asynchrono
 client-check: $(VENV)/.development ## fail if the blocking client is not as generated
 	@$(BIN)/python scripts/blocking_client.py --check
 
-services: $(VENV)/.development ## run a private MariaDB and a private Kafka until Ctrl-C, and say where they are
+services: $(VENV)/.development ## run a private MariaDB and a private Kafka until Ctrl-C, and print their addresses
 	@scripts/require.sh mariadb kafka
 	@$(BIN)/python scripts/services.py
 
-crashtest: $(VENV)/.development ## kill every part again and again while a log streams in (KILLS=100, SEED=n)
+crashtest: $(VENV)/.development ## kill every process again and again while a log streams in (KILLS=100, SEED=n)
 	@scripts/require.sh mariadb kafka
 	@$(BIN)/python scripts/crashtest.py --kills $(or $(KILLS),100) $(if $(SEED),--seed $(SEED))
 
-bench: $(VENV)/.benchmarks ## measure beside the same job in plaintext (SCALE=1M,10M, ONLY=name, ROUNDS=5)
+bench: $(VENV)/.benchmarks ## compare with the same job in plaintext (SCALE=1M,10M, ONLY=name, ROUNDS=5)
 	@scripts/require.sh mariadb kafka
 	@$(BIN)/python -m benchmarks $(if $(SCALE),--scale $(SCALE)) $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
-loadtest: $(VENV)/.development ## let users come until it does not keep up (USERS=128, SECONDS=125)
+loadtest: $(VENV)/.development ## ramp up users until latency degrades (USERS=128, SECONDS=125)
 	@scripts/require.sh mariadb
-	@$(BIN)/python -m loadtests --report docs/LOADTEST.md $(if $(USERS),--users $(USERS)) $(if $(SECONDS),--seconds $(SECONDS))
+	@$(BIN)/python -m loadtests --report docs/reports/LOADTEST.md $(if $(USERS),--users $(USERS)) $(if $(SECONDS),--seconds $(SECONDS))
 
-soak: $(VENV)/.development ## lies of the storage server (N=10000), and requests that nobody would send (CALLS=100000)
+soak: $(VENV)/.development ## a lying storage server (N=10000), and random malformed requests (CALLS=100000)
 	@$(BIN)/python -m tests.soak.lying_server $(or $(N),10000)
 	@$(BIN)/python -m tests.soak.fuzz $(or $(CALLS),100000)
 
-attacks: $(VENV)/.development ## guess from what the storage server sees, and write docs/ATTACKS.md (about 4 minutes)
+attacks: $(VENV)/.development ## guess from what the storage server sees, and write docs/reports/ATTACKS.md (4 minutes)
 	@$(BIN)/python -m attacks
 
-notebook: $(VENV)/.notebook ## run docs/notebook.py against a simulated campus and write down what it shows
+notebook: $(VENV)/.notebook ## run docs/notebook.py against a simulated campus and save its output
 	@$(BIN)/python scripts/notebook.py
 
 check-readme: $(VENV)/.development ## fail if README or docs show other output than their commands give
 	@$(BIN)/python scripts/check_readme.py
 
+version: $(VENV)/.development ## give every distribution the version in VERSION
+	@$(BIN)/python scripts/version.py --write
+
+package: $(VENV)/.package ## build wheels and source distributions of all distributions into dist/, and check them
+	@rm -rf dist
+	@$(foreach name,$(DISTRIBUTIONS),$(BIN)/python -m build --quiet --outdir dist $(name) &&) true
+	@$(BIN)/twine check --strict dist/*
+	@$(BIN)/python scripts/check_packages.py dist
+
 clean: ## remove whatever the other targets made
-	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov dist
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -86,22 +120,25 @@ $(VENV)/bin/python:
 
 $(VENV)/.runtime: $(VENV)/bin/python $(PINS)
 	@echo "installing the distributions into $(VENV) ..." >&2
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt \
-	    --editable protos --editable transport --editable server_untrusted --editable proxy_trusted \
-	    --editable 'clients[dashboard]' --editable ingest
+	@$(INSTALL) $(foreach name,$(DISTRIBUTIONS),--editable '$(name)$(EXTRAS_$(name))')
 	@touch $@
 
 $(VENV)/.development: $(VENV)/.runtime
-	@echo "installing the tools of development into $(VENV) ..." >&2
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
+	@echo "installing the development tools into $(VENV) ..." >&2
+	@$(INSTALL) --group dev
 	@touch $@
 
 $(VENV)/.benchmarks: $(VENV)/.development
-	@echo "installing the libraries to measure beside into $(VENV) ..." >&2
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group bench
+	@echo "installing the libraries to compare with into $(VENV) ..." >&2
+	@$(INSTALL) --group bench
 	@touch $@
 
 $(VENV)/.notebook: $(VENV)/.development
 	@echo "installing what runs the notebook into $(VENV) ..." >&2
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group notebook
+	@$(INSTALL) --group notebook
+	@touch $@
+
+$(VENV)/.package: $(VENV)/.development
+	@echo "installing the packaging tools into $(VENV) ..." >&2
+	@$(INSTALL) --group package
 	@touch $@

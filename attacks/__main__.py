@@ -16,7 +16,7 @@ from attacks import report, runs
 from attacks.results import attacked, failures
 from attacks.scores import correlation
 
-REPORT = Path(__file__).parents[1] / "docs" / "ATTACKS.md"
+REPORT = Path(__file__).parents[1] / "docs" / "reports" / "ATTACKS.md"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m attacks", description="Attack what the storage server sees.")
     parser.add_argument(
-        "--report", type=Path, default=REPORT, help="where to write the report; default: docs/ATTACKS.md"
+        "--report", type=Path, default=REPORT, help="where to write the report; default: docs/reports/ATTACKS.md"
     )
     parser.add_argument(
         "--questions", type=int, default=runs.ScenarioSettings.questions, help="about how many questions to ask"

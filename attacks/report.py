@@ -20,7 +20,7 @@ _TITLE = """\
 
 Written by `make attacks`; do not edit. An attacker sees everything that the storage server sees of a simulated
 fortnight, knows last week's profile of every place and device and the truth about half of the questions, and guesses
-the rest. [`attacks/DESIGN.md`](../attacks/DESIGN.md) describes the attacker, the attacks and the controls."""
+the rest. [`attacks/DESIGN.md`](../../attacks/DESIGN.md) describes the attacker, the attacks and the controls."""
 
 _HIDDEN = f"""\
 ## What must stay hidden

@@ -3,7 +3,7 @@
     python -m benchmarks [--scale 1M,10M] [--only NAME,NAME] [--rounds N] [--report FILE]
 
 Starts a private MariaDB, and Kafka where it is needed. Without `--only` everything is measured and the report is
-written to `docs/BENCHMARKS.md`. With `--only` the results are only printed, unless `--report` names a report, whose
+written to `docs/reports/BENCHMARKS.md`. With `--only` the results are only printed, unless `--report` names a report, whose
 sections are then replaced by those measured in this run.
 """
 
@@ -22,7 +22,7 @@ from benchmarks.systems import MARIADB_OPTIONS
 from benchmarks.targets import HUNDRED_MILLION
 from tests.services.mariadb import MariaDB
 
-REPORT = Path(__file__).parents[1] / "docs" / "BENCHMARKS.md"
+REPORT = Path(__file__).parents[1] / "docs" / "reports" / "BENCHMARKS.md"
 
 # Benchmarks that run once, with their modules, which are imported late because some need Kafka or other libraries.
 ONCE = {

@@ -1,12 +1,11 @@
 # %% [markdown]
 # # A week on a campus
 #
-# Questions to encrypted records, answered as tables: this notebook asks a proxy that seals and stores the sessions
-# of a simulated campus, by nothing but `privacyplease.client`. It has no key, and the machine that stores the records
-# has none either.
+# Encrypted records, queried into tables: this notebook asks a proxy that seals and stores the sessions of a simulated
+# campus, using only `privacyplease.client`. The notebook has no key, nor does the machine that stores the records.
 #
-# `make notebook` simulates the campus, runs `docs/notebook.py` and writes down what it shows. To run it against your
-# own proxy, set `PRIVACYPLEASE_PROXY` and `PRIVACYPLEASE_CERTIFICATES`, and another week.
+# `make notebook` simulates the campus, runs `docs/notebook.py` and saves its output. To run it against your own proxy,
+# set `PRIVACYPLEASE_PROXY` and `PRIVACYPLEASE_CERTIFICATES`, and change the week.
 
 # %%
 import os
@@ -27,7 +26,7 @@ print(f"{client.count(*week):,} devices in the week, {client.count(*tuesday):,} 
 # %% [markdown]
 # ## When is it full?
 #
-# Distinct devices of each half hour. `to_pandas` gives a frame whose times have a zone.
+# Distinct devices in each half hour. `to_pandas` returns a frame whose times have a time zone.
 
 # %%
 occupancy = client.occupancy(*week, timedelta(minutes=30))
@@ -42,7 +41,7 @@ axes.annotate(f" peak: {occupancy.peak.distinct_devices}", (occupancy.peak.at, o
 plt.show()
 
 # %% [markdown]
-# The same, as a week that repeats: a row a day, a column an hour.
+# The same as a weekly grid: a row per day, a column per hour.
 
 # %%
 hours = client.occupancy(*week, timedelta(hours=1)).to_pandas()
@@ -57,7 +56,7 @@ plt.show()
 # %% [markdown]
 # ## Where?
 #
-# Records tell where their places lie. The first two parts of it are the building; a device counts once in each
+# Records say where each place is. The first two parts of that location are the building; a device counts once in each
 # building where it was. This time in polars.
 
 # %%
@@ -87,7 +86,7 @@ print(f"{dwell.returning_devices} devices had been there on Monday, {dwell.new_d
 # %% [markdown]
 # ## What did the storage server see of it?
 #
-# Tags and ciphertext. The tags follow from the time range alone: they are the same whichever place is asked about.
+# Tags and ciphertext. The tags depend only on the time range: they are the same for every place.
 
 # %%
 busiest = client.count_by_place(*tuesday).places[0]

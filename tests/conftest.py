@@ -22,7 +22,9 @@ from tests.services.mariadb import MariaDB
 
 # A busy machine is slow, and that is no fault of what is tested: performance lives in benchmarks.
 settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+# A tenth of the examples of each property: what `make unit` tries. CI tries all.
+settings.register_profile("quick", deadline=None, max_examples=10)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "untimed"))
 
 
 @pytest.fixture(scope="session")

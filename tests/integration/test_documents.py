@@ -24,7 +24,9 @@ PAGES = (
     "docs/BUILDING_MANAGER.md",
     "docs/SECURITY_OFFICER.md",
     "docs/DATA_ANALYST.md",
-    "docs/OPERATOR.md",
+    "docs/OPERATIONS.md",
+    "docs/BACKUP.md",
+    "docs/KEYS.md",
 )
 CAMPUS = "simulate --devices 500 --places 40 --days 2 --start 2024-10-01 -o campus.csv.gz"
 

@@ -195,7 +195,7 @@ def test_labels_come_from_closed_sets(ran: Ran) -> None:
         "state": {state.name.lower() for state in SegmentState},
         "operation": set(OPERATIONS),
         "kind": set(STORE_ERRORS),
-        "version": {"0.1.0"},
+        "version": {(REPOSITORY / "VERSION").read_text().strip()},
     }
     for text in (ran.proxy, ran.server):
         for family in text_string_to_metric_families(text):

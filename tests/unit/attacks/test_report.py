@@ -12,6 +12,8 @@ from attacks.results import AttackResults
 from attacks.rows import HIDDEN, SHOWN
 from attacks.scores import Score, beyond_chance, correlation
 
+pytestmark = pytest.mark.slow
+
 
 def _as(score: Score, success: float) -> Score:
     return replace(score, hits=round(success * score.of))

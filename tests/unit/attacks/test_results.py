@@ -10,6 +10,8 @@ from attacks.rows import HIDDEN, ReportRow
 from attacks.scores import score
 from attacks.view import AttackerView, Evidence
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_deterministic_store_reveals_everything(of_deterministic: AttackResults) -> None:
     assert failures("deterministic", of_deterministic) == []

@@ -26,10 +26,12 @@ def definitions() -> dict[str, tuple[str, str]]:
 
 
 def statements(document: str) -> Iterator[str]:
-    """Every sentence, row and point after the introduction, but for headings, headers and who an adversary is."""
+    """Every sentence, row and point after the introduction, without headings, table headers and who an attacker is."""
     _, _, body = _DEFINITION.sub("", document).partition("\n## ")
     for block in re.split(r"\n\s*\n", f"## {body}"):
-        lines = [line for line in block.splitlines() if not line.startswith(("#", "*", "|---", "| |", "| asset"))]
+        lines = [line for line in block.splitlines() if not line.startswith(("#", "|---", "| |", "| asset"))]
+        if block.startswith("*"):
+            continue
         if any(line.startswith("|") for line in lines):
             yield from lines
         elif any(line.startswith("- ") for line in lines):

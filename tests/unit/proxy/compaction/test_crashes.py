@@ -13,6 +13,8 @@ from privacyplease.proxy.manifest.rows import SegmentState
 from privacyplease.proxy.trusted_store.tables import claims
 from tests.unit.proxy.compaction.in_process import DAY, START, InProcess, sessions
 
+pytestmark = pytest.mark.slow
+
 
 class _CutShortError(Exception):
     """As if the process had been killed."""

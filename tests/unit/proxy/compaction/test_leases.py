@@ -13,6 +13,8 @@ from privacyplease.proxy.manifest.rows import SegmentState
 from privacyplease.proxy.trusted_store.tables import claims as claims_table
 from tests.unit.proxy.compaction.in_process import DAY, HOUR, START, WIFI, InProcess, sessions
 
+pytestmark = pytest.mark.slow
+
 
 def test_an_epoch_that_another_compactor_has_leased_is_skipped(proxy: InProcess) -> None:
     proxy.ingest(sessions(100), sessions(100, seed=2))

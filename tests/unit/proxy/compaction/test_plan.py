@@ -41,6 +41,8 @@ from tests.unit.proxy.compaction.simulation import (
     unsorted_load,
 )
 
+pytestmark = pytest.mark.slow
+
 SMALL = 1_024  # records of a full segment, where scale does not matter
 NOW = 10 * DAY
 
