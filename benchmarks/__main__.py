@@ -50,7 +50,8 @@ def _measured(database: MariaDB, results: Results, flags: argparse.Namespace) ->
             yield importlib.import_module(f"benchmarks.{module}").run(database, results, flags.rounds)
     for scale in flags.scale:
         if scale >= HUNDRED_MILLION:
-            yield far.run(database, scale, results)
+            far.run(database, scale, results)
+            yield
         elif set(BUILT) & flags.only:
             yield from _scaled(database, scale, results, flags)
 
@@ -60,13 +61,17 @@ def _scaled(database: MariaDB, scale: int, results: Results, flags: argparse.Nam
         if "questions" in flags.only:
             yield from asking.run(both, results, flags.rounds)
         if "throughput" in flags.only:
-            yield throughput.run(both, results, flags.rounds)
+            throughput.run(both, results, flags.rounds)
+            yield
         if "growth" in flags.only and scale == max(flags.scale):
-            yield growth.run(both, results, flags.rounds)
+            growth.run(both, results, flags.rounds)
+            yield
         if "storage" in flags.only:
-            yield storage.run(both, results)
+            storage.run(both, results)
+            yield
         if "memory" in flags.only:
-            yield memory.run(both, results)
+            memory.run(both, results)
+            yield
 
 
 def _parser() -> argparse.ArgumentParser:

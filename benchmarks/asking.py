@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from benchmarks import sides
 from benchmarks.questions import Family, Kind, Question, families
-from benchmarks.results import Results, Row, held
+from benchmarks.results import Bound, Results, Row, held
 from benchmarks.rounds import in_turn
 from benchmarks.targets import (
     BUILDING,
@@ -71,7 +71,7 @@ def _held(row: Row, family: Family, scale: int) -> Row:
 
 
 def _held_first(row: Row, family: Family, scale: int) -> Row:
-    bounds = []
+    bounds: tuple[Bound, ...] = ()
     if family.questions[0].kind in (Kind.PRESENCE, Kind.COUNT):
         if family.range in ("1 h", "1 d", "7 d"):
             bounds = held([FIRST], row.ratio or 0, scale) + held([FIRST_MS], row.encrypted, scale)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 from benchmarks import sides
 from benchmarks.questions import Family, Kind, families
@@ -49,7 +50,7 @@ def _row(family: Family, took: float, scale: int, *, first: bool) -> Row:
     if family.range == "30 d":
         bounds = held([FAR_FIRST_MS if first else FAR_AGAIN_MS], took, scale)
     else:
-        bounds = held([FAR_EVER_MS], took, scale) if family.questions[0].kind is Kind.COUNT else []
+        bounds = held([FAR_EVER_MS], took, scale) if family.questions[0].kind is Kind.COUNT else ()
     return Row(f"{family.name}, {when}", took, None, "ms", bounds)
 
 
@@ -58,7 +59,7 @@ def _median(client: Client, family: Family) -> float:
     took = []
     for _ in range(_ROUNDS + 1):
         for question in family.questions:
-            took.append(_seconds(lambda question=question: question.ask(client)) * 1_000)
+            took.append(_seconds(partial(question.ask, client)) * 1_000)
     return statistics.median(took[len(family.questions) :])
 
 

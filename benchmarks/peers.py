@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
@@ -165,7 +164,7 @@ class _KeyVault(MongoCryptCallback):
 
     def insert_data_key(self, data_key: bytes) -> bytes:
         self._keys.append(data_key)
-        key: uuid.UUID = RawBSONDocument(data_key, CodecOptions(document_class=RawBSONDocument))["_id"]
+        key: bytes = RawBSONDocument(data_key, CodecOptions(document_class=RawBSONDocument))["_id"]
         return bytes(key)
 
     def bson_encode(self, doc: Mapping[str, Any]) -> bytes:

@@ -10,7 +10,7 @@ from functools import partial
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.questions import Question, mixed
 from benchmarks.results import Results, Row, held
@@ -92,7 +92,13 @@ class _Asked:
 
 
 def _process(
-    address: str, certificates: Path, questions: list[Question], offset: int, clients: int, start: Barrier, done: Queue
+    address: str,
+    certificates: Path,
+    questions: list[Question],
+    offset: int,
+    clients: int,
+    start: Barrier,
+    done: Queue[Any],
 ) -> None:
     """Asks from several threads until the time is over. Each begins elsewhere in the list."""
     answers: dict[int, int] = {}

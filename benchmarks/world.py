@@ -61,7 +61,7 @@ def world(database: MariaDB, sessions: int, results: Results) -> Iterator[World]
         ours = _timed(lambda: ingest(encrypted, data))
         section.add(Row("ingest", sessions / ours, sessions / theirs, "sessions/s"))
         stored = [stored_bytes(database, side) / MIB for side in (encrypted.side, plaintext)]
-        section.add(Row("stored before compaction", *stored, "MiB"))
+        section.add(Row("stored before compaction", stored[0], stored[1], "MiB"))
         rate = sessions / _timed(lambda: compact(encrypted))
         section.add(Row("compaction", rate, None, "sessions/s", held([COMPACTION], rate, sessions)))
         written = _received_bytes(database) - before

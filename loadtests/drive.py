@@ -7,7 +7,7 @@ from gevent import monkey
 
 monkey.patch_all()
 
-from grpc.experimental import gevent as grpc_gevent  # noqa: E402
+from grpc.experimental import gevent as grpc_gevent  # type: ignore[attr-defined]  # noqa: E402  # not in its stubs
 
 grpc_gevent.init_gevent()
 
@@ -56,6 +56,7 @@ def main() -> None:
     with flags.records.open("w") as records:
         environment.events.request.add_listener(_Records(records).told)
         runner.start_shape()
+        assert runner.shape_greenlet is not None
         runner.shape_greenlet.join()
         runner.quit()
         runner.greenlet.join()

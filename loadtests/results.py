@@ -76,11 +76,14 @@ def latencies(calls: Sequence[Called], seconds: float) -> Latencies:
     """Sums up calls that ended within so many seconds."""
     well = [call for call in calls if not call.failed]
     millis = np.array([call.millis for call in well] or [np.nan])
+    p50, p95, p99 = np.quantile(millis, (0.5, 0.95, 0.99)).tolist()
     return Latencies(
         len(calls),
         dict(Counter(call.code for call in calls if call.failed)),
         len(well) / seconds,
-        *np.quantile(millis, (0.5, 0.95, 0.99)).tolist(),
+        p50,
+        p95,
+        p99,
         sum(call.bytes for call in well) / max(len(well), 1),
     )
 

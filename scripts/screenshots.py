@@ -54,8 +54,7 @@ def main() -> None:
 
 def _take(browser: Browser, address: str, theme: str) -> None:
     dark = theme == "dark"
-    viewport = {"width": WIDTH, "height": HEIGHT}
-    context = browser.new_context(color_scheme="dark" if dark else "light", viewport=viewport)
+    context = browser.new_context(color_scheme="dark" if dark else "light", viewport={"width": WIDTH, "height": HEIGHT})
     page = context.new_page()
     page.goto(f"{address}/login")
     _save(page, f"login-{theme}")

@@ -72,7 +72,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     home.path.mkdir()
     home.policy.write_text(POLICY)
     with StorageProcess(f"sqlite:///{made.folder / 'cells.db'}", certificates=made["storage"]) as storage:
-        certificates = {"certificates": made["proxy"], "storage_certificates": made["proxy-to-storage"]}
+        certificates: dict[str, Any] = {"certificates": made["proxy"], "storage_certificates": made["proxy-to-storage"]}
         proxy = Proxy(Settings(home, storage.address, **certificates))
         address = f"127.0.0.1:{proxy.bind('127.0.0.1:0')}"
         proxy.start()

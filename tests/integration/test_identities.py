@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pyarrow as pa
@@ -70,7 +71,7 @@ def _both(made: Made) -> Iterator[dict[str, str]]:
 
 
 def _proxy(made: Made, home: Path, storage: str, storage_certificates: Path) -> Proxy:
-    certificates = {"certificates": made["proxy"], "storage_certificates": storage_certificates}
+    certificates: dict[str, Any] = {"certificates": made["proxy"], "storage_certificates": storage_certificates}
     return Proxy(Settings(Home(home), storage, PASSPHRASE, **certificates))
 
 
@@ -155,7 +156,7 @@ def _status(channel: grpc.Channel, rpc: str) -> grpc.StatusCode:
     """What becomes of an empty request to an rpc, whatever its shape."""
     call = channel.stream_stream(rpc, request_serializer=bytes, response_deserializer=bytes)(iter([b""]), timeout=10)
     try:
-        next(call, None)
+        next(iter(call), None)
     except grpc.RpcError as error:
         return error.code()
     finally:

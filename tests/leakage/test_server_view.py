@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -83,7 +84,7 @@ def ask_all(core: Core, asked: Sequence[tuple[tuple[int, int], int | None, int |
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(asked=questions)
 def test_sequences_of_questions_about_the_same_intervals_look_the_same(
-    memory_bytes: int, asked: list[tuple[tuple[int, int], int | None, int | None, int | None, int | None]]
+    memory_bytes: int, asked: list[tuple[Any, ...]]
 ) -> None:
     """Whatever is in memory: a memory that keeps what was opened, and not what was fetched, would fail here."""
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as monkeypatch:

@@ -108,7 +108,7 @@ def proxying(
         witnesses: where else the head of the manifest is kept.
         compacts: whether it compacts in the background, too.
     """
-    given = {"most_tags": most_tags, "cache_bytes": cache_bytes}
+    given: dict[str, Any] = {"most_tags": most_tags, "cache_bytes": cache_bytes}
     settings = Settings(
         Home(home),
         storage,

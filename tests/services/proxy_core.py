@@ -44,7 +44,7 @@ class ProxyCore(Core):
     def __init__(self, home: Path, server: FakeStorage, witnesses: Sequence[Witness] = ()) -> None:
         """Stands on a home, made on first use."""
         super().__init__(home, server, 64 << 20, witnesses)
-        self.storage = cast(Storage, server)
+        self.storage = cast("Storage", server)
         self.home = Home(home)
         self.datasets = datasets.load()
         self.wifi: Dataset = self.datasets["wifi"]

@@ -59,7 +59,7 @@ def generated_day(count: int = 2_400, polls: int = 8) -> list[tuple[int, list[di
     day = []
     for poll in range(polls):
         shift = poll * 24 // polls * _HOUR
-        fresh = station_feeds.jcdecaux_v1(count, seed=poll)
+        fresh: list[dict[str, Any]] = station_feeds.jcdecaux_v1(count, seed=poll)
         for record in fresh:
             record["last_update"] = record["last_update"] and record["last_update"] + shift
         last = [fresh[at] if not last or at % 3 == poll % 3 else last[at] for at in range(count)]

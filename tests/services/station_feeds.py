@@ -105,7 +105,7 @@ def gbfs(base: str, version: str, count: int, *, ttl: int = 0, seed: int = 1) ->
         for number in numbers
     ]
     names = ["system_information", "station_information", "station_status"]
-    feeds = {"feeds": [{"name": name, "url": f"{base}/{name}.json"} for name in names]}
+    feeds: Document = {"feeds": [{"name": name, "url": f"{base}/{name}.json"} for name in names]}
     files: dict[str, Document] = {
         "/gbfs.json": feeds if flat else {"da": {"feeds": []}, "en": feeds},
         "/system_information.json": {"system_id": "Bycyklen_KGE", "name": _words("Bycyklen", flat)},

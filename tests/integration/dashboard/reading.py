@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page, expect
 
@@ -37,7 +39,7 @@ _CUT_OFF = """[...document.querySelectorAll("nav a, button")]
     .map(each => `"${each.textContent}" is cut off`)"""
 
 
-def _serious(page: Page, options: dict[str, object]) -> list[str]:
+def _serious(page: Page, options: Mapping[str, object]) -> list[str]:
     found: list[str] = page.evaluate(_SERIOUS, options)
     return found
 

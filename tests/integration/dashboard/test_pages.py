@@ -365,8 +365,10 @@ def test_pages_work_without_a_script_and_with_the_keyboard_alone(visit: Visit, a
     page = visit("/now")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
-    without = page.context.browser.new_context(java_script_enabled=False)
-    without.add_cookies(page.context.cookies())
+    browser, cookies = page.context.browser, list[Any](page.context.cookies())
+    assert browser is not None
+    without = browser.new_context(java_script_enabled=False)
+    without.add_cookies(cookies)
     plain = without.new_page()
     plain.goto(f"{address}/occupancy?{WEEK}")
     assert plain.locator(".chart svg.wide path.line").count() == 1

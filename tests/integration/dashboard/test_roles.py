@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
@@ -73,7 +74,7 @@ def test_a_page_of_another_role_cannot_be_reached_by_its_address(visit: Visit, a
     assert posted.status == 400  # no token; with one, it is refused like the page
     token = page.locator("[name=csrf_token]").first.get_attribute("value")
     for path in ("/presence", "/system"):
-        posted = page.request.post(f"{address}{path}", form={"csrf_token": token, "device": DEVICE})
+        posted = page.request.post(f"{address}{path}", form={"csrf_token": str(token), "device": DEVICE})
         assert posted.status == 403
 
 
@@ -117,7 +118,7 @@ def test_whoever_is_not_logged_in_is_asked_to(visit: Visit, address: str) -> Non
 def test_a_session_that_was_ended_is_not_taken_again(visit: Visit, address: str) -> None:
     page = visit("/login", person=None)
     log_in(page, address, "nobody")
-    cookies = page.context.cookies()
+    cookies: Any = page.context.cookies()
     page.click("text=Log out")
     assert page.url == f"{address}/login"
     page.context.add_cookies(cookies)

@@ -78,7 +78,7 @@ class Site(NamedTuple):
             producer.produce(self.topic, message, keys[number] if keys else None, partition=1)
         assert producer.flush(30) == 0
 
-    def replay(self, sessions: Iterable[pa.Table], **options: float) -> int:
+    def replay(self, sessions: Iterable[pa.Table], **options: Any) -> int:
         with ReplayProducer(self.topic, {"bootstrap.servers": self.kafka.bootstrap}) as producer:
             return Replay(sessions).send(producer, **options)
 
@@ -305,7 +305,8 @@ def test_what_cannot_go_back_is_told_and_stays(site: Site, start: Start) -> None
     letters = site.kafka.messages(dlq)
     small, large = sorted(letters, key=lambda each: len(each.value() or b""), reverse=True)
     forged = (small.value() or b"")[:-1] + b"?"
-    elsewhere = [(name, b"elsewhere" if name == "topic" else value) for name, value in small.headers() or []]
+    headers_of_small: Any = small.headers()
+    elsewhere = [(name, b"elsewhere" if name == "topic" else value) for name, value in headers_of_small]
     producer = Producer({"bootstrap.servers": site.kafka.bootstrap})
     for value, headers in [(forged, small.headers()), (small.value(), elsewhere), (b"not a letter", None)]:
         producer.produce(dlq, value, headers=headers)
@@ -400,6 +401,7 @@ def _message(letter: dict[str, Any]) -> bytes:
 def _no_plaintext(site: Site, words: Sequence[bytes]) -> None:
     for message in site.kafka.messages(f"{site.topic}.dlq"):
         assert message.key() == b"1"
-        parts = [message.value() or b"", *(value or b"" for _, value in message.headers() or [])]
+        headers: Any = message.headers() or []
+        parts = [message.value() or b"", *(value or b"" for _, value in headers)]
         for word in words:
             assert not any(word in part for part in parts), word

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -79,7 +80,7 @@ def test_a_days_log_goes_to_kafka_and_comes_back_equal(data: Path, topics: Topic
     code, log = Command("replay", str(file), *arguments).wait()
     assert (code, "9,059 sessions delivered" in log) == (0, True), log
     messages = topics.messages(kafka_topic)
-    stream = io.BytesIO(b"\n".join(message.value() for message in messages))
+    stream = io.BytesIO(b"\n".join(message.value() or b"" for message in messages))
     returned = pa.concat_tables(block.table for block in wifi.read(stream))
     sent = pa.concat_tables(block.table for block in wifi.read(file, timezone=wifi.zone_named("Asia/Tokyo")))
     assert in_order(returned).equals(in_order(sent))
@@ -100,7 +101,7 @@ def test_a_topic_that_would_forget_an_old_log_at_once_is_refused(data: Path, top
         ({"retention_ms": "604800000"}, "retention.ms=604800000"),
         ({"cleanup_policy": "compact"}, "compact"),
     ):
-        topic = topics.create_topic(**settings)
+        topic = topics.create_topic(**dict[str, Any](settings))
         code, log = Command(
             "replay", str(file), "--bootstrap", topics.bootstrap, "--topic", topic, "--timezone", "Asia/Tokyo"
         ).wait()
@@ -135,7 +136,7 @@ def test_a_broker_that_dies_and_comes_back_loses_nothing(data: Path, kafka: Kafk
 def test_messages_that_a_dead_broker_did_not_take_are_counted(kafka: Kafka) -> None:
     topic = kafka.create_topic()
     log = b"Client MAC Address,AP Name,Association Time,Session Duration\na,ap,2024-10-01T00:00:00Z,1\n"
-    settings = {"bootstrap.servers": kafka.bootstrap, "log_level": 0, "message.timeout.ms": 1_000}
+    settings: dict[str, Any] = {"bootstrap.servers": kafka.bootstrap, "log_level": 0, "message.timeout.ms": 1_000}
     with Producer(topic, settings) as producer:
         kafka.kill()
         try:
@@ -151,8 +152,8 @@ def wait_for(topics: Topics, topic: str, count: int) -> list[dict[str, object]]:
     while len(messages := topics.messages(topic)) < count and time.monotonic() < deadline:
         time.sleep(0.1)
     assert len(messages) == count
-    stations = [json.loads(message.value()) for message in messages]
-    assert [message.key().decode() for message in messages] == [
+    stations = [json.loads(message.value() or b"") for message in messages]
+    assert [(message.key() or b"").decode() for message in messages] == [
         f"{str(station['contract']).lower()}/{station['number']}" for station in stations
     ]
     return sorted(stations, key=lambda station: str(station["number"]))

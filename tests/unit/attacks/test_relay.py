@@ -78,6 +78,6 @@ def test_it_passes_errors_on_with_their_details(relay: Relay, stub: rpc.StorageS
 
 def test_what_is_not_of_the_contract_is_not_noted_down(relay: Relay) -> None:
     with grpc.insecure_channel(relay.address) as channel, pytest.raises(grpc.RpcError) as failed:
-        channel.unary_unary("/grpc.health.v1.Health/Check")(b"")
+        channel.unary_unary("/grpc.health.v1.Health/Check", None, None)(b"")
     assert failed.value.code() == grpc.StatusCode.UNIMPLEMENTED
     assert relay.trace().calls == []

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -109,7 +110,7 @@ def test_global_options_may_stand_anywhere() -> None:
     assert hoisted(["count", "--proxy=p:1", "--from", "-2h"]) == ["--proxy=p:1", "count", "--from", "-2h"]
 
 
-@pytest.mark.parametrize("error", sorted(BY_REASON.values(), key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("error", sorted(BY_REASON.values(), key=str))
 def test_every_error_of_the_sdk_has_the_exit_code_of_its_group(error: type[errors.PrivacyPleaseError]) -> None:
     codes = {
         errors.RequestError: ExitCode.REFUSED,
@@ -128,7 +129,12 @@ def test_a_home_that_is_accepted_as_it_is_is_told_to_the_proxys_own_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked: list[tuple[str, ...]] = []
-    monkeypatch.setattr(distribution, "run", lambda module, *given, otherwise: asked.append((module, *given)) or {})
+
+    def ran(module: str, *given: str, otherwise: object) -> dict[str, Any]:
+        asked.append((module, *given))
+        return {}
+
+    monkeypatch.setattr(distribution, "run", ran)
     assert run(["restore", "--accept", "--json"]) == ExitCode.DONE
     home = tmp_path / "home"
     assert asked == [("privacyplease.proxy.backup", "--home", str(home / "proxy"), "accept")]

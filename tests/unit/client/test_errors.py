@@ -30,7 +30,9 @@ def test_every_class_is_in_one_group_and_drawn_in_the_tree() -> None:
 
 
 @pytest.mark.parametrize("number", REASONS, ids=ErrorReason.Name)
-def test_a_reason_from_the_proxy_raises_its_class(number: int, proxy: Any, client: Client, scripts: Any) -> None:
+def test_a_reason_from_the_proxy_raises_its_class(
+    number: ErrorReason.ValueType, proxy: Any, client: Client, scripts: Any
+) -> None:
     name = ErrorReason.Name(number)
     proxy.on("Count", scripts.refuse(grpc.StatusCode.INTERNAL, "why", scripts.reason(name, field="device")))
     with pytest.raises(BY_REASON[number]) as raised:

@@ -1,6 +1,6 @@
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
 from typing import Any
 
 import grpc
@@ -206,6 +206,7 @@ def test_the_source_is_read_only_a_few_batches_ahead(proxy: Any, store: Store) -
         next(acks)
         time.sleep(0.3)
         assert len(given) <= 1 + LIMIT + 1  # acknowledged, on the way, and the one that waits
+        assert isinstance(acks, Generator)
         acks.close()
         time.sleep(0.3)
         assert len(given) <= 1 + LIMIT + 1

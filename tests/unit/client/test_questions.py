@@ -61,7 +61,7 @@ def test_times_are_sent_to_the_millisecond_in_any_zone(proxy: Any, client: Clien
 
 def test_a_count_knows_whether_it_is_exact(proxy: Any, client: Client) -> None:
     bounds = occupancy_service_pb2.Estimate(at_least=89_300, at_most=90_700)
-    answers = [{"distinct_devices": 7}, {"distinct_devices": 90_000, "estimate": bounds}]
+    answers: list[dict[str, Any]] = [{"distinct_devices": 7}, {"distinct_devices": 90_000, "estimate": bounds}]
     proxy.on("Count", lambda request, context: occupancy_service_pb2.CountResponse(**answers[not request.exact]))
     exact, estimate = client.count(*DAY, exact=True), client.count(*DAY)
     assert (exact, exact.exact, exact.at_least, exact.at_most) == (7, True, 7, 7)
@@ -198,12 +198,13 @@ def test_refused_questions_are_not_asked_again(proxy: Any, client: Client, scrip
 
 
 def test_status_and_datasets_are_typed(proxy: Any, client: Client) -> None:
+    newer: Any = 999  # a reason that this SDK does not know
     status = GetStatusResponse(
         version="0.1.0",
         keyrings=[Keyring(dataset="wifi", epochs=[664, 665], epoch_days=30)],
         storage=Storage(reachable=True, store="sqlite 3.40", cells=5, bytes=1024),
         answers=Answers(
-            whole=7, refused=[Refusals(reason=ERROR_REASON_CELLS_MISSING, answers=2), Refusals(reason=999, answers=1)]
+            whole=7, refused=[Refusals(reason=ERROR_REASON_CELLS_MISSING, answers=2), Refusals(reason=newer, answers=1)]
         ),
         manifest=ManifestMessage(
             version=12,

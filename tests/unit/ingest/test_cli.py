@@ -2,8 +2,7 @@ import gzip
 from pathlib import Path
 
 import typer
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from privacyplease.ingest import cli, wifi
 

@@ -6,6 +6,7 @@ import io
 import math
 import threading
 import time
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -48,7 +49,7 @@ class Mocked:
         """Time, key and value of each message, in the order of time."""
         brokers = self.producer._client.list_topics(timeout=5).brokers.values()
         found = Topics(",".join(f"{broker.host}:{broker.port}" for broker in brokers)).messages("wifi")
-        return sorted((each.timestamp()[1], each.key(), each.value()) for each in found)
+        return sorted((each.timestamp()[1], each.key() or b"", each.value() or b"") for each in found)
 
 
 def test_a_session_becomes_a_line_of_fourteen_fields_keyed_by_device() -> None:
@@ -80,7 +81,7 @@ def test_what_is_rendered_is_read_back(
 ) -> None:
     rows = [row for row in rows if row[0].lower() not in ("unknown", "not supported")]
     names = ["client_mac", "ap_name", "association_time", "session_duration", "vendor", "map_location", "record_id"]
-    columns = {name: [row[place] for row in rows] for place, name in enumerate(names)}
+    columns: dict[str, list[Any]] = {name: [row[place] for row in rows] for place, name in enumerate(names)}
     kinds = {name: wifi.SCHEMA.field(name).type for name in wifi.SCHEMA.names}
     times = pa.array(columns["association_time"], pa.int64()).cast(kinds["association_time"])
     durations = pa.array([each * 1_000 for each in columns["session_duration"]], pa.int64())

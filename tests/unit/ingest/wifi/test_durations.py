@@ -1,3 +1,5 @@
+from typing import Any
+
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -13,7 +15,7 @@ NAMES = [
 ]
 
 
-def parse(text: str) -> float | str:
+def parse(text: str) -> Any:
     [milliseconds], faults = durations.parse(pa.array([text]))
     reasons = [fault.reason for fault in faults if len(fault.rows)]
     return reasons[0] if reasons else milliseconds / 1_000
