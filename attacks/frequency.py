@@ -35,7 +35,7 @@ _WEEK = 7 * DAY
 
 def tokens(view: AttackerView, known: Known) -> list[str]:
     """The name that each question's token stands for."""
-    names = names_of(view, About.PLACE) | names_of(view, About.DEVICE)
+    names = {**names_of(view, About.PLACE), **names_of(view, About.DEVICE)}
     return [next((names[tag] for tag in view.tags(at) if tag in names), "") for at in view.instants]
 
 

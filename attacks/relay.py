@@ -13,9 +13,10 @@ Example:
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 import grpc
 from google.protobuf import message_factory
@@ -106,22 +107,22 @@ def relaying(storage: str) -> Iterator[Relay]:
             server.stop(0).wait()
 
 
-class _PassOn(grpc.GenericRpcHandler):
+class _PassOn(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic only in the stubs
     """Handles every method as a stream of bytes in each direction, which every kind of call is on the wire."""
 
     def __init__(self, channel: grpc.Channel, recorder: CallRecorder) -> None:
         self._channel = channel
         self._recorder = recorder
 
-    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
         method = details.method
 
         def handle(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
             recording = self._recorder.begin(method)
-            call = self._channel.stream_stream(method)(
+            call = self._channel.stream_stream(method, None, None)(
                 _recorded(requests, recording and recording[0]),
                 timeout=min(context.time_remaining() or _MOST_S, _MOST_S),
-                metadata=[(key, value) for key, value in context.invocation_metadata() if not key.startswith(_HOP)],
+                metadata=tuple(pair for pair in context.invocation_metadata() if not pair[0].startswith(_HOP)),
             )
             context.add_callback(call.cancel)
             try:
@@ -133,14 +134,14 @@ class _PassOn(grpc.GenericRpcHandler):
         return grpc.stream_stream_rpc_method_handler(handle)
 
 
-def _recorded(messages: Iterator[bytes], record: Sent | None) -> Iterator[bytes]:
+def _recorded(messages: Iterable[bytes], record: Sent | None) -> Iterator[bytes]:
     for message in messages:
         if record:
             record(message)
         yield message
 
 
-def _named(message: Message) -> Iterator[bytes]:
+def _named(message: Any) -> Iterator[bytes]:  # noqa: ANN401  # one of several messages
     """The tags that a message names without sending their cells, in order."""
     fields = message.DESCRIPTOR.fields_by_name
     if "tag" in fields and "sealed" not in fields:
@@ -151,7 +152,7 @@ def _named(message: Message) -> Iterator[bytes]:
         yield from _named(part)
 
 
-def _cells(message: Message) -> Iterator[Message]:
+def _cells(message: Message) -> Iterator[Any]:
     """The cells in a message, in order."""
     if {"tag", "sealed"} <= set(message.DESCRIPTOR.fields_by_name):
         yield message

@@ -3,8 +3,8 @@
     python -m benchmarks [--scale 1M,10M] [--only NAME,NAME] [--rounds N] [--report FILE]
 
 Starts a private MariaDB, and Kafka where it is needed. Without `--only` everything is measured and the report is
-written to `docs/reports/BENCHMARKS.md`. With `--only` the results are only printed, unless `--report` names a report, whose
-sections are then replaced by those measured in this run.
+written to `docs/reports/BENCHMARKS.md`. With `--only` the results are only printed, unless `--report` names a report,
+whose sections are then replaced by those measured in this run.
 """
 
 from __future__ import annotations

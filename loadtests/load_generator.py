@@ -7,7 +7,7 @@ from gevent import monkey
 
 monkey.patch_all()
 
-from grpc.experimental import gevent as grpc_gevent  # noqa: E402
+from grpc.experimental import gevent as grpc_gevent  # type: ignore[attr-defined]  # noqa: E402  # not in its stubs
 
 grpc_gevent.init_gevent()
 

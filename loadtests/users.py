@@ -66,7 +66,7 @@ class GrpcUser(User):
         began, size, failure = time.perf_counter(), 0, None
         try:
             answer = method(request, timeout=_TIMEOUT_SECONDS)
-            pages = [answer] if isinstance(answer, Message) else cast(Iterator[Message], answer)
+            pages = [answer] if isinstance(answer, Message) else cast("Iterator[Message]", answer)
             size = sum(page.ByteSize() for page in pages)
         except grpc.RpcError as error:
             failure = error

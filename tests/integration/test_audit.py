@@ -72,8 +72,14 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     home.path.mkdir()
     home.policy.write_text(POLICY)
     with StorageProcess(f"sqlite:///{made.folder / 'cells.db'}", certificates=made["storage"]) as storage:
-        certificates = {"certificates": made["proxy"], "storage_certificates": made["proxy-to-storage"]}
-        proxy = Proxy(ProxySettings(home, storage.address, **certificates))
+        proxy = Proxy(
+            ProxySettings(
+                home,
+                storage.address,
+                certificates=made["proxy"],
+                storage_certificates=made["proxy-to-storage"],
+            )
+        )
         address = f"127.0.0.1:{proxy.bind('127.0.0.1:0')}"
         proxy.start()
         found = Installation(made, home, address)

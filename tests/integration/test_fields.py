@@ -133,7 +133,7 @@ METHODS = {
 
 
 def cases(rpc: str) -> Iterator[Case]:
-    good = GOOD[rpc]
+    good: Any = GOOD[rpc]
     for path in _paths(good.DESCRIPTOR):
         field = ".".join(step.name for step in path)
         for put in _nonsense(path[-1], f"{rpc} {field}"):
@@ -169,9 +169,8 @@ def _many(message: Message, field: FieldDescriptor) -> None:
 
 def _values(field: FieldDescriptor) -> list[Any]:
     if field.message_type:
-        return {"google.protobuf.Timestamp": TIMES, "google.protobuf.Duration": SPANS}.get(
-            field.message_type.full_name, []
-        )
+        known: dict[str, list[Any]] = {"google.protobuf.Timestamp": TIMES, "google.protobuf.Duration": SPANS}
+        return known.get(field.message_type.full_name, [])
     if field.type == FieldDescriptor.TYPE_STRING:
         return [TEXT]
     if field.type == FieldDescriptor.TYPE_BYTES:
@@ -199,7 +198,7 @@ def channels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, grp
 def ask(channels: dict[str, grpc.Channel], rpc: str, request: Message) -> None:
     method: MethodDescriptor = METHODS[rpc]
     path = f"/{method.containing_service.full_name}/{method.name}"
-    call: Any = channels[method.containing_service.file.package].stream_stream(path)
+    call: Any = channels[method.containing_service.file.package].stream_stream(path, None, None)
     list(call(iter([request.SerializeToString()]), timeout=30))
 
 

@@ -70,8 +70,15 @@ def _both(made: Made) -> Iterator[dict[str, str]]:
 
 
 def _proxy(made: Made, home: Path, storage: str, storage_certificates: Path) -> Proxy:
-    certificates = {"certificates": made["proxy"], "storage_certificates": storage_certificates}
-    return Proxy(ProxySettings(Home(home), storage, PASSPHRASE, **certificates))
+    return Proxy(
+        ProxySettings(
+            Home(home),
+            storage,
+            PASSPHRASE,
+            certificates=made["proxy"],
+            storage_certificates=storage_certificates,
+        )
+    )
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +162,7 @@ def _status(channel: grpc.Channel, rpc: str) -> grpc.StatusCode:
     """The outcome of an empty request to an rpc, whatever its shape."""
     call = channel.stream_stream(rpc, request_serializer=bytes, response_deserializer=bytes)(iter([b""]), timeout=10)
     try:
-        next(call, None)
+        next(iter(call), None)
     except grpc.RpcError as error:
         return error.code()
     finally:

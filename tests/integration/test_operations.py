@@ -323,7 +323,7 @@ def test_a_locked_proxy_reports_it_and_takes_no_label_from_a_caller(
         with proxying(tmp_path / "home", storage.address, passphrase="another") as proxy:
             for method in ("GetStatus", "north-door"):
                 with pytest.raises(grpc.RpcError):
-                    proxy.channel.unary_unary(f"/privacyplease.proxy.v1.AdminService/{method}")(b"")
+                    proxy.channel.unary_unary(f"/privacyplease.proxy.v1.AdminService/{method}", None, None)(b"")
             text = _text(proxy.metrics.registry)
     assert _value(text, "privacyplease_proxy_locked") == 1
     assert _value(text, 'privacyplease_proxy_refusals_total{reason="ERROR_REASON_WRONG_PASSPHRASE"}') == 1

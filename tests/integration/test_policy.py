@@ -163,7 +163,9 @@ def address(made: Made, home: Home) -> Iterator[str]:
 
 def folder_of(made: Made, name: str) -> Path:
     folder = made[f"clients/{name}"]
-    return folder if folder.exists() else made.certificates.issue(name, datetime.now(UTC)) and folder
+    if not folder.exists():
+        made.certificates.issue(name, datetime.now(UTC))
+    return folder
 
 
 def outcomes(channel: grpc.Channel, *metadata: tuple[str, str]) -> dict[str, str]:
@@ -175,7 +177,7 @@ def outcome(channel: grpc.Channel, name: str, request: dict[str, Any], *metadata
     rpc = name.partition(" ")[0]
     method = METHODS[rpc]
     message = message_factory.GetMessageClass(method.input_type)(**request)
-    call = channel.stream_stream(f"/privacyplease.proxy.v1.{rpc}", request_serializer=type(message).SerializeToString)(
+    call = channel.stream_stream(f"/privacyplease.proxy.v1.{rpc}", type(message).SerializeToString, None)(
         iter([message]), timeout=20, metadata=metadata
     )
     try:
@@ -195,7 +197,7 @@ METHODS = {
 
 
 def reason_of(error: grpc.RpcError) -> str:
-    status = rpc_status.from_call(error)
+    status = rpc_status.from_call(error)  # type: ignore[arg-type]  # the stubs of gRPC do not say that an RpcError is a Call
     if status is None:
         return str(error.code().name)
     info = error_details_pb2.ErrorInfo()
@@ -387,12 +389,12 @@ def test_a_running_stream_ends_when_the_policy_no_longer_allows_it(made: Made, a
     with channel_with(address, folder_of(made, "leaver")) as channel, client_of(made, address, "leaver") as client:
         assert eventually(lambda: client.whoami().roles == ("ingest",), 10)
         stream = IngestServiceStub(channel).Ingest(batches(), timeout=30)
-        assert next(stream).accepted == 0
+        assert next(iter(stream)).accepted == 0
         home.policy.write_text(good)
         assert eventually(lambda: client.whoami().roles == (), 10)
         more.set()
         with pytest.raises(grpc.RpcError) as raised:
-            next(stream)
+            next(iter(stream))
     assert reason_of(raised.value) == "PERMISSION_DENIED"
 
 

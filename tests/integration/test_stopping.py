@@ -163,7 +163,7 @@ def test_a_stream_is_told_that_the_proxy_stops_after_all_that_was_read_is_acknow
         watched = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
         assert next(watched).status == health_pb2.HealthCheckResponse.SERVING
         stream = ingest_service_pb2_grpc.IngestServiceStub(channel).Ingest(requests())
-        assert next(stream).sequence == 0
+        assert next(iter(stream)).sequence == 0
         stopping = threading.Thread(target=running.stop)
         stopping.start()
         try:

@@ -88,12 +88,12 @@ def test_sequences_of_questions_about_the_same_intervals_look_the_same(
     """Whatever is cached: a cache that kept what was opened, and not what was fetched, would fail here."""
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as monkeypatch:
         traces = []
-        for name, (who, where) in {"a": (1, 2), "b": (3, 4)}.items():
+        for name, (who, where) in {"a": (0, 1), "b": (2, 3)}.items():
             with world(Path(folder) / name, monkeypatch, cache_bytes) as core:
                 for table in tables(ARRIVAL, a_crowd):
                     core.ingest(table, WIFI)
                 seen(core)
-                traces.append(ask_all(core, [(one[0], one[who], one[where]) for one in asked], a_crowd))
+                traces.append(ask_all(core, [(span, people[who], people[where]) for span, *people in asked], a_crowd))
         assert traces[0] == traces[1]
 
 

@@ -58,7 +58,8 @@ def arrival(seed: int, batches: int, records: int) -> Arrival:
     made, used = [], set[int]()
     for batch in range(batches):
         starts = BEGIN + batch * HOUR + random.integers(0, 2 * HOUR, records) // 1_000 * 1_000
-        fresh = [int(start) for start in starts if not (start in used or used.add(int(start)))]
+        fresh = [start for start in dict.fromkeys(starts.tolist()) if start not in used]
+        used.update(fresh)
         lengths = random.choice([0, 30_000, 30 * MINUTE, 2 * DAY], len(fresh), p=[0.35, 0.3, 0.33, 0.02])
         made.append((fresh, [int(length) for length in lengths]))
     return Arrival(made)

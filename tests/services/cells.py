@@ -49,7 +49,7 @@ def select(stub: rpc.StorageServiceStub, *tags: bytes) -> list[pb.Cell]:
 def refusal(error: grpc.RpcError) -> tuple[grpc.StatusCode, error_details_pb2.ErrorInfo, dict[str, str]]:
     """The code of a failed call, its `ErrorInfo`, and the violations of its fields."""
     info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
-    status = rpc_status.from_call(error)
+    status = rpc_status.from_call(error)  # type: ignore[arg-type]  # the stubs of gRPC do not say that an RpcError is a Call
     assert status is not None, error
     for detail in status.details:
         detail.Unpack(info) or detail.Unpack(bad)

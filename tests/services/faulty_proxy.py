@@ -71,7 +71,7 @@ def _after(owner: Any, name: str, *, passes: int = 0) -> None:
 
 def _uncommitted(is_it: Callable[[Change], bool], *, passes: int = 0) -> None:
     """Kills the process when a change of the manifest is written but not committed."""
-    real: Callable[..., None] = manifest.write_rows
+    real: Callable[..., None] = vars(manifest)["write_rows"]
     calls = count()
 
     def then_die(connection: Any, rows: Any, sealed: Any, change: Change, version: int) -> None:
@@ -79,7 +79,7 @@ def _uncommitted(is_it: Callable[[Change], bool], *, passes: int = 0) -> None:
         if is_it(change) and next(calls) >= passes:
             _die()
 
-    manifest.write_rows = then_die
+    vars(manifest)["write_rows"] = then_die
 
 
 def _adds(change: Change) -> bool:

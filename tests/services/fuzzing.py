@@ -317,6 +317,7 @@ def _call(
     # Whatever the method's own shape: so that none, or two, can be sent where one is expected. One by itself takes a
     # third of the time, for gRPC starts two threads for each stream of requests.
     one = len(octets) == 1
+    shape: Any
     asked, shape = (octets[0], channel.unary_stream) if one else (iter(octets), channel.stream_stream)
     call: Any = shape(path)(asked, timeout=_CALL_SECONDS, metadata=metadata)
     try:
@@ -402,7 +403,7 @@ def _slow(target: Target, chance: random.Random) -> Iterator[None]:
 
     methods = [f"/{service.full_name}/{method.name}" for service in target.services for method in service.methods]
     with channel_to(target.address) as channel:
-        calls = [channel.stream_stream(chance.choice(methods))(nothing()) for _ in range(100)]
+        calls = [channel.stream_stream(chance.choice(methods), None, None)(nothing()) for _ in range(100)]
         try:
             yield
         finally:

@@ -108,7 +108,7 @@ def proxying(
         witnesses: Other places that keep the head of the manifest.
         compacts: Whether it compacts in the background.
     """
-    limits = {"most_tags": most_tags, "cache_bytes": cache_bytes}
+    limits: dict[str, Any] = {"most_tags": most_tags, "cache_bytes": cache_bytes}
     settings = ProxySettings(
         Home(home),
         storage,

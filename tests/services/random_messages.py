@@ -87,6 +87,7 @@ class Messages:
     def _value(self, field: FieldDescriptor, depth: int) -> Any:
         kind = field.cpp_type
         if kind == FieldDescriptor.CPPTYPE_MESSAGE:
+            assert field.message_type is not None
             return self._random(field.message_type, depth + 1)
         if kind == FieldDescriptor.CPPTYPE_STRING:
             return self.octets(400) if field.type == FieldDescriptor.TYPE_BYTES else self.text()
@@ -114,6 +115,7 @@ class Messages:
         if field.name in self._fitting and field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
             return self._chance.choice(self._fitting[field.name])
         if field.cpp_type == FieldDescriptor.CPPTYPE_MESSAGE:
+            assert field.message_type is not None
             return self._fit(field.message_type)
         if field.type == FieldDescriptor.TYPE_BYTES:
             return self._chance.randbytes(16) if field.name != "cursor" else b""

@@ -73,7 +73,7 @@ def test_a_page_of_another_role_is_forbidden(visit: Visit, address: str) -> None
     assert posted.status == 400  # without a CSRF token; with one it is refused like the page
     token = page.locator("[name=csrf_token]").first.get_attribute("value") or ""
     for path in ("/presence", "/system"):
-        posted = page.request.post(f"{address}{path}", form={"csrf_token": token, "device": DEVICE})
+        posted = page.request.post(f"{address}{path}", form={"csrf_token": str(token), "device": DEVICE})
         assert posted.status == 403
 
 

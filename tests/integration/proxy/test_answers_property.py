@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pytest
@@ -70,7 +70,7 @@ spans = st.sampled_from(
 ) | st.integers(0, 2 * DAY)
 
 forms = st.builds(
-    lambda *parts: Form(*parts[:3], min(parts[3], LATEST - parts[2]), parts[4]),
+    lambda who, where, since, span, text: Form(who, where, since, min(span, LATEST - since), text),
     st.sampled_from(DEVICES),
     st.sampled_from(PLACES),
     instants,
@@ -216,15 +216,15 @@ def check_counts(proxy: Proxied, dataset: str, ends: tuple[int, int], expected: 
     pages = proxy.occupancy.CountByPlace(
         occupancy_service_pb2.CountByPlaceRequest(dataset=dataset, interval=interval(*ends))
     )
-    counted = [pair for page in pages for pair in zip(page.places, page.distinct_devices, strict=True)]
-    assert counted == sorted(((p, n) for p, n in by_place.items() if n), key=lambda pair: (-pair[1], pair[0]))
+    found = [pair for page in pages for pair in zip(page.places, page.distinct_devices, strict=True)]
+    assert found == sorted(((p, n) for p, n in by_place.items() if n), key=lambda pair: (-pair[1], pair[0]))
 
 
 def check_series(proxy: Proxied, dataset: str, ends: tuple[int, int], steps: int, expected: list[Form]) -> None:
     start, end = ends
     width = max(1, -(-(end - start) // steps))
     step = Duration(seconds=width // 1_000, nanos=width % 1_000 * 1_000_000)
-    asked = {"dataset": dataset, "interval": interval(start, end), "step": step}
+    asked: dict[str, Any] = {"dataset": dataset, "interval": interval(start, end), "step": step}
     pages = list(proxy.occupancy.Series(occupancy_service_pb2.SeriesRequest(**asked)))
     begins = range(start, end, width) or range(start, start + 1)
     lasts = [*(begin + width - 1 for begin in begins[:-1]), end]

@@ -237,7 +237,8 @@ def test_a_compactor_whose_lease_was_taken_over_changes_nothing(
     with proxying(tmp_path / "home", storage.address) as one, proxying(tmp_path / "home", storage.address) as other:
         one.ingest("wifi", sessions(300))
         before = everything(one)
-        whole, nested = getattr(owner, step), []
+        nested: list[bool] = []
+        whole = getattr(owner, step)
 
         def interrupted(*given: object, **named: object) -> object:
             if not nested:

@@ -72,32 +72,32 @@ def refused() -> Iterator[list[Refusal]]:
 
 
 def sessions(proxy: Proxied, **change: Any) -> list[Any]:
-    asked = {"device": DEVICE, "interval": DAY, "purpose": "test"} | change
+    asked: dict[str, Any] = {"device": DEVICE, "interval": DAY, "purpose": "test"} | change
     return list(proxy.presence.FindSessions(presence_service_pb2.FindSessionsRequest(**asked)))
 
 
 def count(proxy: Proxied, **change: Any) -> int:
-    asked = {"interval": DAY} | change
+    asked: dict[str, Any] = {"interval": DAY} | change
     return proxy.occupancy.Count(occupancy_service_pb2.CountRequest(**asked), timeout=30).distinct_devices
 
 
 def count_by_place(proxy: Proxied, **change: Any) -> list[Any]:
-    asked = {"interval": DAY} | change
+    asked: dict[str, Any] = {"interval": DAY} | change
     return list(proxy.occupancy.CountByPlace(occupancy_service_pb2.CountByPlaceRequest(**asked)))
 
 
 def series(proxy: Proxied, **change: Any) -> list[Any]:
-    asked = {"interval": DAY, "step": Duration(seconds=900)} | change
+    asked: dict[str, Any] = {"interval": DAY, "step": Duration(seconds=900)} | change
     return list(proxy.occupancy.Series(occupancy_service_pb2.SeriesRequest(**asked)))
 
 
 def peak(proxy: Proxied, **change: Any) -> Any:
-    asked = {"interval": DAY, "step": Duration(seconds=900)} | change
+    asked: dict[str, Any] = {"interval": DAY, "step": Duration(seconds=900)} | change
     return proxy.occupancy.Peak(occupancy_service_pb2.PeakRequest(**asked))
 
 
 def query(proxy: Proxied, **change: Any) -> list[Any]:
-    asked = {"dataset": "wifi", "interval": DAY, "purpose": "test"} | change
+    asked: dict[str, Any] = {"dataset": "wifi", "interval": DAY, "purpose": "test"} | change
     return list(proxy.queries.Query(query_service_pb2.QueryRequest(**asked)))
 
 
@@ -315,7 +315,7 @@ class TestKeys:
         path = f"/{method.containing_service.full_name}/{method.name}"
         request = GetMessageClass(method.input_type)().SerializeToString()
         with refused() as seen:
-            list(locked.channel.stream_stream(path)(iter([request] * messages), timeout=10))
+            list(locked.channel.stream_stream(path, None, None)(iter([request] * messages), timeout=10))
         assert seen == [Refusal(grpc.StatusCode.FAILED_PRECONDITION, "WRONG_PASSPHRASE", {}, {})]
 
     def test_a_locked_proxy_refuses_typed_stubs_alike(self, locked: Proxied) -> None:

@@ -96,9 +96,10 @@ def test_no_message_leaves_the_proxy_before_the_last_cell_is_verified(
             accepted = [proxy.ingest("wifi", [SESSION])[0].accepted, proxy.ingest("bikes", [STATE])[0].accepted]
             assert accepted == [1, 1]
         liar.acknowledge()
-        ask = proxy.channel.stream_stream(f"/{method.containing_service.full_name}/{method.name}")
+        ask = proxy.channel.stream_stream(f"/{method.containing_service.full_name}/{method.name}", None, None)
         assert len(list(ask(iter([request])))) == 1
-        liar.lie, received = "truncate", []
+        received: list[bytes] = []
+        liar.lie = "truncate"
         with pytest.raises(grpc.RpcError) as raised:
             received.extend(ask(iter([request])))
         assert (liar.lied, received, raised.value.code()) == (True, [], grpc.StatusCode.DATA_LOSS)

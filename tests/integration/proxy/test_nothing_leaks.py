@@ -16,7 +16,7 @@ from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -164,13 +164,14 @@ def dump(storage_url: str) -> bytes:
     return b"\0".join(values)
 
 
-def tables(storage_url: str) -> dict[str, tuple[list[str], list[tuple]]]:
+def tables(storage_url: str) -> dict[str, tuple[list[str], list[tuple[Any, ...]]]]:
     """Columns and rows of every table."""
     url = make_url(storage_url)
+    connection: Any
     if url.drivername == "sqlite":
-        connection, names = sqlite3.connect(url.database), "SELECT name FROM sqlite_master WHERE type = 'table'"
+        connection, names = sqlite3.connect(str(url.database)), "SELECT name FROM sqlite_master WHERE type = 'table'"
     else:
-        where = {"host": url.host, "port": url.port, "user": url.username, "database": url.database}
+        where: dict[str, Any] = {"host": url.host, "port": url.port, "user": url.username, "database": url.database}
         connection, names = pymysql.connect(**where), "SHOW TABLES"
     with closing(connection), closing(connection.cursor()) as cursor:
         cursor.execute(names)

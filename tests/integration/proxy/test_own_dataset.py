@@ -80,7 +80,7 @@ def test_bad_records_are_reported_by_field(tmp_path: Path, storage: Served) -> N
     define(tmp_path / "home", DEFINITION)
     good = json.loads(RECORD)
     with proxying(tmp_path / "home", storage.address) as proxy:
-        bad = [{"badge": ""}, {"door": None}, {"read_at": "2024-10-01 08:00"}, {"stay": -1}]
+        bad: list[dict[str, Any]] = [{"badge": ""}, {"door": None}, {"read_at": "2024-10-01 08:00"}, {"stay": -1}]
         acknowledged = ingest(proxy, [good | change for change in bad])
     assert [(rejection.row, rejection.field) for rejection in acknowledged.rejections] == [
         (row, next(iter(change))) for row, change in enumerate(bad)

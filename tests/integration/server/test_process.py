@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import grpc
 import pytest
@@ -50,7 +51,7 @@ def test_an_append_interrupted_by_sigkill_stores_all_of_its_cells_or_none(storag
         for delay in (0.02, 0.1, 0.3):
             cells = [cell(size=600) for _ in range(8000)]
             with channel_to(server.address) as channel:
-                call = StorageServiceStub(channel).Append.future(pb.AppendRequest(cells=cells))
+                call: Any = StorageServiceStub(channel).Append.future(pb.AppendRequest(cells=cells))
                 killer = threading.Timer(delay, server.kill)
                 killer.start()
                 acknowledged = call.exception(timeout=30) is None
@@ -123,7 +124,7 @@ def test_a_database_killed_in_the_middle_of_a_stream_makes_the_stream_unavailabl
         append(stub, *cells[start : start + 20])
     predicate = any_of([one.tag for one in cells])
     stream = stub.Select(pb.SelectRequest(predicate=predicate))
-    seen = [next(stream)]
+    seen = [next(iter(stream))]
     database.kill()
     with pytest.raises(grpc.RpcError) as caught:
         seen.extend(stream)

@@ -6,6 +6,7 @@ import os
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import grpc
 import pytest
@@ -91,7 +92,7 @@ class TestAppend:
         store = served.store
         insert = store._insert
 
-        def insert_and_fail(connection: object, cells: object) -> None:
+        def insert_and_fail(connection: Any, cells: Any) -> None:
             insert(connection, cells)
             raise RuntimeError("after the write")
 
@@ -192,8 +193,8 @@ class TestSelect:
         cells = [cell(size=500) for _ in range(1800)]
         append(stub, *cells)
         predicate = any_of([one.tag for one in cells])
-        seen, cursor = [], b""
-        while page := next(stub.Select(pb.SelectRequest(predicate=predicate, cursor=cursor, page_bytes=1)), None):
+        seen, cursor = list[Any](), b""
+        while page := next(iter(stub.Select(pb.SelectRequest(predicate=predicate, cursor=cursor, page_bytes=1))), None):
             seen += page.cells
             cursor = page.cursor
         assert seen == ascending(cells)
@@ -209,10 +210,10 @@ class TestSelect:
         tags = [tag() for _ in range(40)]
         for start in range(0, 40, 10):
             append(served.stub, *(cell(one, MIB) for one in tags[start : start + 10]))
-        pool = served.store._engine.pool
+        pool: Any = served.store._engine.pool
         for _ in range(20):
             stream = served.stub.Select(pb.SelectRequest(predicate=any_of(tags)))
-            next(stream)
+            next(iter(stream))
             stream.cancel()
         assert eventually(lambda: pool.checkedout() == 0)
         assert len(select(served.stub, *tags)) == 40

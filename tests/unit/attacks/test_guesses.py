@@ -66,7 +66,7 @@ def test_with_cover_the_number_of_people_cannot_be_guessed() -> None:
 
 def test_bins_follow_from_the_order_of_cells_even_where_some_are_missing() -> None:
     rng = np.random.default_rng(1)
-    calls, bin_of = [], {}
+    calls, bin_of = list[TracedCall](), dict[int, int]()
     for hour in range(40):
         tags = {12 * hour + each: each for each in range(CLASSES) if rng.random() < 0.9}
         bin_of |= tags

@@ -78,6 +78,6 @@ def test_the_relay_passes_errors_on_with_their_details(relay: Relay, stub: rpc.S
 
 def test_the_relay_does_not_record_calls_outside_the_contract(relay: Relay) -> None:
     with grpc.insecure_channel(relay.address) as channel, pytest.raises(grpc.RpcError) as failed:
-        channel.unary_unary("/grpc.health.v1.Health/Check")(b"")
+        channel.unary_unary("/grpc.health.v1.Health/Check", None, None)(b"")
     assert failed.value.code() == grpc.StatusCode.UNIMPLEMENTED
     assert relay.trace().calls == []

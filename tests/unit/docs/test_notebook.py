@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -26,5 +27,5 @@ def test_the_notebook_is_small() -> None:
     assert DOCS.joinpath("notebook.ipynb").stat().st_size < 300_000
 
 
-def _cells() -> list[dict]:
+def _cells() -> list[dict[str, Any]]:
     return json.loads(DOCS.joinpath("notebook.ipynb").read_text())["cells"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import doctest
+from types import ModuleType
 
 import pytest
 
@@ -20,7 +21,7 @@ def test_every_file_has_its_maker() -> None:
 
 
 @pytest.mark.parametrize("module", [primitives, sketches])
-def test_the_makers_own_examples_hold(module: object) -> None:
+def test_the_makers_own_examples_hold(module: ModuleType) -> None:
     assert doctest.testmod(module).failed == 0
 
 

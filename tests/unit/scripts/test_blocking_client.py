@@ -4,7 +4,9 @@ from textwrap import dedent
 
 import pytest
 
-from scripts.blocking_client import blocking
+from tests.unit.scripts.test_scripts import script
+
+blocking = script("blocking_client").blocking
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -148,7 +149,7 @@ def test_a_crash_at_any_point_leaves_one_master_key_that_opens_everything(
         raise Crash
 
     def crash_within(
-        _self: Keyring, _old: object, new: LocalMasterKey, rewrapped: dict, connection: object = None
+        _self: Keyring, _old: object, new: LocalMasterKey, rewrapped: dict[Any, Any], connection: object = None
     ) -> None:
         if connection is not None:
             shutil.copytree(home.path, copy.path)

@@ -29,7 +29,7 @@ class Connection:
 
 
 def stopped(connection: Connection) -> Connection:
-    dashboard._stop(cast(Server, connection), cast(Client, connection))
+    dashboard._stop(cast("Server", connection), cast("Client", connection))
     return connection
 
 

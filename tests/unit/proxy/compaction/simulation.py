@@ -40,8 +40,8 @@ class SimulatedRecords(NamedTuple):
         """Records of different devices."""
         return cls(np.arange(first, first + len(starts)), starts, np.zeros_like(starts) + durations)
 
-    def __getitem__(self, rows: object) -> SimulatedRecords:  # type: ignore[override]
-        return SimulatedRecords(*(column[rows] for column in tuple(self)))  # type: ignore[call-overload]
+    def take(self, rows: slice | Int64Array | npt.NDArray[np.bool_]) -> SimulatedRecords:
+        return SimulatedRecords(self.who[rows], self.starts[rows], self.durations[rows])
 
     @property
     def number(self) -> int:
@@ -129,7 +129,7 @@ class Simulation:
 
     def flush_in_parts(self, records: SimulatedRecords, most: int = FULL) -> None:
         for at in range(0, records.number, most):
-            self.flush(records[at : at + most])
+            self.flush(records.take(slice(at, at + most)))
 
     def round(self, *, by_command: bool = False) -> int:
         """Does the jobs that there are, and returns how many."""
@@ -168,7 +168,7 @@ class Simulation:
             del self._rows[row.number]
         merged = longest(SimulatedRecords(*(np.concatenate(columns) for columns in zip(*taken, strict=True))))
         for rows in cut(merged.starts, merged.durations, self.full):
-            self._add(merged[rows], settled=True)
+            self._add(merged.take(rows), settled=True)
         self.written += merged.number
 
     def _add(self, records: SimulatedRecords, *, settled: bool) -> None:
@@ -179,10 +179,10 @@ class Simulation:
 
 def longest(records: SimulatedRecords) -> SimulatedRecords:
     """One record for each identity, ascending by start."""
-    ordered = records[np.lexsort((-records.durations, records.who, records.starts))]
+    ordered = records.take(np.lexsort((-records.durations, records.who, records.starts)))
     first = np.ones(ordered.number, bool)
     first[1:] = (np.diff(ordered.who) != 0) | (np.diff(ordered.starts) != 0)
-    return ordered[first]
+    return ordered.take(first)
 
 
 def unsorted_load(full: int = FULL, *, over: bool = True) -> Simulation:

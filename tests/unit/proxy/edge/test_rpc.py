@@ -92,7 +92,8 @@ def test_an_unexpected_fault_tells_nobody_what_it_was_about(
         seen = failing(ValueError("aa:bb:cc:dd:ee:ff was at the north door"), active=active)
     (status,), _ = seen.abort_with_status.call_args
     (record,) = caplog.records
-    fault = record.args[0]
+    assert isinstance(record.args, tuple)
+    fault = str(record.args[0])
     assert (status.code, status.details) == (
         grpc.StatusCode.INTERNAL,
         "internal fault; the proxy's log has the details",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ SECRET = b"0123456789abcdef0123456789abcdef"
 @pytest.mark.parametrize(
     "show", [repr, str, "{}".format, lambda key: repr([key])], ids=["repr", "str", "format", "list"]
 )
-def test_a_key_is_masked(show) -> None:  # noqa: ANN001
+def test_a_key_is_masked(show: Callable[[Key], str]) -> None:
     shown = show(Key(SECRET))
     assert "Key(***)" in shown
     assert SECRET.decode() not in shown
@@ -29,7 +30,7 @@ def test_derived_keys_are_masked() -> None:
 
 
 @pytest.mark.parametrize("take", [pickle.dumps, copy.copy, copy.deepcopy])
-def test_a_key_is_neither_pickled_nor_copied(take) -> None:  # noqa: ANN001
+def test_a_key_is_neither_pickled_nor_copied(take: Callable[[Key], object]) -> None:
     with pytest.raises(TypeError, match="does not pickle"):
         take(Key(SECRET))
 

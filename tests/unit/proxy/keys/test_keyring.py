@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, insert, select, update
@@ -48,9 +49,11 @@ def test_a_missing_key_is_reported_with_its_epoch(keyring: Keyring) -> None:
 @pytest.mark.parametrize(
     "place", [{"epoch": 667}, {"dataset": "badges"}, {"generation": 1}], ids=["epoch", "data set", "generation"]
 )
-def test_a_wrapped_key_moved_to_another_row_does_not_open(store: Engine, keyring: Keyring, place: dict) -> None:
+def test_a_wrapped_key_moved_to_another_row_does_not_open(
+    store: Engine, keyring: Keyring, place: dict[str, Any]
+) -> None:
     keyring.ensure("wifi", 666)
-    moved = {"dataset": "wifi", "epoch": 666, "generation": 0, "made_at": 0} | place
+    moved: dict[str, Any] = {"dataset": "wifi", "epoch": 666, "generation": 0, "made_at": 0} | place
     with store.begin() as connection:
         wrapped = connection.scalar(select(data_keys.c.wrapped))
         connection.execute(insert(data_keys).values(wrapped=wrapped, **moved))

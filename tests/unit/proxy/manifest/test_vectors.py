@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 import pytest
 from sqlalchemy import Engine, insert
 
@@ -36,7 +38,7 @@ def test_a_row_is_refused(vector: Vector) -> None:
 @each("manifest_rows", opens=True)
 def test_a_row_is_sealed_byte_for_byte(vector: Vector, monkeypatch: pytest.MonkeyPatch) -> None:
     nonce = bytes.fromhex(vector["sealed"])[:12]
-    monkeypatch.setattr(rows.secrets, "token_bytes", lambda length: nonce[:length])
+    monkeypatch.setattr(secrets, "token_bytes", lambda length: nonce[:length])
     assert rows.seal(row_of(vector), key(vector["key"])).hex() == vector["sealed"]
 
 
@@ -54,7 +56,7 @@ def test_a_head_is_sealed_byte_for_byte(vector: Vector, store: Engine, monkeypat
     keys, nonce = head_keys(vector, store), bytes.fromhex(vector["sealed"])[:12]
     head = keys.open(cell_of(vector))
     assert head
-    monkeypatch.setattr(rows.secrets, "token_bytes", lambda length: nonce[:length])
+    monkeypatch.setattr(secrets, "token_bytes", lambda length: nonce[:length])
     assert keys.seal(head) == cell_of(vector)
 
 
@@ -109,7 +111,7 @@ def row_of(vector: Vector) -> ManifestRow:
         key=KeyId(vector["epoch"], vector["generation"]),
         settled=vector["settled"],
         changed_at=vector["changed_at"],
-        summary=Summary(*summary, subjects=bytes.fromhex(vector["filter"])),
+        summary=Summary(*[*summary, bytes.fromhex(vector["filter"])]),
         groups=entries,
         outgrown=vector["outgrown"],
     )

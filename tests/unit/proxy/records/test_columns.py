@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -197,7 +198,7 @@ def test_nulls_and_empty_columns_are_not_bad(kind: ColumnType) -> None:
 
 
 @pytest.mark.parametrize("wrap", [pa.Array.dictionary_encode, lambda a: pa.chunked_array([a[:1], a[1:]])])
-def test_dictionaries_and_chunks_read_as_their_values(wrap) -> None:  # noqa: ANN001
+def test_dictionaries_and_chunks_read_as_their_values(wrap: Callable[[Any], Any]) -> None:
     column = wrap(pa.array(["aa:bb:cc:dd:ee:ff", "bogus", None]))
     assert values(column, ColumnType.MAC) == [NUMBER, "bad", None]
     assert values(column, ColumnType.STRING) == ["aa:bb:cc:dd:ee:ff", "bogus", None]

@@ -108,7 +108,7 @@ forms = st.lists(
 )
 
 
-def table(found: list[tuple]) -> pa.Table:
+def table(found: list[tuple[Any, ...]]) -> pa.Table:
     names = [WIFI.subject, WIFI.place, WIFI.start, WIFI.duration, "ssid"]
     columns = list(zip(*found, strict=True)) or [()] * len(names)
     arrays = [pa.array(list(c), WIFI.columns[n].stored) for c, n in zip(columns, names, strict=True)]
@@ -116,7 +116,7 @@ def table(found: list[tuple]) -> pa.Table:
 
 
 @given(forms, st.randoms())
-def test_the_longest_form_of_each_record_is_kept_whatever_the_order(found: list[tuple], random: Any) -> None:
+def test_the_longest_form_of_each_record_is_kept_whatever_the_order(found: list[tuple[Any, ...]], random: Any) -> None:
     kept = longest(table(found), WIFI)
     identities = kept.select([WIFI.start, WIFI.subject, WIFI.place]).to_pylist()
     expected = {(s, w, p): max(f[3] for f in found if (f[2], f[0], f[1]) == (s, w, p)) for w, p, s, _, _ in found}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -37,7 +39,7 @@ def table(found: list[Session], of: Dataset = WIFI) -> pa.Table:
     return pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema)
 
 
-def rows(core: Core, of: Dataset) -> list[tuple[object, ...]]:
+def rows(core: Core, of: Dataset) -> list[tuple[Any, ...]]:
     columns = core.columns()
     return list(
         zip(columns.subjects.to_pylist(), columns.places.to_pylist(), columns.starts, columns.durations, strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -48,5 +48,6 @@ def test_the_thread_ends_when_the_consumer_stops() -> None:
     before = set(threading.enumerate())
     items = prefetched(iter(range(1_000)), 1)
     next(items)
+    assert isinstance(items, Generator)
     items.close()
     assert eventually(lambda: set(threading.enumerate()) <= before)

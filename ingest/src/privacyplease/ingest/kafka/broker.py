@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, Producer
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined] # no __all__
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from privacyplease.ingest.errors import BrokerError, SettingsError
 
