@@ -23,7 +23,7 @@ from privacyplease.client import Client
 from tests.services.consumer import ConsumerProcess
 from tests.services.kafka import Kafka
 from tests.services.mariadb import MariaDB
-from tests.services.patience import eventually
+from tests.services.polling import eventually
 from tests.services.stack import Stack
 
 _RATE = 1_000

@@ -19,7 +19,7 @@ from privacyplease.client import Client
 from tests.services.certificates import Made
 from tests.services.daemon import Daemon
 from tests.services.mariadb import MariaDB
-from tests.services.patience import eventually
+from tests.services.polling import eventually
 from tests.services.stack import Stack, stack
 
 # Large enough for both databases: the plaintext system must not lose because it reads from disk.

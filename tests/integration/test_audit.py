@@ -23,7 +23,7 @@ from privacyplease.proxy.v1 import keys_service_pb2
 from privacyplease.proxy.v1.admin_service_pb2 import GetStatusRequest
 from privacyplease.proxy.v1.admin_service_pb2_grpc import AdminServiceStub
 from tests.services.certificates import Made, channel_with
-from tests.services.patience import eventually
+from tests.services.polling import eventually
 from tests.services.proxy import instant, proxying
 from tests.services.storage import StorageProcess
 

@@ -39,7 +39,7 @@ from privacyplease.server.errors import StoreUnavailableError
 from privacyplease.server.metrics import METHODS as SERVER_METHODS
 from privacyplease.server.metrics import OPERATIONS, STORE_ERRORS
 from privacyplease.transport import log_format
-from tests.services.patience import eventually
+from tests.services.polling import eventually
 from tests.services.proxy import Proxied, interval, proxying
 from tests.services.storage import StorageProcess, serving
 

@@ -30,7 +30,7 @@ from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.v1.ingest_service_pb2 import IngestRequest
 from privacyplease.proxy.v1.ingest_service_pb2_grpc import IngestServiceStub
 from tests.services.certificates import Made, channel_with
-from tests.services.patience import eventually
+from tests.services.polling import eventually
 from tests.services.proxy import interval
 from tests.services.storage import StorageProcess
 

@@ -22,8 +22,8 @@ from tests.services.cells import channel_to, refusal
 from tests.services.consumer import ConsumerProcess, Progress
 from tests.services.daemon import Daemon
 from tests.services.kafka import Kafka
-from tests.services.patience import eventually
 from tests.services.pipeline_crashes import _free_ports
+from tests.services.polling import eventually
 from tests.services.proxy import arrow_batch
 from tests.services.storage import StorageProcess
 

@@ -37,7 +37,7 @@ from privacyplease.storage.v1.storage_service_pb2_grpc import StorageServiceStub
 from tests.services.cells import append, ascending, cell, channel_to, select
 from tests.services.certificates import Made
 from tests.services.daemon import Daemon
-from tests.services.patience import eventually
+from tests.services.polling import eventually
 from tests.services.random_messages import AT, Messages
 from tests.services.storage import StorageProcess
 

@@ -31,7 +31,7 @@ from tests.services.consumer import ConsumerProcess, Progress
 from tests.services.daemon import Daemon
 from tests.services.kafka import Kafka
 from tests.services.mariadb import MariaDB
-from tests.services.patience import eventually
+from tests.services.polling import eventually
 from tests.services.sessions import longest
 
 PARTS = ("consumer", "proxy", "server", "mariadb", "kafka")

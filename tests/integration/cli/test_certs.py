@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.services.patience import eventually
+from tests.services.polling import eventually
 
 pytestmark = pytest.mark.usefixtures("up")
 

@@ -17,7 +17,7 @@ from privacyplease.ingest.kafka.replay import Replay
 from tests.services import command_line
 from tests.services.consumer import ConsumerProcess, Progress
 from tests.services.kafka import Kafka
-from tests.services.patience import eventually
+from tests.services.polling import eventually
 from tests.services.sessions import Session, longest
 from tests.services.stack import Stack
 

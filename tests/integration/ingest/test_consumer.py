@@ -23,7 +23,7 @@ from tests.integration.ingest.kafka_site import KafkaSite
 from tests.integration.known_answers import LARGE, ONE_DAY, questions, wrong_answers
 from tests.services.consumer import ConsumerProcess, Progress
 from tests.services.kafka import Kafka
-from tests.services.patience import eventually
+from tests.services.polling import eventually
 from tests.services.sessions import MAC, longest
 from tests.services.stack import stack
 

@@ -20,7 +20,7 @@ from privacyplease.proxy.v1 import admin_service_pb2
 from tests.services.cells import refusal
 from tests.services.home_inspector import inspecting
 from tests.services.lying_server import LIES, lying
-from tests.services.patience import eventually
+from tests.services.polling import eventually
 from tests.services.proxy import Proxied, proxying
 from tests.services.storage import Served, serving
 from tests.services.tampering import Database

@@ -21,7 +21,7 @@ from tests.services import faulty_proxy
 from tests.services.cells import channel_to
 from tests.services.daemon import Daemon
 from tests.services.home_inspector import inspecting
-from tests.services.patience import eventually
+from tests.services.polling import eventually
 from tests.services.proxy import PASSPHRASE, proxying
 from tests.services.storage import Served
 from tests.services.tampering import Database

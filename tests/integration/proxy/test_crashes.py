@@ -14,7 +14,7 @@ from privacyplease.proxy.manifest.rows import SegmentState
 from tests.services import faulty_proxy
 from tests.services.daemon import Daemon
 from tests.services.home_inspector import inspecting
-from tests.services.patience import eventually
+from tests.services.polling import eventually
 from tests.services.proxy import PASSPHRASE, Proxied, proxying
 from tests.services.storage import Served
 from tests.services.tampering import Database

@@ -23,7 +23,7 @@ from tests.services import faulty_proxy
 from tests.services.cells import channel_to, refusal
 from tests.services.daemon import Daemon
 from tests.services.home_inspector import inspecting
-from tests.services.patience import eventually
+from tests.services.polling import eventually
 from tests.services.proxy import PASSPHRASE, Proxied, instant, interval, proxying
 from tests.services.storage import Served, StorageProcess, serving
 from tests.services.tampering import Database

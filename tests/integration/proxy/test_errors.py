@@ -34,7 +34,7 @@ from privacyplease.proxy.v1 import (
 )
 from privacyplease.server import Limits
 from tests.services.cells import refusal
-from tests.services.patience import eventually
+from tests.services.polling import eventually
 from tests.services.proxy import Proxied, arrow_batch, instant, interval, proxying
 from tests.services.storage import Served, StorageProcess, serving
 

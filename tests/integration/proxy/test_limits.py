@@ -27,7 +27,7 @@ from privacyplease.proxy.v1 import occupancy_service_pb2 as pb
 from privacyplease.proxy.v1 import occupancy_service_pb2_grpc as pb_grpc
 from privacyplease.proxy.v1.ingest_service_pb2 import IngestRequest
 from tests.services.cells import channel_to, refusal
-from tests.services.patience import eventually
+from tests.services.polling import eventually
 from tests.services.proxy import PASSPHRASE, arrow_batch, interval
 from tests.services.storage import serving
 

@@ -22,7 +22,7 @@ from tests.integration.proxy.test_export import answers
 from tests.integration.proxy.test_export import session as visit
 from tests.services.cells import refusal
 from tests.services.home_inspector import inspecting
-from tests.services.patience import eventually
+from tests.services.polling import eventually
 from tests.services.proxy import Proxied, instant, proxying
 from tests.services.storage import Served
 from tests.services.tampering import Database

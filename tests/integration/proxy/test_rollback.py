@@ -34,7 +34,7 @@ from privacyplease.proxy.v1 import (
 )
 from tests.services.cells import refusal
 from tests.services.home_inspector import inspecting
-from tests.services.patience import eventually
+from tests.services.polling import eventually
 from tests.services.proxy import Proxied, instant, interval, proxying
 from tests.services.storage import StorageProcess
 from tests.services.tampering import Database

@@ -35,7 +35,7 @@ from tests.services import faulty_proxy
 from tests.services.cells import refusal
 from tests.services.home_inspector import inspecting
 from tests.services.mariadb import MariaDB
-from tests.services.patience import eventually
+from tests.services.polling import eventually
 from tests.services.proxy import Proxied, instant, proxying
 from tests.services.storage import Served
 from tests.services.tampering import Database

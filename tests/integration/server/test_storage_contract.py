@@ -17,7 +17,7 @@ from privacyplease.server import Limits
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 from privacyplease.storage.v1.storage_service_pb2_grpc import StorageServiceStub
 from tests.services.cells import any_of, append, ascending, cell, refusal, select, tag
-from tests.services.patience import eventually
+from tests.services.polling import eventually
 from tests.services.storage import Served
 
 KIB = 1 << 10

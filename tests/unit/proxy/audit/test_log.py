@@ -21,7 +21,7 @@ from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.master_key import LocalMasterKey
 from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.trusted_store import tables
-from tests.services.patience import eventually
+from tests.services.polling import eventually
 
 LINES = 24
 

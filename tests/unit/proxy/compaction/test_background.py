@@ -9,7 +9,7 @@ import pytest
 from privacyplease.proxy.compaction.background import BackgroundCompaction, Round
 from privacyplease.proxy.compaction.compactor import Backlog
 from privacyplease.proxy.errors import StorageUnavailableError
-from tests.services.patience import eventually
+from tests.services.polling import eventually
 from tests.unit.proxy.compaction.in_process import WIFI, InProcess, sessions
 
 

@@ -20,7 +20,7 @@ from privacyplease.proxy.records.timeline import EVER, Interval
 from privacyplease.proxy.segments import rollups
 from privacyplease.proxy.segments.groups import Group
 from privacyplease.proxy.storage.cell import Sealed
-from tests.services.patience import eventually
+from tests.services.polling import eventually
 from tests.unit.proxy.compaction.in_process import DAY, START, WIFI, InProcess, sessions
 
 

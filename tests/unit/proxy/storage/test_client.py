@@ -15,7 +15,7 @@ from privacyplease.proxy.storage.cell import Cell, Sealed, Tag
 from privacyplease.proxy.storage.client import APPEND_BYTES, StorageClient
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 from privacyplease.storage.v1 import storage_service_pb2_grpc as pb_grpc
-from tests.services.patience import eventually
+from tests.services.polling import eventually
 
 TAGS = [Tag(bytes([number]) * 16) for number in range(1, 6)]
 CELL = Cell(TAGS[0], Sealed(b"x"))

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from privacyplease.proxy.write.prefetch import prefetched
-from tests.services.patience import eventually
+from tests.services.polling import eventually
 
 
 @pytest.mark.parametrize("depth", [1, 2, 100])

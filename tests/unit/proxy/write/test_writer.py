@@ -19,7 +19,7 @@ from privacyplease.proxy.records.timeline import EVER
 from privacyplease.proxy.write import buffer
 from privacyplease.proxy.write.buffer import Buffer, by_epoch
 from tests.services.fake_storage import RecordedCall
-from tests.services.patience import eventually
+from tests.services.polling import eventually
 from tests.services.read_write_core import ReadWriteCore, core
 
 WIFI = dataset.load()["wifi"]

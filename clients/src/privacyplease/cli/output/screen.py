@@ -12,7 +12,7 @@ _MIB = 1024 * 1024
 _DEFAULT_WIDTH = 80
 
 
-class Answers:
+class StandardOutput:
     """Standard output, as wide as the terminal."""
 
     @property
@@ -31,9 +31,9 @@ class Answers:
         print(text, flush=True)
 
 
-def out() -> Answers:
+def out() -> StandardOutput:
     """Where answers go."""
-    return Answers()
+    return StandardOutput()
 
 
 def print_json(document: Mapping[str, Any]) -> None:

@@ -98,7 +98,7 @@ class TrustedState:
         folder = folder_in_force(shared) if shared else _folder_in_force(home)
         wraps = shared is not None and _has_keys(shared)
         master = described_by(home, folder).master_key(settings.passphrase, wraps=wraps)
-        self.alone = shared is None
+        self.unshared = shared is None
         self.store = shared or trusted_store.open_store(home.trusted_store)
         self.keyring = Keyring(self.store, master, folder)
         # The log and its anchor belong to this home. The anchor may lag behind after a loss of power, so its commits
@@ -154,7 +154,7 @@ class Components:
             require_newest=currency.require_newest,
         )
         self._compactor = BackgroundCompaction(datasets, compaction)
-        self._erasures = ErasureLog(store, shared=not trusted.alone)
+        self._erasures = ErasureLog(store, shared=not trusted.unshared)
         disposal = SegmentDeleter(manifest, cells, storage)
         readers = [search.questions, compaction.jobs]
         self._erasing = EpochEraser(

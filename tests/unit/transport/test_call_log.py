@@ -17,7 +17,7 @@ from privacyplease.transport.admission import Admission, CallKind
 from privacyplease.transport.call_log import CallLog, FinishedCall, count_fetched, running
 from privacyplease.transport.refusals import Refusals
 from privacyplease.transport.status import abort, build
-from tests.services.patience import eventually
+from tests.services.polling import eventually
 
 SLOW, QUICK = "/test.Service/Slow", "/test.Service/Quick"
 METHODS = {SLOW: "Slow", QUICK: "Quick"}

@@ -1,4 +1,4 @@
-"""Waiting for what another process or thread does in its own time."""
+"""Polls for a condition that another process or thread brings about."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def eventually(holds: Callable[[], bool], seconds: float = 20) -> bool:
-    """Whether something comes to hold within a time; the longer it takes, the more rarely it is looked at."""
+    """Whether a condition holds within some seconds. It is checked less often the longer it takes."""
     began = time.monotonic()
     while not holds():
         waited = time.monotonic() - began
