@@ -15,7 +15,7 @@ from privacyplease.cli.exit_codes import ExitCode
 from privacyplease.cli.lazy_command import LazyCommand
 from tests.services import command_line
 
-HEAVY = {"flask", "grpc", "numpy", "pandas", "psutil", "pyarrow", "rich"}
+HEAVY = {"flask", "grpc", "numpy", "pandas", "psutil", "pyarrow", "pydantic", "rich"}
 
 
 def lazy_commands() -> dict[str, LazyCommand]:
