@@ -142,6 +142,7 @@ def test_an_interrupted_answer_is_reported_as_refused() -> None:
         storage.select(TAGS)
 
 
+@pytest.mark.slow  # waits for retries
 def test_no_call_waits_for_a_server_that_is_known_to_be_unavailable() -> None:
     with serving(Scripted(lambda _: [])) as port:
         storage = StorageClient.connect(f"127.0.0.1:{port}")
@@ -166,6 +167,7 @@ def answers(storage: StorageClient) -> bool:
     return True
 
 
+@pytest.mark.slow  # waits for retries
 def test_a_server_that_does_not_exist_is_unavailable() -> None:
     with pytest.raises(StorageUnavailableError):
         StorageClient.connect("127.0.0.1:1").describe()
