@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from privacyplease.cli import completion
 from tests.services.terminal import terminal
 
 pytestmark = pytest.mark.usefixtures("up")
@@ -223,7 +224,9 @@ def test_watch_refreshes_a_terminal_until_ctrl_c(home: Path, up: None) -> None:
         assert watching.exit_code == 0
 
 
-def test_the_shell_completes_names_that_the_proxy_knows(run: Any, home: Path) -> None:
+def test_the_shell_completes_names_that_the_proxy_knows(run: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(completion, "_TIMEOUT_S", 60.0)  # on a busy machine an answer may take longer than a user waits
+
     def completed(line: str) -> list[str]:
         words = {"COMP_WORDS": f"privacyplease {line}", "COMP_CWORD": str(len(line.split(" ")))}
         return run(_PRIVACYPLEASE_COMPLETE="complete_bash", PRIVACYPLEASE_HOME=str(home), **words).stdout.split()

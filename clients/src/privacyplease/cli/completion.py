@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -56,10 +57,10 @@ def _dataset_name(context: typer.Context) -> str:
 
 def _names(context: typer.Context, incomplete: str, query: Callable[[Client], Iterable[str]]) -> list[str]:
     given = context.find_root().params
+    # While a line is completed, options still have the text that was typed.
+    home, certificates = (Path(folder) if (folder := given.get(name)) else None for name in ("home", "certificates"))
     try:
-        connection = read_connection(
-            given.get("proxy"), given.get("home"), given.get("certificates"), bool(given.get("insecure"))
-        )
+        connection = read_connection(given.get("proxy"), home, certificates, bool(given.get("insecure")))
         with connection.client(timeout=_TIMEOUT_S) as client:
             return [name for name in query(client) if name.startswith(incomplete)]
     except Exception as error:
