@@ -17,11 +17,11 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import compute as pc
 
-from privacyplease.ingest.wifi.columns import COLUMNS, STREAM_FIELDS
+from privacyplease.ingest.wifi.columns import STREAM_COLUMNS, STREAM_FIELDS
 
 __all__ = ["SessionMessages", "render"]
 
-_FIELDS = tuple(column.name for column in COLUMNS[: min(STREAM_FIELDS)])
+_FIELDS = tuple(column.name for column in STREAM_COLUMNS[: min(STREAM_FIELDS)])
 
 # Without separators, or in one of three notations; separators are between all groups or none.
 _MAC = (

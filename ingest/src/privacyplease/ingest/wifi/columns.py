@@ -7,7 +7,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-__all__ = ["COLUMNS", "REQUIRED", "SCHEMA", "STREAM_FIELDS", "InvalidRows", "LogColumn", "column_titled"]
+__all__ = [
+    "COLUMNS",
+    "REQUIRED",
+    "SCHEMA",
+    "STREAM_COLUMNS",
+    "STREAM_FIELDS",
+    "InvalidRows",
+    "LogColumn",
+    "column_titled",
+]
 
 
 class LogColumn(NamedTuple):
@@ -30,8 +39,9 @@ class InvalidRows(NamedTuple):
     reason: str
 
 
-# The order is that of the stream format, which has no header. Cisco Prime exports them in the same order.
-COLUMNS = (
+# The columns of the stream format, in its order: they never change, since it has no header. Cisco Prime exports them in
+# the same order.
+STREAM_COLUMNS = (
     LogColumn("client_ip", "Client IP Address", ("Client IP", "IP Address")),
     LogColumn("client_mac", "Client MAC Address", ("Client MAC", "MAC Address")),
     LogColumn("association_time", "Association Time", ("Session Start Time", "Start Time")),
@@ -49,8 +59,11 @@ COLUMNS = (
     LogColumn("record_id", "recordID"),
 )
 
+# All columns that a log with a header may have. Further ones are added here, after those of the stream format.
+COLUMNS = (*STREAM_COLUMNS,)
+
 # The number of fields in a line of the stream format: the record ID is optional.
-STREAM_FIELDS = (len(COLUMNS) - 1, len(COLUMNS))
+STREAM_FIELDS = (len(STREAM_COLUMNS) - 1, len(STREAM_COLUMNS))
 
 # Without all of these, a session does not say who was where, when and for how long.
 REQUIRED = ("client_mac", "association_time", "ap_name", "session_duration")

@@ -4,7 +4,7 @@ import csv
 from typing import NamedTuple
 
 from privacyplease.ingest.errors import LayoutError
-from privacyplease.ingest.wifi.columns import COLUMNS, REQUIRED, STREAM_FIELDS, column_titled
+from privacyplease.ingest.wifi.columns import COLUMNS, REQUIRED, STREAM_COLUMNS, STREAM_FIELDS, column_titled
 
 __all__ = ["STREAM_LAYOUT", "Layout", "detect"]
 
@@ -32,7 +32,7 @@ class Layout(NamedTuple):
         return " or ".join(str(len(self.columns) - missing) for missing in range(self.optional, -1, -1))
 
 
-STREAM_LAYOUT = Layout("\t", tuple(column.name for column in COLUMNS), optional=1)
+STREAM_LAYOUT = Layout("\t", tuple(column.name for column in STREAM_COLUMNS), optional=1)
 """The stream format: tab-separated, without a header."""
 
 

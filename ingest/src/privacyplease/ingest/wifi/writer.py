@@ -7,11 +7,11 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import compute as pc
 
-from privacyplease.ingest.wifi.columns import COLUMNS, STREAM_FIELDS
+from privacyplease.ingest.wifi.columns import COLUMNS
 
 __all__ = ["write"]
 
-_WRITTEN = COLUMNS[: min(STREAM_FIELDS)]  # the record ID belongs to the stream format
+_WRITTEN = tuple(column for column in COLUMNS if column.name != "record_id")  # that belongs to the stream format
 _ROWS = 1 << 19  # keeps the text far below the 2 GiB that an Arrow string array can hold
 
 # Always English, whatever the process's locale.
