@@ -4,7 +4,6 @@ import pkgutil
 from pathlib import Path
 
 import privacyplease.client as sdk
-from privacyplease.client import errors
 
 FROZEN = {
     "Access",
@@ -90,11 +89,6 @@ def test_the_public_names_are_frozen() -> None:
 def test_the_folder_listing_is_the_public_api() -> None:
     modules = {module.name for module in pkgutil.iter_modules(sdk.__path__)}
     assert modules - {"_internal"} == PUBLIC_MODULES
-
-
-def test_every_error_is_exported() -> None:
-    classes = inspect.getmembers(errors, lambda member: inspect.isclass(member) and issubclass(member, Exception))
-    assert {name for name, _ in classes} <= set(sdk.__all__)
 
 
 def test_both_clients_have_the_same_methods() -> None:
