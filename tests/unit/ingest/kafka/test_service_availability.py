@@ -31,3 +31,14 @@ def test_the_delay_starts_again_from_its_shortest_after_a_success() -> None:
         service.failed("unavailable")
     service.succeeded()
     assert service.failed("unavailable") == 0.1
+
+
+def test_it_gives_up_only_when_its_patience_is_over() -> None:
+    given_up: list[bool] = []
+    patient = ServiceAvailability("proxy", patience_s=60, give_up=lambda: given_up.append(True))
+    impatient = ServiceAvailability("proxy", patience_s=0, give_up=lambda: given_up.append(False))
+    for _ in range(3):
+        patient.failed("unavailable")
+    assert given_up == []
+    impatient.failed("unavailable")
+    assert given_up == [False]

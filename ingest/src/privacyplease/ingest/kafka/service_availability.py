@@ -1,8 +1,10 @@
 """Whether a service that a run depends on is available."""
 
 import logging
+import math
 import threading
 import time
+from collections.abc import Callable
 
 __all__ = ["ServiceAvailability"]
 
@@ -15,12 +17,21 @@ _LONGEST_S = 5.0
 class ServiceAvailability:
     """Logs when a service becomes unavailable and when it is back: one line each, however many attempts there are.
 
+    Args:
+        service: Its name in the log.
+        patience_s: Once it has been unavailable for so many seconds,
+        give_up: this is called at each attempt that fails.
+
     Attributes:
         attempts: How many attempts failed, over the whole run.
     """
 
-    def __init__(self, service: str) -> None:
+    def __init__(
+        self, service: str, *, patience_s: float = math.inf, give_up: Callable[[], object] = lambda: None
+    ) -> None:
         self._service = service
+        self._patience_s = patience_s
+        self._give_up = give_up
         self._lock = threading.Lock()
         self._cause = ""
         self._since = 0.0
@@ -48,6 +59,8 @@ class ServiceAvailability:
             self._cause = cause
             self._failures += 1
             self.attempts += 1
+            if time.monotonic() - self._since >= self._patience_s:
+                self._give_up()
             return min(_FIRST_S * 2.0 ** min(self._failures - 1, 10), _LONGEST_S)
 
     def succeeded(self) -> None:

@@ -12,6 +12,7 @@ from privacyplease.client.errors import InternalError, PrivacyPleaseError, Proxy
 from privacyplease.ingest.kafka.consumer.batch import MessageBatch
 from privacyplease.ingest.kafka.consumer.in_flight import InFlightBatches
 from privacyplease.ingest.kafka.consumer.uploader import Uploader
+from privacyplease.ingest.kafka.dead_letters import UnsealedLetter
 from privacyplease.ingest.kafka.service_availability import ServiceAvailability
 from privacyplease.ingest.parsing import ParsedMessages, RejectedMessage
 
@@ -39,10 +40,10 @@ class FakeProxy:
 
 class FakeDeadLetterWriter:
     def __init__(self) -> None:
-        self.written: list[list[RejectedMessage]] = []
+        self.written: list[list[tuple[int, str, str]]] = []
 
-    def write(self, messages: Any, rejects: list[RejectedMessage]) -> bool:
-        self.written.append(sorted(rejects))
+    def write(self, letters: list[UnsealedLetter]) -> bool:
+        self.written.append(sorted((each.origin.offset, each.field, each.reason) for each in letters))
         return True
 
 
@@ -54,15 +55,34 @@ def _parse(messages: Iterable[bytes]) -> ParsedMessages:
 
 
 class FakeMessage:
-    def __init__(self, text: str) -> None:
+    """A message whose offset is its position in the batch."""
+
+    def __init__(self, text: str, position: int) -> None:
         self._text = text
+        self._position = position
 
     def value(self) -> bytes:
         return self._text.encode()
 
+    def key(self) -> None:
+        return None
+
+    def topic(self) -> str:
+        return "wifi"
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> int:
+        return self._position
+
+    def timestamp(self) -> tuple[int, int]:
+        return 0, -1
+
 
 def _batch(*texts: str) -> MessageBatch:
-    return MessageBatch([FakeMessage(text) for text in texts], {}, {})  # type: ignore[misc]
+    messages: Any = [FakeMessage(text, position) for position, text in enumerate(texts)]
+    return MessageBatch(messages, {}, {})
 
 
 class UploaderSetup:

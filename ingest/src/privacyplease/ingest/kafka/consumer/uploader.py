@@ -7,29 +7,17 @@ import queue
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 
-import pyarrow as pa
-
-from privacyplease.client import Ack, Client
-from privacyplease.client.errors import PrivacyPleaseError, RequestError
+from privacyplease.client import Client
 from privacyplease.ingest.kafka.consumer.batch import MessageBatch
 from privacyplease.ingest.kafka.consumer.in_flight import InFlightBatches
 from privacyplease.ingest.kafka.consumer.parsers import Parser
-from privacyplease.ingest.kafka.dead_letters import DeadLetterWriter
+from privacyplease.ingest.kafka.dead_letters import DeadLetterWriter, UnsealedLetter
 from privacyplease.ingest.kafka.service_availability import ServiceAvailability
+from privacyplease.ingest.message_upload import MessageUpload
 from privacyplease.ingest.parsing import ParsedMessages, RejectedMessage
 
 __all__ = ["Uploader"]
-
-
-@dataclass(eq=False)
-class _SentBatch:
-    """A batch that was sent and is not yet acknowledged as a whole."""
-
-    batch: MessageBatch
-    parsed: ParsedMessages
-    rejects: list[RejectedMessage] = field(default_factory=list)
 
 
 class Uploader:
@@ -45,7 +33,6 @@ class Uploader:
         stop: Once set, nothing is retried.
 
     Attributes:
-        stored: How many records are durable.
         rejected: How many messages are in the dead letter topic.
         error: What ended the upload, if it has failed for good.
     """
@@ -60,20 +47,21 @@ class Uploader:
         proxy: ServiceAvailability,
         stop: threading.Event,
     ) -> None:
-        self._client = client
-        self._dataset = dataset
         self._parse = parse
         self._in_flight = in_flight
         self._dead_letters = dead_letters
-        self._proxy = proxy
         self._stop = stop
         self._submitted: queue.SimpleQueue[MessageBatch | None] = queue.SimpleQueue()  # bounded by `in_flight`
-        self._sent: dict[int, _SentBatch] = {}
+        self._messages = MessageUpload(client, dataset, self._finish, proxy, stop)
         self._dead_letter_thread = ThreadPoolExecutor(1, thread_name_prefix="dead-letters")
         self._thread = threading.Thread(target=self._upload, name="uploader", daemon=True)
-        self.stored = 0
         self.rejected = 0
         self.error: Exception | None = None
+
+    @property
+    def stored(self) -> int:
+        """How many records are durable."""
+        return self._messages.stored
 
     def start(self) -> None:
         """Starts its threads."""
@@ -89,34 +77,13 @@ class Uploader:
 
     def _upload(self) -> None:
         try:
-            for ack in self._client.ingest(self._dataset, self._tables(), retry=self._retry_delay):
-                self._proxy.succeeded()
-                self._acknowledge(ack)
+            self._messages.run(self._parsed())
         except Exception as error:
             self._fail(error)
 
-    def _tables(self) -> Iterator[pa.Table]:
-        """The tables of the batches, numbered from 0 as acknowledgements number them."""
-        number = 0
+    def _parsed(self) -> Iterator[tuple[MessageBatch, ParsedMessages]]:
         while (batch := self._submitted.get()) is not None:
-            parsed = self._parse(batch.values)
-            if parsed.table.num_rows:
-                self._sent[number] = _SentBatch(batch, parsed, parsed.rejects)
-                number += 1
-                yield parsed.table
-            else:
-                self._finish(batch, parsed.rejects)
-
-    def _acknowledge(self, ack: Ack) -> None:
-        sent = self._sent[ack.batch]
-        self.stored += ack.accepted
-        sent.rejects += [
-            RejectedMessage(int(sent.parsed.rows[rejection.row]), rejection.field, rejection.reason)
-            for rejection in ack.rejections
-        ]
-        if ack.complete:
-            del self._sent[ack.batch]
-            self._finish(sent.batch, sent.rejects)
+            yield batch, self._parse(batch.values)
 
     def _finish(self, batch: MessageBatch, rejects: list[RejectedMessage]) -> None:
         if rejects:
@@ -126,17 +93,11 @@ class Uploader:
 
     def _write_dead_letters(self, batch: MessageBatch, rejects: list[RejectedMessage]) -> None:
         try:
-            if self._dead_letters.write(batch.messages, rejects):
+            if self._dead_letters.write([UnsealedLetter.of(batch.messages[each.position], each) for each in rejects]):
                 self.rejected += len(rejects)
                 self._in_flight.mark_done(batch)
         except Exception as error:
             self._fail(error)
-
-    def _retry_delay(self, error: PrivacyPleaseError, failures: int) -> float | None:
-        """Retries every error except those that the request itself causes."""
-        if isinstance(error, RequestError) or self._stop.is_set():
-            return None
-        return self._proxy.failed(type(error).__name__)
 
     def _fail(self, error: Exception) -> None:
         if self._stop.is_set():  # batches abandoned by a stop are read again by the next run

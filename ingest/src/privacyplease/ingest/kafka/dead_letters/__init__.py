@@ -4,7 +4,7 @@ A dead letter's value is the message, sealed by the proxy, and its key is sealed
 can read what is stored there. Its headers say, in plaintext, why it is there and where it came from.
 """
 
-from privacyplease.ingest.kafka.dead_letters.dead_letter import DeadLetter, Origin, dead_letter_topic
+from privacyplease.ingest.kafka.dead_letters.dead_letter import DeadLetter, Origin, UnsealedLetter, dead_letter_topic
 from privacyplease.ingest.kafka.dead_letters.reader import DeadLetterReader
 from privacyplease.ingest.kafka.dead_letters.redrive import RedriveSummary, redrive
 from privacyplease.ingest.kafka.dead_letters.writer import DeadLetterWriter
@@ -15,6 +15,7 @@ __all__ = [
     "DeadLetterWriter",
     "Origin",
     "RedriveSummary",
+    "UnsealedLetter",
     "dead_letter_topic",
     "redrive",
 ]

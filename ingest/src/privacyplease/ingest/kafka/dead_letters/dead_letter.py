@@ -10,11 +10,14 @@
 | header `key` | the message's key, sealed; absent if it had none |
 """
 
+import dataclasses
 from typing import NamedTuple, Self
 
 from confluent_kafka import Message
 
-__all__ = ["DeadLetter", "Origin", "dead_letter_topic"]
+from privacyplease.ingest.parsing import RejectedMessage
+
+__all__ = ["DeadLetter", "Origin", "UnsealedLetter", "dead_letter_topic"]
 
 
 def dead_letter_topic(topic: str) -> str:
@@ -34,6 +37,32 @@ class Origin(NamedTuple):
     def of(cls, message: Message) -> Self:
         """The origin of a message that was read."""
         return cls(message.topic() or "", message.partition() or 0, message.offset() or 0, message.timestamp()[1])
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class UnsealedLetter:
+    """A dead letter before the proxy has sealed it.
+
+    Attributes:
+        message: The message that was rejected. Not in the repr, since it is plaintext.
+        key: Its key, if it had one. Not in the repr either.
+        origin: Where the message was.
+        field: The column at fault, or `record`.
+        reason: What was expected.
+        omitted: Why the message is omitted, if it is.
+    """
+
+    message: bytes = dataclasses.field(repr=False)
+    key: bytes | None = dataclasses.field(repr=False)
+    origin: Origin
+    field: str
+    reason: str
+    omitted: str = ""
+
+    @classmethod
+    def of(cls, message: Message, reject: RejectedMessage) -> Self:
+        """The letter for a message that was read from Kafka and rejected."""
+        return cls(message.value() or b"", message.key(), Origin.of(message), reject.field, reject.reason)
 
 
 class DeadLetter(NamedTuple):

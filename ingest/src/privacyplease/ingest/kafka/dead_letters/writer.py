@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from confluent_kafka import KafkaException, Message
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -18,9 +18,8 @@ from privacyplease.ingest.kafka.dead_letters.batch_producer import (
     OutgoingMessage,
     is_too_large,
 )
-from privacyplease.ingest.kafka.dead_letters.dead_letter import DeadLetter, Origin, dead_letter_topic
+from privacyplease.ingest.kafka.dead_letters.dead_letter import DeadLetter, UnsealedLetter, dead_letter_topic
 from privacyplease.ingest.kafka.service_availability import ServiceAvailability
-from privacyplease.ingest.parsing import RejectedMessage
 
 __all__ = ["DeadLetterWriter"]
 
@@ -65,8 +64,8 @@ class DeadLetterWriter:
         self._stop = stop
         self._producer: BatchProducer | None = None
 
-    def write(self, messages: Sequence[Message], rejects: Sequence[RejectedMessage]) -> bool:
-        """Writes those of a batch's messages that were rejected; retries until all were delivered.
+    def write(self, unsealed: Sequence[UnsealedLetter]) -> bool:
+        """Has letters sealed and writes them; retries until all were delivered.
 
         Returns:
             Whether all were delivered; False only if it was stopped before.
@@ -75,24 +74,26 @@ class DeadLetterWriter:
             RequestError: The proxy refuses to seal for this data set.
             BrokerError: Kafka's client has failed for good.
         """
-        letters = self._retried(self._proxy, lambda: self._sealed(messages, rejects))
+        letters = self._retried(self._proxy, lambda: self._sealed(unsealed))
         while letters and not self._stop.is_set():
             letters = self._send(letters)
         return letters is not None and not letters
 
-    def _sealed(self, messages: Sequence[Message], rejects: Sequence[RejectedMessage]) -> list[DeadLetter]:
-        rejected = [messages[reject.position] for reject in rejects]
-        values = [message.value() or b"" for message in rejected]
-        sealed = self._seal([value if len(value) <= _MAX_PAYLOAD else b"" for value in values])
-        keyed = [number for number, message in enumerate(rejected) if message.key() is not None]
-        keys = dict(zip(keyed, self._seal([rejected[number].key() or b"" for number in keyed]), strict=True))
+    def _sealed(self, unsealed: Sequence[UnsealedLetter]) -> list[DeadLetter]:
+        whole = [letter.message if len(letter.message) <= _MAX_PAYLOAD else b"" for letter in unsealed]
+        sealed = self._seal(whole)
+        keyed = [number for number, letter in enumerate(unsealed) if letter.key is not None]
+        keys = dict(zip(keyed, self._seal([unsealed[number].key or b"" for number in keyed]), strict=True))
         letters = [
-            DeadLetter(self._dataset, reject.field, reject.reason, Origin.of(message), sealed[number], keys.get(number))
-            for number, (message, reject) in enumerate(zip(rejected, rejects, strict=True))
+            DeadLetter(
+                *(self._dataset, letter.field, letter.reason, letter.origin),
+                *(sealed[number], keys.get(number), letter.omitted),
+            )
+            for number, letter in enumerate(unsealed)
         ]
         return [
-            letter if len(value) <= _MAX_PAYLOAD else _without_message(letter)
-            for letter, value in zip(letters, values, strict=True)
+            letter if len(original.message) <= _MAX_PAYLOAD else _without_message(letter)
+            for letter, original in zip(letters, unsealed, strict=True)
         ]
 
     def _seal(self, payloads: Sequence[bytes]) -> list[bytes]:
