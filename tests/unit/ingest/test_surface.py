@@ -24,6 +24,7 @@ def test_each_kafka_module_exports_only_its_public_names() -> None:
         "DeadLetterWriter",
         "Origin",
         "RedriveSummary",
+        "UnsealedLetter",
         "dead_letter_topic",
         "redrive",
     ]
@@ -31,6 +32,7 @@ def test_each_kafka_module_exports_only_its_public_names() -> None:
 
 def test_the_error_tree_has_only_these_errors() -> None:
     assert errors.__all__ == [
+        "BadRecordsError",
         "BrokerError",
         "DeliveryError",
         "FeedError",
@@ -40,5 +42,6 @@ def test_the_error_tree_has_only_these_errors() -> None:
         "RejectFileError",
         "SettingsError",
         "SourceError",
+        "SparkError",
         "ZoneError",
     ]

@@ -2,7 +2,7 @@
 
 import typer
 
-from privacyplease.ingest.commands import consume, dead_letters, poll, replay, wifi
+from privacyplease.ingest.commands import consume, dead_letters, poll, replay, spark, wifi
 from privacyplease.ingest.commands.simulate import simulate
 
 __all__ = ["app", "simulate"]
@@ -15,5 +15,5 @@ def sources() -> None:
     """Send records to the proxy."""
 
 
-for _command in (wifi, replay, poll, consume, dead_letters):
+for _command in (wifi, replay, poll, consume, spark, dead_letters):
     _command.register(app)

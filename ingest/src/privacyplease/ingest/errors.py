@@ -7,10 +7,12 @@ the run continues.
 IngestError
 ├── SourceError            the source cannot be read: check the path, or fetch the file again
 ├── LayoutError            the source is not a session log as we know it: export it again with the columns named
+├── BadRecordsError        records are bad and were to end the run: correct them, or have them written as dead letters
 ├── ZoneError              the time zone given by the user does not exist: give another
 ├── RejectFileError        the reject file exists or cannot be created: give another path, so that no record is lost
 ├── SettingsError          a key, a settings file or an option cannot be used: correct it
 ├── BrokerError            Kafka is unavailable, or the topic is missing or would lose records: check the broker
+├── SparkError             Spark does not start, or its query has failed: mend the cause, and start it again
 ├── DeliveryError          some messages were not delivered: send them again; repeated records change no answer
 └── FeedError              a feed did not respond as expected, for now: poll it again later
     └── FeedRefusedError   it refuses the request: the key, the contract or the address is wrong
@@ -18,6 +20,7 @@ IngestError
 """
 
 __all__ = [
+    "BadRecordsError",
     "BrokerError",
     "DeliveryError",
     "FeedError",
@@ -27,6 +30,7 @@ __all__ = [
     "RejectFileError",
     "SettingsError",
     "SourceError",
+    "SparkError",
     "ZoneError",
 ]
 
@@ -43,6 +47,10 @@ class LayoutError(IngestError):
     """The source has no header that we know, or its header lacks a column that every session needs."""
 
 
+class BadRecordsError(IngestError):
+    """Some records cannot be ingested, and the user has asked for a failure in that case."""
+
+
 class ZoneError(IngestError):
     """A time zone is neither an IANA name nor an offset from UTC."""
 
@@ -57,6 +65,10 @@ class SettingsError(IngestError):
 
 class BrokerError(IngestError):
     """Kafka cannot be reached, or its topic is unfit for what we send."""
+
+
+class SparkError(IngestError):
+    """Spark does not start, or a query of it has failed."""
 
 
 class DeliveryError(IngestError):

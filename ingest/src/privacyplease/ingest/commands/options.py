@@ -16,6 +16,7 @@ from privacyplease.ingest.errors import (
     IngestError,
     LayoutError,
     SettingsError,
+    SparkError,
     ZoneError,
 )
 
@@ -41,6 +42,7 @@ _CODES: dict[type[Exception], ExitCode] = {
     FeedRefusedError: ExitCode.REFUSED,
     ZoneError: ExitCode.USAGE,
     SettingsError: ExitCode.USAGE,
+    SparkError: ExitCode.TRY_AGAIN,
     BrokerError: ExitCode.TRY_AGAIN,
     DeliveryError: ExitCode.TRY_AGAIN,
 }
