@@ -6,6 +6,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
+SPARK_VENV ?= .venv-spark
 BIN := $(VENV)/bin
 
 # The shipped folders, and the extras that development needs of them.
@@ -19,6 +20,7 @@ PYTEST := $(BIN)/pytest --numprocesses $(or $(JOBS),auto) --dist loadfile --no-l
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo check format unit test coverage protos protos-check client client-check services crashtest \
+    spark-setup spark-test \
     bench loadtest soak attacks notebook check-readme version package clean
 
 help: ## list the targets
@@ -51,9 +53,9 @@ ifdef T
 test: $(VENV)/.development ## check, then all tests, as CI (T=path: only those tests; K=pattern, JOBS=n)
 	@$(PYTEST) $(T)
 else
-test: $(VENV)/.development check
+test: $(VENV)/.development $(SPARK_VENV)/.runtime check
 	@scripts/require.sh mariadb kafka chromium softhsm
-	@$(PYTEST)
+	@SPARK_VENV=$(SPARK_VENV) $(PYTEST)
 endif
 
 coverage: $(VENV)/.development ## which lines of the shipped code the unit tests run: a table, and htmlcov/
@@ -79,9 +81,15 @@ crashtest: $(VENV)/.development ## kill every process again and again while a lo
 	@scripts/require.sh mariadb kafka
 	@$(BIN)/python scripts/crashtest.py --kills $(or $(KILLS),100) $(if $(SEED),--seed $(SEED))
 
-bench: $(VENV)/.benchmarks ## compare with the same job in plaintext (SCALE=1M,10M, ONLY=name, ROUNDS=5)
+spark-setup: $(SPARK_VENV)/.runtime ## install PySpark and what runs on it into .venv-spark
+
+spark-test: $(VENV)/.development $(SPARK_VENV)/.runtime ## Spark, local and standalone, while its parts are killed (minutes)
 	@scripts/require.sh mariadb kafka
-	@$(BIN)/python -m benchmarks $(if $(SCALE),--scale $(SCALE)) $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
+	@SPARK_VENV=$(SPARK_VENV) $(BIN)/pytest tests/spark
+
+bench: $(VENV)/.benchmarks $(SPARK_VENV)/.runtime ## compare with the same job in plaintext (SCALE=1M,10M, ONLY=name, ROUNDS=5)
+	@scripts/require.sh mariadb kafka
+	@SPARK_VENV=$(SPARK_VENV) $(BIN)/python -m benchmarks $(if $(SCALE),--scale $(SCALE)) $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 loadtest: $(VENV)/.development ## ramp up users until latency degrades (USERS=128, SECONDS=125)
 	@scripts/require.sh mariadb
@@ -110,7 +118,7 @@ package: $(VENV)/.package ## build wheels and source distributions of all distri
 	@$(BIN)/python scripts/check_packages.py dist
 
 clean: ## remove whatever the other targets made
-	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov dist
+	@rm -rf $(VENV) $(SPARK_VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov dist
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -121,6 +129,15 @@ $(VENV)/bin/python:
 $(VENV)/.runtime: $(VENV)/bin/python $(PINS)
 	@echo "installing the distributions into $(VENV) ..." >&2
 	@$(INSTALL) $(foreach name,$(DISTRIBUTIONS),--editable '$(name)$(EXTRAS_$(name))')
+	@touch $@
+
+$(SPARK_VENV)/.runtime: $(PINS)
+	@PYTHON=$(PYTHON) scripts/require.sh python
+	@echo "installing Spark into $(SPARK_VENV) ..." >&2
+	@$(PYTHON) -m venv $(SPARK_VENV)
+	@$(SPARK_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	@$(SPARK_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	    --editable protos --editable transport --editable clients --editable 'ingest[spark]'
 	@touch $@
 
 $(VENV)/.development: $(VENV)/.runtime

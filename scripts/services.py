@@ -23,8 +23,8 @@ sys.path.insert(0, str(_ROOT))
 
 from tests.services import mariadb  # noqa: E402 (the tests are not installed: the line above makes them importable)
 from tests.services.kafka import Kafka  # noqa: E402
-from tests.services.kafka_jars import KafkaUnavailableError  # noqa: E402
 from tests.services.mariadb import MariaDB  # noqa: E402
+from tests.services.maven_jars import JarsUnavailableError  # noqa: E402
 
 _DATABASE = "privacyplease"
 
@@ -46,7 +46,7 @@ def main() -> None:
             signal.pause()
     except KeyboardInterrupt:
         sys.stderr.write("Stopped.\n")
-    except KafkaUnavailableError as error:
+    except JarsUnavailableError as error:
         sys.exit(f"error: {error}\nhint: or set KAFKA_BOOTSTRAP to a running broker")
 
 

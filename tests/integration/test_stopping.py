@@ -21,8 +21,7 @@ from privacyplease.proxy.v1.ingest_service_pb2 import IngestRequest
 from tests.services.cells import channel_to, refusal
 from tests.services.consumer import ConsumerProcess, Progress
 from tests.services.daemon import Daemon
-from tests.services.kafka import Kafka
-from tests.services.pipeline_crashes import _free_ports
+from tests.services.kafka import Kafka, free_ports
 from tests.services.polling import eventually
 from tests.services.proxy import arrow_batch
 from tests.services.storage import StorageProcess
@@ -50,7 +49,7 @@ def storage(tmp_path: Path) -> Iterator[StorageProcess]:
 
 @pytest.fixture
 def proxy(tmp_path: Path, storage: StorageProcess) -> Iterator[tuple[Daemon, str]]:
-    address = f"127.0.0.1:{_free_ports(1)[0]}"
+    address = f"127.0.0.1:{free_ports(1)[0]}"
     flags = ["--insecure", "--listen", address, "--storage-server", storage.address, "--home", str(tmp_path / "home")]
     with Daemon("proxy", ["-m", "privacyplease.proxy", *flags, "--lame-duck-seconds=0.5"], tmp_path) as running:
         assert eventually(lambda: serves(address), 60), running.log
@@ -179,7 +178,7 @@ def test_a_stream_is_told_that_the_proxy_stops_after_all_that_was_read_is_acknow
 
 
 def test_a_second_signal_ends_it_at_once(tmp_path: Path, storage: StorageProcess) -> None:
-    address = f"127.0.0.1:{_free_ports(1)[0]}"
+    address = f"127.0.0.1:{free_ports(1)[0]}"
     flags = ["--insecure", "--listen", address, "--storage-server", storage.address, "--home", str(tmp_path / "home")]
     with Daemon("proxy", ["-m", "privacyplease.proxy", *flags, "--lame-duck-seconds=600"], tmp_path) as running:
         assert eventually(lambda: serves(address), 60)

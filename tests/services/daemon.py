@@ -32,7 +32,7 @@ class Daemon:
     def __init__(self, name: str, arguments: Sequence[str], folder: Path, **environment: str) -> None:
         self.name = name
         self.log_file = folder / f"{name}.log"
-        self._command = [sys.executable, *arguments]
+        self._command = [self._interpreter(), *arguments]
         kept = {key: value for key, value in os.environ.items() if not key.startswith("PRIVACYPLEASE_")}
         self._environment = {**kept, "GRPC_VERBOSITY": "NONE", **environment}
         self._process: subprocess.Popen[bytes] | None = None
@@ -73,6 +73,9 @@ class Daemon:
         self._running().kill()
         self._running().wait()
         self._process = None
+
+    def _interpreter(self) -> str:
+        return sys.executable
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:

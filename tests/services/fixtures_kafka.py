@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.services import kafka_jars
+from tests.services import kafka_jars, maven_jars
 from tests.services.kafka import Kafka
 from tests.services.topics import Topics
 
@@ -19,7 +19,7 @@ def kafka() -> Iterator[Kafka]:
     """A private Kafka for the whole run. A test that kills it must restart it."""
     try:
         kafka_jars.fetch()
-    except kafka_jars.KafkaUnavailableError as error:
+    except maven_jars.JarsUnavailableError as error:
         if os.environ.get("CI"):
             pytest.fail(str(error))
         pytest.skip(str(error))

@@ -80,7 +80,7 @@ class Kafka(Topics):
         self._root = root or Path(tempfile.mkdtemp(prefix="kafka-"))
         self._owned = root is None
         self._process: subprocess.Popen[bytes] | None = None
-        self.port, self._controller_port = _free_ports(2)
+        self.port, self._controller_port = free_ports(2)
         self.log = self._root / "kafka.log"
         super().__init__(f"127.0.0.1:{self.port}")
 
@@ -192,7 +192,8 @@ class Kafka(Topics):
             return False
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody listens on now."""
     with ExitStack() as held:
         probes = [held.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:

@@ -9,7 +9,6 @@ Example:
 from __future__ import annotations
 
 import random
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -29,7 +28,7 @@ from privacyplease.ingest.kafka.replay import Replay
 from tests.integration.known_answers import wrong_answers
 from tests.services.consumer import ConsumerProcess, Progress
 from tests.services.daemon import Daemon
-from tests.services.kafka import Kafka
+from tests.services.kafka import Kafka, free_ports
 from tests.services.mariadb import MariaDB
 from tests.services.polling import eventually
 from tests.services.sessions import longest
@@ -87,7 +86,7 @@ class Pipeline:
         enter = self._running.enter_context
         kafka, mariadb = enter(Kafka()), enter(MariaDB())
         self.bootstrap, self.topic = kafka.bootstrap, kafka.create_topic()
-        storage, self.proxy = (f"127.0.0.1:{port}" for port in _free_ports(2))
+        storage, self.proxy = (f"127.0.0.1:{port}" for port in free_ports(2))
         server = enter(self._server(storage, mariadb.create_database("crashes")))
         proxy = enter(self._proxy(storage))
         self.client = enter(Client(self.proxy, insecure=True))
@@ -224,11 +223,3 @@ class PipelineCrashes:
 
     def _tell(self, what: str) -> None:
         self._say(f"{time.monotonic() - self._began:6.1f} s  {what}")
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as held:
-        probes = [held.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]

@@ -92,7 +92,7 @@ class MessageUpload(Generic[Batch]):
         ]
         if ack.complete:
             del self._sent[ack.batch]
-            self._finish(sent.batch, sent.rejects)
+            self._finish(sent.batch, sorted(sent.rejects))
 
     def _retry_delay(self, error: PrivacyPleaseError, failures: int) -> float | None:
         """Retries every error except those that the request itself causes."""

@@ -61,14 +61,15 @@ def spark(
     Example: privacyplease ingest spark --bootstrap localhost:9092 --topic wifi --dataset wifi --checkpoint wifi.spark
     """
     from privacyplease.ingest.commands.stopping import stop_on_signal
-    from privacyplease.ingest.kafka.broker import settings
+    from privacyplease.ingest.kafka.broker import require_topic, settings
 
     _require_pyspark()
-    from privacyplease.ingest.spark import run
+    from confluent_kafka.admin import AdminClient
+
+    from privacyplease.ingest.spark.run import SparkOptions, run
     from privacyplease.ingest.spark.starting_offsets import EARLIEST, offsets_of_group
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    logging.getLogger("py4j").setLevel(logging.WARNING)
+    _log_to_stderr()
     connection = connection_options(context)
     certificates = connection.certificate()
     sink = {
@@ -83,15 +84,30 @@ def spark(
     }
     with reported_errors(), stop_on_signal() as stop:
         kafka = settings(bootstrap, kafka_config)
-        options = run.SparkOptions(
-            master,
-            checkpoint,
-            _every(trigger),
-            offsets_of_group(kafka, topic, from_group) if from_group else EARLIEST,
-            jars,
-            metrics,
+        require_topic(AdminClient({"log_level": 2, **kafka}), topic)
+        options = SparkOptions(
+            topic=topic,
+            source=settings(bootstrap, source_config),
+            sink=sink,
+            master=master,
+            checkpoint=checkpoint,
+            every=_every(trigger),
+            starting_offsets=offsets_of_group(kafka, topic, from_group) if from_group else EARLIEST,
+            jars=jars,
+            metrics=metrics,
         )
-        run.run(topic, settings(bootstrap, source_config), sink, options, stop)
+        run(options, stop)
+
+
+def _log_to_stderr() -> None:
+    """Logs what we log, and nothing of PySpark's, which logs whatever it raises."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    own = logging.getLogger("privacyplease")
+    own.addHandler(handler)
+    own.setLevel(logging.INFO)
+    own.propagate = False
+    logging.getLogger().addHandler(logging.NullHandler())
 
 
 def _every(trigger: str) -> float | None:

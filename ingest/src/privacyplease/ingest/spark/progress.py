@@ -103,7 +103,9 @@ class Progress(StreamingQueryListener, Collector):
             return self._changed.wait_for(lambda: self._terminated, seconds)
 
     def onQueryStarted(self, event: QueryStartedEvent) -> None:  # noqa: N802  # Spark's name
-        """Does nothing: the run logs that it starts."""
+        """Takes note that batches follow."""
+        with self._changed:
+            self._terminated = False
 
     def onQueryProgress(self, event: QueryProgressEvent) -> None:  # noqa: N802
         """Takes note of a batch that was committed."""

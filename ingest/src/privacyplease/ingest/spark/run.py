@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from os import environ
 from pathlib import Path
 
+from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
 from privacyplease.ingest.errors import SparkError
 from privacyplease.ingest.spark.commit_reports import REPORT_FILE, reported
-from privacyplease.ingest.spark.failures import cause
+from privacyplease.ingest.spark.failures import Failure
 from privacyplease.ingest.spark.progress import Progress
 from privacyplease.ingest.spark.session import open_session
 from privacyplease.ingest.spark.starting_offsets import EARLIEST
@@ -34,12 +35,18 @@ _STOP_S = 20.0
 _END_S = 10.0
 _POLL_S = 0.2
 
+# A query that fails so often without a batch in between is not started again.
+_FAILURES = 6
+
 
 @dataclass(frozen=True)
 class SparkOptions:
     """What to run, and where.
 
     Attributes:
+        topic: The topic to read.
+        source: Settings of Kafka's Java client.
+        sink: Options of the data source.
         master: Spark's master.
         checkpoint: Where Spark keeps how far it has read: a folder, or a URL that every driver can reach.
         every: Seconds from the start of a batch to the start of the next; None to read what is there now, and end.
@@ -48,6 +55,9 @@ class SparkOptions:
         metrics: Where to serve metrics, as HOST:PORT on loopback; None for nowhere.
     """
 
+    topic: str
+    source: Mapping[str, str]
+    sink: Mapping[str, str]
     master: str
     checkpoint: str
     every: float | None
@@ -56,35 +66,34 @@ class SparkOptions:
     metrics: str | None = None
 
 
-def run(
-    topic: str, source: Mapping[str, str], sink: Mapping[str, str], options: SparkOptions, stop: threading.Event
-) -> None:
+def run(options: SparkOptions, stop: threading.Event) -> None:
     """Runs a query until it is stopped; the batch that is being written is then finished, if that is soon.
 
+    A query that fails, because a service is unavailable or a part of Spark was lost, is started again.
+
     Args:
-        topic: The topic.
-        source: Settings of Kafka's Java client.
-        sink: Options of the data source.
         options: What to run.
         stop: Ends the run when set.
 
     Raises:
         SettingsError: The metrics cannot be served, or the connector's jars are missing.
-        SparkError: The query has failed, with what Spark says of its cause.
+        SparkError: The query has failed for good, with what Spark says of its cause; or Spark's JVM has ended.
     """
     with tempfile.TemporaryDirectory(prefix="privacyplease-spark-") as folder:
         report = Path(folder) / "report"
         environ[REPORT_FILE] = str(report)  # before Spark starts, which passes it on
         progress = Progress(lambda: reported(report))
-        with _session(options) as session:
-            if options.metrics:
-                _log.info("metrics: http://%s/metrics", progress.serve(options.metrics))
-            session.streams.addListener(progress)
-            with _understandable():
-                query = _start(session, topic, source, sink, options)
-                _log.info("started; topic %s, checkpoint %s", topic, options.checkpoint)
-                _wait(session, query, progress, stop)
-            _log.info("stopped; %s", progress.summary)
+        if options.metrics:
+            _log.info("metrics: http://%s/metrics", progress.serve(options.metrics))
+        try:
+            with _session(options) as session:
+                session.streams.addListener(progress)
+                _run(session, options, progress, stop)
+        except (Py4JError, OSError) as error:  # from the connection to Spark's JVM
+            if not stop.is_set():
+                raise SparkError("the JVM of Spark has ended") from error
+            _log.warning("the JVM of Spark was stopped within a batch, which will be read again")
+        _log.info("stopped; %s", progress.summary)
 
 
 @contextmanager
@@ -96,17 +105,35 @@ def _session(options: SparkOptions) -> Iterator[SparkSession]:
         session.stop()
 
 
-def _start(
-    session: SparkSession, topic: str, source: Mapping[str, str], sink: Mapping[str, str], options: SparkOptions
-) -> StreamingQuery:
+def _run(session: SparkSession, options: SparkOptions, progress: Progress, stop: threading.Event) -> None:
+    failures = 0
+    while True:
+        batches = progress.batches
+        try:
+            query = _start(session, options)
+            _log.info("started; topic %s, checkpoint %s", options.topic, options.checkpoint)
+            _wait(session, query, progress, stop)
+        except PySparkException as error:
+            failure = Failure.read(str(error))
+            failures = failures + 1 if progress.batches == batches else 1
+            if failure.final or failures == _FAILURES or stop.is_set():
+                raise SparkError(f"the query has failed: {failure.cause}") from error
+            _log.warning("the query has failed and is started again: %s", failure.cause)
+            stop.wait(2.0 ** (failures - 1))
+        else:
+            return
+
+
+def _start(session: SparkSession, options: SparkOptions) -> StreamingQuery:
     messages = (
         session.readStream.format("kafka")
-        .options(**{f"kafka.{name}": value for name, value in source.items()})
-        .options(subscribe=topic, startingOffsets=options.starting_offsets, maxOffsetsPerTrigger=_BATCH_MESSAGES)
+        .options(**{f"kafka.{name}": value for name, value in options.source.items()})
+        .options(subscribe=options.topic, startingOffsets=options.starting_offsets)
+        .options(maxOffsetsPerTrigger=_BATCH_MESSAGES)
         .load()
         .select(*_COLUMNS)
     )
-    writer = messages.writeStream.format("privacyplease").options(**sink)
+    writer = messages.writeStream.format("privacyplease").options(**options.sink)
     writer = writer.option("checkpointLocation", options.checkpoint)
     if options.every is None:
         return writer.trigger(availableNow=True).start()
@@ -116,20 +143,12 @@ def _start(
 def _wait(session: SparkSession, query: StreamingQuery, progress: Progress, stop: threading.Event) -> None:
     while query.isActive and not stop.is_set():
         stop.wait(_POLL_S)
-    if query.isActive and query.status["isTriggerActive"]:
-        # What has been sent is durable. Stopped within a batch, Spark would send all of it again.
-        progress.wait_for_batch(progress.batches, _STOP_S)
-    # The next batch may have begun. It is read again, so that it is broken off is no news.
-    session.sparkContext.setLogLevel("OFF")
-    query.stop()
+    if query.isActive:
+        if query.status["isTriggerActive"]:
+            # What has been sent is durable. Stopped within a batch, Spark would send all of it again.
+            progress.wait_for_batch(progress.batches, _STOP_S)
+        # The next batch may have begun. It is read again, so that it is broken off is no news.
+        session.sparkContext.setLogLevel("OFF")
+        query.stop()
     query.awaitTermination()
     progress.wait_for_end(_END_S)
-
-
-@contextmanager
-def _understandable() -> Iterator[None]:
-    """Turns what Spark raises into an error that says in one line what went wrong."""
-    try:
-        yield
-    except PySparkException as error:
-        raise SparkError(f"the query has failed: {cause(str(error))}") from error

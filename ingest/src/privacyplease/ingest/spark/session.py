@@ -50,7 +50,8 @@ def open_session(master: str, jars: Path | None) -> SparkSession:
         session = builder.getOrCreate()
     except (PySparkException, RuntimeError) as error:
         raise SparkError(f"Spark does not start: {error}") from error
-    session.sparkContext.setLogLevel("ERROR")
+    if not (Path(os.environ.get("SPARK_CONF_DIR", "")) / "log4j2.properties").exists():
+        session.sparkContext.setLogLevel("FATAL")  # a failure is logged in one line, by us
     return session
 
 
