@@ -29,6 +29,7 @@ ONCE = {
     "bulk": "bulk_ingest",
     "stream": "stream_ingest",
     "latency": "event_latency",
+    "spark": "spark_stream",
     "sealing": "other_libraries",
 }
 # Benchmarks that run at each scale.

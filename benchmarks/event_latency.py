@@ -53,7 +53,7 @@ def run(database: MariaDB, results: BenchmarkResults, _rounds: int) -> None:
         with ConsumerProcess(*endpoints, certificates=running.certificates) as consumer:
             if not eventually(lambda: "partitions assigned" in consumer.log, 60):
                 raise RuntimeError(f"the consumer did not start:\n{consumer.log}")
-            latencies = _measure(kafka.bootstrap, topic, running)
+            latencies = measured(kafka.bootstrap, topic, running)
             consumer.stop()
     cuts = statistics.quantiles(latencies, n=100, method="inclusive")
     for percent in (50, 95, 99):
@@ -61,8 +61,8 @@ def run(database: MariaDB, results: BenchmarkResults, _rounds: int) -> None:
         section.add(Measurement(f"p{percent}", cuts[percent - 1], None, "s", note=note))
 
 
-def _measure(bootstrap: str, topic: str, running: Stack) -> list[float]:
-    """Returns the latencies, in seconds."""
+def measured(bootstrap: str, topic: str, running: Stack) -> list[float]:
+    """Sends sessions and measures; returns the latencies, in seconds."""
     sender = _SessionSender(bootstrap, topic, _RATE)
     sending = threading.Thread(target=sender.run, args=(time.monotonic() + _WARM_UP_S + _SECONDS,))
     sending.start()

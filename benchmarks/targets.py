@@ -58,6 +58,8 @@ STREAM = PerformanceTarget(
     at_least=True,
     cost="most of the time goes into reading from Kafka and parsing, which the same consumer does on both sides",
 )
+SPARK = PerformanceTarget("Spark's stream, compared with the consumer", 0.7, at_least=True)
+SPARK_LATENCY_S = PerformanceTarget("from event to answer by Spark, p95", 2.5, unit=" s")
 STORAGE = PerformanceTarget("storage after compaction", 0.08, scale=TEN_MILLION)
 BUSIEST = PerformanceTarget(
     "count, busiest place, every range",
@@ -124,6 +126,8 @@ ALL = (
     BULK_INSERT,
     BULK_LOAD,
     STREAM,
+    SPARK,
+    SPARK_LATENCY_S,
     STORAGE,
     PRESENCE,
     PRESENCE_MS,
