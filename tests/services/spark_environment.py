@@ -22,6 +22,7 @@ spark.driver.memory              1g
 spark.executor.memory            768m
 spark.ui.enabled                 false
 spark.eventLog.enabled           true
+spark.eventLog.compress          false
 spark.eventLog.dir               {folder}/events
 spark.local.dir                  {folder}/local
 """

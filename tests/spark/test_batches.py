@@ -226,5 +226,6 @@ def test_what_spark_spills_is_encrypted_or_its_records_are_refused(batches: Batc
         legible = files_with(batches.folder / "copy", words)
         assert bool(legible) is (encryption == "false")  # the control: the search finds what is not encrypted
         assert files_with(batches.folder / "events", words) == []
+        assert files_with(batches.folder / "events", ["session_duration"])
     assert results == ["written", "refused"]
     assert batches.stored().num_rows == 50

@@ -1,4 +1,4 @@
-from privacyplease.ingest import bikes, errors, feeds, log_upload, parsing, reject_file, simulate, wifi
+from privacyplease.ingest import bikes, errors, feeds, log_upload, message_upload, parsing, reject_file, simulate, wifi
 from privacyplease.ingest.kafka import broker, consumer, dead_letters, producer, replay, session_messages
 
 
@@ -9,6 +9,7 @@ def test_each_module_exports_only_its_public_names() -> None:
     assert parsing.__all__ == ["ParsedMessages", "RejectedLine", "RejectedMessage"]
     assert reject_file.__all__ == ["RejectFile"]
     assert log_upload.__all__ == ["upload_log"]
+    assert message_upload.__all__ == ["MessageUpload"]
     assert feeds.__all__ == ["ApiKey", "Gbfs", "JCDecaux", "JsonClient", "Snapshot", "Station", "poll"]
 
 
