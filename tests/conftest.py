@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.services import mariadb as mariadb_service
 from tests.services.existing_database import fresh_database
 from tests.services.fixtures_kafka import kafka, kafka_topic, topics  # noqa: F401 (fixtures)
+from tests.services.fixtures_spark import spark  # noqa: F401 (a fixture)
 from tests.services.mariadb import MariaDB
 
 # A busy machine is slow, and that is no fault of what is tested: performance lives in benchmarks.

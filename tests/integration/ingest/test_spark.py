@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -11,7 +10,6 @@ import pytest
 from privacyplease.ingest import wifi
 from tests.integration.ingest.kafka_site import KafkaSite
 from tests.integration.known_answers import ONE_DAY, questions
-from tests.services import spark_environment
 from tests.services.plaintext_search import files_with
 from tests.services.sessions import MAC, longest
 from tests.services.spark_job import SparkJob
@@ -19,17 +17,7 @@ from tests.services.spark_job import SparkJob
 THE_DAY = datetime(2024, 9, 30, tzinfo=UTC), datetime(2024, 10, 2, tzinfo=UTC)
 
 
-@pytest.fixture(autouse=True)
-def spark() -> None:
-    try:
-        spark_environment.python()
-        spark_environment.connector()
-    except spark_environment.SparkUnavailableError as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
-
-
+@pytest.mark.usefixtures("spark")
 def test_a_day_of_the_log_is_stored_once_and_its_bad_messages_are_sealed(site: KafkaSite) -> None:
     questions()
     day = pa.concat_tables(block.table for block in wifi.read(ONE_DAY))

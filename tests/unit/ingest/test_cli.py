@@ -7,6 +7,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from privacyplease.ingest import cli, wifi
+from tests.services import command_line
 
 ARGUMENTS = ["--devices", "20", "--places", "5", "--days", "2", "--seed", "9", "--start", "2024-12-30"]
 
@@ -41,3 +42,11 @@ def test_loading_the_commands_imports_neither_arrow_nor_kafka() -> None:
     code = "import sys, privacyplease.ingest.cli; print({'pyarrow', 'numpy', 'confluent_kafka'} & sys.modules.keys())"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "set()\n"
+
+
+def test_without_spark_its_command_says_how_to_install_it(tmp_path: Path) -> None:
+    flags = ["--bootstrap", "kafka:9092", "--topic", "wifi", "--dataset", "wifi", "--checkpoint", str(tmp_path)]
+    done = command_line.run(tmp_path, "--proxy", "proxy:50051", "--insecure", "ingest", "spark", *flags)
+    assert done.returncode == 2
+    assert "error: Spark is not installed" in done.stderr
+    assert "pip install privacyplease-ingest[spark]" in done.stderr

@@ -66,6 +66,7 @@ def spark(
     _require_pyspark()
     from confluent_kafka.admin import AdminClient
 
+    from privacyplease.ingest.spark.options import SinkOptions
     from privacyplease.ingest.spark.run import SparkOptions, run
     from privacyplease.ingest.spark.starting_offsets import EARLIEST, offsets_of_group
 
@@ -82,7 +83,9 @@ def spark(
         "deadLetter.bootstrap": bootstrap,
         **({"deadLetter.config": str(kafka_config.resolve())} if kafka_config else {}),
     }
+    every = _every(trigger)
     with reported_errors(), stop_on_signal() as stop:
+        SinkOptions.read(sink)  # fails at once, rather than once Spark has started
         kafka = settings(bootstrap, kafka_config)
         require_topic(AdminClient({"log_level": 2, **kafka}), topic)
         options = SparkOptions(
@@ -91,7 +94,7 @@ def spark(
             sink=sink,
             master=master,
             checkpoint=checkpoint,
-            every=_every(trigger),
+            every=every,
             starting_offsets=offsets_of_group(kafka, topic, from_group) if from_group else EARLIEST,
             jars=jars,
             metrics=metrics,
