@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import grpc
 import pytest
@@ -45,6 +47,13 @@ def rotate(proxy: Proxied, choice: str = "", passphrase: str = "") -> pb.RotateM
     return proxy.keys.RotateMaster(pb.RotateMasterRequest(master_key=choice, passphrase=passphrase))
 
 
+def allow(home: Path, **choices: str) -> None:
+    """Lists where the master key may move to."""
+    home.joinpath("allowed-master-keys.toml").write_text(
+        "".join(f'{name} = "{choice}"\n' for name, choice in choices.items())
+    )
+
+
 def cells(storage: Served) -> list[tuple[bytes, bytes]]:
     from sqlalchemy import text
 
@@ -78,7 +87,8 @@ def test_the_master_key_moves_to_a_vault_and_back(
     home = tmp_path / "home"
     with proxying(home, storage.address) as proxy:
         proxy.ingest("wifi", [SESSION])
-        assert rotate(proxy, bao.choice("records")).master_key == bao.choice("records")
+        allow(home, vault=bao.choice("records"))
+        assert rotate(proxy, "vault").master_key == bao.choice("records")
     with proxying(home, storage.address) as proxy:
         assert seen(proxy)
         assert proxy.keys.ListKeys(pb.ListKeysRequest()).master_key == bao.choice("records")
@@ -90,21 +100,70 @@ def test_the_master_key_moves_to_a_vault_and_back(
 @pytest.mark.parametrize(
     ("choice", "passphrase", "reason"),
     [
-        ("nobody:x", "", "INVALID_REQUEST"),
-        ("vault:https://host/transit/keys/x", "pass", "INVALID_REQUEST"),
-        ("vault:http://127.0.0.1:9/transit/keys/x", "", "MASTER_KEY_UNAVAILABLE"),
+        ("nobody", "", "INVALID_REQUEST"),
+        ("elsewhere", "pass", "INVALID_REQUEST"),
+        ("elsewhere", "", "MASTER_KEY_UNAVAILABLE"),
     ],
 )
 def test_a_master_key_that_cannot_be_used_leaves_the_old_one_in_force(
     proxy: Proxied, monkeypatch: pytest.MonkeyPatch, choice: str, passphrase: str, reason: str
 ) -> None:
     monkeypatch.setenv("VAULT_TOKEN", "x")
+    allow(proxy.home.path, elsewhere="vault:http://127.0.0.1:9/transit/keys/x", nobody="nobody:x")
     proxy.ingest("wifi", [SESSION])
     with pytest.raises(grpc.RpcError) as refused:
         rotate(proxy, choice, passphrase)
     assert refusal(refused.value)[1].reason == f"ERROR_REASON_{reason}"
     assert sorted(file.name for file in proxy.home.path.glob("master*")) == ["master.key"]
     assert seen(proxy)
+
+
+class FakeVault(BaseHTTPRequestHandler):
+    """A vault of an attacker's: accepts whatever is asked, and keeps what it gets."""
+
+    received: ClassVar[list[bytes]] = []
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.received.append(body + (self.headers.get("X-Vault-Token") or "").encode())
+        plaintext = json.loads(body).get("plaintext") or json.loads(body)["ciphertext"].removeprefix("vault:v1:")
+        answer = json.dumps({"data": {"ciphertext": f"vault:v1:{plaintext}", "plaintext": plaintext}}).encode()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(answer)
+
+    do_GET = do_POST  # noqa: N815
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_a_request_cannot_bring_an_address_to_send_the_keys_to(
+    proxy: Proxied, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("VAULT_TOKEN", "the proxy's own token")
+    proxy.ingest("wifi", [SESSION])
+    with HTTPServer(("127.0.0.1", 0), FakeVault) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for choice in (
+            f"vault:http://127.0.0.1:{server.server_port}/transit/keys/records",
+            f"pkcs11:token=t;object=o?module-path={tmp_path}/library.so",
+            "aws-kms:arn:aws:kms:eu-central-1:111122223333:key/x",
+        ):
+            with pytest.raises(grpc.RpcError) as refused:
+                rotate(proxy, choice)
+            assert refusal(refused.value)[1].reason == "ERROR_REASON_INVALID_REQUEST"
+            assert "expected one of passphrase (allowed-master-keys.toml" in str(refused.value.details())
+        server.shutdown()
+    assert FakeVault.received == []
+    assert seen(proxy)
+
+
+@pytest.mark.parametrize("text", ["vault = 3", "vault", "[vault]\nmaster_key = 'x'"])
+def test_a_file_that_is_wrong_allows_nothing_and_says_so(proxy: Proxied, text: str) -> None:
+    proxy.home.path.joinpath("allowed-master-keys.toml").write_text(text)
+    with pytest.raises(grpc.RpcError) as refused:
+        rotate(proxy, "vault")
+    assert "expected lines such as hsm" in str(refused.value.details())
 
 
 @pytest.fixture

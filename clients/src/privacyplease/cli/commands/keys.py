@@ -59,7 +59,12 @@ def list_(
 def rotate_master(
     context: typer.Context,
     to: Annotated[
-        str, typer.Option("--to", metavar="CHOICE", help="What holds it: passphrase, pkcs11:…, vault:… or aws-kms:….")
+        str,
+        typer.Option(
+            "--to",
+            metavar="NAME",
+            help="What holds it: passphrase, or an entry of the proxy's allowed-master-keys.toml.",
+        ),
     ] = "passphrase",
     new_passphrase_file: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, metavar="F", help="Holds the new passphrase.")

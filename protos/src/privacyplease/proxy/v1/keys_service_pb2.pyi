@@ -195,8 +195,9 @@ class RotateMasterRequest(_message.Message):
     MASTER_KEY_FIELD_NUMBER: _builtins.int
     PASSPHRASE_FIELD_NUMBER: _builtins.int
     master_key: _builtins.str
-    """Who holds it: "passphrase" (also the meaning of an empty text), "pkcs11:…", "vault:…" or "aws-kms:…", written as in
-    the home's `master.toml`. The PIN or token comes from the proxy's own environment. Up to 500 characters.
+    """Who holds it: "passphrase" (also the meaning of an empty text), or the name of an entry in the `allowed-master-keys.toml` of
+    the proxy's home. A request cannot name a place, only choose among those that the administrator of the proxy's
+    machine has listed. The PIN or token comes from the proxy's own environment. Up to 500 characters.
     """
     passphrase: _builtins.str
     """The passphrase, if a passphrase is to hold the key. Empty means that one is generated and kept in the proxy's home.

@@ -4,6 +4,7 @@
 
     home/
     ├── master.toml     only if an HSM, vault or KMS holds the master key: which one (`master_key = "vault:…"`)
+    ├── allowed-master-keys.toml  where the master key may move to, by name; written by whoever runs this machine
     ├── master.key      the master key, opened by the passphrase
     ├── passphrase      only if no passphrase was given: generated on first use, readable only by its owner
     ├── master-…/       after a rotation: the three files above, of the master key in force (`rotation.py`)
@@ -110,6 +111,34 @@ class Home:
         if name != "master_key" or not isinstance(choice, str):
             raise _wrong_choice(file)
         return choice
+
+    def master_key_named(self, name: str) -> str:
+        """Where a master key may move to, in the form listed in `privacyplease.proxy.keys.providers`.
+
+        A request names an entry of `allowed-master-keys.toml` and never a place: whoever may rotate the master key
+        could otherwise have every data key sent to a machine of their own.
+
+        Args:
+            name: An entry, or "passphrase", which is always allowed: that master key stays in this home.
+
+        Raises:
+            ConfigurationError: There is no such entry, or the file is wrong.
+        """
+        if name == masterkeys.PASSPHRASE:
+            return name
+        file = self.path / "allowed-master-keys.toml"
+        try:
+            allowed = tomllib.loads(file.read_text()) if file.exists() else {}
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigurationError(f'{file}: expected lines such as hsm = "pkcs11:…"') from error
+        if not all(isinstance(choice, str) for choice in allowed.values()):
+            raise ConfigurationError(f'{file}: expected lines such as hsm = "pkcs11:…"')
+        if name not in allowed:
+            known = ", ".join([masterkeys.PASSPHRASE, *sorted(allowed)])
+            raise ConfigurationError(
+                f"master_key: expected one of {known} (allowed-master-keys.toml in the proxy's home)"
+            )
+        return str(allowed[name])
 
     def _own_passphrase(self) -> str:
         file = self.path / "passphrase"

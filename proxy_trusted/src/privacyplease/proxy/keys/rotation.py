@@ -45,33 +45,34 @@ class Rotation:
         """Who holds the master key in force; it is not secret."""
         return described_by(self._home, folder_in_force(self._store)).master_key_choice
 
-    def rotate(self, choice: str, passphrase: str | None) -> int:
+    def rotate(self, name: str, passphrase: str | None) -> int:
         """Puts a new master key in force.
 
         Args:
-            choice: Who holds it, in the form listed in `privacyplease.proxy.keys.providers`.
+            name: Who holds it: an entry of the home's `allowed-master-keys.toml`, or "passphrase".
             passphrase: Its passphrase, if it has one; None to generate one and keep it in the home.
 
         Returns:
             How many data keys were wrapped anew.
 
         Raises:
-            InvalidRequestError: The choice is not available here.
+            InvalidRequestError: There is no such entry, or its library is not installed.
             KeyringError: The old master key does not open a data key, or the new one cannot be used. The old one stays
                 in force.
         """
         with self._lock:
             folder = f"master-{secrets.token_hex(8)}"
             try:
-                keys = self._keyring.rewrap(self._make(folder, choice, passphrase), folder)
+                keys = self._keyring.rewrap(self._make(folder, name, passphrase), folder)
             finally:
                 self._clear_away(folder_in_force(self._store))
         return keys
 
-    def _make(self, folder: str, choice: str, passphrase: str | None) -> MasterKey:
+    def _make(self, folder: str, name: str, passphrase: str | None) -> MasterKey:
         new = Home(self._home.path / folder)
         new.path.mkdir(mode=0o700)
         try:
+            choice = self._home.master_key_named(name)
             if choice != masterkeys.PASSPHRASE:
                 write_secret(new.path / "master.toml", f"master_key = {json.dumps(choice)}\n")
             master = new.master_key(passphrase)

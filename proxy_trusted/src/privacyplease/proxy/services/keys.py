@@ -83,12 +83,12 @@ class KeysService(pb_grpc.KeysServiceServicer):
         self, request: pb.RotateMasterRequest, _context: grpc.ServicerContext
     ) -> pb.RotateMasterResponse:
         """Wraps every data key under a new master key and puts that in force."""
-        choice = requests.short(request.master_key, "master_key") or PASSPHRASE
+        name = requests.short(request.master_key, "master_key") or PASSPHRASE
         passphrase = requests.short(request.passphrase, "passphrase")
-        if passphrase and choice != PASSPHRASE:
+        if passphrase and name != PASSPHRASE:
             message = "expected no passphrase: the master key is held by an HSM, a vault or a KMS"
             raise InvalidRequestError(message, field="passphrase")
-        keys = self._rotation.rotate(choice, passphrase or None)
+        keys = self._rotation.rotate(name, passphrase or None)
         return pb.RotateMasterResponse(master_key=self._rotation.choice, keys=keys)
 
     @answering

@@ -35,7 +35,8 @@ class KeyMethods:
         `timeout` does not apply.
 
         Args:
-            master_key: Where it is held: "passphrase", "pkcs11:…", "vault:…" or "aws-kms:…".
+            master_key: Where it is held: "passphrase", or the name of an entry in `allowed-master-keys.toml`, a file in
+                the proxy's home.
             passphrase: The new passphrase, for "passphrase"; if empty, the proxy generates one and keeps it in its
                 home.
 
