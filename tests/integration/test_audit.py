@@ -33,7 +33,7 @@ DAY = EIGHT, EIGHT + timedelta(hours=12)
 
 POLICY = f"""
 [clients]
-operator = {{ roles = ["ingest", "count", "presence", "stations", "admin"] }}
+operator = {{ roles = ["ingest", "count", "presence", "stations", "admin", "keys", "audit"] }}
 alice = {{ roles = ["count", "presence"] }}
 owner = {{ roles = ["self"], devices = ["{DEVICE}"] }}
 counter = {{ roles = ["count"], calls_per_minute = 1 }}

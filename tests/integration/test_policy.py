@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -94,16 +95,18 @@ ALLOWED: dict[str, set[str]] = {
     "admin": {
         *ANY_ROLE,
         "AdminService/GetStatus",
-        "AuditService/ListEntries",
-        "AuditService/VerifyLog",
         "CompactionService/Compact",
         "DeadLetterService/Open",
+        "KeysService/ListKeys",
         "VerificationService/Verify",
-    }
-    | {rpc for rpc in REQUESTS if rpc.startswith("KeysService")},
+    },
+    "keys": ANY_ROLE | {rpc for rpc in REQUESTS if rpc.startswith("KeysService")},
+    "audit": {*ANY_ROLE, "AuditService/ListEntries", "AuditService/VerifyLog"},
     "operator": set(REQUESTS),
     "dashboard": EVERYBODY,  # it may ask nothing in its own name
 }
+
+EVERY_ROLE = ["ingest", "count", "presence", "self", "stations", "admin", "keys", "audit"]
 
 POLICY = f"""
 [clients]
@@ -113,14 +116,16 @@ presence = {{ roles = ["presence"] }}
 self = {{ roles = ["self"], devices = ["{OWN}"] }}
 stations = {{ roles = ["stations"] }}
 admin = {{ roles = ["admin"] }}
-operator = {{ roles = ["ingest", "count", "presence", "self", "stations", "admin"] }}
+keys = {{ roles = ["keys"] }}
+audit = {{ roles = ["audit"] }}
+operator = {{ roles = {json.dumps(EVERY_ROLE)} }}
 dashboard = {{ roles = ["count", "self"], may_act_for = ["count", "self", "operator"] }}
 narrow = {{ roles = ["count", "presence"], datasets = ["bikes"], purposes = ["fire drill"] }}
 short = {{ roles = ["count"], longest_interval = "2h" }}
 seldom = {{ roles = ["count"], calls_per_minute = 6, burst = 2 }}
 mine = {{ roles = ["presence", "self"], devices = ["{OWN}"] }}
-console = {{ roles = ["ingest", "count", "presence", "self", "stations", "admin"], may_act_for = ["*"] }}
-part = {{ roles = ["admin"], datasets = ["wifi"] }}
+console = {{ roles = {json.dumps(EVERY_ROLE)}, may_act_for = ["*"] }}
+part = {{ roles = ["admin", "keys", "audit"], datasets = ["wifi"] }}
 wifi-only = {{ roles = ["ingest"], datasets = ["wifi"] }}
 slow = {{ roles = ["ingest"], batches_per_second = 5 }}
 """

@@ -17,10 +17,13 @@ from tests.services.dashboard import browsing, dashboard
 from tests.services.stack import Stack, stack
 
 PASSWORD = "correct horse battery staple"
-PEOPLE = ("counter", "nobody", "warden")
+PEOPLE = ("counter", "nobody", "runner", "warden")
 POLICY = """
 [clients.counter]
 roles = ["count"]
+
+[clients.runner]
+roles = ["admin"]
 
 [clients.nobody]
 roles = []

@@ -54,6 +54,7 @@ def secure_address(running: Stack) -> Iterator[str]:
         ("operator", ["Now", "Occupancy", "Dwell", "Presence", "Bikes", "What the server sees", "System"]),
         ("counter", ["Now", "Occupancy", "Dwell"]),
         ("warden", ["Presence"]),
+        ("runner", ["What the server sees", "System"]),
         ("nobody", []),
     ],
 )
@@ -75,6 +76,13 @@ def test_a_page_of_another_role_is_forbidden(visit: Visit, address: str) -> None
     for path in ("/presence", "/system"):
         posted = page.request.post(f"{address}{path}", form={"csrf_token": str(token), "device": DEVICE})
         assert posted.status == 403
+
+
+def test_who_runs_the_system_does_not_see_its_audit_log(visit: Visit, address: str) -> None:
+    page = visit("/system", "runner")
+    expect(page.locator("#storage")).to_have_text("reachable")
+    expect(page.get_by_text("Audit log of the last 24 hours")).to_have_count(0)
+    assert page.request.get(f"{address}/system/audit").status == 403
 
 
 def test_a_question_about_a_person_is_recorded_under_the_name_of_the_user(visit: Visit, running: Stack) -> None:

@@ -226,7 +226,8 @@ class Access:
     Attributes:
         name: The name in the caller's certificate; "" in plaintext.
         on_behalf_of: The person on whose behalf they ask; "" if for themselves. The rest is then what both may.
-        roles: "ingest", "count", "presence", "self", "stations", "admin"; without any, nothing is allowed.
+        roles: "ingest", "count", "presence", "self", "stations", "admin", "keys", "audit"; without any, nothing is
+            allowed.
         datasets: The data sets they may ask; empty for all.
         devices: Their own devices.
         purposes: The purposes they may state; empty for any text.

@@ -98,7 +98,8 @@ def _template_variables() -> dict[str, Any]:
         g.user = logins.user()
     roles = _roles()
     pages = [page for page in PAGES if not page.roles or page.roles & roles]
-    return {"user": g.user, "pages": pages if g.user else [], "certified": bool(logins.certified())}
+    shown = pages if g.user else []
+    return {"user": g.user, "roles": roles, "pages": shown, "certified": bool(logins.certified())}
 
 
 def _roles() -> set[str]:

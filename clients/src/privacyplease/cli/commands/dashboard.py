@@ -195,7 +195,7 @@ def _require_delegation(client: Client) -> None:
             f"the policy does not let {access.name} ask on behalf of others",
             "add to policy.toml in the proxy's home:\n\n"
             f"[clients.{access.name}]\n"
-            'roles = ["count", "presence", "self", "stations", "admin"]\nmay_act_for = ["*"]',
+            'roles = ["count", "presence", "self", "stations", "admin", "audit"]\nmay_act_for = ["*"]',
         )
 
 

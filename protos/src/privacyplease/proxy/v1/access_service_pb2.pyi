@@ -41,9 +41,13 @@ class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Role.ValueType],
     ROLE_STATIONS: _Role.ValueType  # 5
     """Bike-share stations: StationsService, QueryService.Query of data sets about stations."""
     ROLE_ADMIN: _Role.ValueType  # 6
-    """Administer the system: AdminService, AuditService, CompactionService, DeadLetterService.Open, ExplainService,
-    KeysService, VerificationService.
+    """Run the system, without its keys or its audit log: AdminService, CompactionService, DeadLetterService.Open,
+    ExplainService, KeysService.ListKeys, VerificationService.
     """
+    ROLE_KEYS: _Role.ValueType  # 7
+    """Rotate, export and destroy keys: KeysService."""
+    ROLE_AUDIT: _Role.ValueType  # 8
+    """Read and verify the audit log: AuditService."""
 
 class Role(_Role, metaclass=_RoleEnumTypeWrapper):
     """A kind of call that a caller may make."""
@@ -63,9 +67,13 @@ ROLE_SELF: Role.ValueType  # 4
 ROLE_STATIONS: Role.ValueType  # 5
 """Bike-share stations: StationsService, QueryService.Query of data sets about stations."""
 ROLE_ADMIN: Role.ValueType  # 6
-"""Administer the system: AdminService, AuditService, CompactionService, DeadLetterService.Open, ExplainService,
-KeysService, VerificationService.
+"""Run the system, without its keys or its audit log: AdminService, CompactionService, DeadLetterService.Open,
+ExplainService, KeysService.ListKeys, VerificationService.
 """
+ROLE_KEYS: Role.ValueType  # 7
+"""Rotate, export and destroy keys: KeysService."""
+ROLE_AUDIT: Role.ValueType  # 8
+"""Read and verify the audit log: AuditService."""
 Global___Role: _TypeAlias = Role  # noqa: Y015
 
 @_typing.final

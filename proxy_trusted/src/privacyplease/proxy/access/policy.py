@@ -36,6 +36,8 @@ class Role(StrEnum):
     SELF = "self"
     STATIONS = "stations"
     ADMIN = "admin"
+    KEYS = "keys"
+    AUDIT = "audit"
 
 
 @dataclass(frozen=True)

@@ -65,8 +65,8 @@ def _asks_nothing(role: Role, *, act: bool = False, in_person: bool = False) -> 
     return Rule(frozenset({role}), lambda _request, _datasets: RequestScope(frozenset({role})), act, in_person)
 
 
-def _names_dataset(role: Role, *, unnamed: str = "", act: bool = False, in_person: bool = False) -> Rule:
-    roles = frozenset({role})
+def _names_dataset(*any_of: Role, unnamed: str = "", act: bool = False, in_person: bool = False) -> Rule:
+    roles = frozenset(any_of)
     return Rule(roles, lambda request, _datasets: RequestScope(roles, request.dataset or unnamed), act, in_person)
 
 
@@ -88,7 +88,7 @@ def _dwell(request: Any, datasets: Datasets) -> RequestScope:  # noqa: ANN401
 
 def _export(request: Any, _datasets: Datasets) -> RequestScope:  # noqa: ANN401
     dataset = request.dataset or requests.DEFAULT_DATASET
-    return RequestScope(frozenset({Role.ADMIN}), dataset, interval=request.interval)
+    return RequestScope(frozenset({Role.KEYS}), dataset, interval=request.interval)
 
 
 def _station(request: Any, _datasets: Datasets) -> RequestScope:  # noqa: ANN401  # one of two messages
@@ -121,7 +121,7 @@ def _query(request: Any, datasets: Datasets) -> RequestScope:  # noqa: ANN401
 
 
 def _entries(request: Any, _datasets: Datasets) -> RequestScope:  # noqa: ANN401
-    return RequestScope(frozenset({Role.ADMIN}), subject=request.device)
+    return RequestScope(frozenset({Role.AUDIT}), subject=request.device)
 
 
 _V1 = "/privacyplease.proxy.v1"
@@ -130,18 +130,18 @@ _STATION = Rule(frozenset({Role.STATIONS}), _station)
 
 RULES: Mapping[str, Rule] = {
     f"{_V1}.AdminService/GetStatus": _asks_nothing(Role.ADMIN),
-    f"{_V1}.AuditService/ListEntries": Rule(frozenset({Role.ADMIN}), _entries, act=True),
-    f"{_V1}.AuditService/VerifyLog": _asks_nothing(Role.ADMIN, act=True),
+    f"{_V1}.AuditService/ListEntries": Rule(frozenset({Role.AUDIT}), _entries, act=True),
+    f"{_V1}.AuditService/VerifyLog": _asks_nothing(Role.AUDIT, act=True),
     f"{_V1}.CompactionService/Compact": _names_dataset(Role.ADMIN, unnamed=EVERY_DATASET),
     f"{_V1}.DeadLetterService/Open": _names_dataset(Role.ADMIN, act=True, in_person=True),
     f"{_V1}.DeadLetterService/Seal": _names_dataset(Role.INGEST),
     f"{_V1}.ExplainService/Explain": Rule(frozenset({Role.ADMIN}), _explained, act=True),
     f"{_V1}.IngestService/Ingest": _names_dataset(Role.INGEST),
-    f"{_V1}.KeysService/DestroyEpochs": _names_dataset(Role.ADMIN, act=True, in_person=True),
-    f"{_V1}.KeysService/ExportKeyring": Rule(frozenset({Role.ADMIN}), _export, act=True, in_person=True),
-    f"{_V1}.KeysService/ListKeys": _names_dataset(Role.ADMIN, unnamed=EVERY_DATASET),
-    f"{_V1}.KeysService/RotateEpoch": _names_dataset(Role.ADMIN, act=True, in_person=True),
-    f"{_V1}.KeysService/RotateMaster": _asks_nothing(Role.ADMIN, act=True, in_person=True),
+    f"{_V1}.KeysService/DestroyEpochs": _names_dataset(Role.KEYS, act=True, in_person=True),
+    f"{_V1}.KeysService/ExportKeyring": Rule(frozenset({Role.KEYS}), _export, act=True, in_person=True),
+    f"{_V1}.KeysService/ListKeys": _names_dataset(Role.ADMIN, Role.KEYS, unnamed=EVERY_DATASET),
+    f"{_V1}.KeysService/RotateEpoch": _names_dataset(Role.KEYS, act=True, in_person=True),
+    f"{_V1}.KeysService/RotateMaster": _asks_nothing(Role.KEYS, act=True, in_person=True),
     f"{_V1}.OccupancyService/Count": _COUNT,
     f"{_V1}.OccupancyService/CountByPlace": _COUNT,
     f"{_V1}.OccupancyService/Dwell": Rule(frozenset({Role.COUNT}), _dwell),

@@ -19,6 +19,8 @@ ROLES = {
     Role.SELF: pb.ROLE_SELF,
     Role.STATIONS: pb.ROLE_STATIONS,
     Role.ADMIN: pb.ROLE_ADMIN,
+    Role.KEYS: pb.ROLE_KEYS,
+    Role.AUDIT: pb.ROLE_AUDIT,
 }
 
 
