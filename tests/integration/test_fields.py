@@ -18,10 +18,14 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from privacyplease.proxy.access.approvals import Approvals
 from privacyplease.proxy.assembly.contracts import CONTRACTS
+from privacyplease.proxy.errors import ApprovalRequiredError
+from privacyplease.proxy.trusted_store.store import open_store
 from privacyplease.proxy.v1 import (
     access_service_pb2,
     admin_service_pb2,
+    approval_service_pb2,
     audit_service_pb2,
     compaction_service_pb2,
     dead_letter_service_pb2,
@@ -54,6 +58,8 @@ GOOD: dict[str, Message] = {
     "AccessService/WhoAmI": access_service_pb2.WhoAmIRequest(),
     "AdminService/GetStatus": admin_service_pb2.GetStatusRequest(),
     "AuditService/ListEntries": audit_service_pb2.ListEntriesRequest(),
+    "ApprovalService/Decide": approval_service_pb2.DecideRequest(number=1, grant=True),
+    "ApprovalService/ListApprovals": approval_service_pb2.ListApprovalsRequest(),
     "AuditService/VerifyLog": audit_service_pb2.VerifyLogRequest(),
     "CompactionService/Compact": compaction_service_pb2.CompactRequest(dataset="wifi", interval=DAY),
     "DeadLetterService/Seal": dead_letter_service_pb2.SealRequest(dataset="wifi", payloads=[b"a"]),
@@ -93,6 +99,7 @@ GOOD: dict[str, Message] = {
 
 # In which every value says something.
 ANYTHING = {
+    "ApprovalService/Decide grant",
     "CompactionService/Compact include_open",
     "DeadLetterService/Open letters",  # what does not open is listed
     "DeadLetterService/Seal payloads",
@@ -175,6 +182,8 @@ def _values(field: FieldDescriptor) -> list[Any]:
         return [TEXT]
     if field.type == FieldDescriptor.TYPE_BYTES:
         return [TEXT.encode()]
+    if field.type == FieldDescriptor.TYPE_UINT64:
+        return [0, (1 << 64) - 1]
     raise AssertionError(f"what is nonsense in {field.full_name}?")
 
 
@@ -192,6 +201,8 @@ def channels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, grp
     folder = tmp_path_factory.mktemp("fields")
     with serving(f"sqlite:///{folder}/cells.db") as storage, proxying(folder / "home", storage.address) as proxy:
         proxy.ingest("wifi", [RECORD])
+        with pytest.raises(ApprovalRequiredError):  # something to decide about
+            Approvals(open_store(proxy.home.trusted_store)).require("test", Timestamp(), "somebody")
         yield {"privacyplease.proxy.v1": proxy.channel, "privacyplease.storage.v1": storage.channel}
 
 

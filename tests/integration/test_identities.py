@@ -174,7 +174,7 @@ def _status(channel: grpc.Channel, rpc: str) -> grpc.StatusCode:
 def test_every_rpc_is_known_and_lets_in_the_right_certificate(
     hop: str, made: Made, addresses: dict[str, str], rpcs: dict[str, list[str]]
 ) -> None:
-    services = {"clients": 15, "storage": 3}[hop]  # including health and reflection
+    services = {"clients": 16, "storage": 3}[hop]  # including health and reflection
     assert len({rpc.split("/")[1] for rpc in rpcs[hop]}) == services
     with channel_with(addresses[hop], made[GOOD[hop]]) as channel:
         kept_out = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNAUTHENTICATED}

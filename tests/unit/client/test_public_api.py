@@ -12,6 +12,8 @@ FROZEN = {
     "Answers",
     "AsyncClient",
     "AsyncRecords",
+    "Approval",
+    "ApprovalState",
     "AuditEntry",
     "AuditVerdict",
     "Availability",
@@ -65,6 +67,7 @@ FROZEN = {
 }
 PUBLIC_MODULES = {
     "aio",
+    "approvals",
     "audit",
     "blocking",
     "explanation",

@@ -79,6 +79,8 @@ def _hint(error: Exception) -> str:
         errors.RequestError: "add --help to the command to see what it accepts",
         errors.PredicateTooLargeError: "ask about a shorter range",
         errors.PermissionDeniedError: "`privacyplease whoami` shows what the policy allows you",
+        errors.ApprovalRequiredError: "somebody with the role approver grants it by `privacyplease approvals grant`; "
+        "then run the same command again",
         errors.PurposeRequiredError: "state why you ask with --purpose TEXT; `privacyplease whoami` lists purposes",
         errors.LimitExceededError: "`privacyplease whoami` shows how much you may ask for at once",
         errors.RateLimitedError: "`privacyplease whoami` shows how often you may ask",

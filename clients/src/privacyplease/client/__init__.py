@@ -24,6 +24,7 @@ Intervals are closed, and times have a time zone:
 """
 
 from privacyplease.client.aio import AsyncClient
+from privacyplease.client.approvals import Approval, ApprovalState
 from privacyplease.client.audit import AuditEntry, AuditVerdict
 from privacyplease.client.blocking import Client
 from privacyplease.client.catalogue import (
@@ -76,6 +77,8 @@ __all__ = [
     "Ack",
     "Activity",
     "Answers",
+    "Approval",
+    "ApprovalState",
     "AsyncClient",
     "AsyncRecords",
     "AuditEntry",

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from privacyplease.client._internal.aio.approvals import AsyncApprovalMethods
 from privacyplease.client._internal.aio.audit import AsyncAuditMethods
 from privacyplease.client._internal.aio.catalogue import AsyncCatalogueMethods
 from privacyplease.client._internal.aio.compaction import AsyncCompactionMethods
@@ -40,6 +41,7 @@ class AsyncClient(
     AsyncCompactionMethods,
     AsyncKeyMethods,
     AsyncVerificationMethods,
+    AsyncApprovalMethods,
     AsyncAuditMethods,
 ):
     """Asks a proxy questions, and sends records to it. Create, use and close it in one event loop.

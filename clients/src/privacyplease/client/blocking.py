@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from privacyplease.client._internal.blocking.approvals import ApprovalMethods
 from privacyplease.client._internal.blocking.audit import AuditMethods
 from privacyplease.client._internal.blocking.catalogue import CatalogueMethods
 from privacyplease.client._internal.blocking.compaction import CompactionMethods
@@ -41,6 +42,7 @@ class Client(
     CompactionMethods,
     KeyMethods,
     VerificationMethods,
+    ApprovalMethods,
     AuditMethods,
 ):
     """Asks a proxy questions, and sends records to it. Threads may share it.

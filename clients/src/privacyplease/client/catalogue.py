@@ -139,10 +139,14 @@ class Policy:
     Attributes:
         loaded_at: When it took effect.
         problem: What is wrong with the current file, so that the previous policy is still in effect; "" if nothing is.
+        approvals: Whether rotating, renewing, exporting and destroying keys needs a second person.
+        approvals_waiting: How many approvals wait for a decision.
     """
 
     loaded_at: datetime
     problem: str
+    approvals: bool
+    approvals_waiting: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +230,8 @@ class Access:
     Attributes:
         name: The name in the caller's certificate; "" in plaintext.
         on_behalf_of: The person on whose behalf they ask; "" if for themselves. The rest is then what both may.
-        roles: "ingest", "count", "presence", "self", "stations", "admin", "keys", "audit"; without any, nothing is
-            allowed.
+        roles: "ingest", "count", "presence", "self", "stations", "admin", "keys", "audit", "approver"; without any,
+            nothing is allowed.
         datasets: The data sets they may ask; empty for all.
         devices: Their own devices.
         purposes: The purposes they may state; empty for any text.

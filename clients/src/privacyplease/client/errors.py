@@ -11,6 +11,7 @@
     │   └── MalformedBatchError          an ingested batch cannot be read
     ├── RefusedError                 the policy does not allow this: ask an administrator
     │   ├── PermissionDeniedError        the caller's role is missing, or does not cover this
+    │   ├── ApprovalRequiredError        a second person has to grant it; `metadata` has its number
     │   ├── PurposeRequiredError         no purpose was stated, or one that is not allowed
     │   ├── LimitExceededError           the question exceeds the caller's limits; `violations` names the field
     │   └── NotExportedError             the proxy runs on an exported keyring that does not cover this
@@ -214,6 +215,10 @@ class RolledBackError(FaultError):
     No question is answered and nothing is stored until an administrator decides what to do. `metadata` has the store's
     `version` and the `known` one.
     """
+
+
+class ApprovalRequiredError(RefusedError):
+    """A second person has to approve, by the number in `metadata["approval"]`; then the same call succeeds once."""
 
 
 class NotExportedError(RefusedError):

@@ -32,6 +32,7 @@
     ├── AccessError             ask the administrator of the policy
     │   ├── PermissionDeniedError
     │   ├── PurposeRequiredError
+    │   ├── ApprovalRequiredError
     │   ├── RateLimitedError
     │   └── LimitExceededError
     ├── UntrustedAnswerError    what the server returned is not what was stored
@@ -180,6 +181,12 @@ class PurposeRequiredError(AccessError):
     """No purpose was stated, or one that the caller may not state."""
 
     reason = reasons.ERROR_REASON_PURPOSE_REQUIRED
+
+
+class ApprovalRequiredError(AccessError):
+    """A second person has not granted what the caller asks for."""
+
+    reason = reasons.ERROR_REASON_APPROVAL_REQUIRED
 
 
 class LimitExceededError(AccessError):

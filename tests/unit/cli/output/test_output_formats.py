@@ -17,6 +17,8 @@ ACTIONS = {
     ("backup",),
     ("certs", "init"),
     ("certs", "issue"),
+    ("approvals", "deny"),
+    ("approvals", "grant"),
     ("certs", "renew"),
     ("compact",),
     ("ingest", "dlq", "replay"),

@@ -32,6 +32,7 @@ COMMANDS = {
     "certs": LazyCommand(f"{_HERE}.certs:app", "Make, renew and show certificates."),
     "whoami": LazyCommand(f"{_HERE}.whoami:whoami", "Show who the proxy says you are, and what you may ask."),
     "dashboard": LazyCommand(f"{_HERE}.dashboard:app", "Serve the dashboard."),
+    "approvals": LazyCommand(f"{_HERE}.approvals:app", "Grant or deny what others ask for."),
     "audit": LazyCommand(f"{_HERE}.audit:app", "Show and verify the audit log: who asked what, and why."),
     "plan": LazyCommand(f"{_HERE}.plan:plan", "Estimate storage, fetched bytes, memory and cover traffic."),
 }

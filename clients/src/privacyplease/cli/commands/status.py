@@ -113,7 +113,9 @@ def _compaction(system: Status) -> dict[str, Any]:
 
 
 def _policy(system: Status) -> dict[str, Any]:
-    return {"loaded_at": iso(system.policy.loaded_at), "problem": system.policy.problem or None}
+    policy = system.policy
+    approvals = {"required": policy.approvals, "waiting": policy.approvals_waiting}
+    return {"loaded_at": iso(policy.loaded_at), "problem": policy.problem or None, "approvals": approvals}
 
 
 def _keyring(keyring: Keyring) -> dict[str, Any]:
@@ -175,7 +177,9 @@ def _answers_line(answers: dict[str, Any]) -> str:
 
 
 def _policy_line(policy: dict[str, Any]) -> str:
-    line = f"loaded {policy['loaded_at']}"
+    approvals = policy["approvals"]
+    second = f"{screen.counted(approvals['waiting'], 'approval')} waiting" if approvals["required"] else "approvals off"
+    line = f"loaded {policy['loaded_at']}, {second}"
     return f"{line}; the current file was rejected: {policy['problem']}" if policy["problem"] else line
 
 

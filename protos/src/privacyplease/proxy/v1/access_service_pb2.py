@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+privacyplease/proxy/v1/access_service.proto\x12\x16privacyplease.proxy.v1\x1a\x1egoogle/protobuf/duration.proto\"\x0f\n\rWhoAmIRequest\"\xfa\x01\n\x0eWhoAmIResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0con_behalf_of\x18\x02 \x01(\t\x12+\n\x05roles\x18\x03 \x03(\x0e\x32\x1c.privacyplease.proxy.v1.Role\x12\x10\n\x08\x64\x61tasets\x18\x04 \x03(\t\x12\x0f\n\x07\x64\x65vices\x18\x05 \x03(\t\x12\x10\n\x08purposes\x18\x06 \x03(\t\x12\x33\n\x10longest_interval\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x10\x63\x61lls_per_minute\x18\x08 \x01(\r\x12\x13\n\x0bmay_act_for\x18\t \x03(\t*\xa1\x01\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_INGEST\x10\x01\x12\x0e\n\nROLE_COUNT\x10\x02\x12\x11\n\rROLE_PRESENCE\x10\x03\x12\r\n\tROLE_SELF\x10\x04\x12\x11\n\rROLE_STATIONS\x10\x05\x12\x0e\n\nROLE_ADMIN\x10\x06\x12\r\n\tROLE_KEYS\x10\x07\x12\x0e\n\nROLE_AUDIT\x10\x08\x32h\n\rAccessService\x12W\n\x06WhoAmI\x12%.privacyplease.proxy.v1.WhoAmIRequest\x1a&.privacyplease.proxy.v1.WhoAmIResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+privacyplease/proxy/v1/access_service.proto\x12\x16privacyplease.proxy.v1\x1a\x1egoogle/protobuf/duration.proto\"\x0f\n\rWhoAmIRequest\"\xfa\x01\n\x0eWhoAmIResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0con_behalf_of\x18\x02 \x01(\t\x12+\n\x05roles\x18\x03 \x03(\x0e\x32\x1c.privacyplease.proxy.v1.Role\x12\x10\n\x08\x64\x61tasets\x18\x04 \x03(\t\x12\x0f\n\x07\x64\x65vices\x18\x05 \x03(\t\x12\x10\n\x08purposes\x18\x06 \x03(\t\x12\x33\n\x10longest_interval\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x10\x63\x61lls_per_minute\x18\x08 \x01(\r\x12\x13\n\x0bmay_act_for\x18\t \x03(\t*\xb4\x01\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_INGEST\x10\x01\x12\x0e\n\nROLE_COUNT\x10\x02\x12\x11\n\rROLE_PRESENCE\x10\x03\x12\r\n\tROLE_SELF\x10\x04\x12\x11\n\rROLE_STATIONS\x10\x05\x12\x0e\n\nROLE_ADMIN\x10\x06\x12\r\n\tROLE_KEYS\x10\x07\x12\x0e\n\nROLE_AUDIT\x10\x08\x12\x11\n\rROLE_APPROVER\x10\t2h\n\rAccessService\x12W\n\x06WhoAmI\x12%.privacyplease.proxy.v1.WhoAmIRequest\x1a&.privacyplease.proxy.v1.WhoAmIResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,11 +33,11 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'privacyplease.proxy.v1.acce
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ROLE']._serialized_start=374
-  _globals['_ROLE']._serialized_end=535
+  _globals['_ROLE']._serialized_end=554
   _globals['_WHOAMIREQUEST']._serialized_start=103
   _globals['_WHOAMIREQUEST']._serialized_end=118
   _globals['_WHOAMIRESPONSE']._serialized_start=121
   _globals['_WHOAMIRESPONSE']._serialized_end=371
-  _globals['_ACCESSSERVICE']._serialized_start=537
-  _globals['_ACCESSSERVICE']._serialized_end=641
+  _globals['_ACCESSSERVICE']._serialized_start=556
+  _globals['_ACCESSSERVICE']._serialized_end=660
 # @@protoc_insertion_point(module_scope)

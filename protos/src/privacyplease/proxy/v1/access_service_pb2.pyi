@@ -48,6 +48,8 @@ class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Role.ValueType],
     """Rotate, export and destroy keys: KeysService."""
     ROLE_AUDIT: _Role.ValueType  # 8
     """Read and verify the audit log: AuditService."""
+    ROLE_APPROVER: _Role.ValueType  # 9
+    """Decide about what others ask for: ApprovalService."""
 
 class Role(_Role, metaclass=_RoleEnumTypeWrapper):
     """A kind of call that a caller may make."""
@@ -74,6 +76,8 @@ ROLE_KEYS: Role.ValueType  # 7
 """Rotate, export and destroy keys: KeysService."""
 ROLE_AUDIT: Role.ValueType  # 8
 """Read and verify the audit log: AuditService."""
+ROLE_APPROVER: Role.ValueType  # 9
+"""Decide about what others ask for: ApprovalService."""
 Global___Role: _TypeAlias = Role  # noqa: Y015
 
 @_typing.final

@@ -284,8 +284,14 @@ class Policy(_message.Message):
 
     LOADED_AT_FIELD_NUMBER: _builtins.int
     PROBLEM_FIELD_NUMBER: _builtins.int
+    APPROVALS_FIELD_NUMBER: _builtins.int
+    APPROVALS_WAITING_FIELD_NUMBER: _builtins.int
     problem: _builtins.str
     """What is wrong with the current policy file, if anything; the previous policy then stays in force."""
+    approvals: _builtins.bool
+    """Whether rotating, renewing, exporting and destroying keys needs a second person (ApprovalService)."""
+    approvals_waiting: _builtins.int
+    """How many approvals wait for a decision."""
     @_builtins.property
     def loaded_at(self) -> _timestamp_pb2.Timestamp:
         """When it was loaded."""
@@ -295,10 +301,12 @@ class Policy(_message.Message):
         *,
         loaded_at: _timestamp_pb2.Timestamp | None = ...,
         problem: _builtins.str = ...,
+        approvals: _builtins.bool = ...,
+        approvals_waiting: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["loaded_at", b"loaded_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["loaded_at", b"loaded_at", "problem", b"problem"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approvals", b"approvals", "approvals_waiting", b"approvals_waiting", "loaded_at", b"loaded_at", "problem", b"problem"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -260,6 +260,15 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Status: FAILED_PRECONDITION.
     """
+    ERROR_REASON_APPROVAL_REQUIRED: _ErrorReason.ValueType  # 45
+    """The call needs the approval of a second person; `approval` is its number. Once another identity with ROLE_APPROVER
+    has granted it, the same call succeeds once.
+
+        { "reason": "ERROR_REASON_APPROVAL_REQUIRED", "domain": "proxy.privacyplease",
+          "metadata": { "approval": "7" } }
+
+    Status: PERMISSION_DENIED.
+    """
     ERROR_REASON_TRUSTED_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 50
     """The database that several proxies share as their trusted store cannot be reached. A `google.rpc.RetryInfo` says
     when to try again.
@@ -511,6 +520,15 @@ ERROR_REASON_AUDIT_UNAVAILABLE: ErrorReason.ValueType  # 44
     { "reason": "ERROR_REASON_AUDIT_UNAVAILABLE", "domain": "proxy.privacyplease" }
 
 Status: FAILED_PRECONDITION.
+"""
+ERROR_REASON_APPROVAL_REQUIRED: ErrorReason.ValueType  # 45
+"""The call needs the approval of a second person; `approval` is its number. Once another identity with ROLE_APPROVER
+has granted it, the same call succeeds once.
+
+    { "reason": "ERROR_REASON_APPROVAL_REQUIRED", "domain": "proxy.privacyplease",
+      "metadata": { "approval": "7" } }
+
+Status: PERMISSION_DENIED.
 """
 ERROR_REASON_TRUSTED_STORE_UNAVAILABLE: ErrorReason.ValueType  # 50
 """The database that several proxies share as their trusted store cannot be reached. A `google.rpc.RetryInfo` says

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import grpc
 
+from privacyplease.proxy.access.approvals import Approvals
 from privacyplease.proxy.access.caller import ON_BEHALF_OF, Caller
 from privacyplease.proxy.access.policy import Grant, Role, canonical_device
 from privacyplease.proxy.access.policy_file import PolicyFile
@@ -21,6 +22,7 @@ from privacyplease.proxy.edge import requests
 from privacyplease.proxy.edge.rpc import fail
 from privacyplease.proxy.errors import (
     AccessError,
+    ApprovalRequiredError,
     LimitExceededError,
     PermissionDeniedError,
     ProxyError,
@@ -36,7 +38,12 @@ _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
 class AccessControl:
-    """Decides about each call by the policy in force."""
+    """Decides about each call by the policy in force.
+
+    Attributes:
+        approvals: What second persons have granted. Set once the trusted store is open; before, no call that needs an
+            approval is answered.
+    """
 
     def __init__(
         self, policies: PolicyFile, datasets: Mapping[str, Dataset], limiter: RateLimiter, *, plaintext: bool
@@ -53,6 +60,7 @@ class AccessControl:
         self._datasets = datasets
         self._limiter = limiter
         self._plaintext = plaintext
+        self.approvals: Approvals | None = None
 
     def caller(self, context: grpc.ServicerContext) -> Caller:
         """The caller and what they may ask. A caller who may act for others may ask nothing in their own name.
@@ -106,6 +114,18 @@ class AccessControl:
             _require_purpose(grant, scope)
         if scope.interval is not None and grant.longest_interval is not None:
             _require_short(requests.interval(scope.interval), grant.longest_interval)
+
+    def require_approval(self, caller: Caller, rpc: str, rule: Rule, request: Any) -> None:  # noqa: ANN401  # any message
+        """Makes sure that a second person has approved a request that needs it.
+
+        Raises:
+            ApprovalRequiredError: Nobody has; it waits for a decision.
+        """
+        if not self._policies.current().approvals or (approved := rule.approval(request, self._datasets)) is None:
+            return
+        if self.approvals is None:
+            raise ApprovalRequiredError("expected the approval of a second person, but the trusted store is not open")
+        self.approvals.require(rpc.rpartition(".")[2], approved, caller.name)
 
     def pace(self, caller: Caller) -> None:
         """Waits until the caller may send another batch."""
@@ -188,6 +208,7 @@ class AccessGuard(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic 
             self._access.admit(caller, rule)
             if scope is not None:
                 self._access.check(caller, scope)
+                self._access.require_approval(caller, rpc, rule, request)
         admitted = self._batches(rpc, request, context, rule) if streams else request
         if not self._recorder or not self._access.recorded(rule, scope):
             yield admitted, AnswerRecord()

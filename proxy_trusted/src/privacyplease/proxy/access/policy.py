@@ -38,6 +38,7 @@ class Role(StrEnum):
     ADMIN = "admin"
     KEYS = "keys"
     AUDIT = "audit"
+    APPROVER = "approver"
 
 
 @dataclass(frozen=True)
@@ -94,11 +95,13 @@ class Policy:
         clients: Grants by the name in the certificate.
         plaintext: The grant of every caller in plaintext, which the proxy serves only on loopback and only if told to.
         audit_everything: Whether questions about no particular person are recorded, too.
+        approvals: Whether acts that cannot be undone need a second person.
     """
 
     clients: Mapping[str, Grant] = field(default_factory=dict)
     plaintext: Grant = NOTHING
     audit_everything: bool = False
+    approvals: bool = True
 
     def of(self, name: str) -> Grant:
         """What an identity may ask: nothing, unless it has an entry."""
@@ -123,7 +126,8 @@ def parse(text: str, datasets: Mapping[str, Dataset]) -> Policy:
     policy = Policy(
         clients={_name(name): _grant(f"clients.{name}", entry, datasets) for name, entry in clients.items()},
         plaintext=_grant("plaintext", _take(entries, "", "plaintext", dict, {}), datasets),
-        audit_everything=_audit(_take(entries, "", "audit", str, "persons")),
+        audit_everything=_one_of(entries, "audit", other="all", default="persons"),
+        approvals=not _one_of(entries, "approvals", other="off", default="required"),
     )
     _require_empty(entries, "")
     for name, grant in policy.clients.items():
@@ -221,10 +225,12 @@ def _name(name: str) -> str:
     return name
 
 
-def _audit(extent: str) -> bool:
-    if extent not in ("persons", "all"):
-        raise ConfigurationError(f'audit: expected "persons" or "all", got {extent!r}')
-    return extent == "all"
+def _one_of(entries: dict[str, Any], name: str, *, other: str, default: str) -> bool:
+    """Whether an entry with two values has the one that is not its default."""
+    value = _take(entries, "", name, str, default)
+    if value not in (default, other):
+        raise ConfigurationError(f'{name}: expected "{default}" or "{other}", got {value!r}')
+    return value == other
 
 
 def _require_empty(entries: dict[str, Any], path: str) -> None:

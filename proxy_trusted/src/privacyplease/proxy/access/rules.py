@@ -6,14 +6,18 @@ An rpc without a rule is refused to every caller; a test checks this table again
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
+
+from google.protobuf.message import Message
 
 from privacyplease.proxy.access.policy import Role
 from privacyplease.proxy.edge import requests
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.timeline import EARLIEST
 from privacyplease.proxy.v1 import types_pb2
+from privacyplease.proxy.v1.keys_service_pb2 import DestroyEpochsRequest, RotateEpochRequest
 
 Datasets = Mapping[str, Dataset]
 
@@ -53,12 +57,14 @@ class Rule:
         read: Returns the scope of a request. Called for each message of a client stream.
         act: Whether the call is an administrative act, which is recorded.
         in_person: Whether the call is refused on behalf of another user.
+        approval: What of a request a second person has to approve; None if they need not.
     """
 
     roles: frozenset[Role]
     read: Callable[[Any, Datasets], RequestScope]
     act: bool = False
     in_person: bool = False
+    approval: Callable[[Any, Datasets], Message | None] = lambda _request, _datasets: None
 
 
 def _asks_nothing(role: Role, *, act: bool = False, in_person: bool = False) -> Rule:
@@ -68,6 +74,39 @@ def _asks_nothing(role: Role, *, act: bool = False, in_person: bool = False) -> 
 def _names_dataset(*any_of: Role, unnamed: str = "", act: bool = False, in_person: bool = False) -> Rule:
     roles = frozenset(any_of)
     return Rule(roles, lambda request, _datasets: RequestScope(roles, request.dataset or unnamed), act, in_person)
+
+
+def _names_no_dataset(*any_of: Role) -> Rule:
+    return Rule(frozenset(any_of), lambda _request, _datasets: RequestScope(frozenset(any_of)))
+
+
+def _whole(request: Message, _datasets: Datasets) -> Message:
+    return request
+
+
+def _destroyed(request: DestroyEpochsRequest, datasets: Datasets) -> Message | None:
+    """Which epochs: a time that is relative to now is another one when the call is made again."""
+    if request.dry_run:
+        return None
+    which = request.WhichOneof("which")
+    return _to_the_epoch(request, which, datasets) if which else request
+
+
+def _renewed(request: RotateEpochRequest, datasets: Datasets) -> Message:
+    return _to_the_epoch(request, "containing", datasets)
+
+
+def _to_the_epoch(request: DestroyEpochsRequest | RotateEpochRequest, field: str, datasets: Datasets) -> Message:
+    """The request with a time of it moved to the beginning of its epoch.
+
+    Raises:
+        InvalidRequestError: It is not a time.
+    """
+    moved = deepcopy(request)
+    if dataset := datasets.get(moved.dataset):
+        instant = requests.instant(getattr(request, field), field)
+        getattr(moved, field).FromMilliseconds(instant // dataset.epoch * dataset.epoch)
+    return moved
 
 
 def _count(request: Any, _datasets: Datasets) -> RequestScope:  # noqa: ANN401  # one of several messages
@@ -130,6 +169,8 @@ _STATION = Rule(frozenset({Role.STATIONS}), _station)
 
 RULES: Mapping[str, Rule] = {
     f"{_V1}.AdminService/GetStatus": _asks_nothing(Role.ADMIN),
+    f"{_V1}.ApprovalService/Decide": _asks_nothing(Role.APPROVER, act=True, in_person=True),
+    f"{_V1}.ApprovalService/ListApprovals": _names_no_dataset(Role.APPROVER, Role.KEYS),
     f"{_V1}.AuditService/ListEntries": Rule(frozenset({Role.AUDIT}), _entries, act=True),
     f"{_V1}.AuditService/VerifyLog": _asks_nothing(Role.AUDIT, act=True),
     f"{_V1}.CompactionService/Compact": _names_dataset(Role.ADMIN, unnamed=EVERY_DATASET),
@@ -137,11 +178,15 @@ RULES: Mapping[str, Rule] = {
     f"{_V1}.DeadLetterService/Seal": _names_dataset(Role.INGEST),
     f"{_V1}.ExplainService/Explain": Rule(frozenset({Role.ADMIN}), _explained, act=True),
     f"{_V1}.IngestService/Ingest": _names_dataset(Role.INGEST),
-    f"{_V1}.KeysService/DestroyEpochs": _names_dataset(Role.KEYS, act=True, in_person=True),
-    f"{_V1}.KeysService/ExportKeyring": Rule(frozenset({Role.KEYS}), _export, act=True, in_person=True),
+    f"{_V1}.KeysService/DestroyEpochs": replace(
+        _names_dataset(Role.KEYS, act=True, in_person=True), approval=_destroyed
+    ),
+    f"{_V1}.KeysService/ExportKeyring": Rule(
+        frozenset({Role.KEYS}), _export, act=True, in_person=True, approval=_whole
+    ),
     f"{_V1}.KeysService/ListKeys": _names_dataset(Role.ADMIN, Role.KEYS, unnamed=EVERY_DATASET),
-    f"{_V1}.KeysService/RotateEpoch": _names_dataset(Role.KEYS, act=True, in_person=True),
-    f"{_V1}.KeysService/RotateMaster": _asks_nothing(Role.KEYS, act=True, in_person=True),
+    f"{_V1}.KeysService/RotateEpoch": replace(_names_dataset(Role.KEYS, act=True, in_person=True), approval=_renewed),
+    f"{_V1}.KeysService/RotateMaster": replace(_asks_nothing(Role.KEYS, act=True, in_person=True), approval=_whole),
     f"{_V1}.OccupancyService/Count": _COUNT,
     f"{_V1}.OccupancyService/CountByPlace": _COUNT,
     f"{_V1}.OccupancyService/Dwell": Rule(frozenset({Role.COUNT}), _dwell),

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from sqlalchemy import Engine
 
+from privacyplease.proxy.access.approvals import Approvals
 from privacyplease.proxy.backup import registry
 from privacyplease.proxy.errors import UntrustedAnswerError
 from privacyplease.proxy.manifest.cells import AnswerCounts
@@ -42,6 +43,13 @@ def manifest_metrics(manifest: Manifest) -> Iterable[Metric]:
     )
     yield CounterMetricFamily(
         "privacyplease_proxy_witness_failures", "Times a witness was unavailable.", value=manifest.witnesses.failures
+    )
+
+
+def approval_metrics(approvals: Approvals) -> Iterable[Metric]:
+    """How many approvals wait for a decision."""
+    yield GaugeMetricFamily(
+        "privacyplease_proxy_approvals_waiting", "Approvals that wait for a decision.", value=approvals.waiting()
     )
 
 

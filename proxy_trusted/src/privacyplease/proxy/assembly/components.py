@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import grpc
 from sqlalchemy import Engine, select
 
+from privacyplease.proxy.access.approvals import Approvals
 from privacyplease.proxy.access.guard import AccessControl
 from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.access.recorder import AuditRecorder
@@ -41,6 +42,7 @@ from privacyplease.proxy.records.shapes import Shapes
 from privacyplease.proxy.segments.cell_cache import CellCache
 from privacyplease.proxy.services.access import AccessService
 from privacyplease.proxy.services.admin import AdminService
+from privacyplease.proxy.services.approvals import ApprovalService
 from privacyplease.proxy.services.audit import AuditService
 from privacyplease.proxy.services.compaction import CompactionService
 from privacyplease.proxy.services.dead_letters import DeadLetterService
@@ -60,6 +62,7 @@ from privacyplease.proxy.trusted_store import tables
 from privacyplease.proxy.v1 import (
     access_service_pb2_grpc,
     admin_service_pb2_grpc,
+    approval_service_pb2_grpc,
     audit_service_pb2_grpc,
     compaction_service_pb2_grpc,
     dead_letter_service_pb2_grpc,
@@ -130,6 +133,7 @@ class Components:
         self._trusted = trusted = TrustedState(settings)
         self.recorder = AuditRecorder(trusted.log)
         store, keyring, manifest = trusted.store, trusted.keyring, trusted.manifest
+        self._approvals = process.access.approvals = Approvals(store)
         self._shapes = Shapes(store)
         self._shapes.check(datasets)
         self._storage = storage = StorageClient.connect(
@@ -189,6 +193,9 @@ class Components:
         datasets = process.datasets
         access_service_pb2_grpc.add_AccessServiceServicer_to_server(AccessService(process.access), server)
         admin_service_pb2_grpc.add_AdminServiceServicer_to_server(self._admin(), server)
+        approval_service_pb2_grpc.add_ApprovalServiceServicer_to_server(
+            ApprovalService(process.access, self._approvals), server
+        )
         audit_service_pb2_grpc.add_AuditServiceServicer_to_server(AuditService(self._trusted.log), server)
         compaction_service_pb2_grpc.add_CompactionServiceServicer_to_server(
             CompactionService(datasets, self._compaction), server
@@ -216,6 +223,7 @@ class Components:
             self._storage,
             self._cells.answers,
             process.policies,
+            self._approvals,
             trusted.manifest,
             process.activity,
             self._compactor,
@@ -248,6 +256,7 @@ class Components:
         watch(lambda: collectors.answer_metrics(self._cells.answers))
         watch(lambda: collectors.manifest_metrics(trusted.manifest))
         watch(lambda: collectors.backup_metrics(trusted.store))
+        watch(lambda: collectors.approval_metrics(self._approvals))
         watch(lambda: collectors.memory_metrics(self._memory))
 
 

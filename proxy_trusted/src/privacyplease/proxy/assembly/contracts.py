@@ -8,6 +8,7 @@ from privacyplease.proxy.assembly.settings import ProxySettings
 from privacyplease.proxy.v1 import (
     access_service_pb2,
     admin_service_pb2,
+    approval_service_pb2,
     audit_service_pb2,
     compaction_service_pb2,
     dead_letter_service_pb2,
@@ -26,6 +27,7 @@ from privacyplease.transport.call_log import methods
 CONTRACTS = (
     access_service_pb2.DESCRIPTOR,
     admin_service_pb2.DESCRIPTOR,
+    approval_service_pb2.DESCRIPTOR,
     audit_service_pb2.DESCRIPTOR,
     compaction_service_pb2.DESCRIPTOR,
     dead_letter_service_pb2.DESCRIPTOR,

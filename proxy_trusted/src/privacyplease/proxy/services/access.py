@@ -21,6 +21,7 @@ ROLES = {
     Role.ADMIN: pb.ROLE_ADMIN,
     Role.KEYS: pb.ROLE_KEYS,
     Role.AUDIT: pb.ROLE_AUDIT,
+    Role.APPROVER: pb.ROLE_APPROVER,
 }
 
 

@@ -8,6 +8,7 @@ from importlib.metadata import version
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from privacyplease.proxy.access.approvals import Approvals
 from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.compaction.background import BackgroundCompaction
 from privacyplease.proxy.edge.rpc import answering
@@ -39,6 +40,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
         storage: StorageClient,
         answers: AnswerCounts,
         policies: PolicyFile,
+        approvals: Approvals,
         manifest: Manifest,
         activity: Activity,
         compactor: BackgroundCompaction,
@@ -49,6 +51,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
         self._storage = storage
         self._answers = answers
         self._policies = policies
+        self._approvals = approvals
         self._manifest = manifest
         self._activity = activity
         self._compactor = compactor
@@ -115,7 +118,12 @@ class AdminService(pb_grpc.AdminServiceServicer):
 
     def _describe_policy(self) -> pb.Policy:
         loaded_at = _instant(int(self._policies.loaded_at * 1_000))
-        return pb.Policy(loaded_at=loaded_at, problem=self._policies.problem)
+        return pb.Policy(
+            loaded_at=loaded_at,
+            problem=self._policies.problem,
+            approvals=self._policies.current().approvals,
+            approvals_waiting=self._approvals.waiting(),
+        )
 
     def _describe_activity(self) -> pb.Activity:
         return pb.Activity(

@@ -121,6 +121,24 @@ backups = Table(
     **_MYSQL,
 )
 
+# What one identity asked for and another decides about (`access/approvals.py`); times in ms since 1970.
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("rpc", String(120), nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("request", String(2000), nullable=False),
+    Column("asked_by", String(255), nullable=False),
+    Column("asked_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("decided_by", String(255), nullable=False),
+    Column("decided_at", BigInteger),
+    sqlite_autoincrement=True,
+    **_MYSQL,
+)
+
 # One row, which a writer locks first if the database would let several write at once.
 writers = Table("writers", metadata, Column("writer", Integer, primary_key=True, autoincrement=False), **_MYSQL)
 

@@ -48,6 +48,7 @@ BY_REASON: Mapping[int, type[errors.PrivacyPleaseError]] = MappingProxyType(
         ErrorReason.ERROR_REASON_RATE_LIMITED: errors.RateLimitedError,
         ErrorReason.ERROR_REASON_LIMIT_EXCEEDED: errors.LimitExceededError,
         ErrorReason.ERROR_REASON_AUDIT_UNAVAILABLE: errors.AuditUnavailableError,
+        ErrorReason.ERROR_REASON_APPROVAL_REQUIRED: errors.ApprovalRequiredError,
         ErrorReason.ERROR_REASON_TRUSTED_STORE_UNAVAILABLE: errors.TrustedStoreUnavailableError,
     }
 )

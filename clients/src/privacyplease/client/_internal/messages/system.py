@@ -27,7 +27,12 @@ def status(response: pb.GetStatusResponse) -> Status:
         version=response.version,
         keyrings=tuple(Keyring(k.dataset, tuple(k.epochs), k.epoch_days) for k in response.keyrings),
         storage=Storage(storage.reachable, storage.store, storage.cells, storage.bytes),
-        policy=Policy(instant(response.policy.loaded_at), response.policy.problem),
+        policy=Policy(
+            instant(response.policy.loaded_at),
+            response.policy.problem,
+            response.policy.approvals,
+            response.policy.approvals_waiting,
+        ),
         answers=Answers(response.answers.whole, {_reason(group): group.answers for group in response.answers.refused}),
         activity=_activity(response.activity),
         compaction=_compaction(response.compaction),

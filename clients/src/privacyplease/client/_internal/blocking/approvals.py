@@ -1,0 +1,40 @@
+# Generated from _internal/aio/approvals.py by scripts/blocking_client.py; do not edit.
+"""Approvals: what waits for a second person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from privacyplease.client._internal.messages import approvals as messages
+from privacyplease.client.approvals import Approval
+from privacyplease.proxy.v1.approval_service_pb2 import DecideRequest, ListApprovalsRequest
+
+if TYPE_CHECKING:
+    from privacyplease.client._internal.blocking.connection import Connection
+    from privacyplease.proxy.v1.approval_service_pb2_grpc import ApprovalServiceStub
+
+
+class ApprovalMethods:
+    """Listing approvals, and deciding about them."""
+
+    _connection: Connection
+
+    def approvals(self) -> tuple[Approval, ...]:
+        """The approvals of the last 30 days, newest first: all of them for an approver, for others their own."""
+        return messages.approvals(self._connection.answer(self._approvals.ListApprovals, ListApprovalsRequest()))
+
+    def decide(self, number: int, *, grant: bool) -> Approval:
+        """Grants or denies what somebody else has asked for.
+
+        Args:
+            number: The approval's number.
+            grant: Whether to grant it.
+        """
+        request = DecideRequest(number=number, grant=grant)
+        return messages.approval((self._connection.answer(self._approvals.Decide, request)).approval)
+
+    @property
+    def _approvals(self) -> ApprovalServiceStub:
+        from privacyplease.proxy.v1.approval_service_pb2_grpc import ApprovalServiceStub
+
+        return self._connection.stub(ApprovalServiceStub)
