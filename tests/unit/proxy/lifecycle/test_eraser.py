@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -48,6 +49,10 @@ def wrapped_keys(core: LifecycleCore) -> list[bytes]:
         return [bytes(wrapped) for wrapped in connection.scalars(chosen)]
 
 
+def bytes_of_the_store(core: LifecycleCore) -> bytes:
+    return b"".join(file.read_bytes() for file in sorted(core.home.path.glob("trusted.db*")))
+
+
 def of_epoch(core: LifecycleCore, epoch: int = EPOCH) -> list[SegmentState]:
     return [row.state for row in core.rows() if row.key.epoch == epoch]
 
@@ -79,16 +84,30 @@ def test_erased_records_are_not_found_and_all_others_are(filled: LifecycleCore) 
 
 def test_no_byte_of_an_erased_key_is_left_in_the_trusted_store(filled: LifecycleCore) -> None:
     doomed, kept = wrapped_keys(filled)
-
-    def bytes_of_the_store() -> bytes:
-        return b"".join(file.read_bytes() for file in sorted(filled.home.path.glob("trusted.db*")))
-
-    assert doomed in bytes_of_the_store()
+    assert doomed in bytes_of_the_store(filled)
     filled.eraser.erase(filled.wifi, [EPOCH])
-    left = bytes_of_the_store()
+    left = bytes_of_the_store(filled)
     assert wrapped_keys(filled) == [kept]
     assert not any(doomed[at : at + 8] in left for at in range(len(doomed) - 8))
     assert kept in left
+
+
+def test_a_key_is_not_called_destroyed_while_a_reader_keeps_it_in_the_stores_files(filled: LifecycleCore) -> None:
+    doomed, _ = wrapped_keys(filled)
+    reader = sqlite3.connect(filled.home.trusted_store, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM data_keys").fetchone()  # from now on it sees this state
+    filled.eraser.erase(filled.wifi, [EPOCH])
+    assert doomed in bytes_of_the_store(filled)
+    assert [erasure.erased_at for erasure in filled.erasure_log.of("wifi")] == [None]
+    assert filled.eraser.unfinished == 1
+    assert filled.devices() == LATER  # out of reach all the same
+    filled.eraser.finish()
+    assert filled.eraser.unfinished == 1
+    reader.close()
+    filled.eraser.finish()
+    assert doomed not in bytes_of_the_store(filled)
+    require_erased(filled)
 
 
 def test_no_cell_of_an_erased_epoch_is_left_in_the_cache(filled: LifecycleCore) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from privacyplease.proxy.access.approvals import Approvals
 from privacyplease.proxy.backup import registry
 from privacyplease.proxy.errors import UntrustedAnswerError
+from privacyplease.proxy.lifecycle.eraser import EpochEraser
 from privacyplease.proxy.manifest.cells import AnswerCounts
 from privacyplease.proxy.manifest.manifest import Manifest
 from privacyplease.proxy.segments.cell_cache import CellCache
@@ -50,6 +51,13 @@ def approval_metrics(approvals: Approvals) -> Iterable[Metric]:
     """How many approvals wait for a decision."""
     yield GaugeMetricFamily(
         "privacyplease_proxy_approvals_waiting", "Approvals that wait for a decision.", value=approvals.waiting()
+    )
+
+
+def erasure_metrics(eraser: EpochEraser) -> Iterable[Metric]:
+    """How many keys are about to be destroyed."""
+    yield GaugeMetricFamily(
+        "privacyplease_proxy_erasures_unfinished", "Keys that are about to be destroyed.", value=eraser.unfinished
     )
 
 

@@ -257,6 +257,7 @@ class Components:
         watch(lambda: collectors.manifest_metrics(trusted.manifest))
         watch(lambda: collectors.backup_metrics(trusted.store))
         watch(lambda: collectors.approval_metrics(self._approvals))
+        watch(lambda: collectors.erasure_metrics(self._erasing))
         watch(lambda: collectors.memory_metrics(self._memory))
 
 

@@ -8,7 +8,8 @@ In this order, each step durable before the next, so that an interrupted erasure
 3. questions and compaction jobs that may use them have ended;
 4. their cells are deleted from the server, by tag, and then their rows from the manifest, whose new head is published:
    an earlier copy of the home, which has the keys, is then detected as rolled back;
-5. the keys are destroyed.
+5. the keys are deleted, and once nothing of them is left in the files of the trusted store, they count as destroyed;
+   as long as something reads those files, this step is repeated.
 
 Step 5 is what makes it an erasure. The server may keep what it was told to delete, and every backup of it does; without
 the keys, nobody can open any of it.
@@ -143,6 +144,11 @@ class EpochEraser:
         """
         for dataset, key, _ in self._erasure_log.unfinished():
             self._carry_out(dataset, key)
+
+    @property
+    def unfinished(self) -> int:
+        """How many keys are about to be destroyed."""
+        return len(self._erasure_log.unfinished())
 
     def _wait_for_readers(self) -> None:
         for reader in self._readers:

@@ -8,6 +8,7 @@ reach. Nothing here can be undone.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -15,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from sqlalchemy import ColumnElement, Connection, Engine, Table, delete, select, text, update
+from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, delete, or_, select, update
 
 from privacyplease.proxy.edge.drain import Drain
 from privacyplease.proxy.errors import InvalidRequestError
@@ -23,9 +24,12 @@ from privacyplease.proxy.keys.dead_letters import letters_of
 from privacyplease.proxy.keys.derivation import KeyId
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.tables import CheckedBatch, Rejection, spans
+from privacyplease.proxy.trusted_store.shredding import is_gone
 from privacyplease.proxy.trusted_store.store import writing
 from privacyplease.proxy.trusted_store.tables import data_keys, erasures
 from privacyplease.proxy.trusted_store.upsert import insert_if_absent
+
+_log = logging.getLogger(__name__)
 
 ERASED = "expected a time in a period that has not been erased"
 
@@ -62,6 +66,8 @@ class ErasureLog:
         self._shared = shared
         self._lock = threading.Lock()
         self._batches = Drain()
+        # Wrapped keys that were deleted and may still be in the store's files.
+        self._wrapped: dict[tuple[str, KeyId], list[bytes]] = {}
         self._known = {(erasure.dataset, erasure.key): erasure for erasure in self._load()}
 
     def of(self, dataset: str) -> list[Erasure]:
@@ -129,27 +135,29 @@ class ErasureLog:
             row = {"dataset": dataset, "epoch": epoch, "generation": generation}
             connection.execute(insert_if_absent(self._store.dialect, erasures), row)
 
-    def shred(self, dataset: str, key: KeyId, now: int) -> None:
+    def shred(self, dataset: str, key: KeyId, now: int) -> bool:
         """Destroys a key whose erasure is recorded; if its epoch is erased, the keys of its dead letters too.
 
-        Nothing of them is left.
-
-        The store overwrites what it deletes (SQLite's `secure_delete`), and its write-ahead log, which may contain the
-        rows as well, is truncated.
+        Returns:
+            Whether nothing of them is left. If not, because something reads the store's files, the key is still about
+            to be destroyed: shred it again.
         """
-        doomed = [delete(data_keys).where(*_is(data_keys, dataset, key))]
+        doomed = [and_(*_is(data_keys, dataset, key))]
         if key.epoch in {erasure.key.epoch for erasure in self.of(dataset)}:
-            letters = data_keys.c.dataset == letters_of(dataset), data_keys.c.epoch == key.epoch
-            doomed.append(delete(data_keys).where(*letters))
-        done = update(erasures).where(*_is(erasures, dataset, key)).values(erased_at=now)
+            doomed.append(and_(data_keys.c.dataset == letters_of(dataset), data_keys.c.epoch == key.epoch))
         with writing(self._store) as connection:
-            for statement in (*doomed, done):
-                connection.execute(statement)
-        with self._store.connect() as connection:
-            if connection.dialect.name == "sqlite":
-                connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+            wrapped = self._wrapped.setdefault((dataset, key), [])
+            wrapped += connection.scalars(select(data_keys.c.wrapped).where(or_(*doomed)))
+            connection.execute(delete(data_keys).where(or_(*doomed)))
+        if not is_gone(self._store, wrapped):
+            _log.warning("a destroyed key may still be in the files of the trusted store, which something reads")
+            return False
+        with writing(self._store) as connection:
+            connection.execute(update(erasures).where(*_is(erasures, dataset, key)).values(erased_at=now))
         with self._lock:
             self._known[dataset, key] = Erasure(dataset, key, now)
+            del self._wrapped[dataset, key]
+        return True
 
     def reject_erased(self, checked: CheckedBatch, dataset: Dataset) -> CheckedBatch:
         """Rejects the records of erased epochs."""

@@ -16,9 +16,10 @@ _log = logging.getLogger(__name__)
 
 
 class Retention:
-    """Runs at start and then once an hour, in a thread of its own."""
+    """Runs at start and then once an hour, in a thread of its own; once a minute while an erasure is unfinished."""
 
     PERIOD_SECONDS = 3_600.0
+    RETRY_SECONDS = 60.0
 
     def __init__(
         self, datasets: Mapping[str, Dataset], eraser: EpochEraser, finish: Sequence[Callable[[], object]] = ()
@@ -70,4 +71,4 @@ class Retention:
     def _run(self) -> None:
         while not self._stopped.is_set():
             self.round(int(time.time() * 1_000))
-            self._stopped.wait(self.PERIOD_SECONDS)
+            self._stopped.wait(self.RETRY_SECONDS if self._eraser.unfinished else self.PERIOD_SECONDS)
