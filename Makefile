@@ -111,11 +111,12 @@ check-readme: $(VENV)/.development ## fail if README or docs show other output t
 version: $(VENV)/.development ## give every distribution the version in VERSION
 	@$(BIN)/python scripts/version.py --write
 
-package: $(VENV)/.package ## build wheels and source distributions of all distributions into dist/, and check them
+package: $(VENV)/.package ## build all distributions into dist/, check them, and list what they consist of (CycloneDX)
 	@rm -rf dist
 	@$(foreach name,$(DISTRIBUTIONS),$(BIN)/python -m build --quiet --outdir dist $(name) &&) true
-	@$(BIN)/twine check --strict dist/*
+	@$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
 	@$(BIN)/python scripts/check_packages.py dist
+	@$(BIN)/python scripts/sbom.py dist
 
 clean: ## remove whatever the other targets made
 	@rm -rf $(VENV) $(SPARK_VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov dist
