@@ -59,6 +59,8 @@ QUESTIONS: dict[str, dict[str, Any]] = {
 WITHOUT_CELLS = {"AdminService.GetStatus", "QueryService.ListDatasets", "IngestService.Ingest"}
 WITHOUT_CELLS |= {
     "AccessService.WhoAmI",
+    "ApprovalService.Decide",
+    "ApprovalService.ListApprovals",
     "AuditService.ListEntries",
     "AuditService.VerifyLog",
     "DeadLetterService.Seal",
