@@ -25,6 +25,9 @@ class AuditEntry:
         reason: Why it failed or was refused, e.g. "PERMISSION_DENIED".
         records: How many records the answer held, if known.
         bytes: The answer's size.
+        count: How many refusals the line stands for, if several: repeated ones of a minute are one line.
+        first: When the first of them was.
+        last: When the last of them was.
     """
 
     number: int
@@ -42,6 +45,9 @@ class AuditEntry:
     reason: str
     records: int | None
     bytes: int | None
+    count: int | None = None
+    first: datetime | None = None
+    last: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

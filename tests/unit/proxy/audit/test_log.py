@@ -5,63 +5,32 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine
 
 from privacyplease.proxy.audit.chain import open_line
 from privacyplease.proxy.audit.files import files
-from privacyplease.proxy.audit.log import AuditLog
 from privacyplease.proxy.errors import AuditUnavailableError, ConfigurationError
 from privacyplease.proxy.keys.derivation import Key
-from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.master_key import LocalMasterKey
-from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.trusted_store import tables
+from tests.services.audit_log import LogFolder
 from tests.services.polling import eventually
 
 LINES = 24
 
 
-@pytest.fixture(scope="module")
-def master() -> LocalMasterKey:
-    return LocalMasterKey(Key(bytes(range(32))))
-
-
-class LogFolder:
-    """A log in its own folder, which can be opened repeatedly."""
-
-    def __init__(self, folder: Path, master: LocalMasterKey) -> None:
-        self.store: Engine = trusted_store.open_store(folder / "trusted.db")
-        self.folder = folder / "audit"
-        self.keyring = Keyring(self.store, master)
-
-    def open(self, **more: Any) -> AuditLog:
-        return AuditLog(self.folder, self.store, self.keyring, **more)
-
-    def lines(self) -> list[bytes]:
-        return [line for file in files(self.folder) for line in file.read_bytes().splitlines(keepends=True)]
-
-    def write(self, lines: list[bytes]) -> None:
-        """Replaces all lines, in one file."""
-        first, *others = files(self.folder)
-        for file in others:
-            file.unlink()
-        first.write_bytes(b"".join(lines))
-
-
 @pytest.fixture
-def log(tmp_path: Path, master: LocalMasterKey) -> LogFolder:
-    return LogFolder(tmp_path, master)
+def log(tmp_path: Path) -> LogFolder:
+    return LogFolder(tmp_path)
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory, master: LocalMasterKey) -> tuple[LogFolder, list[bytes]]:
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[LogFolder, list[bytes]]:
     """A log with some lines, and the lines."""
-    log = LogFolder(tmp_path_factory.mktemp("written"), master)
+    log = LogFolder(tmp_path_factory.mktemp("written"))
     opened = log.open()
     for number in range(LINES):
         opened.record({"event": "asked", "who": f"client-{number % 3}", "purpose": "fire drill"})

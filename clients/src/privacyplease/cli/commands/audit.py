@@ -109,7 +109,7 @@ def verify(
 def as_document(entry: AuditEntry) -> dict[str, Any]:
     """An entry as --json prints it."""
     plain = {name: value if value != "" else None for name, value in asdict(entry).items()}
-    return {**plain, **{name: _iso(plain[name]) for name in ("at", "start", "end")}}
+    return {**plain, **{name: _iso(plain[name]) for name in ("at", "start", "end", "first", "last")}}
 
 
 def _columns() -> tuple[str, ...]:
@@ -128,6 +128,9 @@ def line(entry: AuditEntry, zone: tzinfo) -> str:
         "to": _iso(entry.end, zone),
         "purpose": entry.purpose and f'"{entry.purpose}"',
         "reason": entry.reason,
+        "times": None if entry.count is None else screen.number(entry.count),
+        "first": _iso(entry.first, zone),
+        "last": _iso(entry.last, zone),
         "records": None if entry.records is None else screen.number(entry.records),
         "bytes": None if entry.bytes is None else screen.number(entry.bytes),
     }

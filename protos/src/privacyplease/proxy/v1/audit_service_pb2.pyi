@@ -103,6 +103,9 @@ class AuditEntry(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     RECORDS_FIELD_NUMBER: _builtins.int
     BYTES_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    FIRST_FIELD_NUMBER: _builtins.int
+    LAST_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """The line's number, from 1."""
     event: _builtins.str
@@ -122,13 +125,17 @@ class AuditEntry(_message.Message):
     subject: _builtins.str
     """A pseudonym of the subject, always the same for the same subject; empty if the call named no subject."""
     purpose: _builtins.str
-    """The purpose that was stated."""
+    """The purpose that was stated; a long one is cut, and ends with "…"."""
     reason: _builtins.str
     """Why the call failed or was refused, as "PERMISSION_DENIED"."""
     records: _builtins.int
     """The number of records in the answer, for rpcs whose messages show it."""
     bytes: _builtins.int
     """The size of the answer in bytes."""
+    count: _builtins.int
+    """How many refusals this line stands for, if not one: after the first three of the same caller, rpc and reason in a
+    minute, the others of that minute are one line. The other fields are set where they were the same in all of them.
+    """
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
         """When it was written."""
@@ -136,6 +143,14 @@ class AuditEntry(_message.Message):
     @_builtins.property
     def interval(self) -> _types_pb2.Interval:
         """The interval that was asked about, if any."""
+
+    @_builtins.property
+    def first(self) -> _timestamp_pb2.Timestamp:
+        """When the first of them was."""
+
+    @_builtins.property
+    def last(self) -> _timestamp_pb2.Timestamp:
+        """When the last of them was."""
 
     def __init__(
         self,
@@ -154,17 +169,24 @@ class AuditEntry(_message.Message):
         reason: _builtins.str = ...,
         records: _builtins.int | None = ...,
         bytes: _builtins.int | None = ...,
+        count: _builtins.int | None = ...,
+        first: _timestamp_pb2.Timestamp | None = ...,
+        last: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_bytes", b"_bytes", "_records", b"_records", "at", b"at", "bytes", b"bytes", "interval", b"interval", "records", b"records"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bytes", b"_bytes", "_count", b"_count", "_records", b"_records", "at", b"at", "bytes", b"bytes", "count", b"count", "first", b"first", "interval", b"interval", "last", b"last", "records", b"records"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bytes", b"_bytes", "_records", b"_records", "at", b"at", "bytes", b"bytes", "call", b"call", "dataset", b"dataset", "event", b"event", "interval", b"interval", "number", b"number", "on_behalf_of", b"on_behalf_of", "purpose", b"purpose", "reason", b"reason", "records", b"records", "rpc", b"rpc", "subject", b"subject", "who", b"who"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bytes", b"_bytes", "_count", b"_count", "_records", b"_records", "at", b"at", "bytes", b"bytes", "call", b"call", "count", b"count", "dataset", b"dataset", "event", b"event", "first", b"first", "interval", b"interval", "last", b"last", "number", b"number", "on_behalf_of", b"on_behalf_of", "purpose", b"purpose", "reason", b"reason", "records", b"records", "rpc", b"rpc", "subject", b"subject", "who", b"who"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__bytes: _TypeAlias = _typing.Literal["bytes"]  # noqa: Y015
     _WhichOneofArgType__bytes: _TypeAlias = _typing.Literal["_bytes", b"_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__count: _TypeAlias = _typing.Literal["count"]  # noqa: Y015
+    _WhichOneofArgType__count: _TypeAlias = _typing.Literal["_count", b"_count"]  # noqa: Y015
     _WhichOneofReturnType__records: _TypeAlias = _typing.Literal["records"]  # noqa: Y015
     _WhichOneofArgType__records: _TypeAlias = _typing.Literal["_records", b"_records"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__bytes) -> _WhichOneofReturnType__bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__count) -> _WhichOneofReturnType__count | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__records) -> _WhichOneofReturnType__records | None: ...
 

@@ -130,6 +130,7 @@ class AuditLog(AuditReader):
         self._most_file_bytes, self._clock = most_file_bytes, clock
         self._lock, self._syncing = threading.Lock(), threading.Lock()
         self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
         self._losses = 0
         self._anchors: PoolProxiedConnection | None = None
         self._durable = self._end = _End(file_of(folder, 1), 0, 0, chain.START)
@@ -138,6 +139,10 @@ class AuditLog(AuditReader):
             self._continue()
         except (OSError, AuditUnavailableError) as error:
             raise ConfigurationError(f"{folder}: the audit log cannot be written: {error}") from error
+
+    def now(self) -> str:
+        """The current time, as entries state times."""
+        return self._clock().isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def record(self, entry: Mapping[str, object]) -> None:
         """Adds an entry. On return it survives a loss of power.
@@ -153,7 +158,7 @@ class AuditLog(AuditReader):
         Raises:
             AuditUnavailableError: The log cannot be written.
         """
-        at = self._clock().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        at = self.now()
         with self._lock:
             number = self._end.number + 1
             line, line_chain = chain.seal(self._chain_key, self._end.chain, {"n": number, "at": at, **entry})
@@ -178,11 +183,13 @@ class AuditLog(AuditReader):
 
     def start(self) -> None:
         """Begins to sync periodically, for entries that no caller waits for."""
-        threading.Thread(target=self._run, name="audit", daemon=True).start()
+        self._thread.start()
 
     def stop(self) -> None:
         """Ends periodic syncing, after a last sync."""
         self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _continue(self) -> None:
         """Continues after the last line or after the number in the anchor, whichever is later.

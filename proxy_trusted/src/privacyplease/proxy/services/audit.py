@@ -62,7 +62,8 @@ class AuditService(pb_grpc.AuditServiceServicer):
         subject = self._log.pseudonym(canonical_subject(device)) if device else ""
         for entry in self._log.entries():
             if (
-                since <= _millis(entry["at"]) <= until
+                since <= _millis(entry.get("last", entry["at"]))
+                and _millis(entry.get("first", entry["at"])) <= until
                 and who in ("", entry.get("who", ""), entry.get("for", ""))
                 and rpc in ("", entry.get("rpc", ""), entry.get("rpc", "").partition("/")[0])
                 and subject in ("", entry.get("subject", ""))
@@ -85,6 +86,9 @@ def _message(entry: Entry) -> pb.AuditEntry:
         reason=entry.get("reason", ""),
         records=entry.get("records"),
         bytes=entry.get("bytes"),
+        count=entry.get("count"),
+        first=_timestamp(entry["first"]) if "first" in entry else None,
+        last=_timestamp(entry["last"]) if "last" in entry else None,
     )
     if {"from", "to"} <= entry.keys() and "?" not in (entry["from"], entry["to"]):
         ends = (_timestamp(entry["from"]), _timestamp(entry["to"]))

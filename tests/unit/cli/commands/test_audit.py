@@ -1,0 +1,33 @@
+from datetime import UTC, datetime, timedelta
+
+from privacyplease.cli.commands.audit import as_document, line
+from privacyplease.client import AuditEntry
+
+AT = datetime(2026, 10, 1, 8, tzinfo=UTC)
+
+
+def test_refusals_that_were_counted_show_their_number_and_times() -> None:
+    entry = AuditEntry(
+        number=4,
+        at=AT,
+        event="refused",
+        who="mallory",
+        on_behalf_of="",
+        rpc="QueryService/Query",
+        call="",
+        dataset="",
+        subject="",
+        start=None,
+        end=None,
+        purpose="",
+        reason="PERMISSION_DENIED",
+        records=None,
+        bytes=None,
+        count=4_997,
+        first=AT - timedelta(seconds=50),
+        last=AT - timedelta(seconds=1),
+    )
+    shown = line(entry, UTC)
+    assert "reason PERMISSION_DENIED  times 4,997  first 2026-10-01T07:59:10Z  last 2026-10-01T07:59:59Z" in shown
+    document = as_document(entry)
+    assert (document["count"], document["first"]) == (4_997, "2026-10-01T07:59:10Z")
