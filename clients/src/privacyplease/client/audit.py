@@ -11,8 +11,8 @@ class AuditEntry:
     Attributes:
         number: Its number, from 1.
         at: When it was written.
-        event: "asked", then "answered" or "failed"; "refused"; "recovered", "restored". A question without an
-            outcome was interrupted.
+        event: "asked", then "answered" or "failed"; "refused"; "checkpoint", "recovered", "restored". A question
+            without an outcome was interrupted.
         who: The name in the caller's certificate.
         on_behalf_of: The person on whose behalf they asked.
         rpc: The rpc, e.g. "PresenceService/FindSessions".
@@ -58,8 +58,10 @@ class AuditVerdict:
         lines: How many lines were read.
         remembered: The number of the last line that the proxy's own store has on record.
         findings: What is wrong, each with file and line; empty if the log is intact.
+        first: The number of the first line that was verified; more than 1 if earlier files were archived, or removed.
     """
 
     lines: int
     remembered: int
     findings: tuple[str, ...]
+    first: int = 1

@@ -109,8 +109,8 @@ class AuditEntry(_message.Message):
     number: _builtins.int
     """The line's number, from 1."""
     event: _builtins.str
-    """What happened: "asked", then "answered" or "failed"; "refused"; "recovered", "restored". A question without an
-    outcome was broken off, by the client or by a crash.
+    """What happened: "asked", then "answered" or "failed"; "refused"; "checkpoint", "recovered", "restored". A question
+    without an outcome was broken off, by the client or by a crash.
     """
     who: _builtins.str
     """The name in the caller's certificate; empty in plaintext."""
@@ -218,10 +218,15 @@ class VerifyLogResponse(_message.Message):
     LINES_FIELD_NUMBER: _builtins.int
     REMEMBERED_FIELD_NUMBER: _builtins.int
     FINDINGS_FIELD_NUMBER: _builtins.int
+    FIRST_FIELD_NUMBER: _builtins.int
     lines: _builtins.int
     """How many lines were read."""
     remembered: _builtins.int
     """The number of the last line that the proxy's trusted store remembers."""
+    first: _builtins.int
+    """The number of the first line that was verified. If it is not 1, the files with the lines before it are not there:
+    archived by the operator, or removed.
+    """
     @_builtins.property
     def findings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What is wrong, each with file and line, as "audit-000000000001.jsonl:7: lines 5 to 6 are missing before line 7".
@@ -234,10 +239,11 @@ class VerifyLogResponse(_message.Message):
         lines: _builtins.int = ...,
         remembered: _builtins.int = ...,
         findings: _abc.Iterable[_builtins.str] | None = ...,
+        first: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["findings", b"findings", "lines", b"lines", "remembered", b"remembered"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["findings", b"findings", "first", b"first", "lines", b"lines", "remembered", b"remembered"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -51,7 +51,10 @@ class AuditService(pb_grpc.AuditServiceServicer):
         """Verifies every line against the one before it, and the last against the anchor."""
         remembered, verdict = self._log.remembered().number, self._log.verify()
         return pb.VerifyLogResponse(
-            lines=verdict.lines, remembered=remembered, findings=verdict.findings[:MOST_FINDINGS]
+            lines=verdict.lines,
+            first=verdict.first,
+            remembered=remembered,
+            findings=verdict.findings[:MOST_FINDINGS],
         )
 
     def _matching(self, request: pb.ListEntriesRequest) -> Iterator[Entry]:

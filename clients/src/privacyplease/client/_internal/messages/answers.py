@@ -186,7 +186,7 @@ def audit_entries(pages: Iterable[ListEntriesResponse]) -> tuple[AuditEntry, ...
 
 def audit_verdict(response: VerifyLogResponse) -> AuditVerdict:
     """Whether the log is intact."""
-    return AuditVerdict(response.lines, response.remembered, tuple(response.findings))
+    return AuditVerdict(response.lines, response.remembered, tuple(response.findings), response.first)
 
 
 def _audit_entry(message: AuditEntryMessage) -> AuditEntry:
