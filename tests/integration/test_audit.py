@@ -190,6 +190,43 @@ def test_every_refusal_is_recorded(running: Installation) -> None:
     ]
 
 
+def test_refused_calls_count_against_the_rate_of_a_client_without_any_role(running: Installation) -> None:
+    running.home.policy.write_text("calls_per_minute = 3\n" + POLICY)
+    try:
+        with running.client("eve") as client:
+            assert eventually(lambda: _reason(client) is errors.RateLimitedError, 10)
+            assert eventually(lambda: _reason(client.on_behalf_of("alice")) is errors.RateLimitedError, 10)
+        with running.client("alice") as client:
+            assert client.count(*DAY) == 1  # naming her took nothing from her rate
+    finally:
+        running.home.policy.write_text(POLICY)
+    with running.client("eve") as client:
+        assert eventually(lambda: _reason(client) is errors.PermissionDeniedError, 10)
+
+
+def _reason(client: Client) -> type[Exception] | None:
+    try:
+        _presence(client)
+    except (errors.PermissionDeniedError, errors.RateLimitedError) as error:
+        return type(error)
+    return None
+
+
+def test_a_flood_of_refusals_leaves_a_few_lines_that_count_it(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "policy.toml").write_text('[plaintext]\nroles = ["count"]\n')
+    with proxying(home, "127.0.0.1:1", passphrase=None) as proxy, Client(proxy.address, insecure=True) as client:
+        for _ in range(100):
+            with pytest.raises(errors.PermissionDeniedError):
+                _presence(client)
+    (file,) = (home / "audit").iterdir()
+    entries = [json.loads(line) for line in file.read_bytes().splitlines()]
+    assert [entry.get("count", 1) for entry in entries] == [1, 1, 1, 97]
+    assert {entry["reason"] for entry in entries} == {"PERMISSION_DENIED"}
+    assert len({entry.get("subject") for entry in entries}) == 1
+
+
 def test_the_refusal_of_a_certificate_without_identity_is_recorded(running: Installation) -> None:
     running.news()
     folder = running.made.forged("printer", Subject("printer", "client", ("printer.local",)), hop="clients")

@@ -11,8 +11,8 @@ class AuditEntry:
     Attributes:
         number: Its number, from 1.
         at: When it was written.
-        event: "asked", then "answered" or "failed"; "refused"; "recovered", "restored". A question without an
-            outcome was interrupted.
+        event: "asked", then "answered" or "failed"; "refused"; "checkpoint", "recovered", "restored". A question
+            without an outcome was interrupted.
         who: The name in the caller's certificate.
         on_behalf_of: The person on whose behalf they asked.
         rpc: The rpc, e.g. "PresenceService/FindSessions".
@@ -25,6 +25,9 @@ class AuditEntry:
         reason: Why it failed or was refused, e.g. "PERMISSION_DENIED".
         records: How many records the answer held, if known.
         bytes: The answer's size.
+        count: How many refusals the line stands for, if several: repeated ones of a minute are one line.
+        first: When the first of them was.
+        last: When the last of them was.
     """
 
     number: int
@@ -42,6 +45,9 @@ class AuditEntry:
     reason: str
     records: int | None
     bytes: int | None
+    count: int | None = None
+    first: datetime | None = None
+    last: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +58,10 @@ class AuditVerdict:
         lines: How many lines were read.
         remembered: The number of the last line that the proxy's own store has on record.
         findings: What is wrong, each with file and line; empty if the log is intact.
+        first: The number of the first line that was verified; more than 1 if earlier files were archived, or removed.
     """
 
     lines: int
     remembered: int
     findings: tuple[str, ...]
+    first: int = 1

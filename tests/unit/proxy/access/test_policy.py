@@ -1,6 +1,6 @@
 import pytest
 
-from privacyplease.proxy.access.policy import EVERYBODY, Grant, Policy, Role, parse
+from privacyplease.proxy.access.policy import DEFAULT_CALLS_PER_MINUTE, EVERYBODY, Grant, Policy, Role, parse
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.records import dataset
 
@@ -47,8 +47,22 @@ def test_every_entry_is_read() -> None:
 
 def test_an_identity_without_an_entry_may_ask_nothing() -> None:
     assert parse("", DATASETS) == Policy()
-    assert Policy().of("mallory") == Policy().plaintext == Grant()
+    assert not Policy().of("mallory").roles
+    assert Policy().plaintext == Grant()
     assert not Grant().roles
+
+
+def test_every_client_has_a_rate() -> None:
+    entries = "[clients.alice]\n[clients.bob]\ncalls_per_minute = 60\n[plaintext]\n"
+    for text, default in ((entries, DEFAULT_CALLS_PER_MINUTE), (f"calls_per_minute = 30\n{entries}", 30)):
+        policy = parse(text, DATASETS)
+        grants = [policy.of(name) for name in ("alice", "bob", "mallory")]
+        assert [(grant.calls_per_minute, grant.burst) for grant in grants] == [
+            (default, default),
+            (60, 60),
+            (default, default),
+        ]
+        assert policy.plaintext.calls_per_minute is None
 
 
 @pytest.mark.parametrize(
@@ -70,6 +84,7 @@ def test_an_identity_without_an_entry_may_ask_nothing() -> None:
         ("[clients.alice]\ncalls_per_minute = true", "clients.alice.calls_per_minute: expected int, got bool"),
         ("[clients.alice]\nburst = 5", "clients.alice.burst: expected calls_per_minute as well"),
         ('[clients.alice]\nmay_act_for = ["bob"]', "clients.alice.may_act_for: no entry for bob"),
+        ("calls_per_minute = 0", "calls_per_minute: expected 1 to"),
         ('audit = "none"', 'audit: expected "persons" or "all"'),
         ('plaintext = ["count"]', "plaintext: expected dict"),
         ("[clients.alice", "not TOML"),

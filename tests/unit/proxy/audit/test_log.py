@@ -5,63 +5,33 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine
 
-from privacyplease.proxy.audit.chain import open_line
+from privacyplease.proxy.audit.chain import checkpoint, open_line, seal
 from privacyplease.proxy.audit.files import files
-from privacyplease.proxy.audit.log import AuditLog
+from privacyplease.proxy.audit.verify import Verdict
 from privacyplease.proxy.errors import AuditUnavailableError, ConfigurationError
 from privacyplease.proxy.keys.derivation import Key
-from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.master_key import LocalMasterKey
-from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.trusted_store import tables
+from tests.services.audit_log import LogFolder
 from tests.services.polling import eventually
 
 LINES = 24
 
 
-@pytest.fixture(scope="module")
-def master() -> LocalMasterKey:
-    return LocalMasterKey(Key(bytes(range(32))))
-
-
-class LogFolder:
-    """A log in its own folder, which can be opened repeatedly."""
-
-    def __init__(self, folder: Path, master: LocalMasterKey) -> None:
-        self.store: Engine = trusted_store.open_store(folder / "trusted.db")
-        self.folder = folder / "audit"
-        self.keyring = Keyring(self.store, master)
-
-    def open(self, **more: Any) -> AuditLog:
-        return AuditLog(self.folder, self.store, self.keyring, **more)
-
-    def lines(self) -> list[bytes]:
-        return [line for file in files(self.folder) for line in file.read_bytes().splitlines(keepends=True)]
-
-    def write(self, lines: list[bytes]) -> None:
-        """Replaces all lines, in one file."""
-        first, *others = files(self.folder)
-        for file in others:
-            file.unlink()
-        first.write_bytes(b"".join(lines))
-
-
 @pytest.fixture
-def log(tmp_path: Path, master: LocalMasterKey) -> LogFolder:
-    return LogFolder(tmp_path, master)
+def log(tmp_path: Path) -> LogFolder:
+    return LogFolder(tmp_path)
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory, master: LocalMasterKey) -> tuple[LogFolder, list[bytes]]:
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[LogFolder, list[bytes]]:
     """A log with some lines, and the lines."""
-    log = LogFolder(tmp_path_factory.mktemp("written"), master)
+    log = LogFolder(tmp_path_factory.mktemp("written"))
     opened = log.open()
     for number in range(LINES):
         opened.record({"event": "asked", "who": f"client-{number % 3}", "purpose": "fire drill"})
@@ -78,14 +48,14 @@ def test_recorded_entries_are_readable_and_verify(log: LogFolder) -> None:
         opened.record({"event": "asked", "who": who})
     first, second = opened.entries()
     assert (first["n"], first["who"], second["n"], second["who"]) == (1, "alice", 2, "bob")
-    assert opened.verify() == (2, [])
+    assert opened.verify() == Verdict(2, [])
     assert opened.remembered().number == 2
     assert all(json.loads(line) for line in log.lines())
     assert files(log.folder)[0].stat().st_mode & 0o777 == 0o600
 
 
 def test_an_empty_log_verifies(log: LogFolder) -> None:
-    assert log.open().verify() == (0, [])
+    assert log.open().verify() == Verdict(0, [])
 
 
 def test_the_log_continues_after_a_restart(log: LogFolder) -> None:
@@ -100,7 +70,7 @@ def test_an_entry_is_one_line_whatever_its_text(log: LogFolder) -> None:
     for text in ("a\nb", "\u2028", '"}', '","chain":"' + "0" * 64 + '"}', "\x00", "ä€𝄞"):
         opened.record({"event": "asked", "purpose": text})
     assert len(log.lines()) == 6
-    assert opened.verify() == (6, [])
+    assert opened.verify() == Verdict(6, [])
     assert next(entry["purpose"] for entry in opened.entries()) == "a\nb"
 
 
@@ -112,20 +82,123 @@ def test_the_chain_continues_across_files(log: LogFolder) -> None:
     assert len(names) > 3
     assert names[0] == "audit-000000000001.jsonl"
     assert all(file.stat().st_size <= 1_000 for file in files(log.folder))
-    assert opened.verify() == (40, [])
+    number = 40 + len(names) - 1  # with the checkpoints
+    assert opened.verify() == Verdict(number, [])
     log.open(most_file_bytes=1_000).record({"event": "later"})
-    assert [entry["n"] for entry in opened.entries()] == list(range(1, 42))
+    entries = list(opened.entries())
+    assert [entry["n"] for entry in entries] == list(range(1, len(entries) + 1))
+    assert [entry["event"] for entry in entries if entry["event"] != "checkpoint"] == [*map(str, range(40)), "later"]
     files(log.folder)[1].unlink()
     (found,) = findings(log)
     assert "missing" in found
     assert names[2] in found
 
 
+@pytest.fixture
+def rotated(log: LogFolder) -> LogFolder:
+    """A log of several files."""
+    opened = log.open(most_file_bytes=1_000)
+    for number in range(30):
+        opened.record({"event": str(number)})
+    assert len(files(log.folder)) >= 4
+    return log
+
+
+def test_a_log_whose_old_files_were_archived_verifies_from_the_first_that_is_left(rotated: LogFolder) -> None:
+    first, second, third, *_ = files(rotated.folder)
+    lines = len(rotated.lines())
+    for gone, left in ((first, second), (second, third)):
+        gone.unlink()
+        start = json.loads(left.read_bytes().splitlines()[0])["n"]
+        assert rotated.open().verify() == Verdict(lines - start + 1, [], start)
+    rotated.open().record({"event": "later"})
+    assert findings(rotated) == []
+
+
+def lose(paths: list[Path]) -> None:
+    paths[2].unlink()
+
+
+def lose_last(paths: list[Path]) -> None:
+    paths[-1].unlink()
+
+
+def reorder(paths: list[Path]) -> None:
+    one, other = paths[1].read_bytes(), paths[2].read_bytes()
+    paths[1].write_bytes(other)
+    paths[2].write_bytes(one)
+
+
+def shorten(paths: list[Path]) -> None:
+    lines = paths[1].read_bytes().splitlines(keepends=True)
+    paths[1].write_bytes(b"".join(lines[:-1]))
+
+
+def tear_off(paths: list[Path]) -> None:
+    paths[1].write_bytes(paths[1].read_bytes()[:-20])
+
+
+def behead(paths: list[Path]) -> None:
+    """Removes the first file, and the checkpoint of the second."""
+    paths[0].unlink()
+    lines = paths[1].read_bytes().splitlines(keepends=True)
+    paths[1].write_bytes(b"".join(lines[1:]))
+
+
+def forge(paths: list[Path]) -> None:
+    """Removes the first file and the beginning of the second, and puts a checkpoint without a key in its place."""
+    paths[0].unlink()
+    lines = paths[1].read_bytes().splitlines(keepends=True)
+    entry = json.loads(lines[0])
+    line, _ = seal(Key(bytes(32)), bytes(32), {"n": entry["n"] + 1, "at": entry["at"], **checkpoint(bytes(32))})
+    paths[1].write_bytes(b"".join([line + b"\n", *lines[2:]]))
+
+
+@pytest.mark.parametrize("attack", [lose, lose_last, reorder, shorten, tear_off, behead, forge])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_missing_reordered_or_truncated_file_is_found(
+    attack: Callable[[list[Path]], None], restarted: bool, rotated: LogFolder
+) -> None:
+    attack(files(rotated.folder))
+    if restarted:
+        rotated.open().record({"event": "later"})
+    assert findings(rotated)
+
+
+def test_a_log_that_lost_all_files_does_not_begin_anew_with_a_checkpoint(rotated: LogFolder) -> None:
+    for file in files(rotated.folder):
+        file.unlink()
+    rotated.open().record({"event": "later"})
+    (found,) = findings(rotated)
+    assert "missing before" in found
+
+
+def test_a_file_that_could_not_be_begun_begins_with_a_checkpoint_all_the_same(
+    log: LogFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = log.open(most_file_bytes=1)
+    opened.record({"event": "first"})
+    for function in ("os.write", "os.fdatasync"):
+        with monkeypatch.context() as patch:
+            patch.setattr(function, _full)
+            with pytest.raises(AuditUnavailableError):
+                opened.record({"event": "lost"})
+    opened.record({"event": "second"})
+    events = [(entry["n"], entry["event"]) for entry in opened.entries()]
+    assert events == [(1, "first"), (2, "checkpoint"), (3, "second")]
+    files(log.folder)[0].unlink()
+    assert opened.verify() == Verdict(2, [], 2)
+
+
+def _full(*_: object) -> int:
+    raise OSError(28, "No space left on device")
+
+
 def test_concurrent_threads_write_one_chain(log: LogFolder) -> None:
     opened = log.open()
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: opened.record({"event": str(number)}), range(200)))
-    assert opened.verify() == (200, [])
+    assert opened.verify() == Verdict(200, [])
     assert {entry["event"] for entry in opened.entries()} == {str(number) for number in range(200)}
 
 
@@ -204,7 +277,7 @@ def test_every_manipulation_is_reported_with_its_line(
     log, lines = written
     log.write(lines)
     reader = log.open()
-    assert reader.verify() == (LINES, [])
+    assert reader.verify() == Verdict(LINES, [])
     changed, named = manipulation(lines, at, random.Random(seed))
     log.write(changed)
     found = reader.verify().findings
@@ -242,12 +315,12 @@ def test_a_torn_last_line_is_cut_off_and_recorded(log: LogFolder) -> None:
     opened.record({"event": "asked"})
     with files(log.folder)[0].open("ab") as file:
         file.write(b'{"n":2,"at":"2026-')  # as left by SIGKILL: no anchor covers it
-    assert opened.verify() == (1, [])
+    assert opened.verify() == Verdict(1, [])
     again = log.open()
     again.record({"event": "asked"})
     events = [(entry["n"], entry["event"], entry.get("bytes")) for entry in again.entries()]
     assert events == [(1, "asked", None), (2, "recovered", 18), (3, "asked", None)]
-    assert again.verify() == (3, [])
+    assert again.verify() == Verdict(3, [])
 
 
 def test_a_line_after_the_anchor_is_genuine(log: LogFolder) -> None:
@@ -270,18 +343,15 @@ def test_an_entry_that_cannot_be_written_is_refused_and_leaves_no_trace(
     opened.record({"event": "first"})
     before = log.lines()
 
-    def full(_file: int) -> None:
-        raise OSError(28, "No space left on device")
-
     with monkeypatch.context() as patch:
-        patch.setattr("os.fdatasync", full)
+        patch.setattr("os.fdatasync", _full)
         for _ in range(2):
             with pytest.raises(AuditUnavailableError):
                 opened.record({"event": "lost"})
     assert log.lines() == before
     opened.record({"event": "second"})
     assert [entry["event"] for entry in opened.entries()] == ["first", "second"]
-    assert opened.verify() == (2, [])
+    assert opened.verify() == Verdict(2, [])
 
 
 def test_lines_are_synced_together_and_lost_together(log: LogFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,12 +359,9 @@ def test_lines_are_synced_together_and_lost_together(log: LogFolder, monkeypatch
     opened.record({"event": "first"})
     before = log.lines()
 
-    def full(_file: int) -> None:
-        raise OSError(28, "No space left on device")
-
     begun = [opened.add({"event": "lost"}) for _ in range(3)]
     with monkeypatch.context() as patch:
-        patch.setattr("os.fdatasync", full)
+        patch.setattr("os.fdatasync", _full)
         with pytest.raises(AuditUnavailableError):
             opened.sync(begun[1])
     assert log.lines() == before
@@ -306,7 +373,7 @@ def test_lines_are_synced_together_and_lost_together(log: LogFolder, monkeypatch
             opened.sync(line)
     opened.sync(begun[3])
     assert [entry["event"] for entry in opened.entries()] == ["first", "second", "third"]
-    assert opened.verify() == (3, [])
+    assert opened.verify() == Verdict(3, [])
 
 
 def test_an_entry_that_no_caller_waits_for_becomes_durable(log: LogFolder) -> None:

@@ -91,7 +91,9 @@ def verify(
 
     Exits with 1 if there are any.
 
-    --json prints {"lines", "remembered", "findings": [...]}.
+    Files may be missing at the beginning: it says from which line on it verified.
+
+    --json prints {"lines", "first", "remembered", "findings": [...]}.
 
     Example: privacyplease audit verify
     """
@@ -101,7 +103,7 @@ def verify(
         with connect(context) as client:
             verdict = asdict(client.verify_audit())
     if not printed_for_programs(verdict, json, csv):
-        _show_verdict(verdict)
+        show_verdict(verdict)
     if verdict["findings"]:
         raise typer.Exit(ExitCode.FAULT)
 
@@ -109,7 +111,7 @@ def verify(
 def as_document(entry: AuditEntry) -> dict[str, Any]:
     """An entry as --json prints it."""
     plain = {name: value if value != "" else None for name, value in asdict(entry).items()}
-    return {**plain, **{name: _iso(plain[name]) for name in ("at", "start", "end")}}
+    return {**plain, **{name: _iso(plain[name]) for name in ("at", "start", "end", "first", "last")}}
 
 
 def _columns() -> tuple[str, ...]:
@@ -128,6 +130,9 @@ def line(entry: AuditEntry, zone: tzinfo) -> str:
         "to": _iso(entry.end, zone),
         "purpose": entry.purpose and f'"{entry.purpose}"',
         "reason": entry.reason,
+        "times": None if entry.count is None else screen.number(entry.count),
+        "first": _iso(entry.first, zone),
+        "last": _iso(entry.last, zone),
         "records": None if entry.records is None else screen.number(entry.records),
         "bytes": None if entry.bytes is None else screen.number(entry.bytes),
     }
@@ -136,10 +141,13 @@ def line(entry: AuditEntry, zone: tzinfo) -> str:
     return screen.printable("  ".join([*filter(None, head), *words]))
 
 
-def _show_verdict(verdict: dict[str, Any]) -> None:
+def show_verdict(verdict: dict[str, Any]) -> None:
+    """Prints a verdict for people."""
     for finding in verdict["findings"]:
         screen.out().print(screen.printable(finding))
     lines = screen.counted(verdict["lines"], "line")
+    if verdict["first"] > 1:
+        lines += f" from line {screen.number(verdict['first'])} on, with no file from before"
     if verdict["findings"]:
         screen.note(f"error: {screen.counted(len(verdict['findings']), 'finding')} in {lines}")
     else:

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from privacyplease.proxy.v1 import types_pb2 as privacyplease_dot_proxy_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*privacyplease/proxy/v1/audit_service.proto\x12\x16privacyplease.proxy.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"privacyplease/proxy/v1/types.proto\"\x90\x01\n\x12ListEntriesRequest\x12(\n\x04\x66rom\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03who\x18\x03 \x01(\t\x12\x0b\n\x03rpc\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x05 \x01(\t\"J\n\x13ListEntriesResponse\x12\x33\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\".privacyplease.proxy.v1.AuditEntry\"\xc8\x02\n\nAuditEntry\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x65vent\x18\x03 \x01(\t\x12\x0b\n\x03who\x18\x04 \x01(\t\x12\x14\n\x0con_behalf_of\x18\x05 \x01(\t\x12\x0b\n\x03rpc\x18\x06 \x01(\t\x12\x0c\n\x04\x63\x61ll\x18\x07 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x08 \x01(\t\x12\x0f\n\x07subject\x18\t \x01(\t\x12\x32\n\x08interval\x18\n \x01(\x0b\x32 .privacyplease.proxy.v1.Interval\x12\x0f\n\x07purpose\x18\x0b \x01(\t\x12\x0e\n\x06reason\x18\x0c \x01(\t\x12\x14\n\x07records\x18\r \x01(\x04H\x00\x88\x01\x01\x12\x12\n\x05\x62ytes\x18\x0e \x01(\x04H\x01\x88\x01\x01\x42\n\n\x08_recordsB\x08\n\x06_bytes\"\x12\n\x10VerifyLogRequest\"H\n\x11VerifyLogResponse\x12\r\n\x05lines\x18\x01 \x01(\x04\x12\x12\n\nremembered\x18\x02 \x01(\x04\x12\x10\n\x08\x66indings\x18\x03 \x03(\t2\xda\x01\n\x0c\x41uditService\x12h\n\x0bListEntries\x12*.privacyplease.proxy.v1.ListEntriesRequest\x1a+.privacyplease.proxy.v1.ListEntriesResponse0\x01\x12`\n\tVerifyLog\x12(.privacyplease.proxy.v1.VerifyLogRequest\x1a).privacyplease.proxy.v1.VerifyLogResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*privacyplease/proxy/v1/audit_service.proto\x12\x16privacyplease.proxy.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"privacyplease/proxy/v1/types.proto\"\x90\x01\n\x12ListEntriesRequest\x12(\n\x04\x66rom\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03who\x18\x03 \x01(\t\x12\x0b\n\x03rpc\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x05 \x01(\t\"J\n\x13ListEntriesResponse\x12\x33\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\".privacyplease.proxy.v1.AuditEntry\"\xbb\x03\n\nAuditEntry\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x65vent\x18\x03 \x01(\t\x12\x0b\n\x03who\x18\x04 \x01(\t\x12\x14\n\x0con_behalf_of\x18\x05 \x01(\t\x12\x0b\n\x03rpc\x18\x06 \x01(\t\x12\x0c\n\x04\x63\x61ll\x18\x07 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x08 \x01(\t\x12\x0f\n\x07subject\x18\t \x01(\t\x12\x32\n\x08interval\x18\n \x01(\x0b\x32 .privacyplease.proxy.v1.Interval\x12\x0f\n\x07purpose\x18\x0b \x01(\t\x12\x0e\n\x06reason\x18\x0c \x01(\t\x12\x14\n\x07records\x18\r \x01(\x04H\x00\x88\x01\x01\x12\x12\n\x05\x62ytes\x18\x0e \x01(\x04H\x01\x88\x01\x01\x12\x12\n\x05\x63ount\x18\x0f \x01(\x04H\x02\x88\x01\x01\x12)\n\x05\x66irst\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x04last\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\n\x08_recordsB\x08\n\x06_bytesB\x08\n\x06_count\"\x12\n\x10VerifyLogRequest\"W\n\x11VerifyLogResponse\x12\r\n\x05lines\x18\x01 \x01(\x04\x12\x12\n\nremembered\x18\x02 \x01(\x04\x12\x10\n\x08\x66indings\x18\x03 \x03(\t\x12\r\n\x05\x66irst\x18\x04 \x01(\x04\x32\xda\x01\n\x0c\x41uditService\x12h\n\x0bListEntries\x12*.privacyplease.proxy.v1.ListEntriesRequest\x1a+.privacyplease.proxy.v1.ListEntriesResponse0\x01\x12`\n\tVerifyLog\x12(.privacyplease.proxy.v1.VerifyLogRequest\x1a).privacyplease.proxy.v1.VerifyLogResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,11 +38,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTENTRIESRESPONSE']._serialized_start=286
   _globals['_LISTENTRIESRESPONSE']._serialized_end=360
   _globals['_AUDITENTRY']._serialized_start=363
-  _globals['_AUDITENTRY']._serialized_end=691
-  _globals['_VERIFYLOGREQUEST']._serialized_start=693
-  _globals['_VERIFYLOGREQUEST']._serialized_end=711
-  _globals['_VERIFYLOGRESPONSE']._serialized_start=713
-  _globals['_VERIFYLOGRESPONSE']._serialized_end=785
-  _globals['_AUDITSERVICE']._serialized_start=788
-  _globals['_AUDITSERVICE']._serialized_end=1006
+  _globals['_AUDITENTRY']._serialized_end=806
+  _globals['_VERIFYLOGREQUEST']._serialized_start=808
+  _globals['_VERIFYLOGREQUEST']._serialized_end=826
+  _globals['_VERIFYLOGRESPONSE']._serialized_start=828
+  _globals['_VERIFYLOGRESPONSE']._serialized_end=915
+  _globals['_AUDITSERVICE']._serialized_start=918
+  _globals['_AUDITSERVICE']._serialized_end=1136
 # @@protoc_insertion_point(module_scope)

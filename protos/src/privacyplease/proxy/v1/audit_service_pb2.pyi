@@ -103,11 +103,14 @@ class AuditEntry(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     RECORDS_FIELD_NUMBER: _builtins.int
     BYTES_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    FIRST_FIELD_NUMBER: _builtins.int
+    LAST_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """The line's number, from 1."""
     event: _builtins.str
-    """What happened: "asked", then "answered" or "failed"; "refused"; "recovered", "restored". A question without an
-    outcome was broken off, by the client or by a crash.
+    """What happened: "asked", then "answered" or "failed"; "refused"; "checkpoint", "recovered", "restored". A question
+    without an outcome was broken off, by the client or by a crash.
     """
     who: _builtins.str
     """The name in the caller's certificate; empty in plaintext."""
@@ -122,13 +125,17 @@ class AuditEntry(_message.Message):
     subject: _builtins.str
     """A pseudonym of the subject, always the same for the same subject; empty if the call named no subject."""
     purpose: _builtins.str
-    """The purpose that was stated."""
+    """The purpose that was stated; a long one is cut, and ends with "…"."""
     reason: _builtins.str
     """Why the call failed or was refused, as "PERMISSION_DENIED"."""
     records: _builtins.int
     """The number of records in the answer, for rpcs whose messages show it."""
     bytes: _builtins.int
     """The size of the answer in bytes."""
+    count: _builtins.int
+    """How many refusals this line stands for, if not one: after the first three of the same caller, rpc and reason in a
+    minute, the others of that minute are one line. The other fields are set where they were the same in all of them.
+    """
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
         """When it was written."""
@@ -136,6 +143,14 @@ class AuditEntry(_message.Message):
     @_builtins.property
     def interval(self) -> _types_pb2.Interval:
         """The interval that was asked about, if any."""
+
+    @_builtins.property
+    def first(self) -> _timestamp_pb2.Timestamp:
+        """When the first of them was."""
+
+    @_builtins.property
+    def last(self) -> _timestamp_pb2.Timestamp:
+        """When the last of them was."""
 
     def __init__(
         self,
@@ -154,17 +169,24 @@ class AuditEntry(_message.Message):
         reason: _builtins.str = ...,
         records: _builtins.int | None = ...,
         bytes: _builtins.int | None = ...,
+        count: _builtins.int | None = ...,
+        first: _timestamp_pb2.Timestamp | None = ...,
+        last: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_bytes", b"_bytes", "_records", b"_records", "at", b"at", "bytes", b"bytes", "interval", b"interval", "records", b"records"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bytes", b"_bytes", "_count", b"_count", "_records", b"_records", "at", b"at", "bytes", b"bytes", "count", b"count", "first", b"first", "interval", b"interval", "last", b"last", "records", b"records"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bytes", b"_bytes", "_records", b"_records", "at", b"at", "bytes", b"bytes", "call", b"call", "dataset", b"dataset", "event", b"event", "interval", b"interval", "number", b"number", "on_behalf_of", b"on_behalf_of", "purpose", b"purpose", "reason", b"reason", "records", b"records", "rpc", b"rpc", "subject", b"subject", "who", b"who"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bytes", b"_bytes", "_count", b"_count", "_records", b"_records", "at", b"at", "bytes", b"bytes", "call", b"call", "count", b"count", "dataset", b"dataset", "event", b"event", "first", b"first", "interval", b"interval", "last", b"last", "number", b"number", "on_behalf_of", b"on_behalf_of", "purpose", b"purpose", "reason", b"reason", "records", b"records", "rpc", b"rpc", "subject", b"subject", "who", b"who"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__bytes: _TypeAlias = _typing.Literal["bytes"]  # noqa: Y015
     _WhichOneofArgType__bytes: _TypeAlias = _typing.Literal["_bytes", b"_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__count: _TypeAlias = _typing.Literal["count"]  # noqa: Y015
+    _WhichOneofArgType__count: _TypeAlias = _typing.Literal["_count", b"_count"]  # noqa: Y015
     _WhichOneofReturnType__records: _TypeAlias = _typing.Literal["records"]  # noqa: Y015
     _WhichOneofArgType__records: _TypeAlias = _typing.Literal["_records", b"_records"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__bytes) -> _WhichOneofReturnType__bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__count) -> _WhichOneofReturnType__count | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__records) -> _WhichOneofReturnType__records | None: ...
 
@@ -196,10 +218,15 @@ class VerifyLogResponse(_message.Message):
     LINES_FIELD_NUMBER: _builtins.int
     REMEMBERED_FIELD_NUMBER: _builtins.int
     FINDINGS_FIELD_NUMBER: _builtins.int
+    FIRST_FIELD_NUMBER: _builtins.int
     lines: _builtins.int
     """How many lines were read."""
     remembered: _builtins.int
     """The number of the last line that the proxy's trusted store remembers."""
+    first: _builtins.int
+    """The number of the first line that was verified. If it is not 1, the files with the lines before it are not there:
+    archived by the operator, or removed.
+    """
     @_builtins.property
     def findings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What is wrong, each with file and line, as "audit-000000000001.jsonl:7: lines 5 to 6 are missing before line 7".
@@ -212,10 +239,11 @@ class VerifyLogResponse(_message.Message):
         lines: _builtins.int = ...,
         remembered: _builtins.int = ...,
         findings: _abc.Iterable[_builtins.str] | None = ...,
+        first: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["findings", b"findings", "lines", b"lines", "remembered", b"remembered"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["findings", b"findings", "first", b"first", "lines", b"lines", "remembered", b"remembered"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

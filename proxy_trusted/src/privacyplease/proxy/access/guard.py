@@ -69,7 +69,7 @@ class AccessControl:
             PermissionDeniedError: The caller may not act for the user they name.
         """
         policy, caller = self._policies.current(), Caller.of(context)
-        grant = policy.plaintext if self._plaintext else policy.of(caller.name)
+        grant = self._granted(caller.name)
         person = caller.on_behalf_of
         if not person:
             return caller._replace(grant=Grant(may_act_for=grant.may_act_for) if grant.may_act_for else grant)
@@ -82,16 +82,24 @@ class AccessControl:
         persons = scope is not None and scope.about_persons
         return rule.act or persons or self._policies.current().audit_everything
 
+    def charge(self, name: str) -> None:
+        """Counts a call against its caller's rate, whatever becomes of it.
+
+        Raises:
+            RateLimitedError: The caller has reached the limit of calls a minute.
+        """
+        self._charge(name, self._granted(name))
+
     def admit(self, caller: Caller, rule: Rule) -> None:
         """Admits a call, before its request is looked at.
 
         Raises:
-            RateLimitedError: The caller has reached the limit of calls a minute.
+            RateLimitedError: The user for whom the caller acts has reached the limit of calls a minute.
             PermissionDeniedError: The caller has no role that allows the call, or it cannot be made on another user's
                 behalf.
         """
-        for name, grant in self._charged(caller):
-            self._charge(name, grant)
+        if person := caller.on_behalf_of:
+            self._charge(f"for {person}", self._policies.current().of(person))
         _require_role(caller.grant, rule.roles)
         if rule.in_person and caller.on_behalf_of:
             message = "expected the user's own certificate: this call cannot be made on another user's behalf"
@@ -137,11 +145,10 @@ class AccessControl:
         """The scope of a request."""
         return rule.read(request, self._datasets)
 
-    def _charged(self, caller: Caller) -> Iterator[tuple[str, Grant]]:
-        """Whose limits the call counts against: the caller's, and those of the user they act for."""
-        yield caller.name, caller.grant
-        if caller.on_behalf_of:
-            yield f"for {caller.on_behalf_of}", self._policies.current().of(caller.on_behalf_of)
+    def _granted(self, name: str) -> Grant:
+        """What the policy grants a caller in their own name."""
+        policy = self._policies.current()
+        return policy.plaintext if self._plaintext else policy.of(name)
 
     def _charge(self, name: str, grant: Grant) -> None:
         rate = grant.calls_per_minute
@@ -204,6 +211,7 @@ class AccessGuard(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic 
         rule = RULES.get(rpc, NO_RULE)
         scope = None if streams else self._access.read(rule, request)
         with self._refusing(rpc, scope, context):
+            self._access.charge(Caller.of(context).name)
             caller = self._access.caller(context)
             self._access.admit(caller, rule)
             if scope is not None:

@@ -22,6 +22,7 @@ from privacyplease.proxy.records.dataset import Dataset, width
 
 EVERYBODY = "*"
 MOST_CALLS_PER_MINUTE = 1_000_000
+DEFAULT_CALLS_PER_MINUTE = 6_000  # a hundred a second: no person or dashboard asks as often
 MOST_BATCHES_PER_SECOND = 10_000
 
 T = TypeVar("T")
@@ -93,19 +94,21 @@ class Policy:
 
     Attributes:
         clients: Grants by the name in the certificate.
+        others: The grant of every client without an entry: no role, and the default rate.
         plaintext: The grant of every caller in plaintext, which the proxy serves only on loopback and only if told to.
         audit_everything: Whether questions about no particular person are recorded, too.
         approvals: Whether acts that cannot be undone need a second person.
     """
 
     clients: Mapping[str, Grant] = field(default_factory=dict)
+    others: Grant = Grant(calls_per_minute=DEFAULT_CALLS_PER_MINUTE, burst=DEFAULT_CALLS_PER_MINUTE)
     plaintext: Grant = NOTHING
     audit_everything: bool = False
     approvals: bool = True
 
     def of(self, name: str) -> Grant:
         """What an identity may ask: nothing, unless it has an entry."""
-        return self.clients.get(name, NOTHING)
+        return self.clients.get(name, self.others)
 
 
 def parse(text: str, datasets: Mapping[str, Dataset]) -> Policy:
@@ -123,9 +126,12 @@ def parse(text: str, datasets: Mapping[str, Dataset]) -> Policy:
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"not TOML: {error}") from error
     clients = _take(entries, "", "clients", dict, {})
+    rate = _number(entries, "", "calls_per_minute", MOST_CALLS_PER_MINUTE) or DEFAULT_CALLS_PER_MINUTE
+    others = Grant(calls_per_minute=rate, burst=rate)
     policy = Policy(
-        clients={_name(name): _grant(f"clients.{name}", entry, datasets) for name, entry in clients.items()},
-        plaintext=_grant("plaintext", _take(entries, "", "plaintext", dict, {}), datasets),
+        clients={_name(name): _grant(f"clients.{name}", entry, datasets, others) for name, entry in clients.items()},
+        others=others,
+        plaintext=_grant("plaintext", _take(entries, "", "plaintext", dict, {}), datasets, NOTHING),
         audit_everything=_one_of(entries, "audit", other="all", default="persons"),
         approvals=not _one_of(entries, "approvals", other="off", default="required"),
     )
@@ -153,7 +159,15 @@ def _both(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset
     return one & other
 
 
-def _grant(path: str, entry: object, datasets: Mapping[str, Dataset]) -> Grant:
+def _grant(path: str, entry: object, datasets: Mapping[str, Dataset], otherwise: Grant) -> Grant:
+    """Reads an entry.
+
+    Args:
+        path: The entry, for messages.
+        entry: What the file says.
+        datasets: The data sets that it may name.
+        otherwise: Has the rate of an entry that states none.
+    """
     if not isinstance(entry, dict):
         raise ConfigurationError(f"{path}: expected a table, got {type(entry).__name__}")
     entries = dict(entry)
@@ -167,8 +181,8 @@ def _grant(path: str, entry: object, datasets: Mapping[str, Dataset]) -> Grant:
         devices=_devices(entries, path),
         purposes=_texts(entries, path, "purposes"),
         longest_interval=_width(entries, path),
-        calls_per_minute=rate,
-        burst=burst or rate or 0,
+        calls_per_minute=rate or otherwise.calls_per_minute,
+        burst=burst or rate or otherwise.burst,
         batches_per_second=_number(entries, path, "batches_per_second", MOST_BATCHES_PER_SECOND),
         may_act_for=_texts(entries, path, "may_act_for") or frozenset(),
     )
@@ -207,7 +221,7 @@ def _number(entries: dict[str, Any], path: str, name: str, most: int) -> int | N
         return None
     value = _take(entries, path, name, int, 0)
     if not 1 <= value <= most:
-        raise ConfigurationError(f"{path}.{name}: expected 1 to {most}, got {value}")
+        raise ConfigurationError(f"{_at(path, name)}: expected 1 to {most}, got {value}")
     return value
 
 

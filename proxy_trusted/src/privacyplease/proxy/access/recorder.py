@@ -13,19 +13,19 @@ import grpc
 
 from privacyplease.proxy.access.caller import Caller
 from privacyplease.proxy.access.policy import canonical_device
+from privacyplease.proxy.access.refusal_log import Entry, RefusalLog
 from privacyplease.proxy.access.rules import RequestScope
+from privacyplease.proxy.audit.fields import bounded
 from privacyplease.proxy.audit.log import AuditLog
-from privacyplease.proxy.edge.requests import MOST_CHARACTERS
 from privacyplease.proxy.errors import AuditUnavailableError, ProxyError
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 from privacyplease.proxy.v1 import types_pb2
 from privacyplease.proxy.v1.dead_letter_service_pb2 import OpenResponse
 from privacyplease.proxy.v1.presence_service_pb2 import FindSessionsResponse
 
-Entry = dict[str, object]
-
-# Texts that callers choose are cut, so that no line grows without bound.
-_MOST_NAME_CHARACTERS = 64
+# Texts that callers choose are cut, so that no line grows without bound. A purpose of 500 ASCII characters is whole.
+_MOST_NAME_BYTES = 128
+_MOST_PURPOSE_BYTES = 2_048
 
 
 class AnswerRecord:
@@ -73,6 +73,15 @@ class AuditRecorder:
 
     def __init__(self, log: AuditLog) -> None:
         self._log = log
+        self._refusals = RefusalLog(log)
+
+    def start(self) -> None:
+        """Begins to write what is only counted at first."""
+        self._refusals.start()
+
+    def stop(self) -> None:
+        """Writes what was only counted so far."""
+        self._refusals.stop()
 
     @contextmanager
     def answering(
@@ -108,13 +117,13 @@ class AuditRecorder:
         self.refused(rpc, Caller("", ""), None, error)
 
     def refused(self, rpc: str, caller: Caller, scope: RequestScope | None, error: ProxyError) -> None:
-        """Records a refusal.
+        """Records a refusal, or counts it with others of its kind.
 
         Raises:
             AuditUnavailableError: The refusal cannot be recorded.
         """
         reason = reasons.ErrorReason.Name(error.reason).removeprefix("ERROR_REASON_")
-        self._log.record({"event": "refused", **self._described(rpc, caller, scope), "reason": reason})
+        self._refusals.record({**self._described(rpc, caller, scope), "reason": reason})
 
     def _failed(self, entry: Entry, context: grpc.ServicerContext) -> None:
         """Records a failure if possible: the call ends with its own error anyway, and the question is in the log."""
@@ -125,12 +134,13 @@ class AuditRecorder:
             return
 
     def _described(self, rpc: str, caller: Caller, scope: RequestScope | None) -> Entry:
-        entry: Entry = {"who": caller.name, "for": caller.on_behalf_of, "rpc": rpc.rpartition(".")[2]}
+        person = bounded(caller.on_behalf_of, _MOST_NAME_BYTES)
+        entry: Entry = {"who": caller.name, "for": person, "rpc": rpc.rpartition(".")[2]}
         if scope is not None:
             entry |= {
-                "dataset": scope.dataset[:_MOST_NAME_CHARACTERS],
+                "dataset": bounded(scope.dataset, _MOST_NAME_BYTES),
                 "subject": self._log.pseudonym(canonical_subject(scope.subject)) if scope.subject else "",
-                "purpose": scope.purpose[:MOST_CHARACTERS],
+                "purpose": bounded(scope.purpose, _MOST_PURPOSE_BYTES),
                 **_interval(scope.interval),
             }
         return {name: value for name, value in entry.items() if value}

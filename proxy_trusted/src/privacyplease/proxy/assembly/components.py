@@ -172,6 +172,7 @@ class Components:
     def start(self) -> None:
         """Starts the background tasks."""
         self._trusted.log.start()
+        self.recorder.start()
         self._retention.start()
         self._writer.cover(self._process.datasets.values())
         if self._process.settings.compacts:
@@ -185,6 +186,7 @@ class Components:
     def stop(self) -> None:
         """Stops the writer and the audit log, when no call is running any more."""
         self._writer.stop()
+        self.recorder.stop()
         self._trusted.log.stop()
 
     def register(self, server: grpc.Server) -> None:

@@ -40,7 +40,11 @@ def main(arguments: list[str] | None = None) -> int:
     except (ConfigurationError, KeyringError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(json.dumps({"lines": verdict.lines, "remembered": remembered, "findings": verdict.findings}))
+    print(
+        json.dumps(
+            {"lines": verdict.lines, "first": verdict.first, "remembered": remembered, "findings": verdict.findings}
+        )
+    )
     return 1 if verdict.findings else 0
 
 

@@ -8,6 +8,9 @@ Without the key, no line can be changed, inserted, dropped or swapped so that th
 being a PRF (RFC 2104; Bellare, CRYPTO 2006). A plain hash chain could be recomputed by anyone who can write the file. A
 chain alone does not show that its end is missing: for that, the *anchor* holds the log's length under another MAC.
 
+Every file but the first begins with a *checkpoint*: an entry whose member "after" is the chain of the line before. So
+its MAC can be checked without the earlier files, which may be archived, and a log is verified from there.
+
 >>> key = Key(bytes(32))
 >>> line, chain = seal(key, START, {"n": 1, "event": "asked"})
 >>> line[:26]
@@ -34,6 +37,8 @@ SUBJECT_LABEL = b"privacyplease/v1/audit subject"
 
 START = bytes(32)  # the chain of the line before the first
 
+CHECKPOINT = "checkpoint"
+
 _PSEUDONYM_BYTES = 16
 _MEMBER = b',"chain":"'
 _TAIL_BYTES = len(_MEMBER) + 64 + len(b'"}')
@@ -58,6 +63,14 @@ class ChainedLine(NamedTuple):
         """Whether it was written, unchanged, after the line with the given chain."""
         return hmac.compare_digest(self.chain, _mac(key, before, self.body))
 
+    def is_checkpoint(self, key: Key) -> bool:
+        """Whether it is a genuine checkpoint, from which a log can be verified without what comes before."""
+        try:
+            after = bytes.fromhex(self.entry["after"]) if self.entry.get("event") == CHECKPOINT else b""
+        except (KeyError, TypeError, ValueError):
+            return False
+        return len(after) == len(START) and self.holds(key, after)
+
 
 def seal(key: Key, before: bytes, entry: Mapping[str, object]) -> tuple[bytes, bytes]:
     """An entry as a line without a newline, and the line's chain.
@@ -70,6 +83,11 @@ def seal(key: Key, before: bytes, entry: Mapping[str, object]) -> tuple[bytes, b
     body = json.dumps(entry, separators=(",", ":")).encode()
     chain = _mac(key, before, body)
     return body[:-1] + _tail(chain), chain
+
+
+def checkpoint(before: bytes) -> Mapping[str, object]:
+    """The entry that begins a file; `before` is the chain of the last line of the file before."""
+    return {"event": CHECKPOINT, "after": before.hex()}
 
 
 def open_line(line: bytes) -> ChainedLine | None:

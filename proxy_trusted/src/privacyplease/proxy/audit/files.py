@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,7 +36,7 @@ def file_of(folder: Path, number: int) -> Path:
 def lines(folder: Path) -> Iterator[StoredLine]:
     """Every line, in order."""
     for path in files(folder):
-        with path.open("rb") as file:
+        with suppress(FileNotFoundError), path.open("rb") as file:  # it may be archived meanwhile
             for position, line in enumerate(file, start=1):
                 yield StoredLine(path, position, line.removesuffix(b"\n"), line.endswith(b"\n"))
 

@@ -130,6 +130,7 @@ class AuditLog(AuditReader):
         self._most_file_bytes, self._clock = most_file_bytes, clock
         self._lock, self._syncing = threading.Lock(), threading.Lock()
         self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
         self._losses = 0
         self._anchors: PoolProxiedConnection | None = None
         self._durable = self._end = _End(file_of(folder, 1), 0, 0, chain.START)
@@ -138,6 +139,10 @@ class AuditLog(AuditReader):
             self._continue()
         except (OSError, AuditUnavailableError) as error:
             raise ConfigurationError(f"{folder}: the audit log cannot be written: {error}") from error
+
+    def now(self) -> str:
+        """The current time, as entries state times."""
+        return self._clock().isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def record(self, entry: Mapping[str, object]) -> None:
         """Adds an entry. On return it survives a loss of power.
@@ -153,16 +158,12 @@ class AuditLog(AuditReader):
         Raises:
             AuditUnavailableError: The log cannot be written.
         """
-        at = self._clock().isoformat(timespec="milliseconds").replace("+00:00", "Z")
         with self._lock:
-            number = self._end.number + 1
-            line, line_chain = chain.seal(self._chain_key, self._end.chain, {"n": number, "at": at, **entry})
             try:
-                file, size = self._append(line + b"\n")
+                self._end = self._append({"at": self.now(), **entry})
             except OSError as error:
                 raise _unavailable(error) from error
-            self._end = _End(file, size, number, line_chain)
-            return Added(number, self._losses)
+            return Added(self._end.number, self._losses)
 
     def sync(self, added: Added) -> None:
         """Returns when an entry, and all added before it, survive a loss of power.
@@ -178,11 +179,13 @@ class AuditLog(AuditReader):
 
     def start(self) -> None:
         """Begins to sync periodically, for entries that no caller waits for."""
-        threading.Thread(target=self._run, name="audit", daemon=True).start()
+        self._thread.start()
 
     def stop(self) -> None:
         """Ends periodic syncing, after a last sync."""
         self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _continue(self) -> None:
         """Continues after the last line or after the number in the anchor, whichever is later.
@@ -199,23 +202,34 @@ class AuditLog(AuditReader):
         if torn:
             self.record({"event": "recovered", "bytes": torn})
 
-    def _append(self, line: bytes) -> tuple[Path, int]:
-        """Adds a line to the last file or a new one; on failure everything is as before.
+    def _append(self, entry: Mapping[str, object]) -> _End:
+        """Adds a line to the last file, or to a new one after a checkpoint; on failure no line is added.
 
         Returns:
-            The file, and its new size.
+            The new end.
         """
-        file, size = self._end.file, self._end.size
-        if size and size + len(line) > self._most_file_bytes:
-            sync_file(file)
-            file, size = file_of(self._folder, self._end.number + 1), 0
-            self._durable = self._end = self._end._replace(file=file, size=size)
-        with open_to_write(file, os.O_CREAT | os.O_APPEND) as descriptor:
+        end = self._end
+        lines, end_after = self._sealed(end, entry)
+        if end.size and end.size + len(lines) > self._most_file_bytes:
+            sync_file(end.file)
+            end = self._durable = self._end = end._replace(file=file_of(self._folder, end.number + 1), size=0)
+        if not end.size and end.chain != chain.START:
+            lines, end_after = self._sealed(end, {"at": entry["at"], **chain.checkpoint(end.chain)}, entry)
+        with open_to_write(end.file, os.O_CREAT | os.O_APPEND) as descriptor:
             size = os.fstat(descriptor).st_size
-            if os.write(descriptor, line) < len(line):
+            if os.write(descriptor, lines) < len(lines):
                 os.ftruncate(descriptor, size)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return file, size + len(line)
+        return end_after._replace(file=end.file, size=size + len(lines))
+
+    def _sealed(self, end: _End, *entries: Mapping[str, object]) -> tuple[bytes, _End]:
+        """Entries as lines that follow an end, and the end with the number and chain of the last of them."""
+        lines = b""
+        for entry in entries:
+            line, line_chain = chain.seal(self._chain_key, end.chain, {"n": end.number + 1, **entry})
+            lines += line + b"\n"
+            end = end._replace(number=end.number + 1, chain=line_chain)
+        return lines, end
 
     def _run(self) -> None:
         stopping = False

@@ -51,7 +51,10 @@ class AuditService(pb_grpc.AuditServiceServicer):
         """Verifies every line against the one before it, and the last against the anchor."""
         remembered, verdict = self._log.remembered().number, self._log.verify()
         return pb.VerifyLogResponse(
-            lines=verdict.lines, remembered=remembered, findings=verdict.findings[:MOST_FINDINGS]
+            lines=verdict.lines,
+            first=verdict.first,
+            remembered=remembered,
+            findings=verdict.findings[:MOST_FINDINGS],
         )
 
     def _matching(self, request: pb.ListEntriesRequest) -> Iterator[Entry]:
@@ -62,7 +65,8 @@ class AuditService(pb_grpc.AuditServiceServicer):
         subject = self._log.pseudonym(canonical_subject(device)) if device else ""
         for entry in self._log.entries():
             if (
-                since <= _millis(entry["at"]) <= until
+                since <= _millis(entry.get("last", entry["at"]))
+                and _millis(entry.get("first", entry["at"])) <= until
                 and who in ("", entry.get("who", ""), entry.get("for", ""))
                 and rpc in ("", entry.get("rpc", ""), entry.get("rpc", "").partition("/")[0])
                 and subject in ("", entry.get("subject", ""))
@@ -85,6 +89,9 @@ def _message(entry: Entry) -> pb.AuditEntry:
         reason=entry.get("reason", ""),
         records=entry.get("records"),
         bytes=entry.get("bytes"),
+        count=entry.get("count"),
+        first=_timestamp(entry["first"]) if "first" in entry else None,
+        last=_timestamp(entry["last"]) if "last" in entry else None,
     )
     if {"from", "to"} <= entry.keys() and "?" not in (entry["from"], entry["to"]):
         ends = (_timestamp(entry["from"]), _timestamp(entry["to"]))

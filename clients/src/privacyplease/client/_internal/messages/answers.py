@@ -186,7 +186,7 @@ def audit_entries(pages: Iterable[ListEntriesResponse]) -> tuple[AuditEntry, ...
 
 def audit_verdict(response: VerifyLogResponse) -> AuditVerdict:
     """Whether the log is intact."""
-    return AuditVerdict(response.lines, response.remembered, tuple(response.findings))
+    return AuditVerdict(response.lines, response.remembered, tuple(response.findings), response.first)
 
 
 def _audit_entry(message: AuditEntryMessage) -> AuditEntry:
@@ -207,6 +207,9 @@ def _audit_entry(message: AuditEntryMessage) -> AuditEntry:
         reason=message.reason,
         records=message.records if message.HasField("records") else None,
         bytes=message.bytes if message.HasField("bytes") else None,
+        count=message.count if message.HasField("count") else None,
+        first=instant(message.first) if message.HasField("first") else None,
+        last=instant(message.last) if message.HasField("last") else None,
     )
 
 
