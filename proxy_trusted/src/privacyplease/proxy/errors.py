@@ -244,7 +244,7 @@ class TryLaterError(ProxyError):
 
 
 class OverloadedError(TryLaterError):
-    """All slots for calls of this kind are in use."""
+    """All slots for calls of this kind are in use, or all that the caller may hold."""
 
     reason = reasons.ERROR_REASON_OVERLOADED
     status = grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -252,7 +252,7 @@ class OverloadedError(TryLaterError):
 
 
 class DeadlineExceededError(TryLaterError):
-    """The answer takes longer than the proxy allows, or than the caller's deadline."""
+    """The answer takes longer than the proxy allows, or than the caller's deadline; or the request did not arrive."""
 
     reason = reasons.ERROR_REASON_DEADLINE_EXCEEDED
     status = grpc.StatusCode.DEADLINE_EXCEEDED

@@ -1,10 +1,14 @@
-"""The guard: holds every call to the policy before the service sees it."""
+"""The guard: holds every call to the policy.
+
+A call passes it twice: before it takes a slot, when only its method and its caller are known, and again with its
+request, before the service sees it.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import wraps
 from typing import Any, TypeAlias
@@ -75,7 +79,7 @@ class AccessControl:
         return rule.act or persons or self._policies.current().audit_everything
 
     def admit(self, caller: Caller, rule: Rule) -> None:
-        """Admits a call, before its request is looked at.
+        """Admits a call, before it takes a slot and its request is looked at.
 
         Raises:
             RateLimitedError: The caller has reached the limit of calls a minute.
@@ -131,11 +135,35 @@ class AccessControl:
 
 
 class AccessGuard(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic only in the stubs
-    """Refuses what the policy does not allow, and records calls in the audit log, if there is one."""
+    """Refuses what the policy does not allow, and records calls in the audit log, if there is one.
+
+    It is admission's gate (`transport.gate.Gate`), and an interceptor behind admission.
+    """
 
     def __init__(self, access: AccessControl, recorder: AuditRecorder | None) -> None:
         self._access = access
         self._recorder = recorder
+
+    def admit(self, rpc: str, context: grpc.ServicerContext) -> None:
+        """Returns if the caller may make this call at all, and within their rate.
+
+        Raises:
+            AccessError: They may not.
+        """
+        if rpc not in OPEN:
+            self._access.admit(self._access.caller(context), RULES.get(rpc, NO_RULE))
+
+    def refused(self, rpc: str, request: object | None, context: grpc.ServicerContext, error: Exception) -> None:
+        """Records what `admit` refused, and what was asked as far as it is known.
+
+        Raises:
+            AuditUnavailableError: The refusal cannot be recorded.
+        """
+        if self._recorder and isinstance(error, AccessError):
+            scope = None
+            with suppress(ProxyError):  # the request is wrong, too
+                scope = None if request is None else self._access.read(RULES.get(rpc, NO_RULE), request)
+            self._recorder.refused(rpc, Caller.of(context), scope, error)
 
     def intercept_service(
         self, continuation: Callable[[grpc.HandlerCallDetails], _Handler | None], details: grpc.HandlerCallDetails
@@ -185,7 +213,6 @@ class AccessGuard(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic 
         scope = None if streams else self._access.read(rule, request)
         with self._refusing(rpc, scope, context):
             caller = self._access.caller(context)
-            self._access.admit(caller, rule)
             if scope is not None:
                 self._access.check(caller, scope)
         admitted = self._batches(rpc, request, context, rule) if streams else request

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -73,7 +74,6 @@ from privacyplease.proxy.v1 import (
     verification_service_pb2_grpc,
 )
 from privacyplease.proxy.write.writer import Writer
-from privacyplease.transport.admission import Admission
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class ProcessContext:
     datasets: dict[str, Dataset]
     policies: PolicyFile
     access: AccessControl
-    admission: Admission
+    stopping: threading.Event
     metrics: Metrics
     activity: Activity
 
@@ -224,7 +224,7 @@ class Components:
 
     def _ingest(self) -> IngestService:
         process = self._process
-        streams = StreamLimits(process.admission.stopping, process.settings.idle_seconds)
+        streams = StreamLimits(process.stopping, process.settings.idle_seconds)
         observers = process.metrics.ingested, process.activity.ingested
         return IngestService(process.datasets, self._writer, self._shapes, self._erasures, streams, *observers)
 

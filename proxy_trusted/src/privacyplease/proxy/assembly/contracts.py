@@ -20,8 +20,8 @@ from privacyplease.proxy.v1 import (
     stations_service_pb2,
     verification_service_pb2,
 )
-from privacyplease.transport.admission import CallKind
 from privacyplease.transport.call_log import methods
+from privacyplease.transport.slots import CallKind
 
 CONTRACTS = (
     access_service_pb2.DESCRIPTOR,
@@ -63,5 +63,11 @@ def kinds(settings: ProxySettings) -> tuple[CallKind, ...]:
         CallKind("reflection", ("/grpc.reflection.",), _REFLECTIONS, _STATUS_SECONDS),
         CallKind("ingest", (f"/{_INGEST}/",), settings.streams, None),
         CallKind("maintenance", _MAINTENANCE, _MAINTAINED, _DAY_SECONDS),
-        CallKind("question", ("/",), settings.questions, settings.question_seconds),
+        CallKind(
+            "question",
+            ("/",),
+            settings.questions,
+            settings.question_seconds,
+            message_seconds=settings.message_seconds,
+        ),
     )
