@@ -165,6 +165,10 @@ class UnknownIdentityError(ProxyError):
     status = grpc.StatusCode.UNAUTHENTICATED
 
 
+class RevokedError(UnknownIdentityError):
+    """The caller's certificate, or their name, was revoked."""
+
+
 class AccessError(ProxyError):
     """The policy does not allow the caller to ask this."""
 

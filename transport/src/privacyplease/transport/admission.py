@@ -27,6 +27,8 @@ from privacyplease.transport.refusals import Refusals
 from privacyplease.transport.slots import CallKind, Slots
 
 _WATCH_INTERVAL_SECONDS = 1.0
+# What an open call whose caller is out of force has to end with a reason of its own, before it is cancelled.
+_REASON_SECONDS = 3.0
 # Threads beyond those for admitted calls: refusing a call occupies one for about a millisecond.
 _REFUSING_THREADS = 8
 # A call that the gate refuses waits so long for its message, if it is one of so few: what it would have asked is
@@ -35,7 +37,7 @@ _REFUSED_SECONDS, _REFUSED_AT_ONCE = 1.0, 8
 
 
 class Admission(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic only in the stubs
-    """Admits calls, cancels those whose callers stall, and admits no more once the server is stopping."""
+    """Admits calls until the server is stopping, and cancels those whose callers stall or are out of force."""
 
     def __init__(
         self,
@@ -75,7 +77,7 @@ class Admission(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic on
         return sum(kind.slots for kind, _ in self._kinds) + _REFUSED_AT_ONCE + _REFUSING_THREADS
 
     def start(self) -> None:
-        """Starts to watch for stalled calls."""
+        """Starts to watch for calls to cancel."""
         threading.Thread(target=self._watch, name="admission", daemon=True).start()
 
     def stop(self) -> None:
@@ -83,7 +85,7 @@ class Admission(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic on
         self.stopping.set()
 
     def end(self) -> None:
-        """Stops watching for stalled calls."""
+        """Stops watching for calls to cancel."""
         self._ended.set()
         self._arrivals.end()
 
@@ -216,6 +218,8 @@ class Admission(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic on
                 running = list(self._running)
             for call in running:
                 call.cancel_if_stalled(self._stall_seconds)
+                if self._gate:
+                    call.cancel_if_out_of_force(self._gate)
 
 
 class _Method(NamedTuple):
@@ -227,13 +231,14 @@ class _Method(NamedTuple):
 
 
 class _Call:
-    """A running call, and since when it has been waiting for its caller."""
+    """A running call, since when it has been waiting for its caller, and since when its caller is out of force."""
 
     def __init__(self, context: grpc.ServicerContext, seconds: float | None) -> None:
         """Starts with a call that waits for nothing; `seconds` is None if its caller may stay idle."""
         self._context = context
         self._seconds = seconds
         self._waiting_since: float | None = None
+        self._out_of_force_since: float | None = None
 
     def stream(self, messages: Iterator[object]) -> Iterator[object]:
         """The same messages; the wait for each is watched, unless the caller may stay idle."""
@@ -262,4 +267,14 @@ class _Call:
         if self._seconds is not None:
             limit = min(self._seconds, limit)
         if since is not None and time.monotonic() - since > limit:
+            self._context.cancel()  # type: ignore[no-untyped-call]
+
+    def cancel_if_out_of_force(self, gate: Gate) -> None:
+        """Cancels a call that is still open a while after its caller went out of force."""
+        now = time.monotonic()
+        if gate.in_force(self._context):
+            self._out_of_force_since = None
+        elif self._out_of_force_since is None:
+            self._out_of_force_since = now
+        elif now - self._out_of_force_since >= _REASON_SECONDS:
             self._context.cancel()  # type: ignore[no-untyped-call]

@@ -29,3 +29,6 @@ class Gate(Protocol):
         Raises:
             Exception: The refusal cannot be recorded; the call ends with this error.
         """
+
+    def in_force(self, context: grpc.ServicerContext) -> bool:
+        """Whether the caller of an open call still counts as the one who was admitted."""

@@ -13,7 +13,8 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from privacyplease.proxy.access.guard import AccessControl, AccessGuard
+from privacyplease.proxy.access.control import AccessControl
+from privacyplease.proxy.access.guard import AccessGuard
 from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.access.rate_limiter import RateLimiter
 from privacyplease.proxy.assembly.components import Components, ProcessContext
@@ -162,8 +163,7 @@ class Proxy:
     def _everything(self, process: ProcessContext) -> tuple[Register, Edge]:
         """Every service, with authentication and the access guard in front of them."""
         self._components = components = Components(process)
-        guard = AccessGuard(process.access, components.recorder)
-        return components.register, Edge(Authentication(components.recorder.unknown), None, guard)
+        return components.register, Edge(Authentication(components.recorder.unknown), None, components.guard)
 
     def _counting(self, process: ProcessContext, keyring: Path) -> tuple[Register, Edge]:
         """The one service that an exported keyring can serve. Without a key for it, there is no audit log."""
