@@ -27,6 +27,7 @@ from privacyplease.proxy.v1 import occupancy_service_pb2 as pb
 from privacyplease.proxy.v1 import occupancy_service_pb2_grpc as pb_grpc
 from privacyplease.proxy.v1.ingest_service_pb2 import IngestRequest
 from tests.services.cells import channel_to, refusal
+from tests.services.idle_calls import unsent
 from tests.services.polling import eventually
 from tests.services.proxy import PASSPHRASE, arrow_batch, interval
 from tests.services.storage import serving
@@ -54,24 +55,6 @@ def limited(folder: Path, **limits: Any) -> Iterator[tuple[str, grpc.Channel]]:
         yield address, running.enter_context(channel_to(address))
 
 
-@contextmanager
-def unsent(channel: grpc.Channel, path: str, calls: int) -> Iterator[None]:
-    """Calls that occupy a slot: they have begun, but their message is never sent."""
-    over = threading.Event()
-
-    def nothing() -> Iterator[bytes]:
-        over.wait()
-        yield from ()
-
-    begun = [channel.stream_stream(path, None, None)(nothing()) for _ in range(calls)]
-    try:
-        yield
-    finally:
-        over.set()
-        for call in begun:
-            call.cancel()
-
-
 def refused(channel: grpc.Channel) -> grpc.RpcError | None:
     """The error of a question that is sent once."""
     try:
@@ -82,7 +65,7 @@ def refused(channel: grpc.Channel) -> grpc.RpcError | None:
 
 
 def test_a_question_beyond_the_limit_is_refused_at_once_with_a_retry_delay(tmp_path: Path) -> None:
-    with limited(tmp_path, questions=2) as (_, channel), unsent(channel, COUNT_PATH, 50):
+    with limited(tmp_path, questions=2, message_seconds=60) as (_, channel), unsent(channel, COUNT_PATH, 50):
         assert eventually(lambda: refused(channel) is not None, 5)
         began = time.monotonic()
         error = refused(channel)
@@ -98,7 +81,7 @@ def test_a_question_beyond_the_limit_is_refused_at_once_with_a_retry_delay(tmp_p
 
 
 def test_health_status_and_ingest_work_while_all_question_slots_are_in_use(tmp_path: Path) -> None:
-    with limited(tmp_path, questions=2) as (_, channel), unsent(channel, COUNT_PATH, 50):
+    with limited(tmp_path, questions=2, message_seconds=60) as (_, channel), unsent(channel, COUNT_PATH, 50):
         assert eventually(lambda: refused(channel) is not None, 5)
         health = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
         assert health.status == health_pb2.HealthCheckResponse.SERVING
@@ -116,9 +99,18 @@ def test_idle_ingest_streams_do_not_block_questions(tmp_path: Path) -> None:
         assert all(refused(channel) is None for _ in range(10))
 
 
+def test_a_message_that_does_not_arrive_in_time_ends_the_call_and_frees_its_slot(tmp_path: Path) -> None:
+    with limited(tmp_path, questions=1, message_seconds=0.5) as (_, channel), unsent(channel, COUNT_PATH, 1) as calls:
+        assert eventually(calls[0].done, 5)
+        code, info, _ = refusal(calls[0])
+        assert (code, info.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "ERROR_REASON_DEADLINE_EXCEEDED")
+        assert dict(info.metadata) == {"seconds": "0.5"}
+        assert refused(channel) is None
+
+
 def test_the_sdk_retries_after_the_given_delay(tmp_path: Path) -> None:
     with ExitStack() as running:
-        address, channel = running.enter_context(limited(tmp_path, questions=1))
+        address, channel = running.enter_context(limited(tmp_path, questions=1, message_seconds=60))
         client = running.enter_context(Client(address, insecure=True))
         thread = running.enter_context(ThreadPoolExecutor(1))
         with unsent(channel, COUNT_PATH, 50):

@@ -13,9 +13,10 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from privacyplease.transport import deadline
-from privacyplease.transport.admission import Admission, CallKind
+from privacyplease.transport.admission import Admission
 from privacyplease.transport.call_log import CallLog, FinishedCall, count_fetched, running
 from privacyplease.transport.refusals import Refusals
+from privacyplease.transport.slots import CallKind
 from privacyplease.transport.status import abort, build
 from tests.services.polling import eventually
 
@@ -33,9 +34,10 @@ def fail(error: Exception, context: grpc.ServicerContext) -> NoReturn:
 
 
 REFUSALS = Refusals(
-    overloaded=lambda kind, slots: RefusedError(f"all {slots} {kind} slots are in use"),
+    overloaded=lambda reached: RefusedError(str(reached)),
     stopping=lambda: RefusedError("stopping"),
     malformed=lambda expected: RefusedError(expected),
+    unsent=lambda seconds: RefusedError(f"expected the message within {seconds:g} s"),
     deadline_exceeded=lambda seconds: RefusedError(f"longer than {seconds:g} s"),
     fail=fail,
 )

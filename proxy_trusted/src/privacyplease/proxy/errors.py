@@ -166,6 +166,10 @@ class UnknownIdentityError(ProxyError):
     status = grpc.StatusCode.UNAUTHENTICATED
 
 
+class RevokedError(UnknownIdentityError):
+    """The caller's certificate, or their name, was revoked."""
+
+
 class AccessError(ProxyError):
     """The policy does not allow the caller to ask this."""
 
@@ -251,7 +255,7 @@ class TryLaterError(ProxyError):
 
 
 class OverloadedError(TryLaterError):
-    """All slots for calls of this kind are in use."""
+    """All slots for calls of this kind are in use, or all that the caller may hold."""
 
     reason = reasons.ERROR_REASON_OVERLOADED
     status = grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -259,7 +263,7 @@ class OverloadedError(TryLaterError):
 
 
 class DeadlineExceededError(TryLaterError):
-    """The answer takes longer than the proxy allows, or than the caller's deadline."""
+    """The answer takes longer than the proxy allows, or than the caller's deadline; or the request did not arrive."""
 
     reason = reasons.ERROR_REASON_DEADLINE_EXCEEDED
     status = grpc.StatusCode.DEADLINE_EXCEEDED

@@ -26,6 +26,7 @@ from typing import ClassVar, NamedTuple
 import grpc
 
 from privacyplease.storage.v1 import error_reason_pb2 as reasons
+from privacyplease.transport.slots import Reached
 
 
 class ServerError(Exception):
@@ -141,18 +142,18 @@ class OverloadedError(RefusedError):
     reason = reasons.ERROR_REASON_OVERLOADED
     retry_seconds = 1
 
-    def __init__(self, kind: str, slots: int) -> None:
-        super().__init__(f"all {slots:,} {kind} slots are in use", limit=slots)
+    def __init__(self, reached: Reached) -> None:
+        super().__init__(str(reached), limit=reached.limit)
 
 
 class DeadlineExceededError(RefusedError):
-    """The call takes longer than is allowed, or than its caller waits."""
+    """The call takes longer than is allowed, or than its caller waits; or its message did not arrive."""
 
     code = grpc.StatusCode.DEADLINE_EXCEEDED
     reason = reasons.ERROR_REASON_DEADLINE_EXCEEDED
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"the call takes longer than {seconds:,.0f} s", seconds=int(seconds))
+    def __init__(self, seconds: float, what: str = "the call takes longer than") -> None:
+        super().__init__(f"{what} {seconds:,.0f} s", seconds=int(seconds))
 
 
 class StoppingError(RefusedError):

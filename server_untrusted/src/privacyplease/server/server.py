@@ -21,17 +21,20 @@ from privacyplease.server.status import REFUSALS
 from privacyplease.server.store import Store
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 from privacyplease.storage.v1 import storage_service_pb2_grpc as rpc
-from privacyplease.transport.admission import Admission, CallKind
+from privacyplease.transport.admission import Admission
 from privacyplease.transport.call_log import CallLog, log_failure
 from privacyplease.transport.credentials import server_credentials
 from privacyplease.transport.loopback import require_loopback
 from privacyplease.transport.server_options import NON_BLOCKING_HEALTH, SERVER_OPTIONS
+from privacyplease.transport.slots import CallKind
 
 # A caller that keeps the server waiting for this long, for its message or for reading the answer, is cut off.
 STALL_SECONDS = 60.0
 
 _WATCHES, _CHECKS, _DESCRIPTIONS, _REFLECTIONS = 16, 8, 4, 4
 _BRIEF_SECONDS = 5.0
+# The message of a write is up to 32 MiB of cells, and the proxy may be on a slow line.
+_CELLS_SECONDS = STALL_SECONDS
 
 SERVICE = pb.DESCRIPTOR.services_by_name["StorageService"].full_name
 
@@ -80,6 +83,7 @@ def build_server(
         certificates: Folder of its certificate (`transport.credentials`); None for plaintext on loopback.
         metrics: What counts calls and cells; by default, metrics of the server's own.
     """
+    # Neither a gate nor a part of the slots for each identity: `OnlyProxy` lets in a single identity, before admission.
     admission = Admission(_kinds(load or Load()), REFUSALS, STALL_SECONDS)
     metrics = metrics or Metrics()
     call_log = CallLog(METHODS, metrics.called, log_failure)
@@ -104,7 +108,7 @@ def _kinds(load: Load) -> tuple[CallKind, ...]:
         CallKind("description", (f"/{SERVICE}/Describe",), _DESCRIPTIONS, _BRIEF_SECONDS),
         CallKind("reflection", ("/grpc.reflection.",), _REFLECTIONS, _BRIEF_SECONDS),
         CallKind("read", reads, load.reads, load.seconds),
-        CallKind("write", (f"/{SERVICE}/",), load.writes, load.seconds),
+        CallKind("write", (f"/{SERVICE}/",), load.writes, load.seconds, message_seconds=_CELLS_SECONDS),
     )
 
 

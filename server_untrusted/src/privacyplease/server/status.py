@@ -70,6 +70,7 @@ REFUSALS = Refusals(
     overloaded=OverloadedError,
     stopping=StoppingError,
     malformed=lambda expected: InvalidRequestError(Violation("message", expected)),
+    unsent=lambda seconds: DeadlineExceededError(seconds, "expected the request message within"),
     deadline_exceeded=DeadlineExceededError,
     fail=fail,
 )

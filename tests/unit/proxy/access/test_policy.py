@@ -1,6 +1,6 @@
 import pytest
 
-from privacyplease.proxy.access.policy import DEFAULT_CALLS_PER_MINUTE, EVERYBODY, Grant, Policy, Role, parse
+from privacyplease.proxy.access.policy import DEFAULT_CALLS_PER_MINUTE, EVERYBODY, Grant, Policy, Revoked, Role, parse
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.records import dataset
 
@@ -25,6 +25,9 @@ roles = ["count"]
 may_act_for = ["alice"]
 [plaintext]
 roles = ["count"]
+[revoked]
+names = ["mallory"]
+certificates = ["0F:0F:0F:0F:0F:0F:0F:0F:0F:0F:0F:0F:0F:0F:0F:0F:0F:0F:0F:0F:0F:0F:0F:0F:0F:0F:0F:0F:0F:0F:0F:0F"]
 """
 
 
@@ -43,6 +46,12 @@ def test_every_entry_is_read() -> None:
     assert policy.of("dashboard").may_act_for == {"alice"}
     assert policy.plaintext.roles == {Role.COUNT}
     assert policy.audit_everything
+    assert policy.revoked == Revoked(frozenset({"mallory"}), frozenset({"0f" * 32}))
+
+
+def test_a_revoked_name_may_ask_nothing_although_it_has_an_entry() -> None:
+    revoked = '[clients.alice]\nroles = ["count"]\n[revoked]\nnames = ["alice"]'
+    assert not parse(revoked, DATASETS).of("alice").roles
 
 
 def test_an_identity_without_an_entry_may_ask_nothing() -> None:
@@ -68,6 +77,9 @@ def test_every_client_has_a_rate() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ('revoked.names = ["Alice"]', "revoked.names: expected a name"),
+        ('revoked.certificates = ["0f"]', "revoked.certificates: expected SHA-256 fingerprints"),
+        ('revoked.serials = ["0f"]', "revoked.serials: no such entry"),
         ("clients = 1", "clients: expected dict, got int"),
         ("[client.alice]", "client: no such entry"),
         ("[clients.Alice]", "clients.Alice: expected a name"),

@@ -14,7 +14,7 @@ from privacyplease.cli.output.output_formats import Csv, Json, printed_for_progr
 
 app = typer.Typer()
 
-_COLUMNS = ("name", "identity", "hosts", "issuer", "expires", "days_left", "state")
+_COLUMNS = ("name", "identity", "hosts", "issuer", "expires", "days_left", "fingerprint", "state")
 _HEADINGS = ("certificate", "holder", "issuer", "expires", "days left")
 
 Hosts = Annotated[

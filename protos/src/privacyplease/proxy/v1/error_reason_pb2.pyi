@@ -134,7 +134,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: INTERNAL.
     """
     ERROR_REASON_UNKNOWN_IDENTITY: _ErrorReason.ValueType  # 15
-    """The caller's certificate is genuine, but names no client: it lacks an identity `privacyplease://client/NAME`.
+    """The caller's certificate is genuine, but names no client: it lacks an identity `privacyplease://client/NAME`; or
+    the certificate or that name was revoked, which also ends calls that are open.
     (Without a genuine certificate there is no status at all: the connection is closed.)
 
         { "reason": "ERROR_REASON_UNKNOWN_IDENTITY", "domain": "proxy.privacyplease" }
@@ -159,7 +160,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: FAILED_PRECONDITION.
     """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 30
-    """All slots for calls of this kind are in use. The call was refused at once and nothing was done; send it again after
+    """All slots for calls of this kind are in use, or all that one client may hold. The call was refused at once and nothing was done; send it again after
     the delay in the `google.rpc.RetryInfo` of the details.
 
         { "reason": "ERROR_REASON_OVERLOADED", "domain": "proxy.privacyplease",
@@ -168,7 +169,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: RESOURCE_EXHAUSTED.
     """
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 31
-    """The answer took longer than the proxy allows, or than the caller's own deadline. Ask for less at a time.
+    """The answer took longer than the proxy allows, or than the caller's own deadline: ask for less at a time. Or the
+    request message did not arrive in time.
 
         { "reason": "ERROR_REASON_DEADLINE_EXCEEDED", "domain": "proxy.privacyplease",
           "metadata": { "seconds": "120" } }
@@ -395,7 +397,8 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 14
 Status: INTERNAL.
 """
 ERROR_REASON_UNKNOWN_IDENTITY: ErrorReason.ValueType  # 15
-"""The caller's certificate is genuine, but names no client: it lacks an identity `privacyplease://client/NAME`.
+"""The caller's certificate is genuine, but names no client: it lacks an identity `privacyplease://client/NAME`; or
+the certificate or that name was revoked, which also ends calls that are open.
 (Without a genuine certificate there is no status at all: the connection is closed.)
 
     { "reason": "ERROR_REASON_UNKNOWN_IDENTITY", "domain": "proxy.privacyplease" }
@@ -420,7 +423,7 @@ holds. Nothing is answered or stored until an administrator has decided how to c
 Status: FAILED_PRECONDITION.
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 30
-"""All slots for calls of this kind are in use. The call was refused at once and nothing was done; send it again after
+"""All slots for calls of this kind are in use, or all that one client may hold. The call was refused at once and nothing was done; send it again after
 the delay in the `google.rpc.RetryInfo` of the details.
 
     { "reason": "ERROR_REASON_OVERLOADED", "domain": "proxy.privacyplease",
@@ -429,7 +432,8 @@ the delay in the `google.rpc.RetryInfo` of the details.
 Status: RESOURCE_EXHAUSTED.
 """
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 31
-"""The answer took longer than the proxy allows, or than the caller's own deadline. Ask for less at a time.
+"""The answer took longer than the proxy allows, or than the caller's own deadline: ask for less at a time. Or the
+request message did not arrive in time.
 
     { "reason": "ERROR_REASON_DEADLINE_EXCEEDED", "domain": "proxy.privacyplease",
       "metadata": { "seconds": "120" } }

@@ -9,6 +9,7 @@ frozenset()
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,8 @@ EVERYBODY = "*"
 MOST_CALLS_PER_MINUTE = 1_000_000
 DEFAULT_CALLS_PER_MINUTE = 6_000  # a hundred a second: no person or dashboard asks as often
 MOST_BATCHES_PER_SECOND = 10_000
+
+_FINGERPRINT = re.compile("[0-9a-f]{64}")
 
 T = TypeVar("T")
 
@@ -89,6 +92,19 @@ NOTHING = Grant()
 
 
 @dataclass(frozen=True)
+class Revoked:
+    """Who is shut out, before their certificates expire.
+
+    Attributes:
+        names: Names in certificates, whichever these are.
+        certificates: SHA-256 fingerprints of single certificates (`edge.identity.fingerprint`).
+    """
+
+    names: frozenset[str] = frozenset()
+    certificates: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Policy:
     """Who may ask what.
 
@@ -98,6 +114,7 @@ class Policy:
         plaintext: The grant of every caller in plaintext, which the proxy serves only on loopback and only if told to.
         audit_everything: Whether questions about no particular person are recorded, too.
         approvals: Whether acts that cannot be undone need a second person.
+        revoked: Who may not even say who they are.
     """
 
     clients: Mapping[str, Grant] = field(default_factory=dict)
@@ -105,10 +122,11 @@ class Policy:
     plaintext: Grant = NOTHING
     audit_everything: bool = False
     approvals: bool = True
+    revoked: Revoked = Revoked()
 
     def of(self, name: str) -> Grant:
-        """What an identity may ask: nothing, unless it has an entry."""
-        return self.clients.get(name, self.others)
+        """What an identity may ask: nothing, unless it has an entry and is not revoked."""
+        return self.others if name in self.revoked.names else self.clients.get(name, self.others)
 
 
 def parse(text: str, datasets: Mapping[str, Dataset]) -> Policy:
@@ -129,11 +147,15 @@ def parse(text: str, datasets: Mapping[str, Dataset]) -> Policy:
     rate = _number(entries, "", "calls_per_minute", MOST_CALLS_PER_MINUTE) or DEFAULT_CALLS_PER_MINUTE
     others = Grant(calls_per_minute=rate, burst=rate)
     policy = Policy(
-        clients={_name(name): _grant(f"clients.{name}", entry, datasets, others) for name, entry in clients.items()},
+        clients={
+            _name(name, f"clients.{name}"): _grant(f"clients.{name}", entry, datasets, others)
+            for name, entry in clients.items()
+        },
         others=others,
         plaintext=_grant("plaintext", _take(entries, "", "plaintext", dict, {}), datasets, NOTHING),
         audit_everything=_one_of(entries, "audit", other="all", default="persons"),
         approvals=not _one_of(entries, "approvals", other="off", default="required"),
+        revoked=_revoked(_take(entries, "", "revoked", dict, {})),
     )
     _require_empty(entries, "")
     for name, grant in policy.clients.items():
@@ -190,6 +212,25 @@ def _grant(path: str, entry: object, datasets: Mapping[str, Dataset], otherwise:
     return grant
 
 
+def _revoked(table: dict[str, Any]) -> Revoked:
+    entries = dict(table)
+    names = _texts(entries, "revoked", "names") or ()
+    certificates = _texts(entries, "revoked", "certificates") or ()
+    _require_empty(entries, "revoked")
+    return Revoked(
+        frozenset(_name(name, "revoked.names") for name in names),
+        frozenset(_fingerprint(text) for text in certificates),
+    )
+
+
+def _fingerprint(text: str) -> str:
+    """A fingerprint as it is compared; other programs print it in capitals, with colons."""
+    digits = text.replace(":", "").lower()
+    if not _FINGERPRINT.fullmatch(digits):
+        raise ConfigurationError("revoked.certificates: expected SHA-256 fingerprints of 64 hexadecimal digits")
+    return digits
+
+
 def _take(entries: dict[str, Any], path: str, name: str, kind: type[T], default: T) -> T:
     value = entries.pop(name, default)
     if not isinstance(value, kind) or isinstance(value, bool):
@@ -231,11 +272,11 @@ def _width(entries: dict[str, Any], path: str) -> int | None:
     return width(f"{path}.longest_interval", _take(entries, path, "longest_interval", str, ""))
 
 
-def _name(name: str) -> str:
+def _name(name: str, path: str) -> str:
     try:
         client_uri(name)
     except ValueError as error:
-        raise ConfigurationError(f"clients.{name}: {error}") from error
+        raise ConfigurationError(f"{path}: {error}") from error
     return name
 
 

@@ -101,9 +101,9 @@ class AuditRecorder:
             answer.wait()
         try:
             yield answer
-        except Exception:
+        except Exception as error:
             answer.wait()
-            self._failed(entry, context)
+            self._failed(entry, error, context)
             raise
         answer.wait()
         self._log.add({"event": "answered", **entry, **answer.size()})
@@ -125,9 +125,9 @@ class AuditRecorder:
         reason = reasons.ErrorReason.Name(error.reason).removeprefix("ERROR_REASON_")
         self._refusals.record({**self._described(rpc, caller, scope), "reason": reason})
 
-    def _failed(self, entry: Entry, context: grpc.ServicerContext) -> None:
+    def _failed(self, entry: Entry, error: Exception, context: grpc.ServicerContext) -> None:
         """Records a failure if possible: the call ends with its own error anyway, and the question is in the log."""
-        status = context.code()  # type: ignore[attr-defined]  # the stubs lack it
+        status = error.status if isinstance(error, ProxyError) else context.code()  # type: ignore[attr-defined]  # the stubs lack it
         try:
             self._log.add({"event": "failed", **entry, "reason": status.name if status else "UNKNOWN"})
         except AuditUnavailableError:

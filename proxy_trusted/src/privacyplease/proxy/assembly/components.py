@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import grpc
 from sqlalchemy import Engine, select
 
 from privacyplease.proxy.access.approvals import Approvals
-from privacyplease.proxy.access.guard import AccessControl
+from privacyplease.proxy.access.control import AccessControl
+from privacyplease.proxy.access.guard import AccessGuard
 from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.access.recorder import AuditRecorder
 from privacyplease.proxy.assembly import collectors
+from privacyplease.proxy.assembly.contracts import INGEST
 from privacyplease.proxy.assembly.settings import ProxySettings
 from privacyplease.proxy.audit.log import AuditLog
 from privacyplease.proxy.backup import registry
@@ -76,7 +80,6 @@ from privacyplease.proxy.v1 import (
     verification_service_pb2_grpc,
 )
 from privacyplease.proxy.write.writer import Writer
-from privacyplease.transport.admission import Admission
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class ProcessContext:
     datasets: dict[str, Dataset]
     policies: PolicyFile
     access: AccessControl
-    admission: Admission
+    stopping: threading.Event
     metrics: Metrics
     activity: Activity
 
@@ -117,6 +120,7 @@ class Components:
 
     Attributes:
         recorder: Records calls in the audit log.
+        guard: Holds calls to the policy.
     """
 
     def __init__(self, process: ProcessContext) -> None:
@@ -132,6 +136,7 @@ class Components:
         self._process = process
         self._trusted = trusted = TrustedState(settings)
         self.recorder = AuditRecorder(trusted.log)
+        self.guard = AccessGuard(process.access, self.recorder)
         store, keyring, manifest = trusted.store, trusted.keyring, trusted.manifest
         self._approvals = process.access.approvals = Approvals(store)
         self._shapes = Shapes(store)
@@ -234,7 +239,8 @@ class Components:
 
     def _ingest(self) -> IngestService:
         process = self._process
-        streams = StreamLimits(process.admission.stopping, process.settings.idle_seconds)
+        in_force = partial(self.guard.require_in_force, INGEST)
+        streams = StreamLimits(process.stopping, process.settings.idle_seconds, in_force)
         observers = process.metrics.ingested, process.activity.ingested
         return IngestService(process.datasets, self._writer, self._shapes, self._erasures, streams, *observers)
 

@@ -21,8 +21,8 @@ from privacyplease.proxy.v1 import (
     stations_service_pb2,
     verification_service_pb2,
 )
-from privacyplease.transport.admission import CallKind
 from privacyplease.transport.call_log import methods
+from privacyplease.transport.slots import CallKind
 
 CONTRACTS = (
     access_service_pb2.DESCRIPTOR,
@@ -47,7 +47,7 @@ METHODS = methods(CONTRACTS)
 COUNTING = frozenset(s.full_name for s in occupancy_service_pb2.DESCRIPTOR.services_by_name.values())
 
 _STATUS = "/privacyplease.proxy.v1.AdminService/GetStatus"
-_INGEST = ingest_service_pb2.DESCRIPTOR.services_by_name["IngestService"].full_name
+INGEST = "/privacyplease.proxy.v1.IngestService/Ingest"
 # Services whose calls may have to read the whole store or the whole log.
 _MAINTENANCE = tuple(
     f"/privacyplease.proxy.v1.{service}Service/" for service in ("Audit", "Compaction", "Keys", "Verification")
@@ -63,7 +63,13 @@ def kinds(settings: ProxySettings) -> tuple[CallKind, ...]:
         CallKind("watch", (f"/{health.SERVICE_NAME}/Watch",), _WATCHES, None, while_stopping=True),
         CallKind("status", (f"/{health.SERVICE_NAME}/", _STATUS), _STATUSES, _STATUS_SECONDS, while_stopping=True),
         CallKind("reflection", ("/grpc.reflection.",), _REFLECTIONS, _STATUS_SECONDS),
-        CallKind("ingest", (f"/{_INGEST}/",), settings.streams, None),
+        CallKind("ingest", (INGEST,), settings.streams, None),
         CallKind("maintenance", _MAINTENANCE, _MAINTAINED, _DAY_SECONDS),
-        CallKind("question", ("/",), settings.questions, settings.question_seconds),
+        CallKind(
+            "question",
+            ("/",),
+            settings.questions,
+            settings.question_seconds,
+            message_seconds=settings.message_seconds,
+        ),
     )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from privacyplease.proxy.access.guard import AccessControl, AccessGuard
+from privacyplease.proxy.access.control import AccessControl
+from privacyplease.proxy.access.guard import AccessGuard
 from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.access.rate_limiter import RateLimiter
 from privacyplease.proxy.assembly.components import Components, ProcessContext
@@ -49,7 +51,29 @@ _OPTIONS = [
 ]
 
 Register: TypeAlias = Callable[[grpc.Server], None]
-Guards: TypeAlias = "list[grpc.ServerInterceptor[Any, Any]]"
+Interceptors: TypeAlias = "list[grpc.ServerInterceptor[Any, Any]]"
+
+
+class Edge(NamedTuple):
+    """What refuses calls, besides admission.
+
+    Attributes:
+        authentication: Lets in only clients, by their certificates.
+        locked: Refuses what this proxy does not serve; None if it serves everything.
+        guard: Holds calls to the policy; None if none is answered.
+    """
+
+    authentication: Authentication
+    locked: Locked | None
+    guard: AccessGuard | None
+
+    def before_admission(self, certificates: Path | None) -> Interceptors:
+        """What needs no slot. Plaintext shows no identity."""
+        return [*([self.authentication] if certificates else []), *([self.locked] if self.locked else [])]
+
+    def after_admission(self) -> Interceptors:
+        """What looks at requests."""
+        return [self.guard] if self.guard else []
 
 
 class Proxy:
@@ -66,7 +90,6 @@ class Proxy:
                 written after it is unavailable.
         """
         self._health = health.HealthServicer(experimental_non_blocking=NON_BLOCKING_HEALTH)
-        self._admission = Admission(kinds(settings), REFUSALS, STALL_SECONDS)
         self._certificates: Path | None = settings.certificates
         self._components: Components | None = None
         self.locked: ProxyError | None = None
@@ -74,17 +97,19 @@ class Proxy:
         datasets = dataset.load(settings.home.datasets)
         policies = PolicyFile(settings.home.policy, datasets)
         access = AccessControl(policies, datasets, RateLimiter(), plaintext=self._certificates is None)
-        process = ProcessContext(settings, datasets, policies, access, self._admission, self.metrics, activity)
+        stopping = threading.Event()
+        process = ProcessContext(settings, datasets, policies, access, stopping, self.metrics, activity)
         try:
-            register, guards = (
+            register, edge = (
                 self._counting(process, settings.keyring) if settings.keyring else self._everything(process)
             )
         except (KeyringError, RolledBackError) as error:
-            self.locked, register, guards = error, _nothing, [Authentication(), Locked(error)]
-        authentication, *guards = guards
-        authenticated = [authentication] if self._certificates else []  # plaintext shows no identity
+            self.locked, register, edge = error, _nothing, Edge(Authentication(), Locked(error), None)
+        self._admission = Admission(
+            kinds(settings), REFUSALS, STALL_SECONDS, gate=edge.guard, identity_of=client_of, stopping=stopping
+        )
         call_log = CallLog(METHODS, self.metrics.called, activity.called, log_failure, client_of=client_of)
-        interceptors: Guards = [call_log, *authenticated, self._admission, *guards]
+        interceptors = [call_log, *edge.before_admission(self._certificates), self._admission, *edge.after_admission()]
         self.metrics.locked.set(self.locked is not None)
         self.grpc = grpc.server(
             ThreadPoolExecutor(self._admission.threads, thread_name_prefix="call"),
@@ -135,13 +160,12 @@ class Proxy:
         if self._components:
             self._components.stop()
 
-    def _everything(self, process: ProcessContext) -> tuple[Register, Guards]:
+    def _everything(self, process: ProcessContext) -> tuple[Register, Edge]:
         """Every service, with authentication and the access guard in front of them."""
         self._components = components = Components(process)
-        guard = AccessGuard(process.access, components.recorder)
-        return components.register, [Authentication(components.recorder.unknown), guard]
+        return components.register, Edge(Authentication(components.recorder.unknown), None, components.guard)
 
-    def _counting(self, process: ProcessContext, keyring: Path) -> tuple[Register, Guards]:
+    def _counting(self, process: ProcessContext, keyring: Path) -> tuple[Register, Edge]:
         """The one service that an exported keyring can serve. Without a key for it, there is no audit log."""
         settings = process.settings
         storage = StorageClient.connect(settings.storage, settings.storage_certificates, self.metrics)
@@ -153,7 +177,7 @@ class Proxy:
             occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(occupancy, server)
 
         locked = Locked(NotExportedError(ONLY_COUNTS), unlocked=COUNTING)
-        return register, [Authentication(), locked, AccessGuard(process.access, None)]
+        return register, Edge(Authentication(), locked, AccessGuard(process.access, None))
 
 
 def _nothing(_server: grpc.Server) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.query.search import MOST_TAGS
+from privacyplease.transport.slots import MESSAGE_SECONDS
 
 # Once a flush has begun, batches that arrive within so long are flushed together.
 FLUSH_SECONDS = 0.5
@@ -25,6 +26,7 @@ class ProxySettings:
         questions: How many questions may run at once.
         streams: How many ingest streams may be open at once.
         question_seconds: How long an answer may take.
+        message_seconds: How long the request of a question may take to arrive.
         idle_seconds: How long an ingest stream may be idle.
         flush_seconds: Least time between the starts of two flushes of a data set while batches are small.
         most_tags: How many cells one question may touch.
@@ -46,6 +48,7 @@ class ProxySettings:
     questions: int = 16
     streams: int = 32
     question_seconds: float = 120.0
+    message_seconds: float = MESSAGE_SECONDS
     idle_seconds: float = 600.0
     flush_seconds: float = FLUSH_SECONDS
     most_tags: int = MOST_TAGS

@@ -13,8 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from privacyplease.proxy.certificates.authority import Subject, common_name
 from privacyplease.proxy.certificates.folder import CertificateEntry, Certificates
+from privacyplease.proxy.edge.identity import fingerprint
 from privacyplease.proxy.errors import ConfigurationError
 
 Document = dict[str, Any]
@@ -80,6 +83,7 @@ def _row(entry: CertificateEntry, now: datetime) -> Document:
         "issuer": common_name(certificate.issuer),
         "expires": certificate.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "days_left": left.days,
+        "fingerprint": fingerprint(certificate.public_bytes(Encoding.DER)),
         "state": "expired" if left.total_seconds() < 0 else "renew" if entry.due(now) else "valid",
     }
 

@@ -13,7 +13,9 @@ client, `privacyplease://proxy` for the proxy itself. Other certificates of the 
 
 from __future__ import annotations
 
+import hashlib
 import re
+import ssl
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
@@ -51,6 +53,21 @@ def client_name(uris: Iterable[str]) -> str | None:
     """The client's name among the URIs of a certificate; None if there is none, or more than one."""
     names = [uri.removeprefix(CLIENT) for uri in uris if uri.startswith(CLIENT)]
     return names[0] if len(names) == 1 and _NAME.fullmatch(names[0]) else None
+
+
+def fingerprint(certificate: bytes) -> str:
+    """A certificate's SHA-256 fingerprint, in hexadecimal.
+
+    Args:
+        certificate: The certificate in DER.
+    """
+    return hashlib.sha256(certificate).hexdigest()
+
+
+def fingerprint_of(context: grpc.ServicerContext) -> str | None:
+    """The fingerprint of the certificate that the calling client has shown; None in plaintext."""
+    shown = cast(Mapping[str, Sequence[bytes]], context.auth_context()).get("x509_pem_cert", ())
+    return fingerprint(ssl.PEM_cert_to_DER_cert(shown[0].decode())) if shown else None
 
 
 def client_of(context: grpc.ServicerContext) -> str | None:

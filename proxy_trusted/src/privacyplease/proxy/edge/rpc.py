@@ -27,6 +27,7 @@ from privacyplease.proxy.trusted_store.store import is_unavailable
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 from privacyplease.transport.log_format import where_raised
 from privacyplease.transport.refusals import Refusals
+from privacyplease.transport.slots import Reached
 from privacyplease.transport.status import abort, build
 
 DOMAIN = "proxy.privacyplease"
@@ -108,8 +109,12 @@ def _internal(error: Exception) -> ProxyError:
     return ProxyError("internal fault; the proxy's log has the details", id=fault)
 
 
-def _overloaded(kind: str, slots: int) -> OverloadedError:
-    return OverloadedError(f"all {slots:,} {kind} slots are in use", kind=kind, limit=slots)
+def _overloaded(reached: Reached) -> OverloadedError:
+    return OverloadedError(str(reached), kind=reached.kind, limit=reached.limit)
+
+
+def _unsent(seconds: float) -> DeadlineExceededError:
+    return DeadlineExceededError(f"expected the request message within {seconds:g} s", seconds=f"{seconds:g}")
 
 
 def _deadline_exceeded(seconds: float) -> DeadlineExceededError:
@@ -120,6 +125,7 @@ REFUSALS = Refusals(
     overloaded=_overloaded,
     stopping=lambda: StoppingError("the proxy is shutting down"),
     malformed=lambda expected: InvalidRequestError(expected, field="message"),
+    unsent=_unsent,
     deadline_exceeded=_deadline_exceeded,
     fail=fail,
 )

@@ -6,7 +6,7 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 
 from privacyplease.proxy.access.caller import Caller
-from privacyplease.proxy.access.guard import AccessControl
+from privacyplease.proxy.access.control import AccessControl
 from privacyplease.proxy.access.policy import Role
 from privacyplease.proxy.edge.rpc import answering
 from privacyplease.proxy.v1 import access_service_pb2 as pb

@@ -6,7 +6,7 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from privacyplease.proxy.access.approvals import Approval, Approvals, State
-from privacyplease.proxy.access.guard import AccessControl
+from privacyplease.proxy.access.control import AccessControl
 from privacyplease.proxy.access.policy import Role
 from privacyplease.proxy.edge.rpc import answering
 from privacyplease.proxy.v1 import approval_service_pb2 as pb

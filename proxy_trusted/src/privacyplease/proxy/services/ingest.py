@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from privacyplease.proxy.edge import requests
 from privacyplease.proxy.edge.rpc import streaming
-from privacyplease.proxy.errors import MalformedBatchError, StoppingError, StreamIdleError, TryLaterError
+from privacyplease.proxy.errors import MalformedBatchError, ProxyError, StoppingError, StreamIdleError
 from privacyplease.proxy.lifecycle.erasure_log import ErasureLog
 from privacyplease.proxy.records import json_lines
 from privacyplease.proxy.records.dataset import Dataset
@@ -44,10 +44,12 @@ class StreamLimits(NamedTuple):
     Attributes:
         stopping: Set when the proxy is being stopped, which ends all streams.
         idle_seconds: How long a stream may be idle before it is ended.
+        require_in_force: Raises `RevokedError` if the caller's certificate or name was revoked.
     """
 
     stopping: threading.Event
     idle_seconds: float
+    require_in_force: Callable[[grpc.ServicerContext], None]
 
 
 class IngestService(pb_grpc.IngestServiceServicer):
@@ -76,22 +78,22 @@ class IngestService(pb_grpc.IngestServiceServicer):
         self._writer = writer
         self._shapes = shapes
         self._erasures = erasures
-        self._stopping, self._idle_seconds = streams
+        self._stopping, self._idle_seconds, self._require_in_force = streams
         self._observers = observers
 
     @streaming
     def Ingest(  # noqa: N802
-        self, request_iterator: Iterator[pb.IngestRequest], _context: grpc.ServicerContext
+        self, request_iterator: Iterator[pb.IngestRequest], context: grpc.ServicerContext
     ) -> Iterator[pb.IngestResponse]:
         """Acknowledges each batch, in order, once its good records are durable."""
         batches = _Batches(request_iterator)
-        for submitted in prefetched(self._submit_all(batches), BATCHES_AHEAD, lambda: self._end(batches)):
+        for submitted in prefetched(self._submit_all(batches), BATCHES_AHEAD, lambda: self._end(batches, context)):
             submitted.pending.wait()
             for observer in self._observers:
                 observer(submitted.batch)
             yield submitted.acknowledgement
 
-    def _end(self, batches: _Batches) -> TryLaterError | None:
+    def _end(self, batches: _Batches, context: grpc.ServicerContext) -> ProxyError | None:
         """Why a stream with no batch to process must end; None if it need not."""
         since = batches.awaited_since
         if since is None:
@@ -101,6 +103,10 @@ class IngestService(pb_grpc.IngestServiceServicer):
         if time.monotonic() - since > self._idle_seconds:
             message = f"no batch was received for {self._idle_seconds:g} s"
             return StreamIdleError(message, seconds=f"{self._idle_seconds:g}")
+        try:
+            self._require_in_force(context)
+        except ProxyError as error:
+            return error
         return None
 
     def _submit_all(self, batches: _Batches) -> Iterator[_Submitted]:
