@@ -23,6 +23,7 @@ FROZEN = {
     "Compaction",
     "Count",
     "Dataset",
+    "Disk",
     "Dwell",
     "DatasetKeys",
     "Destroyed",
