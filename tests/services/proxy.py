@@ -94,6 +94,7 @@ def proxying(
     cache_bytes: int | None = None,
     witnesses: Sequence[str] = (),
     compacts: bool = True,
+    reserve_bytes: int = 1024 * 1024,
 ) -> Iterator[Proxied]:
     """Runs a proxy in this process for as long as the block lasts.
 
@@ -107,6 +108,7 @@ def proxying(
         cache_bytes: The size of the cell cache; None for the default.
         witnesses: Other places that keep the head of the manifest.
         compacts: Whether it compacts in the background.
+        reserve_bytes: How much room on the disk of its home it keeps for administrators.
     """
     limits: dict[str, Any] = {"most_tags": most_tags, "cache_bytes": cache_bytes}
     settings = ProxySettings(
@@ -117,6 +119,7 @@ def proxying(
         keyring=keyring,
         witnesses=tuple(witnesses),
         compacts=compacts,
+        reserve_bytes=reserve_bytes,
         flush_seconds=FLUSH_SECONDS,
         **{name: value for name, value in limits.items() if value is not None},
     )

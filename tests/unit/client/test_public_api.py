@@ -25,6 +25,7 @@ FROZEN = {
     "Compaction",
     "Count",
     "Dataset",
+    "Disk",
     "Dwell",
     "DatasetKeys",
     "Destroyed",

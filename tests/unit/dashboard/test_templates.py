@@ -14,7 +14,7 @@ from privacyplease.client._internal.messages import system
 from privacyplease.dashboard.app import create_app
 from privacyplease.dashboard.ranges import ChosenRange
 from privacyplease.dashboard.settings import DashboardSettings
-from privacyplease.proxy.v1.admin_service_pb2 import Compaction, GetStatusResponse, Manifest
+from privacyplease.proxy.v1.admin_service_pb2 import Compaction, Disk, GetStatusResponse, Manifest
 
 START = datetime(2024, 10, 1, tzinfo=UTC)
 
@@ -51,6 +51,7 @@ def test_the_system_page_shows_the_state_of_the_manifest() -> None:
     status = GetStatusResponse(
         manifest=Manifest(version=12, live_segments=3, retired_segments=2, outgrown_cells=4),
         compaction=Compaction(fresh_segments=1, fresh_records=500),
+        disk=Disk(free_bytes=5 << 20, low=True, full=True),
     )
     finding = Finding("wifi", "core", START, START, 1, 0, 0)
     page = words(
@@ -69,3 +70,4 @@ def test_the_system_page_shows_the_state_of_the_manifest() -> None:
     assert "raise bytes_per_record" in page
     assert "none is configured" in page
     assert "wifi core" in page
+    assert "The proxy's disk is full" in page

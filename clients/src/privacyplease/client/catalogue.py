@@ -133,6 +133,21 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
+class Disk:
+    """The disk of the proxy's home.
+
+    Attributes:
+        free_bytes: How many bytes are free.
+        low: Whether less than 1 GiB is free.
+        full: Whether it is full: records, and questions about persons, are refused until there is room again.
+    """
+
+    free_bytes: int
+    low: bool
+    full: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """The policy that decides who may ask what.
 
@@ -221,6 +236,7 @@ class Status:
     compaction: Compaction
     cache: Cache
     manifest: Manifest
+    disk: Disk
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,7 @@ class StorageUnavailableError(TryAgainError):
 
 
 class TrustedStoreUnavailableError(TryAgainError):
-    """The proxy answers, but the database that it shares with other proxies is unavailable."""
+    """The proxy answers, but its trusted store is unavailable, or its disk full; what was acknowledged is stored."""
 
 
 class OverloadedError(TryAgainError):

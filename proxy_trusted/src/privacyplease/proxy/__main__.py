@@ -109,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         help="file with the passphrase of the master key or the keyring",
     )
     parser.add_argument(
-        "--questions", type=_positive, default=16, metavar="N", help="how many questions may run at once"
+        "--questions", type=_positive, default=32, metavar="N", help="how many questions may run at once"
     )
     parser.add_argument(
         "--streams", type=_positive, default=32, metavar="N", help="how many ingest streams may be open at once"

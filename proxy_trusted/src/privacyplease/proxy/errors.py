@@ -18,7 +18,7 @@
     │   └── MasterKeyRefusedError
     ├── RolledBackError         decide whether to continue from the older state
     ├── AuditUnavailableError   check the audit log's disk
-    ├── TrustedStoreUnavailableError   check the database that the proxies share
+    ├── TrustedStoreUnavailableError   check the database that the proxies share, or the disk of the home
     ├── StorageError            check the storage server
     │   ├── StorageUnavailableError
     │   └── StorageRefusedError
@@ -225,7 +225,7 @@ class AuditUnavailableError(ProxyError):
 
 
 class TrustedStoreUnavailableError(ProxyError):
-    """The database that holds the trusted store cannot be reached; trying again is safe."""
+    """The trusted store's database cannot be reached, or its disk is full; trying again is safe."""
 
     reason = reasons.ERROR_REASON_TRUSTED_STORE_UNAVAILABLE
     status = grpc.StatusCode.UNAVAILABLE

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from privacyplease.proxy.access.refusal_log import MOST_SINGLE_LINES, WINDOW_SECONDS, Entry, RefusalLog
+from privacyplease.proxy.audit.log import AuditLog
 from privacyplease.proxy.errors import AuditUnavailableError
 from tests.services.audit_log import LogFolder
 from tests.services.polling import eventually
@@ -91,3 +92,13 @@ def test_counts_that_cannot_be_written_are_kept(refusing: Refusing) -> None:
     folder.with_name("kept").rename(folder)
     refusing.refusals.flush(least_seconds=0)
     assert refusing.entries()[-1]["count"] == 2
+
+
+def test_on_a_full_disk_refusals_are_only_counted(refusing: Refusing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AuditLog, "full", True)
+    for _ in range(5):
+        refusing.refusals.record(DENIED)
+    assert refusing.entries() == []
+    monkeypatch.setattr(AuditLog, "full", False)
+    refusing.refusals.flush(least_seconds=0)
+    assert [entry["count"] for entry in refusing.entries()] == [5]

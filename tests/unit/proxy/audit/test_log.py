@@ -1,4 +1,5 @@
 import json
+import os
 import random
 import shutil
 import threading
@@ -17,6 +18,7 @@ from privacyplease.proxy.errors import AuditUnavailableError, ConfigurationError
 from privacyplease.proxy.keys.derivation import Key
 from privacyplease.proxy.keys.master_key import LocalMasterKey
 from privacyplease.proxy.trusted_store import tables
+from privacyplease.proxy.trusted_store.disk_reserve import DiskReserve
 from tests.services.audit_log import LogFolder
 from tests.services.polling import eventually
 
@@ -192,6 +194,18 @@ def test_a_file_that_could_not_be_begun_begins_with_a_checkpoint_all_the_same(
 
 def _full(*_: object) -> int:
     raise OSError(28, "No space left on device")
+
+
+def test_a_line_that_does_not_fit_on_the_disk_is_written_in_the_reserve(
+    log: LogFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, write = tmp_path / "reserve", os.write
+    opened = log.open(reserve=DiskReserve(file, 4_096))
+    monkeypatch.setattr("os.write", lambda *to: _full() if file.exists() else write(*to))
+    assert not opened.full
+    opened.record({"event": "asked"})
+    assert opened.full
+    assert opened.verify() == Verdict(1, [])
 
 
 def test_concurrent_threads_write_one_chain(log: LogFolder) -> None:

@@ -60,6 +60,7 @@ def as_document(options: ConnectionOptions) -> dict[str, Any]:
         "compaction": _compaction(system) if system else None,
         "cache": asdict(system.cache) if system else None,
         "manifest": asdict(system.manifest) if system else None,
+        "disk": asdict(system.disk) if system else None,
         "keyrings": [_keyring(keyring) for keyring in system.keyrings] if system else None,
     }
 
@@ -158,6 +159,7 @@ def _system_lines(document: dict[str, Any]) -> Iterator[str]:
     yield f"policy  {_policy_line(document['policy'])}"
     yield f"fresh   {_compaction_line(document['compaction'])}"
     yield f"cache   {_cache_line(document['cache'])}"
+    yield f"disk    {disk_line(document['disk'])}"
     for keyring in document["keyrings"]:
         yield f"{keyring['dataset']:8}{_keyring_line(keyring)}"
 
@@ -211,6 +213,14 @@ def _cache_line(cache: dict[str, Any]) -> str:
     if not lookups:
         return line
     return f"{line}; {cache['hits'] / lookups:.0%} of {screen.counted(lookups, 'requested cell')} were in memory"
+
+
+def disk_line(disk: dict[str, Any]) -> str:
+    """What is free on the disk of the proxy's home, with a warning if that is little."""
+    line = f"{screen.mebibytes(disk['free_bytes'])} free for the proxy's home"
+    if disk["full"]:
+        return f"{line}; warning: full: records and questions about persons are refused until there is room"
+    return f"{line}; warning: less than 1 GiB" if disk["low"] else line
 
 
 def _keyring_line(keyring: dict[str, Any]) -> str:

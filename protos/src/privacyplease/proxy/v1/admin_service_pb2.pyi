@@ -53,6 +53,7 @@ class GetStatusResponse(_message.Message):
     COMPACTION_FIELD_NUMBER: _builtins.int
     CACHE_FIELD_NUMBER: _builtins.int
     MANIFEST_FIELD_NUMBER: _builtins.int
+    DISK_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """The proxy's version."""
     @_builtins.property
@@ -87,6 +88,10 @@ class GetStatusResponse(_message.Message):
     def manifest(self) -> Global___Manifest:
         """The proxy's manifest of the store."""
 
+    @_builtins.property
+    def disk(self) -> Global___Disk:
+        """The disk of the proxy's home."""
+
     def __init__(
         self,
         *,
@@ -99,14 +104,47 @@ class GetStatusResponse(_message.Message):
         compaction: Global___Compaction | None = ...,
         cache: Global___Cache | None = ...,
         manifest: Global___Manifest | None = ...,
+        disk: Global___Disk | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "answers", b"answers", "cache", b"cache", "compaction", b"compaction", "manifest", b"manifest", "policy", b"policy", "storage", b"storage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "answers", b"answers", "cache", b"cache", "compaction", b"compaction", "disk", b"disk", "manifest", b"manifest", "policy", b"policy", "storage", b"storage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "answers", b"answers", "cache", b"cache", "compaction", b"compaction", "keyrings", b"keyrings", "manifest", b"manifest", "policy", b"policy", "storage", b"storage", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "answers", b"answers", "cache", b"cache", "compaction", b"compaction", "disk", b"disk", "keyrings", b"keyrings", "manifest", b"manifest", "policy", b"policy", "storage", b"storage", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStatusResponse: _TypeAlias = GetStatusResponse  # noqa: Y015
+
+@_typing.final
+class Disk(_message.Message):
+    """The disk of the proxy's home, with its keys, manifest and audit log."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FREE_BYTES_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    FULL_FIELD_NUMBER: _builtins.int
+    free_bytes: _builtins.int
+    """How many bytes are free."""
+    low: _builtins.bool
+    """Whether less than 1 GiB is free."""
+    full: _builtins.bool
+    """Whether it is full: records, and questions that must be recorded, are refused until there is room again.
+    Administrators' calls are answered from a reserve.
+    """
+    def __init__(
+        self,
+        *,
+        free_bytes: _builtins.int = ...,
+        low: _builtins.bool = ...,
+        full: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["free_bytes", b"free_bytes", "full", b"full", "low", b"low"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Disk: _TypeAlias = Disk  # noqa: Y015
 
 @_typing.final
 class Cache(_message.Message):

@@ -256,7 +256,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: PERMISSION_DENIED.
     """
     ERROR_REASON_AUDIT_UNAVAILABLE: _ErrorReason.ValueType  # 44
-    """The call must be recorded in the audit log, but the log cannot be written. Nothing is answered.
+    """The call must be recorded in the audit log, but the log cannot be written, or its disk is full. Nothing is answered.
 
         { "reason": "ERROR_REASON_AUDIT_UNAVAILABLE", "domain": "proxy.privacyplease" }
 
@@ -272,8 +272,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: PERMISSION_DENIED.
     """
     ERROR_REASON_TRUSTED_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 50
-    """The database that several proxies share as their trusted store cannot be reached. A `google.rpc.RetryInfo` says
-    when to try again.
+    """The database that several proxies share as their trusted store cannot be reached, or the disk of the proxy's home is
+    full; the message says which. What was acknowledged is stored. A `google.rpc.RetryInfo` says when to try again.
 
         { "reason": "ERROR_REASON_TRUSTED_STORE_UNAVAILABLE", "domain": "proxy.privacyplease" }
 
@@ -519,7 +519,7 @@ names the field.
 Status: PERMISSION_DENIED.
 """
 ERROR_REASON_AUDIT_UNAVAILABLE: ErrorReason.ValueType  # 44
-"""The call must be recorded in the audit log, but the log cannot be written. Nothing is answered.
+"""The call must be recorded in the audit log, but the log cannot be written, or its disk is full. Nothing is answered.
 
     { "reason": "ERROR_REASON_AUDIT_UNAVAILABLE", "domain": "proxy.privacyplease" }
 
@@ -535,8 +535,8 @@ has granted it, the same call succeeds once.
 Status: PERMISSION_DENIED.
 """
 ERROR_REASON_TRUSTED_STORE_UNAVAILABLE: ErrorReason.ValueType  # 50
-"""The database that several proxies share as their trusted store cannot be reached. A `google.rpc.RetryInfo` says
-when to try again.
+"""The database that several proxies share as their trusted store cannot be reached, or the disk of the proxy's home is
+full; the message says which. What was acknowledged is stored. A `google.rpc.RetryInfo` says when to try again.
 
     { "reason": "ERROR_REASON_TRUSTED_STORE_UNAVAILABLE", "domain": "proxy.privacyplease" }
 

@@ -16,7 +16,7 @@ from privacyplease.proxy.access.policy import canonical_device
 from privacyplease.proxy.access.refusal_log import Entry, RefusalLog
 from privacyplease.proxy.access.rules import RequestScope
 from privacyplease.proxy.audit.fields import bounded
-from privacyplease.proxy.audit.log import AuditLog
+from privacyplease.proxy.audit.log import AuditLog, disk_full
 from privacyplease.proxy.errors import AuditUnavailableError, ProxyError
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 from privacyplease.proxy.v1 import types_pb2
@@ -93,8 +93,11 @@ class AuditRecorder:
         of the answer is sent. A call that is broken off, by the client or by a crash, has no outcome.
 
         Raises:
-            AuditUnavailableError: The question or its outcome cannot be recorded.
+            AuditUnavailableError: The question or its outcome cannot be recorded, or the disk is so full that only acts
+                are.
         """
+        if not act and self._log.full:
+            raise disk_full()
         entry = {"call": secrets.token_hex(8), **self._described(rpc, caller, scope)}
         answer = AnswerRecord(partial(self._log.sync, self._log.add({"event": "asked", **entry})))
         if act:

@@ -2,6 +2,7 @@
 
 A caller who is refused thousands of times a second so adds a few lines a minute to the log. A refusal that is only
 counted is on disk within a minute, and at the latest when the proxy stops; a crash loses the counts of that minute.
+While the disk is full, all are counted.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class RefusalLog:
         kind = entry.get("who"), entry.get("rpc"), entry["reason"]
         with self._lock:
             window = self._windows.setdefault(kind, _Window(self._clock()))
-            if window.single == MOST_SINGLE_LINES:
+            if window.single == MOST_SINGLE_LINES or self._log.full:
                 window.add(entry, self._log.now())
                 return
             window.single += 1
@@ -116,5 +117,7 @@ class RefusalLog:
 
     def _run(self) -> None:
         while not self._stopping.wait(_LOOK_EVERY_SECONDS):
+            if self._log.full:
+                continue
             with suppress(AuditUnavailableError):  # it was logged
                 self.flush()

@@ -14,6 +14,7 @@ from privacyplease.proxy.lifecycle.eraser import EpochEraser
 from privacyplease.proxy.manifest.cells import AnswerCounts
 from privacyplease.proxy.manifest.manifest import Manifest
 from privacyplease.proxy.segments.cell_cache import CellCache
+from privacyplease.proxy.trusted_store.disk_reserve import DiskReserve
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 
 
@@ -79,4 +80,14 @@ def memory_metrics(memory: CellCache) -> Iterable[Metric]:
     yield cells
     yield GaugeMetricFamily(
         "privacyplease_proxy_cache_bytes", "Stored size of the cells in memory.", value=figures.bytes
+    )
+
+
+def disk_metrics(reserve: DiskReserve) -> Iterable[Metric]:
+    """The room on the disk of the home, and whether it is full."""
+    yield GaugeMetricFamily(
+        "privacyplease_proxy_home_free_bytes", "Free on the disk of the proxy's home.", value=reserve.free_bytes()
+    )
+    yield GaugeMetricFamily(
+        "privacyplease_proxy_home_full", "1 if the disk of the proxy's home is full.", value=reserve.full
     )

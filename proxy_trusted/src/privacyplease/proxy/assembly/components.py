@@ -63,6 +63,7 @@ from privacyplease.proxy.telemetry.activity import Activity
 from privacyplease.proxy.telemetry.metrics import Metrics
 from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.trusted_store import tables
+from privacyplease.proxy.trusted_store.disk_reserve import DiskReserve
 from privacyplease.proxy.v1 import (
     access_service_pb2_grpc,
     admin_service_pb2_grpc,
@@ -110,7 +111,10 @@ class TrustedState:
         # The log and its anchor belong to this home. The anchor may lag behind after a loss of power, so its commits
         # need not wait for the disk.
         anchors = trusted_store.open_store(home.trusted_store, durable=False)
-        self.log = AuditLog(home.audit, anchors, self.keyring)
+        self.reserve = DiskReserve(home.reserve, settings.reserve_bytes)
+        if self.unshared:
+            self.reserve.watch(self.store)
+        self.log = AuditLog(home.audit, anchors, self.keyring, reserve=self.reserve)
         self.witnesses = Witnesses([witness(text) for text in settings.witnesses])
         self.manifest = Manifest(self.store, self.keyring, self.witnesses)
 
@@ -151,7 +155,15 @@ class Components:
             finish_restore(settings.home, Restore(datasets, store, keyring, manifest, storage, currency), trusted.log)
         _refuse_rolled_back(currency)
         self._search = search = Search(manifest, cells, keyring, memory, currency, settings.most_tags)
-        self._writer = writer = Writer(manifest, keyring, storage, memory, currency, settings.flush_seconds)
+        self._writer = writer = Writer(
+            manifest,
+            keyring,
+            storage,
+            memory,
+            currency,
+            settings.flush_seconds,
+            is_full=lambda: trusted.unshared and trusted.reserve.full,
+        )
         self._compaction = compaction = Compactor(
             store,
             manifest,
@@ -193,6 +205,7 @@ class Components:
         self._writer.stop()
         self.recorder.stop()
         self._trusted.log.stop()
+        self._trusted.reserve.close()
 
     def register(self, server: grpc.Server) -> None:
         """Adds every service to a server."""
@@ -235,6 +248,7 @@ class Components:
             process.activity,
             self._compactor,
             self._memory,
+            trusted.reserve,
         )
 
     def _ingest(self) -> IngestService:
@@ -267,6 +281,7 @@ class Components:
         watch(lambda: collectors.approval_metrics(self._approvals))
         watch(lambda: collectors.erasure_metrics(self._erasing))
         watch(lambda: collectors.memory_metrics(self._memory))
+        watch(lambda: collectors.disk_metrics(trusted.reserve))
 
 
 def _refuse_rolled_back(currency: RollbackCheck) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.query.search import MOST_TAGS
+from privacyplease.proxy.trusted_store.disk_reserve import RESERVE_BYTES
 from privacyplease.transport.slots import MESSAGE_SECONDS
 
 # Once a flush has begun, batches that arrive within so long are flushed together.
@@ -39,13 +40,14 @@ class ProxySettings:
         keyring: An exported keyring, with which the proxy only counts people; then only the policy of the home is used,
             and the passphrase opens this file.
         compacts: Whether the proxy compacts in the background.
+        reserve_bytes: How much room on the disk of the home is kept for administrators.
         witnesses: Where else the newest head of the manifest is kept: folders, and URLs of databases.
     """
 
     home: Home
     storage: str
     passphrase: str | None = None
-    questions: int = 16
+    questions: int = 32
     streams: int = 32
     question_seconds: float = 120.0
     message_seconds: float = MESSAGE_SECONDS
@@ -58,4 +60,5 @@ class ProxySettings:
     trusted_store: str | None = None
     keyring: Path | None = None
     compacts: bool = True
+    reserve_bytes: int = RESERVE_BYTES
     witnesses: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ import os
 import sys
 from pathlib import Path
 
-from privacyplease.proxy.audit.log import AuditReader
+from privacyplease.proxy.audit.reader import AuditReader
 from privacyplease.proxy.errors import ConfigurationError, KeyringError
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.keys.keyring import Keyring

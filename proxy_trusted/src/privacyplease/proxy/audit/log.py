@@ -1,4 +1,4 @@
-"""Writing and reading the audit log.
+"""Writing the audit log.
 
 A line is written at once; the first caller that waits for its durability syncs it together with all lines before it.
 The lines are synced before the anchor: after a crash at any point the log may be longer than the anchor says, and is
@@ -13,75 +13,31 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import PoolProxiedConnection
 
 from privacyplease.proxy.audit import chain
 from privacyplease.proxy.audit.chain import ChainedLine, open_line
-from privacyplease.proxy.audit.files import cut_torn_line, file_of, files, lines, open_to_write, sync_file, sync_folder
-from privacyplease.proxy.audit.verify import NO_ANCHOR, Anchor, Verdict, verify
+from privacyplease.proxy.audit.files import cut_torn_line, file_of, files, open_to_write, sync_file, sync_folder
+from privacyplease.proxy.audit.reader import KEY, OWNER, AuditReader
 from privacyplease.proxy.errors import AuditUnavailableError, ConfigurationError
-from privacyplease.proxy.keys.derivation import KeyId
 from privacyplease.proxy.keys.keyring import Keyring
-from privacyplease.proxy.trusted_store.tables import audit_anchor
+from privacyplease.proxy.trusted_store.disk_reserve import DiskReserve, is_full
 
 MOST_FILE_BYTES = 64 * 1024 * 1024
 _SYNC_EVERY_SECONDS = 1.0
 
-# The log's data key is one of the keyring's. No data set has such a name, so it is erased with none.
-_OWNER, _KEY = "/audit", KeyId(0)
-
 _PUT_ANCHOR = "INSERT OR REPLACE INTO audit_anchor (one, number, mac) VALUES (1, ?, ?)"
 
 _log = logging.getLogger(__name__)
-
-
-class AuditReader:
-    """Reads a log and verifies it."""
-
-    def __init__(self, folder: Path, store: Engine, keyring: Keyring) -> None:
-        """Initialises a reader.
-
-        Args:
-            folder: The folder of the log's files.
-            store: Where the anchor is kept.
-            keyring: Holds the log's key.
-
-        Raises:
-            KeyringError: The log's key is unavailable.
-        """
-        self._folder, self._store = folder, store
-        self._chain_key, self._anchor_key, self._subject_key = (
-            keyring.derived(_OWNER, _KEY, label)
-            for label in (chain.CHAIN_LABEL, chain.ANCHOR_LABEL, chain.SUBJECT_LABEL)
-        )
-
-    def pseudonym(self, subject: str) -> str:
-        """The pseudonym by which the log refers to a subject."""
-        return chain.pseudonym(self._subject_key, subject)
-
-    def entries(self) -> Iterator[Mapping[str, Any]]:
-        """Every entry, oldest first, unverified."""
-        opened = (open_line(stored.line) for stored in lines(self._folder))
-        return (line.entry for line in opened if line)
-
-    def verify(self) -> Verdict:
-        """Checks all lines recorded before the call, and possibly later ones."""
-        return verify(lines(self._folder), self._chain_key, self._anchor_key, self.remembered())
-
-    def remembered(self) -> Anchor:
-        """The anchor: the end of the log as the trusted store remembers it."""
-        with self._store.connect() as connection:
-            row = connection.execute(select(audit_anchor)).one_or_none()
-        return Anchor(row.number, bytes(row.mac)) if row else NO_ANCHOR
 
 
 class _End(NamedTuple):
@@ -110,6 +66,7 @@ class AuditLog(AuditReader):
         keyring: Keyring,
         *,
         most_file_bytes: int = MOST_FILE_BYTES,
+        reserve: DiskReserve | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Continues the log at its end. A torn last line is cut off, which is recorded.
@@ -119,15 +76,16 @@ class AuditLog(AuditReader):
             store: Where the anchor is kept.
             keyring: Holds the log's key.
             most_file_bytes: A new file is begun where a file would become larger.
+            reserve: The reserve on its disk, which is freed when the disk is full.
             clock: Returns the current time.
 
         Raises:
             KeyringError: The log's key is unavailable.
             ConfigurationError: The log cannot be written.
         """
-        keyring.ensure(_OWNER, _KEY.epoch)
+        keyring.ensure(OWNER, KEY.epoch)
         super().__init__(folder, store, keyring)
-        self._most_file_bytes, self._clock = most_file_bytes, clock
+        self._most_file_bytes, self._reserve, self._clock = most_file_bytes, reserve, clock
         self._lock, self._syncing = threading.Lock(), threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
@@ -139,6 +97,11 @@ class AuditLog(AuditReader):
             self._continue()
         except (OSError, AuditUnavailableError) as error:
             raise ConfigurationError(f"{folder}: the audit log cannot be written: {error}") from error
+
+    @property
+    def full(self) -> bool:
+        """Whether its disk is full, so that only what administrators do should be added."""
+        return self._reserve is not None and self._reserve.full
 
     def now(self) -> str:
         """The current time, as entries state times."""
@@ -160,7 +123,7 @@ class AuditLog(AuditReader):
         """
         with self._lock:
             try:
-                self._end = self._append({"at": self.now(), **entry})
+                self._end = self._append_if_room({"at": self.now(), **entry})
             except OSError as error:
                 raise _unavailable(error) from error
             return Added(self._end.number, self._losses)
@@ -201,6 +164,15 @@ class AuditLog(AuditReader):
         self._durable = self._end = _End(file, size, number, last.chain if last else chain.START)
         if torn:
             self.record({"event": "recovered", "bytes": torn})
+
+    def _append_if_room(self, entry: Mapping[str, object]) -> _End:
+        """Adds a line as `_append` does; if the disk is full, in the reserve."""
+        try:
+            return self._append(entry)
+        except OSError as error:
+            if not self._freed(error):
+                raise
+        return self._append(entry)
 
     def _append(self, entry: Mapping[str, object]) -> _End:
         """Adds a line to the last file, or to a new one after a checkpoint; on failure no line is added.
@@ -247,13 +219,19 @@ class AuditLog(AuditReader):
                 sync_folder(self._folder)
         except OSError as error:
             self._cut()
+            self._freed(error)
             raise _unavailable(error) from error
         with self._lock:
             self._durable = max(self._durable, end, key=attrgetter("number"))
         try:
             self._anchor(end)
         except (sqlite3.Error, SQLAlchemyError) as error:
+            self._freed(error)
             raise _unavailable(error) from error
+
+    def _freed(self, error: Exception) -> bool:
+        """Frees the reserve if the disk is full, and returns whether that may help."""
+        return self._reserve is not None and self._reserve.release(error)
 
     def _cut(self) -> None:
         """Removes what is not durable, if possible. If not, the log continues after it."""
@@ -271,8 +249,17 @@ class AuditLog(AuditReader):
         self._anchors.cursor().execute(_PUT_ANCHOR, (end.number, mac))  # commits by itself
 
 
+def disk_full() -> AuditUnavailableError:
+    """The error for a call that must be recorded while the disk is full."""
+    return AuditUnavailableError(
+        "this call must be recorded, but the disk of the proxy's home is full; free some space"
+    )
+
+
 def _unavailable(cause: object) -> AuditUnavailableError:
     _log.error("the audit log cannot be written: %s", cause)
+    if isinstance(cause, Exception) and is_full(cause):
+        return disk_full()
     return AuditUnavailableError("this call must be recorded, but the audit log cannot be written")
 
 

@@ -23,6 +23,7 @@ from privacyplease.proxy.errors import (
     StoppingError,
     TrustedStoreUnavailableError,
 )
+from privacyplease.proxy.trusted_store.disk_reserve import DISK_FULL, is_full
 from privacyplease.proxy.trusted_store.store import is_unavailable
 from privacyplease.proxy.v1 import error_reason_pb2 as reasons
 from privacyplease.transport.log_format import where_raised
@@ -87,11 +88,7 @@ def fail(error: Exception, context: grpc.ServicerContext) -> NoReturn:
     if isinstance(error, grpc.RpcError) and not context.is_active():
         raise error  # the client left while it was sending
     if not isinstance(error, ProxyError):
-        error = (
-            TrustedStoreUnavailableError("the trusted store is unavailable")
-            if is_unavailable(error)
-            else _internal(error)
-        )
+        error = _typed(error)
     abort(context, status(error), _pushback_ms(error))
 
 
@@ -100,6 +97,14 @@ def _pushback_ms(error: ProxyError) -> int | None:
     if error.retry_seconds is None:
         return None
     return -1 if isinstance(error, RateLimitedError) else int(error.retry_seconds * 1_000)
+
+
+def _typed(error: Exception) -> ProxyError:
+    if is_full(error):
+        return TrustedStoreUnavailableError(DISK_FULL)
+    if is_unavailable(error):
+        return TrustedStoreUnavailableError("the trusted store is unavailable")
+    return _internal(error)
 
 
 def _internal(error: Exception) -> ProxyError:

@@ -12,6 +12,7 @@
     ├── trusted.db      wrapped data keys and all else that must outlive the process
     ├── policy.toml     who may ask what, created on first use
     ├── audit/          who asked what (`audit/`)
+    ├── reserve         while the proxy runs: room on the disk for administrators (`trusted_store/disk_reserve.py`)
     └── datasets/       definitions of data sets, besides those that ship
 """
 
@@ -52,6 +53,11 @@ class Home:
     def audit(self) -> Path:
         """The audit log's folder."""
         return self.path / "audit"
+
+    @property
+    def reserve(self) -> Path:
+        """The file that keeps room on the disk for administrators."""
+        return self.path / "reserve"
 
     @property
     def restored(self) -> Path:

@@ -21,6 +21,7 @@ from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.segments.cell_cache import CellCache
 from privacyplease.proxy.storage.client import StorageClient
 from privacyplease.proxy.telemetry.activity import Activity, RecentCalls
+from privacyplease.proxy.trusted_store.disk_reserve import DiskReserve
 from privacyplease.proxy.v1 import admin_service_pb2 as pb
 from privacyplease.proxy.v1 import admin_service_pb2_grpc as pb_grpc
 
@@ -31,7 +32,7 @@ _STORAGE_TIMEOUT_SECONDS = 1.0
 
 
 class AdminService(pb_grpc.AdminServiceServicer):
-    """Describes keyring, manifest, storage and its answers, policy, memory, compaction and recent activity."""
+    """Describes keyring, manifest, storage and its answers, policy, memory, disk, compaction and recent activity."""
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
         activity: Activity,
         compactor: BackgroundCompaction,
         memory: CellCache,
+        reserve: DiskReserve,
     ) -> None:
         self._datasets = datasets
         self._keyring = keyring
@@ -56,6 +58,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
         self._activity = activity
         self._compactor = compactor
         self._memory = memory
+        self._reserve = reserve
 
     @answering
     def GetStatus(  # noqa: N802
@@ -73,6 +76,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
             compaction=self._describe_compaction(),
             cache=pb.Cache(**self._memory.figures._asdict()),
             manifest=self._describe_manifest(),
+            disk=pb.Disk(free_bytes=self._reserve.free_bytes(), low=self._reserve.low, full=self._reserve.full),
         )
 
     def _describe_keys(self, dataset: Dataset) -> pb.Keyring:

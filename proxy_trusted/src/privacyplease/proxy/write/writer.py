@@ -15,12 +15,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 
-from privacyplease.proxy.errors import ProxyError, StorageError
+from privacyplease.proxy.errors import ProxyError, StorageError, TrustedStoreUnavailableError
 from privacyplease.proxy.keys.derivation import KeyId
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.manifest.changes import Change, StaleError, moves
@@ -32,6 +32,7 @@ from privacyplease.proxy.segments.cell_cache import CachedCell, CellCache
 from privacyplease.proxy.segments.groups import Group, SegmentId
 from privacyplease.proxy.segments.segment import SealedSegment, SegmentSealer
 from privacyplease.proxy.storage.client import StorageClient
+from privacyplease.proxy.trusted_store.disk_reserve import DISK_FULL
 from privacyplease.proxy.write.buffer import FLUSH_BYTES, BatchPart, Buffer, Pending, by_epoch
 
 # Measured on MariaDB 10.11 with its defaults: two callers append faster than one, and four slower than two.
@@ -54,6 +55,7 @@ class Writer:
         cache: CellCache,
         rollback_check: RollbackCheck,
         flush_seconds: float,
+        is_full: Callable[[], bool] = lambda: False,
     ) -> None:
         """Starts the writer's thread.
 
@@ -64,6 +66,7 @@ class Writer:
             cache: Holds the cores of fresh segments.
             rollback_check: Passes if the manifest is the newest.
             flush_seconds: While batches come, flushes of a data set begin at least this far apart.
+            is_full: Whether the trusted store's disk is full, so that nothing is flushed.
         """
         self._manifest = manifest
         self._keyring = keyring
@@ -72,6 +75,7 @@ class Writer:
         self._cache = cache
         self._rollback_check = rollback_check
         self._flush_seconds = flush_seconds
+        self._is_full = is_full
         self._buffers: dict[str, Buffer] = {}
         self._due: dict[str, float] = {}
         self._numbers: dict[str, list[SegmentId]] = {}
@@ -185,6 +189,8 @@ class Writer:
                 self._changed.notify_all()
 
     def _write(self, dataset: Dataset, tables: Sequence[pa.Table]) -> None:
+        if self._is_full():
+            raise TrustedStoreUnavailableError(DISK_FULL)
         records = pa.concat_tables(tables) if tables else dataset.schema.empty_table()
         try:
             sent, segments = self._intend(records, dataset)

@@ -8,6 +8,7 @@ from privacyplease.client.catalogue import (
     Answers,
     Cache,
     Compaction,
+    Disk,
     Ingestion,
     Keyring,
     Manifest,
@@ -38,6 +39,7 @@ def status(response: pb.GetStatusResponse) -> Status:
         compaction=_compaction(response.compaction),
         cache=Cache(response.cache.hits, response.cache.misses, response.cache.bytes),
         manifest=_manifest(response.manifest),
+        disk=Disk(response.disk.free_bytes, response.disk.low, response.disk.full),
     )
 
 
