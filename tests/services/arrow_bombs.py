@@ -38,6 +38,7 @@ def bombs() -> dict[str, bytes]:
         ),
         "views of one value": stream({"who": _views()}),
         "growing dictionary": _growing(),
+        "a dictionary for every batch": _read_often(),
         "lists": stream({"who": [[[[1]]]]}),
         "structs": stream({"who": [{"a": {"b": 1}}]}),
         "runs": stream({"who": pa.RunEndEncodedArray.from_arrays([ROWS], [LESS])}),
@@ -88,6 +89,13 @@ def _growing() -> bytes:
         for each in values
     ]
     return _written(batches[0].schema, batches, pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True))
+
+
+def _read_often() -> bytes:
+    """A thousand batches of one record, with a dictionary of a hundred thousand values."""
+    coded = pa.DictionaryArray.from_arrays(pa.array([0]), pa.array([""] * 100_000))
+    batch = pa.record_batch({"who": coded})
+    return _written(batch.schema, [batch] * 1_000)
 
 
 def _empty_batches() -> bytes:

@@ -24,6 +24,7 @@ REASONS = {
     "one number of a mebibyte for all": "at most 67,108,864 bytes of text, written out, got 68,719,476,736",
     "views of one value": "at most 67,108,864 bytes of text, written out, got 68,719,476,736",
     "growing dictionary": "expected whole dictionaries",
+    "a dictionary for every batch": "at most 67,108,864 values of dictionaries in all batches together",
     "lists": "without nested values",
     "structs": "without nested values",
     "runs": "without nested values",

@@ -30,6 +30,8 @@ MOST_METADATA_BYTES = 256 * 1024
 MOST_DICTIONARY_VALUES = 1_048_576
 # Batches times columns. Each is an object of about 300 bytes, even if it has no values.
 MOST_ARRAYS = 262_144
+# Values of the dictionaries in force, summed over all batches: Arrow validates them again with each.
+MOST_LOOKUPS = 64 * MOST_DICTIONARY_VALUES
 # Text of all records, each value counted as often as it occurs: four times what fits into a batch as plain text.
 MOST_TEXT_BYTES = 64 * 1024 * 1024
 
@@ -73,7 +75,8 @@ def check(stream: bytes, most_records: int) -> None:
 
 
 def _check(stream: bytes, most_records: int) -> None:
-    columns = records = arrays = position = 0
+    columns = records = arrays = lookups = position = 0
+    dictionaries: dict[int, int] = {}  # the number of values of each
     while position < len(stream):
         marker, length = struct.unpack_from("<Ii", stream, position)
         if marker != _CONTINUATION or length < 0:
@@ -96,10 +99,12 @@ def _check(stream: bytes, most_records: int) -> None:
         elif kind == _RECORDS:
             records += _check_batch(header, body)
             arrays += columns
+            lookups += sum(dictionaries.values())
             _require(records, most_records, "records")
             _require(arrays, MOST_ARRAYS, "columns in all batches together")
+            _require(lookups, MOST_LOOKUPS, "values of dictionaries in all batches together")
         elif kind == _DICTIONARY:
-            _check_dictionary(header, body)
+            dictionaries[header.number(0, "<q")] = _check_dictionary(header, body)
         else:
             raise UnboundedStreamError("expected a schema, dictionaries and record batches")
         _require(texts, length, "bytes of names and metadata")  # more only if they are shared
@@ -117,13 +122,16 @@ def _check_fields(fields: list[FlatTable]) -> int:
     return texts
 
 
-def _check_dictionary(dictionary: FlatTable, body: int) -> None:
+def _check_dictionary(dictionary: FlatTable, body: int) -> int:
+    """Checks a dictionary; returns its number of values."""
     if dictionary.number(2, "<B"):  # after each, Arrow makes another copy of the whole dictionary
         raise UnboundedStreamError("expected whole dictionaries, got additions to one")
     values = dictionary.table(1)
     if values is None:
         raise pa.ArrowInvalid("expected a dictionary with values")
-    _require(_check_batch(values, body), MOST_DICTIONARY_VALUES, "values in a dictionary")
+    count = _check_batch(values, body)
+    _require(count, MOST_DICTIONARY_VALUES, "values in a dictionary")
+    return count
 
 
 def _check_batch(batch: FlatTable, body: int) -> int:
