@@ -33,6 +33,7 @@ from privacyplease.proxy.v1 import (
     types_pb2,
 )
 from privacyplease.server import Limits
+from tests.services.arrow_bombs import stream
 from tests.services.cells import refusal
 from tests.services.polling import eventually
 from tests.services.proxy import Proxied, arrow_batch, instant, interval, proxying
@@ -238,7 +239,8 @@ class TestBatches:
             ({"arrow": arrow_batch("wifi", 0, [{"client_mac": DEVICE}]).arrow}, "records"),
             ({"arrow": arrow_batch("wifi", 0, [RECORD | {"association_time": 1}]).arrow}, "records"),
             ({"arrow": arrow_batch("wifi", 0, [RECORD | {"c" * 60_000: "red"}]).arrow}, "records"),
-            ({"arrow": arrow_batch("wifi", 0, [RECORD | {"vendor": {"v" * 60_000: 1}}]).arrow}, "records"),
+            ({"arrow": arrow_batch("wifi", 0, [RECORD | {"vendor": {"v" * 60_000: 1}}]).arrow}, "arrow"),
+            ({"arrow": stream({"client_mac": [DEVICE]}, compression="zstd")}, "arrow"),
             ({"json_lines": " " * (MOST_BYTES + 1)}, "json_lines"),
             ({"json_lines": "!\n" * (MOST_RECORDS + 1)}, "json_lines"),
         ],
@@ -252,7 +254,8 @@ class TestBatches:
             "missing column",
             "type that cannot be read",
             "unknown column with a long name",
-            "type with a long name",
+            "nested type with a long name",
+            "compressed buffers",
             "too many bytes",
             "too many lines",
         ],

@@ -17,11 +17,12 @@ from privacyplease.proxy.assembly.proxy import Proxy
 from privacyplease.proxy.assembly.settings import CACHE_BYTES, FLUSH_SECONDS, ProxySettings
 from privacyplease.proxy.compaction.garbage_collection import LONGEST_QUESTION_MS
 from privacyplease.proxy.errors import ConfigurationError
+from privacyplease.proxy.keys.file_modes import require_private
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.query.search import MOST_TAGS
 from privacyplease.proxy.telemetry.metrics import publish
 from privacyplease.transport import log_format
-from privacyplease.transport.process import add_server_options, seconds, stop_signal, write_address
+from privacyplease.transport.process import add_server_options, private_files, seconds, stop_signal, write_address
 
 _log = logging.getLogger("privacyplease.proxy")
 
@@ -35,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     flags = _parser().parse_args(arguments)
     log_format.configure(flags.log_format)
     allocator.configure()
+    private_files()
     if not flags.home and not flags.keyring:
         _parser().error("expected --home or --keyring")
     with TemporaryDirectory(prefix="privacyplease-proxy-") as scratch:
@@ -43,6 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _serve(flags: argparse.Namespace, home: Home) -> int:
     try:
+        if not flags.keyring:
+            require_private(home)
         proxy = Proxy(_settings(flags, home))
         port = proxy.bind(flags.listen)
         metrics = publish(proxy.metrics, flags.metrics) if flags.metrics else None

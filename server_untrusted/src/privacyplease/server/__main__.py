@@ -19,7 +19,7 @@ from privacyplease.server.metrics import Metrics, publish
 from privacyplease.server.server import Load, build_server
 from privacyplease.server.storage_url import open_store
 from privacyplease.transport import log_format
-from privacyplease.transport.process import add_server_options, stop_signal, write_address
+from privacyplease.transport.process import add_server_options, private_files, stop_signal, write_address
 
 _HELP = {
     "reads": "slots for selections and measurements",
@@ -39,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the server until it is stopped, and returns the exit code."""
     options = _parser().parse_args(arguments)
     log_format.configure(options.log_format)
+    private_files()
     try:
         _serve(options, stop_signal())
     except ServerError as error:

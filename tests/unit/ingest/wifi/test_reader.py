@@ -2,7 +2,10 @@ import datetime as dt
 import gzip
 import io
 import sys
+import tracemalloc
+import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +181,23 @@ def test_gzip_is_detected_by_content(read: Read, tmp_path: Path, block_bytes: in
     plain = tmp_path / "log.gz"
     plain.write_text(log(GOOD, GOOD))
     assert read(gzipped, block_bytes=block_bytes).lines == read(plain, block_bytes=block_bytes).lines == [2, 3]
+
+
+@pytest.mark.parametrize("head", [b"", log(GOOD).encode()], ids=["from the start", "after a record"])
+def test_a_gzipped_log_of_one_endless_line_takes_bounded_memory(head: bytes) -> None:
+    """A quarter of a gibibyte in a quarter of a mebibyte."""
+    compressor = zlib.compressobj(wbits=31)
+    zeros = bytes(1 << 20)
+    packed = compressor.compress(head) + b"".join(compressor.compress(zeros) for _ in range(256)) + compressor.flush()
+    tracemalloc.start()
+    try:
+        with suppress(LayoutError):
+            for block in wifi.read(io.BytesIO(packed), block_bytes=1 << 20):
+                assert len(block.table) <= 1
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 32 << 20
 
 
 def test_standard_input_is_read_and_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import json
 import shutil
 import tarfile
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -57,6 +58,40 @@ def test_a_member_outside_the_folder_is_refused(planted: tarfile.TarInfo, tmp_pa
     with pytest.raises(ConfigurationError, match="or it is damaged or truncated"):
         backups.restore(file, Home(home), tmp_path / "certificates")
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
+def test_a_compressed_archive_is_refused_before_it_is_unpacked(
+    mode: Literal["w:gz", "w:bz2", "w:xz"], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup is not compressed: what is could fill the disk while it is unpacked."""
+    file, home = tmp_path / "backup.tar", tmp_path / "home"
+    zeros = tarfile.TarInfo("proxy/zeros")
+    zeros.size = 1 << 20
+    with tarfile.open(file, mode) as archive:
+        archive.addfile(zeros, io.BytesIO(bytes(zeros.size)))
+    monkeypatch.setattr(shutil, "copyfileobj", lambda *_: pytest.fail("a member was unpacked"))
+    with pytest.raises(ConfigurationError, match="or it is damaged or truncated"):
+        backups.restore(file, Home(home), tmp_path / "certificates")
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_sparse_file_is_refused_before_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tebibyte of zeros, in a member of 1 KiB (GNU format 1.0)."""
+    file, home = tmp_path / "backup.tar", tmp_path / "home"
+    holes = tarfile.TarInfo("GNUSparseFile.0/proxy/zeros")
+    holes.size = 512
+    holes.pax_headers = {
+        "GNU.sparse.major": "1",
+        "GNU.sparse.minor": "0",
+        "GNU.sparse.name": "proxy/zeros",
+        "GNU.sparse.realsize": str(1 << 40),
+    }
+    with tarfile.open(file, "w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(holes, io.BytesIO(f"1\n{1 << 40}\n0\n".encode().ljust(512, b"\0")))
+    monkeypatch.setattr(shutil, "copyfileobj", lambda *_: pytest.fail("a sparse file was written"))
+    with pytest.raises(ConfigurationError, match="or it is damaged or truncated"):
+        backups.restore(file, Home(home), tmp_path / "certificates")
 
 
 def test_a_restored_home_is_marked_and_opens_only_with_its_passphrase(home: Home, tmp_path: Path) -> None:

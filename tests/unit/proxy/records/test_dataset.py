@@ -70,6 +70,7 @@ def test_cover_and_prefetch_are_read() -> None:
         ('duration = "stay"', 'duration = "at"', "duration: expected a column of type duration, got timestamp"),
         ('place = "door"', 'place = "badge"', "subject, place, start and duration: expected four different columns"),
         ('badge = "string"', 'badge = "uuid"', "columns.badge: expected one of mac, string, timestamp"),
+        ('floor = "int"', "\n".join(f'c{n} = "int"' for n in range(513)), "columns: expected at most 512, got 517"),
         ('floor = "int"', 'Floor = "int"', "columns: expected lower-case letters"),
         ("core = 6", "core = 0", "bytes_per_record.core: expected more than 0 and at most 1024, got 0"),
         ("core = 6", "core = true", "bytes_per_record.core: expected more than 0 and at most 1024, got True"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -69,3 +71,27 @@ def test_only_the_bad_line_is_rejected(line: str, field: str, reason: str) -> No
 
 def test_of_too_many_lines_only_one_more_than_allowed_is_read() -> None:
     assert len(read(b"{}\n" * 100 + b"!", WIFI, 9).records) == 10
+
+
+@pytest.mark.parametrize(
+    ("lines", "rows"),
+    [
+        (b"{}\n" * 1_000_000, 65_537),
+        (b"".join(b'{"c%d": 1}\n' % number for number in range(4_000)), 4_000),
+        (b'{"c": ' + b"[" * 1_000_000 + b"]" * 1_000_000 + b"}\n", 1),
+    ],
+    ids=["empty objects", "another column in each", "nested deeply"],
+)
+def test_lines_take_no_more_memory_than_their_records(lines: bytes, rows: int) -> None:
+    """Arrow would take a column for each name and a vector for each level, or a value for each column of each line."""
+    code = (
+        "import sys, pyarrow as pa\n"
+        "from privacyplease.proxy.records import dataset, json_lines\n"
+        "lines = sys.stdin.buffer.read()\n"
+        "print(len(json_lines.read(lines, dataset.load()['wifi'], 65_536).records))\n"
+        "print(pa.default_memory_pool().max_memory() >> 20)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], input=lines, capture_output=True, check=True)
+    got, peak = map(int, run.stdout.split())
+    assert got == rows
+    assert peak < 64

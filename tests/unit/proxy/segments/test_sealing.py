@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from privacyplease.proxy.records.budget import Budget, size_class
 from privacyplease.proxy.segments.groups import Group, SegmentId, tags
 from privacyplease.proxy.segments.sealing import CellContext, Digest, Digests, Opener, Sealer
 from privacyplease.proxy.storage.cell import Sealed, Tag
+from tests.services.arrow_bombs import WRITTEN_OUT, bombs
 
 CELL, DIGEST, TAG = (Key(bytes([number]) * 32) for number in (1, 2, 3))
 BUDGET = Budget(1_024, 6.0)
@@ -86,3 +88,17 @@ def test_every_group_of_every_segment_has_its_own_tag() -> None:
     named = [tag for group in Group for tag in tags(TAG, group, numbers)]
     assert len({*named}) == len(named) == 9
     assert {len(tag) for tag in named} == {16}
+
+
+def test_a_cell_that_another_holder_of_the_key_made_to_exhaust_memory_does_not_open() -> None:
+    """A frame that declares a tebibyte, and frames of streams that declare as much."""
+    growing = zstandard.ZstdCompressor().compressobj(size=1 << 40)
+    endless = growing.compress(bytes(1 << 20)) + growing.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+    nested = {name: stream for name, stream in bombs().items() if name not in WRITTEN_OUT}
+    frames = [zstandard.compress(stream) for stream in nested.values()]
+    before = pa.default_memory_pool().max_memory()
+    for frame in (endless, *frames):
+        cell = Sealer(CELL, DIGEST).enclose(frame, size_class(len(frame) + 64), HERE).cell
+        with pytest.raises(CellDamagedError, match="does not hold a page"):
+            Opener(CELL).open(cell.sealed, HERE)
+    assert pa.default_memory_pool().max_memory() == before

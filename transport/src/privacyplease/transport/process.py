@@ -1,4 +1,4 @@
-"""What every server process has: command line options, stop signals, and a file with its address."""
+"""What every server process has: command line options, stop signals, private files, and one with its address."""
 
 from __future__ import annotations
 
@@ -26,6 +26,11 @@ def stop_signal() -> threading.Event:
     for number in _STOP_SIGNALS:
         signal.signal(number, stop)
     return stopped
+
+
+def private_files() -> None:
+    """Makes whatever the process creates from now on accessible only to its owner."""
+    os.umask(0o077)
 
 
 def write_address(file: Path, address: str) -> None:

@@ -35,7 +35,10 @@ class IngestRequest(_message.Message):
     sequence: _builtins.int
     """The sender's number for the batch, returned in its acknowledgement. Any value."""
     arrow: _builtins.bytes
-    """An Arrow IPC stream: its schema and any number of record batches. Up to 65,536 records and 16 MiB."""
+    """An Arrow IPC stream: its schema and any number of record batches. Up to 65,536 records and 16 MiB. Buffers are
+    not compressed, columns have no nested values, and dictionaries are sent whole, not in additions; each has up to
+    1,048,576 values. Up to 512 columns, and 64 MiB of text once dictionaries and views are written out.
+    """
     json_lines: _builtins.str
     """JSON lines: one object, and so one record, per line; blank lines are ignored. Up to 65,536 records and 16 MiB.
     Only the lines that cannot be read are rejected.

@@ -122,7 +122,7 @@ def write_secret(path: Path, text: str) -> None:
     Raises:
         ConfigurationError: The file exists already.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:  # created with mode 0600
         file.write(text)
         file.flush()

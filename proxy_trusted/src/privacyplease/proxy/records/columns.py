@@ -109,11 +109,11 @@ def read(column: pa.Array | pa.ChunkedArray, kind: ColumnType) -> ParsedColumn:
     Raises:
         pa.ArrowInvalid, pa.ArrowNotImplementedError: The Arrow type cannot be converted to this type in any row.
     """
+    if pa.types.is_dictionary(column.type):  # chunk by chunk: to combine them, Arrow would copy each chunk's dictionary
+        column = column.cast(column.type.value_type)
     values = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if pa.types.is_null(values.type):
         return ParsedColumn(values.cast(kind.stored), np.zeros(len(values), bool))
-    if pa.types.is_dictionary(values.type):
-        values = values.cast(values.type.value_type)
     if kind is ColumnType.STRING:
         return ParsedColumn(values.cast(pa.string()), np.zeros(len(values), bool))
     if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):

@@ -25,6 +25,8 @@ from privacyplease.proxy.records.columns import ColumnType
 from privacyplease.proxy.records.timeline import Millis
 
 MOST_NAME_CHARACTERS = 63
+# Far more than any log has. It bounds what a batch or cell of this many columns takes, however few records it has.
+MOST_COLUMNS = 512
 
 # The columns that make a data set one of bike stations, whose records concern no person.
 BIKES = "available_bikes"
@@ -178,6 +180,8 @@ def _read(file: Traversable) -> Dataset:
 def _dataset(entries: dict[str, Any]) -> Dataset:
     _refuse_older(entries)
     columns = {name: _column_type(name, kind) for name, kind in _take(entries, "columns", dict).items()}
+    if len(columns) > MOST_COLUMNS:
+        raise ConfigurationError(f"columns: expected at most {MOST_COLUMNS}, got {len(columns):,}")
     roles = {role: _role(entries, role, columns) for role in ("subject", *_ROLES)}
     if len(set(roles.values())) < len(roles):
         raise ConfigurationError("subject, place, start and duration: expected four different columns")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple
 
@@ -22,6 +24,7 @@ NO_OBJECT = "expected one JSON object per line"
 TWICE = "expected each column once"
 UNKNOWN = "expected a column of the data set"
 
+_LINE = re.compile(rb"[^\r\n]+")
 _ARROW = {
     ColumnType.DURATION: pa.float64(),
     ColumnType.INT: pa.int64(),
@@ -47,24 +50,23 @@ def read(data: bytes, dataset: Dataset, most: int) -> ParsedLines:
     """Reads lines. If there are more than `most`, the result has more than `most` records too."""
     if not data.strip():
         return ParsedLines(dataset.schema.empty_table(), {})
-    try:
-        table = _read_at_once(data, dataset)
-    except pa.ArrowException:
-        return _read_each(data, dataset, most)
-    known = set(table.column_names) <= set(dataset.columns)
-    return ParsedLines(table, {}) if known else _read_each(data, dataset, most)
+    if data.count(b"{") <= most:  # Arrow makes room for every column of every object before they can be counted
+        with suppress(pa.ArrowException):
+            return ParsedLines(_read_at_once(data, dataset), {})
+    return _read_each(data, dataset, most)
 
 
 def _read_at_once(data: bytes, dataset: Dataset) -> pa.Table:
+    # Columns of other names are never built: with each line another one, they would be as many as lines, squared.
     schema = pa.schema([(name, _ARROW.get(kind, pa.string())) for name, kind in dataset.columns.items()])
-    options = pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="infer")
+    options = pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error")
     # One block, because an object that spans two is refused.
     whole = pyarrow.json.ReadOptions(block_size=len(data) + 1, use_threads=False)
     return pyarrow.json.read_json(io.BytesIO(data), read_options=whole, parse_options=options)
 
 
 def _read_each(data: bytes, dataset: Dataset, most: int) -> ParsedLines:
-    lines = islice(filter(bytes.strip, data.splitlines()), most + 1)
+    lines = islice(filter(bytes.strip, map(re.Match.group, _LINE.finditer(data))), most + 1)
     results = [_read_line(row, line, dataset) for row, line in enumerate(lines)]
     schema = pa.schema([(name, pa.string()) for name in dataset.columns])
     records = [{} if isinstance(result, Rejection) else result for result in results]

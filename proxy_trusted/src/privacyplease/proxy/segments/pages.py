@@ -22,12 +22,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import zstandard
 
+from privacyplease.proxy.records import arrow_stream
 from privacyplease.proxy.records.columns import ColumnType
 
 Int64Array = npt.NDArray[np.int64]
 
 # Level 1: on 65,536 real sessions level 3 saves 3 % (`core`) and takes twice as long.
 COMPRESSION_LEVEL = 1
+
+# No page is larger: a segment holds at most 256 MiB of text (`compaction/rewriting.py`), and has at most four times
+# 65,536 records (`compaction/cut.py`), whose numbers and times take less than that.
+MOST_PAGE_BYTES = 512 * 1024 * 1024
+MOST_PAGE_ROWS = 1_048_576
 
 BASE, UNIT, STORED = b"base", b"unit", b"stored"
 
@@ -54,8 +60,17 @@ def compressed(batch: pa.RecordBatch) -> bytes:
 
 
 def decompressed(frame: bytes) -> pa.RecordBatch:
-    """The batch that `compressed` was given."""
+    """The batch that `compressed` was given.
+
+    Raises:
+        ValueError: It would be larger than any page; no memory was taken for it.
+        zstandard.ZstdError, pa.ArrowException, StopIteration: It is no page.
+    """
+    size = zstandard.frame_content_size(frame)
+    if not 0 <= size <= MOST_PAGE_BYTES:
+        raise ValueError(f"expected a frame of at most {MOST_PAGE_BYTES:,} bytes, got {size:,}")
     stream = zstandard.ZstdDecompressor().decompress(frame, allow_extra_data=False)
+    arrow_stream.check(stream, MOST_PAGE_ROWS)
     with pa.ipc.open_stream(pa.py_buffer(stream)) as reader:
         return reader.read_next_batch()
 

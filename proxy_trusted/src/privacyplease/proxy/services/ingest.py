@@ -15,7 +15,8 @@ from privacyplease.proxy.edge import requests
 from privacyplease.proxy.edge.rpc import streaming
 from privacyplease.proxy.errors import MalformedBatchError, ProxyError, StoppingError, StreamIdleError
 from privacyplease.proxy.lifecycle.erasure_log import ErasureLog
-from privacyplease.proxy.records import json_lines
+from privacyplease.proxy.records import arrow_stream, json_lines
+from privacyplease.proxy.records.arrow_stream import UnboundedStreamError
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.json_lines import ParsedLines
 from privacyplease.proxy.records.shapes import Shapes
@@ -190,10 +191,14 @@ def _check(request: pb.IngestRequest, dataset: Dataset) -> CheckedBatch:
         raise MalformedBatchError(message, field=kind, sequence=request.sequence)
     try:
         lines = (
-            json_lines.read(data, dataset, MOST_RECORDS) if kind == "json_lines" else ParsedLines(_read_arrow(data), {})
+            json_lines.read(data, dataset, MOST_RECORDS)
+            if kind == "json_lines"
+            else ParsedLines(arrow_stream.read(data, MOST_RECORDS), {})
         )
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise MalformedBatchError("expected an Arrow IPC stream", field=kind, sequence=request.sequence) from error
+    except UnboundedStreamError as error:
+        raise MalformedBatchError(str(error), field=kind, sequence=request.sequence) from error
     if len(lines.records) > MOST_RECORDS:
         message = f"expected at most {MOST_RECORDS:,} records, got {len(lines.records):,}"
         raise MalformedBatchError(message, field=kind, sequence=request.sequence)
@@ -201,10 +206,3 @@ def _check(request: pb.IngestRequest, dataset: Dataset) -> CheckedBatch:
     # A line that could not be read became a record of nulls, which `check` rejects: give the line's own reason instead.
     rejections = [lines.unread.get(rejection.row, rejection) for rejection in checked.rejections]
     return checked._replace(rejections=rejections)
-
-
-def _read_arrow(data: bytes) -> pa.Table:
-    with pa.ipc.open_stream(data) as reader:
-        batch = reader.read_all()
-    batch.validate(full=True)  # forged offsets would make Arrow read beyond its buffers
-    return batch

@@ -80,14 +80,15 @@ def is_unavailable(error: Exception) -> bool:
 
 
 def open_store(path: Path, *, durable: bool = True) -> Engine:
-    """Opens the store in a SQLite file, which is created on first use.
+    """Opens the store in a SQLite file, which is created on first use and accessible only to its owner.
 
     Args:
         path: The file.
         durable: Whether commits survive a loss of power, and not only the end of the process. It costs a write to the
             disk for each transaction.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.touch(mode=0o600)  # SQLite gives its other files the same mode
     engine = create_engine(URL.create("sqlite", database=str(path)))
     event.listen(engine, "connect", _connect_durable if durable else _connect_fast)
     event.listen(engine, "begin", _begin)
