@@ -31,6 +31,7 @@ from privacyplease.proxy.storage.observer import StorageObserver, observed
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 from privacyplease.storage.v1 import storage_service_pb2_grpc as pb_grpc
 from privacyplease.transport import deadline
+from privacyplease.transport.keepalive import KEEPALIVE
 from privacyplease.transport.loopback import require_loopback
 from privacyplease.transport.reconnecting_channel import ReconnectingChannel
 
@@ -99,6 +100,7 @@ class StorageClient:
             ("grpc.max_send_message_length", MOST_MESSAGE_BYTES),
             ("grpc.service_config", json.dumps(_RETRY)),
             ("grpc.max_reconnect_backoff_ms", 2_000),
+            *KEEPALIVE.channel_options(),
             # gRPC retries an append only while it still buffers it; the default is 256 KiB.
             ("grpc.per_rpc_retry_buffer_size", 2 * APPEND_BYTES),
             # The calling thread reads the answer. By default each call starts a thread: a tenth of a short question.
