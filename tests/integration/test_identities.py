@@ -203,7 +203,7 @@ def test_the_client_reports_what_is_wrong_with_certificates(made: Made, addresse
     address = addresses["clients"]
     expired = _once(made, "expired-clients", ALICE, "clients", days_ago=200)
     for folder, words in (
-        (expired, "did not accept the certificate"),
+        (expired, "this client's certificate has expired"),
         (made["proxy-to-storage"], "is not trusted"),
     ):
         with Client(address, certificates=folder) as client, pytest.raises(CertificateError, match=words):

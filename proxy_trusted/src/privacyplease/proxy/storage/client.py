@@ -272,11 +272,12 @@ def _is_tls_failure(error: grpc.RpcError) -> bool:
     """Whether TLS failed, as far as can be told.
 
     gRPC reports every such failure as UNAVAILABLE and says more only in the details: "Tls handshake failed" if we do
-    not trust the other end. Under TLS 1.3 the other end checks our certificate last, and closes the connection without
-    an alert if it rejects it.
+    not trust the other end, "Hostname Verification Check failed" if its certificate has other names. Under TLS 1.3 the
+    other end checks our certificate last, and closes the connection without an alert if it rejects it.
     """
     details = (error.details() if isinstance(error, grpc.Call) else None) or ""
-    return "Tls handshake failed" in details or ("failed to connect" in details and details.endswith("Socket closed"))
+    ours = "Tls handshake failed" in details or "Hostname Verification Check failed" in details
+    return ours or ("failed to connect" in details and details.endswith("Socket closed"))
 
 
 def _reason(error: grpc.RpcError) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import grpc
 
@@ -14,6 +14,17 @@ from privacyplease.transport.loopback import is_loopback
 from privacyplease.transport.reconnecting_channel import ReconnectingChannel
 
 _Channel = TypeVar("_Channel")
+
+
+class Peer(Protocol):
+    """Where a proxy is, and the folder of the certificate that it is shown; None for plaintext."""
+
+    @property
+    def address(self) -> str: ...
+    @property
+    def certificates(self) -> Path | None: ...
+
+
 _Other = TypeVar("_Other")
 
 
@@ -38,14 +49,13 @@ class ProxyChannel(ReconnectingChannel[_Channel]):
         insecure: bool,
         open_channel: Callable[[str, grpc.ChannelCredentials | None], _Channel],
     ) -> None:
-        self._address = address
-        self._certificates = certificates
-        self._insecure = insecure
-        super().__init__(_checked(address, certificates, insecure), partial(open_channel, address), CertificateError)
+        self.address = address
+        self.certificates = _checked(address, certificates, insecure)
+        super().__init__(self.certificates, partial(open_channel, address), CertificateError)
 
     def reopened(self, open_channel: Callable[[str, grpc.ChannelCredentials | None], _Other]) -> ProxyChannel[_Other]:
         """A channel of another kind to the same proxy, with the same certificate."""
-        return ProxyChannel(self._address, self._certificates, self._insecure, open_channel)
+        return ProxyChannel(self.address, self.certificates, self.certificates is None, open_channel)
 
 
 def _checked(address: str, certificates: Path | str | None, insecure: bool) -> Path | None:
