@@ -1,5 +1,6 @@
 """The only place where channels to the proxy are opened."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -62,7 +63,17 @@ def open_blocking(address: str, credentials: grpc.ChannelCredentials | None) -> 
 
 
 def open_async(address: str, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
-    """As `open_blocking`, for the running event loop."""
+    """As `open_blocking`, for the running event loop.
+
+    Raises:
+        RuntimeError: No event loop runs in this thread.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "expected a running event loop: create AsyncClient in a coroutine, as one that asyncio.run runs"
+        ) from None
     options = [*_OPTIONS, *KEEPALIVE.channel_options()]
     if credentials is None:
         return grpc.aio.insecure_channel(address, options=options)

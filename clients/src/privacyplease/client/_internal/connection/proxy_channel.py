@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 import grpc
 
 from privacyplease.client.errors import CertificateError
+from privacyplease.transport.address import checked_address
 from privacyplease.transport.loopback import is_loopback
 from privacyplease.transport.reconnecting_channel import ReconnectingChannel
 
@@ -39,7 +40,8 @@ class ProxyChannel(ReconnectingChannel[_Channel]):
 
     Raises:
         CertificateError: The files cannot be used.
-        ValueError: Neither or both of `certificates` and `insecure` are given, or `insecure` for another machine.
+        ValueError: `address` is not HOST:PORT. Or neither or both of `certificates` and `insecure` are given, or
+            `insecure` for another machine.
     """
 
     def __init__(
@@ -59,6 +61,10 @@ class ProxyChannel(ReconnectingChannel[_Channel]):
 
 
 def _checked(address: str, certificates: Path | str | None, insecure: bool) -> Path | None:
+    try:
+        checked_address(address)
+    except ValueError as error:
+        raise ValueError(f"address: {error}") from None
     if (certificates is None) is not insecure:
         raise ValueError("expected either certificates=FOLDER or, for a proxy on this machine, insecure=True")
     if insecure and not is_loopback(address):
