@@ -68,6 +68,20 @@ def test_a_restart_keeps_the_logs_and_the_ports_of_metrics(run: Any, fresh: Path
         assert logs[1][name].startswith(log)
 
 
+def test_the_newest_record_is_known_after_a_restart(run: Any, fresh: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    run("simulate", "--devices", "5", "--places", "3", "--days", "1", "--start", "2024-10-01", "-o", str(log))
+    newest = []
+    assert _up(run).returncode == 0
+    assert run("ingest", "wifi", str(log)).returncode == 0
+    for _ in range(2):
+        status = json.loads(run("status", "--json").stdout)
+        newest.append(status["activity"]["ingestion"]["newest_record"]["wifi"])
+        run("down")
+        assert _up(run).returncode == 0
+    assert newest[0] == newest[1] >= "2024-10-01"
+
+
 def _two_free_ports() -> int:
     """The first of two ports in a row that are free."""
     while True:
