@@ -24,6 +24,7 @@ from google.protobuf.message import Message
 
 from attacks.trace import CallTrace, TracedCall, TracedCell
 from privacyplease.storage.v1 import storage_service_pb2 as pb
+from privacyplease.transport.keepalive import KEEPALIVE
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["StorageService"]
 _UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
@@ -97,7 +98,7 @@ def relaying(storage: str) -> Iterator[Relay]:
     """Serves a relay to a storage server, in plaintext on loopback, for as long as the block lasts."""
     relay = Relay()
     with grpc.insecure_channel(storage, options=_UNLIMITED) as channel:
-        server = grpc.server(ThreadPoolExecutor(32), options=_UNLIMITED)
+        server = grpc.server(ThreadPoolExecutor(32), options=[*_UNLIMITED, *KEEPALIVE.server_options()])
         server.add_generic_rpc_handlers((_PassOn(channel, relay),))
         relay.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
         server.start()

@@ -40,8 +40,9 @@ PHRASES = {
     "`AsyncClient`": "`Client`",
 }
 
-# Sorted imports, `list(…)` for a comprehension that only copies, `yield from` for a loop that only yields.
-RUFF_FIXES = "I,C416,UP028"
+# Sorted imports, `list(…)` for a comprehension that only copies, `yield from` for a loop that only yields, one `with`
+# for two that are nested.
+RUFF_FIXES = "I,C416,UP028,SIM117"
 
 _PROSE = re.compile(r"\b(?:await|async) ")
 

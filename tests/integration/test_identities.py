@@ -203,7 +203,7 @@ def test_the_client_reports_what_is_wrong_with_certificates(made: Made, addresse
     address = addresses["clients"]
     expired = _once(made, "expired-clients", ALICE, "clients", days_ago=200)
     for folder, words in (
-        (expired, "did not accept the certificate"),
+        (expired, "this client's certificate has expired"),
         (made["proxy-to-storage"], "is not trusted"),
     ):
         with Client(address, certificates=folder) as client, pytest.raises(CertificateError, match=words):
@@ -326,7 +326,7 @@ def _shown(made: Made, hop: str, address: str) -> bytes | None:
         return tls.getpeercert(binary_form=True)
 
 
-@pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "proxy.example.org:0"])
+@pytest.mark.parametrize("listen", ["0.0.0.0:1", "[::]:1", "proxy.example.org:1"])
 def test_plaintext_is_refused_beyond_loopback(listen: str, tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 'cells.db'}", Limits(), connections=1)
     with pytest.raises(StartError, match="loopback"):

@@ -27,7 +27,10 @@ import grpc
 
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 from privacyplease.storage.v1 import storage_service_pb2_grpc as rpc
+from privacyplease.transport.keepalive import KEEPALIVE
 from tests.services.cells import ascending
+
+_OPTIONS = [("grpc.max_receive_message_length", 1 << 25), *KEEPALIVE.server_options()]
 
 Cells = list[pb.Cell]
 Stored = Mapping[bytes, bytes]
@@ -125,7 +128,7 @@ class LyingServer(rpc.StorageServiceServicer):
 def lying(honest: rpc.StorageServiceStub, random: Random) -> Iterator[LyingServer]:
     """Runs a lying server in this process, within the block."""
     liar = LyingServer(honest, random)
-    server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.max_receive_message_length", 1 << 25)])
+    server = grpc.server(ThreadPoolExecutor(8), options=_OPTIONS)
     rpc.add_StorageServiceServicer_to_server(liar, server)
     liar.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()

@@ -29,7 +29,9 @@ def test_up_made_certificates_and_show_lists_them(run: Any, home: Path) -> None:
 
 
 def test_an_issued_certificate_works_at_once_and_after_its_renewal(run: Any, home: Path) -> None:
-    assert run("certs", "issue", "alice").returncode == 0
+    issued = run("certs", "issue", "alice")
+    assert issued.returncode == 0
+    assert f"hint: alice may ask nothing yet: add a table [clients.alice] to {home}" in issued.stderr
     alice = home / "certificates" / "clients" / "alice"
     as_alice = ["--certificates", str(alice)]
     refused = run(*COUNT, *as_alice)
@@ -40,6 +42,7 @@ def test_an_issued_certificate_works_at_once_and_after_its_renewal(run: Any, hom
     assert eventually(lambda: json.loads(run("whoami", "--json", *as_alice).stdout)["roles"] == ["count"])
     assert run(*COUNT, *as_alice).returncode == 0
     assert run("certs", "renew").returncode == 0
+    assert "hint" not in run("certs", "issue", "dashboard").stderr  # the policy knows it from the start
     assert run(*COUNT, PRIVACYPLEASE_CERTIFICATES=str(alice)).returncode == 0
     assert run("status").returncode == 0
     assert "nothing to do" in run("certs", "renew", "--due").stderr

@@ -1,5 +1,6 @@
 """Starting, watching and stopping the two servers."""
 
+import contextlib
 import json
 import os
 import shlex
@@ -50,6 +51,44 @@ def test_up_status_and_down_and_a_wrong_passphrase_leaves_nothing_running(run: A
     assert wrong.returncode == 1
     assert "passphrase" in wrong.stderr
     assert not _processes(fresh)
+
+
+def test_a_restart_keeps_the_logs_and_the_ports_of_metrics(run: Any, fresh: Path) -> None:
+    port = _two_free_ports()
+    logs = []
+    for _ in range(2):
+        assert _up(run, "--metrics-port", str(port)).returncode == 0
+        state = _state(fresh)
+        assert state["proxy"]["metrics"] == f"127.0.0.1:{port}"
+        assert state["server"]["metrics"] == f"127.0.0.1:{port + 1}"
+        run("down")
+        logs.append({name: (fresh / "run" / f"{name}.log").read_text() for name in ("proxy", "server")})
+    for name, log in logs[0].items():
+        assert log
+        assert logs[1][name].startswith(log)
+
+
+def test_the_newest_record_is_known_after_a_restart(run: Any, fresh: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    run("simulate", "--devices", "5", "--places", "3", "--days", "1", "--start", "2024-10-01", "-o", str(log))
+    newest = []
+    assert _up(run).returncode == 0
+    assert run("ingest", "wifi", str(log)).returncode == 0
+    for _ in range(2):
+        status = json.loads(run("status", "--json").stdout)
+        newest.append(status["activity"]["ingestion"]["newest_record"]["wifi"])
+        run("down")
+        assert _up(run).returncode == 0
+    assert newest[0] == newest[1] >= "2024-10-01"
+
+
+def _two_free_ports() -> int:
+    """The first of two ports in a row that are free."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as first, contextlib.suppress(OSError):
+            port: int = first.getsockname()[1]
+            with socket.create_server(("127.0.0.1", port + 1)):
+                return port
 
 
 def test_the_printed_down_command_stops_what_up_started(run: Any, fresh: Path) -> None:

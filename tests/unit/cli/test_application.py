@@ -65,7 +65,7 @@ def test_a_closed_pipe_is_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
         assert run(["plan", "--records-per-day", "24500"]) == ExitCode.DONE
 
 
-@pytest.mark.parametrize("address", ["nonsense", "localhost:99999", ":50050"])
+@pytest.mark.parametrize("address", ["nonsense", "localhost:99999", ":50050", "http://localhost:50050"])
 def test_an_invalid_address_is_wrong_usage(address: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--proxy", address, "count", *RANGE]) == ExitCode.USAGE
     assert f"--proxy: expected HOST:PORT, got {address!r}" in capsys.readouterr().err
@@ -143,3 +143,11 @@ def test_exit_codes_are_the_documented_ones() -> None:
     page = Path(__file__).parents[3].joinpath("docs", "COMMANDS.md").read_text(encoding="utf-8")
     table = page.partition("## Exit codes")[2].partition("\n## ")[0]
     assert [int(code) for code in re.findall(r"^\| (\d+) ", table, re.MULTILINE)] == list(ExitCode)
+
+
+@pytest.mark.parametrize("brokers", ["kafka", "kafka:9092,http://kafka", "kafka:99999"])
+def test_an_invalid_address_of_a_broker_is_wrong_usage(brokers: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["ingest", "dlq", "list", "--bootstrap", brokers, "--topic", "wifi"]) == ExitCode.USAGE
+    error = capsys.readouterr().err
+    assert "--bootstrap" in error
+    assert f"expected HOST:PORT, got {brokers.split(',')[-1]!r}" in error

@@ -24,8 +24,12 @@ from privacyplease.proxy.v1 import (
     stations_service_pb2_grpc,
     verification_service_pb2_grpc,
 )
+from privacyplease.transport.keepalive import Keepalive
 
 Handler = Callable[[Any, grpc.ServicerContext], Any]
+
+BRIEF_KEEPALIVE = Keepalive(interval_s=0.5, answer_s=1)
+_OPTIONS = [("grpc.max_receive_message_length", 32 << 20), *BRIEF_KEEPALIVE.server_options()]
 
 
 class ScriptedProxy:
@@ -77,7 +81,7 @@ def violation(field: str, description: str) -> error_details_pb2.BadRequest:
 
 
 def serve(proxy: Any, port: int = 0) -> tuple[grpc.Server, int]:
-    server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.max_receive_message_length", 32 << 20)])
+    server = grpc.server(ThreadPoolExecutor(8), options=_OPTIONS)
     admin_service_pb2_grpc.add_AdminServiceServicer_to_server(proxy, server)
     audit_service_pb2_grpc.add_AuditServiceServicer_to_server(proxy, server)
     dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(proxy, server)
@@ -120,3 +124,4 @@ class Scripts:
     violation = staticmethod(violation)
     serve = staticmethod(serve)
     proxy = ScriptedProxy
+    brief_keepalive = BRIEF_KEEPALIVE

@@ -11,11 +11,10 @@ import typer
 from privacyplease.cli.exit_codes import ExitCode
 from privacyplease.cli.failures import CommandError
 from privacyplease.cli.local.home import InstallationHome, default_home
+from privacyplease.transport.address import checked_address
 
 if TYPE_CHECKING:
     from privacyplease.client import Client
-
-_LAST_PORT = 65_535
 
 
 @dataclass(frozen=True)
@@ -95,9 +94,10 @@ def read_connection(
     Raises:
         typer.BadParameter: `proxy` is not an address.
     """
-    host, _, port = (proxy or "").rpartition(":")
-    if proxy and not (host and port.isdecimal() and 0 < int(port) <= _LAST_PORT):
-        raise typer.BadParameter(f"expected HOST:PORT, got {proxy!r}", param_hint="--proxy")
+    try:
+        proxy = checked_address(proxy) if proxy else None
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--proxy") from None
     return ConnectionOptions(proxy, InstallationHome((home or default_home()).resolve()), certificates, insecure)
 
 

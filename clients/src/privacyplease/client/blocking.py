@@ -62,6 +62,11 @@ class Client(
         insecure: Plaintext instead of certificates; only to a proxy on this machine.
         timeout: Seconds until a question is given up; None means never.
         stall_timeout: Seconds that an ingest waits for an acknowledgement before it is given up.
+
+    Raises:
+        CertificateError: The files cannot be used.
+        ValueError: `address` is not HOST:PORT; or neither or both of `certificates` and `insecure` are given, or
+            `insecure` for another machine.
     """
 
     def __init__(

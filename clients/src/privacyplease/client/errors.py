@@ -196,8 +196,8 @@ class KeyUnavailableError(FaultError):
 class CertificateError(FaultError):
     """Client and proxy do not accept each other's certificates, or the client's files cannot be used.
 
-    A proxy that does not accept a certificate closes the connection without saying why: the certificate is missing, has
-    expired or was issued by another CA.
+    A name or a date that does not fit is in the message. A proxy that does not accept a certificate closes the
+    connection without saying why: the certificate is missing, or was issued by another CA.
     """
 
 

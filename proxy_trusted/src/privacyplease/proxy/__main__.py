@@ -22,6 +22,7 @@ from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.query.search import MOST_TAGS
 from privacyplease.proxy.telemetry.metrics import publish
 from privacyplease.transport import log_format
+from privacyplease.transport.address import checked_address
 from privacyplease.transport.process import add_server_options, private_files, seconds, stop_signal, write_address
 
 _log = logging.getLogger("privacyplease.proxy")
@@ -75,7 +76,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="HOST:PORT",
         help="address to serve on; port 0 picks a free port",
     )
-    parser.add_argument("--storage-server", required=True, metavar="HOST:PORT", help="the untrusted storage server")
+    parser.add_argument(
+        "--storage-server", required=True, type=_address, metavar="HOST:PORT", help="the untrusted storage server"
+    )
     parser.add_argument(
         "--trusted-store",
         default=os.environ.pop("PRIVACYPLEASE_TRUSTED_STORE", None),
@@ -185,6 +188,13 @@ def _passphrase(file: Path | None) -> str | None:
     if passphrase == "":
         raise ConfigurationError("expected a passphrase, got an empty one")
     return passphrase
+
+
+def _address(text: str) -> str:
+    try:
+        return checked_address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _positive(text: str) -> int:

@@ -6,18 +6,31 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import grpc
 import pytest
 
-from privacyplease.proxy.errors import AnswerInconsistentError, StorageRefusedError, StorageUnavailableError
+from privacyplease.proxy.certificates.authority import Subject
+from privacyplease.proxy.errors import (
+    AnswerInconsistentError,
+    ConfigurationError,
+    StorageRefusedError,
+    StorageUnavailableError,
+)
+from privacyplease.proxy.storage import client as storage_client
 from privacyplease.proxy.storage.cell import Cell, Sealed, Tag
 from privacyplease.proxy.storage.client import APPEND_BYTES, StorageClient
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 from privacyplease.storage.v1 import storage_service_pb2_grpc as pb_grpc
+from privacyplease.transport.credentials import server_credentials
+from privacyplease.transport.keepalive import Keepalive
+from tests.services.certificates import Made
+from tests.services.forgetful_nat import nat_before
 from tests.services.polling import eventually
 
 TAGS = [Tag(bytes([number]) * 16) for number in range(1, 6)]
+KEEPALIVE = Keepalive(interval_s=0.5, answer_s=1)
 CELL = Cell(TAGS[0], Sealed(b"x"))
 LIMITS = pb.Limits(max_tags_per_predicate=2, max_cells_per_append=3, max_cell_bytes=1 << 20, max_message_bytes=1 << 25)
 
@@ -51,7 +64,8 @@ def connected(service: Scripted) -> Iterator[StorageClient]:
 
 @contextmanager
 def serving(service: Scripted, port: int = 0) -> Iterator[int]:
-    server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", 1 << 25)])
+    options = [("grpc.max_receive_message_length", 1 << 25), *KEEPALIVE.server_options()]
+    server = grpc.server(ThreadPoolExecutor(4), options=options)
     pb_grpc.add_StorageServiceServicer_to_server(service, server)
     port = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
@@ -171,3 +185,29 @@ def answers(storage: StorageClient) -> bool:
 def test_a_server_that_does_not_exist_is_unavailable() -> None:
     with pytest.raises(StorageUnavailableError):
         StorageClient.connect("127.0.0.1:1").describe()
+
+
+def test_a_call_on_a_dead_connection_is_made_again_over_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage_client, "KEEPALIVE", KEEPALIVE)
+    with serving(Scripted(lambda _: [])) as port, nat_before(f"127.0.0.1:{port}") as nat:
+        storage = StorageClient.connect(nat.address)
+        storage.describe()
+        nat.forget()
+        began = time.monotonic()
+        assert storage.describe().limits == LIMITS
+        assert time.monotonic() - began < 10  # the deadline is a minute
+        assert len(nat.connections) == 2
+
+
+def test_a_server_certified_for_another_name_is_reported_as_such(tmp_path: Path) -> None:
+    made = Made(tmp_path)
+    other = made.forged("other", Subject("storage", "server", ("storage.example.org",)), hop="storage")
+    server = grpc.server(ThreadPoolExecutor(1))
+    port = server.add_secure_port("127.0.0.1:0", server_credentials(other, ConfigurationError))
+    server.start()
+    try:
+        storage = StorageClient.connect(f"127.0.0.1:{port}", made["proxy-to-storage"])
+        with pytest.raises(StorageUnavailableError, match="does not trust the server's"):
+            storage.describe()
+    finally:
+        server.stop(0).wait()

@@ -50,20 +50,12 @@ def test_a_cancelled_call_does_not_count_as_failed(activity: Activity) -> None:
 
 def test_events_older_than_the_window_are_ignored(activity: Activity, clock: FakeClock) -> None:
     activity.called(call())
-    activity.ingested(StoredBatch("wifi", 100, 1, 1_000))
+    activity.ingested(StoredBatch("wifi", 100, 1))
     clock.now += WINDOW_SECONDS + 1
     assert activity.calls() == []
     assert activity.ingestion() == (1, 100, 1, 0.0)
-    activity.ingested(StoredBatch("wifi", 600, 0, 1_000))
+    activity.ingested(StoredBatch("wifi", 600, 0))
     assert activity.ingestion() == (2, 700, 1, pytest.approx(600 / WINDOW_SECONDS))
-
-
-def test_the_newest_record_is_kept_when_older_ones_arrive_later(activity: Activity) -> None:
-    assert activity.newest() == {}
-    for batch in (StoredBatch("wifi", 1, 0, 5_000), StoredBatch("bikes", 1, 0, 0), StoredBatch("wifi", 1, 0, 4_000)):
-        activity.ingested(batch)
-    activity.ingested(StoredBatch("doors", 0, 3, None))
-    assert activity.newest() == {"bikes": 0, "wifi": 5_000}
 
 
 def test_a_rate_is_right_when_not_all_calls_are_kept(activity: Activity, clock: FakeClock) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +18,9 @@ app = typer.Typer()
 
 _COLUMNS = ("name", "identity", "hosts", "issuer", "expires", "days_left", "fingerprint", "state")
 _HEADINGS = ("certificate", "holder", "issuer", "expires", "days left")
+
+# The clients of the policy that the proxy creates on first use.
+_INITIALLY_KNOWN = frozenset({"operator", "dashboard"})
 
 Hosts = Annotated[
     list[str] | None,
@@ -56,6 +61,9 @@ def issue(
     Example: privacyplease certs issue alice
     """
     _run(context, json, "issue", name)
+    policy = connection_options(context).home.policy
+    if not _is_known(name, policy):
+        screen.note(f"hint: {name} may ask nothing yet: add a table [{_table(name)}] to {policy}")
 
 
 @app.command()
@@ -95,6 +103,21 @@ def _run(context: typer.Context, json: bool, *arguments: str, csv: bool = False)
         _show(document)
     else:
         screen.note(f"nothing to do in {document['folder']}")
+
+
+def _is_known(name: str, policy: Path) -> bool:
+    """Whether the policy has a table for a client; True if it cannot be read, which the proxy reports."""
+    try:
+        return name in tomllib.loads(policy.read_text(encoding="utf-8")).get("clients", {})
+    except FileNotFoundError:
+        return name in _INITIALLY_KNOWN
+    except (OSError, ValueError, TypeError):
+        return True
+
+
+def _table(name: str) -> str:
+    """The header of a client's table; in TOML a name with a dot is quoted."""
+    return f'clients."{name}"' if "." in name else f"clients.{name}"
 
 
 def _hosts(hosts: list[str] | None) -> list[str]:

@@ -38,6 +38,15 @@ def up(
     proxy_port: Annotated[
         int, typer.Option(min=0, max=65535, metavar="N", help="Port of the proxy; 0 lets the system choose.")
     ] = _DEFAULT_PORT,
+    metrics_port: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=65534,
+            metavar="N",
+            help="Port of the proxy's metrics; N+1 has the storage server's. 0 lets the system choose at each start.",
+        ),
+    ] = 0,
     cache_mib: Annotated[
         int | None, typer.Option(min=0, metavar="N", help="MiB of cells that the proxy keeps in memory.")
     ] = None,
@@ -73,6 +82,7 @@ def up(
         connection.insecure,
         cache_mib,
         tuple(witness or ()),
+        metrics_port,
     )
     with home.locked():
         _require_down(home)

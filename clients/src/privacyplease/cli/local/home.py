@@ -77,6 +77,11 @@ class InstallationHome:
         return self.proxy / "passphrase"
 
     @property
+    def policy(self) -> Path:
+        """Who may ask what."""
+        return self.proxy / "policy.toml"
+
+    @property
     def restored(self) -> Path:
         """Exists after a restore until the proxy has found what was stored after the backup."""
         return self.proxy / "restored.json"

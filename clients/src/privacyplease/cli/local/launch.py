@@ -36,6 +36,7 @@ class LaunchOptions:
         insecure: Plaintext instead of the home's certificates.
         cache_mib: MiB of cells that the proxy keeps in memory; None for its default.
         witnesses: Where else the proxy keeps the newest head of its manifest.
+        metrics_port: Where the proxy serves metrics, and on the next port the storage server; 0 lets the system choose.
     """
 
     home: InstallationHome
@@ -45,6 +46,11 @@ class LaunchOptions:
     insecure: bool = False
     cache_mib: int | None = None
     witnesses: tuple[str, ...] = ()
+    metrics_port: int = 0
+
+    def metrics_port_of(self, module: str) -> int:
+        """Where a server serves metrics: the proxy on the port that was given, the storage server on the next."""
+        return self.metrics_port + (module == SERVER) if self.metrics_port else 0
 
     @property
     def server_arguments(self) -> list[str]:
@@ -71,7 +77,9 @@ def launch(options: LaunchOptions) -> RunningServers:
         CommandError: A server is not installed or does not start, or the proxy's port is in use.
     """
     _require_installed()
-    _require_free(options.proxy_port)
+    _require_free(options.proxy_port, "the proxy cannot serve", "--proxy-port")
+    for module in (SERVER, PROXY):
+        _require_free(options.metrics_port_of(module), "no metrics can be served", "--metrics-port")
     home = options.home
     # Not an argument: the URL may contain a password, and every user of the machine can read arguments.
     storage = {"PRIVACYPLEASE_STORAGE": options.storage}
@@ -79,9 +87,9 @@ def launch(options: LaunchOptions) -> RunningServers:
         None if options.insecure else folder
         for folder in (home.proxy_to_storage_certificate, home.operator_certificate)
     )
-    server = _start(SERVER, home, options.server_arguments, storage, as_proxy)
+    server = _start(SERVER, options, options.server_arguments, storage, as_proxy)
     try:
-        proxy = _start(PROXY, home, options.proxy_arguments(server.address), {}, as_operator)
+        proxy = _start(PROXY, options, options.proxy_arguments(server.address), {}, as_operator)
         return RunningServers(server, proxy, options.insecure)
     except BaseException:
         server.stop()
@@ -90,17 +98,18 @@ def launch(options: LaunchOptions) -> RunningServers:
 
 def _start(
     module: str,
-    home: InstallationHome,
+    options: LaunchOptions,
     arguments: list[str],
     environment: dict[str, str],
     certificates: Path | None,
 ) -> ServerProcess:
     """Starts a server; `certificates` is the folder of the certificate for its health check."""
-    name = module.rpartition(".")[2]
+    home, name = options.home, module.rpartition(".")[2]
     address_file, log = home.address_file(name), home.log(name)
     address_file.unlink(missing_ok=True)
     metrics_file = home.metrics_file(name)
-    metrics = ["--metrics", f"{_LOOPBACK}:0", "--metrics-address-file", str(metrics_file)]
+    listen = f"{_LOOPBACK}:{options.metrics_port_of(module)}"
+    metrics = ["--metrics", listen, "--metrics-address-file", str(metrics_file)]
     process = spawn(module, [*arguments, "--address-file", str(address_file), *metrics], environment, log)
     try:
         address = _await_address(process, name, address_file, log, home)
@@ -157,13 +166,13 @@ def _require_installed() -> None:
             raise CommandError(f"{distribution} is not installed here", f"pip install {distribution}")
 
 
-def _require_free(port: int) -> None:
+def _require_free(port: int, failure: str, option: str) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a free port may have connections that linger
         try:
             probe.bind((_LOOPBACK, port))
         except OSError as error:
             raise CommandError(
-                f"the proxy cannot serve on port {port}: {error.strerror}",
-                "give another port with --proxy-port N; 0 lets the system choose",
+                f"{failure} on port {port}: {error.strerror}",
+                f"give another port with {option} N; 0 lets the system choose",
             ) from None

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from privacyplease.cli.local.log_file import open_log
+
 if TYPE_CHECKING:
     import psutil
 
@@ -85,11 +87,11 @@ def _ended(process: psutil.Process) -> bool:
 
 
 def spawn(module: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
-    """Starts `python -m module`, which writes to `log` and survives the terminal.
+    """Starts `python -m module`, which appends to `log` and survives the terminal.
 
     Because it runs in a session of its own, Ctrl-C does not reach it: the command that started it stops it in order.
     """
-    with log.open("wb") as output:
+    with open_log(log) as output:
         return subprocess.Popen(  # noqa: S603 (our own interpreter and arguments, no shell)
             [sys.executable, "-m", module, *arguments],
             stdin=subprocess.DEVNULL,

@@ -43,7 +43,7 @@ def lines(document: dict[str, Any], width: int) -> Iterator[str]:
     for dataset, end in ingestion["newest_record"].items():
         yield f"newest  {dataset} record ends {end}"
     if not ingestion["newest_record"]:
-        yield "newest  not known: no record has arrived since then"
+        yield "newest  not known: no record is stored"
     if document["calls"]:
         rows = [_row(call) for call in document["calls"]]
         yield from aligned(_HEADINGS, rows, width, right=set(_HEADINGS[1:]), elastic=_HEADINGS[0])

@@ -19,11 +19,29 @@ from privacyplease.ingest.errors import (
     SparkError,
     ZoneError,
 )
+from privacyplease.transport.address import checked_address
 
 __all__ = ["Bootstrap", "KafkaConfig", "Timezone", "Topic", "reported_errors"]
 
+
+def _brokers(text: str) -> str:
+    try:
+        for broker in text.split(","):
+            checked_address(broker.strip())
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; several are separated by commas") from None
+    return text
+
+
 Bootstrap = Annotated[
-    str, typer.Option("--bootstrap", envvar="KAFKA_BOOTSTRAP", metavar="HOST:PORT", help="Some of Kafka's brokers.")
+    str,
+    typer.Option(
+        "--bootstrap",
+        envvar="KAFKA_BOOTSTRAP",
+        metavar="HOST:PORT",
+        help="Some of Kafka's brokers.",
+        callback=_brokers,
+    ),
 ]
 Topic = Annotated[str, typer.Option("--topic", metavar="T", help="The topic.")]
 KafkaConfig = Annotated[

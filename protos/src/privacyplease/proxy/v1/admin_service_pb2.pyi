@@ -494,7 +494,7 @@ class Freshness(_message.Message):
     """The data set."""
     @_builtins.property
     def newest_record(self) -> _timestamp_pb2.Timestamp:
-        """The latest end (start plus duration) among its records that were stored since the proxy started."""
+        """The latest end (start plus duration) among its stored records."""
 
     def __init__(
         self,

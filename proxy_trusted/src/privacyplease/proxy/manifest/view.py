@@ -31,6 +31,11 @@ class ManifestView:
         return [row for row in map(self.rows.__getitem__, chosen.tolist()) if row.summary.records]
 
     @cached_property
+    def reach(self) -> int | None:
+        """The last end of a record, in ms since the epoch; None if there is none."""
+        return max((row.summary.reach for row in self.rows if row.summary.records), default=None)
+
+    @cached_property
     def _bounds(self) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
         """int64[2, n]: first starts, ascending, and reaches."""
         pairs = [(row.summary.first, row.summary.reach) for row in self.rows]

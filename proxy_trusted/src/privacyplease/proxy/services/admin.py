@@ -137,8 +137,12 @@ class AdminService(pb_grpc.AdminServiceServicer):
         )
 
     def _describe_freshness(self) -> list[pb.Freshness]:
-        newest = self._activity.newest().items()
-        return [pb.Freshness(dataset=dataset, newest_record=_instant(unix_ms)) for dataset, unix_ms in newest]
+        newest = {dataset: self._manifest.view(dataset).reach for dataset in sorted(self._datasets)}
+        return [
+            pb.Freshness(dataset=dataset, newest_record=_instant(unix_ms))
+            for dataset, unix_ms in newest.items()
+            if unix_ms is not None
+        ]
 
 
 def _instant(unix_ms: int) -> Timestamp:

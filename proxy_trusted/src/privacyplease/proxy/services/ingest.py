@@ -9,7 +9,6 @@ from typing import NamedTuple, TypeAlias
 
 import grpc
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from privacyplease.proxy.edge import requests
 from privacyplease.proxy.edge.rpc import streaming
@@ -133,7 +132,7 @@ class IngestService(pb_grpc.IngestServiceServicer):
             accepted=len(records),
             rejections=[pb.Rejection(row=row, field=field, reason=reason) for row, field, reason in rejections],
         )
-        batch = StoredBatch(dataset.name, len(records), len(rejections), _newest(records, dataset))
+        batch = StoredBatch(dataset.name, len(records), len(rejections))
         return _Submitted(acknowledgement, pending, batch)
 
 
@@ -165,13 +164,6 @@ class _Submitted(NamedTuple):
     acknowledgement: pb.IngestResponse
     pending: Pending
     batch: StoredBatch
-
-
-def _newest(records: pa.Table, dataset: Dataset) -> int | None:
-    """The latest end among the records, in ms since the epoch."""
-    ends = pc.add(records[dataset.start], records[dataset.duration])
-    newest: int | None = pc.max(ends.cast(pa.int64())).as_py()
-    return newest
 
 
 def _check(request: pb.IngestRequest, dataset: Dataset) -> CheckedBatch:

@@ -31,6 +31,7 @@ from privacyplease.proxy.storage.observer import StorageObserver, observed
 from privacyplease.storage.v1 import storage_service_pb2 as pb
 from privacyplease.storage.v1 import storage_service_pb2_grpc as pb_grpc
 from privacyplease.transport import deadline
+from privacyplease.transport.keepalive import KEEPALIVE
 from privacyplease.transport.loopback import require_loopback
 from privacyplease.transport.reconnecting_channel import ReconnectingChannel
 
@@ -99,6 +100,7 @@ class StorageClient:
             ("grpc.max_send_message_length", MOST_MESSAGE_BYTES),
             ("grpc.service_config", json.dumps(_RETRY)),
             ("grpc.max_reconnect_backoff_ms", 2_000),
+            *KEEPALIVE.channel_options(),
             # gRPC retries an append only while it still buffers it; the default is 256 KiB.
             ("grpc.per_rpc_retry_buffer_size", 2 * APPEND_BYTES),
             # The calling thread reads the answer. By default each call starts a thread: a tenth of a short question.
@@ -270,11 +272,12 @@ def _is_tls_failure(error: grpc.RpcError) -> bool:
     """Whether TLS failed, as far as can be told.
 
     gRPC reports every such failure as UNAVAILABLE and says more only in the details: "Tls handshake failed" if we do
-    not trust the other end. Under TLS 1.3 the other end checks our certificate last, and closes the connection without
-    an alert if it rejects it.
+    not trust the other end, "Hostname Verification Check failed" if its certificate has other names. Under TLS 1.3 the
+    other end checks our certificate last, and closes the connection without an alert if it rejects it.
     """
     details = (error.details() if isinstance(error, grpc.Call) else None) or ""
-    return "Tls handshake failed" in details or ("failed to connect" in details and details.endswith("Socket closed"))
+    ours = "Tls handshake failed" in details or "Hostname Verification Check failed" in details
+    return ours or ("failed to connect" in details and details.endswith("Socket closed"))
 
 
 def _reason(error: grpc.RpcError) -> str:

@@ -1,11 +1,9 @@
 """Recent activity, for `GetStatus`: rates and percentiles over a window of time.
 
 >>> activity = Activity(clock=lambda: 1_000.0)
->>> activity.ingested(StoredBatch("wifi", accepted=50, rejected=1, newest=1_727_769_600_000))
+>>> activity.ingested(StoredBatch("wifi", accepted=50, rejected=1))
 >>> activity.ingestion()
 Ingestion(batches=1, accepted=50, rejected=1, accepted_per_second=50.0)
->>> activity.newest()
-{'wifi': 1727769600000}
 """
 
 from __future__ import annotations
@@ -71,13 +69,11 @@ class StoredBatch(NamedTuple):
         dataset: The data set.
         accepted: How many of its records were stored.
         rejected: How many were rejected.
-        newest: The latest end among the stored records, in ms since the epoch; None if none was stored.
     """
 
     dataset: str
     accepted: int
     rejected: int
-    newest: int | None
 
 
 class Activity:
@@ -95,7 +91,6 @@ class Activity:
         self._numbers: Counter[str] = Counter()
         self._batches: deque[tuple[float, int]] = deque(maxlen=MOST_KEPT)
         self._total = Ingestion(0, 0, 0, 0.0)
-        self._newest: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def called(self, call: FinishedCall) -> None:
@@ -111,8 +106,6 @@ class Activity:
             self._batches.append((self._clock(), batch.accepted))
             batches, accepted, rejected, _ = self._total
             self._total = Ingestion(batches + 1, accepted + batch.accepted, rejected + batch.rejected, 0.0)
-            if batch.newest is not None:
-                self._newest[batch.dataset] = max(batch.newest, self._newest.get(batch.dataset, batch.newest))
 
     def calls(self) -> list[RecentCalls]:
         """The calls of the window, for each rpc that had any, ascending by method."""
@@ -134,11 +127,6 @@ class Activity:
             oldest = batches[0][0] if batches else since
             seconds = self._seconds(oldest, full=len(batches) == MOST_KEPT)
             return self._total._replace(accepted_per_second=sum(accepted for _, accepted in batches) / seconds)
-
-    def newest(self) -> dict[str, int]:
-        """The latest end of a record for each data set, in ms since the epoch, ascending by name."""
-        with self._lock:
-            return dict(sorted(self._newest.items()))
 
     def _seconds(self, oldest: float, *, full: bool) -> float:
         """The time that the events span: the window, or the time since the start or since the oldest event kept."""

@@ -11,7 +11,7 @@ import grpc.aio
 
 from privacyplease.client._internal.connection.channel import open_async
 from privacyplease.client._internal.connection.delegation import Metadata, on_behalf_of
-from privacyplease.client._internal.connection.proxy_channel import ProxyChannel
+from privacyplease.client._internal.connection.proxy_channel import Peer, ProxyChannel
 from privacyplease.client._internal.connection.statuses import cancelled_at_end, translated
 from privacyplease.client._internal.ingest.retry_policy import Retry
 from privacyplease.client.ingestion import Ack
@@ -56,14 +56,14 @@ class AsyncConnection:
         self, method: grpc.aio.UnaryUnaryMultiCallable[_Request, _Response], request: _Request
     ) -> _Response:
         """The response to a request."""
-        with translated():
+        async with translated(self._channel):
             return await method(request, timeout=self._timeout, metadata=self._metadata)
 
     async def long_answer(
         self, method: grpc.aio.UnaryUnaryMultiCallable[_Request, _Response], request: _Request
     ) -> _Response:
         """The response to a request that may take hours."""
-        with translated():
+        async with translated(self._channel):
             return await method(request, metadata=self._metadata)
 
     async def pages(
@@ -76,13 +76,13 @@ class AsyncConnection:
         self, method: grpc.aio.UnaryStreamMultiCallable[_Request, _Response], request: _Request
     ) -> AsyncIterator[_Response]:
         """Sends a request now; the responses are read one by one."""
-        return _responses(method(request, timeout=self._timeout, metadata=self._metadata))
+        return _responses(method(request, timeout=self._timeout, metadata=self._metadata), self._channel)
 
     def long_stream(
         self, method: grpc.aio.UnaryStreamMultiCallable[_Request, _Response], request: _Request
     ) -> AsyncIterator[_Response]:
         """As `stream`, for a request that may take hours."""
-        return _responses(method(request, metadata=self._metadata))
+        return _responses(method(request, metadata=self._metadata), self._channel)
 
     def ingest(self, dataset: str, batches: AsyncBatches, stall_timeout: float, retry: Retry) -> AsyncIterator[Ack]:
         """Sends batches of records; yields their acknowledgements."""
@@ -96,7 +96,8 @@ class AsyncConnection:
             await channel.close(grace=None)
 
 
-async def _responses(call: grpc.aio.UnaryStreamCall[_Request, _Response]) -> AsyncIterator[_Response]:
-    with translated(), cancelled_at_end(call):
-        async for response in call:
-            yield response
+async def _responses(call: grpc.aio.UnaryStreamCall[_Request, _Response], peer: Peer) -> AsyncIterator[_Response]:
+    async with translated(peer):
+        with cancelled_at_end(call):
+            async for response in call:
+                yield response

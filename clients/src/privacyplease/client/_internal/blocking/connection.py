@@ -12,7 +12,7 @@ import grpc
 
 from privacyplease.client._internal.connection.channel import open_blocking
 from privacyplease.client._internal.connection.delegation import Metadata, on_behalf_of
-from privacyplease.client._internal.connection.proxy_channel import ProxyChannel
+from privacyplease.client._internal.connection.proxy_channel import Peer, ProxyChannel
 from privacyplease.client._internal.connection.statuses import cancelled_at_end, translated
 from privacyplease.client._internal.ingest.retry_policy import Retry
 from privacyplease.client.ingestion import Ack
@@ -55,12 +55,12 @@ class Connection:
 
     def answer(self, method: grpc.UnaryUnaryMultiCallable[_Request, _Response], request: _Request) -> _Response:
         """The response to a request."""
-        with translated():
+        with translated(self._channel):
             return method(request, timeout=self._timeout, metadata=self._metadata)
 
     def long_answer(self, method: grpc.UnaryUnaryMultiCallable[_Request, _Response], request: _Request) -> _Response:
         """The response to a request that may take hours."""
-        with translated():
+        with translated(self._channel):
             return method(request, metadata=self._metadata)
 
     def pages(self, method: grpc.UnaryStreamMultiCallable[_Request, _Response], request: _Request) -> list[_Response]:
@@ -71,13 +71,13 @@ class Connection:
         self, method: grpc.UnaryStreamMultiCallable[_Request, _Response], request: _Request
     ) -> Iterator[_Response]:
         """Sends a request now; the responses are read one by one."""
-        return _responses(method(request, timeout=self._timeout, metadata=self._metadata))
+        return _responses(method(request, timeout=self._timeout, metadata=self._metadata), self._channel)
 
     def long_stream(
         self, method: grpc.UnaryStreamMultiCallable[_Request, _Response], request: _Request
     ) -> Iterator[_Response]:
         """As `stream`, for a request that may take hours."""
-        return _responses(method(request, metadata=self._metadata))
+        return _responses(method(request, metadata=self._metadata), self._channel)
 
     def ingest(self, dataset: str, batches: Batches, stall_timeout: float, retry: Retry) -> Iterator[Ack]:
         """Sends batches of records; yields their acknowledgements."""
@@ -91,6 +91,6 @@ class Connection:
             channel.close()
 
 
-def _responses(call: grpc.CallIterator[_Response]) -> Iterator[_Response]:
-    with translated(), cancelled_at_end(call):
+def _responses(call: grpc.CallIterator[_Response], peer: Peer) -> Iterator[_Response]:
+    with translated(peer), cancelled_at_end(call):
         yield from call

@@ -1,10 +1,13 @@
 """The only place where channels to the proxy are opened."""
 
+import asyncio
 import json
 from typing import Any
 
 import grpc
 from grpc.experimental import ChannelOptions
+
+from privacyplease.transport.keepalive import KEEPALIVE
 
 _STATELESS_SERVICES = (
     "privacyplease.proxy.v1.AccessService",
@@ -48,18 +51,30 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
 )
 
 # The calling thread reads the pages itself; otherwise gRPC starts a thread for each question.
-_BLOCKING_OPTIONS = (*_OPTIONS, (ChannelOptions.SingleThreadedUnaryStream, 1))
+_ONLY_BLOCKING = (ChannelOptions.SingleThreadedUnaryStream, 1)
 
 
 def open_blocking(address: str, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
     """A channel to the proxy at `address` (host:port), plaintext without credentials. It connects on first use."""
+    options = [*_OPTIONS, *KEEPALIVE.channel_options(), _ONLY_BLOCKING]
     if credentials is None:
-        return grpc.insecure_channel(address, options=_BLOCKING_OPTIONS)
-    return grpc.secure_channel(address, credentials, options=_BLOCKING_OPTIONS)
+        return grpc.insecure_channel(address, options=options)
+    return grpc.secure_channel(address, credentials, options=options)
 
 
 def open_async(address: str, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
-    """As `open_blocking`, for the running event loop."""
+    """As `open_blocking`, for the running event loop.
+
+    Raises:
+        RuntimeError: No event loop runs in this thread.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "expected a running event loop: create AsyncClient in a coroutine, as one that asyncio.run runs"
+        ) from None
+    options = [*_OPTIONS, *KEEPALIVE.channel_options()]
     if credentials is None:
-        return grpc.aio.insecure_channel(address, options=_OPTIONS)
-    return grpc.aio.secure_channel(address, credentials, options=_OPTIONS)
+        return grpc.aio.insecure_channel(address, options=options)
+    return grpc.aio.secure_channel(address, credentials, options=options)

@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import grpc
 
 from privacyplease.client.errors import CertificateError
+from privacyplease.transport.address import checked_address
 from privacyplease.transport.loopback import is_loopback
 from privacyplease.transport.reconnecting_channel import ReconnectingChannel
 
 _Channel = TypeVar("_Channel")
+
+
+class Peer(Protocol):
+    """Where a proxy is, and the folder of the certificate that it is shown; None for plaintext."""
+
+    @property
+    def address(self) -> str: ...
+    @property
+    def certificates(self) -> Path | None: ...
+
+
 _Other = TypeVar("_Other")
 
 
@@ -28,7 +40,8 @@ class ProxyChannel(ReconnectingChannel[_Channel]):
 
     Raises:
         CertificateError: The files cannot be used.
-        ValueError: Neither or both of `certificates` and `insecure` are given, or `insecure` for another machine.
+        ValueError: `address` is not HOST:PORT. Or neither or both of `certificates` and `insecure` are given, or
+            `insecure` for another machine.
     """
 
     def __init__(
@@ -38,17 +51,20 @@ class ProxyChannel(ReconnectingChannel[_Channel]):
         insecure: bool,
         open_channel: Callable[[str, grpc.ChannelCredentials | None], _Channel],
     ) -> None:
-        self._address = address
-        self._certificates = certificates
-        self._insecure = insecure
-        super().__init__(_checked(address, certificates, insecure), partial(open_channel, address), CertificateError)
+        self.address = address
+        self.certificates = _checked(address, certificates, insecure)
+        super().__init__(self.certificates, partial(open_channel, address), CertificateError)
 
     def reopened(self, open_channel: Callable[[str, grpc.ChannelCredentials | None], _Other]) -> ProxyChannel[_Other]:
         """A channel of another kind to the same proxy, with the same certificate."""
-        return ProxyChannel(self._address, self._certificates, self._insecure, open_channel)
+        return ProxyChannel(self.address, self.certificates, self.certificates is None, open_channel)
 
 
 def _checked(address: str, certificates: Path | str | None, insecure: bool) -> Path | None:
+    try:
+        checked_address(address)
+    except ValueError as error:
+        raise ValueError(f"address: {error}") from None
     if (certificates is None) is not insecure:
         raise ValueError("expected either certificates=FOLDER or, for a proxy on this machine, insecure=True")
     if insecure and not is_loopback(address):

@@ -1,8 +1,9 @@
 """Maps gRPC statuses to the SDK's exceptions: the only place where gRPC's errors are wrapped."""
 
+import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from types import MappingProxyType
+from types import MappingProxyType, TracebackType
 from typing import Protocol, TypeVar, cast
 
 import grpc
@@ -11,6 +12,8 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from privacyplease.client import errors
+from privacyplease.client._internal.connection import handshake
+from privacyplease.client._internal.connection.proxy_channel import Peer
 from privacyplease.proxy.v1.error_reason_pb2 import ErrorReason
 
 _Detail = TypeVar("_Detail", error_details_pb2.ErrorInfo, error_details_pb2.BadRequest, error_details_pb2.RetryInfo)
@@ -93,22 +96,38 @@ def cancelled_at_end(call: _Cancellable) -> Iterator[None]:
         call.cancel()
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """Raises the SDK's exception, by `error_of`, for a gRPC failure inside."""
-    try:
-        yield
-    except grpc.RpcError as failure:
-        raise error_of(failure) from failure
+class translated:  # noqa: N801 (read as a verb: `with translated(peer):`)
+    """Raises the SDK's exception, by `error_of`, for a gRPC failure inside: of a call to `peer`, blocking or async."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+
+    def __enter__(self) -> None:
+        """Nothing to do."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(failure, grpc.RpcError):
+            raise error_of(failure, self._peer) from failure
+
+    async def __aenter__(self) -> None:
+        """Nothing to do."""
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(failure, grpc.RpcError):  # in a thread: to find out why may take a handshake
+            raise await asyncio.to_thread(error_of, failure, self._peer) from failure
 
 
-def error_of(failure: grpc.RpcError) -> errors.PrivacyPleaseError:
-    """The exception for a failed call, blocking or async."""
+def error_of(failure: grpc.RpcError, peer: Peer) -> errors.PrivacyPleaseError:
+    """The exception for a failed call to `peer`, blocking or async."""
     call = cast(_Failed, failure)
     details = _details(call)
     info = _detail(details, error_details_pb2.ErrorInfo())
     if info is None or info.domain != _DOMAIN:
-        return _without_reason(call)
+        return _without_reason(call, peer)
     violations = _detail(details, error_details_pb2.BadRequest()) or error_details_pb2.BadRequest()
     retry = _detail(details, error_details_pb2.RetryInfo())
     return _class_of(info.reason, call.code())(
@@ -136,17 +155,17 @@ def _class_of(reason: str, status: grpc.StatusCode) -> type[errors.PrivacyPlease
     return BY_REASON.get(number) or _BY_STATUS.get(status, errors.FaultError)
 
 
-def _without_reason(call: _Failed) -> errors.PrivacyPleaseError:
+def _without_reason(call: _Failed, peer: Peer) -> errors.PrivacyPleaseError:
     """Without a reason the failure comes from gRPC on either side, not from the proxy."""
     if call.code() is grpc.StatusCode.UNAVAILABLE:
-        if fault := _certificate_fault(call.details() or ""):
+        if fault := _certificate_fault(call.details() or "", peer):
             return errors.CertificateError(fault)
         return errors.ProxyUnreachableError(f"the proxy is unreachable: {call.details()}")
     raised = _BY_STATUS.get(call.code(), errors.FaultError)
     return raised(f"expected an answer, got status {call.code().name}: {call.details()}")
 
 
-def _certificate_fault(details: str) -> str:
+def _certificate_fault(details: str, peer: Peer) -> str:
     """What is wrong with the certificates; "" if the failure has another cause.
 
     gRPC reports it only in the text of the status. Under TLS 1.3 a server checks the client's certificate last, and
@@ -154,10 +173,18 @@ def _certificate_fault(details: str) -> str:
     """
     if "WRONG_VERSION_NUMBER" in details:
         return "the proxy does not use TLS: it was started with --insecure, or another service listens at its address"
+    address, folder = peer.address, peer.certificates
+    if "Hostname Verification Check failed" in details and folder:
+        return handshake.wrong_name(address, folder)
     if "Tls handshake failed" in details:
-        return f"the proxy's certificate is not trusted: {_why_not(details)}"
+        out_of_date = handshake.proxy_out_of_date(address, folder) if folder else ""
+        return out_of_date or f"the proxy's certificate is not trusted: {_why_not(details)}"
     if "failed to connect" in details and details.endswith("Socket closed"):
-        return "the proxy did not accept the certificate: it is missing, has expired or was issued by another CA"
+        out_of_date = handshake.own_out_of_date(folder) if folder else ""
+        return (
+            out_of_date
+            or "the proxy did not accept the certificate: it is missing, has expired or was issued by another CA"
+        )
     return ""
 
 

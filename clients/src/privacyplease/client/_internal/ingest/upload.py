@@ -103,7 +103,7 @@ class Upload:
     def _streams(self) -> Iterator[Ack]:
         while not self._window.drained and not self._abandoned:
             try:
-                with translated():
+                with translated(self._channel):
                     for ack in self._stream():
                         self._retry_policy.reset()
                         yield ack
