@@ -29,6 +29,7 @@
     │   └── StreamIdleError
     ├── NotExportedError        use a keyring that was exported for this
     ├── UnknownIdentityError    use a certificate that names a client
+    │   └── RevokedError        ask the administrator of the policy why
     ├── AccessError             ask the administrator of the policy
     │   ├── PermissionDeniedError
     │   ├── PurposeRequiredError
