@@ -18,10 +18,10 @@ def checked_address(text: str) -> str:
 
     >>> checked_address("proxy.example.org:50050"), checked_address("[::1]:50050")
     ('proxy.example.org:50050', '[::1]:50050')
-    >>> checked_address("http://proxy.example.org")
+    >>> checked_address("http://office.example.org")
     Traceback (most recent call last):
         ...
-    ValueError: expected HOST:PORT, got 'http://proxy.example.org'
+    ValueError: expected HOST:PORT, got 'http://office.example.org'
     """
     found = _ADDRESS.fullmatch(text)
     if found is None or not 0 < int(found[1]) <= _LAST_PORT:
