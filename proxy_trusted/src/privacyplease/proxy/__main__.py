@@ -21,7 +21,7 @@ from privacyplease.proxy.keys.file_modes import require_private
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.query.search import MOST_TAGS
 from privacyplease.proxy.telemetry.metrics import publish
-from privacyplease.transport import log_format
+from privacyplease.transport import environment, log_format
 from privacyplease.transport.address import checked_address
 from privacyplease.transport.process import add_server_options, private_files, seconds, stop_signal, write_address
 
@@ -34,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         0 after a graceful stop; 2 if a file or flag is wrong.
     """
+    environment.receive()
     flags = _parser().parse_args(arguments)
     log_format.configure(flags.log_format)
     allocator.configure()
@@ -149,9 +150,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--witness",
         action="append",
-        default=[],
+        default=os.environ.pop("PRIVACYPLEASE_WITNESSES", "").splitlines(),
         metavar="PATH|URL",
-        help="folder, or URL of a database, that also keeps the newest head of the manifest; may be repeated",
+        help="folder, or URL of a database, that also keeps the newest head of the manifest; may be repeated "
+        "[env: PRIVACYPLEASE_WITNESSES, one a line]",
     )
     return parser
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from pathlib import Path
@@ -28,7 +29,11 @@ def up(
     context: typer.Context,
     storage: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="The store: mysql://user:password@host:port/db or sqlite:///path."),
+        typer.Option(
+            envvar="PRIVACYPLEASE_STORAGE",
+            metavar="URL",
+            help="The store: mysql://user@host:port/db or sqlite:///path; with a password, better in the variable.",
+        ),
     ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Return once both serve; `down` stops them.")] = False,
     passphrase_file: Annotated[
@@ -53,7 +58,9 @@ def up(
     witness: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="W", help="Folder on another disk, or URL of a database, to detect rollbacks with; repeatable."
+            metavar="W",
+            help="Folder on another disk, or URL of a database, to detect rollbacks with; repeatable. More may be in "
+            "PRIVACYPLEASE_WITNESSES, one a line.",
         ),
     ] = None,
 ) -> None:
@@ -81,7 +88,7 @@ def up(
         passphrase_file and passphrase_file.resolve(),
         connection.insecure,
         cache_mib,
-        tuple(witness or ()),
+        (*os.environ.get("PRIVACYPLEASE_WITNESSES", "").splitlines(), *(witness or ())),
         metrics_port,
     )
     with home.locked():

@@ -66,8 +66,19 @@ class LaunchOptions:
         security = ["--insecure"] if self.insecure else certificates
         serving = ["--listen", f"{_LOOPBACK}:{self.proxy_port}", "--storage-server", storage_server]
         memory = [] if self.cache_mib is None else ["--cache-mib", str(self.cache_mib)]
-        witnesses = [argument for witness in self.witnesses for argument in ("--witness", witness)]
-        return [*serving, "--home", str(self.home.proxy), *security, *passphrase, *memory, *witnesses]
+        return [*serving, "--home", str(self.home.proxy), *security, *passphrase, *memory]
+
+    # URLs are not arguments: they may contain a password, and every user of the machine can read arguments.
+
+    @property
+    def server_variables(self) -> dict[str, str]:
+        """The environment variables of the storage server."""
+        return {"PRIVACYPLEASE_STORAGE": self.storage}
+
+    @property
+    def proxy_variables(self) -> dict[str, str]:
+        """The environment variables of the proxy, besides ours."""
+        return {"PRIVACYPLEASE_WITNESSES": "\n".join(self.witnesses)} if self.witnesses else {}
 
 
 def launch(options: LaunchOptions) -> RunningServers:
@@ -81,15 +92,13 @@ def launch(options: LaunchOptions) -> RunningServers:
     for module in (SERVER, PROXY):
         _require_free(options.metrics_port_of(module), "no metrics can be served", "--metrics-port")
     home = options.home
-    # Not an argument: the URL may contain a password, and every user of the machine can read arguments.
-    storage = {"PRIVACYPLEASE_STORAGE": options.storage}
     as_proxy, as_operator = (
         None if options.insecure else folder
         for folder in (home.proxy_to_storage_certificate, home.operator_certificate)
     )
-    server = _start(SERVER, options, options.server_arguments, storage, as_proxy)
+    server = _start(SERVER, options, options.server_arguments, options.server_variables, as_proxy)
     try:
-        proxy = _start(PROXY, options, options.proxy_arguments(server.address), {}, as_operator)
+        proxy = _start(PROXY, options, options.proxy_arguments(server.address), options.proxy_variables, as_operator)
         return RunningServers(server, proxy, options.insecure)
     except BaseException:
         server.stop()
@@ -100,7 +109,7 @@ def _start(
     module: str,
     options: LaunchOptions,
     arguments: list[str],
-    environment: dict[str, str],
+    variables: dict[str, str],
     certificates: Path | None,
 ) -> ServerProcess:
     """Starts a server; `certificates` is the folder of the certificate for its health check."""
@@ -110,7 +119,7 @@ def _start(
     metrics_file = home.metrics_file(name)
     listen = f"{_LOOPBACK}:{options.metrics_port_of(module)}"
     metrics = ["--metrics", listen, "--metrics-address-file", str(metrics_file)]
-    process = spawn(module, [*arguments, "--address-file", str(address_file), *metrics], environment, log)
+    process = spawn(module, [*arguments, "--address-file", str(address_file), *metrics], variables, log)
     try:
         address = _await_address(process, name, address_file, log, home)
         _await_serving(process, name, address, log, certificates)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from privacyplease.cli.failures import CommandError
+from privacyplease.cli.local.child_environment import child_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,10 +63,15 @@ def _run(module: str, *arguments: str, failure: str, exit_codes: tuple[int, ...]
     path = f"privacyplease.proxy.{module}"
     if find_spec("privacyplease.proxy") is None or find_spec(path) is None:
         raise CommandError("privacyplease-proxy is not installed here", "pip install privacyplease-proxy")
+    environment = child_environment(path, os.environ)
     process = subprocess.run(  # noqa: S603 (our own interpreter and arguments, no shell)
-        [sys.executable, "-m", path, *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-m", path, *arguments],
+        input=environment.piped,
+        env=environment.visible,
+        capture_output=True,
+        check=False,
     )
     if process.returncode not in exit_codes or not process.stdout:
-        raise CommandError(process.stderr.strip().rpartition("error: ")[2] or failure)
+        raise CommandError(process.stderr.decode(errors="replace").strip().rpartition("error: ")[2] or failure)
     document: dict[str, Any] = json.loads(process.stdout)
     return document

@@ -7,10 +7,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
+from privacyplease.cli.local.child_environment import child_environment
 from privacyplease.cli.local.log_file import open_log
 
 if TYPE_CHECKING:
@@ -86,20 +88,25 @@ def _ended(process: psutil.Process) -> bool:
     return True
 
 
-def spawn(module: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+def spawn(module: str, arguments: Sequence[str], given: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
     """Starts `python -m module`, which appends to `log` and survives the terminal.
 
-    Because it runs in a session of its own, Ctrl-C does not reach it: the command that started it stops it in order.
+    Of our environment it gets what it needs, and the variables that are `given`. Because it runs in a session of its
+    own, Ctrl-C does not reach it: the command that started it stops it in order.
     """
+    environment = child_environment(module, os.environ, given)
     with open_log(log) as output:
-        return subprocess.Popen(  # noqa: S603 (our own interpreter and arguments, no shell)
+        process = subprocess.Popen(  # noqa: S603 (our own interpreter and arguments, no shell)
             [sys.executable, "-m", module, *arguments],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **environment},
+            env=environment.visible,
             start_new_session=True,
         )
+    with suppress(BrokenPipeError), cast("IO[bytes]", process.stdin) as pipe:  # one that has ended is noticed later
+        pipe.write(environment.piped)
+    return process
 
 
 def record(process: subprocess.Popen[bytes], module: str, address: str, metrics: str = "") -> ServerProcess:

@@ -19,6 +19,7 @@ from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.rotation import described_by, folder_in_force
 from privacyplease.proxy.trusted_store import store as trusted_store
+from privacyplease.transport import environment
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         0 if the log is intact; 1 if it is not; 2 if it cannot be verified.
     """
+    environment.receive()
     flags = _parser().parse_args(arguments)
     home = Home(flags.home)
     try:

@@ -20,6 +20,7 @@ from privacyplease.proxy.backup import archive
 from privacyplease.proxy.backup.archive import BackupContents, Document
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.keys.home import Home
+from privacyplease.transport import environment
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         0 on success; 2 on failure.
     """
+    environment.receive()
     flags = _parser().parse_args(arguments)
     try:
         document = _run(flags, Home(flags.home))
