@@ -8,7 +8,7 @@ from privacyplease.ingest.errors import RejectFileError
 from privacyplease.ingest.parsing import RejectedLine
 from privacyplease.ingest.reject_file import RejectFile
 
-REJECT = RejectedLine(7, "ap_name", "expected the name of an access point, got none", '02:fb,"a, b",\udce9')
+REJECT = RejectedLine(7, "ap_name", "expected the name of an access point, got none", '=1+1,"a, b",\udce9')
 
 
 def test_the_raw_line_is_kept_byte_for_byte(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The reject file: keeps the lines of a log that were rejected, so that they can be corrected and ingested again.
 
 It belongs to the user and stays where the log is, since it holds raw lines. It is CSV with the columns `file`, `line`,
-`field`, `reason` and `record`.
+`field`, `reason` and `record`. The record is as it was in the log, even if a spreadsheet would compute it.
 """
 
 import csv

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -74,6 +77,23 @@ def test_csv_quotes_values_and_leaves_null_empty(capsys: pytest.CaptureFixture[s
     rows = [{"place": 'ap "1", east', "open": True, "seen": None, "more": 1}, {"place": "å", "open": False, "seen": 0}]
     assert printed_for_programs({"places": rows}, json=False, csv=True, columns=("place", "open", "seen"), rows=rows)
     assert capsys.readouterr().out.splitlines() == ["place,open,seen", '"ap ""1"", east",true,', "å,false,0"]
+
+
+def test_csv_has_no_formulas_and_json_is_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"purpose": '=HYPERLINK("https://x")', "who": ["@SUM(A1)", "b"], "change": -5, "share": -0.5}
+    assert printed_for_programs({}, json=False, csv=True, columns=tuple(row), rows=[row])
+    assert list(csv.reader(io.StringIO(capsys.readouterr().out)))[1] == [
+        f"'{row['purpose']}",
+        "'@SUM(A1) b",
+        "-5",
+        "-0.5",
+    ]
+    assert printed_for_programs({"entries": [row]}, json=False, csv=True)
+    assert f"'{row['purpose']}" in [
+        name_and_value[1] for name_and_value in csv.reader(io.StringIO(capsys.readouterr().out))
+    ]
+    assert printed_for_programs({"entries": [row]}, json=True, csv=False)
+    assert json.loads(capsys.readouterr().out) == {"entries": [row]}
 
 
 def test_csv_without_rows_has_a_header(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """The file formats for whole records."""
 
+import csv
 import io
 import json
 from datetime import UTC, datetime, timedelta
@@ -49,6 +50,25 @@ def test_records_as_csv() -> None:
     assert read["at"].to_pylist() == ["2024-10-01T08:00:00Z", "2024-10-01T08:00:00.005Z"]
     assert read["lasted"].to_pylist() == [45, 1.5]
     assert read["vlan"].to_pylist() == [7, None]
+
+
+def test_text_in_csv_is_no_formula_and_numbers_stay_numbers() -> None:
+    texts = pa.array(["=1+1", "@SUM(A1)", "-1", None])
+    table = pa.table(
+        {
+            "name": texts,
+            "site": texts.dictionary_encode(),
+            "signal": pa.array([-65, -70, None, 0]),
+            "noise": pa.array([-0.5, None, 0.0, 1.0]),
+            "lasted": pa.array([timedelta(seconds=-1), None, None, None], pa.duration("ms")),
+        }
+    )
+    rows = list(csv.DictReader(io.StringIO(_written(CSV, table).decode())))
+    assert [row["name"] for row in rows] == [row["site"] for row in rows] == ["'=1+1", "'@SUM(A1)", "'-1", ""]
+    assert [row["signal"] for row in rows] == ["-65", "-70", "", "0"]
+    assert [row["noise"] for row in rows] == ["-0.5", "", "0", "1"]
+    assert rows[0]["lasted"] == "-1"
+    assert [json.loads(line)["name"] for line in _written(JSON_LINES, table).splitlines()] == texts.to_pylist()
 
 
 def test_records_as_arrow() -> None:

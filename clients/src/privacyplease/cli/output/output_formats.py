@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import typer
 
 from privacyplease.cli.output import screen
+from privacyplease.cli.output.formula_escaping import escaped
 
 
 def _require_one_format(context: typer.Context, wanted: bool) -> bool:
@@ -77,7 +78,8 @@ def _values(value: Any, path: str = "") -> Iterator[dict[str, Any]]:  # noqa: AN
 
 
 def _as_csv(value: Any) -> Any:  # noqa: ANN401
-    """As JSON spells it, but null is empty and a list is its entries."""
+    """As JSON spells it, but null is empty, a list is its entries, and no text is a formula."""
     if isinstance(value, bool):
         return str(value).lower()
-    return " ".join(map(str, value)) if isinstance(value, list | tuple) else value
+    text = " ".join(map(str, value)) if isinstance(value, list | tuple) else value
+    return escaped(text) if isinstance(text, str) else text

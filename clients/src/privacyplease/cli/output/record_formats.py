@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import typer
 
+from privacyplease.cli.output.formula_escaping import escaped_column
 from privacyplease.cli.times import iso, seconds
 from privacyplease.client import Records
 
@@ -70,12 +71,13 @@ def _as_text(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def _text(column: pa.Array) -> pa.Array:
-    """Times in ISO 8601, durations in seconds, everything else as Arrow writes it."""
+    """Times in ISO 8601, durations in seconds, no text that is a formula, everything else as Arrow writes it."""
     if pa.types.is_timestamp(column.type):
         return pc.replace_substring(pc.strftime(column, "%Y-%m-%dT%H:%M:%SZ"), ".000Z", "Z")
     if pa.types.is_duration(column.type):
         return pa.array([None if value is None else _as_json(value) for value in column.to_pylist()]).cast("string")
-    return column.cast(pa.string())
+    text = column.cast(pa.string())
+    return text if pa.types.is_primitive(column.type) else escaped_column(text)
 
 
 def _as_json(value: Any) -> Any:  # noqa: ANN401 (any value that Arrow has and JSON lacks)
