@@ -17,7 +17,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.vectors import of_keys, of_manifest, of_pages, of_segments
+from tests.vectors import of_keys, of_manifest, of_pages, of_records, of_segments
 from tests.vectors.primitives import Vectors
 
 FOLDER = Path(__file__).parent
@@ -43,6 +43,8 @@ FILES: dict[str, Callable[[], Vectors]] = {
     "heads": of_manifest.heads,
     "links": of_manifest.links,
     "head_numbers": of_manifest.head_numbers,
+    "audit_logs": of_records.audit_logs,
+    "exported_keyrings": of_records.exported_keyrings,
 }
 
 

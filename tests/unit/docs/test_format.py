@@ -1,4 +1,4 @@
-"""The document of formats names what the code has: every label, every file of known answers."""
+"""The document of formats names what the code has: every label, every file format, every file of known answers."""
 
 from __future__ import annotations
 
@@ -17,6 +17,13 @@ def test_every_label_of_the_code_is_in_the_document_and_no_other() -> None:
     labels = re.findall(r'b"(privacyplease/v\d/[^"]+)"', code)
     assert len(labels) == len(set(labels))
     assert set(labels) == set(re.findall(r"`(privacyplease/v\d/[^`]+)`", DOCUMENT))
+
+
+def test_every_file_format_of_the_code_is_in_the_document_and_no_other() -> None:
+    code = "".join(file.read_text(encoding="utf-8") for file in CODE.rglob("*.py"))
+    formats = set(re.findall(r'^FORMAT = "(.+)"$', code, re.MULTILINE))
+    assert len(formats) > 2
+    assert formats == set(re.findall(r"`(privacyplease [a-z ]+ v\d)`", DOCUMENT))
 
 
 def test_every_file_of_known_answers_is_in_the_document_and_no_other() -> None:
