@@ -9,7 +9,6 @@ thread has its own connection to the database.
 from __future__ import annotations
 
 import argparse
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +32,7 @@ from privacyplease.proxy.v1 import (
     types_pb2,
 )
 from privacyplease.transport.credentials import server_credentials
+from privacyplease.transport.stop_signals import stop_on_signal
 
 # The proxy's default.
 _WORKERS = 16
@@ -148,15 +148,14 @@ def main() -> None:
     parser.add_argument("--certificates", type=Path, required=True, help="folder of the server certificate")
     parser.add_argument("--address-file", type=Path, required=True, help="file to write the address to")
     flags = parser.parse_args()
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     server = _server(flags.database)
     port = server.add_secure_port("127.0.0.1:0", server_credentials(flags.certificates, ConfigurationError))
-    server.start()
-    partial = flags.address_file.with_suffix(".partial")
-    partial.write_text(f"127.0.0.1:{port}\n")
-    partial.replace(flags.address_file)
-    stop.wait()
+    with stop_on_signal() as stop:
+        server.start()
+        partial = flags.address_file.with_suffix(".partial")
+        partial.write_text(f"127.0.0.1:{port}\n")
+        partial.replace(flags.address_file)
+        stop.wait()
     server.stop(1).wait()
 
 

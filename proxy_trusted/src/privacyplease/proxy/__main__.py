@@ -23,7 +23,8 @@ from privacyplease.proxy.query.search import MOST_TAGS
 from privacyplease.proxy.telemetry.metrics import publish
 from privacyplease.transport import environment, log_format
 from privacyplease.transport.address import checked_address
-from privacyplease.transport.process import add_server_options, private_files, seconds, stop_signal, write_address
+from privacyplease.transport.process import add_server_options, private_files, seconds, write_address
+from privacyplease.transport.stop_signals import stop_on_signal
 
 _log = logging.getLogger("privacyplease.proxy")
 
@@ -55,17 +56,17 @@ def _serve(flags: argparse.Namespace, home: Home) -> int:
     except (ConfigurationError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    stopped = stop_signal()
-    proxy.start()
-    address = f"{flags.listen.rpartition(':')[0]}:{port}"
-    _log.info("%s on %s", f"locked ({proxy.locked})" if proxy.locked else "serving", address)
-    if metrics and flags.metrics_address_file:
-        write_address(flags.metrics_address_file, metrics)
-    if flags.address_file:
-        write_address(flags.address_file, address)
-    stopped.wait()
-    _log.info("stopping")
-    proxy.stop(flags.grace_seconds, flags.lame_duck_seconds)
+    with stop_on_signal() as stop:
+        proxy.start()
+        address = f"{flags.listen.rpartition(':')[0]}:{port}"
+        _log.info("%s on %s", f"locked ({proxy.locked})" if proxy.locked else "serving", address)
+        if metrics and flags.metrics_address_file:
+            write_address(flags.metrics_address_file, metrics)
+        if flags.address_file:
+            write_address(flags.address_file, address)
+        stop.wait()
+        _log.info("stopping")
+        proxy.stop(flags.grace_seconds, flags.lame_duck_seconds)
     return 0
 
 

@@ -19,7 +19,8 @@ from privacyplease.server.metrics import Metrics, publish
 from privacyplease.server.server import Load, build_server
 from privacyplease.server.storage_url import open_store
 from privacyplease.transport import environment, log_format
-from privacyplease.transport.process import add_server_options, private_files, stop_signal, write_address
+from privacyplease.transport.process import add_server_options, private_files, write_address
+from privacyplease.transport.stop_signals import stop_on_signal
 
 _HELP = {
     "reads": "slots for selections and measurements",
@@ -42,7 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
     log_format.configure(options.log_format)
     private_files()
     try:
-        _serve(options, stop_signal())
+        with stop_on_signal() as stop:
+            _serve(options, stop)
     except ServerError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

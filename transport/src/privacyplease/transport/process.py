@@ -1,31 +1,13 @@
-"""What every server process has: command line options, stop signals, private files, and one with its address."""
+"""What every server process has: command line options, private files, and one with its address."""
 
 from __future__ import annotations
 
 import argparse
 import math
 import os
-import signal
-import threading
 from pathlib import Path
 
 from privacyplease.transport.log_format import LogFormat
-
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
-
-def stop_signal() -> threading.Event:
-    """An event that the first SIGTERM or SIGINT sets; a second one ends the process immediately."""
-    stopped = threading.Event()
-
-    def stop(*_: object) -> None:
-        stopped.set()
-        for number in _STOP_SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
-
-    for number in _STOP_SIGNALS:
-        signal.signal(number, stop)
-    return stopped
 
 
 def private_files() -> None:

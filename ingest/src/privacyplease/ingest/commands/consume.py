@@ -36,10 +36,10 @@ def consume(
 
     Example: privacyplease ingest consume --bootstrap localhost:9092 --topic wifi --dataset wifi --group building
     """
-    from privacyplease.ingest.commands.stopping import stop_on_signal
     from privacyplease.ingest.kafka.broker import settings
     from privacyplease.ingest.kafka.consumer import ConsumerOptions, ConsumerRun
     from privacyplease.ingest.wifi import zone_named
+    from privacyplease.transport.stop_signals import stop_on_signal
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     with reported_errors(), connect(context) as client, stop_on_signal() as stop:

@@ -63,9 +63,9 @@ def replay(
 
     Example: privacyplease ingest dlq replay --bootstrap localhost:9092 --topic wifi
     """
-    from privacyplease.ingest.commands.stopping import stop_on_signal
     from privacyplease.ingest.kafka.broker import settings
     from privacyplease.ingest.kafka.dead_letters import redrive
+    from privacyplease.transport.stop_signals import stop_on_signal
 
     with reported_errors(), connect(context) as client, stop_on_signal() as stop:
         summary = asdict(redrive(client, topic, settings(bootstrap, kafka_config), stop))

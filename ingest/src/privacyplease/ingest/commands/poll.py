@@ -81,10 +81,10 @@ def gbfs(
 
 
 def _poll(feeds: Sequence[Feed], bootstrap: str, topic: str, interval: float, kafka_config: Path | None) -> None:
-    from privacyplease.ingest.commands.stopping import stop_on_signal
     from privacyplease.ingest.feeds.polling import Pace, poll
     from privacyplease.ingest.kafka.broker import settings
     from privacyplease.ingest.kafka.producer import Producer
+    from privacyplease.transport.stop_signals import stop_on_signal
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     with stop_on_signal() as stop, Producer(topic, settings(bootstrap, kafka_config)) as producer:

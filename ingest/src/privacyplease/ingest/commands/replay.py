@@ -35,10 +35,10 @@ def replay(
     """
     from confluent_kafka.admin import AdminClient
 
-    from privacyplease.ingest.commands.stopping import stop_on_signal
     from privacyplease.ingest.kafka.broker import require_retention, settings
     from privacyplease.ingest.kafka.producer import Producer
     from privacyplease.ingest.kafka.replay import Replay, parse_speed
+    from privacyplease.transport.stop_signals import stop_on_signal
 
     with reported_errors():
         factor, kafka = parse_speed(speed), settings(bootstrap, kafka_config)

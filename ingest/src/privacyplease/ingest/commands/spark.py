@@ -60,8 +60,8 @@ def spark(
 
     Example: privacyplease ingest spark --bootstrap localhost:9092 --topic wifi --dataset wifi --checkpoint wifi.spark
     """
-    from privacyplease.ingest.commands.stopping import stop_on_signal
     from privacyplease.ingest.kafka.broker import require_topic, settings
+    from privacyplease.transport.stop_signals import stop_on_signal
 
     _require_pyspark()
     from confluent_kafka.admin import AdminClient
