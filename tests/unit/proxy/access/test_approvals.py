@@ -123,3 +123,15 @@ def test_a_relative_time_asks_for_the_same_while_it_names_the_same_epochs() -> N
     assert one.before.seconds == 1_704_067_200
     assert rule.approval(DestroyEpochsRequest(dataset="wifi", dry_run=True), datasets) is None
     assert rule.approval(DestroyEpochsRequest(dataset="nobody's"), datasets) is not None
+
+
+def test_all_that_wait_are_counted_and_what_was_decided_or_expired_is_not(approvals: Approvals, clock: Clock) -> None:
+    for name in (f"person {number}" for number in range(51)):
+        for key in range(20):
+            ask(approvals, RotateMasterRequest(master_key=str(key)), name)
+    assert approvals.waiting() == 1_020  # more than a list has
+    approvals.decide(1, "dave", grant=True)
+    approvals.decide(2, "dave", grant=False)
+    assert approvals.waiting() == 1_018
+    clock.ms += DAY_MS
+    assert approvals.waiting() == 0

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
-from sqlalchemy import Connection, Engine, desc, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, desc, func, insert, select, update
 
 from privacyplease.proxy.errors import ApprovalRequiredError, InvalidRequestError, PermissionDeniedError
 from privacyplease.proxy.trusted_store.store import writing
@@ -148,11 +148,11 @@ class Approvals:
 
     def waiting(self) -> int:
         """How many wait for a decision."""
-        return sum(each.state is State.WAITING for each in self.list())
+        with self._store.connect() as connection:
+            return _waiting(connection, self._now())
 
     def _ask(self, connection: Connection, rpc: str, request: Message, digest: bytes, asked_by: str, now: int) -> int:
-        theirs = (approvals.c.asked_by == asked_by, approvals.c.state == State.WAITING, approvals.c.expires_at > now)
-        if len(connection.execute(select(approvals.c.number).where(*theirs)).all()) >= _MOST_WAITING:
+        if _waiting(connection, now, approvals.c.asked_by == asked_by) >= _MOST_WAITING:
             raise InvalidRequestError(f"expected at most {_MOST_WAITING} approvals that wait for each identity")
         values = {
             "rpc": rpc,
@@ -209,6 +209,11 @@ def _approval(row: Any, now: int) -> Approval:  # noqa: ANN401  # a row
     state = State(found.state)
     open_still = state in (State.WAITING, State.GRANTED) and found.expires_at <= now
     return found._replace(state=State.EXPIRED if open_still else state)
+
+
+def _waiting(connection: Connection, now: int, *whose: ColumnElement[bool]) -> int:
+    waits = (approvals.c.state == State.WAITING, approvals.c.expires_at > now)
+    return connection.scalar(select(func.count()).select_from(approvals).where(*waits, *whose)) or 0
 
 
 def _set(connection: Connection, number: int, **values: object) -> None:
