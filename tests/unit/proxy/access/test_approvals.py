@@ -31,7 +31,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def approvals(tmp_path: Path, clock: Clock) -> Approvals:
-    return Approvals(trusted_store.open_store(tmp_path / "trusted.db"), clock)
+    return Approvals(trusted_store.open_store(tmp_path / "trusted.db", durable=False), clock)
 
 
 def ask(approvals: Approvals, request: RotateMasterRequest = HSM, asked_by: str = "carol") -> int:

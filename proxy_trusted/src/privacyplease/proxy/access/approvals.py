@@ -28,7 +28,8 @@ _USE_MS = HOUR_MS  # how long it may be used once it is granted
 _LISTED_MS = 30 * DAY_MS
 _MOST_LISTED = 1_000
 _MOST_WAITING = 20  # of one identity, so that nobody buries what another has asked for
-_MOST_CHARACTERS = 1_000
+MOST_CHARACTERS = 1_000
+MACHINE = "(the proxy's machine)"  # asks for what happens there; no certificate has such a name
 _LAST = (1 << 63) - 1  # of a 64-bit column
 
 
@@ -47,7 +48,7 @@ class Approval(NamedTuple):
 
     Attributes:
         number: Its number.
-        rpc: The rpc that was called, as "KeysService/DestroyEpochs".
+        rpc: The rpc that was called, as "KeysService/DestroyEpochs", or another act.
         request: What the call asks for, as text.
         asked_by: Who has asked.
         asked_at: When they asked first.
@@ -66,6 +67,22 @@ class Approval(NamedTuple):
     state: State
     decided_by: str
     decided_at: int | None
+
+
+class Wanted(NamedTuple):
+    """What needs an approval.
+
+    Attributes:
+        act: The rpc that is called, as "KeysService/DestroyEpochs", or another act that needs an approval.
+        digest: Binds the approval to exactly this: SHA-256.
+        request: What is asked for, as text.
+        asked_by: Who asks: the name in a certificate, or `MACHINE`.
+    """
+
+    act: str
+    digest: bytes
+    request: str
+    asked_by: str
 
 
 _COLUMNS = [approvals.c[name] for name in Approval._fields]
@@ -94,16 +111,27 @@ class Approvals:
         Raises:
             ApprovalRequiredError: It was not granted yet, and waits.
         """
-        now, digest = self._now(), _digest(rpc, request)
-        same = (approvals.c.rpc == rpc, approvals.c.digest == digest, approvals.c.asked_by == asked_by)
+        self.use(Wanted(rpc, _digest(rpc, request), described(request), asked_by))
+
+    def use(self, wanted: Wanted) -> Approval:
+        """Uses up the approval that an act needs, or asks for it.
+
+        Returns:
+            The approval.
+
+        Raises:
+            ApprovalRequiredError: It was not granted yet, and waits.
+        """
+        now, column = self._now(), approvals.c
+        same = (column.rpc == wanted.act, column.digest == wanted.digest, column.asked_by == wanted.asked_by)
         with writing(self._store) as connection:
             known = select(*_COLUMNS).where(*same, approvals.c.expires_at > now).order_by(desc(approvals.c.number))
             found = [_approval(row, now) for row in connection.execute(known)]
             if granted := [each for each in found if each.state is State.GRANTED]:
                 _set(connection, granted[0].number, state=State.USED)
-                return
+                return granted[0]
             waiting = [each.number for each in found if each.state is State.WAITING]
-            number = waiting[0] if waiting else self._ask(connection, rpc, request, digest, asked_by, now)
+            number = waiting[0] if waiting else self._ask(connection, wanted, now)
         message = f"expected the approval of a second person; it is asked for as number {number}"
         raise ApprovalRequiredError(message, approval=number)
 
@@ -151,14 +179,28 @@ class Approvals:
         with self._store.connect() as connection:
             return _waiting(connection, self._now())
 
-    def _ask(self, connection: Connection, rpc: str, request: Message, digest: bytes, asked_by: str, now: int) -> int:
-        if _waiting(connection, now, approvals.c.asked_by == asked_by) >= _MOST_WAITING:
+    def state(self, number: int) -> State:
+        """What has become of an approval."""
+        with self._store.connect() as connection:
+            row = connection.execute(select(*_COLUMNS).where(approvals.c.number == number)).one()
+        return _approval(row, self._now()).state
+
+    def withdraw(self, number: int) -> None:
+        """Ends an approval that nobody has used: what it was asked for is no longer wanted."""
+        unused = approvals.c.state.in_((State.WAITING, State.GRANTED))
+        with writing(self._store) as connection:
+            connection.execute(
+                update(approvals).where(approvals.c.number == number, unused).values(state=State.EXPIRED)
+            )
+
+    def _ask(self, connection: Connection, wanted: Wanted, now: int) -> int:
+        if _waiting(connection, now, approvals.c.asked_by == wanted.asked_by) >= _MOST_WAITING:
             raise InvalidRequestError(f"expected at most {_MOST_WAITING} approvals that wait for each identity")
         values = {
-            "rpc": rpc,
-            "digest": digest,
-            "request": described(request)[:_MOST_CHARACTERS],
-            "asked_by": asked_by,
+            "rpc": wanted.act,
+            "digest": wanted.digest,
+            "request": wanted.request[:MOST_CHARACTERS],
+            "asked_by": wanted.asked_by,
             "asked_at": now,
             "expires_at": now + _DECIDE_MS,
             "state": State.WAITING,

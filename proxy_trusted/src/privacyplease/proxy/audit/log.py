@@ -103,6 +103,11 @@ class AuditLog(AuditReader):
         """Whether its disk is full, so that only what administrators do should be added."""
         return self._reserve is not None and self._reserve.full
 
+    @property
+    def empty(self) -> bool:
+        """Whether it never had a line."""
+        return self._end.number == 0
+
     def now(self) -> str:
         """The current time, as entries state times."""
         return self._clock().isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -150,3 +150,13 @@ audit_anchor = Table(
     Column("number", BigInteger, nullable=False),
     Column("mac", LargeBinary(32), nullable=False),
 )
+
+# The policy in force, and a MAC that authenticates it (`access/policy_record.py`).
+policies = Table(
+    "policies",
+    metadata,
+    Column("one", Integer, primary_key=True, autoincrement=False),
+    Column("policy", LargeBinary((1 << 24) - 1), nullable=False),
+    Column("mac", LargeBinary(32), nullable=False),
+    **_MYSQL,
+)
