@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -147,3 +148,13 @@ def test_turning_approvals_off_in_a_restored_home_does_not_help(site: Site) -> N
         with pytest.raises(ApprovalRequiredError):
             operator.count(*DAY)
         assert {each.rpc for each in dave.approvals()} == {"Home/Restore", "PolicyFile/Change"}
+
+
+def test_the_marker_of_a_restored_home_is_plain(site: Site) -> None:
+    """Who restores it can misstate which backup it was, but not the time in the manifest."""
+    site.back_up_and_restore(POLICY)
+    site.home.restored.write_text(json.dumps({"made_at": "2034-01-01T00:00:00Z", "sha256": "00" * 32}))
+    with site.serving(), site.client("dave") as dave:
+        assert dave.approvals()[0].request == (
+            f"backup of 2034-01-01T00:00:00Z, sha256 {'00' * 32}; the home's manifest was last changed: never"
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -216,6 +217,21 @@ def test_a_record_that_was_removed_forged_or_replaced_while_the_proxy_was_down_i
     site.home.policy.write_text(OFF + MALLORY)
     with pytest.raises(ConfigurationError, match="expected the record of the policy in force, got"):
         site.start()
+
+
+def test_a_snapshot_of_the_whole_home_brings_back_its_policy_and_a_shorter_log(site: Site, tmp_path: Path) -> None:
+    site.write(POLICY + MALLORY)
+    site.decide(grant=True)
+    shutil.copytree(site.home.path, tmp_path / "snapshot")
+    site.write(POLICY)
+    site.decide(grant=True)
+    noted = site.log.remembered().number
+    shutil.rmtree(site.home.path)
+    shutil.copytree(tmp_path / "snapshot", site.home.path)
+    site.start()
+    assert site.roles("mallory") == {Role.KEYS, Role.APPROVER}
+    assert not site.log.verify().findings
+    assert site.log.remembered().number < noted
 
 
 def test_who_is_locked_out_puts_the_file_in_force_offline_and_on_record(
