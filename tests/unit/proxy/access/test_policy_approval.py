@@ -12,12 +12,13 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 
 from privacyplease.proxy.access import __main__ as offline
-from privacyplease.proxy.access.approvals import DAY_MS, MACHINE, Approvals, State
+from privacyplease.proxy.access.approvals import DAY_MS, LABEL, MACHINE, Approvals, State
 from privacyplease.proxy.access.policy import Role
 from privacyplease.proxy.access.policy_approval import PolicyApproval
 from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.access.policy_record import PolicyRecord
 from privacyplease.proxy.audit.log import AuditLog
+from privacyplease.proxy.audit.reader import KEY, OWNER
 from privacyplease.proxy.errors import ConfigurationError, PermissionDeniedError
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.keys.keyring import Keyring
@@ -53,7 +54,7 @@ class Site:
         self.store = trusted_store.open_store(self.home.trusted_store, durable=False)
         keyring = Keyring(self.store, master)
         self.log = AuditLog(self.home.audit, self.store, keyring)
-        self.approvals = Approvals(self.store, self.hours)
+        self.approvals = Approvals(self.store, keyring.derived(OWNER, KEY, LABEL), self.hours)
         record = PolicyRecord(self.store, keyring, self.log)
         self.policies.hold(PolicyApproval(record, self.approvals, DATASETS, plaintext=plaintext))
 

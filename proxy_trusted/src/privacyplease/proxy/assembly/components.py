@@ -7,13 +7,14 @@ from functools import partial
 
 import grpc
 
-from privacyplease.proxy.access.approvals import Approvals
+from privacyplease.proxy.access.approvals import LABEL, Approvals
 from privacyplease.proxy.access.guard import AccessGuard
 from privacyplease.proxy.access.recorder import AuditRecorder
 from privacyplease.proxy.assembly import collectors
 from privacyplease.proxy.assembly.contracts import INGEST
 from privacyplease.proxy.assembly.process import ProcessContext
 from privacyplease.proxy.assembly.trusted_state import TrustedState
+from privacyplease.proxy.audit.reader import KEY, OWNER
 from privacyplease.proxy.backup import registry
 from privacyplease.proxy.compaction.background import BackgroundCompaction
 from privacyplease.proxy.compaction.compactor import Compactor
@@ -93,7 +94,7 @@ class Components:
         self.recorder = AuditRecorder(trusted.log)
         self.guard = AccessGuard(process.access, self.recorder)
         store, keyring, manifest = trusted.store, trusted.keyring, trusted.manifest
-        self._approvals = process.access.approvals = Approvals(store)
+        self._approvals = process.access.approvals = Approvals(store, keyring.derived(OWNER, KEY, LABEL))
         trusted.hold_policy(process, self._approvals)
         self._shapes = Shapes(store)
         self._shapes.check(datasets)

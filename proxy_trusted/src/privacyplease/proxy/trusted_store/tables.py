@@ -139,6 +139,15 @@ approvals = Table(
     **_MYSQL,
 )
 
+# A MAC that authenticates an approval as it is now.
+approval_macs = Table(
+    "approval_macs",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("mac", LargeBinary(32), nullable=False),
+    **_MYSQL,
+)
+
 # One row, which a writer locks first if the database would let several write at once.
 writers = Table("writers", metadata, Column("writer", Integer, primary_key=True, autoincrement=False), **_MYSQL)
 
