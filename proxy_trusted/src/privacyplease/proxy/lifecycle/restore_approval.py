@@ -18,6 +18,7 @@ from privacyplease.proxy.errors import (
     ApprovalRequiredError,
     AuditUnavailableError,
     ConfigurationError,
+    InvalidRequestError,
     KeyringError,
     ProxyError,
 )
@@ -49,7 +50,7 @@ class RestoreApproval:
             approvals: What second persons decide.
 
         Raises:
-            ConfigurationError: It cannot be recorded that the restore waits.
+            ConfigurationError: It cannot be recorded that the restore waits, or too much waits already.
         """
         self._home, self._restore, self._audit, self._approvals = home, restore, log, approvals
         described = description(home, restore)
@@ -113,6 +114,8 @@ class RestoreApproval:
             approval = self._approvals.use(self._wanted)
         except ApprovalRequiredError as error:
             self._number = int(error.metadata["approval"])
+        except InvalidRequestError as error:  # too much waits already
+            raise ConfigurationError(f"{self._home.restored}: {error}") from error
         else:  # granted before the proxy was started again
             self._approved = True
             self._number, self._approved_by = approval.number, approval.decided_by
