@@ -106,6 +106,7 @@ def test_two_people_do_as_they_are_shown(
 
 def _change_policy(running: Stack, block: str) -> None:
     """Adds a block to the policy, and waits until the proxy has seen it."""
+    assert eventually(lambda: not running.client.status().policy.problem)  # what was granted before is in force
     file, before = running.home / "proxy" / "policy.toml", running.client.status().policy
     rules, _, tables = block.partition("\n[")
     text = file.read_text()
