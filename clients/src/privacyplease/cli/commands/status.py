@@ -182,7 +182,7 @@ def _policy_line(policy: dict[str, Any]) -> str:
     approvals = policy["approvals"]
     second = f"{screen.counted(approvals['waiting'], 'approval')} waiting" if approvals["required"] else "approvals off"
     line = f"loaded {policy['loaded_at']}, {second}"
-    return f"{line}; the current file was rejected: {policy['problem']}" if policy["problem"] else line
+    return f"{line}; the current file is not in force: {policy['problem']}" if policy["problem"] else line
 
 
 def _manifest_lines(manifest: dict[str, Any]) -> Iterator[str]:

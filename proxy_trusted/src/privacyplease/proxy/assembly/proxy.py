@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -17,9 +18,10 @@ from privacyplease.proxy.access.control import AccessControl
 from privacyplease.proxy.access.guard import AccessGuard
 from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.access.rate_limiter import RateLimiter
-from privacyplease.proxy.assembly.components import Components, ProcessContext
-from privacyplease.proxy.assembly.contracts import COUNTING, METHODS, SERVICES, kinds
+from privacyplease.proxy.assembly.components import Components
+from privacyplease.proxy.assembly.contracts import COUNTING, METHODS, SERVICES, WHILE_WAITING, kinds
 from privacyplease.proxy.assembly.locked import Locked
+from privacyplease.proxy.assembly.process import ProcessContext
 from privacyplease.proxy.assembly.settings import ProxySettings
 from privacyplease.proxy.edge.authentication import Authentication
 from privacyplease.proxy.edge.identity import client_of
@@ -49,6 +51,8 @@ _OPTIONS = [
     ("grpc.max_send_message_length", MOST_MESSAGE_BYTES),
     *SERVER_OPTIONS,
 ]
+
+_log = logging.getLogger("privacyplease.proxy")
 
 Register: TypeAlias = Callable[[grpc.Server], None]
 Interceptors: TypeAlias = "list[grpc.ServerInterceptor[Any, Any]]"
@@ -83,7 +87,8 @@ class Proxy:
         """Assembles the proxy.
 
         If the passphrase does not open the master key, or the trusted store was rolled back, the proxy is *locked*: it
-        runs, reports NOT_SERVING to health checks and refuses every call with the reason.
+        runs, reports NOT_SERVING to health checks and refuses every call with the reason. While a restore waits for an
+        approval, it refuses all but status, approvals and audit log, and goes on by itself once it is granted.
 
         Raises:
             ConfigurationError: A file of the home is wrong; or the home was restored from a backup, and what was
@@ -104,7 +109,7 @@ class Proxy:
                 self._counting(process, settings.keyring) if settings.keyring else self._everything(process)
             )
         except (KeyringError, RolledBackError) as error:
-            self.locked, register, edge = error, _nothing, Edge(Authentication(), Locked(error), None)
+            self.locked, register, edge = error, _nothing, Edge(Authentication(), Locked(lambda: self.locked), None)
         self._admission = Admission(
             kinds(settings), REFUSALS, STALL_SECONDS, gate=edge.guard, identity_of=client_of, stopping=stopping
         )
@@ -138,11 +143,22 @@ class Proxy:
         """Starts serving, and reports so to health checks."""
         self._admission.start()
         self.grpc.start()
+        self._report_health()
+        if self._components:
+            self._components.start(self._unlock)
+
+    def _unlock(self) -> None:
+        """Answers every call."""
+        if self.locked:
+            self.locked = None
+            self.metrics.locked.set(False)
+            self._report_health()
+            _log.info("serving: the restore is finished")
+
+    def _report_health(self) -> None:
         state = health_pb2.HealthCheckResponse.NOT_SERVING if self.locked else health_pb2.HealthCheckResponse.SERVING
         for service in ("", *SERVICES):
             self._health.set(service, state)
-        if self._components:
-            self._components.start()
 
     def stop(self, grace: float, lame_duck: float = 0.0) -> None:
         """Stops gracefully.
@@ -163,7 +179,11 @@ class Proxy:
     def _everything(self, process: ProcessContext) -> tuple[Register, Edge]:
         """Every service, with authentication and the access guard in front of them."""
         self._components = components = Components(process)
-        return components.register, Edge(Authentication(components.recorder.unknown), None, components.guard)
+        locked = None
+        if waiting := components.waiting:
+            self.locked = waiting.error
+            locked = Locked(lambda: self.locked and waiting.error, unlocked=WHILE_WAITING)
+        return components.register, Edge(Authentication(components.recorder.unknown), locked, components.guard)
 
     def _counting(self, process: ProcessContext, keyring: Path) -> tuple[Register, Edge]:
         """The one service that an exported keyring can serve. Without a key for it, there is no audit log."""
@@ -176,7 +196,7 @@ class Proxy:
         def register(server: grpc.Server) -> None:
             occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(occupancy, server)
 
-        locked = Locked(NotExportedError(ONLY_COUNTS), unlocked=COUNTING)
+        locked = Locked(lambda: NotExportedError(ONLY_COUNTS), unlocked=COUNTING)
         return register, Edge(Authentication(), locked, AccessGuard(process.access, None))
 
 

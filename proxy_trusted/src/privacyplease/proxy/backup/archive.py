@@ -120,7 +120,7 @@ def restore(file: Path, home: Home, certificates: Path) -> Document:
         if (staged / "certificates").exists():
             _require_empty(certificates)
             _move(staged / "certificates", certificates)
-        _mark(Home(staged / "proxy"), about["made_at"])
+        _mark(Home(staged / "proxy"), about["made_at"], sha256=_digest(file))
         _move(staged / "proxy", home.path)
     return about
 
@@ -144,11 +144,11 @@ def accept(home: Home) -> Document:
     return about
 
 
-def _mark(home: Home, made_at: str) -> None:
+def _mark(home: Home, made_at: str, **more: str) -> None:
     """Makes the next start ask the storage server what was written later."""
     part = home.restored.with_suffix(".part")
     with part.open("w") as written:
-        written.write(json.dumps({"made_at": made_at}) + "\n")
+        written.write(json.dumps({"made_at": made_at, **more}) + "\n")
         written.flush()
         os.fsync(written.fileno())
     part.replace(home.restored)

@@ -10,7 +10,7 @@
     ├── master-…/       after a rotation: the three files above, of the master key in force (`rotation.py`)
     ├── restored.json   only after a restore or an accepted roll-back, until what was written later is known
     ├── trusted.db      wrapped data keys and all else that must outlive the process
-    ├── policy.toml     who may ask what, created on first use
+    ├── policy.toml     who may ask what, created on first use; what is in force of it is in `trusted.db`
     ├── audit/          who asked what (`audit/`)
     ├── reserve         while the proxy runs: room on the disk for administrators (`trusted_store/disk_reserve.py`)
     └── datasets/       definitions of data sets, besides those that ship

@@ -62,8 +62,14 @@ class RestoreResult(NamedTuple):
     unreadable: int
 
 
-def finish_restore(home: Home, restore: Restore, log: AuditLog) -> None:
+def finish_restore(home: Home, restore: Restore, log: AuditLog, approved_by: str = "") -> None:
     """Finishes a restore: runs it, records that in the audit log, and leaves the outcome in the home.
+
+    Args:
+        home: The home that was restored.
+        restore: Runs the restore.
+        log: The audit log.
+        approved_by: Who has approved it, for the log; "" if nobody had to.
 
     Raises:
         ConfigurationError: It cannot be done now. Start the proxy again.
@@ -71,12 +77,13 @@ def finish_restore(home: Home, restore: Restore, log: AuditLog) -> None:
     """
     _log.info("continuing from an earlier state: asking the storage server for newer segments")
     made_at = str(json.loads(home.restored.read_text())["made_at"])
+    described = description(home, restore)
     since = min(_millis(made_at), restore.newest_change or _millis(made_at))
     try:
         result = restore.run()
     except (StorageError, UntrustedAnswerError) as error:
         raise ConfigurationError(f"{home.restored}: the restore cannot be finished: {error}") from error
-    log.record({"event": "restored"})
+    log.record({"event": "restored", **({"who": approved_by} if approved_by else {}), "reason": described})
     _log.warning("continued from an earlier state: %s", result)
     now = int(datetime.now(UTC).timestamp() * 1_000)
     outcome = {"made_at": made_at, **result._asdict(), "keyless": restore.keyless(since, now)}
@@ -84,6 +91,18 @@ def finish_restore(home: Home, restore: Restore, log: AuditLog) -> None:
     part.write_text(json.dumps(outcome) + "\n")
     part.replace(home.adopted)
     home.restored.unlink()
+
+
+def description(home: Home, restore: Restore) -> str:
+    """Which state the home was brought back to: what its marker says, and what its manifest proves."""
+    marker = json.loads(home.restored.read_text())
+    taken = (
+        f"backup of {marker['made_at']}, sha256 {marker['sha256']}"
+        if "sha256" in marker
+        else f"roll-back accepted {marker['made_at']}"
+    )
+    changed = _instant(restore.newest_change) if restore.newest_change else "never"
+    return f"{taken}; the home's manifest was last changed: {changed}"
 
 
 class Restore:

@@ -23,10 +23,9 @@ from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.records.budget import Budget
 from privacyplease.proxy.records.columns import ColumnType
 from privacyplease.proxy.records.timeline import Millis
+from privacyplease.transport.arrow_messages import MOST_COLUMNS
 
 MOST_NAME_CHARACTERS = 63
-# Far more than any log has. It bounds what a batch or cell of this many columns takes, however few records it has.
-MOST_COLUMNS = 512
 
 # The columns that make a data set one of bike stations, whose records concern no person.
 BIKES = "available_bikes"

@@ -6,12 +6,12 @@ from datetime import timedelta
 from importlib.metadata import version
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from privacyplease.proxy.access.approvals import Approvals
 from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.compaction.background import BackgroundCompaction
 from privacyplease.proxy.edge.rpc import answering
+from privacyplease.proxy.edge.timestamps import timestamp
 from privacyplease.proxy.errors import StorageError
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.manifest.cells import AnswerCounts
@@ -121,7 +121,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
         )
 
     def _describe_policy(self) -> pb.Policy:
-        loaded_at = _instant(int(self._policies.loaded_at * 1_000))
+        loaded_at = timestamp(int(self._policies.loaded_at * 1_000))
         return pb.Policy(
             loaded_at=loaded_at,
             problem=self._policies.problem,
@@ -131,7 +131,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
 
     def _describe_activity(self) -> pb.Activity:
         return pb.Activity(
-            started_at=_instant(int(self._activity.started_at * 1_000)),
+            started_at=timestamp(int(self._activity.started_at * 1_000)),
             calls=[_recent(calls) for calls in self._activity.calls()],
             ingestion=pb.Ingestion(**self._activity.ingestion()._asdict(), freshness=self._describe_freshness()),
         )
@@ -139,16 +139,10 @@ class AdminService(pb_grpc.AdminServiceServicer):
     def _describe_freshness(self) -> list[pb.Freshness]:
         newest = {dataset: self._manifest.view(dataset).reach for dataset in sorted(self._datasets)}
         return [
-            pb.Freshness(dataset=dataset, newest_record=_instant(unix_ms))
+            pb.Freshness(dataset=dataset, newest_record=timestamp(unix_ms))
             for dataset, unix_ms in newest.items()
             if unix_ms is not None
         ]
-
-
-def _instant(unix_ms: int) -> Timestamp:
-    instant = Timestamp()
-    instant.FromMilliseconds(unix_ms)
-    return instant
 
 
 def _recent(calls: RecentCalls) -> pb.RecentCalls:

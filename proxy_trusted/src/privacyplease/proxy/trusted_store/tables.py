@@ -139,6 +139,15 @@ approvals = Table(
     **_MYSQL,
 )
 
+# A MAC that authenticates an approval as it is now.
+approval_macs = Table(
+    "approval_macs",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("mac", LargeBinary(32), nullable=False),
+    **_MYSQL,
+)
+
 # One row, which a writer locks first if the database would let several write at once.
 writers = Table("writers", metadata, Column("writer", Integer, primary_key=True, autoincrement=False), **_MYSQL)
 
@@ -149,4 +158,14 @@ audit_anchor = Table(
     Column("one", Integer, primary_key=True),
     Column("number", BigInteger, nullable=False),
     Column("mac", LargeBinary(32), nullable=False),
+)
+
+# The policy in force, and a MAC that authenticates it (`access/policy_record.py`).
+policies = Table(
+    "policies",
+    metadata,
+    Column("one", Integer, primary_key=True, autoincrement=False),
+    Column("policy", LargeBinary((1 << 24) - 1), nullable=False),
+    Column("mac", LargeBinary(32), nullable=False),
+    **_MYSQL,
 )

@@ -93,7 +93,7 @@ class ConsumerRun:
         """Consumes until stopped; batches in flight are then finished and committed, unless that takes too long.
 
         Raises:
-            PrivacyPleaseError: The proxy refuses the data set's records as a whole.
+            PrivacyPleaseError: The proxy refuses the data set's records as a whole, or this client.
             BrokerError: Kafka's client has failed for good.
         """
         self._uploader.start()
