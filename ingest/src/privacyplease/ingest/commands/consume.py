@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from typing import Annotated
 
 import typer
@@ -40,8 +38,9 @@ def consume(
     from privacyplease.ingest.kafka.broker import settings
     from privacyplease.ingest.kafka.consumer import ConsumerOptions, ConsumerRun
     from privacyplease.ingest.wifi import zone_named
+    from privacyplease.transport import log_format
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    log_format.configure(log_format.LogFormat.TEXT)
     with reported_errors(), connect(context) as client, stop_on_signal() as stop:
         zone = zone_named(timezone) if timezone else None
         options = ConsumerOptions(topic, dataset, group, flush_records, flush_ms / 1_000, zone)
