@@ -55,7 +55,9 @@ def _serve(options: argparse.Namespace, stop: threading.Event) -> None:
     store = open_store(options.storage, limits, connections=load.connections)
     try:
         metrics = Metrics()
-        metrics.watch(store.connections)
+        metrics.watch(store.connections, store.free_bytes)
+        if options.certificates:
+            metrics.watch_certificates(options.certificates)
         server = build_server(store, limits, load=load, certificates=options.certificates, metrics=metrics)
         address = server.bind(options.listen)
         if options.metrics:

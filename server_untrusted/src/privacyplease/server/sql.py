@@ -8,6 +8,7 @@ statements.
 from __future__ import annotations
 
 import logging
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -82,6 +83,10 @@ class SqlStore(ABC):
     def connections(self) -> int:
         """See `Store.connections`."""
         return cast(QueuePool, self._engine.pool).checkedout()  # both kinds of store use one
+
+    def free_bytes(self) -> float:
+        """See `Store.free_bytes`."""
+        return math.nan
 
     def close(self) -> None:
         """See `Store.close`."""

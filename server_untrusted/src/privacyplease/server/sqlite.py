@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Sequence
+from pathlib import Path
 
 from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.exc import DBAPIError
@@ -61,8 +63,9 @@ class SqliteStore(SqlStore):
             StartError: The URL does not name a file.
             StoreUnavailableError: The file cannot be opened.
         """
-        if url.database in (None, "", ":memory:"):
+        if not url.database or url.database == ":memory:":
             raise StartError("expected sqlite:///PATH, got a database in memory, which would not keep any cells")
+        self._folder = Path(url.database).absolute().parent
         engine = create_engine(
             url,
             pool_size=connections,
@@ -73,6 +76,10 @@ class SqliteStore(SqlStore):
         )
         event.listen(engine, "connect", _configure)
         super().__init__(engine, MIGRATIONS)
+
+    def free_bytes(self) -> float:
+        """See `Store.free_bytes`."""
+        return shutil.disk_usage(self._folder).free
 
     def _insert(self, connection: Connection, cells: Sequence[Cell]) -> None:
         if cells:
