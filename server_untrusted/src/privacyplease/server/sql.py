@@ -109,6 +109,10 @@ class SqlStore(ABC):
         """Whether the database rolled a transaction back in favour of another."""
 
     @abstractmethod
+    def _full(self, error: DBAPIError) -> bool:
+        """Whether an error means that there is no room on the database's disk."""
+
+    @abstractmethod
     def _unavailable(self, error: DBAPIError) -> bool:
         """Whether an error means that the database is unavailable now, and may be available later."""
 
@@ -146,6 +150,8 @@ class SqlStore(ABC):
         except PoolTimeoutError:
             raise StoreUnavailableError("all connections to the database are in use") from None
         except DBAPIError as error:
+            if self._full(error):
+                raise StoreUnavailableError("the disk of the database is full", full=1) from None
             if error.connection_invalidated or self._unavailable(error) or self._lost_to_another(error):
                 raise StoreUnavailableError(f"the database is unavailable ({error_name(error)})") from None
             raise

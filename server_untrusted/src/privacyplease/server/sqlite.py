@@ -43,10 +43,13 @@ _UNAVAILABLE = frozenset(
         sqlite3.SQLITE_LOCKED,
         sqlite3.SQLITE_READONLY,
         sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_FULL,
         sqlite3.SQLITE_CANTOPEN,
     }
 )
+
+
+# The second: the shared memory of WAL mode, a file beside the database, cannot be enlarged.
+_FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 
 
 class SqliteStore(SqlStore):
@@ -98,6 +101,9 @@ class SqliteStore(SqlStore):
 
     def _lost_to_another(self, error: DBAPIError) -> bool:
         return False  # a writer waits for its predecessor, or runs into the busy timeout
+
+    def _full(self, error: DBAPIError) -> bool:
+        return error_code(error) in _FULL
 
     def _unavailable(self, error: DBAPIError) -> bool:
         return (error_code(error) or 0) & 0xFF in _UNAVAILABLE
