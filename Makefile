@@ -54,7 +54,7 @@ test: $(VENV)/.development ## check, then all tests, as CI (T=path: only those t
 	@$(PYTEST) $(T)
 else
 test: $(VENV)/.development $(SPARK_VENV)/.runtime check
-	@scripts/require.sh mariadb kafka chromium softhsm
+	@scripts/require.sh mariadb kafka chromium softhsm faketime
 	@SPARK_VENV=$(SPARK_VENV) $(PYTEST)
 endif
 
