@@ -19,6 +19,7 @@ from privacyplease.server.metrics import Metrics, publish
 from privacyplease.server.server import Load, build_server
 from privacyplease.server.storage_url import open_store
 from privacyplease.transport import environment, log_format
+from privacyplease.transport.lost_threads import exit_when_lost
 from privacyplease.transport.process import add_server_options, private_files, stop_signal, write_address
 
 _HELP = {
@@ -38,6 +39,7 @@ _log = logging.getLogger("privacyplease.server")
 def main(arguments: list[str] | None = None) -> int:
     """Runs the server until it is stopped, and returns the exit code."""
     environment.receive()
+    exit_when_lost()
     options = _parser().parse_args(arguments)
     log_format.configure(options.log_format)
     private_files()
