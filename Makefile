@@ -95,9 +95,10 @@ loadtest: $(VENV)/.development ## ramp up users until latency degrades (USERS=12
 	@scripts/require.sh mariadb
 	@$(BIN)/python -m loadtests --report docs/reports/LOADTEST.md $(if $(USERS),--users $(USERS)) $(if $(SECONDS),--seconds $(SECONDS))
 
-soak: $(VENV)/.development ## a lying storage server (N=10000), and random malformed requests (CALLS=100000)
+soak: $(VENV)/.development ## a storage server that lies (N=10000), malformed requests (CALLS=100000), too little memory (ROUNDS=20)
 	@$(BIN)/python -m tests.soak.lying_server $(or $(N),10000)
 	@$(BIN)/python -m tests.soak.fuzz $(or $(CALLS),100000)
+	@$(BIN)/python -m tests.soak.memory $(or $(ROUNDS),20)
 
 attacks: $(VENV)/.development ## guess from what the storage server sees, and write docs/reports/ATTACKS.md (4 minutes)
 	@$(BIN)/python -m attacks
