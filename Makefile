@@ -57,7 +57,7 @@ test: $(VENV)/.development ## check, then all tests, as CI (T=path: only those t
 	@$(PYTEST) $(T)
 else
 test: $(VENV)/.development $(SPARK_VENV)/.runtime check
-	@scripts/require.sh mariadb kafka chromium softhsm
+	@scripts/require.sh mariadb kafka chromium softhsm faketime
 	@SPARK_VENV=$(SPARK_VENV) $(PYTEST)
 endif
 
@@ -98,10 +98,11 @@ loadtest: $(VENV)/.development ## ramp up users until latency degrades (USERS=12
 	@scripts/require.sh mariadb
 	@$(BIN)/python -m loadtests --report docs/reports/LOADTEST.md $(if $(USERS),--users $(USERS)) $(if $(SECONDS),--seconds $(SECONDS))
 
-soak: $(VENV)/.development ## properties at length, a lying storage server (N=10000), malformed requests (CALLS=100000)
+soak: $(VENV)/.development ## what takes long: properties, lies (N=10000), malformed requests (CALLS=100000), little memory (ROUNDS=20)
 	@SOAK=1 $(PYTEST) $(AT_LENGTH)
 	@$(BIN)/python -m tests.soak.lying_server $(or $(N),10000)
 	@$(BIN)/python -m tests.soak.fuzz $(or $(CALLS),100000)
+	@$(BIN)/python -m tests.soak.memory $(or $(ROUNDS),20)
 
 attacks: $(VENV)/.development ## guess from what the storage server sees, and write docs/reports/ATTACKS.md (4 minutes)
 	@$(BIN)/python -m attacks

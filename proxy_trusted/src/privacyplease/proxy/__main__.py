@@ -23,6 +23,7 @@ from privacyplease.proxy.query.search import MOST_TAGS
 from privacyplease.proxy.telemetry.metrics import publish
 from privacyplease.transport import environment, log_format
 from privacyplease.transport.address import checked_address
+from privacyplease.transport.lost_threads import exit_when_lost
 from privacyplease.transport.process import add_server_options, private_files, seconds, write_address
 from privacyplease.transport.stop_signals import stop_on_signal
 
@@ -36,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         0 after a graceful stop; 2 if a file or flag is wrong.
     """
     environment.receive()
+    exit_when_lost()
     flags = _parser().parse_args(arguments)
     log_format.configure(flags.log_format)
     allocator.configure()

@@ -257,6 +257,8 @@ class Components:
         trusted = self._trusted
         watch(lambda: collectors.answer_metrics(self._cells.answers))
         watch(lambda: collectors.manifest_metrics(trusted.manifest))
+        watch(lambda: collectors.record_metrics(trusted.manifest, list(self._process.datasets)))
+        watch(lambda: collectors.compaction_metrics(self._compactor.backlog()))
         watch(lambda: collectors.backup_metrics(trusted.store))
         watch(lambda: collectors.approval_metrics(self._approvals))
         watch(lambda: collectors.erasure_metrics(self._erasing))

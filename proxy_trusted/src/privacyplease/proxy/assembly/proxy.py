@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -18,6 +19,7 @@ from privacyplease.proxy.access.control import AccessControl
 from privacyplease.proxy.access.guard import AccessGuard
 from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.access.rate_limiter import RateLimiter
+from privacyplease.proxy.assembly.collectors import certificate_metrics
 from privacyplease.proxy.assembly.components import Components
 from privacyplease.proxy.assembly.contracts import COUNTING, METHODS, SERVICES, WHILE_WAITING, kinds
 from privacyplease.proxy.assembly.locked import Locked
@@ -115,6 +117,7 @@ class Proxy:
         )
         call_log = CallLog(METHODS, self.metrics.called, activity.called, log_failure, client_of=client_of)
         interceptors = [call_log, *edge.before_admission(self._certificates), self._admission, *edge.after_admission()]
+        self.metrics.watch(partial(certificate_metrics, self._certificates, settings.storage_certificates))
         self.metrics.locked.set(self.locked is not None)
         self.grpc = grpc.server(
             ThreadPoolExecutor(self._admission.threads, thread_name_prefix="call"),

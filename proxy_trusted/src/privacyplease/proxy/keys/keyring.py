@@ -11,13 +11,13 @@ import time
 from contextlib import nullcontext
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Engine, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, func, select, update
 
 from privacyplease.proxy.errors import KeyUnavailableError
 from privacyplease.proxy.keys.derivation import DIGEST_LABEL, GroupKeys, Key, KeyId, context, expand
 from privacyplease.proxy.keys.master_key import MasterKey
 from privacyplease.proxy.trusted_store.store import lock, writing
-from privacyplease.proxy.trusted_store.tables import data_keys, master_keys
+from privacyplease.proxy.trusted_store.tables import backups, data_keys, master_keys
 from privacyplease.proxy.trusted_store.upsert import insert_if_absent, upsert
 
 DATA_KEY_LABEL = b"privacyplease/v2/data"
@@ -174,9 +174,12 @@ class Keyring:
         """Adds a new data key unless there is one; False if the master key that wrapped it is no longer in force."""
         wrapped = held.master.wrap(Key.generate(), _associated(*name))
         columns = {"dataset": name.owner, "epoch": name.key.epoch, "generation": name.key.generation}
-        new = columns | {"wrapped": wrapped, "made_at": int(time.time() * 1_000)}
         with self._store.connect() as connection, connection.begin() as transaction:
             lock(connection)
+            # Not before the last backup began, even if the clock was put back: that backup does not hold it.
+            backed_up_ms = connection.scalar(select(func.max(backups.c.begun_at_ms))) or 0
+            made_at = max(int(time.time() * 1_000), backed_up_ms)
+            new = columns | {"wrapped": wrapped, "made_at": made_at}
             connection.execute(insert_if_absent(self._store.dialect, data_keys), new)
             in_force = connection.scalar(select(master_keys.c.folder)) or ""
             if in_force != held.folder:

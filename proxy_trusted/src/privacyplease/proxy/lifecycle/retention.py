@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from privacyplease.proxy import clock
 from privacyplease.proxy.errors import ProxyError
 from privacyplease.proxy.lifecycle.eraser import EpochEraser
 from privacyplease.proxy.records.dataset import Dataset
 
 _log = logging.getLogger(__name__)
+
+# More than a time service corrects gradually.
+_JUMP_S = 60
 
 
 class Retention:
@@ -70,5 +73,10 @@ class Retention:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            self.round(int(time.time() * 1_000))
+            if (ahead := clock.ahead()) > _JUMP_S:
+                _log.warning(
+                    "the system's clock has gone forward by %.0f s: until a restart, retention goes by the time before",
+                    ahead,
+                )
+            self.round(int(clock.earliest() * 1_000))
             self._stopped.wait(self.RETRY_SECONDS if self._eraser.unfinished else self.PERIOD_SECONDS)

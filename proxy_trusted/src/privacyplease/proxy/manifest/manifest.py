@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, select
 
+from privacyplease.proxy import clock
 from privacyplease.proxy.errors import RolledBackError
 from privacyplease.proxy.keys.derivation import Key
 from privacyplease.proxy.keys.keyring import Keyring, manifest_of
@@ -148,12 +149,12 @@ class Manifest:
                 self._refresh_from(connection)
                 check(connection)
                 check_numbers(connection, change.added)
-                version, now = self._head.version + 1, int(time.time() * 1_000)
+                version, now = self._head.version + 1, int(clock.steady() * 1_000)
                 rows = [row._replace(version=version, changed_at=now) for row in [*change.added, *self._moved(change)]]
                 sealed = [seal(row, self._key(row.dataset)) for row in rows]
                 write_rows(connection, rows, sealed, change, version)
                 link = self._heads.linked(self._head, version, described(rows, sealed, change))
-                head = Head(self._head.sequence + announced, version, link, now)
+                head = Head(self._head.sequence + announced, version, link, int(time.time() * 1_000))
                 cell = self._heads.seal(head)
                 write_head(connection, version, cell)
             self._apply(rows, change.removed, head)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
 
+from privacyplease.proxy import clock
 from privacyplease.proxy.edge import requests
 from privacyplease.proxy.edge.rpc import answering, streaming
 from privacyplease.proxy.edge.timestamps import timestamp
@@ -118,7 +118,7 @@ class KeysService(pb_grpc.KeysServiceServicer):
             yield pb.ExportKeyringResponse(keyring=part, epochs=() if begin else opened)
 
     def _chosen(self, request: pb.DestroyEpochsRequest, dataset: Dataset) -> list[int]:
-        now = int(time.time() * 1_000)
+        now = int(clock.earliest() * 1_000)
         which = request.WhichOneof("which")
         if which is None:
             raise InvalidRequestError("expected before or containing, got neither", field="which")

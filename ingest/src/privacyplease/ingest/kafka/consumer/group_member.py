@@ -79,12 +79,18 @@ class GroupMember:
         self._claims = PartitionClaims()
         self._read: list[Message] = []  # for the next batch
         self._paused = False
+        self._partitions: frozenset[int] = frozenset()
         callbacks = {"error_cb": self._on_error, "on_commit": self._on_commit}
         try:
             self._consumer = Consumer({**_DEFAULTS, **settings, **_FIXED, **callbacks})
         except KafkaException as error:
             raise SettingsError(f"expected settings that Kafka's client accepts: {error.args[0].str()}") from error
         self._consumer.subscribe([topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
+
+    @property
+    def partitions(self) -> frozenset[int]:
+        """The partitions that are assigned to it. May be read from any thread."""
+        return self._partitions
 
     def read_batch(self, max_messages: int, seconds: float) -> MessageBatch | None:
         """Reads the next batch: up to `max_messages`, or what arrives within the time; None if nothing does."""
@@ -161,6 +167,7 @@ class GroupMember:
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._kafka.succeeded()
         self._claims.assign(each.partition for each in partitions)
+        self._partitions |= {each.partition for each in partitions}
         _log.info("partitions assigned: %s", _listed(partitions))
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -172,6 +179,7 @@ class GroupMember:
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         revoked = {each.partition for each in partitions}
         self._claims.revoke(revoked)
+        self._partitions -= revoked
         # If one is assigned to us again, it is read again from its committed offset. (Messages that the current call
         # of `consume` returns are from after that: librdkafka removes outdated messages from it.)
         self._read = [message for message in self._read if message.partition() not in revoked]
