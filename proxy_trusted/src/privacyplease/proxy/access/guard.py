@@ -133,6 +133,8 @@ class AccessGuard(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic 
                 self._access.require_approval(caller, rpc, rule, request)
         admitted = self._batches(rpc, request, context, rule) if scope is None else request
         if not self._recorder or not self._access.recorded(rule, scope):
+            if self._recorder and rule.asks:
+                self._recorder.counted(rpc, caller, scope)
             yield admitted, AnswerRecord()
             return
         with self._recorder.answering(rpc, caller, scope, context, act=rule.act) as answer:
