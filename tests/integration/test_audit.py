@@ -206,6 +206,30 @@ def test_refused_calls_count_against_the_rate_of_a_client_without_any_role(runni
         assert eventually(lambda: _reason(client) is errors.PermissionDeniedError, 10)
 
 
+def test_one_who_asks_for_much_in_a_loop_is_refused_and_others_are_answered(running: Installation) -> None:
+    running.home.policy.write_text(
+        POLICY.replace("alice = {", 'eve = { roles = ["presence"], cells_per_minute = 3 }\nalice = {')
+    )
+    years = EIGHT - timedelta(days=1_000), EIGHT + timedelta(days=1_000)
+    try:
+        with running.client("eve") as eve, running.client("alice") as alice:
+
+            def asked_too_much() -> bool:
+                try:
+                    eve.presence(DEVICE, *years, purpose="any")
+                except errors.PermissionDeniedError:  # the new policy is not in force yet
+                    return False
+                except errors.RateLimitedError as error:
+                    return "3 cells a minute" in str(error)
+                return False
+
+            assert eventually(asked_too_much, 10)
+            assert len(alice.presence(DEVICE, *years, purpose="any").sessions) == 3
+    finally:
+        running.home.policy.write_text(POLICY)
+    assert any((entry.who, entry.reason) == ("eve", "RATE_LIMITED") for entry in running.news())
+
+
 def _reason(client: Client) -> type[Exception] | None:
     try:
         _presence(client)
