@@ -16,6 +16,7 @@ from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.rotation import described_by, folder_in_force
 from privacyplease.proxy.manifest.cells import Cells
+from privacyplease.proxy.manifest.destroyed_keys import DestroyedKeys
 from privacyplease.proxy.manifest.manifest import Manifest
 from privacyplease.proxy.manifest.rows import ManifestRow, SegmentState
 from privacyplease.proxy.segments.groups import Group
@@ -40,7 +41,9 @@ class HomeInspector:
         folder = folder_in_force(store)
         self.keyring = Keyring(store, described_by(home, folder).master_key(PASSPHRASE), folder)
         self.manifest = Manifest(store, self.keyring)
-        self._cells = Cells(StorageClient.connect("127.0.0.1:1"), self.keyring)  # never called
+        nowhere = StorageClient.connect("127.0.0.1:1")  # never called
+        self._cells = Cells(nowhere, self.keyring)
+        self._destroyed = DestroyedKeys(self.manifest, nowhere, self.keyring)
         self._store = store
 
     def rows(self, *states: SegmentState, dataset: str = "wifi") -> list[ManifestRow]:
@@ -58,8 +61,9 @@ class HomeInspector:
 
     def cells(self, database: Database) -> list[Tag]:
         """The tags of all stored cells except heads."""
-        heads = self.heads()
-        return [Tag(row.tag) for row in database.rows() if row.tag not in heads]
+        listed = self._destroyed.tags(range(1, self.manifest.head().destroyed + 1))
+        others = self.heads() | {*listed}
+        return [Tag(row.tag) for row in database.rows() if row.tag not in others]
 
     def strays(self, database: Database) -> set[Tag]:
         """Cells that are stored without a row, or the other way round. No flush and no compaction may be running."""

@@ -41,6 +41,7 @@ FILES: dict[str, Callable[[], Vectors]] = {
     "digests": of_segments.digests,
     "manifest_rows": of_manifest.manifest_rows,
     "heads": of_manifest.heads,
+    "destroyed_keys": of_manifest.destroyed_keys,
     "links": of_manifest.links,
     "head_numbers": of_manifest.head_numbers,
     "audit_logs": of_records.audit_logs,

@@ -68,7 +68,8 @@ def require_erased(core: LifecycleCore) -> None:
     assert core.devices() == LATER
     segments = core.tags_of(core.rows())
     heads = set(core.manifest.heads.tags(range(1, core.manifest.head().sequence + 1)))
-    assert set(core.server.cells) - heads == set(segments)
+    listed = set(core.destroyed_keys.tags([1]))
+    assert set(core.server.cells) - heads == set(segments) | listed
     assert not core.rollback_check.newest_elsewhere() or core.rollback_check.newest_elsewhere() == core.manifest.head()
 
 

@@ -25,6 +25,8 @@ EVERYBODY = "*"
 MOST_CALLS_PER_MINUTE = 1_000_000
 DEFAULT_CALLS_PER_MINUTE = 6_000  # a hundred a second: no person or dashboard asks as often
 MOST_BATCHES_PER_SECOND = 10_000
+MOST_CELLS = 1_000_000_000
+DEFAULT_CELLS_PER_MINUTE = 6_000_000  # a thousand for each call of the default rate
 
 _FINGERPRINT = re.compile("[0-9a-f]{64}")
 
@@ -57,6 +59,7 @@ class Grant:
         longest_interval: The longest interval that it may ask about, in ms; None for no limit.
         calls_per_minute: How many calls it may make in the long run; None for no limit.
         burst: How many calls it may make at once.
+        cells_per_minute: How many cells its questions may touch in the long run.
         batches_per_second: How many batches of records it may send; None for no limit.
         may_act_for: The users on whose behalf it may ask; `EVERYBODY` for all who have an entry.
     """
@@ -68,6 +71,7 @@ class Grant:
     longest_interval: int | None = None
     calls_per_minute: int | None = None
     burst: int = 0
+    cells_per_minute: int = DEFAULT_CELLS_PER_MINUTE
     batches_per_second: int | None = None
     may_act_for: frozenset[str] = frozenset()
 
@@ -205,6 +209,7 @@ def _grant(path: str, entry: object, datasets: Mapping[str, Dataset], otherwise:
         longest_interval=_width(entries, path),
         calls_per_minute=rate or otherwise.calls_per_minute,
         burst=burst or rate or otherwise.burst,
+        cells_per_minute=_number(entries, path, "cells_per_minute", MOST_CELLS) or DEFAULT_CELLS_PER_MINUTE,
         batches_per_second=_number(entries, path, "batches_per_second", MOST_BATCHES_PER_SECOND),
         may_act_for=_texts(entries, path, "may_act_for") or frozenset(),
     )

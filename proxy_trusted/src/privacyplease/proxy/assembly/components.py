@@ -32,6 +32,7 @@ from privacyplease.proxy.lifecycle.retention import Retention
 from privacyplease.proxy.lifecycle.segment_deletion import SegmentDeleter
 from privacyplease.proxy.lifecycle.verification import Verifier
 from privacyplease.proxy.manifest.cells import Cells
+from privacyplease.proxy.manifest.destroyed_keys import DestroyedKeys
 from privacyplease.proxy.manifest.rollback import RollbackCheck
 from privacyplease.proxy.query.search import Search
 from privacyplease.proxy.records.shapes import Shapes
@@ -131,8 +132,9 @@ class Components:
         self._erasures = ErasureLog(store, shared=not trusted.unshared)
         disposal = SegmentDeleter(manifest, cells, storage)
         readers = [search.questions, compaction.jobs]
+        destroyed = DestroyedKeys(manifest, storage, keyring)
         self._erasing = EpochEraser(
-            keyring, manifest, currency, disposal, self._erasures, writer.drain, readers, memory
+            keyring, manifest, currency, disposal, self._erasures, destroyed, writer.drain, readers, memory
         )
         self._renewing = KeyRenewal(datasets, keyring, manifest, currency, self._erasing, compaction.rewrite)
         settling = FlushRecovery(datasets, manifest, cells, storage, disposal, currency)

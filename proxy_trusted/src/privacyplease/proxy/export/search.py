@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from privacyplease.proxy.edge import cell_budget
 from privacyplease.proxy.errors import (
     CellDamagedError,
     CellsMissingError,
@@ -98,6 +99,7 @@ class ExportedSearch:
         if len(rows) > self._most_tags:
             message = f"expected a question that touches at most {self._most_tags:,} cells, got {len(rows):,}"
             raise PredicateTooLargeError(message, tags=len(rows), limit=self._most_tags)
+        cell_budget.charge(len(rows))
         yield SearchResult([], self._hits(question, rows))
 
     def _check(self, question: Question) -> None:

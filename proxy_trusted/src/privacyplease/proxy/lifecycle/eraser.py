@@ -8,10 +8,12 @@ In this order, each step durable before the next, so that an interrupted erasure
 3. questions and compaction jobs that may use them have ended;
 4. their cells are deleted from the server, by tag, and then their rows from the manifest, whose new head is published:
    an earlier copy of the home, which has the keys, is then detected as rolled back;
-5. the keys are deleted, and once nothing of them is left in the files of the trusted store, they count as destroyed;
+5. each key is put on the list of destroyed ones (`manifest/destroyed_keys.py`), which outlives the home: a backup that
+   has the key does not bring it back;
+6. the keys are deleted, and once nothing of them is left in the files of the trusted store, they count as destroyed;
    as long as something reads those files, this step is repeated.
 
-Step 5 is what makes it an erasure. The server may keep what it was told to delete, and every backup of it does; without
+Step 6 is what makes it an erasure. The server may keep what it was told to delete, and every backup of it does; without
 the keys, nobody can open any of it.
 """
 
@@ -30,6 +32,7 @@ from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.lifecycle.erasure_log import ErasureLog
 from privacyplease.proxy.lifecycle.segment_deletion import SegmentDeleter
 from privacyplease.proxy.manifest.changes import Change, StaleError, moves
+from privacyplease.proxy.manifest.destroyed_keys import DestroyedKeys
 from privacyplease.proxy.manifest.manifest import Manifest
 from privacyplease.proxy.manifest.rollback import RollbackCheck
 from privacyplease.proxy.manifest.rows import ManifestRow, SegmentState
@@ -62,6 +65,7 @@ class EpochEraser:
         rollback_check: RollbackCheck,
         segment_deleter: SegmentDeleter,
         erasure_log: ErasureLog,
+        destroyed: DestroyedKeys,
         drain: Callable[[], None],
         readers: Iterable[Drainable],
         cache: CellCache,
@@ -74,6 +78,7 @@ class EpochEraser:
             rollback_check: Passes if the manifest is the newest.
             segment_deleter: Deletes segments.
             erasure_log: Which keys are erased.
+            destroyed: The list of destroyed keys.
             drain: Returns when every batch that was submitted before has ended (`Writer.drain`).
             readers: Questions and compaction.
             cache: The cells in memory.
@@ -83,6 +88,7 @@ class EpochEraser:
         self._rollback_check = rollback_check
         self._segment_deleter = segment_deleter
         self._erasure_log = erasure_log
+        self._destroyed = destroyed
         self._drain = drain
         self._readers = list(readers)
         self._cache = cache
@@ -104,6 +110,7 @@ class EpochEraser:
             InvalidRequestError: Other proxies may share the store. Nothing has changed.
             RolledBackError: The trusted store was rolled back. Nothing has changed.
             StorageError: The server is unavailable. The epochs are out of reach; `finish` does the rest.
+            UntrustedAnswerError: It withholds or changed a part of the list of destroyed keys. Likewise.
         """
         self._erasure_log.require_unshared()
         return self._erase(dataset, [key for epoch in epochs for key in self._keys(dataset, epoch)])
@@ -138,12 +145,22 @@ class EpochEraser:
     def finish(self) -> None:
         """Carries out erasures that were recorded and interrupted.
 
+        Keys that were destroyed before there was a list are put on it.
+
         Raises:
             RolledBackError: As `erase`.
             StorageError: The server is unavailable.
+            UntrustedAnswerError: It withholds or changed a part of the list of destroyed keys.
         """
+        for destroyed in self._erasure_log.destroyed():
+            self._destroyed.add(destroyed)
         for dataset, key, _ in self._erasure_log.unfinished():
             self._carry_out(dataset, key)
+
+    def record(self, dataset: str, keys: Sequence[KeyId]) -> None:
+        """Puts keys out of reach; `finish` destroys them."""
+        with self.lock:
+            self._record(dataset, keys, _ALL)
 
     @property
     def unfinished(self) -> int:
@@ -193,6 +210,7 @@ class EpochEraser:
             self._rollback_check.require_newest()
             self._wait_for_readers()
             cells = self._segment_deleter.delete(self._rows(dataset, [key]))
+            self._destroyed.add(self._erasure_log.listed(dataset, key))
             self._erasure_log.shred(dataset, key, int(time.time() * 1_000))
             self._cache.forget(dataset, key)
             self._keyring.forget(dataset, key)

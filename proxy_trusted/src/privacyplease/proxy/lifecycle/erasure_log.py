@@ -22,6 +22,7 @@ from privacyplease.proxy.edge.drain import Drain
 from privacyplease.proxy.errors import InvalidRequestError
 from privacyplease.proxy.keys.dead_letters import letters_of
 from privacyplease.proxy.keys.derivation import KeyId
+from privacyplease.proxy.manifest.destroyed_keys import DestroyedKey
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.tables import CheckedBatch, Rejection, spans
 from privacyplease.proxy.trusted_store.shredding import is_gone
@@ -111,6 +112,16 @@ class ErasureLog:
         """The erasures that were recorded and not carried out, ascending."""
         with self._lock:
             return sorted(erasure for erasure in self._known.values() if erasure.erased_at is None)
+
+    def destroyed(self) -> list[DestroyedKey]:
+        """The keys that are destroyed, as the list of destroyed keys has them; ascending."""
+        with self._lock:
+            known = sorted(erasure for erasure in self._known.values() if erasure.erased_at is not None)
+        return [self.listed(erasure.dataset, erasure.key) for erasure in known]
+
+    def listed(self, dataset: str, key: KeyId) -> DestroyedKey:
+        """A key as the list of destroyed keys has it."""
+        return DestroyedKey(dataset, key, any(live.epoch == key.epoch for live in self.live(dataset)))
 
     @contextmanager
     def recording(self, dataset: str, keys: Sequence[KeyId]) -> Iterator[None]:

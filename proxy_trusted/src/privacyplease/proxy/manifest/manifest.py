@@ -128,7 +128,12 @@ class Manifest:
             set_next_number(connection, dataset, max(first, next_number(connection, dataset)))
 
     def commit(
-        self, change: Change, *, announced: bool = False, check: Callable[[Connection], None] = lambda _: None
+        self,
+        change: Change,
+        *,
+        announced: bool = False,
+        check: Callable[[Connection], None] = lambda _: None,
+        destroyed: int = 0,
     ) -> Committed:
         """Makes a change, durably, and advances the head.
 
@@ -136,6 +141,7 @@ class Manifest:
             change: What to do.
             announced: Whether the new head is sent to the storage server; it then counts in the sequence of those.
             check: Called in the transaction; an error that it raises rolls everything back.
+            destroyed: How many keys are on the list of destroyed ones, if there are more than before.
 
         Raises:
             StaleError: A segment is no longer in the state that it is to be moved from; or the number of an added
@@ -154,7 +160,8 @@ class Manifest:
                 sealed = [seal(row, self._key(row.dataset)) for row in rows]
                 write_rows(connection, rows, sealed, change, version)
                 link = self._heads.linked(self._head, version, described(rows, sealed, change))
-                head = Head(self._head.sequence + announced, version, link, int(time.time() * 1_000))
+                listed = max(self._head.destroyed, destroyed)
+                head = Head(self._head.sequence + announced, version, link, int(time.time() * 1_000), listed)
                 cell = self._heads.seal(head)
                 write_head(connection, version, cell)
             self._apply(rows, change.removed, head)
@@ -164,8 +171,12 @@ class Manifest:
         full = head.sequence % HEADS_TOGETHER == 0
         return Committed(rows, cell, self._heads.tags(dropped(head.sequence, HEADS_TOGETHER)) if full else ())
 
-    def overtake(self, newer: Head) -> Cell:
+    def overtake(self, newer: Head, destroyed: int = 0) -> Cell:
         """Continues from an older state, as an administrator has decided, with a head that is newer than any known one.
+
+        Args:
+            newer: The newest head that is known.
+            destroyed: As `commit`.
 
         Returns:
             The head to send to the storage server.
@@ -176,7 +187,8 @@ class Manifest:
                 version = max(self._head.version, newer.version) + 1
                 link = self._heads.linked(self._head, version, [b"overtaken", newer.link])
                 sequence = max(self._head.sequence, newer.sequence) + 1
-                head = Head(sequence, version, link, int(time.time() * 1_000))
+                listed = max(self._head.destroyed, newer.destroyed, destroyed)
+                head = Head(sequence, version, link, int(time.time() * 1_000), listed)
                 cell = self._heads.seal(head)
                 write_head(connection, version, cell)
             self._head = head
