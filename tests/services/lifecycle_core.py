@@ -48,7 +48,7 @@ class LifecycleCore(ReadWriteCore):
         self.home = Home(home)
         self.datasets = datasets.load()
         self.wifi: Dataset = self.datasets["wifi"]
-        self.erasure_log = ErasureLog(self.store)
+        self.erasure_log = ErasureLog(self.store, self.epoch_keys)
         self.segment_deleter = SegmentDeleter(self.manifest, self.cells, self.storage)
         drained = self.writer.drain, [self.search.questions]
         self.eraser = EpochEraser(

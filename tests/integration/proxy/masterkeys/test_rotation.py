@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 
 from privacyplease.proxy.errors import KeyUnavailableError
 from privacyplease.proxy.keys.derivation import GroupKeys, Key, KeyId
+from privacyplease.proxy.keys.epoch_key_holders import EpochKeyHolders
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.master_key import LocalMasterKey
@@ -171,7 +172,8 @@ def home(tmp_path: Path) -> Home:
     """A home with two data keys."""
     home = Home(tmp_path / "home")
     master = home.master_key(PASSPHRASE)
-    keyring = Keyring(trusted_store.open_store(home.trusted_store), master)
+    store = trusted_store.open_store(home.trusted_store)
+    keyring = Keyring(store, master, epoch_keys=EpochKeyHolders(home).open(store, "passphrase"))
     for epoch in (665, 666):
         keyring.ensure("wifi", epoch)
     return home
@@ -186,7 +188,8 @@ def opened(home: Home, passphrase: str) -> tuple[Engine, Keyring]:
     """The keyring, opened as by a proxy that starts."""
     store = trusted_store.open_store(home.trusted_store)
     folder = folder_in_force(store)
-    return store, Keyring(store, described_by(home, folder).master_key(passphrase), folder)
+    epoch_keys = EpochKeyHolders(home).open(store, "passphrase")
+    return store, Keyring(store, described_by(home, folder).master_key(passphrase), folder, epoch_keys)
 
 
 class Crash(BaseException):

@@ -5,15 +5,26 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from sqlalchemy import select
 
-from privacyplease.proxy.errors import InvalidRequestError, KeyUnavailableError, RolledBackError, StorageError
+from privacyplease.proxy.errors import (
+    InvalidRequestError,
+    KeyUnavailableError,
+    MasterKeyRefusedError,
+    RolledBackError,
+    StorageError,
+)
 from privacyplease.proxy.keys.dead_letters import DeadLetters, letters_of
 from privacyplease.proxy.keys.derivation import KeyId
+from privacyplease.proxy.keys.epoch_key_files import EpochKeyFiles
+from privacyplease.proxy.keys.epoch_keys import EpochKeys
+from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.lifecycle.erasure_log import ERASED, ErasureLog
 from privacyplease.proxy.manifest.changes import Change, StaleError, moves
 from privacyplease.proxy.manifest.rows import SegmentState
@@ -21,9 +32,11 @@ from privacyplease.proxy.manifest.witnesses import FileWitness
 from privacyplease.proxy.query.question import Question
 from privacyplease.proxy.records.timeline import EVER
 from privacyplease.proxy.storage.cell import Cell
+from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.trusted_store.tables import data_keys
 from tests.services.fake_storage import FakeStorage
 from tests.services.lifecycle_core import DAY, LifecycleCore, sessions
+from tests.services.read_write_core import MASTER
 from tests.services.simulated_crash import crashing
 
 EPOCH = 665
@@ -107,6 +120,41 @@ def test_a_key_is_not_called_destroyed_while_a_reader_keeps_it_in_the_stores_fil
     reader.close()
     filled.eraser.finish()
     assert doomed not in bytes_of_the_store(filled)
+    require_erased(filled)
+
+
+def test_a_copy_of_the_store_from_before_opens_nothing_of_an_erased_epoch(
+    filled: LifecycleCore, tmp_path: Path
+) -> None:
+    with (
+        closing(sqlite3.connect(filled.home.trusted_store)) as store,
+        closing(sqlite3.connect(tmp_path / "old")) as copy,
+    ):
+        store.backup(copy)
+    old = trusted_store.open_store(tmp_path / "old")
+    thief = partial(Keyring, old, MASTER, epoch_keys=EpochKeys(old, EpochKeyFiles(filled.home.epoch_keys)))
+    assert thief().group_keys("wifi", KeyId(EPOCH), "core") == filled.keyring.group_keys("wifi", KeyId(EPOCH), "core")
+    filled.eraser.erase(filled.wifi, [EPOCH])
+    with pytest.raises(KeyUnavailableError):
+        thief().group_keys("wifi", KeyId(EPOCH), "core")
+    assert thief().group_keys("wifi", KeyId(EPOCH + 1), "core")
+
+
+def test_a_key_is_not_called_destroyed_while_its_holder_refuses(
+    filled: LifecycleCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_name: str) -> None:
+        raise MasterKeyRefusedError("the holder refuses to destroy it")
+
+    with monkeypatch.context() as refusing:
+        refusing.setattr(filled.epoch_keys.holder, "destroy", refuse)
+        filled.eraser.erase(filled.wifi, [EPOCH])
+        filled.eraser.finish()
+    assert [erasure.erased_at for erasure in filled.erasure_log.of("wifi")] == [None]
+    assert filled.erasure_log.obstacle("wifi", KeyId(EPOCH)) == "the holder refuses to destroy it"
+    assert filled.devices() == LATER
+    filled.eraser.finish()
+    assert filled.erasure_log.obstacle("wifi", KeyId(EPOCH)) == ""
     require_erased(filled)
 
 

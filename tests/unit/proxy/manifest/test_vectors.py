@@ -7,10 +7,10 @@ import secrets
 import pytest
 from sqlalchemy import Engine, insert
 
-from privacyplease.proxy.keys import keyring
 from privacyplease.proxy.keys.derivation import Key, KeyId
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.master_key import LocalMasterKey
+from privacyplease.proxy.keys.wrapped_keys import KeyName, associated
 from privacyplease.proxy.manifest import rows
 from privacyplease.proxy.manifest.changes import Change, SegmentName
 from privacyplease.proxy.manifest.head import HEAD_OWNER, Head, HeadKeys, ahead_of, kept
@@ -124,7 +124,7 @@ def cell_of(vector: Vector) -> Cell:
 def head_keys(vector: Vector, store: Engine) -> HeadKeys:
     """The keys of heads, with the vector's data key in the keyring."""
     master = LocalMasterKey(Key(bytes(32)))
-    wrapped = master.wrap(key(vector["data_key"]), keyring._associated(HEAD_OWNER, KeyId(0)))
+    wrapped = master.wrap(key(vector["data_key"]), associated(KeyName(HEAD_OWNER, KeyId(0))))
     row = {"dataset": HEAD_OWNER, "epoch": 0, "generation": 0, "wrapped": wrapped, "made_at": 0}
     with store.begin() as connection:
         connection.execute(insert(data_keys).values(row))

@@ -25,6 +25,7 @@ from privacyplease.proxy.compaction.compactor import Compactor
 from privacyplease.proxy.errors import RolledBackError, StorageError
 from privacyplease.proxy.export.exporter import KeyringExporter
 from privacyplease.proxy.keys.dead_letters import DeadLetters
+from privacyplease.proxy.keys.epoch_key_holders import EpochKeyHolders, check
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.rotation import Rotation, described_by, folder_in_force
@@ -107,7 +108,12 @@ class TrustedState:
         master = described_by(home, folder).master_key(settings.passphrase, wraps=wraps)
         self.unshared = shared is None
         self.store = shared or trusted_store.open_store(home.trusted_store)
-        self.keyring = Keyring(self.store, master, folder)
+        self.holders = EpochKeyHolders(home, settings.epoch_keys, shared=not self.unshared)
+        self.epoch_keys = self.holders.open(self.store, described_by(home, folder).master_key_choice)
+        if self.epoch_keys.holder:
+            check(self.epoch_keys.holder)
+        self.keyring = Keyring(self.store, master, folder, self.epoch_keys)
+        self.keyring.adopt()
         # The log and its anchor belong to this home. The anchor may lag behind after a loss of power, so its commits
         # need not wait for the disk.
         anchors = trusted_store.open_store(home.trusted_store, durable=False)
@@ -175,7 +181,7 @@ class Components:
             require_newest=currency.require_newest,
         )
         self._compactor = BackgroundCompaction(datasets, compaction)
-        self._erasures = ErasureLog(store, shared=not trusted.unshared)
+        self._erasures = ErasureLog(store, trusted.epoch_keys, shared=not trusted.unshared)
         disposal = SegmentDeleter(manifest, cells, storage)
         readers = [search.questions, compaction.jobs]
         self._erasing = EpochEraser(
@@ -260,7 +266,7 @@ class Components:
 
     def _keys(self) -> KeysService:
         trusted = self._trusted
-        rotation = Rotation(self._process.settings.home, trusted.store, trusted.keyring)
+        rotation = Rotation(self._process.settings.home, trusted.store, trusted.keyring, trusted.holders)
         exporter = KeyringExporter(trusted.keyring, trusted.manifest, self._currency, self._process.settings.most_tags)
         return KeysService(
             self._process.datasets,

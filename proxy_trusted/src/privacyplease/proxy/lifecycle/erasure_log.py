@@ -19,14 +19,15 @@ import pyarrow as pa
 from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, delete, or_, select, update
 
 from privacyplease.proxy.edge.drain import Drain
-from privacyplease.proxy.errors import InvalidRequestError
+from privacyplease.proxy.errors import InvalidRequestError, KeyringError
 from privacyplease.proxy.keys.dead_letters import letters_of
 from privacyplease.proxy.keys.derivation import KeyId
+from privacyplease.proxy.keys.epoch_keys import EpochKeys
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.tables import CheckedBatch, Rejection, spans
 from privacyplease.proxy.trusted_store.shredding import is_gone
 from privacyplease.proxy.trusted_store.store import writing
-from privacyplease.proxy.trusted_store.tables import data_keys, erasures
+from privacyplease.proxy.trusted_store.tables import data_keys, epoch_keys, erasures
 from privacyplease.proxy.trusted_store.upsert import insert_if_absent
 
 _log = logging.getLogger(__name__)
@@ -55,19 +56,22 @@ class ErasureLog:
     its records were sealed under a new one is not erased.
     """
 
-    def __init__(self, store: Engine, *, shared: bool = False) -> None:
+    def __init__(self, store: Engine, epoch_keys: EpochKeys | None = None, *, shared: bool = False) -> None:
         """Reads the log of a trusted store.
 
         Args:
             store: The trusted store.
+            epoch_keys: The key-encryption keys of its data keys.
             shared: Whether other proxies may use it too, and hold keys and batches of an epoch.
         """
         self._store = store
+        self._epoch_keys = epoch_keys or EpochKeys(store)
         self._shared = shared
         self._lock = threading.Lock()
         self._batches = Drain()
         # Wrapped keys that were deleted and may still be in the store's files.
         self._wrapped: dict[tuple[str, KeyId], list[bytes]] = {}
+        self._obstacles: dict[tuple[str, KeyId], str] = {}
         self._known = {(erasure.dataset, erasure.key): erasure for erasure in self._load()}
 
     def of(self, dataset: str) -> list[Erasure]:
@@ -112,6 +116,11 @@ class ErasureLog:
         with self._lock:
             return sorted(erasure for erasure in self._known.values() if erasure.erased_at is None)
 
+    def obstacle(self, dataset: str, key: KeyId) -> str:
+        """Why a key that is about to be destroyed is not destroyed yet, as far as it was tried; else ""."""
+        with self._lock:
+            return self._obstacles.get((dataset, key), "")
+
     @contextmanager
     def recording(self, dataset: str, keys: Sequence[KeyId]) -> Iterator[None]:
         """Encloses recording the erasure of keys: from its beginning on, no batch is admitted for what they seal.
@@ -142,21 +151,25 @@ class ErasureLog:
             Whether nothing of them is left. If not, because something reads the store's files, the key is still about
             to be destroyed: shred it again.
         """
-        doomed = [and_(*_is(data_keys, dataset, key))]
-        if key.epoch in {erasure.key.epoch for erasure in self.of(dataset)}:
-            doomed.append(and_(data_keys.c.dataset == letters_of(dataset), data_keys.c.epoch == key.epoch))
         with writing(self._store) as connection:
+            doomed = self._doomed(data_keys, dataset, key)
             wrapped = self._wrapped.setdefault((dataset, key), [])
-            wrapped += connection.scalars(select(data_keys.c.wrapped).where(or_(*doomed)))
-            connection.execute(delete(data_keys).where(or_(*doomed)))
+            wrapped += connection.scalars(select(data_keys.c.wrapped).where(doomed))
+            connection.execute(delete(data_keys).where(doomed))
+        try:
+            self._epoch_keys.destroy(self._doomed(epoch_keys, dataset, key))
+        except KeyringError as error:
+            return self._postpone(dataset, key, str(error))
         if not is_gone(self._store, wrapped):
-            _log.warning("a destroyed key may still be in the files of the trusted store, which something reads")
-            return False
+            return self._postpone(
+                dataset, key, "something reads the files of the trusted store, which may have the key"
+            )
         with writing(self._store) as connection:
             connection.execute(update(erasures).where(*_is(erasures, dataset, key)).values(erased_at=now))
         with self._lock:
             self._known[dataset, key] = Erasure(dataset, key, now)
             del self._wrapped[dataset, key]
+            self._obstacles.pop((dataset, key), None)
         return True
 
     def reject_erased(self, checked: CheckedBatch, dataset: Dataset) -> CheckedBatch:
@@ -173,6 +186,19 @@ class ErasureLog:
         rows = np.setdiff1d(np.arange(total), np.array(sorted(rejected), np.int64))[in_erased]
         added = [Rejection(row, dataset.start, ERASED) for row in rows.tolist()]
         return CheckedBatch(checked.records.filter(pa.array(~in_erased)), sorted([*checked.rejections, *added]))
+
+    def _doomed(self, table: Table, dataset: str, key: KeyId) -> ColumnElement[bool]:
+        """The rows that go with a key; if its epoch is erased, those of its dead letters too."""
+        letters = and_(table.c.dataset == letters_of(dataset), table.c.epoch == key.epoch)
+        erased = key.epoch in {erasure.key.epoch for erasure in self.of(dataset)}
+        mine = and_(*_is(table, dataset, key))
+        return or_(mine, letters) if erased else mine
+
+    def _postpone(self, dataset: str, key: KeyId, obstacle: str) -> bool:
+        _log.warning("data set %s: a key is not destroyed yet: %s", dataset, obstacle)
+        with self._lock:
+            self._obstacles[dataset, key] = obstacle
+        return False
 
     def _load(self) -> list[Erasure]:
         with self._store.connect() as connection:

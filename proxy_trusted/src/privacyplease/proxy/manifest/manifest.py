@@ -15,7 +15,8 @@ from sqlalchemy import Connection, Engine, select
 
 from privacyplease.proxy.errors import RolledBackError
 from privacyplease.proxy.keys.derivation import Key
-from privacyplease.proxy.keys.keyring import Keyring, manifest_of
+from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.keys.wrapped_keys import manifest_of
 from privacyplease.proxy.manifest.changes import Change, SegmentName, StaleError
 from privacyplease.proxy.manifest.head import FIRST, Head, HeadKeys, dropped
 from privacyplease.proxy.manifest.rows import ROW_LABEL, ManifestRow, SegmentState, open_row, seal
