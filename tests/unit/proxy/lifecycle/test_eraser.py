@@ -14,7 +14,6 @@ import pytest
 from sqlalchemy import select
 
 from privacyplease.proxy.errors import (
-    InvalidRequestError,
     KeyUnavailableError,
     MasterKeyRefusedError,
     RolledBackError,
@@ -313,13 +312,6 @@ def test_a_running_compaction_job_cannot_restore_an_erased_segment(filled: Lifec
     with pytest.raises(StaleError):
         filled.manifest.commit(Change(moved=moves([sent], SegmentState.LIVE)))
     require_erased(filled)
-
-
-def test_nothing_is_erased_if_the_trusted_store_is_shared(filled: LifecycleCore) -> None:
-    filled.eraser._erasure_log = ErasureLog(filled.store, shared=True)
-    with pytest.raises(InvalidRequestError):
-        filled.eraser.erase(filled.wifi, [EPOCH])
-    assert filled.devices() == EARLIER | LATER
 
 
 def test_a_rolled_back_home_erases_nothing(tmp_path: Path, storage: FakeStorage) -> None:

@@ -22,6 +22,7 @@ from privacyplease.proxy.audit.log import AuditLog
 from privacyplease.proxy.backup import registry
 from privacyplease.proxy.compaction.background import BackgroundCompaction
 from privacyplease.proxy.compaction.compactor import Compactor
+from privacyplease.proxy.edge.fence import Fence
 from privacyplease.proxy.errors import RolledBackError, StorageError
 from privacyplease.proxy.export.exporter import KeyringExporter
 from privacyplease.proxy.keys.dead_letters import DeadLetters
@@ -30,9 +31,11 @@ from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.rotation import Rotation, described_by, folder_in_force
 from privacyplease.proxy.lifecycle.eraser import EpochEraser
+from privacyplease.proxy.lifecycle.erasure_follower import ErasureFollower
 from privacyplease.proxy.lifecycle.erasure_log import ErasureLog
 from privacyplease.proxy.lifecycle.flush_recovery import FlushRecovery
 from privacyplease.proxy.lifecycle.key_renewal import KeyRenewal
+from privacyplease.proxy.lifecycle.peers import Peers
 from privacyplease.proxy.lifecycle.restore import Restore, finish_restore
 from privacyplease.proxy.lifecycle.retention import Retention
 from privacyplease.proxy.lifecycle.segment_deletion import SegmentDeleter
@@ -131,6 +134,7 @@ class Components:
     Attributes:
         recorder: Records calls in the audit log.
         guard: Holds calls to the policy.
+        fence: Closed while the proxy has no lease on a shared trusted store; None if the store is not shared.
     """
 
     def __init__(self, process: ProcessContext) -> None:
@@ -184,8 +188,13 @@ class Components:
         self._erasures = ErasureLog(store, trusted.epoch_keys, shared=not trusted.unshared)
         disposal = SegmentDeleter(manifest, cells, storage)
         readers = [search.questions, compaction.jobs]
+        peers = None if trusted.unshared else Peers(store)
         self._erasing = EpochEraser(
-            keyring, manifest, currency, disposal, self._erasures, writer.drain, readers, memory
+            keyring, manifest, currency, disposal, self._erasures, writer.drain, readers, memory, peers
+        )
+        self.fence = Fence() if peers else None
+        self._follower = (
+            ErasureFollower(peers, self.fence, self._erasures, self._erasing) if peers and self.fence else None
         )
         self._renewing = KeyRenewal(datasets, keyring, manifest, currency, self._erasing, compaction.rewrite)
         settling = FlushRecovery(datasets, manifest, cells, storage, disposal, currency)
@@ -194,6 +203,8 @@ class Components:
 
     def start(self) -> None:
         """Starts the background tasks."""
+        if self._follower:
+            self._follower.start()
         self._trusted.log.start()
         self.recorder.start()
         self._retention.start()
@@ -209,6 +220,8 @@ class Components:
     def stop(self) -> None:
         """Stops the writer and the audit log, when no call is running any more."""
         self._writer.stop()
+        if self._follower:
+            self._follower.stop()
         self.recorder.stop()
         self._trusted.log.stop()
         self._trusted.reserve.close()

@@ -22,6 +22,7 @@ from privacyplease.proxy.assembly.contracts import COUNTING, METHODS, SERVICES, 
 from privacyplease.proxy.assembly.locked import Locked
 from privacyplease.proxy.assembly.settings import ProxySettings
 from privacyplease.proxy.edge.authentication import Authentication
+from privacyplease.proxy.edge.fence import Fence, FenceInterceptor
 from privacyplease.proxy.edge.identity import client_of
 from privacyplease.proxy.edge.rpc import REFUSALS
 from privacyplease.proxy.errors import ConfigurationError, KeyringError, NotExportedError, ProxyError, RolledBackError
@@ -61,11 +62,13 @@ class Edge(NamedTuple):
         authentication: Lets in only clients, by their certificates.
         locked: Refuses what this proxy does not serve; None if it serves everything.
         guard: Holds calls to the policy; None if none is answered.
+        fence: Closed while the proxy has no lease on a shared trusted store; None if it needs none.
     """
 
     authentication: Authentication
     locked: Locked | None
     guard: AccessGuard | None
+    fence: Fence | None = None
 
     def before_admission(self, certificates: Path | None) -> Interceptors:
         """What needs no slot. Plaintext shows no identity."""
@@ -73,7 +76,7 @@ class Edge(NamedTuple):
 
     def after_admission(self) -> Interceptors:
         """What looks at requests."""
-        return [self.guard] if self.guard else []
+        return [*([FenceInterceptor(self.fence)] if self.fence else []), *([self.guard] if self.guard else [])]
 
 
 class Proxy:
@@ -163,7 +166,9 @@ class Proxy:
     def _everything(self, process: ProcessContext) -> tuple[Register, Edge]:
         """Every service, with authentication and the access guard in front of them."""
         self._components = components = Components(process)
-        return components.register, Edge(Authentication(components.recorder.unknown), None, components.guard)
+        return components.register, Edge(
+            Authentication(components.recorder.unknown), None, components.guard, components.fence
+        )
 
     def _counting(self, process: ProcessContext, keyring: Path) -> tuple[Register, Edge]:
         """The one service that an exported keyring can serve. Without a key for it, there is no audit log."""

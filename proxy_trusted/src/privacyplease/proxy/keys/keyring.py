@@ -18,12 +18,12 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
-from privacyplease.proxy.errors import KeyringError, KeyUnavailableError
+from privacyplease.proxy.errors import KeyringError, KeyUnavailableError, TrustedStoreUnavailableError
 from privacyplease.proxy.keys import wrapped_keys
 from privacyplease.proxy.keys.derivation import DIGEST_LABEL, GroupKeys, Key, KeyId, expand
 from privacyplease.proxy.keys.epoch_keys import EpochKeyHolder, EpochKeys
 from privacyplease.proxy.keys.master_key import MasterKey
-from privacyplease.proxy.keys.wrapped_keys import KeyName, WrappedKey, is_erasable, refuse_erased
+from privacyplease.proxy.keys.wrapped_keys import KeyName, WrappedKey, is_erasable, is_erased
 from privacyplease.proxy.trusted_store.store import writing
 from privacyplease.proxy.trusted_store.tables import data_keys, master_keys
 from privacyplease.proxy.trusted_store.upsert import upsert
@@ -232,7 +232,8 @@ class Keyring:
                 if not _is_in_force(connection, held):
                     return False
                 if connection.execute(select(data_keys.c.epoch).where(*wrapped_keys.row(name))).first() is None:
-                    refuse_erased(connection, name)
+                    if is_erased(connection, name):
+                        raise TrustedStoreUnavailableError("a period was erased meanwhile; send the records again")
                     connection.execute(insert(data_keys), new)
                     if kek:
                         self._epoch_keys.put(connection, *name, kek)

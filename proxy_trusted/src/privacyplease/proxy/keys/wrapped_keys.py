@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, select
 
-from privacyplease.proxy.errors import KeyUnavailableError
 from privacyplease.proxy.keys.derivation import Key, KeyId, context
 from privacyplease.proxy.keys.epoch_keys import EpochKey, EpochKeys
 from privacyplease.proxy.keys.master_key import MasterKey
@@ -97,16 +96,11 @@ def row(name: KeyName) -> tuple[ColumnElement[bool], ...]:
     return column.dataset == name.owner, column.epoch == key.epoch, column.generation == key.generation
 
 
-def refuse_erased(connection: Connection, name: KeyName) -> None:
-    """Returns unless the key was erased, or is about to be: its epoch never gets it again.
-
-    Raises:
-        KeyUnavailableError: It was.
-    """
+def is_erased(connection: Connection, name: KeyName) -> bool:
+    """Whether a key was erased, or is about to be, by this proxy or another: it is never used again."""
     column, key = erasures.c, name.key
     same = column.dataset == name.owner, column.epoch == key.epoch, column.generation == key.generation
-    if connection.execute(select(column.epoch).where(*same)).first() is not None:
-        raise KeyUnavailableError(f"data set {name.owner!r}: epoch {key.epoch} was erased")
+    return connection.execute(select(column.epoch).where(*same)).first() is not None
 
 
 def _wrapped(found: Row[Any]) -> WrappedKey:

@@ -20,6 +20,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, delete, o
 
 from privacyplease.proxy.edge.drain import Drain
 from privacyplease.proxy.errors import InvalidRequestError, KeyringError
+from privacyplease.proxy.keys import wrapped_keys
 from privacyplease.proxy.keys.dead_letters import letters_of
 from privacyplease.proxy.keys.derivation import KeyId
 from privacyplease.proxy.keys.epoch_keys import EpochKeys
@@ -27,7 +28,7 @@ from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.tables import CheckedBatch, Rejection, spans
 from privacyplease.proxy.trusted_store.shredding import is_gone
 from privacyplease.proxy.trusted_store.store import writing
-from privacyplease.proxy.trusted_store.tables import data_keys, epoch_keys, erasures
+from privacyplease.proxy.trusted_store.tables import acknowledgements, data_keys, epoch_keys, erasures
 from privacyplease.proxy.trusted_store.upsert import insert_if_absent
 
 _log = logging.getLogger(__name__)
@@ -92,16 +93,29 @@ class ErasureLog:
         with self._lock:
             return sorted(key for key in stored if (dataset, key) not in self._known)
 
-    def require_unshared(self) -> None:
-        """Passes if no other proxy uses the store.
+    def require_destroyable(self) -> None:
+        """Passes if keys can be destroyed.
 
         Raises:
-            InvalidRequestError: Others may share it.
+            InvalidRequestError: The store is shared, so that copies of its rows are out of reach, and no holder of
+                key-encryption keys was chosen.
         """
-        if self._shared:
+        if self._shared and self._epoch_keys.holder is None:
             raise InvalidRequestError(
-                "expected a trusted store that only this proxy uses: other proxies would not learn of an erasure"
+                "expected key-encryption keys, since proxies share the trusted store: start them with --epoch-keys"
             )
+
+    def recorded(self) -> list[Erasure]:
+        """The erasures of all proxies that were recorded and not carried out, ascending."""
+        return sorted(erasure for erasure in self._load() if erasure.erased_at is None)
+
+    def refresh(self) -> list[Erasure]:
+        """Reads what other proxies recorded or carried out, and returns it."""
+        loaded = {(erasure.dataset, erasure.key): erasure for erasure in self._load()}
+        with self._lock:
+            new = [erasure for name, erasure in loaded.items() if self._known.get(name) != erasure]
+            self._known |= loaded
+        return new
 
     def writing(self) -> AbstractContextManager[None]:
         """Encloses admitting and submitting a batch: an erasure is recorded before both or after both."""
@@ -153,24 +167,33 @@ class ErasureLog:
         """
         with writing(self._store) as connection:
             doomed = self._doomed(data_keys, dataset, key)
+            bare = [wrapped for wrapped in wrapped_keys.stored(connection, doomed).values() if wrapped.kek is None]
+            if bare and self._shared:
+                return self.postpone(dataset, key, "it has no key-encryption key yet; restart a proxy")
             wrapped = self._wrapped.setdefault((dataset, key), [])
             wrapped += connection.scalars(select(data_keys.c.wrapped).where(doomed))
             connection.execute(delete(data_keys).where(doomed))
         try:
             self._epoch_keys.destroy(self._doomed(epoch_keys, dataset, key))
         except KeyringError as error:
-            return self._postpone(dataset, key, str(error))
+            return self.postpone(dataset, key, str(error))
         if not is_gone(self._store, wrapped):
-            return self._postpone(
-                dataset, key, "something reads the files of the trusted store, which may have the key"
-            )
+            return self.postpone(dataset, key, "something reads the files of the trusted store, which may have the key")
         with writing(self._store) as connection:
             connection.execute(update(erasures).where(*_is(erasures, dataset, key)).values(erased_at=now))
+            connection.execute(delete(acknowledgements).where(*_is(acknowledgements, dataset, key)))
         with self._lock:
             self._known[dataset, key] = Erasure(dataset, key, now)
             del self._wrapped[dataset, key]
             self._obstacles.pop((dataset, key), None)
         return True
+
+    def postpone(self, dataset: str, key: KeyId, obstacle: str) -> bool:
+        """Notes why a key is not destroyed yet. Returns False."""
+        _log.warning("data set %s: a key is not destroyed yet: %s", dataset, obstacle)
+        with self._lock:
+            self._obstacles[dataset, key] = obstacle
+        return False
 
     def reject_erased(self, checked: CheckedBatch, dataset: Dataset) -> CheckedBatch:
         """Rejects the records of erased epochs."""
@@ -193,12 +216,6 @@ class ErasureLog:
         erased = key.epoch in {erasure.key.epoch for erasure in self.of(dataset)}
         mine = and_(*_is(table, dataset, key))
         return or_(mine, letters) if erased else mine
-
-    def _postpone(self, dataset: str, key: KeyId, obstacle: str) -> bool:
-        _log.warning("data set %s: a key is not destroyed yet: %s", dataset, obstacle)
-        with self._lock:
-            self._obstacles[dataset, key] = obstacle
-        return False
 
     def _load(self) -> list[Erasure]:
         with self._store.connect() as connection:

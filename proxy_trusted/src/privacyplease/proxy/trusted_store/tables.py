@@ -60,6 +60,27 @@ erasures = Table(
     **_MYSQL,
 )
 
+# The proxies that share the store, each with a lease, by the database's clock (`lifecycle/peers.py`).
+proxies = Table(
+    "proxies",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("address", String(300), nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    **_MYSQL,
+)
+
+# Which of them use a key no more that is about to be destroyed.
+acknowledgements = Table(
+    "acknowledgements",
+    metadata,
+    Column("dataset", String(64), primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("generation", Integer, primary_key=True, autoincrement=False),
+    Column("proxy", String(32), primary_key=True),
+    **_MYSQL,
+)
+
 # The manifest (`manifest/`): a sealed row for each segment, its state, and the version in which it was last changed.
 segments = Table(
     "segments",
