@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pytest
 from sqlalchemy import Engine, insert, select
 
-from privacyplease.proxy.errors import KeyUnavailableError
+from privacyplease.proxy.errors import KeyringError
 from privacyplease.proxy.keys.derivation import KeyId
 from privacyplease.proxy.keys.epoch_key_holders import EpochKeyHolders
 from privacyplease.proxy.keys.home import Home
@@ -38,8 +39,10 @@ from privacyplease.proxy.v1 import (
 )
 from tests.services.cells import channel_to, refusal
 from tests.services.daemon import Daemon
+from tests.services.openbao import OpenBao
 from tests.services.polling import eventually
 from tests.services.proxy import PASSPHRASE, arrow_batch, instant, interval
+from tests.services.softhsm import PIN, SoftHsm
 from tests.services.storage import Served
 from tests.services.tampering import Database, StoredCell
 
@@ -61,13 +64,13 @@ class SharingProxy(NamedTuple):
     queries: query_service_pb2_grpc.QueryServiceStub
     keys: keys_service_pb2_grpc.KeysServiceStub
 
-    def ingest(self, device: int, at: int) -> int:
-        """Sends a session of a device, and returns how many records were accepted."""
+    def ingest(self, device: int, at: int, places: Sequence[str] = ("north door",)) -> int:
+        """Sends a session of a device at each place, and returns how many records were accepted."""
         columns = {
-            "client_mac": [device],
-            "ap_name": ["north door"],
-            "association_time": pa.array([at], pa.timestamp("ms", tz="UTC")),
-            "session_duration": pa.array([HOUR], pa.duration("ms")),
+            "client_mac": [device] * len(places),
+            "ap_name": list(places),
+            "association_time": pa.array([at] * len(places), pa.timestamp("ms", tz="UTC")),
+            "session_duration": pa.array([HOUR] * len(places), pa.duration("ms")),
         }
         (answer,) = self.ingestion.Ingest(iter([arrow_batch("wifi", 0, pa.table(columns))]))
         return int(answer.accepted)
@@ -93,7 +96,7 @@ class Sharing(NamedTuple):
     one: SharingProxy
     other: SharingProxy
     homes: tuple[Home, Home]
-    keys: Path
+    keys: Path | None
     url: str
     cells: Database
 
@@ -112,11 +115,12 @@ class Sharing(NamedTuple):
         """How many of the first epoch's cells open for whoever has a dump, copies of cells and all files.
 
         Raises:
-            KeyUnavailableError: None does.
+            KeyringError: None does.
         """
         home = self.homes[0]
         holders = EpochKeyHolders(home, self.keys, shared=True)
-        keyring = Keyring(dump, home.master_key(PASSPHRASE), folder_in_force(dump), holders.open(dump, "passphrase"))
+        epoch_keys = holders.open(dump, home.master_key_choice)
+        keyring = Keyring(dump, home.master_key(PASSPHRASE), folder_in_force(dump), epoch_keys)
         chosen = [row for row in Manifest(dump, keyring).rows("wifi", SegmentState.LIVE) if row.key == KeyId(EPOCH)]
         thief = Cells(StorageClient.connect("127.0.0.1:1"), keyring)  # never called
         stored = {row.tag: Sealed(row.sealed) for row in cells}
@@ -152,16 +156,54 @@ def running(home: Path, storage: Served, *program: str, **environment: str) -> I
         )
 
 
+class Custody(NamedTuple):
+    """Who holds the keys.
+
+    Attributes:
+        choice: Who holds the master key.
+        keys: The folder of key-encryption keys; None if they are with the master key.
+        secrets: What a proxy needs in its environment for them.
+    """
+
+    choice: str
+    keys: Path | None
+    secrets: dict[str, str]
+
+
+@pytest.fixture(params=["files", "vault", "pkcs11"])
+def custody(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Custody:
+    """Each holder in turn. This process, the thief's, may use it too."""
+    if request.param == "files":
+        return in_files(tmp_path)
+    if request.param == "vault":
+        bao: OpenBao = request.getfixturevalue("bao")
+        held = Custody(bao.choice("records"), None, {"VAULT_TOKEN": bao.token})
+    else:
+        hsm: SoftHsm = request.getfixturevalue("hsm")
+        held = Custody(hsm.choice("proxy", "records"), None, {"PRIVACYPLEASE_PKCS11_PIN": PIN})
+    for name, value in held.secrets.items():
+        monkeypatch.setenv(name, value)
+    return held
+
+
+def in_files(tmp_path: Path) -> Custody:
+    return Custody("passphrase", tmp_path / "keys", {"PRIVACYPLEASE_EPOCH_KEYS": str(tmp_path / "keys")})
+
+
 @contextmanager
-def sharing(tmp_path: Path, storage: Served, cells: str, url: str, *program: str) -> Iterator[Sharing]:
+def sharing(
+    tmp_path: Path, storage: Served, cells: str, url: str, custody: Custody, *program: str
+) -> Iterator[Sharing]:
     """Two proxies; the first runs another program, if one is given, once both have their keys."""
-    keys = tmp_path / "keys"
     environment = {
         "PRIVACYPLEASE_TRUSTED_STORE": url,
         "PRIVACYPLEASE_PASSPHRASE": PASSPHRASE,
-        "PRIVACYPLEASE_EPOCH_KEYS": str(keys),
+        **custody.secrets,
     }
     homes = Home(tmp_path / "one"), Home(tmp_path / "other")
+    homes[0].path.mkdir(mode=0o700)
+    (homes[0].path / "master.toml").write_text(f"master_key = {json.dumps(custody.choice)}\n")
+    (homes[0].path / "master.toml").chmod(0o600)
     with running(homes[0].path, storage, **environment) as one:
         assert [one.ingest(ERASED, FIRST), one.ingest(KEPT, SECOND)] == [1, 1]
     shutil.copytree(homes[0].path, homes[1].path)
@@ -170,23 +212,31 @@ def sharing(tmp_path: Path, storage: Served, cells: str, url: str, *program: str
         running(homes[1].path, storage, **environment) as other,
     ):
         assert one.devices() == other.devices() == {ERASED, KEPT}  # both hold the key
-        yield Sharing(one, other, homes, keys, url, Database(cells))
+        yield Sharing(one, other, homes, custody.keys, url, Database(cells))
 
 
 @pytest.fixture
 def pair(tmp_path: Path, storage: Served, sqlite_url: str, mariadb_url: str) -> Iterator[Sharing]:
-    with sharing(tmp_path, storage, sqlite_url, mariadb_url) as pair:
+    with sharing(tmp_path, storage, sqlite_url, mariadb_url, in_files(tmp_path)) as pair:
         yield pair
 
 
-def test_after_an_erasure_neither_proxy_answers_and_no_copy_opens_a_cell(pair: Sharing, tmp_path: Path) -> None:
+def test_after_an_erasure_neither_proxy_answers_and_no_copy_opens_a_cell(
+    custody: Custody, tmp_path: Path, storage: Served, sqlite_url: str, mariadb_url: str
+) -> None:
+    with sharing(tmp_path, storage, sqlite_url, mariadb_url, custody) as pair:
+        require_erased_for_good(pair, tmp_path)
+
+
+def require_erased_for_good(pair: Sharing, tmp_path: Path) -> None:
+    """Erases through one proxy, and then tries what a thief of everything that is left could."""
     before, cells = pair.dump(tmp_path / "before.db"), pair.cells.rows()
     assert pair.opened(before, cells) == 2  # the control: the attack works as long as the key exists
     assert pair.one.destroy() == [keys_service_pb2.EPOCH_STATE_DESTROYED]
     assert pair.one.devices() == pair.other.devices() == {KEPT}
     assert eventually(lambda: pair.other.state() == keys_service_pb2.EPOCH_STATE_DESTROYED)
     assert [pair.one.ingest(3, FIRST), pair.other.ingest(3, FIRST)] == [0, 0]
-    with pytest.raises(KeyUnavailableError):
+    with pytest.raises(KeyringError):
         pair.opened(before, cells)
     assert pair.opened(pair.dump(tmp_path / "after.db"), cells) == 0
 
@@ -213,16 +263,31 @@ def test_a_proxy_that_was_stopped_meanwhile_answers_nothing_when_it_continues(pa
     assert answers[-1] == {KEPT}
 
 
+def test_an_answer_that_was_under_way_when_the_proxy_was_stopped_is_not_continued(pair: Sharing) -> None:
+    for part in range(4):  # more than the system buffers of an answer that nobody reads
+        assert pair.one.ingest(ERASED, FIRST, [f"{'x' * 180}{part}-{number}" for number in range(50_000)]) == 50_000
+    pages = iter(pair.other.queries.Query(_everything()))
+    next(pages)
+    os.kill(pair.other.daemon.pid, signal.SIGSTOP)
+    try:
+        assert pair.one.destroy() == [keys_service_pb2.EPOCH_STATE_DESTROYED]
+    finally:
+        os.kill(pair.other.daemon.pid, signal.SIGCONT)
+    with pytest.raises(grpc.RpcError) as refused:
+        list(pages)
+    assert refusal(refused.value)[1].reason == "ERROR_REASON_TRUSTED_STORE_UNAVAILABLE"
+
+
 @pytest.mark.parametrize("step", ["after it is recorded", "before the key is destroyed"])
 def test_when_the_eraser_is_killed_the_other_proxy_finishes(
     step: str, tmp_path: Path, storage: Served, sqlite_url: str, mariadb_url: str
 ) -> None:
     program = "-m", "tests.services.faulty_proxy", step
-    with sharing(tmp_path, storage, sqlite_url, mariadb_url, *program) as pair:
+    with sharing(tmp_path, storage, sqlite_url, mariadb_url, in_files(tmp_path), *program) as pair:
         before, cells = pair.dump(tmp_path / "before.db"), pair.cells.rows()
         with pytest.raises(grpc.RpcError):
             pair.one.destroy()
         assert eventually(lambda: pair.other.devices() == {KEPT})
         assert eventually(lambda: pair.other.state() == keys_service_pb2.EPOCH_STATE_DESTROYED, PATIENCE * 2)
-        with pytest.raises(KeyUnavailableError):
+        with pytest.raises(KeyringError):
             pair.opened(before, cells)
