@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -31,6 +32,8 @@ from privacyplease.proxy.storage.client import StorageClient
 from privacyplease.proxy.trusted_store import store as trusted_store
 from privacyplease.proxy.trusted_store.tables import metadata
 from privacyplease.proxy.v1 import (
+    admin_service_pb2,
+    admin_service_pb2_grpc,
     ingest_service_pb2_grpc,
     keys_service_pb2,
     keys_service_pb2_grpc,
@@ -52,6 +55,8 @@ EPOCH = 665
 FIRST, SECOND = EPOCH * WIDTH, (EPOCH + 1) * WIDTH
 ERASED, KEPT = 1, 2  # the devices of the two epochs
 
+MANY = 50_000
+
 # Longer than a proxy that is gone is waited for.
 PATIENCE = 60
 
@@ -63,6 +68,7 @@ class SharingProxy(NamedTuple):
     ingestion: ingest_service_pb2_grpc.IngestServiceStub
     queries: query_service_pb2_grpc.QueryServiceStub
     keys: keys_service_pb2_grpc.KeysServiceStub
+    admin: admin_service_pb2_grpc.AdminServiceStub
 
     def ingest(self, device: int, at: int, places: Sequence[str] = ("north door",)) -> int:
         """Sends a session of a device at each place, and returns how many records were accepted."""
@@ -153,6 +159,7 @@ def running(home: Path, storage: Served, *program: str, **environment: str) -> I
             ingest_service_pb2_grpc.IngestServiceStub(channel),
             query_service_pb2_grpc.QueryServiceStub(channel),
             keys_service_pb2_grpc.KeysServiceStub(channel),
+            admin_service_pb2_grpc.AdminServiceStub(channel),
         )
 
 
@@ -263,9 +270,31 @@ def test_a_proxy_that_was_stopped_meanwhile_answers_nothing_when_it_continues(pa
     assert answers[-1] == {KEPT}
 
 
+def test_the_status_says_which_proxy_an_erasure_waits_for(pair: Sharing) -> None:
+    def waiting() -> list[str]:
+        return [erasure.waits_for for erasure in pair.one.admin.GetStatus(status).erasures]
+
+    status = admin_service_pb2.GetStatusRequest()
+    stopped = f"{socket.gethostname()}, process {pair.other.daemon.pid}"
+    request = keys_service_pb2.DestroyEpochsRequest(dataset="wifi", containing=instant(FIRST))
+    os.kill(pair.other.daemon.pid, signal.SIGSTOP)
+    try:
+        destroying = pair.one.keys.DestroyEpochs.future(request, timeout=PATIENCE)
+        assert eventually(lambda: any(stopped in waits_for for waits_for in waiting()), 10)
+    finally:
+        os.kill(pair.other.daemon.pid, signal.SIGCONT)
+    assert [epoch.state for epoch in destroying.result().epochs] == [keys_service_pb2.EPOCH_STATE_DESTROYED]
+    assert waiting() == []
+
+
+def long_names(part: int) -> list[str]:
+    """Places that make an answer longer than what the system buffers of one that nobody reads."""
+    return [f"{'x' * 180}{part}-{number}" for number in range(MANY)]
+
+
 def test_an_answer_that_was_under_way_when_the_proxy_was_stopped_is_not_continued(pair: Sharing) -> None:
-    for part in range(4):  # more than the system buffers of an answer that nobody reads
-        assert pair.one.ingest(ERASED, FIRST, [f"{'x' * 180}{part}-{number}" for number in range(50_000)]) == 50_000
+    for part in range(4):
+        assert pair.one.ingest(ERASED, FIRST, long_names(part)) == MANY
     pages = iter(pair.other.queries.Query(_everything()))
     next(pages)
     os.kill(pair.other.daemon.pid, signal.SIGSTOP)

@@ -24,7 +24,7 @@ from privacyplease.proxy.keys.derivation import KeyId
 from privacyplease.proxy.keys.epoch_key_files import EpochKeyFiles
 from privacyplease.proxy.keys.epoch_keys import EpochKeys
 from privacyplease.proxy.keys.keyring import Keyring
-from privacyplease.proxy.lifecycle.erasure_log import ERASED, ErasureLog
+from privacyplease.proxy.lifecycle.erasure_log import ERASED, Cause, ErasureLog
 from privacyplease.proxy.manifest.changes import Change, StaleError, moves
 from privacyplease.proxy.manifest.rows import SegmentState
 from privacyplease.proxy.manifest.witnesses import FileWitness
@@ -112,7 +112,7 @@ def test_a_key_is_not_called_destroyed_while_a_reader_keeps_it_in_the_stores_fil
     filled.eraser.erase(filled.wifi, [EPOCH])
     assert doomed in bytes_of_the_store(filled)
     assert [erasure.erased_at for erasure in filled.erasure_log.of("wifi")] == [None]
-    assert filled.eraser.unfinished == 1
+    assert [obstacle.cause for _, obstacle in filled.eraser.waiting] == [Cause.READER]
     assert filled.devices() == LATER  # out of reach all the same
     filled.eraser.finish()
     assert filled.eraser.unfinished == 1
@@ -150,10 +150,10 @@ def test_a_key_is_not_called_destroyed_while_its_holder_refuses(
         filled.eraser.erase(filled.wifi, [EPOCH])
         filled.eraser.finish()
     assert [erasure.erased_at for erasure in filled.erasure_log.of("wifi")] == [None]
-    assert filled.erasure_log.obstacle("wifi", KeyId(EPOCH)) == "the holder refuses to destroy it"
+    assert filled.erasure_log.obstacle("wifi", KeyId(EPOCH)) == (Cause.HOLDER, "the holder refuses to destroy it")
     assert filled.devices() == LATER
     filled.eraser.finish()
-    assert filled.erasure_log.obstacle("wifi", KeyId(EPOCH)) == ""
+    assert filled.eraser.waiting == []
     require_erased(filled)
 
 

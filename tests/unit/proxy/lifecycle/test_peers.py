@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from prometheus_client.samples import Sample
 from sqlalchemy import update
 
+from privacyplease.proxy.assembly import collectors
 from privacyplease.proxy.edge.fence import Fence
 from privacyplease.proxy.errors import FencedError, InvalidRequestError, TrustedStoreUnavailableError
 from privacyplease.proxy.keys.derivation import KeyId
@@ -69,6 +71,11 @@ def alive(proxy: SharingProxy, for_ms: int) -> None:
         connection.execute(update(proxies).where(proxies.c.id == proxy.peers._id).values(expires_at_ms=later))
 
 
+def waiting(proxy: SharingProxy) -> list[Sample]:
+    """The metric of what erasures wait for."""
+    return [sample for metric in collectors.erasure_metrics(proxy.eraser) for sample in metric.samples]
+
+
 def destroyed(proxy: SharingProxy) -> bool:
     proxy.erasure_log.refresh()
     return [erasure.erased_at for erasure in proxy.erasure_log.of("wifi")] != [None]
@@ -78,7 +85,8 @@ def test_nothing_is_destroyed_before_the_other_proxy_has_let_go(one: SharingProx
     alive(other, 60_000)
     one.eraser.erase(one.wifi, [EPOCH])
     assert not destroyed(one)
-    assert "not acknowledged yet by the proxy at" in one.erasure_log.obstacle("wifi", KEY)
+    assert "not acknowledged yet by the proxy at" in one.erasure_log.obstacle("wifi", KEY).detail
+    assert {"cause": "peer"} in [sample.labels for sample in waiting(one) if sample.value == 1]
     assert one.keyring.epochs("wifi") == [EPOCH, EPOCH + 1]
     other.follower.renew()
     assert len(other.ingest(sessions(50, 1, FIRST)).records) == 0

@@ -268,6 +268,7 @@ class Components:
             self._compactor,
             self._memory,
             trusted.reserve,
+            self._erasing,
         )
 
     def _ingest(self) -> IngestService:

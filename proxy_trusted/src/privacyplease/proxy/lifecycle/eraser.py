@@ -29,7 +29,7 @@ from privacyplease.proxy.errors import StorageError
 from privacyplease.proxy.keys.dead_letters import letters_of
 from privacyplease.proxy.keys.derivation import KeyId
 from privacyplease.proxy.keys.keyring import Keyring
-from privacyplease.proxy.lifecycle.erasure_log import ErasureLog
+from privacyplease.proxy.lifecycle.erasure_log import Cause, Erasure, ErasureLog, Obstacle
 from privacyplease.proxy.lifecycle.peers import Peers
 from privacyplease.proxy.lifecycle.segment_deletion import SegmentDeleter
 from privacyplease.proxy.manifest.changes import Change, StaleError, moves
@@ -162,6 +162,12 @@ class EpochEraser:
         """How many keys are about to be destroyed."""
         return len(self._erasure_log.unfinished())
 
+    @property
+    def waiting(self) -> list[tuple[Erasure, Obstacle]]:
+        """The keys that are about to be destroyed, ascending, and what each waits for."""
+        unfinished = self._erasure_log.unfinished()
+        return [(erasure, self._erasure_log.obstacle(erasure.dataset, erasure.key)) for erasure in unfinished]
+
     def _wait_for_readers(self) -> None:
         for reader in self._readers:
             reader.clear()
@@ -175,7 +181,7 @@ class EpochEraser:
             with suppress(StorageError):  # recorded all the same; checked again before anything is destroyed
                 self._rollback_check.require_newest()
             self._record(dataset.name, keys, retiring)
-            if self._peers:
+            if self._peers and not all(self._let_go_by_peers(dataset.name, key) for key in keys):
                 self._peers.wait(dataset.name, keys)
             return sum(self._carry_out(dataset.name, key) for key in keys)
 
@@ -216,8 +222,10 @@ class EpochEraser:
     def _let_go_by_peers(self, dataset: str, key: KeyId) -> bool:
         """Whether no other proxy uses a key; if one may, it is noted as what is waited for."""
         waiting_for = self._peers.waiting_for(dataset, key) if self._peers else []
-        names = "; ".join(waiting_for)
-        return not names or self._erasure_log.postpone(dataset, key, f"not acknowledged yet by the proxy at {names}")
+        if not waiting_for:
+            return True
+        detail = f"not acknowledged yet by the proxy at {'; '.join(waiting_for)}"
+        return self._erasure_log.postpone(dataset, key, Cause.PEER, detail)
 
     def _rows(self, dataset: str, keys: Sequence[KeyId], states: Sequence[SegmentState] = ()) -> list[ManifestRow]:
         return [row for row in self._manifest.rows(dataset, *states) if row.key in keys]

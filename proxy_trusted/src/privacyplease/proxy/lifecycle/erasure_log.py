@@ -12,6 +12,7 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from enum import Enum
 from typing import NamedTuple
 
 import numpy as np
@@ -50,6 +51,31 @@ class Erasure(NamedTuple):
     erased_at: int | None
 
 
+class Cause(Enum):
+    """Why a key that is about to be destroyed is not destroyed yet."""
+
+    PENDING = "pending"
+    PEER = "peer"
+    HOLDER = "holder"
+    READER = "reader"
+    BARE = "bare"
+
+
+class Obstacle(NamedTuple):
+    """What keeps a key from being destroyed.
+
+    Attributes:
+        cause: Its kind.
+        detail: A sentence for the operator.
+    """
+
+    cause: Cause
+    detail: str
+
+
+PENDING = Obstacle(Cause.PENDING, "it was not tried yet, or the storage server is unavailable")
+
+
 class ErasureLog:
     """Records erasures. Safe to use from many threads.
 
@@ -72,7 +98,7 @@ class ErasureLog:
         self._batches = Drain()
         # Wrapped keys that were deleted and may still be in the store's files.
         self._wrapped: dict[tuple[str, KeyId], list[bytes]] = {}
-        self._obstacles: dict[tuple[str, KeyId], str] = {}
+        self._obstacles: dict[tuple[str, KeyId], Obstacle] = {}
         self._known = {(erasure.dataset, erasure.key): erasure for erasure in self._load()}
 
     def of(self, dataset: str) -> list[Erasure]:
@@ -130,10 +156,10 @@ class ErasureLog:
         with self._lock:
             return sorted(erasure for erasure in self._known.values() if erasure.erased_at is None)
 
-    def obstacle(self, dataset: str, key: KeyId) -> str:
-        """Why a key that is about to be destroyed is not destroyed yet, as far as it was tried; else ""."""
+    def obstacle(self, dataset: str, key: KeyId) -> Obstacle:
+        """Why a key that is about to be destroyed is not destroyed yet."""
         with self._lock:
-            return self._obstacles.get((dataset, key), "")
+            return self._obstacles.get((dataset, key), PENDING)
 
     @contextmanager
     def recording(self, dataset: str, keys: Sequence[KeyId]) -> Iterator[None]:
@@ -162,23 +188,24 @@ class ErasureLog:
         """Destroys a key whose erasure is recorded; if its epoch is erased, the keys of its dead letters too.
 
         Returns:
-            Whether nothing of them is left. If not, because something reads the store's files, the key is still about
-            to be destroyed: shred it again.
+            Whether nothing of them is left. If not, the key is still about to be destroyed: `obstacle` says why; shred
+            it again.
         """
         with writing(self._store) as connection:
             doomed = self._doomed(data_keys, dataset, key)
             bare = [wrapped for wrapped in wrapped_keys.stored(connection, doomed).values() if wrapped.kek is None]
             if bare and self._shared:
-                return self.postpone(dataset, key, "it has no key-encryption key yet; restart a proxy")
+                return self.postpone(dataset, key, Cause.BARE, "it has no key-encryption key yet; restart a proxy")
             wrapped = self._wrapped.setdefault((dataset, key), [])
             wrapped += connection.scalars(select(data_keys.c.wrapped).where(doomed))
             connection.execute(delete(data_keys).where(doomed))
         try:
             self._epoch_keys.destroy(self._doomed(epoch_keys, dataset, key))
         except KeyringError as error:
-            return self.postpone(dataset, key, str(error))
+            return self.postpone(dataset, key, Cause.HOLDER, str(error))
         if not is_gone(self._store, wrapped):
-            return self.postpone(dataset, key, "something reads the files of the trusted store, which may have the key")
+            reader = "something reads the files of the trusted store, which may still have the key"
+            return self.postpone(dataset, key, Cause.READER, reader)
         with writing(self._store) as connection:
             connection.execute(update(erasures).where(*_is(erasures, dataset, key)).values(erased_at=now))
             connection.execute(delete(acknowledgements).where(*_is(acknowledgements, dataset, key)))
@@ -188,11 +215,11 @@ class ErasureLog:
             self._obstacles.pop((dataset, key), None)
         return True
 
-    def postpone(self, dataset: str, key: KeyId, obstacle: str) -> bool:
+    def postpone(self, dataset: str, key: KeyId, cause: Cause, detail: str) -> bool:
         """Notes why a key is not destroyed yet. Returns False."""
-        _log.warning("data set %s: a key is not destroyed yet: %s", dataset, obstacle)
+        _log.warning("data set %s: a key is not destroyed yet: %s", dataset, detail)
         with self._lock:
-            self._obstacles[dataset, key] = obstacle
+            self._obstacles[dataset, key] = Obstacle(cause, detail)
         return False
 
     def reject_erased(self, checked: CheckedBatch, dataset: Dataset) -> CheckedBatch:
