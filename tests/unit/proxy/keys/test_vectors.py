@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 from pathlib import Path
+from unittest.mock import create_autospec
 
 import numpy as np
 import pytest
@@ -13,8 +14,9 @@ from sqlalchemy import Engine, insert
 from privacyplease.proxy.keys import derivation, keyring, master_key, prf, wrapped_keys
 from privacyplease.proxy.keys.dead_letters import LETTER_LABEL, DeadLetters, letters_of
 from privacyplease.proxy.keys.derivation import GroupKeys, Key, KeyId, context, expand
+from privacyplease.proxy.keys.epoch_keys import EpochKey, EpochKeys
 from privacyplease.proxy.keys.providers.pkcs11 import HSM_LABEL, HsmMasterKey, KeyLocation
-from privacyplease.proxy.keys.wrapped_keys import KeyName
+from privacyplease.proxy.keys.wrapped_keys import KeyName, WrappedKey
 from privacyplease.proxy.manifest import head
 from privacyplease.proxy.manifest.rows import ROW_LABEL
 from privacyplease.proxy.segments.hashes import FILTER_LABEL, ROLLUP_LABEL
@@ -88,6 +90,31 @@ class Hsm(HsmMasterKey):
 
     def _wrap_key(self, salt: bytes) -> Key:
         return Key(hmac.digest(self._secret, context(HSM_LABEL, salt), "sha256"))
+
+
+@each("erasable_keys", opens=True)
+def test_an_erasable_key_opens(vector: Vector) -> None:
+    assert wrapped_keys.associated(*erasable(vector)).hex() == vector["associated"]
+    assert opened(vector) == key(vector["data_key"])
+
+
+@each("erasable_keys", opens=False)
+def test_an_erasable_key_is_refused(vector: Vector) -> None:
+    with pytest.raises(EXPECTED[vector["expected"]]):
+        opened(vector)
+
+
+def erasable(vector: Vector) -> tuple[KeyName, EpochKey]:
+    name = KeyName(vector["owner"], KeyId(vector["epoch"], vector["generation"]))
+    return name, EpochKey("elsewhere", vector["kek_name"])
+
+
+def opened(vector: Vector) -> Key:
+    name, kek = erasable(vector)
+    epoch_keys = create_autospec(EpochKeys, instance=True)
+    epoch_keys.key.return_value = master_key.LocalMasterKey(key(vector["kek"]))
+    wrapped = WrappedKey(bytes.fromhex(vector["wrapped"]), kek)
+    return wrapped.open(name, master_key.LocalMasterKey(key(vector["master_key"])), epoch_keys)
 
 
 @each("hsm_keys", opens=True)

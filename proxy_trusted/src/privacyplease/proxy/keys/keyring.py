@@ -39,7 +39,11 @@ class _Held(NamedTuple):
 
 
 class Keyring:
-    """Creates, wraps and derives keys. Safe to use from many threads."""
+    """Creates, wraps and derives keys. Safe to use from many threads.
+
+    Attributes:
+        epoch_keys: The KEKs of its data keys.
+    """
 
     def __init__(self, store: Engine, master: MasterKey, folder: str = "", epoch_keys: EpochKeys | None = None) -> None:
         """Initialises the keyring.
@@ -51,7 +55,7 @@ class Keyring:
             epoch_keys: The KEKs; None to wrap new keys by the master key alone.
         """
         self._store = store
-        self._epoch_keys = epoch_keys or EpochKeys(store)
+        self.epoch_keys = epoch_keys or EpochKeys(store)
         self._held = _Held(master, folder)
         self._opened: dict[KeyName, Key] = {}
         self._current: dict[tuple[str, int], KeyId] = {}
@@ -72,6 +76,17 @@ class Keyring:
         query = select(column.epoch, column.generation, column.made_at).where(column.dataset == owner)
         with self._store.connect() as connection:
             return {KeyId(row.epoch, row.generation): row.made_at for row in connection.execute(query)}
+
+    def is_destroyed(self, owner: str, key: KeyId) -> bool:
+        """Whether a data key that the store still has lies under a KEK that was destroyed.
+
+        So it is in a store that was restored from a backup, if the key was erased after that.
+
+        Raises:
+            KeyringError: The holder of the KEK does not answer.
+        """
+        found = self._find(KeyName(owner, key))
+        return found is not None and found.kek is not None and not self.epoch_keys.exists(found.kek)
 
     def forget(self, owner: str, key: KeyId) -> None:
         """Drops a destroyed key, and what was derived from it, from memory."""
@@ -165,7 +180,7 @@ class Keyring:
 
     def hold_at(self, holder: EpochKeyHolder | None) -> int:
         """Puts a holder of KEKs in force, and moves data keys there, as `adopt` does."""
-        self._epoch_keys.holder = holder
+        self.epoch_keys.holder = holder
         return self.adopt()
 
     def adopt(self) -> int:
@@ -177,7 +192,7 @@ class Keyring:
         Returns:
             How many were moved.
         """
-        holder = self._epoch_keys.holder
+        holder = self.epoch_keys.holder
         if holder is None:
             return 0
         with self._store.connect() as connection:
@@ -187,7 +202,7 @@ class Keyring:
             for name, key in stored.items():
                 if is_erasable(name.owner) and (key.kek is None or key.kek.place != holder.place):
                     moved += self._move(name, key)
-            self._epoch_keys.destroy_replaced()
+            self.epoch_keys.destroy_replaced()
         except KeyringError as error:
             _log.warning("some data keys have no key-encryption key of their own yet: %s", error)
         return moved
@@ -195,20 +210,20 @@ class Keyring:
     def _move(self, name: KeyName, before: WrappedKey) -> bool:
         """Wraps a data key by a new KEK; False if it was changed meanwhile."""
         held, moved = self._in_force(), False
-        key = before.open(name, held.master, self._epoch_keys)
-        kek = self._epoch_keys.make()
+        key = before.open(name, held.master, self.epoch_keys)
+        kek = self.epoch_keys.make()
         try:
-            after = WrappedKey.seal(name, key, held.master, self._epoch_keys, kek)
+            after = WrappedKey.seal(name, key, held.master, self.epoch_keys, kek)
             with writing(self._store) as connection:
                 found = wrapped_keys.stored(connection, *wrapped_keys.row(name)).get(name)
                 if kek and found == before and _is_in_force(connection, held):
                     connection.execute(update(data_keys).where(*wrapped_keys.row(name)).values(wrapped=after.wrapped))
-                    self._epoch_keys.put(connection, *name, kek)
+                    self.epoch_keys.put(connection, *name, kek)
                     moved = True
             return moved
         finally:
             if not moved:
-                self._epoch_keys.discard(kek)
+                self.epoch_keys.discard(kek)
 
     def _make(self, owner: str, key: KeyId) -> KeyId:
         name = KeyName(owner, key)
@@ -222,10 +237,10 @@ class Keyring:
 
     def _add(self, name: KeyName, held: _Held) -> bool:
         """Adds a new data key unless there is one; False if the master key that wrapped it is no longer in force."""
-        kek = self._epoch_keys.make() if is_erasable(name.owner) and self._find(name) is None else None
+        kek = self.epoch_keys.make() if is_erasable(name.owner) and self._find(name) is None else None
         added = False
         try:
-            wrapped = WrappedKey.seal(name, Key.generate(), held.master, self._epoch_keys, kek).wrapped
+            wrapped = WrappedKey.seal(name, Key.generate(), held.master, self.epoch_keys, kek).wrapped
             columns = {"dataset": name.owner, "epoch": name.key.epoch, "generation": name.key.generation}
             new = columns | {"wrapped": wrapped, "made_at": int(time.time() * 1_000)}
             with writing(self._store) as connection:
@@ -236,12 +251,12 @@ class Keyring:
                         raise TrustedStoreUnavailableError("a period was erased meanwhile; send the records again")
                     connection.execute(insert(data_keys), new)
                     if kek:
-                        self._epoch_keys.put(connection, *name, kek)
+                        self.epoch_keys.put(connection, *name, kek)
                     added = True
             return True
         finally:
             if not added:
-                self._epoch_keys.discard(kek)
+                self.epoch_keys.discard(kek)
 
     def _rewrap(
         self, old: MasterKey, new: MasterKey, rewrapped: dict[KeyName, bytes], connection: Connection | None = None
@@ -264,7 +279,7 @@ class Keyring:
         if name not in self._opened:
             if (stored := self._find(name)) is None:
                 raise KeyUnavailableError(f"data set {name.owner!r} has no key for epoch {name.key.epoch}")
-            self._opened[name] = stored.open(name, self._held.master, self._epoch_keys)
+            self._opened[name] = stored.open(name, self._held.master, self.epoch_keys)
         return self._opened[name]
 
     def _find(self, name: KeyName) -> WrappedKey | None:

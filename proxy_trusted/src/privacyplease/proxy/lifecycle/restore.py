@@ -1,7 +1,7 @@
 """Restore: continuing from an earlier state of the home, from a backup or after a rollback that was accepted.
 
 An earlier manifest is right about its past and does not know what was stored later. So the storage server is asked,
-once, before the proxy serves:
+once, before the proxy serves. Periods whose key-encryption key was destroyed after the backup are erased again first.
 
 1. for every cell that the manifest knows: compaction keeps what a backup knows (`backup/registry.py`), so a missing
    cell was removed;
@@ -19,8 +19,10 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import Engine
@@ -37,6 +39,7 @@ from privacyplease.proxy.lifecycle.segment_deletion import SegmentDeleter
 from privacyplease.proxy.lifecycle.segment_discovery import SegmentDiscovery
 from privacyplease.proxy.lifecycle.verification import Verifier
 from privacyplease.proxy.manifest.cells import Cells
+from privacyplease.proxy.manifest.changes import Change, removals
 from privacyplease.proxy.manifest.manifest import Manifest
 from privacyplease.proxy.manifest.rollback import RollbackCheck
 from privacyplease.proxy.records.dataset import Dataset
@@ -123,6 +126,8 @@ class Restore:
             UntrustedAnswerError: Its answer was malformed: it has cells that were not asked for, or out of order.
             KeyringError: A key cannot be unwrapped.
         """
+        for dataset in self._datasets.values():
+            self._erase_again(dataset.name)
         newest, mine = self._rollback_check.newest_elsewhere(), self._manifest.head()
         behind = max(newest.version - mine.version, 0) if newest else 0
         total = RestoreResult(0, 0, 0)
@@ -147,6 +152,18 @@ class Restore:
             if epoch not in keyed
         ]
 
+    def _erase_again(self, dataset: str) -> None:
+        """Erases what was erased after the backup, whose keys cannot be opened any more."""
+        log = ErasureLog(self._store, self._keyring.epoch_keys)
+        destroyed = [key for key in log.live(dataset) if self._keyring.is_destroyed(dataset, key)]
+        for key in destroyed:
+            rows = [row for row in self._manifest.rows(dataset) if row.key == key]
+            with log.recording(dataset, [key]):
+                self._manifest.commit(
+                    Change(removed=removals(rows)), check=partial(log.record, dataset=dataset, keys=[key])
+                )
+            log.shred(dataset, key, int(time.time() * 1_000))
+
     def _verify(self, dataset: Dataset) -> RestoreResult:
         """Checks the server against what the manifest knows, and recovers flushes."""
         missing = unreadable = 0
@@ -158,7 +175,7 @@ class Restore:
         return RestoreResult(0, missing, unreadable)
 
     def _discover(self, dataset: Dataset, behind: int) -> RestoreResult:
-        keys = ErasureLog(self._store).live(dataset.name)
+        keys = ErasureLog(self._store, self._keyring.epoch_keys).live(dataset.name)
         return RestoreResult(*self._discovery.discover(dataset, keys, behind))
 
 
