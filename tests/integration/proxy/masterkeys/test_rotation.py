@@ -98,6 +98,30 @@ def test_the_master_key_moves_to_a_vault_and_back(
         assert seen(proxy)
 
 
+def test_the_keys_of_periods_move_along_and_none_stays_where_they_were(
+    tmp_path: Path, storage: Served, bao: OpenBao, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def held_by_the_vault() -> list[str]:
+        return [name for name in bao.ask("LIST", "transit/keys")["data"]["keys"] if name.startswith("moving-")]
+
+    monkeypatch.setenv("VAULT_TOKEN", bao.token)
+    bao.make_key("moving")
+    home = Home(tmp_path / "home")
+    with proxying(home.path, storage.address) as proxy:
+        proxy.ingest("wifi", [SESSION])
+        allow(home.path, vault=bao.choice("moving"))
+        assert len(list(home.epoch_keys.glob("*.key"))) == 1
+        rotate(proxy, "vault")
+        assert (list(home.epoch_keys.glob("*.key")), len(held_by_the_vault())) == ([], 1)
+        assert seen(proxy)
+    with proxying(home.path, storage.address) as proxy:
+        assert seen(proxy)
+        rotate(proxy, passphrase=NEW)
+        assert (len(list(home.epoch_keys.glob("*.key"))), held_by_the_vault()) == (1, [])
+    with proxying(home.path, storage.address, passphrase=NEW) as proxy:
+        assert seen(proxy)
+
+
 @pytest.mark.parametrize(
     ("choice", "passphrase", "reason"),
     [

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import grpc
-from sqlalchemy import Engine, select
 
 from privacyplease.proxy.access.approvals import Approvals
 from privacyplease.proxy.access.control import AccessControl
@@ -18,7 +17,7 @@ from privacyplease.proxy.access.recorder import AuditRecorder
 from privacyplease.proxy.assembly import collectors
 from privacyplease.proxy.assembly.contracts import INGEST
 from privacyplease.proxy.assembly.settings import ProxySettings
-from privacyplease.proxy.audit.log import AuditLog
+from privacyplease.proxy.assembly.trusted_state import TrustedState
 from privacyplease.proxy.backup import registry
 from privacyplease.proxy.compaction.background import BackgroundCompaction
 from privacyplease.proxy.compaction.compactor import Compactor
@@ -26,10 +25,7 @@ from privacyplease.proxy.edge.fence import Fence
 from privacyplease.proxy.errors import RolledBackError, StorageError
 from privacyplease.proxy.export.exporter import KeyringExporter
 from privacyplease.proxy.keys.dead_letters import DeadLetters
-from privacyplease.proxy.keys.epoch_key_holders import EpochKeyHolders, check
-from privacyplease.proxy.keys.home import Home
-from privacyplease.proxy.keys.keyring import Keyring
-from privacyplease.proxy.keys.rotation import Rotation, described_by, folder_in_force
+from privacyplease.proxy.keys.rotation import Rotation
 from privacyplease.proxy.lifecycle.eraser import EpochEraser
 from privacyplease.proxy.lifecycle.erasure_follower import ErasureFollower
 from privacyplease.proxy.lifecycle.erasure_log import ErasureLog
@@ -41,9 +37,7 @@ from privacyplease.proxy.lifecycle.retention import Retention
 from privacyplease.proxy.lifecycle.segment_deletion import SegmentDeleter
 from privacyplease.proxy.lifecycle.verification import Verifier
 from privacyplease.proxy.manifest.cells import Cells
-from privacyplease.proxy.manifest.manifest import Manifest
 from privacyplease.proxy.manifest.rollback import RollbackCheck
-from privacyplease.proxy.manifest.witnesses import Witnesses, witness
 from privacyplease.proxy.query.search import Search
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.shapes import Shapes
@@ -65,9 +59,6 @@ from privacyplease.proxy.services.verification import VerificationService
 from privacyplease.proxy.storage.client import StorageClient
 from privacyplease.proxy.telemetry.activity import Activity
 from privacyplease.proxy.telemetry.metrics import Metrics
-from privacyplease.proxy.trusted_store import store as trusted_store
-from privacyplease.proxy.trusted_store import tables
-from privacyplease.proxy.trusted_store.disk_reserve import DiskReserve
 from privacyplease.proxy.v1 import (
     access_service_pb2_grpc,
     admin_service_pb2_grpc,
@@ -98,34 +89,6 @@ class ProcessContext:
     stopping: threading.Event
     metrics: Metrics
     activity: Activity
-
-
-class TrustedState:
-    """The state that outlives the process: trusted store, keyring, audit log and manifest."""
-
-    def __init__(self, settings: ProxySettings) -> None:
-        home, url = settings.home, settings.trusted_store
-        shared = trusted_store.open_url(url) if url else None
-        folder = folder_in_force(shared) if shared else _folder_in_force(home)
-        wraps = shared is not None and _has_keys(shared)
-        master = described_by(home, folder).master_key(settings.passphrase, wraps=wraps)
-        self.unshared = shared is None
-        self.store = shared or trusted_store.open_store(home.trusted_store)
-        self.holders = EpochKeyHolders(home, settings.epoch_keys, shared=not self.unshared)
-        self.epoch_keys = self.holders.open(self.store, described_by(home, folder).master_key_choice)
-        if self.epoch_keys.holder:
-            check(self.epoch_keys.holder)
-        self.keyring = Keyring(self.store, master, folder, self.epoch_keys)
-        self.keyring.adopt()
-        # The log and its anchor belong to this home. The anchor may lag behind after a loss of power, so its commits
-        # need not wait for the disk.
-        anchors = trusted_store.open_store(home.trusted_store, durable=False)
-        self.reserve = DiskReserve(home.reserve, settings.reserve_bytes)
-        if self.unshared:
-            self.reserve.watch(self.store)
-        self.log = AuditLog(home.audit, anchors, self.keyring, reserve=self.reserve)
-        self.witnesses = Witnesses([witness(text) for text in settings.witnesses])
-        self.manifest = Manifest(self.store, self.keyring, self.witnesses)
 
 
 class Components:
@@ -315,13 +278,3 @@ def _refuse_rolled_back(currency: RollbackCheck) -> None:
         raise
     except StorageError:
         return
-
-
-def _folder_in_force(home: Home) -> str:
-    """The folder in force, without creating a store: a store without a master key reveals a home that lost its key."""
-    return folder_in_force(trusted_store.open_store(home.trusted_store)) if home.trusted_store.exists() else ""
-
-
-def _has_keys(store: Engine) -> bool:
-    with store.connect() as connection:
-        return connection.execute(select(tables.data_keys.c.epoch).limit(1)).first() is not None

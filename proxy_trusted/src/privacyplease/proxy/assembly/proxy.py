@@ -139,13 +139,13 @@ class Proxy:
 
     def start(self) -> None:
         """Starts serving, and reports so to health checks."""
+        if self._components:
+            self._components.start()
         self._admission.start()
         self.grpc.start()
         state = health_pb2.HealthCheckResponse.NOT_SERVING if self.locked else health_pb2.HealthCheckResponse.SERVING
         for service in ("", *SERVICES):
             self._health.set(service, state)
-        if self._components:
-            self._components.start()
 
     def stop(self, grace: float, lame_duck: float = 0.0) -> None:
         """Stops gracefully.

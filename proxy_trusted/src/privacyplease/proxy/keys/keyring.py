@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, insert, select, update
@@ -201,7 +201,8 @@ class Keyring:
         try:
             for name, key in stored.items():
                 if is_erasable(name.owner) and (key.kek is None or key.kek.place != holder.place):
-                    moved += self._move(name, key)
+                    with suppress(KeyUnavailableError):  # it opens no more, and is reported to whoever asks for it
+                        moved += self._move(name, key)
             self.epoch_keys.destroy_replaced()
         except KeyringError as error:
             _log.warning("some data keys have no key-encryption key of their own yet: %s", error)
