@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, select, update
 
-from privacyplease.proxy.errors import KeyUnavailableError, MasterKeyUnavailableError
+from privacyplease.proxy.errors import ConfigurationError, KeyUnavailableError, MasterKeyUnavailableError
 from privacyplease.proxy.keys import wrapped_keys
 from privacyplease.proxy.keys.dead_letters import letters_of
 from privacyplease.proxy.keys.derivation import Key, KeyId
 from privacyplease.proxy.keys.epoch_key_files import EpochKeyFiles
+from privacyplease.proxy.keys.epoch_key_holders import EpochKeyHolders
 from privacyplease.proxy.keys.epoch_keys import EpochKey, EpochKeys
+from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.master_key import LocalMasterKey
 from privacyplease.proxy.keys.wrapped_keys import KeyName, WrappedKey, manifest_of
@@ -76,6 +78,16 @@ def test_an_empty_mount_point_is_not_taken_for_destroyed_keys(files: EpochKeyFil
             use(name)
     assert EpochKeyFiles(tmp_path / "epoch-keys").place != files.place
     assert (tmp_path / "elsewhere" / f"{name}.key").exists()
+
+
+def test_a_store_is_not_opened_with_another_folder_than_the_one_that_it_names(store: Engine, tmp_path: Path) -> None:
+    holders = EpochKeyHolders(Home(tmp_path / "home"), tmp_path / "mounted")
+    Keyring(store, MASTER, epoch_keys=holders.open(store, "passphrase")).ensure("wifi", 666)
+    (tmp_path / "mounted").rename(tmp_path / "unmounted")
+    with pytest.raises(ConfigurationError, match="mounted: expected the folder of key-encryption keys"):
+        holders.open(store, "passphrase")
+    moved = EpochKeyHolders(Home(tmp_path / "home"), tmp_path / "unmounted")
+    assert derived(Keyring(store, MASTER, epoch_keys=moved.open(store, "passphrase")))
 
 
 def test_keys_that_outlive_epochs_need_no_key_of_their_own(store: Engine, files: EpochKeyFiles) -> None:

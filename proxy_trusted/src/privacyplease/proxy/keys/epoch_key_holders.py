@@ -6,13 +6,14 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from privacyplease.proxy.errors import ConfigurationError, KeyUnavailableError
 from privacyplease.proxy.keys import providers
 from privacyplease.proxy.keys.epoch_key_files import SCHEME, EpochKeyFiles
 from privacyplease.proxy.keys.epoch_keys import EpochKeyHolder, EpochKeys
 from privacyplease.proxy.keys.home import Home
+from privacyplease.proxy.trusted_store.tables import epoch_keys
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,19 @@ class EpochKeyHolders:
         """The key-encryption keys of a trusted store, given who holds the master key.
 
         Raises:
+            ConfigurationError: The store names another folder of them: this one is not mounted, or was lost.
             ProxyError: As `beside`.
         """
-        return EpochKeys(store, self.beside(choice), self.at)
+        holder = self.beside(choice)
+        column = epoch_keys.c.place
+        with store.connect() as connection:
+            places = set(connection.scalars(select(column).where(column.startswith(f"{SCHEME}:")).distinct()))
+        if holder and holder.place.startswith(f"{SCHEME}:") and places - {holder.place}:
+            raise ConfigurationError(
+                f"{self._folder}: expected the folder of key-encryption keys that the trusted store names; "
+                "mount or restore it; to move it, copy all of its files"
+            )
+        return EpochKeys(store, holder, self.at)
 
     def beside(self, choice: str) -> EpochKeyHolder | None:
         """The holder of new keys, given who holds the master key.
@@ -69,7 +80,11 @@ class EpochKeyHolders:
 
     @property
     def _files(self) -> EpochKeyHolder:
-        return EpochKeyFiles(self.folder or self.home.epoch_keys)
+        return EpochKeyFiles(self._folder)
+
+    @property
+    def _folder(self) -> Path:
+        return self.folder or self.home.epoch_keys
 
 
 def check(holder: EpochKeyHolder) -> None:
