@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Engine, func, select
 
+from privacyplease.proxy.keys.epoch_key_holders import EpochKeyHolders
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.rotation import described_by, folder_in_force
@@ -39,7 +40,9 @@ class HomeInspector:
     def __init__(self, home: Home, store: Engine) -> None:
         """Opens the keys and the manifest of a home."""
         folder = folder_in_force(store)
-        self.keyring = Keyring(store, described_by(home, folder).master_key(PASSPHRASE), folder)
+        described = described_by(home, folder)
+        epoch_keys = EpochKeyHolders(home).open(store, described.master_key_choice)
+        self.keyring = Keyring(store, described.master_key(PASSPHRASE), folder, epoch_keys)
         self.manifest = Manifest(store, self.keyring)
         nowhere = StorageClient.connect("127.0.0.1:1")  # never called
         self._cells = Cells(nowhere, self.keyring)

@@ -49,7 +49,7 @@ class LifecycleCore(ReadWriteCore):
         self.home = Home(home)
         self.datasets = datasets.load()
         self.wifi: Dataset = self.datasets["wifi"]
-        self.erasure_log = ErasureLog(self.store)
+        self.erasure_log = ErasureLog(self.store, self.epoch_keys)
         self.segment_deleter = SegmentDeleter(self.manifest, self.cells, self.storage)
         self.destroyed_keys = DestroyedKeys(self.manifest, self.storage, self.keyring)
         drained = self.writer.drain, [self.search.questions]

@@ -27,6 +27,7 @@ FILES: dict[str, Callable[[], Vectors]] = {
     "cmac": of_keys.cmacs,
     "keys": of_keys.keys,
     "wrapped_keys": of_keys.wrapped_keys,
+    "erasable_keys": of_keys.erasable_keys,
     "hsm_keys": of_keys.hsm_keys,
     "master_keys": of_keys.master_keys,
     "letters": of_keys.letters,

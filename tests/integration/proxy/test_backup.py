@@ -21,6 +21,7 @@ from privacyplease.proxy.backup.archive import BackupContents
 from privacyplease.proxy.compaction import garbage_collection
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.keys.derivation import KeyId
+from privacyplease.proxy.keys.epoch_key_holders import EpochKeyHolders
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.manifest.head import HEAD_BYTES
@@ -253,7 +254,7 @@ def test_a_backup_contains_nothing_that_opens_a_key(tmp_path: Path, storage: Ser
     (file,) = tmp_path.glob("privacyplease-*.tar")
     store = trusted_store.open_store(home.trusted_store)
     master = home.master_key(None)
-    keyring = Keyring(store, master)
+    keyring = Keyring(store, master, epoch_keys=EpochKeyHolders(home).open(store, "passphrase"))
     keyring.digest_key("wifi", KeyId(START // (30 * DAY)))
     (data_key,) = keyring._opened.values()
     held = file.read_bytes()

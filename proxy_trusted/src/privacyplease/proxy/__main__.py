@@ -94,6 +94,15 @@ def _parser() -> argparse.ArgumentParser:
         "--home", type=Path, metavar="DIR", help="folder for keys, trusted state and policy, created on first use"
     )
     parser.add_argument(
+        "--epoch-keys",
+        type=Path,
+        default=os.environ.pop("PRIVACYPLEASE_EPOCH_KEYS", None),
+        metavar="DIR",
+        help="folder of the key-encryption keys that erasing destroys, shared by proxies that share a trusted store; "
+        "default: the vault or HSM of the master key, or a folder in the home "
+        "[env: PRIVACYPLEASE_EPOCH_KEYS]",
+    )
+    parser.add_argument(
         "--keyring",
         type=Path,
         metavar="FILE",
@@ -179,6 +188,7 @@ def _settings(flags: argparse.Namespace, home: Home) -> ProxySettings:
         compacts=not flags.no_compaction,
         certificates=flags.certificates,
         storage_certificates=flags.storage_certificates,
+        epoch_keys=flags.epoch_keys,
         trusted_store=flags.trusted_store,
         keyring=flags.keyring,
     )

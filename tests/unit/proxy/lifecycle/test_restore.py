@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -58,6 +60,27 @@ def test_a_restore_brings_back_what_was_stored_before_and_after_the_backup(site:
     core.collect(None)
     require_whole(core, 100)
     require_whole(site.start(), 100)  # nothing is added twice
+
+
+def test_a_period_that_was_destroyed_after_the_backup_stays_so_if_its_key_is_not_in_the_backup(
+    site: Site, tmp_path: Path
+) -> None:
+    core = site.start()
+    core.ingest(sessions(0, 10, START))
+    core.ingest(sessions(10, 10, START - 30 * DAY))
+    site.back_up()
+    elsewhere = shutil.copytree(site.home.epoch_keys, tmp_path / "epoch-keys")
+    core.eraser.erase(core.wifi, [EPOCH - 1])
+    (destroyed,) = {file.name for file in elsewhere.iterdir()} - {file.name for file in site.home.epoch_keys.iterdir()}
+    site.lose()
+    (site.home.epoch_keys / destroyed).unlink()  # as in a folder that the backup did not contain
+    core = site.start()
+    require_whole(core, 10)
+    core.erasure_log.refresh()  # which a proxy reads after it has been restored
+    (erasure,) = core.erasure_log.of("wifi")
+    assert erasure.key.epoch == EPOCH - 1
+    assert erasure.erased_at is not None
+    assert core.keyring.epochs("wifi") == [EPOCH]
 
 
 def test_the_same_backup_can_be_restored_repeatedly(site: Site) -> None:

@@ -8,10 +8,10 @@ from typing import cast
 import pytest
 from sqlalchemy import Engine, insert
 
-from privacyplease.proxy.keys import keyring
 from privacyplease.proxy.keys.derivation import Key, KeyId
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.master_key import LocalMasterKey
+from privacyplease.proxy.keys.wrapped_keys import KeyName, associated
 from privacyplease.proxy.manifest import rows
 from privacyplease.proxy.manifest.changes import Change, SegmentName
 from privacyplease.proxy.manifest.destroyed_keys import DestroyedKey, DestroyedKeys
@@ -156,7 +156,7 @@ def destroyed_keys(vector: Vector, store: Engine) -> DestroyedKeys:
 def keyring_of(vector: Vector, store: Engine) -> Keyring:
     """A keyring with the vector's data key as that of heads."""
     master = LocalMasterKey(Key(bytes(32)))
-    wrapped = master.wrap(key(vector["data_key"]), keyring._associated(HEAD_OWNER, KeyId(0)))
+    wrapped = master.wrap(key(vector["data_key"]), associated(KeyName(HEAD_OWNER, KeyId(0))))
     row = {"dataset": HEAD_OWNER, "epoch": 0, "generation": 0, "wrapped": wrapped, "made_at": 0}
     with store.begin() as connection:
         connection.execute(insert(data_keys).values(row))

@@ -15,6 +15,7 @@ from privacyplease.proxy.backup import registry
 from privacyplease.proxy.compaction.compactor import Backlog
 from privacyplease.proxy.errors import UntrustedAnswerError
 from privacyplease.proxy.lifecycle.eraser import EpochEraser
+from privacyplease.proxy.lifecycle.erasure_log import Cause
 from privacyplease.proxy.manifest.cells import AnswerCounts
 from privacyplease.proxy.manifest.manifest import Manifest
 from privacyplease.proxy.segments.cell_cache import CellCache
@@ -108,6 +109,13 @@ def erasure_metrics(eraser: EpochEraser) -> Iterable[Metric]:
     yield GaugeMetricFamily(
         "privacyplease_proxy_erasures_unfinished", "Keys that are about to be destroyed.", value=eraser.unfinished
     )
+    waiting = GaugeMetricFamily(
+        "privacyplease_proxy_erasures_waiting", "Keys that are about to be destroyed, by obstacle.", labels=["cause"]
+    )
+    causes = [obstacle.cause for _, obstacle in eraser.waiting]
+    for cause in Cause:
+        waiting.add_metric([cause.value], causes.count(cause))
+    yield waiting
 
 
 def backup_metrics(store: Engine) -> Iterable[Metric]:

@@ -18,14 +18,17 @@ from privacyplease.proxy.audit.reader import KEY, OWNER
 from privacyplease.proxy.backup import registry
 from privacyplease.proxy.compaction.background import BackgroundCompaction
 from privacyplease.proxy.compaction.compactor import Compactor
+from privacyplease.proxy.edge.fence import Fence
 from privacyplease.proxy.errors import RolledBackError, StorageError
 from privacyplease.proxy.export.exporter import KeyringExporter
 from privacyplease.proxy.keys.dead_letters import DeadLetters
 from privacyplease.proxy.keys.rotation import Rotation
 from privacyplease.proxy.lifecycle.eraser import EpochEraser
+from privacyplease.proxy.lifecycle.erasure_follower import ErasureFollower
 from privacyplease.proxy.lifecycle.erasure_log import ErasureLog
 from privacyplease.proxy.lifecycle.flush_recovery import FlushRecovery
 from privacyplease.proxy.lifecycle.key_renewal import KeyRenewal
+from privacyplease.proxy.lifecycle.peers import Peers
 from privacyplease.proxy.lifecycle.restore import Restore, finish_restore
 from privacyplease.proxy.lifecycle.restore_approval import RestoreApproval
 from privacyplease.proxy.lifecycle.retention import Retention
@@ -78,6 +81,7 @@ class Components:
         recorder: Records calls in the audit log.
         guard: Holds calls to the policy.
         waiting: The restore that waits for an approval; None if none does.
+        fence: Closed while the proxy has no lease on a shared trusted store; None if the store is not shared.
     """
 
     def __init__(self, process: ProcessContext) -> None:
@@ -129,12 +133,17 @@ class Components:
             require_newest=currency.require_newest,
         )
         self._compactor = BackgroundCompaction(datasets, compaction)
-        self._erasures = ErasureLog(store, shared=not trusted.unshared)
+        self._erasures = ErasureLog(store, trusted.epoch_keys, shared=not trusted.unshared)
         disposal = SegmentDeleter(manifest, cells, storage)
         readers = [search.questions, compaction.jobs]
         destroyed = DestroyedKeys(manifest, storage, keyring)
+        peers = None if trusted.unshared else Peers(store)
         self._erasing = EpochEraser(
-            keyring, manifest, currency, disposal, self._erasures, destroyed, writer.drain, readers, memory
+            keyring, manifest, currency, disposal, self._erasures, destroyed, writer.drain, readers, memory, peers
+        )
+        self.fence = Fence() if peers else None
+        self._follower = (
+            ErasureFollower(peers, self.fence, self._erasures, self._erasing) if peers and self.fence else None
         )
         self._renewing = KeyRenewal(datasets, keyring, manifest, currency, self._erasing, compaction.rewrite)
         settling = FlushRecovery(datasets, manifest, cells, storage, disposal, currency)
@@ -152,6 +161,8 @@ class Components:
             self._begin()
             serve()
 
+        if self._follower:
+            self._follower.start()
         self._trusted.log.start()
         self.recorder.start()
         if self.waiting:
@@ -175,6 +186,8 @@ class Components:
     def stop(self) -> None:
         """Stops the writer and the audit log, when no call is running any more."""
         self._writer.stop()
+        if self._follower:
+            self._follower.stop()
         self.recorder.stop()
         self._trusted.log.stop()
         self._trusted.reserve.close()
@@ -221,6 +234,7 @@ class Components:
             self._compactor,
             self._memory,
             trusted.reserve,
+            self._erasing,
         )
 
     def _ingest(self) -> IngestService:
@@ -232,7 +246,7 @@ class Components:
 
     def _keys(self) -> KeysService:
         trusted = self._trusted
-        rotation = Rotation(self._process.settings.home, trusted.store, trusted.keyring)
+        rotation = Rotation(self._process.settings.home, trusted.store, trusted.keyring, trusted.holders)
         exporter = KeyringExporter(trusted.keyring, trusted.manifest, self._currency, self._process.settings.most_tags)
         return KeysService(
             self._process.datasets,

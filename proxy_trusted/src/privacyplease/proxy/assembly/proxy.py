@@ -26,6 +26,7 @@ from privacyplease.proxy.assembly.locked import Locked
 from privacyplease.proxy.assembly.process import ProcessContext
 from privacyplease.proxy.assembly.settings import ProxySettings
 from privacyplease.proxy.edge.authentication import Authentication
+from privacyplease.proxy.edge.fence import Fence, FenceInterceptor
 from privacyplease.proxy.edge.identity import client_of
 from privacyplease.proxy.edge.rpc import REFUSALS
 from privacyplease.proxy.errors import ConfigurationError, KeyringError, NotExportedError, ProxyError, RolledBackError
@@ -67,11 +68,13 @@ class Edge(NamedTuple):
         authentication: Lets in only clients, by their certificates.
         locked: Refuses what this proxy does not serve; None if it serves everything.
         guard: Holds calls to the policy; None if none is answered.
+        fence: Closed while the proxy has no lease on a shared trusted store; None if it needs none.
     """
 
     authentication: Authentication
     locked: Locked | None
     guard: AccessGuard | None
+    fence: Fence | None = None
 
     def before_admission(self, certificates: Path | None) -> Interceptors:
         """What needs no slot. Plaintext shows no identity."""
@@ -79,7 +82,7 @@ class Edge(NamedTuple):
 
     def after_admission(self) -> Interceptors:
         """What looks at requests."""
-        return [self.guard] if self.guard else []
+        return [*([FenceInterceptor(self.fence)] if self.fence else []), *([self.guard] if self.guard else [])]
 
 
 class Proxy:
@@ -144,11 +147,11 @@ class Proxy:
 
     def start(self) -> None:
         """Starts serving, and reports so to health checks."""
+        if self._components:
+            self._components.start(self._unlock)
         self._admission.start()
         self.grpc.start()
         self._report_health()
-        if self._components:
-            self._components.start(self._unlock)
 
     def _unlock(self) -> None:
         """Answers every call."""
@@ -186,7 +189,8 @@ class Proxy:
         if waiting := components.waiting:
             self.locked = waiting.error
             locked = Locked(lambda: self.locked and waiting.error, unlocked=WHILE_WAITING)
-        return components.register, Edge(Authentication(components.recorder.unknown), locked, components.guard)
+        authentication = Authentication(components.recorder.unknown)
+        return components.register, Edge(authentication, locked, components.guard, components.fence)
 
     def _counting(self, process: ProcessContext, keyring: Path) -> tuple[Register, Edge]:
         """The one service that an exported keyring can serve. Without a key for it, there is no audit log."""

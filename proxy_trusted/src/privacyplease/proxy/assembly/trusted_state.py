@@ -10,6 +10,7 @@ from privacyplease.proxy.access.policy_record import PolicyRecord
 from privacyplease.proxy.assembly.process import ProcessContext
 from privacyplease.proxy.assembly.settings import ProxySettings
 from privacyplease.proxy.audit.log import AuditLog
+from privacyplease.proxy.keys.epoch_key_holders import EpochKeyHolders, check
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.rotation import described_by, folder_in_force
@@ -31,7 +32,12 @@ class TrustedState:
         master = described_by(home, folder).master_key(settings.passphrase, wraps=wraps)
         self.unshared = shared is None
         self.store = shared or trusted_store.open_store(home.trusted_store)
-        self.keyring = Keyring(self.store, master, folder)
+        self.holders = EpochKeyHolders(home, settings.epoch_keys, shared=not self.unshared)
+        self.epoch_keys = self.holders.open(self.store, described_by(home, folder).master_key_choice)
+        if self.epoch_keys.holder:
+            check(self.epoch_keys.holder)
+        self.keyring = Keyring(self.store, master, folder, self.epoch_keys)
+        self.keyring.adopt()
         # The log and its anchor belong to this home. The anchor may lag behind after a loss of power, so its commits
         # need not wait for the disk.
         anchors = trusted_store.open_store(home.trusted_store, durable=False)

@@ -42,7 +42,15 @@ FORMAT = "privacyplease backup v2"
 _SUMS, _ABOUT = "SHA256SUMS", "backup.json"
 _ATTEMPTS = 3
 # What is copied of a home besides the store. Not `passphrase`, which would open the backup that contains it.
-_KEPT = ("master.toml", "master.key", "master-*/master.toml", "master-*/master.key", "policy.toml", "datasets/*.toml")
+_KEPT = (
+    "master.toml",
+    "master.key",
+    "master-*/master.toml",
+    "master-*/master.key",
+    "epoch-keys/*",
+    "policy.toml",
+    "datasets/*.toml",
+)
 _LOG = "audit/audit-*.jsonl"
 
 Document = dict[str, Any]

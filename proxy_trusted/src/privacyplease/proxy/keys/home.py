@@ -13,6 +13,7 @@
     ├── policy.toml     who may ask what, created on first use; what is in force of it is in `trusted.db`
     ├── audit/          who asked what (`audit/`)
     ├── reserve         while the proxy runs: room on the disk for administrators (`trusted_store/disk_reserve.py`)
+    ├── epoch-keys/     key-encryption keys, if they are files and no other folder was chosen (`epoch_key_files.py`)
     └── datasets/       definitions of data sets, besides those that ship
 """
 
@@ -58,6 +59,11 @@ class Home:
     def reserve(self) -> Path:
         """The file that keeps room on the disk for administrators."""
         return self.path / "reserve"
+
+    @property
+    def epoch_keys(self) -> Path:
+        """The folder of key-encryption keys, unless another one was chosen."""
+        return self.path / "epoch-keys"
 
     @property
     def restored(self) -> Path:

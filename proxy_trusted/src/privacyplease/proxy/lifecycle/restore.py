@@ -1,7 +1,7 @@
 """Restore: continuing from an earlier state of the home, from a backup or after a rollback that was accepted.
 
 An earlier manifest is right about its past and does not know what was stored later. So the storage server is asked,
-once, before the proxy serves:
+once, before the proxy serves. Periods whose key-encryption key was destroyed after the backup are erased again first.
 
 1. for the list of destroyed keys: those of them that the home has are put out of reach;
 2. for every cell that the manifest knows: compaction keeps what a backup knows (`backup/registry.py`), so a missing
@@ -20,8 +20,10 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import Engine
@@ -39,6 +41,7 @@ from privacyplease.proxy.lifecycle.segment_deletion import SegmentDeleter
 from privacyplease.proxy.lifecycle.segment_discovery import SegmentDiscovery
 from privacyplease.proxy.lifecycle.verification import Verifier
 from privacyplease.proxy.manifest.cells import Cells
+from privacyplease.proxy.manifest.changes import Change, removals
 from privacyplease.proxy.manifest.destroyed_keys import DestroyedKey, DestroyedKeys
 from privacyplease.proxy.manifest.manifest import Manifest
 from privacyplease.proxy.manifest.rollback import RollbackCheck
@@ -136,7 +139,7 @@ class Restore:
         self._verifier = Verifier(manifest, cells, storage, Drain())
         self._discovery = SegmentDiscovery(store, keyring, manifest, storage)
         self._destroyed = DestroyedKeys(manifest, storage, keyring)
-        self._erasure_log = ErasureLog(store)
+        self._erasure_log = ErasureLog(store, keyring.epoch_keys)
         self._eraser = EpochEraser(
             keyring,
             manifest,
@@ -163,10 +166,11 @@ class Restore:
                 withholds or changed a part of the list of destroyed keys.
             KeyringError: A key cannot be unwrapped.
         """
+        erased_again = sum(self._erase_again(dataset.name) for dataset in self._datasets.values())
         newest, mine = self._rollback_check.newest_elsewhere(), self._manifest.head()
         behind = max(newest.version - mine.version, 0) if newest else 0
         listed = self._destroyed.read(newest.destroyed if newest else 0)
-        total = RestoreResult(0, 0, 0, self._put_out_of_reach(listed))
+        total = RestoreResult(0, 0, 0, erased_again + self._put_out_of_reach(listed))
         for dataset in self._datasets.values():
             for result in (self._verify(dataset), self._discover(dataset, behind)):
                 total = RestoreResult(*(before + more for before, more in zip(total, result, strict=True)))
@@ -202,6 +206,19 @@ class Restore:
             while all(key.epoch != epoch for key in self._erasure_log.live(dataset)):
                 self._keyring.renew(dataset, epoch)
         return held
+
+    def _erase_again(self, dataset: str) -> int:
+        """Erases what was erased after the backup, whose keys cannot be opened any more; returns how many keys."""
+        log = self._erasure_log
+        destroyed = [key for key in log.live(dataset) if self._keyring.is_destroyed(dataset, key)]
+        for key in destroyed:
+            rows = [row for row in self._manifest.rows(dataset) if row.key == key]
+            with log.recording(dataset, [key]):
+                self._manifest.commit(
+                    Change(removed=removals(rows)), check=partial(log.record, dataset=dataset, keys=[key])
+                )
+            log.shred(dataset, key, int(time.time() * 1_000))
+        return len(destroyed)
 
     def _verify(self, dataset: Dataset) -> RestoreResult:
         """Checks the server against what the manifest knows, and recovers flushes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -19,10 +20,10 @@ _JUMP_S = 60
 
 
 class Retention:
-    """Runs at start and then once an hour, in a thread of its own; once a minute while an erasure is unfinished."""
+    """Runs at start and then once an hour, in a thread of its own; every 15 s while an erasure is unfinished."""
 
     PERIOD_SECONDS = 3_600.0
-    RETRY_SECONDS = 60.0
+    RETRY_SECONDS = 15.0
 
     def __init__(
         self, datasets: Mapping[str, Dataset], eraser: EpochEraser, finish: Sequence[Callable[[], object]] = ()
@@ -79,4 +80,8 @@ class Retention:
                     ahead,
                 )
             self.round(int(clock.earliest() * 1_000))
-            self._stopped.wait(self.RETRY_SECONDS if self._eraser.unfinished else self.PERIOD_SECONDS)
+            next_round = time.monotonic() + self.PERIOD_SECONDS
+            while (left := next_round - time.monotonic()) > 0 and not self._stopped.is_set():
+                self._stopped.wait(min(left, self.RETRY_SECONDS))
+                if self._eraser.unfinished:  # maybe recorded by another proxy, which was killed
+                    break

@@ -16,7 +16,8 @@ from sqlalchemy import Connection, Engine, select
 from privacyplease.proxy import clock
 from privacyplease.proxy.errors import RolledBackError
 from privacyplease.proxy.keys.derivation import Key
-from privacyplease.proxy.keys.keyring import Keyring, manifest_of
+from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.keys.wrapped_keys import KeyName, is_erased, manifest_of
 from privacyplease.proxy.manifest.changes import Change, SegmentName, StaleError
 from privacyplease.proxy.manifest.head import FIRST, Head, HeadKeys, dropped
 from privacyplease.proxy.manifest.rows import ROW_LABEL, ManifestRow, SegmentState, open_row, seal
@@ -145,7 +146,7 @@ class Manifest:
 
         Raises:
             StaleError: A segment is no longer in the state that it is to be moved from; or the number of an added
-                segment was reserved too long ago.
+                segment was reserved too long ago, or its key was erased.
             RolledBackError: As `head`.
         """
         with self._lock:
@@ -154,6 +155,7 @@ class Manifest:
             with writing(self._store) as connection:
                 self._refresh_from(connection)
                 check(connection)
+                _refuse_erased(connection, change.added)
                 check_numbers(connection, change.added)
                 version, now = self._head.version + 1, int(clock.steady() * 1_000)
                 rows = [row._replace(version=version, changed_at=now) for row in [*change.added, *self._moved(change)]]
@@ -268,3 +270,9 @@ class Manifest:
             key = generations[-1] if generations else self._keyring.ensure(owner, 0)
             self._keys[dataset] = self._keyring.derived(owner, key, ROW_LABEL)
         return self._keys[dataset]
+
+
+def _refuse_erased(connection: Connection, added: Iterable[ManifestRow]) -> None:
+    """Raises `StaleError` if a key was erased, maybe by another proxy: no segment under it is added any more."""
+    if any(is_erased(connection, name) for name in {KeyName(row.dataset, row.key) for row in added}):
+        raise StaleError

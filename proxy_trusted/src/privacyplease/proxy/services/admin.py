@@ -14,6 +14,8 @@ from privacyplease.proxy.edge.rpc import answering
 from privacyplease.proxy.edge.timestamps import timestamp
 from privacyplease.proxy.errors import StorageError
 from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.lifecycle.eraser import EpochEraser
+from privacyplease.proxy.lifecycle.erasure_log import Erasure, Obstacle
 from privacyplease.proxy.manifest.cells import AnswerCounts
 from privacyplease.proxy.manifest.manifest import Manifest
 from privacyplease.proxy.manifest.rows import SegmentState
@@ -47,6 +49,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
         compactor: BackgroundCompaction,
         memory: CellCache,
         reserve: DiskReserve,
+        eraser: EpochEraser,
     ) -> None:
         self._datasets = datasets
         self._keyring = keyring
@@ -59,6 +62,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
         self._compactor = compactor
         self._memory = memory
         self._reserve = reserve
+        self._eraser = eraser
 
     @answering
     def GetStatus(  # noqa: N802
@@ -77,6 +81,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
             cache=pb.Cache(**self._memory.figures._asdict()),
             manifest=self._describe_manifest(),
             disk=pb.Disk(free_bytes=self._reserve.free_bytes(), low=self._reserve.low, full=self._reserve.full),
+            erasures=[self._describe_erasure(*waiting) for waiting in self._eraser.waiting],
         )
 
     def _describe_keys(self, dataset: Dataset) -> pb.Keyring:
@@ -105,6 +110,12 @@ class AdminService(pb_grpc.AdminServiceServicer):
             witnesses=len(witnesses),
             witness_failures=witnesses.failures,
         )
+
+    def _describe_erasure(self, erasure: Erasure, obstacle: Obstacle) -> pb.Erasure:
+        described = pb.Erasure(dataset=erasure.dataset, waits_for=obstacle.detail)
+        if dataset := self._datasets.get(erasure.dataset):
+            described.start.CopyFrom(timestamp(erasure.key.epoch * dataset.epoch))
+        return described
 
     def _describe_storage(self) -> pb.Storage:
         try:

@@ -12,7 +12,8 @@ metadata = MetaData()
 _MYSQL: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
 _MYSQL |= {name.replace("mysql", "mariadb"): value for name, value in _MYSQL.items()}
 
-# The random data key of each epoch, wrapped by the master key; `made_at` in ms since 1970.
+# The random data key of each epoch, wrapped by its KEK, if it has one, and by the master key; `made_at` in ms since
+# 1970.
 data_keys = Table(
     "data_keys",
     metadata,
@@ -21,6 +22,21 @@ data_keys = Table(
     Column("generation", Integer, primary_key=True, autoincrement=False),
     Column("wrapped", LargeBinary, nullable=False),
     Column("made_at", BigInteger, nullable=False),
+    **_MYSQL,
+)
+
+# The key-encryption key (KEK) of each data key that may be erased: where it is held, and its name there
+# (`keys/epoch_keys.py`). Doomed ones have been replaced.
+epoch_keys = Table(
+    "epoch_keys",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("place", String(500), nullable=False),
+    Column("dataset", String(80), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("doomed", SmallInteger, nullable=False),
+    Index("epoch_keys_of", "dataset", "epoch", "generation"),
     **_MYSQL,
 )
 
@@ -41,6 +57,27 @@ erasures = Table(
     Column("epoch", Integer, primary_key=True),
     Column("generation", Integer, primary_key=True, autoincrement=False),
     Column("erased_at", BigInteger),
+    **_MYSQL,
+)
+
+# The proxies that share the store, each with a lease, by the database's clock (`lifecycle/peers.py`).
+proxies = Table(
+    "proxies",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("address", String(300), nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    **_MYSQL,
+)
+
+# Which of them use a key no more that is about to be destroyed.
+acknowledgements = Table(
+    "acknowledgements",
+    metadata,
+    Column("dataset", String(64), primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("generation", Integer, primary_key=True, autoincrement=False),
+    Column("proxy", String(32), primary_key=True),
     **_MYSQL,
 )
 

@@ -203,7 +203,10 @@ class Writer:
         except StaleError:  # the remaining numbers were reserved too long ago
             with self._changed:
                 self._numbers.pop(dataset.name, None)
-            sent, segments = self._intend(records, dataset)
+            try:
+                sent, segments = self._intend(records, dataset)
+            except StaleError as error:  # another proxy is erasing a period of theirs, which this one learns of soon
+                raise TrustedStoreUnavailableError("a period was erased meanwhile; send the records again") from error
         cells = [group.cell for segment in segments for group in segment.groups.values()]
         self._storage.append(sorted([*cells, *([sent.head] if sent.head else [])]))
         try:

@@ -9,6 +9,7 @@ from privacyplease.client.catalogue import (
     Cache,
     Compaction,
     Disk,
+    Erasure,
     Ingestion,
     Keyring,
     Manifest,
@@ -40,7 +41,13 @@ def status(response: pb.GetStatusResponse) -> Status:
         cache=Cache(response.cache.hits, response.cache.misses, response.cache.bytes),
         manifest=_manifest(response.manifest),
         disk=Disk(response.disk.free_bytes, response.disk.low, response.disk.full),
+        erasures=tuple(_erasure(erasure) for erasure in response.erasures),
     )
+
+
+def _erasure(message: pb.Erasure) -> Erasure:
+    start = message.start.ToDatetime(UTC) if message.HasField("start") else None
+    return Erasure(message.dataset, start, message.waits_for)
 
 
 def _compaction(message: pb.Compaction) -> Compaction:
