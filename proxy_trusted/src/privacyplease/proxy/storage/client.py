@@ -13,6 +13,7 @@ from typing import NoReturn, TypeVar
 
 import grpc
 from google.protobuf import any_pb2
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2
 from grpc.experimental import ChannelOptions
 from grpc_status import rpc_status
@@ -281,11 +282,11 @@ def _is_tls_failure(error: grpc.RpcError) -> bool:
 
 
 def _reason(error: grpc.RpcError) -> str:
-    """The reason that the server gave; "" if there is none."""
-    status = rpc_status.from_call(error) if isinstance(error, grpc.Call) else None
+    """The reason that the server gave; "" if there is none, or if what it sent cannot be read."""
     info = error_details_pb2.ErrorInfo()
-    details: list[any_pb2.Any] = list(status.details) if status else []
-    for detail in details:
-        if detail.Unpack(info):
-            return str(info.reason)
-    return ""
+    try:
+        status = rpc_status.from_call(error) if isinstance(error, grpc.Call) else None
+        details: list[any_pb2.Any] = list(status.details) if status else []
+        return str(info.reason) if any(detail.Unpack(info) for detail in details) else ""
+    except (ValueError, DecodeError):
+        return ""
