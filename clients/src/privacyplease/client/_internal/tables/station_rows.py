@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from privacyplease.client._internal.contract import reads_answers
 from privacyplease.client._internal.tables.record_stream import complete
 from privacyplease.client._internal.times import from_unix_ms
 
@@ -52,6 +53,8 @@ def joined(pages: Sequence[bytes]) -> pa.Table:
     """
     with complete():
         tables = [pa.ipc.open_stream(page).read_all() for page in pages]
+        for table in tables:
+            table.validate(full=True)  # forged offsets would be read beyond their buffers
         return pa.concat_tables(tables) if tables else _SCHEMA.empty_table()
 
 
@@ -61,6 +64,7 @@ def rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
         yield from zip(*(_values(batch, field) for field in _SCHEMA), strict=True)
 
 
+@reads_answers
 def _values(batch: pa.RecordBatch, field: pa.Field) -> list[Any]:
     if field.name not in batch.schema.names:
         return [None] * batch.num_rows
