@@ -86,3 +86,19 @@ def test_a_document_that_is_not_a_system_with_stations_is_refused(server: FeedSe
     server.put("/gbfs.json", {"data": {"feeds": [{"name": "free_bike_status", "url": "x"}]}})
     with pytest.raises(FeedRefusedError, match="station_information and station_status"):
         Gbfs(JsonClient(), f"{server.url}/gbfs.json").poll()
+
+
+def test_an_invalid_url_of_a_file_is_as_if_it_were_not_listed(server: FeedServer) -> None:
+    for path, document in station_feeds.gbfs(server.url, "3.0", 3).items():
+        if path.endswith("gbfs.json"):
+            text = json.dumps(document)
+            document["data"]["feeds"].append({"name": "geofencing_zones", "url": "http://["})  # type: ignore[index]
+        server.put(path, document)
+    url = f"{server.url}/gbfs.json"
+    assert len(Gbfs(JsonClient(), url).poll().stations) == 3
+    listed = json.loads(text)
+    for feed in listed["data"]["feeds"]:
+        feed["url"] = "http://["
+    server.put("/gbfs.json", listed)
+    with pytest.raises(FeedRefusedError, match="expected a GBFS system with"):
+        Gbfs(JsonClient(), url).poll()

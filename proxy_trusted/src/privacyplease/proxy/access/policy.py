@@ -10,12 +10,12 @@ frozenset()
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from privacyplease.proxy.documents import from_toml
 from privacyplease.proxy.edge.identity import client_uri
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.records.columns import ColumnType, read_one, show_one
@@ -144,8 +144,8 @@ def parse(text: str, datasets: Mapping[str, Dataset]) -> Policy:
         ConfigurationError: The policy is wrong; the message names the entry.
     """
     try:
-        entries = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        entries = from_toml(text)
+    except ValueError as error:
         raise ConfigurationError(f"not TOML: {error}") from error
     clients = _take(entries, "", "clients", dict, {})
     rate = _number(entries, "", "calls_per_minute", MOST_CALLS_PER_MINUTE) or DEFAULT_CALLS_PER_MINUTE

@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine, func, select
 
 from privacyplease.proxy.backup import registry
+from privacyplease.proxy.documents import from_json
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.keys.rotation import described_by, folder_in_force
@@ -256,7 +257,7 @@ def _unpack(file: Path, staged: Path) -> Document:
             for member in archive:
                 _extract(archive, member, staged)
         sound = (staged / _SUMS).read_text() == _sums(staged)
-        about: Document = json.loads((staged / _ABOUT).read_text())
+        about: Document = from_json((staged / _ABOUT).read_text())
         sound &= about["format"] == FORMAT and (staged / "proxy" / "trusted.db").exists()
     except FileNotFoundError as error:
         if not file.exists():

@@ -25,6 +25,7 @@ from privacyplease.proxy.errors import (
 )
 from privacyplease.proxy.export import keyring_file
 from privacyplease.proxy.export.keyring_file import Export
+from privacyplease.proxy.export.plausible_core import plausible_core
 from privacyplease.proxy.manifest.rows import ManifestRow
 from privacyplease.proxy.manifest.view import ManifestView
 from privacyplease.proxy.query.hits import Hit
@@ -147,7 +148,8 @@ class ExportedSearch:
         return core
 
     def _open(self, row: ManifestRow, tag: Tag, sealed: Sealed) -> pa.RecordBatch:
-        return Opener(self._export.keys[row.key].cell).open(sealed, CellContext(row.dataset, Group.CORE, tag))
+        place = CellContext(row.dataset, Group.CORE, tag)
+        return plausible_core(Opener(self._export.keys[row.key].cell).open(sealed, place))
 
 
 def _chosen(core: Core, row: ManifestRow, question: Question) -> Iterator[Hit]:

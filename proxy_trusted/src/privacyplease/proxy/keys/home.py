@@ -21,10 +21,10 @@ from __future__ import annotations
 
 import os
 import secrets
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from privacyplease.proxy.documents import from_toml
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.keys import master_key as masterkey
 from privacyplease.proxy.keys import providers as masterkeys
@@ -117,8 +117,8 @@ class Home:
         try:
             if not file.exists():
                 return masterkeys.PASSPHRASE
-            ((name, choice),) = tomllib.loads(file.read_text()).items()
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValueError) as error:
+            ((name, choice),) = from_toml(file.read_text()).items()
+        except (OSError, ValueError) as error:
             raise _wrong_choice(file) from error
         if name != "master_key" or not isinstance(choice, str):
             raise _wrong_choice(file)
@@ -140,8 +140,8 @@ class Home:
             return name
         file = self.path / "allowed-master-keys.toml"
         try:
-            allowed = tomllib.loads(file.read_text()) if file.exists() else {}
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            allowed = from_toml(file.read_text()) if file.exists() else {}
+        except (OSError, ValueError) as error:
             raise ConfigurationError(f'{file}: expected lines such as hsm = "pkcs11:…"') from error
         if not all(isinstance(choice, str) for choice in allowed.values()):
             raise ConfigurationError(f'{file}: expected lines such as hsm = "pkcs11:…"')

@@ -13,6 +13,7 @@ from typing import NoReturn, TypeVar
 
 import grpc
 from google.protobuf import any_pb2
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2
 from grpc.experimental import ChannelOptions
 from grpc_status import rpc_status
@@ -291,11 +292,13 @@ def _is_full(info: error_details_pb2.ErrorInfo) -> bool:
 
 
 def _info(error: grpc.RpcError) -> error_details_pb2.ErrorInfo:
-    """Why the server failed, in its words; empty if it gave no reason."""
-    status = rpc_status.from_call(error) if isinstance(error, grpc.Call) else None
+    """Why the server failed, in its words; empty if it gave no reason, or if what it sent cannot be read."""
     info = error_details_pb2.ErrorInfo()
-    details: list[any_pb2.Any] = list(status.details) if status else []
-    for detail in details:
-        if detail.Unpack(info):
+    try:
+        status = rpc_status.from_call(error) if isinstance(error, grpc.Call) else None
+        details: list[any_pb2.Any] = list(status.details) if status else []
+        if any(detail.Unpack(info) for detail in details):
             return info
+    except (ValueError, DecodeError):
+        pass
     return error_details_pb2.ErrorInfo()

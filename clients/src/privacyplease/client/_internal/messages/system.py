@@ -2,6 +2,7 @@
 
 from datetime import UTC
 
+from privacyplease.client._internal.contract import reads_answers
 from privacyplease.client._internal.times import instant
 from privacyplease.client.catalogue import (
     Activity,
@@ -22,6 +23,7 @@ from privacyplease.proxy.v1 import admin_service_pb2 as pb
 from privacyplease.proxy.v1.error_reason_pb2 import ErrorReason
 
 
+@reads_answers
 def status(response: pb.GetStatusResponse) -> Status:
     """The status of the whole system."""
     storage = response.storage

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from privacyplease.client._internal.contract import reads_answers
 from privacyplease.client._internal.tables.record_stream import RecordStream, complete
 from privacyplease.client._internal.times import from_unix_ms
 
@@ -62,6 +63,7 @@ def rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
         yield from zip(*(_values(batch, field) for field in _SCHEMA), strict=True)
 
 
+@reads_answers
 def _values(batch: pa.RecordBatch, field: pa.Field) -> list[Any]:
     if field.name not in batch.schema.names:
         return [None] * batch.num_rows
