@@ -17,6 +17,7 @@ from sqlalchemy import Engine, select
 from privacyplease.proxy.access.policy import Revoked
 from privacyplease.proxy.audit.log import AuditLog
 from privacyplease.proxy.audit.reader import KEY, OWNER
+from privacyplease.proxy.documents import from_json
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.keys.derivation import context
 from privacyplease.proxy.keys.keyring import Keyring
@@ -49,7 +50,7 @@ class PolicyText(NamedTuple):
     @classmethod
     def decoded(cls, encoded: bytes) -> PolicyText:
         """From authenticated bytes."""
-        read = json.loads(encoded)
+        read = from_json(encoded)
         return cls(read["policy"], Revoked(frozenset(read["names"]), frozenset(read["certificates"])))
 
     @property

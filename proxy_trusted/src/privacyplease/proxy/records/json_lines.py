@@ -51,8 +51,8 @@ def read(data: bytes, dataset: Dataset, most: int) -> ParsedLines:
     """Reads lines. If there are more than `most`, the result has more than `most` records too."""
     if not data.strip():
         return ParsedLines(dataset.schema.empty_table(), {})
-    # Arrow 26.0.1 crashes if null is in the place of the first object. And it makes room for every column of every object
-    # before they can be counted.
+    # Arrow 26.0.1 crashes if null is in the place of the first object. And it makes room for every column of every
+    # object before they can be counted.
     if _FIRST_OBJECT.match(data) and data.count(b"{") <= most:
         with suppress(pa.ArrowException):
             return ParsedLines(_read_at_once(data, dataset), {})
