@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
+from privacyplease.proxy.audit.__main__ import main as verify_log
 from privacyplease.proxy.compaction import garbage_collection
 from privacyplease.proxy.errors import WrongPassphraseError
 from privacyplease.proxy.export import keyring_file
@@ -119,6 +121,37 @@ def test_the_policy_of_an_exported_keyring_is_its_holders(partner: Proxied) -> N
         partner.home.policy.write_text(f"[plaintext]\nroles = {roles}\n")
         assert eventually(partial(counts_as, allowed))
     assert not partner.home.audit.exists()
+
+
+def test_who_asks_a_proxy_on_an_exported_keyring_is_recorded(
+    file: Path, tmp_path: Path, storage: Served, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "partner"
+    with proxying(home, storage.address, passphrase=PARTNERS, keyring=file) as running:
+        running.home.policy.write_text('audit = "all"\n[plaintext]\nroles = ["count"]\n')
+        assert eventually(lambda: bool(answers(running)) and "asked" in _events(home))
+        running.home.policy.write_text("[plaintext]\nroles = []\n")
+        assert eventually(lambda: _is_refused(running))
+    assert {"asked", "answered", "refused"} <= set(_events(home))
+    passphrase = tmp_path / "passphrase"
+    passphrase.write_text(PARTNERS)
+    assert verify_log(["--home", str(home / "counting"), "--passphrase-file", str(passphrase)]) == 0
+    (log,) = (home / "counting" / "audit").iterdir()
+    log.write_bytes(log.read_bytes().replace(b"answered", b"refused!", 1))
+    assert verify_log(["--home", str(home / "counting"), "--passphrase-file", str(passphrase)]) == 1
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["findings"]
+
+
+def _is_refused(proxy: Proxied) -> bool:
+    try:
+        return not answers(proxy)
+    except grpc.RpcError:
+        return True
+
+
+def _events(home: Path) -> list[str]:
+    files = sorted((home / "counting" / "audit").iterdir())
+    return [json.loads(line)["event"] for file in files for line in file.read_text().splitlines()]
 
 
 ASKED: dict[str, Callable[[Proxied], Any]] = {

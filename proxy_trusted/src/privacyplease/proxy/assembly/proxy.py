@@ -22,6 +22,7 @@ from privacyplease.proxy.access.rate_limiter import RateLimiter
 from privacyplease.proxy.assembly.collectors import certificate_metrics
 from privacyplease.proxy.assembly.components import Components
 from privacyplease.proxy.assembly.contracts import COUNTING, METHODS, SERVICES, WHILE_WAITING, kinds
+from privacyplease.proxy.assembly.counting import Counting
 from privacyplease.proxy.assembly.locked import Locked
 from privacyplease.proxy.assembly.process import ProcessContext
 from privacyplease.proxy.assembly.settings import ProxySettings
@@ -30,14 +31,10 @@ from privacyplease.proxy.edge.fence import Fence, FenceInterceptor
 from privacyplease.proxy.edge.identity import client_of
 from privacyplease.proxy.edge.rpc import REFUSALS
 from privacyplease.proxy.errors import ConfigurationError, KeyringError, NotExportedError, ProxyError, RolledBackError
-from privacyplease.proxy.export.search import ExportedSearch
 from privacyplease.proxy.records import dataset
-from privacyplease.proxy.segments.cell_cache import CellCache
-from privacyplease.proxy.services.occupancy import OccupancyService
-from privacyplease.proxy.storage.client import MOST_MESSAGE_BYTES, StorageClient
+from privacyplease.proxy.storage.client import MOST_MESSAGE_BYTES
 from privacyplease.proxy.telemetry.activity import Activity
 from privacyplease.proxy.telemetry.metrics import Metrics
-from privacyplease.proxy.v1 import occupancy_service_pb2_grpc
 from privacyplease.transport.admission import Admission
 from privacyplease.transport.call_log import CallLog, log_failure
 from privacyplease.transport.credentials import server_credentials
@@ -101,7 +98,7 @@ class Proxy:
         """
         self._health = health.HealthServicer(experimental_non_blocking=NON_BLOCKING_HEALTH)
         self._certificates: Path | None = settings.certificates
-        self._components: Components | None = None
+        self._components: Components | Counting | None = None
         self.locked: ProxyError | None = None
         self.metrics, activity = Metrics(METHODS.values()), Activity()
         datasets = dataset.load(settings.home.datasets)
@@ -193,18 +190,10 @@ class Proxy:
         return components.register, Edge(authentication, locked, components.guard, components.fence)
 
     def _counting(self, process: ProcessContext, keyring: Path) -> tuple[Register, Edge]:
-        """The one service that an exported keyring can serve. Without a key for it, there is no audit log."""
-        settings = process.settings
-        storage = StorageClient.connect(settings.storage, settings.storage_certificates, self.metrics)
-        cache = CellCache(settings.cache_bytes)
-        search = ExportedSearch.open(keyring, settings.passphrase, storage, settings.most_tags, cache)
-        occupancy = OccupancyService({search.dataset.name: search.dataset}, search, None)
-
-        def register(server: grpc.Server) -> None:
-            occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(occupancy, server)
-
+        """The one service that an exported keyring can serve."""
+        self._components = counting = Counting(process, keyring)
         locked = Locked(lambda: NotExportedError(ONLY_COUNTS), unlocked=COUNTING)
-        return register, Edge(Authentication(), locked, AccessGuard(process.access, None))
+        return counting.register, Edge(Authentication(counting.recorder.unknown), locked, counting.guard)
 
 
 def _nothing(_server: grpc.Server) -> None:

@@ -12,6 +12,7 @@
     ├── trusted.db      wrapped data keys and all else that must outlive the process
     ├── policy.toml     who may ask what, created on first use; what is in force of it is in `trusted.db`
     ├── audit/          who asked what (`audit/`)
+    ├── counting/       of a proxy on an exported keyring: a home of its own for its audit log
     ├── reserve         while the proxy runs: room on the disk for administrators (`trusted_store/disk_reserve.py`)
     ├── epoch-keys/     key-encryption keys, if they are files and no other folder was chosen (`epoch_key_files.py`)
     └── datasets/       definitions of data sets, besides those that ship
