@@ -16,6 +16,9 @@ EXTRAS_clients := [dashboard]
 # What an installation depends on.
 PINS := constraints.txt pyproject.toml $(DISTRIBUTIONS:%=%/pyproject.toml)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Tests that try more if they have the time.
+AT_LENGTH := tests/leakage $(addprefix tests/integration/,test_crashes.py test_fuzz.py proxy/test_answers_property.py \
+    proxy/test_compaction_crashes.py) tests/unit/proxy/compaction/test_crashes.py
 PYTEST := $(BIN)/pytest --numprocesses $(or $(JOBS),auto) --dist loadfile --no-loadscope-reorder $(if $(K),-k '$(K)')
 
 .DEFAULT_GOAL := help
@@ -54,7 +57,7 @@ test: $(VENV)/.development ## check, then all tests, as CI (T=path: only those t
 	@$(PYTEST) $(T)
 else
 test: $(VENV)/.development $(SPARK_VENV)/.runtime check
-	@scripts/require.sh mariadb kafka chromium softhsm
+	@scripts/require.sh mariadb kafka chromium softhsm faketime
 	@SPARK_VENV=$(SPARK_VENV) $(PYTEST)
 endif
 
@@ -95,9 +98,11 @@ loadtest: $(VENV)/.development ## ramp up users until latency degrades (USERS=12
 	@scripts/require.sh mariadb
 	@$(BIN)/python -m loadtests --report docs/reports/LOADTEST.md $(if $(USERS),--users $(USERS)) $(if $(SECONDS),--seconds $(SECONDS))
 
-soak: $(VENV)/.development ## a lying storage server (N=10000), and random malformed requests (CALLS=100000)
+soak: $(VENV)/.development ## what takes long: properties, lies (N=10000), malformed requests (CALLS=100000), little memory (ROUNDS=20)
+	@SOAK=1 $(PYTEST) $(AT_LENGTH)
 	@$(BIN)/python -m tests.soak.lying_server $(or $(N),10000)
 	@$(BIN)/python -m tests.soak.fuzz $(or $(CALLS),100000)
+	@$(BIN)/python -m tests.soak.memory $(or $(ROUNDS),20)
 
 attacks: $(VENV)/.development ## guess from what the storage server sees, and write docs/reports/ATTACKS.md (4 minutes)
 	@$(BIN)/python -m attacks

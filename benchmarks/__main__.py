@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 from benchmarks import footprint, growth, hundred_million, question_latency, report, throughput
 from benchmarks.results import BenchmarkResults
@@ -41,6 +43,7 @@ _UNITS = {"": 1, "K": 1_000, "M": 1_000_000}
 def main() -> None:
     """Measures and reports. The report is written after each benchmark, so a later failure loses no result."""
     flags = _parser().parse_args()
+    signal.signal(signal.SIGTERM, _end)
     file = flags.report or (REPORT if flags.only == ALL_BENCHMARKS else None)
     results = BenchmarkResults(report.load(file) if file else [], report.machine())
     with MariaDB(options=MARIADB_OPTIONS) as database:
@@ -48,6 +51,12 @@ def main() -> None:
             if file:
                 report.write(results, file)
     sys.stdout.write(f"\n{report.summary(results)}\n")
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    """Ends the run by an exception, so that the processes that it started are ended too, undisturbed."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def _measure(database: MariaDB, results: BenchmarkResults, flags: argparse.Namespace) -> Iterator[None]:

@@ -11,6 +11,7 @@ declare -A packages=(
     [chromium]="chromium"
     [kafka]="default-jre-headless maven"
     [softhsm]="softhsm2"
+    [faketime]="libfaketime"
 )
 
 on_path() { PATH="$PATH:/usr/sbin" command -v "$1" >/dev/null; }
@@ -21,6 +22,7 @@ has() {
         mariadb) on_path mariadbd && on_path mariadb-install-db ;;
         chromium) on_path chromium ;;
         kafka) on_path java && on_path mvn ;; # Kafka itself comes as jars, by Maven
+        faketime) compgen -G "/usr/lib/*/faketime/libfaketimeMT.so.1" >/dev/null ;;
         softhsm) on_path softhsm2-util ;;
     esac
 }

@@ -29,6 +29,8 @@ COUNT = "/privacyplease.proxy.v1.OccupancyService/Count"
 INGEST = "/privacyplease.proxy.v1.IngestService/Ingest"
 
 POLICY = """
+approvals = "off"
+
 [clients]
 alice = { roles = ["count"] }
 bob = { roles = ["count"] }

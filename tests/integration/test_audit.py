@@ -22,16 +22,19 @@ from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.v1 import keys_service_pb2
 from privacyplease.proxy.v1.admin_service_pb2 import GetStatusRequest
 from privacyplease.proxy.v1.admin_service_pb2_grpc import AdminServiceStub
+from privacyplease.proxy.v1.occupancy_service_pb2 import CountRequest
 from tests.services.certificates import Made, channel_with
 from tests.services.polling import eventually
-from tests.services.proxy import instant, proxying
-from tests.services.storage import StorageProcess
+from tests.services.proxy import instant, interval, proxying
+from tests.services.storage import StorageProcess, serving
 
 DEVICE = "02:00:00:00:00:01"
 EIGHT = datetime(2024, 10, 1, 8, tzinfo=UTC)
 DAY = EIGHT, EIGHT + timedelta(hours=12)
 
 POLICY = f"""
+approvals = "off"
+
 [clients]
 operator = {{ roles = ["ingest", "count", "presence", "stations", "admin", "keys", "audit"] }}
 alice = {{ roles = ["count", "presence"] }}
@@ -58,6 +61,7 @@ class Installation:
         """The entries, except for those about reading the log."""
         with self.client("operator") as client:
             entries = [entry for entry in client.audit_entries() if not entry.rpc.startswith("AuditService")]
+        entries = [entry for entry in entries if entry.event != "counted"]  # written when their minute is over
         news, self._seen = entries[self._seen :], len(entries)
         return news
 
@@ -204,6 +208,30 @@ def test_refused_calls_count_against_the_rate_of_a_client_without_any_role(runni
         assert eventually(lambda: _reason(client) is errors.PermissionDeniedError, 10)
 
 
+def test_one_who_asks_for_much_in_a_loop_is_refused_and_others_are_answered(running: Installation) -> None:
+    running.home.policy.write_text(
+        POLICY.replace("alice = {", 'eve = { roles = ["presence"], cells_per_minute = 3 }\nalice = {')
+    )
+    years = EIGHT - timedelta(days=1_000), EIGHT + timedelta(days=1_000)
+    try:
+        with running.client("eve") as eve, running.client("alice") as alice:
+
+            def asked_too_much() -> bool:
+                try:
+                    eve.presence(DEVICE, *years, purpose="any")
+                except errors.PermissionDeniedError:  # the new policy is not in force yet
+                    return False
+                except errors.RateLimitedError as error:
+                    return "3 cells a minute" in str(error)
+                return False
+
+            assert eventually(asked_too_much, 10)
+            assert len(alice.presence(DEVICE, *years, purpose="any").sessions) == 3
+    finally:
+        running.home.policy.write_text(POLICY)
+    assert any((entry.who, entry.reason) == ("eve", "RATE_LIMITED") for entry in running.news())
+
+
 def _reason(client: Client) -> type[Exception] | None:
     try:
         _presence(client)
@@ -215,13 +243,14 @@ def _reason(client: Client) -> type[Exception] | None:
 def test_a_flood_of_refusals_leaves_a_few_lines_that_count_it(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    (home / "policy.toml").write_text('[plaintext]\nroles = ["count"]\n')
+    (home / "policy.toml").write_text('approvals = "off"\n[plaintext]\nroles = ["count"]\n')
     with proxying(home, "127.0.0.1:1", passphrase=None) as proxy, Client(proxy.address, insecure=True) as client:
         for _ in range(100):
             with pytest.raises(errors.PermissionDeniedError):
                 _presence(client)
     (file,) = (home / "audit").iterdir()
     entries = [json.loads(line) for line in file.read_bytes().splitlines()]
+    entries = [entry for entry in entries if entry["event"] == "refused"]
     assert [entry.get("count", 1) for entry in entries] == [1, 1, 1, 97]
     assert {entry["reason"] for entry in entries} == {"PERMISSION_DENIED"}
     assert len({entry.get("subject") for entry in entries}) == 1
@@ -272,6 +301,17 @@ def test_people_counts_are_recorded_only_where_the_policy_says_so(running: Insta
         finally:
             running.home.policy.write_text(POLICY)
         assert eventually(lambda: client.count(*DAY) == 1 and running.news() == [], 10)
+
+
+def test_counts_of_people_leave_a_line_that_counts_them(tmp_path: Path) -> None:
+    with serving(f"sqlite:///{tmp_path / 'cells.db'}") as storage, proxying(tmp_path, storage.address) as proxy:
+        for _ in range(5):
+            proxy.occupancy.Count(CountRequest(interval=interval(0, 60_000)))
+    lines = [json.loads(line) for file in sorted(Home(tmp_path).audit.iterdir()) for line in file.open()]
+    (counted,) = [line for line in lines if line["event"] == "counted"]
+    assert (counted["rpc"], counted["dataset"], counted["count"]) == ("OccupancyService/Count", "wifi", 5)
+    assert counted["from"] == "1970-01-01T00:00:00.000Z"
+    assert counted["first"] <= counted["last"] <= counted["at"]
 
 
 def test_verification_finds_an_edited_line_live_and_offline(

@@ -7,12 +7,13 @@ import secrets
 from pathlib import Path
 
 from tests.integration.known_answers import LARGE, questions
+from tests.services.effort import tries
 from tests.services.kafka import Kafka
 from tests.services.mariadb import MariaDB
 from tests.services.pipeline_crashes import PARTS, Pipeline, PipelineCrashes
 from tests.services.sessions import MAC
 
-KILLS = 10
+KILLS = tries(5, 10)
 
 
 def test_every_answer_is_right_after_each_part_was_killed_while_the_log_streamed_in(

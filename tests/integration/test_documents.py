@@ -16,6 +16,7 @@ import pytest
 
 from privacyplease.cli import application
 from privacyplease.client._internal import blocking
+from tests.services.polling import eventually
 from tests.services.stack import Stack, stack
 
 ROOT = Path(__file__).parents[2]
@@ -79,6 +80,45 @@ def test_commands_do_as_they_are_shown(
         told = capsys.readouterr()
         assert code == 0, f"{line}\n{told.err}"
         assert not shown or told.out.strip() == shown, line
+
+
+def test_two_people_do_as_they_are_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On an installation of their own: what they change of the policy would be in the way of other pages."""
+    page = ROOT.joinpath("docs/SECURITY_OFFICER.md").read_text()
+    section = page.partition("## Two people\n")[2].partition("\n## ")[0]
+    shown = re.findall(r"```(console|toml)\n(.*?)```", section, re.DOTALL)
+    assert [language for language, _ in shown] == ["console", "toml"] + ["console", "toml"] * 2 + ["console"] * 2
+    with stack(f"sqlite:///{tmp_path}/cells.db") as running:
+        monkeypatch.chdir(running.home)
+        for language, block in shown:
+            if language == "toml":
+                _change_policy(running, block)
+                continue
+            for line in re.findall(r"^\$ privacyplease (.+)", block, re.MULTILINE):
+                code = application.run(["--home", str(running.home), *shlex.split(line, comments=True)])
+                told = capsys.readouterr()
+                assert (code != 0) == ("# refused" in line), f"{line}\n{told.out}{told.err}"
+                for number in re.findall(r"number \d", line):
+                    assert number in told.out + told.err, line
+
+
+def _change_policy(running: Stack, block: str) -> None:
+    """Adds a block to the policy, and waits until the proxy has seen it."""
+    assert eventually(lambda: not running.client.status().policy.problem)  # what was granted before is in force
+    file, before = running.home / "proxy" / "policy.toml", running.client.status().policy
+    rules, _, tables = block.partition("\n[")
+    text = file.read_text()
+    if "approvals = " in rules:
+        text = text.replace('\napprovals = "off"\n', f"\n{rules}\n")
+    file.write_text(f"{text}\n[{tables}")
+
+    def seen() -> bool:
+        policy = running.client.status().policy
+        return (policy.loaded_at, policy.problem) != (before.loaded_at, before.problem)
+
+    assert eventually(seen)
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/DATA_ANALYST.md"])

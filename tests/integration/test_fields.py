@@ -18,9 +18,11 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from privacyplease.proxy.access.approvals import Approvals
+from privacyplease.proxy.access.approvals import LABEL, Approvals
 from privacyplease.proxy.assembly.contracts import CONTRACTS
+from privacyplease.proxy.audit.reader import KEY, OWNER
 from privacyplease.proxy.errors import ApprovalRequiredError
+from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.trusted_store.store import open_store
 from privacyplease.proxy.v1 import (
     access_service_pb2,
@@ -39,7 +41,7 @@ from privacyplease.proxy.v1 import (
 )
 from privacyplease.storage.v1 import storage_service_pb2 as storage_pb2
 from tests.services.cells import any_of, cell, refusal, tag
-from tests.services.proxy import arrow_batch, instant, interval, proxying
+from tests.services.proxy import PASSPHRASE, arrow_batch, instant, interval, proxying
 from tests.services.storage import serving
 
 START = 1_727_769_600_000  # 2024-10-01T08:00:00Z
@@ -201,8 +203,10 @@ def channels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, grp
     folder = tmp_path_factory.mktemp("fields")
     with serving(f"sqlite:///{folder}/cells.db") as storage, proxying(folder / "home", storage.address) as proxy:
         proxy.ingest("wifi", [RECORD])
+        store = open_store(proxy.home.trusted_store)
+        key = Keyring(store, proxy.home.master_key(PASSPHRASE)).derived(OWNER, KEY, LABEL)
         with pytest.raises(ApprovalRequiredError):  # something to decide about
-            Approvals(open_store(proxy.home.trusted_store)).require("test", Timestamp(), "somebody")
+            Approvals(store, key).require("test", Timestamp(), "somebody")
         yield {"privacyplease.proxy.v1": proxy.channel, "privacyplease.storage.v1": storage.channel}
 
 

@@ -21,6 +21,7 @@ from google.protobuf.duration_pb2 import Duration
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from privacyplease.ingest.kafka.consumer.metrics import ConsumerMetrics
 from privacyplease.proxy.assembly.contracts import METHODS
 from privacyplease.proxy.keys import master_key as masterkey
 from privacyplease.proxy.manifest.rows import SegmentState
@@ -164,6 +165,12 @@ def _families(text: str) -> dict[str, set[str]]:
     return found
 
 
+def _consumer() -> dict[str, set[str]]:
+    """The consumer's metrics and the labels of each."""
+    counts = dict.fromkeys(("consumed", "stored", "dead_letters", "retries"), 0)
+    return _families(_text(ConsumerMetrics(lambda: counts, lambda: {0: 7}).registry))
+
+
 def _documented() -> dict[str, set[str]]:
     rows = re.findall(r"^\| `(privacyplease_\w+)` \|[^|]*\|([^|]*)\|", _operations(), re.MULTILINE)
     return {name: set(re.findall(r"\w+", labels)) for name, labels in rows}
@@ -174,14 +181,23 @@ def _operations() -> str:
 
 
 def test_documented_metrics_are_those_served(ran: Ran) -> None:
-    assert _documented() == _families(ran.proxy) | _families(ran.server)
+    assert _documented() == _families(ran.proxy) | _families(ran.server) | _consumer()
+
+
+def test_each_metric_says_its_unit(ran: Ran) -> None:
+    helps = dict(re.findall(r"^# HELP (privacyplease_\w+) (.*)$", ran.proxy + ran.server, re.MULTILINE))
+    units = dict(re.findall(r"^\| `(privacyplease_\w+)` \| (\w+)", _operations(), re.MULTILINE))
+    assert len(units) > 20
+    assert {name: unit for name, unit in units.items() if name in helps and unit not in helps[name].lower()} == {}
 
 
 def test_alerts_use_existing_metrics_and_labels(ran: Ran) -> None:
     alerts = (REPOSITORY / "docs" / "alerts.yml").read_text()
-    used = re.findall(r"(privacyplease_\w+?)(?:_bucket)?(?:\{(.*?)\}|\b)", alerts)
+    used = re.findall(r"(privacyplease_\w+?)(?:_bucket)?(?:\{(.*?)\}|\b)", re.sub("#.*|- name:.*", "", alerts))
     assert len(used) >= alerts.count("- alert:") > 0
-    there = _families(ran.proxy) | _families(ran.server)
+    listener = (REPOSITORY / "ingest/src/privacyplease/ingest/spark/progress.py").read_text()
+    spark = {name: {"partition"} for name in re.findall(r'"(privacyplease_spark_lag_\w+)"', listener)}
+    there = _families(ran.proxy) | _families(ran.server) | _consumer() | spark
     for name, matchers in used:
         assert set(re.findall(r"(\w+)[!=]~?", matchers)) <= there[name], name
 
@@ -195,6 +211,9 @@ def test_labels_come_from_closed_sets(ran: Ran) -> None:
         "state": {state.name.lower() for state in SegmentState},
         "operation": set(OPERATIONS),
         "kind": set(STORE_ERRORS),
+        "dataset": {"1", "2"},
+        "hop": {"clients", "storage"},
+        "certificate": {"own", "authority"},
         "version": {(REPOSITORY / "VERSION").read_text().strip()},
     }
     for text in (ran.proxy, ran.server):

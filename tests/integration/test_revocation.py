@@ -31,6 +31,8 @@ DAY = BEGIN, BEGIN + timedelta(hours=12)
 PAGES = 65_536 * 3  # records of about ten pages
 
 POLICY = """
+approvals = "off"
+
 [clients]
 alice = { roles = ["ingest", "presence"] }
 bob = { roles = ["ingest", "presence", "admin", "audit"] }

@@ -15,6 +15,7 @@ from privacyplease.proxy.lifecycle.erasure_log import ErasureLog
 from privacyplease.proxy.lifecycle.key_renewal import KeyRenewal
 from privacyplease.proxy.lifecycle.segment_deletion import SegmentDeleter
 from privacyplease.proxy.lifecycle.verification import Verifier
+from privacyplease.proxy.manifest.destroyed_keys import DestroyedKeys
 from privacyplease.proxy.records.budget import Budget
 from privacyplease.proxy.records.timeline import EVER
 from privacyplease.proxy.segments import rollups
@@ -40,7 +41,14 @@ class Maintained:
         deleter = SegmentDeleter(core.manifest, core.cells, core.server)  # type: ignore[arg-type]
         drains = core.writer.drain, [core.search.questions, self.compactor.jobs]
         self.eraser = EpochEraser(
-            core.keyring, core.manifest, core.rollback_check, deleter, ErasureLog(core.store), *drains, core.cache
+            core.keyring,
+            core.manifest,
+            core.rollback_check,
+            deleter,
+            ErasureLog(core.store),
+            DestroyedKeys(core.manifest, core.server, core.keyring),  # type: ignore[arg-type]
+            *drains,
+            core.cache,
         )
         self.key_renewal = KeyRenewal(
             {"wifi": ROOMY}, core.keyring, core.manifest, core.rollback_check, self.eraser, self.compactor.rewrite

@@ -29,6 +29,7 @@ from tests.leakage.worlds import (
     tables,
     world,
 )
+from tests.services.effort import tries
 from tests.services.fake_storage import RecordedCall
 from tests.services.read_write_core import ReadWriteCore
 
@@ -80,7 +81,7 @@ def ask_all(
 
 
 @pytest.mark.parametrize("cache_bytes", [0, 40_000, 1 << 30], ids=["no cache", "small cache", "all cached"])
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(8, 25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(asked=questions)
 def test_sequences_of_questions_about_the_same_intervals_look_the_same(
     cache_bytes: int, asked: list[tuple[tuple[int, int], int | None, int | None, int | None, int | None]]

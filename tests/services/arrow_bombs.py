@@ -6,7 +6,7 @@ import struct
 
 import pyarrow as pa
 
-from privacyplease.proxy.records.flat_table import FlatTable
+from privacyplease.transport.flat_table import FlatTable
 
 ROWS = 65_536
 # Those that take memory only where values are written out. A page's are not.

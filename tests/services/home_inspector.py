@@ -12,10 +12,12 @@ from contextlib import contextmanager
 
 from sqlalchemy import Engine, func, select
 
+from privacyplease.proxy.keys.epoch_key_holders import EpochKeyHolders
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.rotation import described_by, folder_in_force
 from privacyplease.proxy.manifest.cells import Cells
+from privacyplease.proxy.manifest.destroyed_keys import DestroyedKeys
 from privacyplease.proxy.manifest.manifest import Manifest
 from privacyplease.proxy.manifest.rows import ManifestRow, SegmentState
 from privacyplease.proxy.segments.groups import Group
@@ -38,9 +40,13 @@ class HomeInspector:
     def __init__(self, home: Home, store: Engine) -> None:
         """Opens the keys and the manifest of a home."""
         folder = folder_in_force(store)
-        self.keyring = Keyring(store, described_by(home, folder).master_key(PASSPHRASE), folder)
+        described = described_by(home, folder)
+        epoch_keys = EpochKeyHolders(home).open(store, described.master_key_choice)
+        self.keyring = Keyring(store, described.master_key(PASSPHRASE), folder, epoch_keys)
         self.manifest = Manifest(store, self.keyring)
-        self._cells = Cells(StorageClient.connect("127.0.0.1:1"), self.keyring)  # never called
+        nowhere = StorageClient.connect("127.0.0.1:1")  # never called
+        self._cells = Cells(nowhere, self.keyring)
+        self._destroyed = DestroyedKeys(self.manifest, nowhere, self.keyring)
         self._store = store
 
     def rows(self, *states: SegmentState, dataset: str = "wifi") -> list[ManifestRow]:
@@ -58,8 +64,9 @@ class HomeInspector:
 
     def cells(self, database: Database) -> list[Tag]:
         """The tags of all stored cells except heads."""
-        heads = self.heads()
-        return [Tag(row.tag) for row in database.rows() if row.tag not in heads]
+        listed = self._destroyed.tags(range(1, self.manifest.head().destroyed + 1))
+        others = self.heads() | {*listed}
+        return [Tag(row.tag) for row in database.rows() if row.tag not in others]
 
     def strays(self, database: Database) -> set[Tag]:
         """Cells that are stored without a row, or the other way round. No flush and no compaction may be running."""

@@ -18,6 +18,7 @@ from privacyplease.proxy.lifecycle.restore import Restore
 from privacyplease.proxy.lifecycle.segment_deletion import SegmentDeleter
 from privacyplease.proxy.lifecycle.verification import Verifier
 from privacyplease.proxy.manifest.changes import Change, moves, removals
+from privacyplease.proxy.manifest.destroyed_keys import DestroyedKeys
 from privacyplease.proxy.manifest.rows import ManifestRow, SegmentState
 from privacyplease.proxy.manifest.witnesses import Witness
 from privacyplease.proxy.query.question import Question
@@ -48,8 +49,9 @@ class LifecycleCore(ReadWriteCore):
         self.home = Home(home)
         self.datasets = datasets.load()
         self.wifi: Dataset = self.datasets["wifi"]
-        self.erasure_log = ErasureLog(self.store)
+        self.erasure_log = ErasureLog(self.store, self.epoch_keys)
         self.segment_deleter = SegmentDeleter(self.manifest, self.cells, self.storage)
+        self.destroyed_keys = DestroyedKeys(self.manifest, self.storage, self.keyring)
         drained = self.writer.drain, [self.search.questions]
         self.eraser = EpochEraser(
             self.keyring,
@@ -57,6 +59,7 @@ class LifecycleCore(ReadWriteCore):
             self.rollback_check,
             self.segment_deleter,
             self.erasure_log,
+            self.destroyed_keys,
             *drained,
             self.cache,
         )

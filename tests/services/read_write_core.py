@@ -9,6 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from privacyplease.proxy.keys.derivation import Key
+from privacyplease.proxy.keys.epoch_key_files import EpochKeyFiles
+from privacyplease.proxy.keys.epoch_keys import EpochKeys
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.master_key import LocalMasterKey
 from privacyplease.proxy.manifest.cells import Cells
@@ -41,7 +43,8 @@ class ReadWriteCore:
         """Opens the trusted store in a folder, which is created on first use."""
         self.server = server
         self.store = trusted_store.open_store(folder / "trusted.db")
-        self.keyring = Keyring(self.store, MASTER)
+        self.epoch_keys = EpochKeys(self.store, EpochKeyFiles(folder / "epoch-keys"))
+        self.keyring = Keyring(self.store, MASTER, epoch_keys=self.epoch_keys)
         self.manifest = Manifest(self.store, self.keyring, Witnesses(witnesses))
         self.cache = CellCache(cache_bytes)
         self.rollback_check = RollbackCheck(self.manifest, server)  # type: ignore[arg-type]

@@ -123,7 +123,7 @@ def serving(storage_url: str, limits: Limits | None = None, load: Load | None = 
     store = open_store(storage_url, limits, connections=load.connections)
     assert isinstance(store, SqlStore)
     metrics = Metrics()
-    metrics.watch(store.connections)
+    metrics.watch(store.connections, store.free_bytes)
     server = build_server(store, limits, load=load, metrics=metrics)
     address = server.bind("127.0.0.1:0")
     server.start()

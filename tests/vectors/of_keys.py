@@ -94,6 +94,34 @@ def wrapped_keys() -> Vectors:
     ]
 
 
+def erasable_keys() -> Vectors:
+    """A data key wrapped by a key-encryption key and by the master key, and what must not open."""
+    master, kek, data_key = named("master key"), named("key-encryption key"), named("data key of wifi")
+    name = named("kek name", 16).hex()
+
+    def bound(kek_name: str, epoch: int = 666) -> bytes:
+        return context("privacyplease/v3/data", "wifi", struct.pack(">q", epoch), struct.pack(">I", 1), kek_name)
+
+    def wrapped(outer: bytes, inner: bytes) -> bytes:
+        nested = sealed(kek, named("inner nonce", 12), data_key, inner)
+        return sealed(master, named("outer nonce", 12), nested, outer)
+
+    good = wrapped(bound(name), bound(name))
+    where = {"name": "good", "owner": "wifi", "epoch": 666, "generation": 1, "kek_name": name, "wrapped": good.hex()}
+    keys = {"master_key": master.hex(), "kek": kek.hex(), "data_key": data_key.hex(), "associated": bound(name).hex()}
+    other = named("other kek name", 16).hex()
+    changed: list[dict[str, object]] = [
+        {"name": "opened under another master key", "master_key": named("other master key").hex()},
+        {"name": "opened under another key-encryption key", "kek": named("other key-encryption key").hex()},
+        {"name": "said to lie under another key-encryption key", "kek_name": other},
+        {"name": "moved to another epoch", "epoch": 667},
+        {"name": "inner layer of another epoch", "wrapped": wrapped(bound(name), bound(name, 667)).hex()},
+        {"name": "changed byte of the outer layer", "wrapped": flipped(good, 30).hex()},
+        {"name": "truncated", "wrapped": good[:-1].hex()},
+    ]
+    return [where | keys | {"expected": "opens"}, *(each | {"expected": "key unavailable"} for each in changed)]
+
+
 def hsm_keys() -> Vectors:
     """A data key wrapped under what an HSM computes, and what must not open."""
     secret, data_key, salt, nonce = named("hsm secret"), named("data key of wifi"), named("hsm salt"), named("n", 12)

@@ -1,4 +1,4 @@
-"""Known answers about the manifest: rows, heads, the chain between them, and which heads are kept."""
+"""Known answers about the manifest: rows, heads, their chain, which heads are kept, and destroyed keys."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from tests.vectors.primitives import Vectors, aes, context, flipped, hkdf_expand, named, sealed
 
 STATES = {"sent": 0, "stored": 1, "live": 2, "retired": 3}
+OPENS = {"expected": "opens"}
 NUMBERS = (1, 2, 3, 7, 8, 100, 65_535, 10**9)
 
 
@@ -73,9 +74,36 @@ def heads() -> Vectors:
     refused = {name: {"sealed": bad.hex()} for name, bad in damaged.items()}
     refused["moved under the next tag"] = {"tag": next_tag.hex()}
     refused["of another home"] = {"data_key": named("data key of other heads").hex()}
+    counting = body[:56] + struct.pack(">Q", 3) + body[64:]
+    cell = sealed(head_keys["head"], nonce, counting, context("privacyplease/v2/head", tag))
     return [
         good | {"home": home.hex(), "expected": "opens"},
+        good | {"name": "counting destroyed keys", "destroyed": 3, "sealed": cell.hex(), "home": home.hex()} | OPENS,
         *({"name": name, **change, "expected": "does not open"} for name, change in refused.items()),
+    ]
+
+
+def destroyed_keys() -> Vectors:
+    """Keys on the list, of an erased and of a renewed epoch, and cells that are not on it."""
+    data_key, nonce, keys = named("data key of heads"), named("list nonce", 12), _head_keys("data key of heads")
+    found: Vectors = []
+    for name, number, epoch, generation, renewed in (("erased", 1, 666, 0, False), ("renewed", 70_000, -1, 2, True)):
+        tag = aes(keys["destroyed-tag"], struct.pack(">QQ", 0, number))
+        body = struct.pack(">qIBB", epoch, generation, renewed, 4) + b"wifi"
+        cell = sealed(keys["destroyed"], nonce, body.ljust(996, b"\0"), context("privacyplease/v2/destroyed", tag))
+        key = {"dataset": "wifi", "epoch": epoch, "generation": generation, "renewed": renewed}
+        shown = {"name": name, "data_key": data_key.hex(), "number": number, "tag": tag.hex(), "sealed": cell.hex()}
+        found.append(shown | key | OPENS)
+    first = bytes.fromhex(found[0]["sealed"])
+    refused = {
+        "changed byte of the body": {"sealed": flipped(first, 12).hex()},
+        "truncated": {"sealed": first[:-1].hex()},
+        "empty": {"sealed": ""},
+        "moved under another number's tag": {"tag": found[1]["tag"]},
+    }
+    return [
+        *found,
+        *(found[0] | {"name": name, **change, "expected": "cell damaged"} for name, change in refused.items()),
     ]
 
 
@@ -123,7 +151,7 @@ def _asked_for(known: int) -> list[int]:
 def _head_keys(name: str) -> dict[str, bytes]:
     return {
         purpose: hkdf_expand(named(name), context(f"privacyplease/v2/{purpose}", "/manifest"))
-        for purpose in ("head", "head-tag", "head-chain")
+        for purpose in ("head", "head-tag", "head-chain", "destroyed", "destroyed-tag")
     }
 
 

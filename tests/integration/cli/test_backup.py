@@ -11,6 +11,8 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.services.polling import eventually
+
 LOG = "Client MAC Address,AP Name,Association Time,Session Duration\n"
 DAY = ["--from", "2024-10-01", "--to", "2024-10-02"]
 PASSPHRASE = {"PRIVACYPLEASE_PASSPHRASE": "kept in a safe"}
@@ -72,6 +74,31 @@ def test_a_home_that_was_rolled_back_is_refused_until_it_is_accepted(
     assert "cells of later segments recovered" in _succeeds(process("up", *storage, **PASSPHRASE))
     assert _succeeds(run("count", *DAY, "--json")) == counted
     assert "all are present and intact" in _succeeds(run("verify"))
+
+
+def test_a_restore_that_waits_leaves_the_servers_up_and_goes_on_once_it_is_granted(
+    run: Any, process: Any, home: Path, tmp_path: Path, storage: list[str]
+) -> None:
+    policy = home / "proxy" / "policy.toml"
+    text = policy.read_text().replace('\napprovals = "off"\n', "\n")
+    policy.write_text(text + '\n[clients.dave]\nroles = ["approver"]\n')
+    assert eventually(lambda: json.loads(_succeeds(run("status", "--json")))["policy"]["approvals"]["required"])
+    counted = _succeeds(run("count", *DAY, "--json"))
+    file = json.loads(_succeeds(run("backup", str(tmp_path), "--json")))["file"]
+    _kill(home)
+    shutil.rmtree(home)
+    _succeeds(run("restore", file))
+    started = process("up", *storage, **PASSPHRASE)
+    _succeeds(started)
+    assert "the restore waits for the approval of a second person" in started.stderr
+    refused = run("count", *DAY)
+    assert (refused.returncode, "as number 1" in refused.stderr) == (3, True)
+    _succeeds(run("certs", "issue", "dave"))
+    dave = ["--certificates", str(home / "certificates" / "clients" / "dave")]
+    assert "Home/Restore" in _succeeds(run(*dave, "approvals", "list"))
+    _succeeds(run(*dave, "approvals", "grant", "1"))
+    assert eventually(lambda: run("count", *DAY).returncode == 0)
+    assert _succeeds(run("count", *DAY, "--json")) == counted
 
 
 def _ingest(run: Any, folder: Path, devices: range) -> None:

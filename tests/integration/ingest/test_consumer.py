@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
+import requests
 
 from privacyplease.ingest import wifi
 from tests.integration.ingest.kafka_site import KafkaSite
@@ -56,6 +57,31 @@ def test_members_may_join_and_leave_while_the_log_streams_in(site: KafkaSite, st
     assert sent == [len(day)] * 2
     assert site.stored() == longest(day)
     assert not MAC.search(site.logs)
+
+
+def test_the_metrics_say_how_far_the_consumer_lags_behind(site: KafkaSite, start: Start) -> None:
+    consumer = start("--metrics", "127.0.0.1:0")
+    site.produce([site.session(number) for number in range(10)])
+    assert site.caught_up()
+    url = re.findall(r"metrics: (http://\S+)", consumer.log)[0]
+    assert _lag(url) == 0
+    assert "privacyplease_consumer_stored_total 10.0" in _metrics(url)
+    proxy = json.loads((site.servers.home / "run" / "state.json").read_text())["proxy"]["pid"]
+    os.kill(proxy, signal.SIGSTOP)
+    try:
+        site.produce([site.session(number) for number in range(10, 60)])
+        assert _lag(url) == 50
+    finally:
+        os.kill(proxy, signal.SIGCONT)
+    assert eventually(lambda: _lag(url) == 0, 60)
+
+
+def _metrics(url: str) -> str:
+    return requests.get(url, timeout=20).text
+
+
+def _lag(url: str) -> float:
+    return sum(map(float, re.findall(r"^privacyplease_consumer_lag_messages{.*} (.*)$", _metrics(url), re.MULTILINE)))
 
 
 def test_a_graceful_stop_commits_everything_stored(site: KafkaSite, start: Start) -> None:

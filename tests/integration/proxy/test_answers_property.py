@@ -19,12 +19,13 @@ from hypothesis import strategies as st
 
 from privacyplease.proxy.records.timeline import LATEST
 from privacyplease.proxy.v1 import occupancy_service_pb2, presence_service_pb2
+from tests.services.effort import tries
 from tests.services.proxy import Proxied, instant, interval, proxying
 from tests.services.storage import serving
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
-EXAMPLES = 80
+EXAMPLES = tries(25, 80)
 # The usual; epochs narrower than many sessions; questions that are widened to whole days.
 DIVISIONS = ["epoch_days = 30", "epoch_days = 1", 'epoch_days = 30\nprefetch = "day"']
 

@@ -20,6 +20,7 @@ from tests.integration.proxy.test_compaction import everything, sessions, settle
 from tests.services import faulty_proxy
 from tests.services.cells import channel_to
 from tests.services.daemon import Daemon
+from tests.services.effort import tries
 from tests.services.home_inspector import inspecting
 from tests.services.polling import eventually
 from tests.services.proxy import PASSPHRASE, proxying
@@ -72,7 +73,7 @@ def test_every_known_answer_is_right_after_any_sequence_of_kills(storage: Served
     for step in steps[3:9:3]:
         compact_until_killed(step, storage, tmp_path)
     ingest_log(storage, tmp_path, parts[2])
-    for step in steps[5::4]:
+    for step in steps[5 :: tries(8, 4)]:
         compact_until_killed(step, storage, tmp_path)
     assert wrong(storage, tmp_path) == []
     with proxying(tmp_path / "home", storage.address) as proxy:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from privacyplease.proxy.v1 import keys_service_pb2 as pb
 from privacyplease.proxy.v1 import occupancy_service_pb2 as occupancy_pb
 from privacyplease.proxy.v1.verification_service_pb2 import VerifyRequest
 from tests.services.cells import refusal
+from tests.services.polling import eventually
 from tests.services.proxy import Proxied, instant, interval, proxying
 from tests.services.storage import Served
 from tests.services.tampering import Database, StoredCell
@@ -104,6 +106,19 @@ def test_an_interval_that_was_not_exported_is_refused(partner: Proxied, start: i
     assert info.reason == "ERROR_REASON_NOT_EXPORTED"
     assert list(violations) == ["interval"]
     assert "2024-07-01T00:00:00Z … 2024-08-01T00:00:00Z" in violations["interval"]
+
+
+def test_the_policy_of_an_exported_keyring_is_its_holders(partner: Proxied) -> None:
+    def counts_as(allowed: bool) -> bool:
+        try:
+            return bool(answers(partner)) is allowed
+        except grpc.RpcError as error:
+            return not allowed and refusal(error)[1].reason == "ERROR_REASON_PERMISSION_DENIED"
+
+    for roles, allowed in (("[]", False), ('["count"]', True)):
+        partner.home.policy.write_text(f"[plaintext]\nroles = {roles}\n")
+        assert eventually(partial(counts_as, allowed))
+    assert not partner.home.audit.exists()
 
 
 ASKED: dict[str, Callable[[Proxied], Any]] = {

@@ -25,6 +25,7 @@ import pytest
 from sqlalchemy import make_url
 
 from privacyplease.ingest import wifi as wifi_log
+from privacyplease.proxy.keys.epoch_key_holders import EpochKeyHolders
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.manifest.cells import CellName, Cells
@@ -84,7 +85,9 @@ class ServerDump(NamedTuple):
 
     @property
     def _keyring(self) -> Keyring:
-        return Keyring(trusted_store.open_store(self.home.trusted_store), self.home.master_key(PASSPHRASE))
+        store = trusted_store.open_store(self.home.trusted_store)
+        epoch_keys = EpochKeyHolders(self.home).open(store, "passphrase")
+        return Keyring(store, self.home.master_key(PASSPHRASE), epoch_keys=epoch_keys)
 
     def _names(self) -> dict[Tag, CellName]:
         """The tag of every cell of the manifest, computed again."""

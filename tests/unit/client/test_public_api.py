@@ -31,6 +31,7 @@ FROZEN = {
     "Destroyed",
     "Epoch",
     "EpochState",
+    "Erasure",
     "ExplainedCell",
     "Explanation",
     "ExportedKeyring",

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from unittest import mock
+
+import grpc
 import pytest
 from google.rpc import error_details_pb2
 
 from privacyplease.server.cells import Cell
 from privacyplease.server.errors import PredicateTooLargeError, RefusedError
-from privacyplease.server.status import status_of
+from privacyplease.server.status import fail, status_of
 from privacyplease.storage.v1 import error_reason_pb2 as reasons
 
 
@@ -28,3 +31,13 @@ def test_a_status_carries_reason_numbers_and_field() -> None:
 @pytest.mark.parametrize("shown", [repr, str, "{!r}".format])
 def test_a_cell_shows_none_of_its_bytes(shown: object) -> None:
     assert shown(Cell(b"t" * 16, b"sealed")) == "Cell(6 sealed bytes)"  # type: ignore[operator]
+
+
+def test_too_little_memory_is_refused_in_words_and_may_be_tried_again() -> None:
+    context = mock.Mock(grpc.ServicerContext)
+    context.abort_with_status.side_effect = RuntimeError
+    with pytest.raises(RuntimeError):
+        fail(MemoryError(), context)
+    (sent,) = context.abort_with_status.call_args.args
+    assert sent.code is grpc.StatusCode.UNAVAILABLE
+    assert sent.details == "expected memory for the call, got none"

@@ -21,9 +21,9 @@ class Approval:
 
     Attributes:
         number: Its number.
-        rpc: The rpc that was called, e.g. "KeysService/DestroyEpochs".
+        rpc: The rpc that was called, e.g. "KeysService/DestroyEpochs"; or "PolicyFile/Change" or "Home/Restore".
         request: What the call asks for, as text.
-        asked_by: The name in the certificate of whoever asked.
+        asked_by: The name in the certificate of whoever asked; "(the proxy's machine)" for what was done there.
         asked_at: When they asked first.
         expires_at: Until when it can be granted; once granted, until when the call can be made.
         state: What has become of it.

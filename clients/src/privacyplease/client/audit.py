@@ -11,8 +11,8 @@ class AuditEntry:
     Attributes:
         number: Its number, from 1.
         at: When it was written.
-        event: "asked", then "answered" or "failed"; "refused"; "checkpoint", "recovered", "restored". A question
-            without an outcome was interrupted.
+        event: "asked", then "answered" or "failed"; "refused"; "counted"; "checkpoint", "recovered", "restoring",
+            "restored", "policy". A question without an outcome was interrupted.
         who: The name in the caller's certificate.
         on_behalf_of: The person on whose behalf they asked.
         rpc: The rpc, e.g. "PresenceService/FindSessions".

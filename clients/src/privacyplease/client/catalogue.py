@@ -224,6 +224,21 @@ class Activity:
 
 
 @dataclass(frozen=True, slots=True)
+class Erasure:
+    """A period that is out of reach, and whose key is not destroyed yet.
+
+    Attributes:
+        dataset: The data set.
+        start: When the period begins; None if the data set is not defined any more.
+        waits_for: What it waits for, for people.
+    """
+
+    dataset: str
+    start: datetime | None
+    waits_for: str
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """The state of the whole system."""
 
@@ -237,6 +252,7 @@ class Status:
     cache: Cache
     manifest: Manifest
     disk: Disk
+    erasures: tuple[Erasure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

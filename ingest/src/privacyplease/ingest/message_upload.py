@@ -10,9 +10,10 @@ from typing import Generic, TypeVar
 import pyarrow as pa
 
 from privacyplease.client import Ack, Client
-from privacyplease.client.errors import PrivacyPleaseError, RequestError
+from privacyplease.client.errors import PrivacyPleaseError
 from privacyplease.ingest.kafka.service_availability import ServiceAvailability
 from privacyplease.ingest.parsing import ParsedMessages, RejectedMessage
+from privacyplease.ingest.standing_errors import StandingErrors
 
 __all__ = ["MessageUpload"]
 
@@ -56,6 +57,7 @@ class MessageUpload(Generic[Batch]):
         self._finish = finish
         self._proxy = proxy
         self._stop = stop
+        self._standing = StandingErrors()
         self._sent: dict[int, _SentBatch[Batch]] = {}
         self.stored = 0
 
@@ -66,10 +68,13 @@ class MessageUpload(Generic[Batch]):
 
         Raises:
             RequestError: The proxy refuses the records as a whole.
+            RefusedError: The policy does not allow it.
+            CertificateError: The proxy does not accept the certificate.
             PrivacyPleaseError: The last attempt before it was stopped has failed.
         """
         for ack in self._client.ingest(self._dataset, self._tables(batches), retry=self._retry_delay):
             self._proxy.succeeded()
+            self._standing.succeeded()
             self._acknowledge(ack)
 
     def _tables(self, batches: Iterable[tuple[Batch, ParsedMessages]]) -> Iterator[pa.Table]:
@@ -95,7 +100,7 @@ class MessageUpload(Generic[Batch]):
             self._finish(sent.batch, sorted(sent.rejects))
 
     def _retry_delay(self, error: PrivacyPleaseError, failures: int) -> float | None:
-        """Retries every error except those that the request itself causes."""
-        if isinstance(error, RequestError) or self._stop.is_set():
+        """Retries every error that may pass."""
+        if self._stop.is_set() or self._standing.is_standing(error):
             return None
         return self._proxy.failed(type(error).__name__)

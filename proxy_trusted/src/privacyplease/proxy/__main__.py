@@ -23,6 +23,7 @@ from privacyplease.proxy.query.search import MOST_TAGS
 from privacyplease.proxy.telemetry.metrics import publish
 from privacyplease.transport import environment, log_format
 from privacyplease.transport.address import checked_address
+from privacyplease.transport.lost_threads import exit_when_lost
 from privacyplease.transport.process import add_server_options, private_files, seconds, write_address
 from privacyplease.transport.stop_signals import stop_on_signal
 
@@ -36,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         0 after a graceful stop; 2 if a file or flag is wrong.
     """
     environment.receive()
+    exit_when_lost()
     flags = _parser().parse_args(arguments)
     log_format.configure(flags.log_format)
     allocator.configure()
@@ -90,6 +92,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--home", type=Path, metavar="DIR", help="folder for keys, trusted state and policy, created on first use"
+    )
+    parser.add_argument(
+        "--epoch-keys",
+        type=Path,
+        default=os.environ.pop("PRIVACYPLEASE_EPOCH_KEYS", None),
+        metavar="DIR",
+        help="folder of the key-encryption keys that erasing destroys, shared by proxies that share a trusted store; "
+        "default: the vault or HSM of the master key, or a folder in the home "
+        "[env: PRIVACYPLEASE_EPOCH_KEYS]",
     )
     parser.add_argument(
         "--keyring",
@@ -177,6 +188,7 @@ def _settings(flags: argparse.Namespace, home: Home) -> ProxySettings:
         compacts=not flags.no_compaction,
         certificates=flags.certificates,
         storage_certificates=flags.storage_certificates,
+        epoch_keys=flags.epoch_keys,
         trusted_store=flags.trusted_store,
         keyring=flags.keyring,
     )

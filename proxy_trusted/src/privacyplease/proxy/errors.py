@@ -19,6 +19,7 @@
     ├── RolledBackError         decide whether to continue from the older state
     ├── AuditUnavailableError   check the audit log's disk
     ├── TrustedStoreUnavailableError   check the database that the proxies share, or the disk of the home
+    │   └── FencedError         ask again, or ask another proxy
     ├── StorageError            check the storage server
     │   ├── StorageUnavailableError
     │   └── StorageRefusedError
@@ -231,6 +232,10 @@ class TrustedStoreUnavailableError(ProxyError):
     reason = reasons.ERROR_REASON_TRUSTED_STORE_UNAVAILABLE
     status = grpc.StatusCode.UNAVAILABLE
     retry_seconds = 1.0
+
+
+class FencedError(TrustedStoreUnavailableError):
+    """The proxy has lost its lease on the trusted store that it shares with others, and renews it."""
 
 
 class StorageError(ProxyError):

@@ -19,6 +19,7 @@ from privacyplease.server.metrics import Metrics, publish
 from privacyplease.server.server import Load, build_server
 from privacyplease.server.storage_url import open_store
 from privacyplease.transport import environment, log_format
+from privacyplease.transport.lost_threads import exit_when_lost
 from privacyplease.transport.process import add_server_options, private_files, write_address
 from privacyplease.transport.stop_signals import stop_on_signal
 
@@ -39,6 +40,7 @@ _log = logging.getLogger("privacyplease.server")
 def main(arguments: list[str] | None = None) -> int:
     """Runs the server until it is stopped, and returns the exit code."""
     environment.receive()
+    exit_when_lost()
     options = _parser().parse_args(arguments)
     log_format.configure(options.log_format)
     private_files()
@@ -57,7 +59,9 @@ def _serve(options: argparse.Namespace, stop: threading.Event) -> None:
     store = open_store(options.storage, limits, connections=load.connections)
     try:
         metrics = Metrics()
-        metrics.watch(store.connections)
+        metrics.watch(store.connections, store.free_bytes)
+        if options.certificates:
+            metrics.watch_certificates(options.certificates)
         server = build_server(store, limits, load=load, certificates=options.certificates, metrics=metrics)
         address = server.bind(options.listen)
         if options.metrics:

@@ -56,6 +56,10 @@ class MeteredStore:
         """See `Store.connections`."""
         return self._store.connections()
 
+    def free_bytes(self) -> float:
+        """See `Store.free_bytes`."""
+        return self._store.free_bytes()
+
     def close(self) -> None:
         """See `Store.close`."""
         self._store.close()

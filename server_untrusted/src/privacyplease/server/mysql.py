@@ -53,11 +53,16 @@ _READ_SECONDS = 120  # longer than innodb_lock_wait_timeout (50 s), so that the 
 
 # Server error numbers: https://mariadb.com/kb/en/mariadb-error-code-reference/
 _LOCK_WAIT_TIMEOUT, _DEADLOCK = 1205, 1213
+_FULL = frozenset(
+    {
+        1021,  # disk full
+        1114,  # table is full
+    }
+)
 _UNAVAILABLE = frozenset(
     {
         1040,  # too many connections
         1053,  # shutdown in progress
-        1114,  # table is full
         1203,  # too many connections of this user
         1290,  # read-only, as during a failover
         1836,  # read-only, likewise
@@ -133,6 +138,9 @@ class MySqlStore(SqlStore):
 
     def _lost_to_another(self, error: DBAPIError) -> bool:
         return error_code(error) in (_LOCK_WAIT_TIMEOUT, _DEADLOCK)
+
+    def _full(self, error: DBAPIError) -> bool:
+        return error_code(error) in _FULL
 
     def _unavailable(self, error: DBAPIError) -> bool:
         return error_code(error) in _UNAVAILABLE

@@ -8,6 +8,7 @@ statements.
 from __future__ import annotations
 
 import logging
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -83,6 +84,10 @@ class SqlStore(ABC):
         """See `Store.connections`."""
         return cast(QueuePool, self._engine.pool).checkedout()  # both kinds of store use one
 
+    def free_bytes(self) -> float:
+        """See `Store.free_bytes`."""
+        return math.nan
+
     def close(self) -> None:
         """See `Store.close`."""
         self._engine.dispose()
@@ -102,6 +107,10 @@ class SqlStore(ABC):
     @abstractmethod
     def _lost_to_another(self, error: DBAPIError) -> bool:
         """Whether the database rolled a transaction back in favour of another."""
+
+    @abstractmethod
+    def _full(self, error: DBAPIError) -> bool:
+        """Whether an error means that there is no room on the database's disk."""
 
     @abstractmethod
     def _unavailable(self, error: DBAPIError) -> bool:
@@ -141,6 +150,8 @@ class SqlStore(ABC):
         except PoolTimeoutError:
             raise StoreUnavailableError("all connections to the database are in use") from None
         except DBAPIError as error:
+            if self._full(error):
+                raise StoreUnavailableError("the disk of the database is full", full=1) from None
             if error.connection_invalidated or self._unavailable(error) or self._lost_to_another(error):
                 raise StoreUnavailableError(f"the database is unavailable ({error_name(error)})") from None
             raise

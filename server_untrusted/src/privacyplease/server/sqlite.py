@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Sequence
+from pathlib import Path
 
 from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.exc import DBAPIError
@@ -41,10 +43,13 @@ _UNAVAILABLE = frozenset(
         sqlite3.SQLITE_LOCKED,
         sqlite3.SQLITE_READONLY,
         sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_FULL,
         sqlite3.SQLITE_CANTOPEN,
     }
 )
+
+
+# The second: the shared memory of WAL mode, a file beside the database, cannot be enlarged.
+_FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 
 
 class SqliteStore(SqlStore):
@@ -61,8 +66,9 @@ class SqliteStore(SqlStore):
             StartError: The URL does not name a file.
             StoreUnavailableError: The file cannot be opened.
         """
-        if url.database in (None, "", ":memory:"):
+        if not url.database or url.database == ":memory:":
             raise StartError("expected sqlite:///PATH, got a database in memory, which would not keep any cells")
+        self._folder = Path(url.database).absolute().parent
         engine = create_engine(
             url,
             pool_size=connections,
@@ -73,6 +79,10 @@ class SqliteStore(SqlStore):
         )
         event.listen(engine, "connect", _configure)
         super().__init__(engine, MIGRATIONS)
+
+    def free_bytes(self) -> float:
+        """See `Store.free_bytes`."""
+        return shutil.disk_usage(self._folder).free
 
     def _insert(self, connection: Connection, cells: Sequence[Cell]) -> None:
         if cells:
@@ -91,6 +101,9 @@ class SqliteStore(SqlStore):
 
     def _lost_to_another(self, error: DBAPIError) -> bool:
         return False  # a writer waits for its predecessor, or runs into the busy timeout
+
+    def _full(self, error: DBAPIError) -> bool:
+        return error_code(error) in _FULL
 
     def _unavailable(self, error: DBAPIError) -> bool:
         return (error_code(error) or 0) & 0xFF in _UNAVAILABLE

@@ -29,6 +29,8 @@ DOMAIN = "storage.privacyplease"
 
 _log = logging.getLogger(__name__)
 
+_NO_THREAD = "can't start new thread"  # CPython's RuntimeError when there is no memory for its stack
+
 
 @contextmanager
 def answering(context: grpc.ServicerContext) -> Iterator[None]:
@@ -43,6 +45,8 @@ def fail(error: Exception, context: grpc.ServicerContext) -> NoReturn:
     """Ends the call with the error's status; an error that is not a `RefusedError` becomes `INTERNAL`."""
     if isinstance(error, grpc.RpcError) and not context.is_active():
         raise error  # the caller left while it was sending
+    if isinstance(error, MemoryError) or str(error) == _NO_THREAD:
+        error = StoreUnavailableError("expected memory for the call, got none")
     if not isinstance(error, RefusedError):
         # Neither the caller nor the log gets its message: a database's errors quote statements, and those hold tags.
         _log.error("unexpected %s at %s", type(error).__name__, where_raised(error.__traceback__))

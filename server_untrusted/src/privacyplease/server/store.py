@@ -62,5 +62,8 @@ class Store(Protocol):
     def connections(self) -> int:
         """How many connections to the database are in use."""
 
+    def free_bytes(self) -> float:
+        """How many bytes are free on the disk of the cells; NaN if only the database knows."""
+
     def close(self) -> None:
         """Closes all connections."""

@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 
 from privacyplease.proxy.errors import KeyUnavailableError
 from privacyplease.proxy.keys.derivation import GroupKeys, Key, KeyId
+from privacyplease.proxy.keys.epoch_key_holders import EpochKeyHolders
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.master_key import LocalMasterKey
@@ -97,6 +98,30 @@ def test_the_master_key_moves_to_a_vault_and_back(
         assert seen(proxy)
 
 
+def test_the_keys_of_periods_move_along_and_none_stays_where_they_were(
+    tmp_path: Path, storage: Served, bao: OpenBao, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def held_by_the_vault() -> list[str]:
+        return [name for name in bao.ask("LIST", "transit/keys")["data"]["keys"] if name.startswith("moving-")]
+
+    monkeypatch.setenv("VAULT_TOKEN", bao.token)
+    bao.make_key("moving")
+    home = Home(tmp_path / "home")
+    with proxying(home.path, storage.address) as proxy:
+        proxy.ingest("wifi", [SESSION])
+        allow(home.path, vault=bao.choice("moving"))
+        assert len(list(home.epoch_keys.glob("*.key"))) == 1
+        rotate(proxy, "vault")
+        assert (list(home.epoch_keys.glob("*.key")), len(held_by_the_vault())) == ([], 1)
+        assert seen(proxy)
+    with proxying(home.path, storage.address) as proxy:
+        assert seen(proxy)
+        rotate(proxy, passphrase=NEW)
+        assert (len(list(home.epoch_keys.glob("*.key"))), held_by_the_vault()) == (1, [])
+    with proxying(home.path, storage.address, passphrase=NEW) as proxy:
+        assert seen(proxy)
+
+
 @pytest.mark.parametrize(
     ("choice", "passphrase", "reason"),
     [
@@ -171,7 +196,8 @@ def home(tmp_path: Path) -> Home:
     """A home with two data keys."""
     home = Home(tmp_path / "home")
     master = home.master_key(PASSPHRASE)
-    keyring = Keyring(trusted_store.open_store(home.trusted_store), master)
+    store = trusted_store.open_store(home.trusted_store)
+    keyring = Keyring(store, master, epoch_keys=EpochKeyHolders(home).open(store, "passphrase"))
     for epoch in (665, 666):
         keyring.ensure("wifi", epoch)
     return home
@@ -186,7 +212,8 @@ def opened(home: Home, passphrase: str) -> tuple[Engine, Keyring]:
     """The keyring, opened as by a proxy that starts."""
     store = trusted_store.open_store(home.trusted_store)
     folder = folder_in_force(store)
-    return store, Keyring(store, described_by(home, folder).master_key(passphrase), folder)
+    epoch_keys = EpochKeyHolders(home).open(store, "passphrase")
+    return store, Keyring(store, described_by(home, folder).master_key(passphrase), folder, epoch_keys)
 
 
 class Crash(BaseException):

@@ -147,3 +147,19 @@ def test_an_error_names_the_file_and_what_came(server: FeedServer, body: bytes, 
     server.put("/station_status.json", body)
     with pytest.raises(FeedError, match=f"station_status.json of 127.0.0.1: expected JSON, got {what}"):
         Gbfs(JsonClient(), url).poll()
+
+
+def test_an_invalid_url_of_a_file_is_as_if_it_were_not_listed(server: FeedServer) -> None:
+    for path, document in station_feeds.gbfs(server.url, "3.0", 3).items():
+        if path.endswith("gbfs.json"):
+            text = json.dumps(document)
+            document["data"]["feeds"].append({"name": "geofencing_zones", "url": "http://["})  # type: ignore[index]
+        server.put(path, document)
+    url = f"{server.url}/gbfs.json"
+    assert len(Gbfs(JsonClient(), url).poll().stations) == 3
+    listed = json.loads(text)
+    for feed in listed["data"]["feeds"]:
+        feed["url"] = "http://["
+    server.put("/gbfs.json", listed)
+    with pytest.raises(FeedRefusedError, match="expected a GBFS system with"):
+        Gbfs(JsonClient(), url).poll()

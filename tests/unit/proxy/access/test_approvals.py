@@ -4,12 +4,16 @@ from pathlib import Path
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
+from sqlalchemy import select, update
 
 from privacyplease.proxy.access.approvals import DAY_MS, HOUR_MS, Approvals, State, described
 from privacyplease.proxy.access.rules import RULES
 from privacyplease.proxy.errors import ApprovalRequiredError, InvalidRequestError, PermissionDeniedError
+from privacyplease.proxy.keys.derivation import Key
 from privacyplease.proxy.records.dataset import load
 from privacyplease.proxy.trusted_store import store as trusted_store
+from privacyplease.proxy.trusted_store.tables import approval_macs
+from privacyplease.proxy.trusted_store.tables import approvals as table
 from privacyplease.proxy.v1.keys_service_pb2 import DestroyEpochsRequest, ExportKeyringRequest, RotateMasterRequest
 
 RPC = "KeysService/RotateMaster"
@@ -31,7 +35,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def approvals(tmp_path: Path, clock: Clock) -> Approvals:
-    return Approvals(trusted_store.open_store(tmp_path / "trusted.db"), clock)
+    return Approvals(trusted_store.open_store(tmp_path / "trusted.db", durable=False), Key(bytes(32)), clock)
 
 
 def ask(approvals: Approvals, request: RotateMasterRequest = HSM, asked_by: str = "carol") -> int:
@@ -123,3 +127,56 @@ def test_a_relative_time_asks_for_the_same_while_it_names_the_same_epochs() -> N
     assert one.before.seconds == 1_704_067_200
     assert rule.approval(DestroyEpochsRequest(dataset="wifi", dry_run=True), datasets) is None
     assert rule.approval(DestroyEpochsRequest(dataset="nobody's"), datasets) is not None
+
+
+def test_all_that_wait_are_counted_and_what_was_decided_or_expired_is_not(approvals: Approvals, clock: Clock) -> None:
+    for name in (f"person {number}" for number in range(51)):
+        for key in range(20):
+            ask(approvals, RotateMasterRequest(master_key=str(key)), name)
+    assert approvals.waiting() == 1_020  # more than a list has
+    approvals.decide(1, "dave", grant=True)
+    approvals.decide(2, "dave", grant=False)
+    assert approvals.waiting() == 1_018
+    clock.ms += DAY_MS
+    assert approvals.waiting() == 0
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"state": State.GRANTED, "decided_by": "dave"},
+        {"request": "something harmless"},
+        {"asked_by": "mallory"},
+        {"digest": bytes(32)},
+    ],
+)
+def test_whoever_writes_to_the_store_grants_nothing_and_changes_nothing_that_is_shown(
+    tmp_path: Path, clock: Clock, forged: dict[str, object]
+) -> None:
+    store = trusted_store.open_store(tmp_path / "trusted.db")
+    approvals = Approvals(store, Key(bytes(32)), clock)
+    number = ask(approvals)
+    with store.begin() as connection:
+        connection.execute(update(table).values(forged))
+    assert approvals.list() == []
+    with pytest.raises(InvalidRequestError, match="got one that is unknown"):
+        approvals.decide(number, "dave", grant=True)
+    assert ask(approvals) > number
+    assert ask(approvals, asked_by="mallory") > number
+
+
+def test_a_snapshot_of_the_store_brings_a_used_grant_back_for_its_hour_and_no_longer(
+    tmp_path: Path, clock: Clock
+) -> None:
+    store = trusted_store.open_store(tmp_path / "trusted.db")
+    approvals = Approvals(store, Key(bytes(32)), clock)
+    approvals.decide(ask(approvals), "dave", grant=True)
+    with store.connect() as connection:
+        snapshot = [(each, connection.execute(select(each)).one()._asdict()) for each in (table, approval_macs)]
+    for _ in range(2):
+        approvals.require(RPC, HSM, "carol")
+        with store.begin() as connection:
+            for each, row in snapshot:
+                connection.execute(update(each).values(row))
+    clock.ms += HOUR_MS
+    ask(approvals)

@@ -19,6 +19,7 @@ burst = 10
 [clients.collector]
 roles = ["ingest"]
 batches_per_second = 20
+cells_per_minute = 30
 calls_per_minute = 6
 [clients.dashboard]
 roles = ["count"]
@@ -42,6 +43,7 @@ def test_every_entry_is_read() -> None:
         calls_per_minute=60,
         burst=10,
     )
+    assert (policy.of("collector").cells_per_minute, policy.of("alice").cells_per_minute) == (30, 6_000_000)
     assert (policy.of("collector").batches_per_second, policy.of("collector").burst) == (20, 6)
     assert policy.of("dashboard").may_act_for == {"alice"}
     assert policy.plaintext.roles == {Role.COUNT}

@@ -102,3 +102,16 @@ def test_on_a_full_disk_refusals_are_only_counted(refusing: Refusing, monkeypatc
     monkeypatch.setattr(AuditLog, "full", False)
     refusing.refusals.flush(least_seconds=0)
     assert [entry["count"] for entry in refusing.entries()] == [5]
+
+
+def test_questions_that_need_no_line_are_one_line_a_minute_for_each_who_asks(refusing: Refusing) -> None:
+    questions = RefusalLog(refusing.log, clock=lambda: refusing.seconds, event="counted", most_single=0)
+    for number in range(1_000):
+        questions.record({"who": "dashboard", "for": f"user-{number % 2}", "rpc": "OccupancyService/Count"})
+    assert refusing.entries() == []
+    refusing.seconds = WINDOW_SECONDS
+    questions.flush()
+    assert [(entry["event"], entry["for"], entry["count"]) for entry in refusing.entries()] == [
+        ("counted", "user-0", 500),
+        ("counted", "user-1", 500),
+    ]

@@ -1,5 +1,6 @@
 """Backup files: complete or refused, never written over other files, and without anything that opens a key."""
 
+import hashlib
 import io
 import json
 import shutil
@@ -104,7 +105,8 @@ def test_a_restored_home_is_marked_and_opens_only_with_its_passphrase(home: Home
     assert passphrase.encode() not in held
     shutil.rmtree(home.path)
     backups.restore(file, home, tmp_path / "certificates")
-    assert json.loads(home.restored.read_text()) == {"made_at": about["made_at"]}
+    digest = hashlib.sha256(held).hexdigest()
+    assert json.loads(home.restored.read_text()) == {"made_at": about["made_at"], "sha256": digest}
     store = trusted_store.open_store(home.trusted_store)
     assert Keyring(store, home.master_key(passphrase)).epochs("wifi") == [1]
     with pytest.raises(ConfigurationError, match="expected a passphrase"):
@@ -177,5 +179,6 @@ def test_the_command_saves_restores_and_accepts(
     code, _, error = run("accept")
     assert (code, error) == (2, f"error: {home.path}: expected a proxy's home\n")
     assert run("restore", str(tmp_path / "file"), "--certificates", str(tmp_path / "certificates"))[0] == 0
-    assert json.loads(home.restored.read_text()) == {"made_at": about["made_at"]}
-    assert json.loads(run("accept")[1]) == {"made_at": about["made_at"]}  # as after a restore
+    marked = json.loads(home.restored.read_text())
+    assert marked["made_at"] == about["made_at"]
+    assert json.loads(run("accept")[1]) == marked  # as after a restore

@@ -1,10 +1,14 @@
 """What backups need is kept, and no longer than it must be."""
 
+import time
+
 import pytest
 from sqlalchemy import Engine, insert, update
 
 from privacyplease.proxy.backup import registry
+from privacyplease.proxy.keys.derivation import Key
 from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.keys.master_key import LocalMasterKey
 from privacyplease.proxy.trusted_store.store import writing
 from privacyplease.proxy.trusted_store.tables import heads
 from tests.services.fake_clock import FakeClock
@@ -89,3 +93,17 @@ def test_keys_that_no_backup_holds_are_counted(
     assert registry.keys_without_backup(store) == 1
     back_up(store)
     assert registry.keys_without_backup(store) == 0
+
+
+def test_a_key_made_after_a_backup_counts_as_without_one_though_the_clock_was_put_back(
+    store: Engine, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: clock.now / 1_000)
+    keyring = Keyring(store, LocalMasterKey(Key(bytes(32))))
+    keyring.ensure("wifi", 0)
+    clock.now += 60_000
+    back_up(store)
+    assert registry.keys_without_backup(store) == 0
+    clock.now -= 3_600_000
+    keyring.ensure("wifi", 1)
+    assert registry.keys_without_backup(store) == 1

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from random import Random
 
 import pyarrow as pa
 
+from privacyplease.proxy.clock import steady
 from privacyplease.proxy.compaction.compactor import Compactor, JobResult, Scope
 from privacyplease.proxy.keys.derivation import Key
 from privacyplease.proxy.keys.keyring import Keyring
@@ -41,7 +41,7 @@ class AdjustableClock:
         self.ahead = 0.0
 
     def __call__(self) -> float:
-        return time.time() + self.ahead
+        return steady() + self.ahead
 
 
 class InProcess:

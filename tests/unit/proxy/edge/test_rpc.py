@@ -7,6 +7,7 @@ import logging
 from unittest import mock
 
 import grpc
+import pyarrow as pa
 import pytest
 from google.rpc import error_details_pb2
 
@@ -115,3 +116,10 @@ def test_a_client_that_leaves_while_it_sends_is_no_fault(caplog: pytest.LogCaptu
         rpc.answering(method)(None, None, context(active=False))
     assert raised.value is left
     assert caplog.records == []
+
+
+def test_too_little_memory_is_refused_in_words_and_may_be_tried_again() -> None:
+    seen = failing(pa.ArrowMemoryError("malloc of size 64 failed"))
+    (sent,) = seen.abort_with_status.call_args.args
+    assert sent.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert sent.details == "expected memory for the call, got none; what was acknowledged is stored"

@@ -23,6 +23,7 @@ from tests.services.exports import ALLOWED, PARTNERS, answers, keys_of
 from tests.services.fake_storage import FakeStorage
 from tests.services.lifecycle_core import LifecycleCore
 
+Harm = Callable[[pa.RecordBatch], pa.RecordBatch]
 Forgery = Callable[[Export, FakeStorage, ManifestRow, ManifestRow, Tag, Tag], object]
 
 
@@ -116,3 +117,62 @@ def test_a_proxy_on_an_exported_keyring_notices_what_it_can(
         with pytest.raises(CellsMissingError if forgery == "one dropped" else CellDamagedError):
             answers(partner, filled)
     assert storage.cells == before
+
+
+def _column(core: pa.RecordBatch, number: int, column: pa.Array) -> pa.RecordBatch:
+    arrays = [*core.columns[:number], column, *core.columns[number + 1 :]]
+    return pa.RecordBatch.from_arrays(arrays, names=core.schema.names).replace_schema_metadata(core.schema.metadata)
+
+
+def _beyond_its_dictionary(core: pa.RecordBatch) -> pa.RecordBatch:
+    places = core.column(1)
+    codes = pa.array([200] * len(places), pa.uint8())
+    return _column(core, 1, pa.DictionaryArray.from_arrays(codes, places.dictionary, safe=False))
+
+
+def _beyond_its_buffer(core: pa.RecordBatch) -> pa.RecordBatch:
+    offsets = pa.array([0, 1 << 30, 4], pa.int32()).buffers()[1]
+    names = pa.StringArray.from_buffers(2, offsets, pa.py_buffer(b"park"))
+    return _column(core, 1, pa.DictionaryArray.from_arrays(pa.array([0] * len(core), pa.uint8()), names, safe=False))
+
+
+# What a holder of the same keyring can seal: each would crash a careless reader, or make it read beyond its buffers.
+HARMFUL: dict[str, Harm] = {
+    "no columns": lambda core: pa.record_batch({"a": [1] * len(core)}),
+    "no metadata": lambda core: core.replace_schema_metadata(None),
+    "no unit": lambda core: core.replace_schema_metadata({**core.schema.metadata, b"unit": b"0"}),
+    "times beyond the year 9999": lambda core: core.replace_schema_metadata(
+        {**core.schema.metadata, b"unit": str(1 << 62).encode()}
+    ),
+    "codes beyond the dictionary": _beyond_its_dictionary,
+    "offsets beyond the buffer": _beyond_its_buffer,
+    "plain text": lambda core: _column(core, 1, pa.array(["park"] * len(core))),
+    "no times": lambda core: _column(core, 2, pa.nulls(len(core), pa.uint8())),
+    "signed times": lambda core: _column(core, 2, pa.array([-1] * len(core))),
+    "nobody": lambda core: _column(
+        core, 0, pa.DictionaryArray.from_arrays(pa.array([0] * len(core), pa.uint8()), pa.array([None], pa.int64()))
+    ),
+    "somebody without a record": lambda core: _column(
+        core, 0, pa.DictionaryArray.from_arrays(pa.array([0] * len(core), pa.uint8()), pa.array([1, 2], pa.int64()))
+    ),
+    "subjects out of order": lambda core: _column(core, 0, core.column(0).take(pa.array(range(len(core)))[::-1])),
+}
+
+
+@pytest.mark.parametrize("harm", HARMFUL.values(), ids=HARMFUL)
+def test_a_proxy_on_an_exported_keyring_is_not_harmed_by_another_holder_of_it(
+    filled: LifecycleCore,
+    partner: ExportedSearch,
+    file: Path,
+    storage: FakeStorage,
+    harm: Harm,
+) -> None:
+    export = keyring_file.load(file, PARTNERS)
+    row = next(row for row in export.segments if row.summary.records > 1)
+    (tag,) = groups.tags(export.keys[row.key].tag, Group.CORE, [row.number])
+    place, keys = CellContext("wifi", Group.CORE, tag), export.keys[row.key]
+    core = Opener(keys.cell).open(storage.cells[tag], place)
+    forged = Sealer(keys.cell, keys.tag).enclose(compressed(harm(core)), row.groups[Group.CORE].size, place)
+    storage.cells[tag] = forged.cell.sealed
+    with pytest.raises(CellDamagedError):
+        answers(partner, filled)

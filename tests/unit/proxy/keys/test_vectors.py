@@ -5,22 +5,25 @@ from __future__ import annotations
 import hmac
 import json
 from pathlib import Path
+from unittest.mock import create_autospec
 
 import numpy as np
 import pytest
 from sqlalchemy import Engine, insert
 
-from privacyplease.proxy.keys import derivation, keyring, master_key, prf
+from privacyplease.proxy.keys import derivation, keyring, master_key, prf, wrapped_keys
 from privacyplease.proxy.keys.dead_letters import LETTER_LABEL, DeadLetters, letters_of
 from privacyplease.proxy.keys.derivation import GroupKeys, Key, KeyId, context, expand
+from privacyplease.proxy.keys.epoch_keys import EpochKey, EpochKeys
 from privacyplease.proxy.keys.providers.pkcs11 import HSM_LABEL, HsmMasterKey, KeyLocation
+from privacyplease.proxy.keys.wrapped_keys import KeyName, WrappedKey
 from privacyplease.proxy.manifest import head
 from privacyplease.proxy.manifest.rows import ROW_LABEL
 from privacyplease.proxy.segments.hashes import FILTER_LABEL, ROLLUP_LABEL
 from privacyplease.proxy.trusted_store.tables import data_keys
 from tests.vectors.known import EXPECTED, Vector, each, key, vectors
 
-MANIFEST = keyring.manifest_of("wifi")
+MANIFEST = wrapped_keys.manifest_of("wifi")
 
 # Labels of the keys derived from an owner's data key, and the owner.
 OF_ONE_OWNER = {
@@ -89,6 +92,31 @@ class Hsm(HsmMasterKey):
         return Key(hmac.digest(self._secret, context(HSM_LABEL, salt), "sha256"))
 
 
+@each("erasable_keys", opens=True)
+def test_an_erasable_key_opens(vector: Vector) -> None:
+    assert wrapped_keys.associated(*erasable(vector)).hex() == vector["associated"]
+    assert opened(vector) == key(vector["data_key"])
+
+
+@each("erasable_keys", opens=False)
+def test_an_erasable_key_is_refused(vector: Vector) -> None:
+    with pytest.raises(EXPECTED[vector["expected"]]):
+        opened(vector)
+
+
+def erasable(vector: Vector) -> tuple[KeyName, EpochKey]:
+    name = KeyName(vector["owner"], KeyId(vector["epoch"], vector["generation"]))
+    return name, EpochKey("elsewhere", vector["kek_name"])
+
+
+def opened(vector: Vector) -> Key:
+    name, kek = erasable(vector)
+    epoch_keys = create_autospec(EpochKeys, instance=True)
+    epoch_keys.key.return_value = master_key.LocalMasterKey(key(vector["kek"]))
+    wrapped = WrappedKey(bytes.fromhex(vector["wrapped"]), kek)
+    return wrapped.open(name, master_key.LocalMasterKey(key(vector["master_key"])), epoch_keys)
+
+
 @each("hsm_keys", opens=True)
 def test_a_key_wrapped_under_an_hsm_opens(vector: Vector) -> None:
     master = Hsm(bytes.fromhex(vector["secret"]))
@@ -128,7 +156,7 @@ def test_a_letter_is_refused(vector: Vector, store: Engine) -> None:
 
 
 def associated(vector: Vector) -> bytes:
-    return keyring._associated(vector["owner"], KeyId(vector["epoch"], vector["generation"]))
+    return wrapped_keys.associated(KeyName(vector["owner"], KeyId(vector["epoch"], vector["generation"])))
 
 
 def written(vector: Vector, folder: Path) -> Path:
@@ -141,7 +169,7 @@ def open_letter(vector: Vector, store: Engine) -> bytes | None:
     """Opens a vector's letter as the proxy does, with the vector's data key in the keyring."""
     master = master_key.LocalMasterKey(key("00" * 32))
     for owner in map(letters_of, ("wifi", "bikes")):
-        wrapped = master.wrap(key(vector["data_key"]), keyring._associated(owner, KeyId(vector["epoch"])))
+        wrapped = master.wrap(key(vector["data_key"]), wrapped_keys.associated(KeyName(owner, KeyId(vector["epoch"]))))
         with store.begin() as connection:
             row = {"dataset": owner, "epoch": vector["epoch"], "generation": 0, "wrapped": wrapped, "made_at": 0}
             connection.execute(insert(data_keys).values(row))

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import shutil
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from privacyplease.proxy.backup import registry
 from privacyplease.proxy.errors import (
     CellsMissingError,
     ConfigurationError,
+    StorageError,
+    StorageUnavailableError,
 )
 from privacyplease.proxy.keys.derivation import KeyId
 from privacyplease.proxy.lifecycle import segment_discovery
+from privacyplease.proxy.manifest.destroyed_keys import DestroyedKeys
 from privacyplease.proxy.manifest.rows import SegmentState
 from privacyplease.proxy.manifest.statements import RESERVED
 from privacyplease.proxy.segments.groups import Group
 from privacyplease.proxy.segments.sealing import CellContext, Sealer
 from privacyplease.proxy.storage.cell import Sealed
+from privacyplease.proxy.trusted_store.tables import data_keys
 from privacyplease.storage.v1 import storage_service_pb2 as pb
-from tests.services.lifecycle_core import DAY, sessions
+from tests.services.lifecycle_core import DAY, LifecycleCore, sessions
 from tests.services.site import Site, require_whole, wrong
 
 START = 1_727_740_800_000  # 2024-10-01
@@ -51,6 +60,27 @@ def test_a_restore_brings_back_what_was_stored_before_and_after_the_backup(site:
     core.collect(None)
     require_whole(core, 100)
     require_whole(site.start(), 100)  # nothing is added twice
+
+
+def test_a_period_that_was_destroyed_after_the_backup_stays_so_if_its_key_is_not_in_the_backup(
+    site: Site, tmp_path: Path
+) -> None:
+    core = site.start()
+    core.ingest(sessions(0, 10, START))
+    core.ingest(sessions(10, 10, START - 30 * DAY))
+    site.back_up()
+    elsewhere = shutil.copytree(site.home.epoch_keys, tmp_path / "epoch-keys")
+    core.eraser.erase(core.wifi, [EPOCH - 1])
+    (destroyed,) = {file.name for file in elsewhere.iterdir()} - {file.name for file in site.home.epoch_keys.iterdir()}
+    site.lose()
+    (site.home.epoch_keys / destroyed).unlink()  # as in a folder that the backup did not contain
+    core = site.start()
+    require_whole(core, 10)
+    core.erasure_log.refresh()  # which a proxy reads after it has been restored
+    (erasure,) = core.erasure_log.of("wifi")
+    assert erasure.key.epoch == EPOCH - 1
+    assert erasure.erased_at is not None
+    assert core.keyring.epochs("wifi") == [EPOCH]
 
 
 def test_the_same_backup_can_be_restored_repeatedly(site: Site) -> None:
@@ -233,15 +263,84 @@ def test_periods_whose_keys_may_be_lost_are_listed(site: Site) -> None:
     require_whole(core, 20)
 
 
-def test_a_period_erased_after_the_backup_has_its_key_again_and_no_cells(site: Site) -> None:
+def test_a_period_destroyed_after_the_backup_stays_destroyed(site: Site) -> None:
+    """Even if the server has kept every cell that it was told to delete."""
+    core = site.start()
+    core.ingest(sessions(0, 10, START))
+    core.ingest(sessions(10, 10, START + 60 * DAY))
+    (doomed,) = wrapped(core)
+    site.back_up()
+    kept = dict(site.storage.cells)
+    core.eraser.erase(core.wifi, [EPOCH])
+    site.storage.cells = kept | site.storage.cells
+    core = site.restore()
+    assert (core.devices(), wrong(core)) == ({*range(10, 20)}, 0)
+    assert [site.adopted[name] for name in ("missing", "unreadable", "destroyed")] == [0, 0, 1]
+    assert core.keyring.epochs("wifi") == [EPOCH + 2]
+    assert not any(doomed in file.read_bytes() for file in site.home.path.rglob("*") if file.is_file())
+    core = site.start()
+    assert len(core.ingest(sessions(20, 10, START)).records) == 0
+    assert [erasure.key for erasure in core.erasure_log.of("wifi") if erasure.erased_at] == [KeyId(EPOCH)]
+
+
+def test_without_the_list_a_destroyed_period_would_live_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     core = site.start()
     core.ingest(sessions(0, 10, START))
     site.back_up()
+    kept = dict(site.storage.cells)
     core.eraser.erase(core.wifi, [EPOCH])
+    site.storage.cells = kept | site.storage.cells
+    monkeypatch.setattr(DestroyedKeys, "read", lambda *_: [])
+    require_whole(site.restore(), 10)
+
+
+def test_a_server_that_withholds_destroyed_keys_stops_the_restore(site: Site) -> None:
+    core = site.start()
+    core.ingest(sessions(0, 10, START))
+    core.ingest(sessions(10, 10, START + 60 * DAY))
+    site.back_up()
+    core.eraser.erase(core.wifi, [EPOCH, EPOCH + 2])
+    whole = dict(site.storage.cells)
+    first, second = core.destroyed_keys.tags([1, 2])
+    site.storage.cells = {tag: whole[tag] for tag in whole if tag not in (first, second)}
+    with pytest.raises(ConfigurationError, match="2 destroyed keys on the list; 2 of them are missing"):
+        site.restore()
+    site.storage.cells = whole | {first: Sealed(whole[first][:-1] + bytes([whole[first][-1] ^ 1]))}
+    with pytest.raises(ConfigurationError, match="does not open"):
+        site.start()
+    site.storage.cells = whole
+    core = site.start()
+    assert (core.devices(), core.keyring.epochs("wifi")) == (set(), [])
+
+
+def test_a_period_whose_key_was_renewed_after_the_backup_takes_records_under_a_new_key(site: Site) -> None:
+    core = site.start()
+    core.ingest(sessions(0, 10, START))
+    site.back_up()
+    core.key_renewal.renew(core.wifi, EPOCH)
     core = site.restore()
-    assert site.adopted["missing"] == 2
-    core.eraser.erase(core.wifi, [EPOCH])
-    assert (core.devices(), wrong(core), core.keyring.epochs("wifi")) == (set(), 0, [])
+    assert core.keyring.generations("wifi", EPOCH) == [KeyId(EPOCH, 1)]
+    core.ingest(sessions(0, 10, START))
+    require_whole(core, 10)
+
+
+@pytest.mark.parametrize("call", ["append", "select", "delete"])
+def test_an_erasure_that_is_interrupted_anywhere_is_on_the_list_once_it_is_finished(site: Site, call: str) -> None:
+    core = site.start()
+    core.ingest(sessions(0, 10, START))
+    core.ingest(sessions(10, 10, START + 60 * DAY))
+    site.back_up()
+    for skipped in range(4):
+        site.storage.before = failing_after(skipped, call)
+        with suppress(StorageError):
+            core.eraser.erase(core.wifi, [EPOCH + 2 * (skipped % 2)])
+        site.storage.before = lambda _: None
+        core = site.start()
+    core.eraser.erase(core.wifi, [EPOCH + 2])
+    core.eraser.finish()
+    assert core.manifest.head().destroyed == 2
+    core = site.restore()
+    assert (core.devices(), core.keyring.epochs("wifi"), site.adopted["destroyed"]) == (set(), [], 2)
 
 
 def test_a_restored_proxy_does_not_start_without_the_storage_server(site: Site) -> None:
@@ -255,3 +354,21 @@ def test_a_restored_proxy_does_not_start_without_the_storage_server(site: Site) 
         site.start()
     site.storage.lie = list
     require_whole(site.start(), 10)
+
+
+def wrapped(core: LifecycleCore) -> list[bytes]:
+    """The wrapped key of the first epoch."""
+    query = select(data_keys.c.wrapped).where(data_keys.c.dataset == "wifi", data_keys.c.epoch == EPOCH)
+    with core.store.connect() as connection:
+        return [bytes(value) for value in connection.scalars(query)]
+
+
+def failing_after(count: int, name: str) -> Callable[[str], None]:
+    """Lets a number of calls of a name pass and fails those that follow."""
+    passed = iter(range(count))
+
+    def fail(call: str) -> None:
+        if call == name and next(passed, None) is None:
+            raise StorageUnavailableError("the storage server cannot be reached")
+
+    return fail

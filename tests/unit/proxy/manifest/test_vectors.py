@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import secrets
+from typing import cast
 
 import pytest
 from sqlalchemy import Engine, insert
 
-from privacyplease.proxy.keys import keyring
 from privacyplease.proxy.keys.derivation import Key, KeyId
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.master_key import LocalMasterKey
+from privacyplease.proxy.keys.wrapped_keys import KeyName, associated
 from privacyplease.proxy.manifest import rows
 from privacyplease.proxy.manifest.changes import Change, SegmentName
+from privacyplease.proxy.manifest.destroyed_keys import DestroyedKey, DestroyedKeys
 from privacyplease.proxy.manifest.head import HEAD_OWNER, Head, HeadKeys, ahead_of, kept
+from privacyplease.proxy.manifest.manifest import Manifest
 from privacyplease.proxy.manifest.rows import CellEntry, ManifestRow, SegmentState, open_row
 from privacyplease.proxy.manifest.statements import described
 from privacyplease.proxy.segments.groups import Group, SegmentId
 from privacyplease.proxy.segments.sealing import Digest
 from privacyplease.proxy.segments.segment import Summary
 from privacyplease.proxy.storage.cell import Cell, Sealed, Tag
+from privacyplease.proxy.storage.client import StorageClient
 from privacyplease.proxy.trusted_store.tables import data_keys
+from tests.services.fake_storage import FakeStorage
 from tests.vectors.known import EXPECTED, Vector, each, key, vectors
 
 
@@ -46,6 +51,7 @@ def test_a_row_is_sealed_byte_for_byte(vector: Vector, monkeypatch: pytest.Monke
 def test_a_head_opens(vector: Vector, store: Engine) -> None:
     keys = head_keys(vector, store)
     head = Head(vector["sequence"], vector["version"], bytes.fromhex(vector["link"]), vector["at"])
+    head = head._replace(destroyed=vector.get("destroyed", 0))
     assert keys.open(cell_of(vector)) == head
     assert keys.home == vector["home"]
     assert keys.tags([head.sequence]) == [cell_of(vector).tag]
@@ -64,6 +70,23 @@ def test_a_head_is_sealed_byte_for_byte(vector: Vector, store: Engine, monkeypat
 def test_a_head_is_refused(vector: Vector, store: Engine) -> None:
     assert vector["expected"] == "does not open"
     assert head_keys(vector, store).open(cell_of(vector)) is None
+
+
+@each("destroyed_keys", opens=True)
+def test_a_destroyed_key_opens_and_is_sealed_byte_for_byte(
+    vector: Vector, store: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys, nonce = destroyed_keys(vector, store), bytes.fromhex(vector["sealed"])[:12]
+    listed = DestroyedKey(vector["dataset"], KeyId(vector["epoch"], vector["generation"]), vector["renewed"])
+    assert keys.open(cell_of(vector)) == listed
+    monkeypatch.setattr(secrets, "token_bytes", lambda length: nonce[:length])
+    assert keys.seal(vector["number"], listed) == cell_of(vector)
+
+
+@each("destroyed_keys", opens=False)
+def test_a_destroyed_key_is_refused(vector: Vector, store: Engine) -> None:
+    with pytest.raises(EXPECTED[vector["expected"]]):
+        destroyed_keys(vector, store).open(cell_of(vector))
 
 
 @pytest.mark.parametrize("vector", vectors("links"), ids=lambda vector: vector["name"])
@@ -122,10 +145,19 @@ def cell_of(vector: Vector) -> Cell:
 
 
 def head_keys(vector: Vector, store: Engine) -> HeadKeys:
-    """The keys of heads, with the vector's data key in the keyring."""
+    return HeadKeys(keyring_of(vector, store))
+
+
+def destroyed_keys(vector: Vector, store: Engine) -> DestroyedKeys:
+    ring = keyring_of(vector, store)
+    return DestroyedKeys(Manifest(store, ring), cast(StorageClient, FakeStorage()), ring)
+
+
+def keyring_of(vector: Vector, store: Engine) -> Keyring:
+    """A keyring with the vector's data key as that of heads."""
     master = LocalMasterKey(Key(bytes(32)))
-    wrapped = master.wrap(key(vector["data_key"]), keyring._associated(HEAD_OWNER, KeyId(0)))
+    wrapped = master.wrap(key(vector["data_key"]), associated(KeyName(HEAD_OWNER, KeyId(0))))
     row = {"dataset": HEAD_OWNER, "epoch": 0, "generation": 0, "wrapped": wrapped, "made_at": 0}
     with store.begin() as connection:
         connection.execute(insert(data_keys).values(row))
-    return HeadKeys(Keyring(store, master))
+    return Keyring(store, master)

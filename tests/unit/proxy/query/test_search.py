@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partialmethod
@@ -172,9 +173,7 @@ def test_a_newer_head_elsewhere_stops_the_first_question(tmp_path: Path) -> None
         made.ingest(table([(1, "a", EDGE, 0)]), WIFI)
         made.store.dispose()
     copy = tmp_path / "new"
-    copy.mkdir()
-    for file in (tmp_path / "old").iterdir():
-        (copy / file.name).write_bytes(file.read_bytes())
+    shutil.copytree(tmp_path / "old", copy)
     with core(copy, server) as made:
         made.ingest(table([(2, "a", EDGE, 0)]), WIFI)
     with core(tmp_path / "old", server) as made:

@@ -95,3 +95,18 @@ def test_lines_take_no_more_memory_than_their_records(lines: bytes, rows: int) -
     got, peak = map(int, run.stdout.split())
     assert got == rows
     assert peak < 64
+
+
+@pytest.mark.parametrize(
+    "before", ["", " \n\t", "\ufeff", "null\n"], ids=["nothing", "space", "byte order mark", "null"]
+)
+def test_a_null_in_the_place_of_the_first_object_does_not_end_the_process(before: str) -> None:
+    """Arrow's reader ends it with a segmentation fault."""
+    parsed = read((before + "null\n" + json.dumps(GOOD)).encode(), WIFI, 100)
+    checked = check(parsed.records, WIFI)
+    assert len(checked.records) == 1
+    assert (
+        set(parsed.unread)
+        == {rejection.row for rejection in checked.rejections}
+        == set(range(before.count("null") + 1))
+    )

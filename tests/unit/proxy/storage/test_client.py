@@ -10,6 +10,8 @@ from pathlib import Path
 
 import grpc
 import pytest
+from google.protobuf import any_pb2
+from google.rpc import status_pb2
 
 from privacyplease.proxy.certificates.authority import Subject
 from privacyplease.proxy.errors import (
@@ -211,3 +213,38 @@ def test_a_server_certified_for_another_name_is_reported_as_such(tmp_path: Path)
             storage.describe()
     finally:
         server.stop(0).wait()
+
+
+class _Contradicting(Scripted):
+    """A server that refuses with details that contradict the status, or are no message at all."""
+
+    def __init__(self, details: bytes) -> None:
+        super().__init__(lambda request: [])
+        self._details = details
+
+    def Append(self, _request: pb.AppendRequest, context: grpc.ServicerContext) -> pb.AppendResponse:  # noqa: N802
+        context.set_trailing_metadata((("grpc-status-details-bin", self._details),))
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, "refused")
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        b"",
+        b"\xff",
+        status_pb2.Status(code=5, message="refused").SerializeToString(),
+        status_pb2.Status(code=3, message="another").SerializeToString(),
+        status_pb2.Status(
+            code=3,
+            message="refused",
+            details=[any_pb2.Any(type_url="type.googleapis.com/google.rpc.ErrorInfo", value=b"\xff")],
+        ).SerializeToString(),
+    ],
+    ids=["empty", "no message", "another code", "another text", "a broken detail"],
+)
+def test_a_refusal_whose_details_cannot_be_read_is_a_refusal(details: bytes) -> None:
+    with (
+        connected(_Contradicting(details)) as storage,
+        pytest.raises(StorageRefusedError, match="INVALID_ARGUMENT"),
+    ):
+        storage.append([CELL])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import pyarrow as pa
 import pytest
@@ -136,3 +137,14 @@ def test_with_cover_a_flush_is_of_one_epoch() -> None:
 def test_records_are_split_by_epoch() -> None:
     parted = by_epoch(check(table(31 * DAY, DAY, 30 * DAY), WIFI).records, WIFI)
     assert {epoch: len(part) for epoch, part in parted.items()} == {0: 1, 1: 2}
+
+
+def test_a_flush_that_gets_no_thread_fails_and_the_next_one_is_stored(
+    made: ReadWriteCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(made.writer._flushes, "submit", mock.Mock(side_effect=RuntimeError("can't start new thread")))
+        with pytest.raises(MemoryError):
+            made.writer.submit(table(DAY), WIFI).wait()
+    made.ingest(table(DAY, who=2), WIFI)
+    assert [row.summary.records for row in made.manifest.rows("wifi", SegmentState.LIVE)] == [1]

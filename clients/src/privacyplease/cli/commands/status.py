@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from privacyplease.cli.local.server_process import ServerProcess
-    from privacyplease.client import Keyring, Status
+    from privacyplease.client import Erasure, Keyring, Status
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMEOUT_S = 5.0
@@ -61,6 +61,7 @@ def as_document(options: ConnectionOptions) -> dict[str, Any]:
         "cache": asdict(system.cache) if system else None,
         "manifest": asdict(system.manifest) if system else None,
         "disk": asdict(system.disk) if system else None,
+        "erasures": [_erasure(erasure) for erasure in system.erasures] if system else None,
         "keyrings": [_keyring(keyring) for keyring in system.keyrings] if system else None,
     }
 
@@ -119,6 +120,11 @@ def _policy(system: Status) -> dict[str, Any]:
     return {"loaded_at": iso(policy.loaded_at), "problem": policy.problem or None, "approvals": approvals}
 
 
+def _erasure(erasure: Erasure) -> dict[str, Any]:
+    start = iso(erasure.start) if erasure.start else None
+    return {"dataset": erasure.dataset, "start": start, "waits_for": erasure.waits_for}
+
+
 def _keyring(keyring: Keyring) -> dict[str, Any]:
     """Epochs by the instant at which each begins."""
     length = timedelta(days=keyring.epoch_days)
@@ -160,6 +166,9 @@ def _system_lines(document: dict[str, Any]) -> Iterator[str]:
     yield f"fresh   {_compaction_line(document['compaction'])}"
     yield f"cache   {_cache_line(document['cache'])}"
     yield f"disk    {disk_line(document['disk'])}"
+    for erasure in document["erasures"]:
+        period = f" from {erasure['start']}" if erasure["start"] else ""
+        yield f"erasing {erasure['dataset']}{period}: {erasure['waits_for']}"
     for keyring in document["keyrings"]:
         yield f"{keyring['dataset']:8}{_keyring_line(keyring)}"
 
@@ -182,7 +191,7 @@ def _policy_line(policy: dict[str, Any]) -> str:
     approvals = policy["approvals"]
     second = f"{screen.counted(approvals['waiting'], 'approval')} waiting" if approvals["required"] else "approvals off"
     line = f"loaded {policy['loaded_at']}, {second}"
-    return f"{line}; the current file was rejected: {policy['problem']}" if policy["problem"] else line
+    return f"{line}; the current file is not in force: {policy['problem']}" if policy["problem"] else line
 
 
 def _manifest_lines(manifest: dict[str, Any]) -> Iterator[str]:

@@ -120,7 +120,9 @@ def _launch(options: LaunchOptions) -> RunningServers:
         screen.note("asking the storage server for segments that are newer than this home")
     running = launch(options)
     out = screen.out()
-    if restored:
+    if home.restored.exists():
+        screen.note("the restore waits for the approval of a second person: `privacyplease approvals list`")
+    elif restored:
         _show_adopted(json.loads(home.adopted.read_text()))
     if home.passphrase.exists() and not had_passphrase:
         out.print(f"passphrase generated: {home.passphrase}; keep a copy, nothing can be opened without it")

@@ -29,11 +29,12 @@ _MASTER_KEY = (
     *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", *_WEB),
 )
 _TRUSTED_STORE = "PRIVACYPLEASE_TRUSTED_STORE"
+_EPOCH_KEYS = "PRIVACYPLEASE_EPOCH_KEYS"
 
 # docs/KEYS.md has this as a table.
 _DOCUMENTED = {
     "privacyplease.server": ("PRIVACYPLEASE_STORAGE",),
-    "privacyplease.proxy": (*_MASTER_KEY, _TRUSTED_STORE, "PRIVACYPLEASE_WITNESSES"),
+    "privacyplease.proxy": (*_MASTER_KEY, _TRUSTED_STORE, _EPOCH_KEYS, "PRIVACYPLEASE_WITNESSES"),
     "privacyplease.proxy.audit": (*_MASTER_KEY, _TRUSTED_STORE),
     "privacyplease.proxy.backup": (_TRUSTED_STORE,),
     "privacyplease.proxy.certificates": (),

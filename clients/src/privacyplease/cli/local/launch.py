@@ -147,6 +147,7 @@ def _await_serving(
         _require_alive(process, name, log)
         if health is Health.NOT_SERVING and name == "proxy":
             _raise_why(address, certificates)
+            return  # it waits for the approval of a restore
         _require_time(deadline, name, log)
         time.sleep(_POLL_S)
 

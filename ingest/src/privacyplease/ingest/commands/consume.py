@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
-import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from privacyplease.cli.connection import connect
 from privacyplease.ingest.commands.options import Bootstrap, KafkaConfig, Timezone, Topic, reported_errors
+from privacyplease.ingest.errors import SettingsError
+
+if TYPE_CHECKING:
+    from privacyplease.ingest.kafka.consumer import ConsumerRun
 
 __all__ = ["register"]
 
@@ -27,6 +30,9 @@ def consume(
         int, typer.Option(min=1, max=60_000, metavar="MS", help="or after this many milliseconds.")
     ] = 500,
     timezone: Timezone = None,
+    metrics: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Serve Prometheus metrics there, on loopback.")
+    ] = None,
     kafka_config: KafkaConfig = None,
 ) -> None:
     """Consume records from Kafka, until SIGTERM or Ctrl-C. Start several to share the work.
@@ -39,13 +45,27 @@ def consume(
     from privacyplease.ingest.kafka.broker import settings
     from privacyplease.ingest.kafka.consumer import ConsumerOptions, ConsumerRun
     from privacyplease.ingest.wifi import zone_named
+    from privacyplease.transport import log_format
     from privacyplease.transport.stop_signals import stop_on_signal
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    log_format.configure(log_format.LogFormat.TEXT)
     with reported_errors(), connect(context) as client, stop_on_signal() as stop:
         zone = zone_named(timezone) if timezone else None
         options = ConsumerOptions(topic, dataset, group, flush_records, flush_ms / 1_000, zone)
-        ConsumerRun(client, settings(bootstrap, kafka_config), options).run(stop)
+        run = ConsumerRun(client, settings(bootstrap, kafka_config), options)
+        if metrics:
+            _publish(run, metrics)
+        run.run(stop)
+
+
+def _publish(run: ConsumerRun, listen: str) -> None:
+    try:
+        from privacyplease.ingest.kafka.consumer.metrics import ConsumerMetrics
+    except ModuleNotFoundError:
+        raise SettingsError("expected the extra privacyplease-ingest[metrics] to be installed") from None
+    logging.getLogger("privacyplease.ingest.kafka.consumer").info(
+        "metrics: http://%s/metrics", ConsumerMetrics(lambda: run.counts, run.lag).publish(listen)
+    )
 
 
 def register(app: typer.Typer) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -106,9 +104,10 @@ def _poll(feeds: Sequence[Feed], bootstrap: str, topic: str, interval: float, ka
     from privacyplease.ingest.feeds.polling import Pace, poll
     from privacyplease.ingest.kafka.broker import settings
     from privacyplease.ingest.kafka.producer import Producer
+    from privacyplease.transport import log_format
     from privacyplease.transport.stop_signals import stop_on_signal
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    log_format.configure(log_format.LogFormat.TEXT)
     with stop_on_signal() as stop, Producer(topic, settings(bootstrap, kafka_config)) as producer:
         poll(feeds, producer, stop=stop, pace=Pace(interval))
 

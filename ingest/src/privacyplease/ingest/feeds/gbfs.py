@@ -125,11 +125,9 @@ class Gbfs:
         feeds = data.get("feeds")
         if not isinstance(feeds, list):
             raise FeedRefusedError("expected a GBFS auto-discovery file with a list of feeds, got another document")
-        return {
-            str(feed.get("name")).removesuffix(".json"): urljoin(self._url, str(feed.get("url")))
-            for feed in feeds
-            if isinstance(feed, Mapping)
-        }
+        named = {str(feed.get("name")): feed.get("url") for feed in feeds if isinstance(feed, Mapping)}
+        urls = {name.removesuffix(".json"): _joined(self._url, str(url)) for name, url in named.items()}
+        return {name: url for name, url in urls.items() if url is not None}
 
     def _system(self, urls: Mapping[str, str]) -> str:
         """The system's ID, or its host name if it has none."""
@@ -170,6 +168,14 @@ class Gbfs:
                     if each.lower() == wanted if exact else each.lower().partition("-")[0] == wanted.partition("-")[0]:
                         return each
         return next(iter(languages), None)
+
+
+def _joined(base: str, url: str) -> str | None:
+    """A URL, which may be relative to the base; None if it is invalid."""
+    try:
+        return urljoin(base, url)
+    except ValueError:
+        return None
 
 
 def _data(document: Record) -> Record:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from privacyplease.client.errors import RefusedError, RequestError
+from privacyplease.client.errors import CertificateError, RefusedError, RequestError
 from privacyplease.ingest.errors import BadRecordsError, LayoutError, SettingsError, ZoneError
 
 __all__ = ["Failure"]
@@ -21,7 +21,9 @@ def _names(*kinds: type[Exception]) -> Iterator[str]:
         yield from _names(*kind.__subclasses__())
 
 
-_FINAL = frozenset(_names(SettingsError, LayoutError, ZoneError, BadRecordsError, RequestError, RefusedError))
+_FINAL = frozenset(
+    _names(SettingsError, LayoutError, ZoneError, BadRecordsError, RequestError, RefusedError, CertificateError)
+)
 
 
 class Failure(NamedTuple):

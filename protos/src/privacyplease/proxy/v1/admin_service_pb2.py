@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from privacyplease.proxy.v1 import error_reason_pb2 as privacyplease_dot_proxy_dot_v1_dot_error__reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*privacyplease/proxy/v1/admin_service.proto\x12\x16privacyplease.proxy.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a)privacyplease/proxy/v1/error_reason.proto\"\x12\n\x10GetStatusRequest\"\xe5\x03\n\x11GetStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x31\n\x08keyrings\x18\x02 \x03(\x0b\x32\x1f.privacyplease.proxy.v1.Keyring\x12\x30\n\x07storage\x18\x03 \x01(\x0b\x32\x1f.privacyplease.proxy.v1.Storage\x12.\n\x06policy\x18\x04 \x01(\x0b\x32\x1e.privacyplease.proxy.v1.Policy\x12\x30\n\x07\x61nswers\x18\x05 \x01(\x0b\x32\x1f.privacyplease.proxy.v1.Answers\x12\x32\n\x08\x61\x63tivity\x18\x06 \x01(\x0b\x32 .privacyplease.proxy.v1.Activity\x12\x36\n\ncompaction\x18\x07 \x01(\x0b\x32\".privacyplease.proxy.v1.Compaction\x12,\n\x05\x63\x61\x63he\x18\x08 \x01(\x0b\x32\x1d.privacyplease.proxy.v1.Cache\x12\x32\n\x08manifest\x18\t \x01(\x0b\x32 .privacyplease.proxy.v1.Manifest\x12*\n\x04\x64isk\x18\n \x01(\x0b\x32\x1c.privacyplease.proxy.v1.Disk\"5\n\x04\x44isk\x12\x12\n\nfree_bytes\x18\x01 \x01(\x04\x12\x0b\n\x03low\x18\x02 \x01(\x08\x12\x0c\n\x04\x66ull\x18\x03 \x01(\x08\"4\n\x05\x43\x61\x63he\x12\x0c\n\x04hits\x18\x01 \x01(\x04\x12\x0e\n\x06misses\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\"\xad\x01\n\x08Manifest\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x15\n\rlive_segments\x18\x02 \x01(\x04\x12\x18\n\x10retired_segments\x18\x03 \x01(\x04\x12\x1a\n\x12unsettled_segments\x18\x04 \x01(\x04\x12\x16\n\x0eoutgrown_cells\x18\x05 \x01(\x04\x12\x11\n\twitnesses\x18\x06 \x01(\r\x12\x18\n\x10witness_failures\x18\x07 \x01(\x04\"|\n\nCompaction\x12\x16\n\x0e\x66resh_segments\x18\x01 \x01(\x04\x12\x15\n\rfresh_records\x18\x02 \x01(\x04\x12.\n\nlast_round\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x66\x61ilure\x18\x04 \x01(\t\"K\n\x07\x41nswers\x12\r\n\x05whole\x18\x01 \x01(\x04\x12\x31\n\x07refused\x18\x02 \x03(\x0b\x32 .privacyplease.proxy.v1.Refusals\"P\n\x08Refusals\x12\x33\n\x06reason\x18\x01 \x01(\x0e\x32#.privacyplease.proxy.v1.ErrorReason\x12\x0f\n\x07\x61nswers\x18\x02 \x01(\x04\"v\n\x06Policy\x12-\n\tloaded_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07problem\x18\x02 \x01(\t\x12\x11\n\tapprovals\x18\x03 \x01(\x08\x12\x19\n\x11\x61pprovals_waiting\x18\x04 \x01(\r\"\xa4\x01\n\x08\x41\x63tivity\x12.\n\nstarted_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x05\x63\x61lls\x18\x02 \x03(\x0b\x32#.privacyplease.proxy.v1.RecentCalls\x12\x34\n\tingestion\x18\x03 \x01(\x0b\x32!.privacyplease.proxy.v1.Ingestion\"\xd5\x01\n\x0bRecentCalls\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\r\n\x05\x63\x61lls\x18\x02 \x01(\x04\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x04\x12\x12\n\nper_second\x18\x04 \x01(\x01\x12)\n\x06median\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rpercentile_95\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nmean_cells\x18\x07 \x01(\x01\x12\x12\n\nmean_bytes\x18\x08 \x01(\x01\"\x93\x01\n\tIngestion\x12\x0f\n\x07\x62\x61tches\x18\x01 \x01(\x04\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x04\x12\x10\n\x08rejected\x18\x03 \x01(\x04\x12\x1b\n\x13\x61\x63\x63\x65pted_per_second\x18\x04 \x01(\x01\x12\x34\n\tfreshness\x18\x05 \x03(\x0b\x32!.privacyplease.proxy.v1.Freshness\"O\n\tFreshness\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x31\n\rnewest_record\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\">\n\x07Keyring\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x0e\n\x06\x65pochs\x18\x02 \x03(\x03\x12\x12\n\nepoch_days\x18\x03 \x01(\r\"I\n\x07Storage\x12\x11\n\treachable\x18\x01 \x01(\x08\x12\r\n\x05store\x18\x02 \x01(\t\x12\r\n\x05\x63\x65lls\x18\x03 \x01(\x04\x12\r\n\x05\x62ytes\x18\x04 \x01(\x04\x32p\n\x0c\x41\x64minService\x12`\n\tGetStatus\x12(.privacyplease.proxy.v1.GetStatusRequest\x1a).privacyplease.proxy.v1.GetStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*privacyplease/proxy/v1/admin_service.proto\x12\x16privacyplease.proxy.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a)privacyplease/proxy/v1/error_reason.proto\"\x12\n\x10GetStatusRequest\"\x98\x04\n\x11GetStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x31\n\x08keyrings\x18\x02 \x03(\x0b\x32\x1f.privacyplease.proxy.v1.Keyring\x12\x30\n\x07storage\x18\x03 \x01(\x0b\x32\x1f.privacyplease.proxy.v1.Storage\x12.\n\x06policy\x18\x04 \x01(\x0b\x32\x1e.privacyplease.proxy.v1.Policy\x12\x30\n\x07\x61nswers\x18\x05 \x01(\x0b\x32\x1f.privacyplease.proxy.v1.Answers\x12\x32\n\x08\x61\x63tivity\x18\x06 \x01(\x0b\x32 .privacyplease.proxy.v1.Activity\x12\x36\n\ncompaction\x18\x07 \x01(\x0b\x32\".privacyplease.proxy.v1.Compaction\x12,\n\x05\x63\x61\x63he\x18\x08 \x01(\x0b\x32\x1d.privacyplease.proxy.v1.Cache\x12\x32\n\x08manifest\x18\t \x01(\x0b\x32 .privacyplease.proxy.v1.Manifest\x12*\n\x04\x64isk\x18\n \x01(\x0b\x32\x1c.privacyplease.proxy.v1.Disk\x12\x31\n\x08\x65rasures\x18\x0b \x03(\x0b\x32\x1f.privacyplease.proxy.v1.Erasure\"X\n\x07\x45rasure\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12)\n\x05start\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\twaits_for\x18\x03 \x01(\t\"5\n\x04\x44isk\x12\x12\n\nfree_bytes\x18\x01 \x01(\x04\x12\x0b\n\x03low\x18\x02 \x01(\x08\x12\x0c\n\x04\x66ull\x18\x03 \x01(\x08\"4\n\x05\x43\x61\x63he\x12\x0c\n\x04hits\x18\x01 \x01(\x04\x12\x0e\n\x06misses\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\"\xad\x01\n\x08Manifest\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x15\n\rlive_segments\x18\x02 \x01(\x04\x12\x18\n\x10retired_segments\x18\x03 \x01(\x04\x12\x1a\n\x12unsettled_segments\x18\x04 \x01(\x04\x12\x16\n\x0eoutgrown_cells\x18\x05 \x01(\x04\x12\x11\n\twitnesses\x18\x06 \x01(\r\x12\x18\n\x10witness_failures\x18\x07 \x01(\x04\"|\n\nCompaction\x12\x16\n\x0e\x66resh_segments\x18\x01 \x01(\x04\x12\x15\n\rfresh_records\x18\x02 \x01(\x04\x12.\n\nlast_round\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x66\x61ilure\x18\x04 \x01(\t\"K\n\x07\x41nswers\x12\r\n\x05whole\x18\x01 \x01(\x04\x12\x31\n\x07refused\x18\x02 \x03(\x0b\x32 .privacyplease.proxy.v1.Refusals\"P\n\x08Refusals\x12\x33\n\x06reason\x18\x01 \x01(\x0e\x32#.privacyplease.proxy.v1.ErrorReason\x12\x0f\n\x07\x61nswers\x18\x02 \x01(\x04\"v\n\x06Policy\x12-\n\tloaded_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07problem\x18\x02 \x01(\t\x12\x11\n\tapprovals\x18\x03 \x01(\x08\x12\x19\n\x11\x61pprovals_waiting\x18\x04 \x01(\r\"\xa4\x01\n\x08\x41\x63tivity\x12.\n\nstarted_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x05\x63\x61lls\x18\x02 \x03(\x0b\x32#.privacyplease.proxy.v1.RecentCalls\x12\x34\n\tingestion\x18\x03 \x01(\x0b\x32!.privacyplease.proxy.v1.Ingestion\"\xd5\x01\n\x0bRecentCalls\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\r\n\x05\x63\x61lls\x18\x02 \x01(\x04\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x04\x12\x12\n\nper_second\x18\x04 \x01(\x01\x12)\n\x06median\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rpercentile_95\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nmean_cells\x18\x07 \x01(\x01\x12\x12\n\nmean_bytes\x18\x08 \x01(\x01\"\x93\x01\n\tIngestion\x12\x0f\n\x07\x62\x61tches\x18\x01 \x01(\x04\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x04\x12\x10\n\x08rejected\x18\x03 \x01(\x04\x12\x1b\n\x13\x61\x63\x63\x65pted_per_second\x18\x04 \x01(\x01\x12\x34\n\tfreshness\x18\x05 \x03(\x0b\x32!.privacyplease.proxy.v1.Freshness\"O\n\tFreshness\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x31\n\rnewest_record\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\">\n\x07Keyring\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x0e\n\x06\x65pochs\x18\x02 \x03(\x03\x12\x12\n\nepoch_days\x18\x03 \x01(\r\"I\n\x07Storage\x12\x11\n\treachable\x18\x01 \x01(\x08\x12\r\n\x05store\x18\x02 \x01(\t\x12\r\n\x05\x63\x65lls\x18\x03 \x01(\x04\x12\r\n\x05\x62ytes\x18\x04 \x01(\x04\x32p\n\x0c\x41\x64minService\x12`\n\tGetStatus\x12(.privacyplease.proxy.v1.GetStatusRequest\x1a).privacyplease.proxy.v1.GetStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,33 +37,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTATUSREQUEST']._serialized_start=178
   _globals['_GETSTATUSREQUEST']._serialized_end=196
   _globals['_GETSTATUSRESPONSE']._serialized_start=199
-  _globals['_GETSTATUSRESPONSE']._serialized_end=684
-  _globals['_DISK']._serialized_start=686
-  _globals['_DISK']._serialized_end=739
-  _globals['_CACHE']._serialized_start=741
-  _globals['_CACHE']._serialized_end=793
-  _globals['_MANIFEST']._serialized_start=796
-  _globals['_MANIFEST']._serialized_end=969
-  _globals['_COMPACTION']._serialized_start=971
-  _globals['_COMPACTION']._serialized_end=1095
-  _globals['_ANSWERS']._serialized_start=1097
-  _globals['_ANSWERS']._serialized_end=1172
-  _globals['_REFUSALS']._serialized_start=1174
-  _globals['_REFUSALS']._serialized_end=1254
-  _globals['_POLICY']._serialized_start=1256
-  _globals['_POLICY']._serialized_end=1374
-  _globals['_ACTIVITY']._serialized_start=1377
-  _globals['_ACTIVITY']._serialized_end=1541
-  _globals['_RECENTCALLS']._serialized_start=1544
-  _globals['_RECENTCALLS']._serialized_end=1757
-  _globals['_INGESTION']._serialized_start=1760
-  _globals['_INGESTION']._serialized_end=1907
-  _globals['_FRESHNESS']._serialized_start=1909
-  _globals['_FRESHNESS']._serialized_end=1988
-  _globals['_KEYRING']._serialized_start=1990
-  _globals['_KEYRING']._serialized_end=2052
-  _globals['_STORAGE']._serialized_start=2054
-  _globals['_STORAGE']._serialized_end=2127
-  _globals['_ADMINSERVICE']._serialized_start=2129
-  _globals['_ADMINSERVICE']._serialized_end=2241
+  _globals['_GETSTATUSRESPONSE']._serialized_end=735
+  _globals['_ERASURE']._serialized_start=737
+  _globals['_ERASURE']._serialized_end=825
+  _globals['_DISK']._serialized_start=827
+  _globals['_DISK']._serialized_end=880
+  _globals['_CACHE']._serialized_start=882
+  _globals['_CACHE']._serialized_end=934
+  _globals['_MANIFEST']._serialized_start=937
+  _globals['_MANIFEST']._serialized_end=1110
+  _globals['_COMPACTION']._serialized_start=1112
+  _globals['_COMPACTION']._serialized_end=1236
+  _globals['_ANSWERS']._serialized_start=1238
+  _globals['_ANSWERS']._serialized_end=1313
+  _globals['_REFUSALS']._serialized_start=1315
+  _globals['_REFUSALS']._serialized_end=1395
+  _globals['_POLICY']._serialized_start=1397
+  _globals['_POLICY']._serialized_end=1515
+  _globals['_ACTIVITY']._serialized_start=1518
+  _globals['_ACTIVITY']._serialized_end=1682
+  _globals['_RECENTCALLS']._serialized_start=1685
+  _globals['_RECENTCALLS']._serialized_end=1898
+  _globals['_INGESTION']._serialized_start=1901
+  _globals['_INGESTION']._serialized_end=2048
+  _globals['_FRESHNESS']._serialized_start=2050
+  _globals['_FRESHNESS']._serialized_end=2129
+  _globals['_KEYRING']._serialized_start=2131
+  _globals['_KEYRING']._serialized_end=2193
+  _globals['_STORAGE']._serialized_start=2195
+  _globals['_STORAGE']._serialized_end=2268
+  _globals['_ADMINSERVICE']._serialized_start=2270
+  _globals['_ADMINSERVICE']._serialized_end=2382
 # @@protoc_insertion_point(module_scope)

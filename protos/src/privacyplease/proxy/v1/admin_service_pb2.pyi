@@ -54,6 +54,7 @@ class GetStatusResponse(_message.Message):
     CACHE_FIELD_NUMBER: _builtins.int
     MANIFEST_FIELD_NUMBER: _builtins.int
     DISK_FIELD_NUMBER: _builtins.int
+    ERASURES_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """The proxy's version."""
     @_builtins.property
@@ -92,6 +93,10 @@ class GetStatusResponse(_message.Message):
     def disk(self) -> Global___Disk:
         """The disk of the proxy's home."""
 
+    @_builtins.property
+    def erasures(self) -> _containers.RepeatedCompositeFieldContainer[Global___Erasure]:
+        """The periods whose keys are about to be destroyed, and are not destroyed yet."""
+
     def __init__(
         self,
         *,
@@ -105,14 +110,49 @@ class GetStatusResponse(_message.Message):
         cache: Global___Cache | None = ...,
         manifest: Global___Manifest | None = ...,
         disk: Global___Disk | None = ...,
+        erasures: _abc.Iterable[Global___Erasure] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "answers", b"answers", "cache", b"cache", "compaction", b"compaction", "disk", b"disk", "manifest", b"manifest", "policy", b"policy", "storage", b"storage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "answers", b"answers", "cache", b"cache", "compaction", b"compaction", "disk", b"disk", "keyrings", b"keyrings", "manifest", b"manifest", "policy", b"policy", "storage", b"storage", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "answers", b"answers", "cache", b"cache", "compaction", b"compaction", "disk", b"disk", "erasures", b"erasures", "keyrings", b"keyrings", "manifest", b"manifest", "policy", b"policy", "storage", b"storage", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStatusResponse: _TypeAlias = GetStatusResponse  # noqa: Y015
+
+@_typing.final
+class Erasure(_message.Message):
+    """A period that is out of reach, and whose key is not destroyed yet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    WAITS_FOR_FIELD_NUMBER: _builtins.int
+    dataset: _builtins.str
+    """The data set."""
+    waits_for: _builtins.str
+    """What it waits for, for people: a proxy that has not let go of the key, a vault or HSM that refuses, something that
+    reads the trusted store's files.
+    """
+    @_builtins.property
+    def start(self) -> _timestamp_pb2.Timestamp:
+        """When the period begins. Unset if the data set is not defined any more."""
+
+    def __init__(
+        self,
+        *,
+        dataset: _builtins.str = ...,
+        start: _timestamp_pb2.Timestamp | None = ...,
+        waits_for: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "start", b"start", "waits_for", b"waits_for"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Erasure: _TypeAlias = Erasure  # noqa: Y015
 
 @_typing.final
 class Disk(_message.Message):

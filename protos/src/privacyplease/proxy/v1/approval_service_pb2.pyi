@@ -115,11 +115,11 @@ class Approval(_message.Message):
     number: _builtins.int
     """Its number, from 1."""
     rpc: _builtins.str
-    """The rpc that was called, as "KeysService/DestroyEpochs"."""
+    """The rpc that was called, as "KeysService/DestroyEpochs"; or "PolicyFile/Change" or "Home/Restore"."""
     request: _builtins.str
     """What the call asks for, as text: its fields, without a passphrase."""
     asked_by: _builtins.str
-    """The name in the certificate of whoever asked."""
+    """The name in the certificate of whoever asked; "(the proxy's machine)" for what was done there."""
     state: Global___ApprovalState.ValueType
     """What has become of it."""
     decided_by: _builtins.str

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 class ApprovalServiceStub:
     """ApprovalService lets a second person decide about what a first one has asked for: to rotate, renew, export or destroy
-    keys. Such a call is refused with ERROR_REASON_APPROVAL_REQUIRED, which names the approval that it needs. Once another
+    keys; or about what was done on the proxy's machine: a changed policy file, a restored home. Such a call is refused with ERROR_REASON_APPROVAL_REQUIRED, which names the approval that it needs. Once another
     identity has granted that, the same call, by the same identity, succeeds once.
     """
 
@@ -51,7 +51,7 @@ class ApprovalServiceStub:
 
 class ApprovalServiceServicer:
     """ApprovalService lets a second person decide about what a first one has asked for: to rotate, renew, export or destroy
-    keys. Such a call is refused with ERROR_REASON_APPROVAL_REQUIRED, which names the approval that it needs. Once another
+    keys; or about what was done on the proxy's machine: a changed policy file, a restored home. Such a call is refused with ERROR_REASON_APPROVAL_REQUIRED, which names the approval that it needs. Once another
     identity has granted that, the same call, by the same identity, succeeds once.
     """
 
@@ -95,7 +95,7 @@ def add_ApprovalServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class ApprovalService:
     """ApprovalService lets a second person decide about what a first one has asked for: to rotate, renew, export or destroy
-    keys. Such a call is refused with ERROR_REASON_APPROVAL_REQUIRED, which names the approval that it needs. Once another
+    keys; or about what was done on the proxy's machine: a changed policy file, a restored home. Such a call is refused with ERROR_REASON_APPROVAL_REQUIRED, which names the approval that it needs. Once another
     identity has granted that, the same call, by the same identity, succeeds once.
     """
 

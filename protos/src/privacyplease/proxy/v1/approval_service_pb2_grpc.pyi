@@ -28,7 +28,7 @@ GRPC_VERSION: str
 
 class ApprovalServiceStub:
     """ApprovalService lets a second person decide about what a first one has asked for: to rotate, renew, export or destroy
-    keys. Such a call is refused with ERROR_REASON_APPROVAL_REQUIRED, which names the approval that it needs. Once another
+    keys; or about what was done on the proxy's machine: a changed policy file, a restored home. Such a call is refused with ERROR_REASON_APPROVAL_REQUIRED, which names the approval that it needs. Once another
     identity has granted that, the same call, by the same identity, succeeds once.
     """
 
@@ -49,7 +49,7 @@ class ApprovalServiceStub:
 @_typing.type_check_only
 class ApprovalServiceAsyncStub(ApprovalServiceStub):
     """ApprovalService lets a second person decide about what a first one has asked for: to rotate, renew, export or destroy
-    keys. Such a call is refused with ERROR_REASON_APPROVAL_REQUIRED, which names the approval that it needs. Once another
+    keys; or about what was done on the proxy's machine: a changed policy file, a restored home. Such a call is refused with ERROR_REASON_APPROVAL_REQUIRED, which names the approval that it needs. Once another
     identity has granted that, the same call, by the same identity, succeeds once.
     """
 
@@ -66,7 +66,7 @@ class ApprovalServiceAsyncStub(ApprovalServiceStub):
 
 class ApprovalServiceServicer(metaclass=_abc_1.ABCMeta):
     """ApprovalService lets a second person decide about what a first one has asked for: to rotate, renew, export or destroy
-    keys. Such a call is refused with ERROR_REASON_APPROVAL_REQUIRED, which names the approval that it needs. Once another
+    keys; or about what was done on the proxy's machine: a changed policy file, a restored home. Such a call is refused with ERROR_REASON_APPROVAL_REQUIRED, which names the approval that it needs. Once another
     identity has granted that, the same call, by the same identity, succeeds once.
     """
 

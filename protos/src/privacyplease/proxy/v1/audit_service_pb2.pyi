@@ -109,8 +109,9 @@ class AuditEntry(_message.Message):
     number: _builtins.int
     """The line's number, from 1."""
     event: _builtins.str
-    """What happened: "asked", then "answered" or "failed"; "refused"; "checkpoint", "recovered", "restored". A question
-    without an outcome was broken off, by the client or by a crash.
+    """What happened: "asked", then "answered" or "failed"; "refused"; "counted", for questions that have no line of their
+    own; "checkpoint", "recovered", "restoring", "restored", "policy". A question without an outcome was broken off, by
+    the client or by a crash.
     """
     who: _builtins.str
     """The name in the caller's certificate; empty in plaintext."""

@@ -272,8 +272,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status: PERMISSION_DENIED.
     """
     ERROR_REASON_TRUSTED_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 50
-    """The database that several proxies share as their trusted store cannot be reached, or the disk of the proxy's home is
-    full; the message says which. What was acknowledged is stored. A `google.rpc.RetryInfo` says when to try again.
+    """The database that several proxies share as their trusted store cannot be reached, or this proxy has lost its lease on
+    it; or the disk of the proxy's home is full. The message says which. What was acknowledged is stored. A
+    `google.rpc.RetryInfo` says when to try again.
 
         { "reason": "ERROR_REASON_TRUSTED_STORE_UNAVAILABLE", "domain": "proxy.privacyplease" }
 
@@ -535,8 +536,9 @@ has granted it, the same call succeeds once.
 Status: PERMISSION_DENIED.
 """
 ERROR_REASON_TRUSTED_STORE_UNAVAILABLE: ErrorReason.ValueType  # 50
-"""The database that several proxies share as their trusted store cannot be reached, or the disk of the proxy's home is
-full; the message says which. What was acknowledged is stored. A `google.rpc.RetryInfo` says when to try again.
+"""The database that several proxies share as their trusted store cannot be reached, or this proxy has lost its lease on
+it; or the disk of the proxy's home is full. The message says which. What was acknowledged is stored. A
+`google.rpc.RetryInfo` says when to try again.
 
     { "reason": "ERROR_REASON_TRUSTED_STORE_UNAVAILABLE", "domain": "proxy.privacyplease" }
 

@@ -60,7 +60,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The database is unavailable or the connection to it was lost. Nothing is known to be stored; every call may be
     sent again, since all of them are idempotent.
 
-        { "reason": "ERROR_REASON_STORE_UNAVAILABLE", "domain": "storage.privacyplease" }
+        { "reason": "ERROR_REASON_STORE_UNAVAILABLE", "domain": "storage.privacyplease",
+          "metadata": { "full": "1" } }
+
+    The metadata is there only if the disk of the database is full. What is stored can still be read.
 
     Status: UNAVAILABLE.
     """
@@ -147,7 +150,10 @@ ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 5
 """The database is unavailable or the connection to it was lost. Nothing is known to be stored; every call may be
 sent again, since all of them are idempotent.
 
-    { "reason": "ERROR_REASON_STORE_UNAVAILABLE", "domain": "storage.privacyplease" }
+    { "reason": "ERROR_REASON_STORE_UNAVAILABLE", "domain": "storage.privacyplease",
+      "metadata": { "full": "1" } }
+
+The metadata is there only if the disk of the database is full. What is stored can still be read.
 
 Status: UNAVAILABLE.
 """

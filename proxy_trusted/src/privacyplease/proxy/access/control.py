@@ -145,6 +145,19 @@ class AccessControl:
             raise ApprovalRequiredError("expected the approval of a second person, but the trusted store is not open")
         self.approvals.require(rpc.rpartition(".")[2], approved, caller.name)
 
+    def charge_cells(self, caller: Caller, cells: int) -> None:
+        """Charges the cells that a question touches to the user for whom it is asked, or to its caller.
+
+        Raises:
+            RateLimitedError: Nothing is left of what they may ask for.
+        """
+        person = caller.on_behalf_of
+        rate = (self._policies.current().of(person) if person else caller.grant).cells_per_minute
+        name = f"cells for {person}" if person else f"cells {caller.name}"
+        if delay := self._limiter.take(name, rate / 60, rate, cells):
+            message = f"expected questions that touch at most {rate:,} cells a minute, of which none is left"
+            raise RateLimitedError(f"{message}; try again in {delay:.1f} s", delay, cells_per_minute=rate)
+
     def pace(self, caller: Caller) -> None:
         """Waits until the caller may send another batch."""
         if rate := caller.grant.batches_per_second:

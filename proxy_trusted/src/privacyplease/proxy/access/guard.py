@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, TypeAlias
 
 import grpc
@@ -18,6 +18,7 @@ from privacyplease.proxy.access.caller import Caller
 from privacyplease.proxy.access.control import AccessControl
 from privacyplease.proxy.access.recorder import AnswerRecord, AuditRecorder
 from privacyplease.proxy.access.rules import NO_RULE, OPEN, RULES, RequestScope, Rule
+from privacyplease.proxy.edge.cell_budget import charged_to
 from privacyplease.proxy.edge.rpc import fail
 from privacyplease.proxy.errors import AccessError, ProxyError, RevokedError
 from privacyplease.transport.handlers import wrapped
@@ -132,11 +133,14 @@ class AccessGuard(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic 
             with self._refusing(rpc, scope, context):
                 self._access.require_approval(caller, rpc, rule, request)
         admitted = self._batches(rpc, request, context, rule) if scope is None else request
-        if not self._recorder or not self._access.recorded(rule, scope):
+        with charged_to(partial(self._charge, rpc, scope, context, caller)):
+            if self._recorder and self._access.recorded(rule, scope):
+                with self._recorder.answering(rpc, caller, scope, context, act=rule.act) as answer:
+                    yield admitted, answer
+                return
+            if self._recorder and rule.asks:
+                self._recorder.counted(rpc, caller, scope)
             yield admitted, AnswerRecord()
-            return
-        with self._recorder.answering(rpc, caller, scope, context, act=rule.act) as answer:
-            yield admitted, answer
 
     def _batches(self, rpc: str, batches: Iterator[Any], context: grpc.ServicerContext, rule: Rule) -> Iterator[Any]:
         """Batches of records, no faster than the caller may send: beyond that the stream is slowed down.
@@ -158,6 +162,13 @@ class AccessGuard(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic 
             if scope is not None:
                 self._access.check(caller, scope)
         return caller
+
+    def _charge(
+        self, rpc: str, scope: RequestScope | None, context: grpc.ServicerContext, caller: Caller, cells: int
+    ) -> None:
+        """Charges the cells that a question touches; a refusal is recorded."""
+        with self._refusing(rpc, scope, context):
+            self._access.charge_cells(caller, cells)
 
     @contextmanager
     def _refusing(self, rpc: str, scope: RequestScope | None, context: grpc.ServicerContext) -> Iterator[None]:

@@ -10,12 +10,12 @@ frozenset()
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from privacyplease.proxy.documents import from_toml
 from privacyplease.proxy.edge.identity import client_uri
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.records.columns import ColumnType, read_one, show_one
@@ -25,6 +25,8 @@ EVERYBODY = "*"
 MOST_CALLS_PER_MINUTE = 1_000_000
 DEFAULT_CALLS_PER_MINUTE = 6_000  # a hundred a second: no person or dashboard asks as often
 MOST_BATCHES_PER_SECOND = 10_000
+MOST_CELLS = 1_000_000_000
+DEFAULT_CELLS_PER_MINUTE = 6_000_000  # a thousand for each call of the default rate
 
 _FINGERPRINT = re.compile("[0-9a-f]{64}")
 
@@ -57,6 +59,7 @@ class Grant:
         longest_interval: The longest interval that it may ask about, in ms; None for no limit.
         calls_per_minute: How many calls it may make in the long run; None for no limit.
         burst: How many calls it may make at once.
+        cells_per_minute: How many cells its questions may touch in the long run.
         batches_per_second: How many batches of records it may send; None for no limit.
         may_act_for: The users on whose behalf it may ask; `EVERYBODY` for all who have an entry.
     """
@@ -68,6 +71,7 @@ class Grant:
     longest_interval: int | None = None
     calls_per_minute: int | None = None
     burst: int = 0
+    cells_per_minute: int = DEFAULT_CELLS_PER_MINUTE
     batches_per_second: int | None = None
     may_act_for: frozenset[str] = frozenset()
 
@@ -140,8 +144,8 @@ def parse(text: str, datasets: Mapping[str, Dataset]) -> Policy:
         ConfigurationError: The policy is wrong; the message names the entry.
     """
     try:
-        entries = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        entries = from_toml(text)
+    except ValueError as error:
         raise ConfigurationError(f"not TOML: {error}") from error
     clients = _take(entries, "", "clients", dict, {})
     rate = _number(entries, "", "calls_per_minute", MOST_CALLS_PER_MINUTE) or DEFAULT_CALLS_PER_MINUTE
@@ -205,6 +209,7 @@ def _grant(path: str, entry: object, datasets: Mapping[str, Dataset], otherwise:
         longest_interval=_width(entries, path),
         calls_per_minute=rate or otherwise.calls_per_minute,
         burst=burst or rate or otherwise.burst,
+        cells_per_minute=_number(entries, path, "cells_per_minute", MOST_CELLS) or DEFAULT_CELLS_PER_MINUTE,
         batches_per_second=_number(entries, path, "batches_per_second", MOST_BATCHES_PER_SECOND),
         may_act_for=_texts(entries, path, "may_act_for") or frozenset(),
     )

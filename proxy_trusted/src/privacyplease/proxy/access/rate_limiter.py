@@ -20,21 +20,22 @@ class RateLimiter:
         self._lock = threading.Lock()
         self._buckets: dict[str, tuple[float, float]] = {}  # tokens, and the time of that count
 
-    def take(self, name: str, per_second: float, burst: int) -> float:
-        """Takes a token, if there is one.
+    def take(self, name: str, per_second: float, burst: int, count: int = 1) -> float:
+        """Takes tokens, if there is one; those that are missing are owed, and delay whatever follows.
 
         Args:
             name: Whose bucket.
             per_second: How many tokens are added to it a second.
             burst: How many it holds at most.
+            count: How many are taken.
 
         Returns:
-            0 if a token was taken; otherwise the seconds until there will be one.
+            0 if they were taken; otherwise the seconds until there will be one.
         """
         with self._lock:
             now = self._clock()
             tokens, counted_at = self._buckets.get(name, (float(burst), now))
             tokens = min(float(burst), tokens + (now - counted_at) * per_second)
             granted = tokens >= 1
-            self._buckets[name] = (tokens - granted, now)
+            self._buckets[name] = (tokens - count * granted, now)
         return 0.0 if granted else (1 - tokens) / per_second

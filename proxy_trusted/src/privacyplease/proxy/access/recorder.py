@@ -74,14 +74,17 @@ class AuditRecorder:
     def __init__(self, log: AuditLog) -> None:
         self._log = log
         self._refusals = RefusalLog(log)
+        self._questions = RefusalLog(log, event="counted", most_single=0)
 
     def start(self) -> None:
         """Begins to write what is only counted at first."""
         self._refusals.start()
+        self._questions.start()
 
     def stop(self) -> None:
         """Writes what was only counted so far."""
         self._refusals.stop()
+        self._questions.stop()
 
     @contextmanager
     def answering(
@@ -110,6 +113,10 @@ class AuditRecorder:
             raise
         answer.wait()
         self._log.add({"event": "answered", **entry, **answer.size()})
+
+    def counted(self, rpc: str, caller: Caller, scope: RequestScope | None) -> None:
+        """Counts a question that needs no line of its own, with others of its kind in that minute."""
+        self._questions.record(self._described(rpc, caller, scope))
 
     def unknown(self, rpc: str, error: ProxyError) -> None:
         """Records the refusal of a caller whose certificate names no client.

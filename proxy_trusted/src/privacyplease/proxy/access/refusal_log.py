@@ -3,6 +3,8 @@
 A caller who is refused thousands of times a second so adds a few lines a minute to the log. A refusal that is only
 counted is on disk within a minute, and at the latest when the proxy stops; a crash loses the counts of that minute.
 While the disk is full, all are counted.
+
+Questions that need no line of their own, such as counts of people, are counted in the same way.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ _LOOK_EVERY_SECONDS = 1.0
 
 Entry: TypeAlias = dict[str, object]
 
-# Caller, rpc and reason: none is a text that callers choose, so there are few.
+# Caller, rpc and reason, or the user asked for: of what is admitted or refused there are few.
 _Kind: TypeAlias = tuple[object, object, object]
 
 
@@ -54,25 +56,34 @@ class _Window:
         self.common = entry if self.common is None else dict(self.common.items() & entry.items())
         self.first, self.last = self.first or at, at
 
-    def line(self) -> Entry:
+    def line(self, event: str) -> Entry:
         """The entry for all that were counted."""
-        return {"event": "refused", **(self.common or {}), "count": self.count, "first": self.first, "last": self.last}
+        return {"event": event, **(self.common or {}), "count": self.count, "first": self.first, "last": self.last}
 
 
 class RefusalLog:
     """Writes refusals to the audit log. Safe to use from many threads."""
 
-    def __init__(self, log: AuditLog, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        log: AuditLog,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        event: str = "refused",
+        most_single: int = MOST_SINGLE_LINES,
+    ) -> None:
         """Initialises an empty record.
 
         Args:
             log: The audit log.
             clock: Returns the time in seconds.
+            event: What lines say happened.
+            most_single: How many of a kind have a line of their own in a minute.
         """
-        self._log, self._clock = log, clock
+        self._log, self._clock, self._event, self._most_single = log, clock, event, most_single
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="refusals", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=event, daemon=True)
         self._windows: dict[_Kind, _Window] = {}
 
     def record(self, entry: Entry) -> None:
@@ -81,14 +92,15 @@ class RefusalLog:
         Raises:
             AuditUnavailableError: The log cannot be written.
         """
-        kind = entry.get("who"), entry.get("rpc"), entry["reason"]
+        # Whom a refused caller named is a text that callers choose.
+        kind = entry.get("who"), entry.get("rpc"), entry.get("reason", entry.get("for"))
         with self._lock:
             window = self._windows.setdefault(kind, _Window(self._clock()))
-            if window.single == MOST_SINGLE_LINES or self._log.full:
+            if window.single >= self._most_single or self._log.full:
                 window.add(entry, self._log.now())
                 return
             window.single += 1
-        self._log.record({"event": "refused", **entry})
+        self._log.record({"event": self._event, **entry})
 
     def flush(self, *, least_seconds: float = WINDOW_SECONDS) -> None:
         """Writes the counts of all windows that opened at least as long ago as given, and closes these windows.
@@ -100,7 +112,7 @@ class RefusalLog:
             for kind, window in list(self._windows.items()):
                 if self._clock() - window.opened_at >= least_seconds:
                     if window.count:
-                        self._log.record(window.line())
+                        self._log.record(window.line(self._event))
                     del self._windows[kind]
 
     def start(self) -> None:

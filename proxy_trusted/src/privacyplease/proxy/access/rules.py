@@ -66,6 +66,11 @@ class Rule:
     in_person: bool = False
     approval: Callable[[Any, Datasets], Message | None] = lambda _request, _datasets: None
 
+    @property
+    def asks(self) -> bool:
+        """Whether the call asks about records, rather than sending them or running the system."""
+        return bool(self.roles & {Role.COUNT, Role.STATIONS, Role.PRESENCE})
+
 
 def _asks_nothing(role: Role, *, act: bool = False, in_person: bool = False) -> Rule:
     return Rule(frozenset({role}), lambda _request, _datasets: RequestScope(frozenset({role})), act, in_person)

@@ -2,46 +2,42 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import grpc
-from sqlalchemy import Engine, select
 
-from privacyplease.proxy.access.approvals import Approvals
-from privacyplease.proxy.access.control import AccessControl
+from privacyplease.proxy.access.approvals import LABEL, Approvals
 from privacyplease.proxy.access.guard import AccessGuard
-from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.access.recorder import AuditRecorder
 from privacyplease.proxy.assembly import collectors
 from privacyplease.proxy.assembly.contracts import INGEST
-from privacyplease.proxy.assembly.settings import ProxySettings
-from privacyplease.proxy.audit.log import AuditLog
+from privacyplease.proxy.assembly.process import ProcessContext
+from privacyplease.proxy.assembly.trusted_state import TrustedState
+from privacyplease.proxy.audit.reader import KEY, OWNER
 from privacyplease.proxy.backup import registry
 from privacyplease.proxy.compaction.background import BackgroundCompaction
 from privacyplease.proxy.compaction.compactor import Compactor
+from privacyplease.proxy.edge.fence import Fence
 from privacyplease.proxy.errors import RolledBackError, StorageError
 from privacyplease.proxy.export.exporter import KeyringExporter
 from privacyplease.proxy.keys.dead_letters import DeadLetters
-from privacyplease.proxy.keys.home import Home
-from privacyplease.proxy.keys.keyring import Keyring
-from privacyplease.proxy.keys.rotation import Rotation, described_by, folder_in_force
+from privacyplease.proxy.keys.rotation import Rotation
 from privacyplease.proxy.lifecycle.eraser import EpochEraser
+from privacyplease.proxy.lifecycle.erasure_follower import ErasureFollower
 from privacyplease.proxy.lifecycle.erasure_log import ErasureLog
 from privacyplease.proxy.lifecycle.flush_recovery import FlushRecovery
 from privacyplease.proxy.lifecycle.key_renewal import KeyRenewal
+from privacyplease.proxy.lifecycle.peers import Peers
 from privacyplease.proxy.lifecycle.restore import Restore, finish_restore
+from privacyplease.proxy.lifecycle.restore_approval import RestoreApproval
 from privacyplease.proxy.lifecycle.retention import Retention
 from privacyplease.proxy.lifecycle.segment_deletion import SegmentDeleter
 from privacyplease.proxy.lifecycle.verification import Verifier
 from privacyplease.proxy.manifest.cells import Cells
-from privacyplease.proxy.manifest.manifest import Manifest
+from privacyplease.proxy.manifest.destroyed_keys import DestroyedKeys
 from privacyplease.proxy.manifest.rollback import RollbackCheck
-from privacyplease.proxy.manifest.witnesses import Witnesses, witness
 from privacyplease.proxy.query.search import Search
-from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.shapes import Shapes
 from privacyplease.proxy.segments.cell_cache import CellCache
 from privacyplease.proxy.services.access import AccessService
@@ -59,11 +55,6 @@ from privacyplease.proxy.services.query import QueryService
 from privacyplease.proxy.services.stations import StationsService
 from privacyplease.proxy.services.verification import VerificationService
 from privacyplease.proxy.storage.client import StorageClient
-from privacyplease.proxy.telemetry.activity import Activity
-from privacyplease.proxy.telemetry.metrics import Metrics
-from privacyplease.proxy.trusted_store import store as trusted_store
-from privacyplease.proxy.trusted_store import tables
-from privacyplease.proxy.trusted_store.disk_reserve import DiskReserve
 from privacyplease.proxy.v1 import (
     access_service_pb2_grpc,
     admin_service_pb2_grpc,
@@ -83,48 +74,14 @@ from privacyplease.proxy.v1 import (
 from privacyplease.proxy.write.writer import Writer
 
 
-@dataclass(frozen=True)
-class ProcessContext:
-    """What the components share with the rest of the process."""
-
-    settings: ProxySettings
-    datasets: dict[str, Dataset]
-    policies: PolicyFile
-    access: AccessControl
-    stopping: threading.Event
-    metrics: Metrics
-    activity: Activity
-
-
-class TrustedState:
-    """The state that outlives the process: trusted store, keyring, audit log and manifest."""
-
-    def __init__(self, settings: ProxySettings) -> None:
-        home, url = settings.home, settings.trusted_store
-        shared = trusted_store.open_url(url) if url else None
-        folder = folder_in_force(shared) if shared else _folder_in_force(home)
-        wraps = shared is not None and _has_keys(shared)
-        master = described_by(home, folder).master_key(settings.passphrase, wraps=wraps)
-        self.unshared = shared is None
-        self.store = shared or trusted_store.open_store(home.trusted_store)
-        self.keyring = Keyring(self.store, master, folder)
-        # The log and its anchor belong to this home. The anchor may lag behind after a loss of power, so its commits
-        # need not wait for the disk.
-        anchors = trusted_store.open_store(home.trusted_store, durable=False)
-        self.reserve = DiskReserve(home.reserve, settings.reserve_bytes)
-        if self.unshared:
-            self.reserve.watch(self.store)
-        self.log = AuditLog(home.audit, anchors, self.keyring, reserve=self.reserve)
-        self.witnesses = Witnesses([witness(text) for text in settings.witnesses])
-        self.manifest = Manifest(self.store, self.keyring, self.witnesses)
-
-
 class Components:
     """Every component of a proxy with full keys.
 
     Attributes:
         recorder: Records calls in the audit log.
         guard: Holds calls to the policy.
+        waiting: The restore that waits for an approval; None if none does.
+        fence: Closed while the proxy has no lease on a shared trusted store; None if the store is not shared.
     """
 
     def __init__(self, process: ProcessContext) -> None:
@@ -142,7 +99,8 @@ class Components:
         self.recorder = AuditRecorder(trusted.log)
         self.guard = AccessGuard(process.access, self.recorder)
         store, keyring, manifest = trusted.store, trusted.keyring, trusted.manifest
-        self._approvals = process.access.approvals = Approvals(store)
+        self._approvals = process.access.approvals = Approvals(store, keyring.derived(OWNER, KEY, LABEL))
+        trusted.hold_policy(process, self._approvals)
         self._shapes = Shapes(store)
         self._shapes.check(datasets)
         self._storage = storage = StorageClient.connect(
@@ -151,9 +109,9 @@ class Components:
         self._cells = cells = Cells(storage, keyring)
         self._currency = currency = RollbackCheck(manifest, storage)
         self._memory = memory = CellCache(settings.cache_bytes)
-        if settings.home.restored.exists():
-            finish_restore(settings.home, Restore(datasets, store, keyring, manifest, storage, currency), trusted.log)
-        _refuse_rolled_back(currency)
+        self.waiting = self._restored(Restore(datasets, store, keyring, manifest, storage, currency))
+        if not self.waiting:
+            _refuse_rolled_back(currency)
         self._search = search = Search(manifest, cells, keyring, memory, currency, settings.most_tags)
         self._writer = writer = Writer(
             manifest,
@@ -175,21 +133,44 @@ class Components:
             require_newest=currency.require_newest,
         )
         self._compactor = BackgroundCompaction(datasets, compaction)
-        self._erasures = ErasureLog(store, shared=not trusted.unshared)
+        self._erasures = ErasureLog(store, trusted.epoch_keys, shared=not trusted.unshared)
         disposal = SegmentDeleter(manifest, cells, storage)
         readers = [search.questions, compaction.jobs]
+        destroyed = DestroyedKeys(manifest, storage, keyring)
+        peers = None if trusted.unshared else Peers(store)
         self._erasing = EpochEraser(
-            keyring, manifest, currency, disposal, self._erasures, writer.drain, readers, memory
+            keyring, manifest, currency, disposal, self._erasures, destroyed, writer.drain, readers, memory, peers
+        )
+        self.fence = Fence() if peers else None
+        self._follower = (
+            ErasureFollower(peers, self.fence, self._erasures, self._erasing) if peers and self.fence else None
         )
         self._renewing = KeyRenewal(datasets, keyring, manifest, currency, self._erasing, compaction.rewrite)
         settling = FlushRecovery(datasets, manifest, cells, storage, disposal, currency)
         self._retention = Retention(datasets, self._erasing, [settling.finish, self._renewing.finish])
         self._watch()
 
-    def start(self) -> None:
-        """Starts the background tasks."""
+    def start(self, serve: Callable[[], None]) -> None:
+        """Starts the background tasks.
+
+        Args:
+            serve: Begins to answer every call: at once, or when the restore that waits is finished.
+        """
+
+        def begin() -> None:
+            self._begin()
+            serve()
+
+        if self._follower:
+            self._follower.start()
         self._trusted.log.start()
         self.recorder.start()
+        if self.waiting:
+            self.waiting.start(lambda: self._process.policies.current().approvals, begin)
+        else:
+            begin()
+
+    def _begin(self) -> None:
         self._retention.start()
         self._writer.cover(self._process.datasets.values())
         if self._process.settings.compacts:
@@ -197,12 +178,16 @@ class Components:
 
     def pause(self) -> None:
         """Begins no more background work."""
+        if self.waiting:
+            self.waiting.stop()
         self._retention.stop()
         self._compactor.stop()
 
     def stop(self) -> None:
         """Stops the writer and the audit log, when no call is running any more."""
         self._writer.stop()
+        if self._follower:
+            self._follower.stop()
         self.recorder.stop()
         self._trusted.log.stop()
         self._trusted.reserve.close()
@@ -249,6 +234,7 @@ class Components:
             self._compactor,
             self._memory,
             trusted.reserve,
+            self._erasing,
         )
 
     def _ingest(self) -> IngestService:
@@ -260,7 +246,7 @@ class Components:
 
     def _keys(self) -> KeysService:
         trusted = self._trusted
-        rotation = Rotation(self._process.settings.home, trusted.store, trusted.keyring)
+        rotation = Rotation(self._process.settings.home, trusted.store, trusted.keyring, trusted.holders)
         exporter = KeyringExporter(trusted.keyring, trusted.manifest, self._currency, self._process.settings.most_tags)
         return KeysService(
             self._process.datasets,
@@ -272,11 +258,23 @@ class Components:
             self._renewing,
         )
 
+    def _restored(self, restore: Restore) -> RestoreApproval | None:
+        """Finishes a restore, unless it has to be approved first."""
+        home, log = self._process.settings.home, self._trusted.log
+        if not home.restored.exists():
+            return None
+        if self._process.policies.current().approvals:
+            return RestoreApproval(home, restore, log, self._approvals)
+        finish_restore(home, restore, log)
+        return None
+
     def _watch(self) -> None:
         watch: Callable[..., None] = self._process.metrics.watch
         trusted = self._trusted
         watch(lambda: collectors.answer_metrics(self._cells.answers))
         watch(lambda: collectors.manifest_metrics(trusted.manifest))
+        watch(lambda: collectors.record_metrics(trusted.manifest, list(self._process.datasets)))
+        watch(lambda: collectors.compaction_metrics(self._compactor.backlog()))
         watch(lambda: collectors.backup_metrics(trusted.store))
         watch(lambda: collectors.approval_metrics(self._approvals))
         watch(lambda: collectors.erasure_metrics(self._erasing))
@@ -295,13 +293,3 @@ def _refuse_rolled_back(currency: RollbackCheck) -> None:
         raise
     except StorageError:
         return
-
-
-def _folder_in_force(home: Home) -> str:
-    """The folder in force, without creating a store: a store without a master key reveals a home that lost its key."""
-    return folder_in_force(trusted_store.open_store(home.trusted_store)) if home.trusted_store.exists() else ""
-
-
-def _has_keys(store: Engine) -> bool:
-    with store.connect() as connection:
-        return connection.execute(select(tables.data_keys.c.epoch).limit(1)).first() is not None

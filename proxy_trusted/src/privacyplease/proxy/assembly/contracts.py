@@ -46,6 +46,9 @@ METHODS = methods(CONTRACTS)
 # The services of a proxy on an exported keyring.
 COUNTING = frozenset(s.full_name for s in occupancy_service_pb2.DESCRIPTOR.services_by_name.values())
 
+# What a proxy serves while the restore of its home waits for an approval.
+WHILE_WAITING = frozenset(f"privacyplease.proxy.v1.{name}Service" for name in ("Access", "Admin", "Approval", "Audit"))
+
 _STATUS = "/privacyplease.proxy.v1.AdminService/GetStatus"
 INGEST = "/privacyplease.proxy.v1.IngestService/Ingest"
 # Services whose calls may have to read the whole store or the whole log.

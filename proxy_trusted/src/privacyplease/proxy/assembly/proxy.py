@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -17,11 +19,14 @@ from privacyplease.proxy.access.control import AccessControl
 from privacyplease.proxy.access.guard import AccessGuard
 from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.access.rate_limiter import RateLimiter
-from privacyplease.proxy.assembly.components import Components, ProcessContext
-from privacyplease.proxy.assembly.contracts import COUNTING, METHODS, SERVICES, kinds
+from privacyplease.proxy.assembly.collectors import certificate_metrics
+from privacyplease.proxy.assembly.components import Components
+from privacyplease.proxy.assembly.contracts import COUNTING, METHODS, SERVICES, WHILE_WAITING, kinds
 from privacyplease.proxy.assembly.locked import Locked
+from privacyplease.proxy.assembly.process import ProcessContext
 from privacyplease.proxy.assembly.settings import ProxySettings
 from privacyplease.proxy.edge.authentication import Authentication
+from privacyplease.proxy.edge.fence import Fence, FenceInterceptor
 from privacyplease.proxy.edge.identity import client_of
 from privacyplease.proxy.edge.rpc import REFUSALS
 from privacyplease.proxy.errors import ConfigurationError, KeyringError, NotExportedError, ProxyError, RolledBackError
@@ -50,6 +55,8 @@ _OPTIONS = [
     *SERVER_OPTIONS,
 ]
 
+_log = logging.getLogger("privacyplease.proxy")
+
 Register: TypeAlias = Callable[[grpc.Server], None]
 Interceptors: TypeAlias = "list[grpc.ServerInterceptor[Any, Any]]"
 
@@ -61,11 +68,13 @@ class Edge(NamedTuple):
         authentication: Lets in only clients, by their certificates.
         locked: Refuses what this proxy does not serve; None if it serves everything.
         guard: Holds calls to the policy; None if none is answered.
+        fence: Closed while the proxy has no lease on a shared trusted store; None if it needs none.
     """
 
     authentication: Authentication
     locked: Locked | None
     guard: AccessGuard | None
+    fence: Fence | None = None
 
     def before_admission(self, certificates: Path | None) -> Interceptors:
         """What needs no slot. Plaintext shows no identity."""
@@ -73,7 +82,7 @@ class Edge(NamedTuple):
 
     def after_admission(self) -> Interceptors:
         """What looks at requests."""
-        return [self.guard] if self.guard else []
+        return [*([FenceInterceptor(self.fence)] if self.fence else []), *([self.guard] if self.guard else [])]
 
 
 class Proxy:
@@ -83,7 +92,8 @@ class Proxy:
         """Assembles the proxy.
 
         If the passphrase does not open the master key, or the trusted store was rolled back, the proxy is *locked*: it
-        runs, reports NOT_SERVING to health checks and refuses every call with the reason.
+        runs, reports NOT_SERVING to health checks and refuses every call with the reason. While a restore waits for an
+        approval, it refuses all but status, approvals and audit log, and goes on by itself once it is granted.
 
         Raises:
             ConfigurationError: A file of the home is wrong; or the home was restored from a backup, and what was
@@ -104,12 +114,13 @@ class Proxy:
                 self._counting(process, settings.keyring) if settings.keyring else self._everything(process)
             )
         except (KeyringError, RolledBackError) as error:
-            self.locked, register, edge = error, _nothing, Edge(Authentication(), Locked(error), None)
+            self.locked, register, edge = error, _nothing, Edge(Authentication(), Locked(lambda: self.locked), None)
         self._admission = Admission(
             kinds(settings), REFUSALS, STALL_SECONDS, gate=edge.guard, identity_of=client_of, stopping=stopping
         )
         call_log = CallLog(METHODS, self.metrics.called, activity.called, log_failure, client_of=client_of)
         interceptors = [call_log, *edge.before_admission(self._certificates), self._admission, *edge.after_admission()]
+        self.metrics.watch(partial(certificate_metrics, self._certificates, settings.storage_certificates))
         self.metrics.locked.set(self.locked is not None)
         self.grpc = grpc.server(
             ThreadPoolExecutor(self._admission.threads, thread_name_prefix="call"),
@@ -136,13 +147,24 @@ class Proxy:
 
     def start(self) -> None:
         """Starts serving, and reports so to health checks."""
+        if self._components:
+            self._components.start(self._unlock)
         self._admission.start()
         self.grpc.start()
+        self._report_health()
+
+    def _unlock(self) -> None:
+        """Answers every call."""
+        if self.locked:
+            self.locked = None
+            self.metrics.locked.set(False)
+            self._report_health()
+            _log.info("serving: the restore is finished")
+
+    def _report_health(self) -> None:
         state = health_pb2.HealthCheckResponse.NOT_SERVING if self.locked else health_pb2.HealthCheckResponse.SERVING
         for service in ("", *SERVICES):
             self._health.set(service, state)
-        if self._components:
-            self._components.start()
 
     def stop(self, grace: float, lame_duck: float = 0.0) -> None:
         """Stops gracefully.
@@ -163,7 +185,12 @@ class Proxy:
     def _everything(self, process: ProcessContext) -> tuple[Register, Edge]:
         """Every service, with authentication and the access guard in front of them."""
         self._components = components = Components(process)
-        return components.register, Edge(Authentication(components.recorder.unknown), None, components.guard)
+        locked = None
+        if waiting := components.waiting:
+            self.locked = waiting.error
+            locked = Locked(lambda: self.locked and waiting.error, unlocked=WHILE_WAITING)
+        authentication = Authentication(components.recorder.unknown)
+        return components.register, Edge(authentication, locked, components.guard, components.fence)
 
     def _counting(self, process: ProcessContext, keyring: Path) -> tuple[Register, Edge]:
         """The one service that an exported keyring can serve. Without a key for it, there is no audit log."""
@@ -176,7 +203,7 @@ class Proxy:
         def register(server: grpc.Server) -> None:
             occupancy_service_pb2_grpc.add_OccupancyServiceServicer_to_server(occupancy, server)
 
-        locked = Locked(NotExportedError(ONLY_COUNTS), unlocked=COUNTING)
+        locked = Locked(lambda: NotExportedError(ONLY_COUNTS), unlocked=COUNTING)
         return register, Edge(Authentication(), locked, AccessGuard(process.access, None))
 
 

@@ -35,6 +35,7 @@ class ProxySettings:
         certificates: Folder of the certificate shown to clients (`transport.credentials`); None for plaintext, which is
             allowed only on loopback.
         storage_certificates: Folder of the certificate shown to the storage server; None likewise.
+        epoch_keys: Folder of key-encryption keys; None for the holder of the master key, or else a folder in the home.
         trusted_store: URL of a trusted store shared by several proxies (`trusted_store.open_url`); None for the home's
             own.
         keyring: An exported keyring, with which the proxy only counts people; then only the policy of the home is used,
@@ -57,6 +58,7 @@ class ProxySettings:
     cache_bytes: int = CACHE_BYTES
     certificates: Path | None = None
     storage_certificates: Path | None = None
+    epoch_keys: Path | None = None
     trusted_store: str | None = None
     keyring: Path | None = None
     compacts: bool = True

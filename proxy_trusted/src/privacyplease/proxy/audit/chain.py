@@ -29,6 +29,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from privacyplease.proxy.documents import from_json
 from privacyplease.proxy.keys.derivation import Key
 
 CHAIN_LABEL = b"privacyplease/v1/audit chain"
@@ -94,7 +95,7 @@ def open_line(line: bytes) -> ChainedLine | None:
     """Reads a line; None if the bytes are not a line of the log."""
     body, tail = line[:-_TAIL_BYTES] + b"}", line[-_TAIL_BYTES:]
     try:
-        entry, chain = json.loads(body), bytes.fromhex(tail[len(_MEMBER) : -2].decode())
+        entry, chain = from_json(body), bytes.fromhex(tail[len(_MEMBER) : -2].decode())
         if tail != _tail(chain) or not isinstance(entry["n"], int):  # only the exact spelling is accepted
             return None
     except (ValueError, KeyError, TypeError):

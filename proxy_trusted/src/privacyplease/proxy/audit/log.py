@@ -103,6 +103,11 @@ class AuditLog(AuditReader):
         """Whether its disk is full, so that only what administrators do should be added."""
         return self._reserve is not None and self._reserve.full
 
+    @property
+    def empty(self) -> bool:
+        """Whether it never had a line."""
+        return self._end.number == 0
+
     def now(self) -> str:
         """The current time, as entries state times."""
         return self._clock().isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -224,9 +229,8 @@ class AuditLog(AuditReader):
         with self._lock:
             self._durable = max(self._durable, end, key=attrgetter("number"))
         try:
-            self._anchor(end)
+            self._anchor_if_room(end)
         except (sqlite3.Error, SQLAlchemyError) as error:
-            self._freed(error)
             raise _unavailable(error) from error
 
     def _freed(self, error: Exception) -> bool:
@@ -240,6 +244,15 @@ class AuditLog(AuditReader):
                 os.ftruncate(descriptor, min(self._durable.size, os.fstat(descriptor).st_size))
             self._end = self._durable
             self._losses += 1
+
+    def _anchor_if_room(self, end: _End) -> None:
+        """Anchors as `_anchor` does; if the disk is full, in the reserve."""
+        try:
+            self._anchor(end)
+        except (sqlite3.Error, SQLAlchemyError) as error:
+            if not self._freed(error):
+                raise
+            self._anchor(end)
 
     def _anchor(self, end: _End) -> None:
         mac = chain.anchor(self._anchor_key, end.number, end.chain)

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, select
 
 from privacyplease.proxy.audit import chain
 from privacyplease.proxy.audit.chain import open_line
-from privacyplease.proxy.audit.files import lines
+from privacyplease.proxy.audit.files import files, lines
 from privacyplease.proxy.audit.verify import NO_ANCHOR, Anchor, Verdict, verify
 from privacyplease.proxy.keys.derivation import KeyId
 from privacyplease.proxy.keys.keyring import Keyring
@@ -47,6 +47,18 @@ class AuditReader:
         """Every entry, oldest first, unverified."""
         opened = (open_line(stored.line) for stored in lines(self._folder))
         return (line.entry for line in opened if line)
+
+    def newest(self, event: str) -> Mapping[str, Any] | None:
+        """The newest entry of a kind, unverified; None if no file of the log has one."""
+        # Quotes in what callers choose are escaped, so that only the member itself matches.
+        member = f'"event":"{event}"'.encode()
+        for file in reversed(files(self._folder)):
+            content = file.read_bytes()
+            if (found := content.rfind(member)) >= 0:
+                begin, end = content.rfind(b"\n", 0, found) + 1, content.find(b"\n", found)
+                line = open_line(content[begin : end if end >= 0 else None])
+                return line.entry if line else None
+        return None
 
     def verify(self) -> Verdict:
         """Checks all lines recorded before the call, and possibly later ones."""

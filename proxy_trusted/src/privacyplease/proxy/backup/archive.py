@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine, func, select
 
 from privacyplease.proxy.backup import registry
+from privacyplease.proxy.documents import from_json
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.keys.rotation import described_by, folder_in_force
@@ -42,7 +43,15 @@ FORMAT = "privacyplease backup v2"
 _SUMS, _ABOUT = "SHA256SUMS", "backup.json"
 _ATTEMPTS = 3
 # What is copied of a home besides the store. Not `passphrase`, which would open the backup that contains it.
-_KEPT = ("master.toml", "master.key", "master-*/master.toml", "master-*/master.key", "policy.toml", "datasets/*.toml")
+_KEPT = (
+    "master.toml",
+    "master.key",
+    "master-*/master.toml",
+    "master-*/master.key",
+    "epoch-keys/*",
+    "policy.toml",
+    "datasets/*.toml",
+)
 _LOG = "audit/audit-*.jsonl"
 
 Document = dict[str, Any]
@@ -120,7 +129,7 @@ def restore(file: Path, home: Home, certificates: Path) -> Document:
         if (staged / "certificates").exists():
             _require_empty(certificates)
             _move(staged / "certificates", certificates)
-        _mark(Home(staged / "proxy"), about["made_at"])
+        _mark(Home(staged / "proxy"), about["made_at"], sha256=_digest(file))
         _move(staged / "proxy", home.path)
     return about
 
@@ -144,11 +153,11 @@ def accept(home: Home) -> Document:
     return about
 
 
-def _mark(home: Home, made_at: str) -> None:
+def _mark(home: Home, made_at: str, **more: str) -> None:
     """Makes the next start ask the storage server what was written later."""
     part = home.restored.with_suffix(".part")
     with part.open("w") as written:
-        written.write(json.dumps({"made_at": made_at}) + "\n")
+        written.write(json.dumps({"made_at": made_at, **more}) + "\n")
         written.flush()
         os.fsync(written.fileno())
     part.replace(home.restored)
@@ -248,7 +257,7 @@ def _unpack(file: Path, staged: Path) -> Document:
             for member in archive:
                 _extract(archive, member, staged)
         sound = (staged / _SUMS).read_text() == _sums(staged)
-        about: Document = json.loads((staged / _ABOUT).read_text())
+        about: Document = from_json((staged / _ABOUT).read_text())
         sound &= about["format"] == FORMAT and (staged / "proxy" / "trusted.db").exists()
     except FileNotFoundError as error:
         if not file.exists():

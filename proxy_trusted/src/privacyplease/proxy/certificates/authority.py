@@ -23,8 +23,8 @@ LIFETIME = timedelta(days=90)
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
-# Clocks differ: a new certificate must be valid on a machine whose clock is a little behind.
-_SKEW = timedelta(minutes=5)
+# Clocks differ and are put back: a new certificate must be valid on a machine whose clock is an hour behind.
+_SKEW = timedelta(hours=2)
 
 _USES = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 
 from privacyplease.proxy import allocator
+from privacyplease.proxy.clock import steady
 from privacyplease.proxy.compaction.garbage_collection import GarbageCollector
 from privacyplease.proxy.compaction.leases import Lease, Leases, OvertakenError
 from privacyplease.proxy.compaction.plan import JOB_FULL, Job, PlanInputs, batches, full_records, plan
@@ -89,7 +90,7 @@ class Compactor:
         cells: Cells,
         cache: CellCache,
         needed_after: Callable[[], int | None] = lambda: None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = steady,
         require_newest: Callable[[], None] = lambda: None,
     ) -> None:
         """Initialises the compactor.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from privacyplease.proxy.clock import steady
 from privacyplease.proxy.manifest.cells import Cells
 from privacyplease.proxy.manifest.changes import Change, removals
 from privacyplease.proxy.manifest.manifest import Manifest
@@ -32,7 +33,7 @@ class GarbageCollector:
         storage: StorageClient,
         cells: Cells,
         needed_after: Callable[[], int | None],
-        clock: Callable[[], float],
+        clock: Callable[[], float] = steady,
     ) -> None:
         """Initialises the collector.
 

@@ -99,7 +99,13 @@ def _pushback_ms(error: ProxyError) -> int | None:
     return -1 if isinstance(error, RateLimitedError) else int(error.retry_seconds * 1_000)
 
 
+_NO_THREAD = "can't start new thread"  # CPython's RuntimeError when there is no memory for its stack
+
+
 def _typed(error: Exception) -> ProxyError:
+    if isinstance(error, MemoryError) or str(error) == _NO_THREAD:
+        _log.error("out of memory at %s", where_raised(error.__traceback__))
+        return OverloadedError("expected memory for the call, got none; what was acknowledged is stored", kind="memory")
     if is_full(error):
         return TrustedStoreUnavailableError(DISK_FULL)
     if is_unavailable(error):

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from privacyplease.proxy.documents import from_json
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.keys.derivation import GroupKeys, Key, KeyId, context
 from privacyplease.proxy.keys.master_key import opened_by, sealed_by
@@ -69,7 +70,7 @@ def load(path: Path, passphrase: str) -> Export:
     """
     body = opened_by(passphrase, FORMAT, path, context(EXPORT_LABEL))
     try:
-        return _export(json.loads(body))
+        return _export(from_json(body))
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(f"{path}: expected a file of format {FORMAT!r}") from error
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from privacyplease.proxy.edge import cell_budget
 from privacyplease.proxy.errors import (
     CellDamagedError,
     CellsMissingError,
@@ -24,6 +25,7 @@ from privacyplease.proxy.errors import (
 )
 from privacyplease.proxy.export import keyring_file
 from privacyplease.proxy.export.keyring_file import Export
+from privacyplease.proxy.export.plausible_core import plausible_core
 from privacyplease.proxy.manifest.rows import ManifestRow
 from privacyplease.proxy.manifest.view import ManifestView
 from privacyplease.proxy.query.hits import Hit
@@ -98,6 +100,7 @@ class ExportedSearch:
         if len(rows) > self._most_tags:
             message = f"expected a question that touches at most {self._most_tags:,} cells, got {len(rows):,}"
             raise PredicateTooLargeError(message, tags=len(rows), limit=self._most_tags)
+        cell_budget.charge(len(rows))
         yield SearchResult([], self._hits(question, rows))
 
     def _check(self, question: Question) -> None:
@@ -145,7 +148,8 @@ class ExportedSearch:
         return core
 
     def _open(self, row: ManifestRow, tag: Tag, sealed: Sealed) -> pa.RecordBatch:
-        return Opener(self._export.keys[row.key].cell).open(sealed, CellContext(row.dataset, Group.CORE, tag))
+        place = CellContext(row.dataset, Group.CORE, tag)
+        return plausible_core(Opener(self._export.keys[row.key].cell).open(sealed, place))
 
 
 def _chosen(core: Core, row: ManifestRow, question: Question) -> Iterator[Hit]:

@@ -19,7 +19,7 @@ OWNER_ONLY = 0o077
 OWNER_WRITES = 0o022
 
 _STORE = ("trusted.db", "trusted.db-wal", "trusted.db-shm")
-_KEYS = (*MASTER_FILES, "master-*", *(f"master-*/{name}" for name in MASTER_FILES))
+_KEYS = ("epoch-keys", "epoch-keys/*", *MASTER_FILES, "master-*", *(f"master-*/{name}" for name in MASTER_FILES))
 _AUDIT = ("audit", "audit/*")
 _RULES = ("policy.toml", "datasets", "datasets/*.toml")
 

@@ -10,9 +10,10 @@
     ├── master-…/       after a rotation: the three files above, of the master key in force (`rotation.py`)
     ├── restored.json   only after a restore or an accepted roll-back, until what was written later is known
     ├── trusted.db      wrapped data keys and all else that must outlive the process
-    ├── policy.toml     who may ask what, created on first use
+    ├── policy.toml     who may ask what, created on first use; what is in force of it is in `trusted.db`
     ├── audit/          who asked what (`audit/`)
     ├── reserve         while the proxy runs: room on the disk for administrators (`trusted_store/disk_reserve.py`)
+    ├── epoch-keys/     key-encryption keys, if they are files and no other folder was chosen (`epoch_key_files.py`)
     └── datasets/       definitions of data sets, besides those that ship
 """
 
@@ -20,10 +21,10 @@ from __future__ import annotations
 
 import os
 import secrets
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from privacyplease.proxy.documents import from_toml
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.keys import master_key as masterkey
 from privacyplease.proxy.keys import providers as masterkeys
@@ -58,6 +59,11 @@ class Home:
     def reserve(self) -> Path:
         """The file that keeps room on the disk for administrators."""
         return self.path / "reserve"
+
+    @property
+    def epoch_keys(self) -> Path:
+        """The folder of key-encryption keys, unless another one was chosen."""
+        return self.path / "epoch-keys"
 
     @property
     def restored(self) -> Path:
@@ -111,8 +117,8 @@ class Home:
         try:
             if not file.exists():
                 return masterkeys.PASSPHRASE
-            ((name, choice),) = tomllib.loads(file.read_text()).items()
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValueError) as error:
+            ((name, choice),) = from_toml(file.read_text()).items()
+        except (OSError, ValueError) as error:
             raise _wrong_choice(file) from error
         if name != "master_key" or not isinstance(choice, str):
             raise _wrong_choice(file)
@@ -134,8 +140,8 @@ class Home:
             return name
         file = self.path / "allowed-master-keys.toml"
         try:
-            allowed = tomllib.loads(file.read_text()) if file.exists() else {}
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            allowed = from_toml(file.read_text()) if file.exists() else {}
+        except (OSError, ValueError) as error:
             raise ConfigurationError(f'{file}: expected lines such as hsm = "pkcs11:…"') from error
         if not all(isinstance(choice, str) for choice in allowed.values()):
             raise ConfigurationError(f'{file}: expected lines such as hsm = "pkcs11:…"')

@@ -21,6 +21,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+from privacyplease.proxy.documents import from_json
 from privacyplease.proxy.errors import ConfigurationError, KeyUnavailableError, WrongPassphraseError
 from privacyplease.proxy.keys.derivation import KEY_BYTES, Key, context
 
@@ -138,7 +139,7 @@ def write_secret(path: Path, text: str) -> None:
 
 def _parse(path: Path, form: str) -> tuple[bytes, bytes, dict[str, int]]:
     try:
-        fields = json.loads(path.read_text())
+        fields = from_json(path.read_text())
         if fields["format"] != form:
             raise ValueError("format")
         cost = {name: int(fields[name]) for name in ARGON2}

@@ -7,6 +7,9 @@ every moment, and after a crash at any, exactly one master key opens everything,
 1. the folder of the new master key is made durable;
 2. in one transaction of the trusted store, every data key is wrapped by the new master key and its folder put in force;
 3. the files that describe the old master key are deleted, by the next start if a crash prevents it now.
+
+The keys between both (`epoch_keys.py`) stay, unless the new master key's holder holds such keys itself and the old ones
+are elsewhere: then data keys get new ones there, and the old ones are destroyed, by the next start after a crash.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from sqlalchemy import Engine, select
 
 from privacyplease.proxy.errors import ConfigurationError, InvalidRequestError
 from privacyplease.proxy.keys import providers as masterkeys
+from privacyplease.proxy.keys.epoch_key_holders import EpochKeyHolders
 from privacyplease.proxy.keys.home import MASTER_FILES, Home
 from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.master_key import MasterKey, write_secret
@@ -33,10 +37,19 @@ _FOLDERS = "master-*"
 class Rotation:
     """Knows which master key is in force, and replaces it."""
 
-    def __init__(self, home: Home, store: Engine, keyring: Keyring) -> None:
+    def __init__(self, home: Home, store: Engine, keyring: Keyring, holders: EpochKeyHolders | None = None) -> None:
+        """Initialises the rotation.
+
+        Args:
+            home: The proxy's home.
+            store: The trusted store.
+            keyring: The keys.
+            holders: Opens holders of key-encryption keys; None for the folder in the home.
+        """
         self._home = home
         self._store = store
         self._keyring = keyring
+        self._holders = holders or EpochKeyHolders(home)
         self._lock = threading.Lock()
         self._clear_away(folder_in_force(store))
 
@@ -63,7 +76,10 @@ class Rotation:
         with self._lock:
             folder = f"master-{secrets.token_hex(8)}"
             try:
-                keys = self._keyring.rewrap(self._make(folder, name, passphrase), folder)
+                master = self._make(folder, name, passphrase)
+                holder = self._holders.beside(described_by(self._home, folder).master_key_choice)
+                keys = self._keyring.rewrap(master, folder)
+                self._keyring.hold_at(holder)
             finally:
                 self._clear_away(folder_in_force(self._store))
         return keys

@@ -5,14 +5,18 @@ In this order, each step durable before the next, so that an interrupted erasure
 1. no batch is admitted for the epoch any more, and those admitted before have been stored or have failed;
 2. the erasure is recorded: in one transaction it is written down and all segments of the epoch become RETIRED, so that
    no question finds them, and neither a flush nor compaction brings one of them back;
-3. questions and compaction jobs that may use them have ended;
+3. questions and compaction jobs that may use them have ended, and every other proxy that shares the trusted store and
+   is alive has acknowledged the same of its own (`peers.py`);
 4. their cells are deleted from the server, by tag, and then their rows from the manifest, whose new head is published:
    an earlier copy of the home, which has the keys, is then detected as rolled back;
-5. the keys are deleted, and once nothing of them is left in the files of the trusted store, they count as destroyed;
-   as long as something reads those files, this step is repeated.
+5. each key is put on the list of destroyed ones (`manifest/destroyed_keys.py`), which outlives the home: a backup that
+   has the key does not bring it back;
+6. the keys are deleted, their key-encryption keys are destroyed (`keys/epoch_keys.py`), and once nothing of them is
+   left in the files of the trusted store, they count as destroyed; as long as the holder of the key-encryption keys
+   refuses, or something reads those files, this step is repeated.
 
-Step 5 is what makes it an erasure. The server may keep what it was told to delete, and every backup of it does; without
-the keys, nobody can open any of it.
+Step 6 is what makes it an erasure. The server may keep what it was told to delete, and every backup of it does; a copy
+of the trusted store may keep wrapped keys. Without the key-encryption keys, nobody can open any of it.
 """
 
 from __future__ import annotations
@@ -27,9 +31,11 @@ from privacyplease.proxy.errors import StorageError
 from privacyplease.proxy.keys.dead_letters import letters_of
 from privacyplease.proxy.keys.derivation import KeyId
 from privacyplease.proxy.keys.keyring import Keyring
-from privacyplease.proxy.lifecycle.erasure_log import ErasureLog
+from privacyplease.proxy.lifecycle.erasure_log import Cause, Erasure, ErasureLog, Obstacle
+from privacyplease.proxy.lifecycle.peers import Peers
 from privacyplease.proxy.lifecycle.segment_deletion import SegmentDeleter
 from privacyplease.proxy.manifest.changes import Change, StaleError, moves
+from privacyplease.proxy.manifest.destroyed_keys import DestroyedKeys
 from privacyplease.proxy.manifest.manifest import Manifest
 from privacyplease.proxy.manifest.rollback import RollbackCheck
 from privacyplease.proxy.manifest.rows import ManifestRow, SegmentState
@@ -62,9 +68,11 @@ class EpochEraser:
         rollback_check: RollbackCheck,
         segment_deleter: SegmentDeleter,
         erasure_log: ErasureLog,
+        destroyed: DestroyedKeys,
         drain: Callable[[], None],
         readers: Iterable[Drainable],
         cache: CellCache,
+        peers: Peers | None = None,
     ) -> None:
         """Initialises the eraser.
 
@@ -74,18 +82,22 @@ class EpochEraser:
             rollback_check: Passes if the manifest is the newest.
             segment_deleter: Deletes segments.
             erasure_log: Which keys are erased.
+            destroyed: The list of destroyed keys.
             drain: Returns when every batch that was submitted before has ended (`Writer.drain`).
             readers: Questions and compaction.
             cache: The cells in memory.
+            peers: The other proxies that share the trusted store; None if it is not shared.
         """
         self._keyring = keyring
         self._manifest = manifest
         self._rollback_check = rollback_check
         self._segment_deleter = segment_deleter
         self._erasure_log = erasure_log
+        self._destroyed = destroyed
         self._drain = drain
         self._readers = list(readers)
         self._cache = cache
+        self._peers = peers
         self.lock = threading.RLock()
 
     def ended(self, dataset: Dataset, before: int) -> list[int]:
@@ -101,11 +113,12 @@ class EpochEraser:
             How many cells the server says it deleted.
 
         Raises:
-            InvalidRequestError: Other proxies may share the store. Nothing has changed.
+            InvalidRequestError: As `ErasureLog.require_destroyable`. Nothing has changed.
             RolledBackError: The trusted store was rolled back. Nothing has changed.
             StorageError: The server is unavailable. The epochs are out of reach; `finish` does the rest.
+            UntrustedAnswerError: It withholds or changed a part of the list of destroyed keys. Likewise.
         """
-        self._erasure_log.require_unshared()
+        self._erasure_log.require_destroyable()
         return self._erase(dataset, [key for epoch in epochs for key in self._keys(dataset, epoch)])
 
     def retire(self, dataset: Dataset, keys: Sequence[KeyId]) -> int:
@@ -118,16 +131,22 @@ class EpochEraser:
             StaleError: A segment under an old key is still live. Nothing has changed.
             ProxyError: As `erase`.
         """
-        self._erasure_log.require_unshared()
+        self._erasure_log.require_destroyable()
         return self._erase(dataset, keys, _UNFINISHED)
 
     def live(self, dataset: Dataset, epoch: int) -> list[KeyId]:
         """The keys of an epoch that are neither erased nor about to be, ascending."""
         return [key for key in self._erasure_log.live(dataset.name) if key.epoch == epoch]
 
-    def require_unshared(self) -> None:
-        """As `ErasureLog.require_unshared`."""
-        self._erasure_log.require_unshared()
+    def require_destroyable(self) -> None:
+        """As `ErasureLog.require_destroyable`."""
+        self._erasure_log.require_destroyable()
+
+    def forget(self, dataset: str, key: KeyId) -> None:
+        """Drops a key, what was derived from it, and cells opened with it, from memory."""
+        self._cache.forget(dataset, key)
+        self._keyring.forget(dataset, key)
+        self._keyring.forget(letters_of(dataset), KeyId(key.epoch))
 
     def wait_for_running(self) -> None:
         """Returns when batches, questions and compaction jobs that began before have ended."""
@@ -138,17 +157,33 @@ class EpochEraser:
     def finish(self) -> None:
         """Carries out erasures that were recorded and interrupted.
 
+        Keys that were destroyed before there was a list are put on it.
+
         Raises:
             RolledBackError: As `erase`.
             StorageError: The server is unavailable.
+            UntrustedAnswerError: It withholds or changed a part of the list of destroyed keys.
         """
+        for destroyed in self._erasure_log.destroyed():
+            self._destroyed.add(destroyed)
         for dataset, key, _ in self._erasure_log.unfinished():
             self._carry_out(dataset, key)
+
+    def record(self, dataset: str, keys: Sequence[KeyId]) -> None:
+        """Puts keys out of reach; `finish` destroys them."""
+        with self.lock:
+            self._record(dataset, keys, _ALL)
 
     @property
     def unfinished(self) -> int:
         """How many keys are about to be destroyed."""
         return len(self._erasure_log.unfinished())
+
+    @property
+    def waiting(self) -> list[tuple[Erasure, Obstacle]]:
+        """The keys that are about to be destroyed, ascending, and what each waits for."""
+        unfinished = self._erasure_log.unfinished()
+        return [(erasure, self._erasure_log.obstacle(erasure.dataset, erasure.key)) for erasure in unfinished]
 
     def _wait_for_readers(self) -> None:
         for reader in self._readers:
@@ -163,6 +198,8 @@ class EpochEraser:
             with suppress(StorageError):  # recorded all the same; checked again before anything is destroyed
                 self._rollback_check.require_newest()
             self._record(dataset.name, keys, retiring)
+            if self._peers and not all(self._let_go_by_peers(dataset.name, key) for key in keys):
+                self._peers.wait(dataset.name, keys)
             return sum(self._carry_out(dataset.name, key) for key in keys)
 
     def _record(self, dataset: str, keys: Sequence[KeyId], retiring: Sequence[SegmentState]) -> None:
@@ -192,12 +229,21 @@ class EpochEraser:
         with self.lock:
             self._rollback_check.require_newest()
             self._wait_for_readers()
+            if not self._let_go_by_peers(dataset, key):
+                return 0
             cells = self._segment_deleter.delete(self._rows(dataset, [key]))
+            self._destroyed.add(self._erasure_log.listed(dataset, key))
             self._erasure_log.shred(dataset, key, int(time.time() * 1_000))
-            self._cache.forget(dataset, key)
-            self._keyring.forget(dataset, key)
-            self._keyring.forget(letters_of(dataset), KeyId(key.epoch))
+            self.forget(dataset, key)
         return cells
+
+    def _let_go_by_peers(self, dataset: str, key: KeyId) -> bool:
+        """Whether no other proxy uses a key; if one may, it is noted as what is waited for."""
+        waiting_for = self._peers.waiting_for(dataset, key) if self._peers else []
+        if not waiting_for:
+            return True
+        detail = f"not acknowledged yet by the proxy at {'; '.join(waiting_for)}"
+        return self._erasure_log.postpone(dataset, key, Cause.PEER, detail)
 
     def _rows(self, dataset: str, keys: Sequence[KeyId], states: Sequence[SegmentState] = ()) -> list[ManifestRow]:
         return [row for row in self._manifest.rows(dataset, *states) if row.key in keys]

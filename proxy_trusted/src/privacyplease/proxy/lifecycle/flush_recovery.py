@@ -8,10 +8,10 @@ the two came first: a flush that comes second fails, and its batches are sent ag
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from privacyplease.proxy import clock
 from privacyplease.proxy.lifecycle.segment_deletion import SegmentDeleter
 from privacyplease.proxy.manifest.cells import CellName, Cells
 from privacyplease.proxy.manifest.changes import Change, StaleError, moves
@@ -73,7 +73,7 @@ class FlushRecovery:
         return self._recover(self._sent(dataset, 0))
 
     def _sent(self, dataset: str, age: int) -> list[ManifestRow]:
-        latest = int(time.time() * 1_000) - age
+        latest = int(clock.steady() * 1_000) - age
         rows = self._manifest.rows(dataset, SegmentState.SENT)
         return [row for row in rows if not row.settled and row.changed_at <= latest]
 

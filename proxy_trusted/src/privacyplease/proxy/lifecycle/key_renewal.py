@@ -60,13 +60,13 @@ class KeyRenewal:
             How many records were sealed again.
 
         Raises:
-            InvalidRequestError: The epoch has no key, or was destroyed; or other proxies may share the trusted store.
+            InvalidRequestError: The epoch has no key, or was destroyed; or as `ErasureLog.require_destroyable`.
             KeyringError: The old key cannot be unwrapped.
             RolledBackError: The trusted store was rolled back.
             UntrustedAnswerError: The server withholds or changed what is to be sealed again. Both keys stay.
             StorageError: The server is unavailable. Both keys stay; `finish` does the rest.
         """
-        self._eraser.require_unshared()
+        self._eraser.require_destroyable()
         self._rollback_check.require_newest()
         with self._lock:
             live = self._eraser.live(dataset, epoch)

@@ -1,26 +1,29 @@
 """Restore: continuing from an earlier state of the home, from a backup or after a rollback that was accepted.
 
 An earlier manifest is right about its past and does not know what was stored later. So the storage server is asked,
-once, before the proxy serves:
+once, before the proxy serves. Periods whose key-encryption key was destroyed after the backup are erased again first.
 
-1. for every cell that the manifest knows: compaction keeps what a backup knows (`backup/registry.py`), so a missing
+1. for the list of destroyed keys: those of them that the home has are put out of reach;
+2. for every cell that the manifest knows: compaction keeps what a backup knows (`backup/registry.py`), so a missing
    cell was removed;
-2. for the cells of segments that were SENT (`flush_recovery.py`);
-3. for newer segments, which are added to the manifest (`segment_discovery.py`).
+3. for the cells of segments that were SENT (`flush_recovery.py`);
+4. for newer segments, which are added to the manifest (`segment_discovery.py`).
 
-Then the manifest's head overtakes the newest head that the server or a witness has. An interrupted restore is repeated,
-as long as the home has its marker.
+Then the manifest's head overtakes the newest head that the server or a witness has, and the keys on the list are
+destroyed again. An interrupted restore is repeated, as long as the home has its marker.
 
 >>> RestoreResult(cells=12, missing=0, unreadable=0)._asdict()
-{'cells': 12, 'missing': 0, 'unreadable': 0}
+{'cells': 12, 'missing': 0, 'unreadable': 0, 'destroyed': 0}
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import Engine
@@ -31,16 +34,20 @@ from privacyplease.proxy.edge.drain import Drain
 from privacyplease.proxy.errors import ConfigurationError, StorageError, UntrustedAnswerError
 from privacyplease.proxy.keys.home import Home
 from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.lifecycle.eraser import EpochEraser
 from privacyplease.proxy.lifecycle.erasure_log import ErasureLog
 from privacyplease.proxy.lifecycle.flush_recovery import FlushRecovery
 from privacyplease.proxy.lifecycle.segment_deletion import SegmentDeleter
 from privacyplease.proxy.lifecycle.segment_discovery import SegmentDiscovery
 from privacyplease.proxy.lifecycle.verification import Verifier
 from privacyplease.proxy.manifest.cells import Cells
+from privacyplease.proxy.manifest.changes import Change, removals
+from privacyplease.proxy.manifest.destroyed_keys import DestroyedKey, DestroyedKeys
 from privacyplease.proxy.manifest.manifest import Manifest
 from privacyplease.proxy.manifest.rollback import RollbackCheck
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.timeline import EVER
+from privacyplease.proxy.segments.cell_cache import CellCache
 from privacyplease.proxy.storage.client import StorageClient
 
 _log = logging.getLogger(__name__)
@@ -55,15 +62,23 @@ class RestoreResult(NamedTuple):
             touch the former fail.
         unreadable: Cells that the manifest knows and that differ from what was stored, and newer segments that do not
             authenticate themselves. As above.
+        destroyed: Keys that the home had and that were destroyed since; they are destroyed again.
     """
 
     cells: int
     missing: int
     unreadable: int
+    destroyed: int = 0
 
 
-def finish_restore(home: Home, restore: Restore, log: AuditLog) -> None:
+def finish_restore(home: Home, restore: Restore, log: AuditLog, approved_by: str = "") -> None:
     """Finishes a restore: runs it, records that in the audit log, and leaves the outcome in the home.
+
+    Args:
+        home: The home that was restored.
+        restore: Runs the restore.
+        log: The audit log.
+        approved_by: Who has approved it, for the log; "" if nobody had to.
 
     Raises:
         ConfigurationError: It cannot be done now. Start the proxy again.
@@ -71,12 +86,14 @@ def finish_restore(home: Home, restore: Restore, log: AuditLog) -> None:
     """
     _log.info("continuing from an earlier state: asking the storage server for newer segments")
     made_at = str(json.loads(home.restored.read_text())["made_at"])
+    described = description(home, restore)
     since = min(_millis(made_at), restore.newest_change or _millis(made_at))
     try:
         result = restore.run()
     except (StorageError, UntrustedAnswerError) as error:
         raise ConfigurationError(f"{home.restored}: the restore cannot be finished: {error}") from error
-    log.record({"event": "restored"})
+    who = {"who": approved_by} if approved_by else {}
+    log.record({"event": "restored", **who, "reason": described, "destroyed": result.destroyed})
     _log.warning("continued from an earlier state: %s", result)
     now = int(datetime.now(UTC).timestamp() * 1_000)
     outcome = {"made_at": made_at, **result._asdict(), "keyless": restore.keyless(since, now)}
@@ -84,6 +101,18 @@ def finish_restore(home: Home, restore: Restore, log: AuditLog) -> None:
     part.write_text(json.dumps(outcome) + "\n")
     part.replace(home.adopted)
     home.restored.unlink()
+
+
+def description(home: Home, restore: Restore) -> str:
+    """Which state the home was brought back to: what its marker says, and what its manifest proves."""
+    marker = json.loads(home.restored.read_text())
+    taken = (
+        f"backup of {marker['made_at']}, sha256 {marker['sha256']}"
+        if "sha256" in marker
+        else f"roll-back accepted {marker['made_at']}"
+    )
+    changed = _instant(restore.newest_change) if restore.newest_change else "never"
+    return f"{taken}; the home's manifest was last changed: {changed}"
 
 
 class Restore:
@@ -109,6 +138,19 @@ class Restore:
         self._flush_recovery = FlushRecovery(datasets, manifest, cells, storage, segment_deleter, rollback_check)
         self._verifier = Verifier(manifest, cells, storage, Drain())
         self._discovery = SegmentDiscovery(store, keyring, manifest, storage)
+        self._destroyed = DestroyedKeys(manifest, storage, keyring)
+        self._erasure_log = ErasureLog(store, keyring.epoch_keys)
+        self._eraser = EpochEraser(
+            keyring,
+            manifest,
+            rollback_check,
+            segment_deleter,
+            self._erasure_log,
+            self._destroyed,
+            drain=lambda: None,
+            readers=(),
+            cache=CellCache(0),
+        )
 
     @property
     def newest_change(self) -> int:
@@ -120,17 +162,21 @@ class Restore:
 
         Raises:
             StorageError: The server did not answer.
-            UntrustedAnswerError: Its answer was malformed: it has cells that were not asked for, or out of order.
+            UntrustedAnswerError: Its answer was malformed: it has cells that were not asked for, or out of order. Or it
+                withholds or changed a part of the list of destroyed keys.
             KeyringError: A key cannot be unwrapped.
         """
+        erased_again = sum(self._erase_again(dataset.name) for dataset in self._datasets.values())
         newest, mine = self._rollback_check.newest_elsewhere(), self._manifest.head()
         behind = max(newest.version - mine.version, 0) if newest else 0
-        total = RestoreResult(0, 0, 0)
+        listed = self._destroyed.read(newest.destroyed if newest else 0)
+        total = RestoreResult(0, 0, 0, erased_again + self._put_out_of_reach(listed))
         for dataset in self._datasets.values():
             for result in (self._verify(dataset), self._discover(dataset, behind)):
                 total = RestoreResult(*(before + more for before, more in zip(total, result, strict=True)))
         registry.finish_restored(self._store)
-        self._storage.append([self._manifest.overtake(newest or mine)])
+        self._storage.append([self._manifest.overtake(newest or mine, len(listed))])
+        self._eraser.finish()
         return total
 
     def keyless(self, since: int, now: int) -> list[dict[str, str]]:
@@ -147,6 +193,33 @@ class Restore:
             if epoch not in keyed
         ]
 
+    def _put_out_of_reach(self, listed: Sequence[DestroyedKey]) -> int:
+        """Records the erasure of destroyed keys; returns how many of them the home has."""
+        held = 0
+        for dataset in {destroyed.dataset for destroyed in listed}:
+            keys = [destroyed.key for destroyed in listed if destroyed.dataset == dataset]
+            held += len(set(keys) & {*self._keyring.made(dataset)})
+            self._eraser.record(dataset, keys)
+        last = {(destroyed.dataset, destroyed.key.epoch): destroyed for destroyed in listed}
+        for dataset, epoch in (name for name, destroyed in last.items() if destroyed.renewed):
+            self._keyring.ensure(dataset, epoch)
+            while all(key.epoch != epoch for key in self._erasure_log.live(dataset)):
+                self._keyring.renew(dataset, epoch)
+        return held
+
+    def _erase_again(self, dataset: str) -> int:
+        """Erases what was erased after the backup, whose keys cannot be opened any more; returns how many keys."""
+        log = self._erasure_log
+        destroyed = [key for key in log.live(dataset) if self._keyring.is_destroyed(dataset, key)]
+        for key in destroyed:
+            rows = [row for row in self._manifest.rows(dataset) if row.key == key]
+            with log.recording(dataset, [key]):
+                self._manifest.commit(
+                    Change(removed=removals(rows)), check=partial(log.record, dataset=dataset, keys=[key])
+                )
+            log.shred(dataset, key, int(time.time() * 1_000))
+        return len(destroyed)
+
     def _verify(self, dataset: Dataset) -> RestoreResult:
         """Checks the server against what the manifest knows, and recovers flushes."""
         missing = unreadable = 0
@@ -158,7 +231,7 @@ class Restore:
         return RestoreResult(0, missing, unreadable)
 
     def _discover(self, dataset: Dataset, behind: int) -> RestoreResult:
-        keys = ErasureLog(self._store).live(dataset.name)
+        keys = self._erasure_log.live(dataset.name)
         return RestoreResult(*self._discovery.discover(dataset, keys, behind))
 
 

@@ -8,18 +8,22 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from privacyplease.proxy import clock
 from privacyplease.proxy.errors import ProxyError
 from privacyplease.proxy.lifecycle.eraser import EpochEraser
 from privacyplease.proxy.records.dataset import Dataset
 
 _log = logging.getLogger(__name__)
 
+# More than a time service corrects gradually.
+_JUMP_S = 60
+
 
 class Retention:
-    """Runs at start and then once an hour, in a thread of its own; once a minute while an erasure is unfinished."""
+    """Runs at start and then once an hour, in a thread of its own; every 15 s while an erasure is unfinished."""
 
     PERIOD_SECONDS = 3_600.0
-    RETRY_SECONDS = 60.0
+    RETRY_SECONDS = 15.0
 
     def __init__(
         self, datasets: Mapping[str, Dataset], eraser: EpochEraser, finish: Sequence[Callable[[], object]] = ()
@@ -70,5 +74,14 @@ class Retention:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            self.round(int(time.time() * 1_000))
-            self._stopped.wait(self.RETRY_SECONDS if self._eraser.unfinished else self.PERIOD_SECONDS)
+            if (ahead := clock.ahead()) > _JUMP_S:
+                _log.warning(
+                    "the system's clock has gone forward by %.0f s: until a restart, retention goes by the time before",
+                    ahead,
+                )
+            self.round(int(clock.earliest() * 1_000))
+            next_round = time.monotonic() + self.PERIOD_SECONDS
+            while (left := next_round - time.monotonic()) > 0 and not self._stopped.is_set():
+                self._stopped.wait(min(left, self.RETRY_SECONDS))
+                if self._eraser.unfinished:  # maybe recorded by another proxy, which was killed
+                    break

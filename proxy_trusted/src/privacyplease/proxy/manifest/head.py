@@ -3,7 +3,8 @@
 ::
 
     link       = HMAC-SHA256(chain key, the link before ‖ version (u64) ‖ changes)
-    body       = sequence (u64) ‖ version (u64) ‖ link (32) ‖ time in ms (i64), and zeros up to a cell's size
+    body       = sequence (u64) ‖ version (u64) ‖ link (32) ‖ time in ms (i64) ‖ destroyed keys (u64), and zeros
+                 up to a cell's size
     sealed     = nonce (12) ‖ AES-256-GCM(head key, nonce, body, label ‖ tag)
     tag        = AES-256(head tag key, sequence (u128))
 
@@ -55,7 +56,7 @@ _BITS = 40
 # How many heads are kept, and asked for, for each power of two.
 _OF_EACH = 3
 
-_BODY = struct.Struct(f">QQ{LINK_BYTES}sq")
+_BODY = struct.Struct(f">QQ{LINK_BYTES}sqQ")
 
 
 class Head(NamedTuple):
@@ -66,12 +67,15 @@ class Head(NamedTuple):
         version: The version of the manifest.
         link: The last link of the chain.
         at: When it was made, in ms since 1970.
+        destroyed: How many keys are on the list of destroyed ones (`destroyed_keys.py`); 0 in heads that were made
+            before there was one, where zeros take its place.
     """
 
     sequence: int
     version: int
     link: bytes
     at: int
+    destroyed: int = 0
 
 
 FIRST = Head(0, 0, bytes(LINK_BYTES), 0)

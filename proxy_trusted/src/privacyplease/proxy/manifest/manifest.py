@@ -13,9 +13,11 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, select
 
+from privacyplease.proxy import clock
 from privacyplease.proxy.errors import RolledBackError
 from privacyplease.proxy.keys.derivation import Key
-from privacyplease.proxy.keys.keyring import Keyring, manifest_of
+from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.keys.wrapped_keys import KeyName, is_erased, manifest_of
 from privacyplease.proxy.manifest.changes import Change, SegmentName, StaleError
 from privacyplease.proxy.manifest.head import FIRST, Head, HeadKeys, dropped
 from privacyplease.proxy.manifest.rows import ROW_LABEL, ManifestRow, SegmentState, open_row, seal
@@ -127,7 +129,12 @@ class Manifest:
             set_next_number(connection, dataset, max(first, next_number(connection, dataset)))
 
     def commit(
-        self, change: Change, *, announced: bool = False, check: Callable[[Connection], None] = lambda _: None
+        self,
+        change: Change,
+        *,
+        announced: bool = False,
+        check: Callable[[Connection], None] = lambda _: None,
+        destroyed: int = 0,
     ) -> Committed:
         """Makes a change, durably, and advances the head.
 
@@ -135,10 +142,11 @@ class Manifest:
             change: What to do.
             announced: Whether the new head is sent to the storage server; it then counts in the sequence of those.
             check: Called in the transaction; an error that it raises rolls everything back.
+            destroyed: How many keys are on the list of destroyed ones, if there are more than before.
 
         Raises:
             StaleError: A segment is no longer in the state that it is to be moved from; or the number of an added
-                segment was reserved too long ago.
+                segment was reserved too long ago, or its key was erased.
             RolledBackError: As `head`.
         """
         with self._lock:
@@ -147,13 +155,15 @@ class Manifest:
             with writing(self._store) as connection:
                 self._refresh_from(connection)
                 check(connection)
+                _refuse_erased(connection, change.added)
                 check_numbers(connection, change.added)
-                version, now = self._head.version + 1, int(time.time() * 1_000)
+                version, now = self._head.version + 1, int(clock.steady() * 1_000)
                 rows = [row._replace(version=version, changed_at=now) for row in [*change.added, *self._moved(change)]]
                 sealed = [seal(row, self._key(row.dataset)) for row in rows]
                 write_rows(connection, rows, sealed, change, version)
                 link = self._heads.linked(self._head, version, described(rows, sealed, change))
-                head = Head(self._head.sequence + announced, version, link, now)
+                listed = max(self._head.destroyed, destroyed)
+                head = Head(self._head.sequence + announced, version, link, int(time.time() * 1_000), listed)
                 cell = self._heads.seal(head)
                 write_head(connection, version, cell)
             self._apply(rows, change.removed, head)
@@ -163,8 +173,12 @@ class Manifest:
         full = head.sequence % HEADS_TOGETHER == 0
         return Committed(rows, cell, self._heads.tags(dropped(head.sequence, HEADS_TOGETHER)) if full else ())
 
-    def overtake(self, newer: Head) -> Cell:
+    def overtake(self, newer: Head, destroyed: int = 0) -> Cell:
         """Continues from an older state, as an administrator has decided, with a head that is newer than any known one.
+
+        Args:
+            newer: The newest head that is known.
+            destroyed: As `commit`.
 
         Returns:
             The head to send to the storage server.
@@ -175,7 +189,8 @@ class Manifest:
                 version = max(self._head.version, newer.version) + 1
                 link = self._heads.linked(self._head, version, [b"overtaken", newer.link])
                 sequence = max(self._head.sequence, newer.sequence) + 1
-                head = Head(sequence, version, link, int(time.time() * 1_000))
+                listed = max(self._head.destroyed, newer.destroyed, destroyed)
+                head = Head(sequence, version, link, int(time.time() * 1_000), listed)
                 cell = self._heads.seal(head)
                 write_head(connection, version, cell)
             self._head = head
@@ -255,3 +270,9 @@ class Manifest:
             key = generations[-1] if generations else self._keyring.ensure(owner, 0)
             self._keys[dataset] = self._keyring.derived(owner, key, ROW_LABEL)
         return self._keys[dataset]
+
+
+def _refuse_erased(connection: Connection, added: Iterable[ManifestRow]) -> None:
+    """Raises `StaleError` if a key was erased, maybe by another proxy: no segment under it is added any more."""
+    if any(is_erased(connection, name) for name in {KeyName(row.dataset, row.key) for row in added}):
+        raise StaleError

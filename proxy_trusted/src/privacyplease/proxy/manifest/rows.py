@@ -70,7 +70,7 @@ class ManifestRow(NamedTuple):
         version: The version of the manifest in which the row was last changed.
         key: The key of its epoch that its cells are sealed under.
         settled: Whether compaction made it.
-        changed_at: When its state was last changed, in ms since 1970.
+        changed_at: When its state was last changed, in ms since 1970, by the steady clock of whoever changed it.
         summary: About its records.
         groups: Its cells.
         outgrown: How many of its cells exceed the size for their number of records.

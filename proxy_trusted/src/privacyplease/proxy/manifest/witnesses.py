@@ -19,6 +19,7 @@ from sqlalchemy import BigInteger, Column, LargeBinary, MetaData, String, Table,
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from privacyplease.proxy.documents import from_json
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.storage.cell import Cell, Sealed, Tag
 from privacyplease.proxy.trusted_store.upsert import upsert
@@ -85,7 +86,7 @@ class FileWitness:
         if not file.exists():
             return None
         try:
-            fields = json.loads(file.read_text())
+            fields = from_json(file.read_text())
             head = Cell(Tag(bytes.fromhex(fields["tag"])), Sealed(bytes.fromhex(fields["sealed"])))
             return int(fields["version"]), head
         except (ValueError, KeyError, TypeError) as error:

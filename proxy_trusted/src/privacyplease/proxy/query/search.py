@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from privacyplease.proxy.edge import cell_budget
 from privacyplease.proxy.edge.drain import Drain
 from privacyplease.proxy.errors import PredicateTooLargeError
 from privacyplease.proxy.keys.keyring import Keyring
@@ -91,6 +92,7 @@ class Search:
 
         Raises:
             PredicateTooLargeError: The question touches too many cells.
+            RateLimitedError: Whoever asks has used up what they may ask for in a minute.
             RolledBackError: The trusted store was rolled back.
             UntrustedAnswerError: The server's answer is not what was stored; may also be raised while hits are read.
             StorageError: The server did not answer; likewise.
@@ -119,6 +121,7 @@ class Search:
         if cells > self._most_tags:
             message = f"expected a question that touches at most {self._most_tags:,} cells, got {cells:,}"
             raise PredicateTooLargeError(message, tags=cells, limit=self._most_tags)
+        cell_budget.charge(cells)
 
     def _read_rollups(self, rows: Sequence[ManifestRow], trace: Trace | None) -> Iterator[Rollup]:
         wanted = self._cells.tags(rows, Group.ROLLUP)

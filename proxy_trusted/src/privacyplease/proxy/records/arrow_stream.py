@@ -1,9 +1,7 @@
 """Arrow IPC streams from elsewhere, checked before Arrow reads them: what they may make it allocate is bounded.
 
-A few kilobytes can describe gigabytes: compressed buffers and their declared lengths, buffers and tables that are
-shared, nested types, dictionaries that grow with each batch, long values that many records refer to. Arrow allocates
-what a stream declares. So the envelopes of its messages (Arrow columnar format, "Encapsulated message format") are read
-here first, and everything is refused that is not sized like plain columns.
+What their envelopes declare is checked in `transport.arrow_messages`. What is left to check here is text that takes
+memory only once it is written out: long values that many records refer to.
 
 >>> sink = pa.BufferOutputStream()
 >>> with pa.ipc.new_stream(sink, pa.schema({"who": pa.string()})) as writer:
@@ -14,34 +12,22 @@ here first, and everything is refused that is not sized like plain columns.
 
 from __future__ import annotations
 
-import struct
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from privacyplease.proxy.records.dataset import MOST_COLUMNS
-from privacyplease.proxy.records.flat_table import FlatTable
+from privacyplease.transport.arrow_messages import (
+    MalformedStreamError,
+    MessageCheck,
+    StreamLimits,
+    UnboundedStreamError,
+)
 
-# The schema, or the lengths of a batch's buffers, of MOST_COLUMNS columns; pandas adds 200 bytes of metadata for each.
-MOST_METADATA_BYTES = 256 * 1024
-# Values in a dictionary: a column of categories brings all of them with every batch, used or not.
-MOST_DICTIONARY_VALUES = 1_048_576
-# Batches times columns. Each is an object of about 300 bytes, even if it has no values.
-MOST_ARRAYS = 262_144
-# Values of the dictionaries in force, summed over all batches: Arrow validates them again with each.
-MOST_LOOKUPS = 64 * MOST_DICTIONARY_VALUES
 # Text of all records, each value counted as often as it occurs: four times what fits into a batch as plain text.
 MOST_TEXT_BYTES = 64 * 1024 * 1024
 
-_CONTINUATION = 0xFFFFFFFF
-_SCHEMA, _DICTIONARY, _RECORDS = 1, 2, 3  # Message.fbs: MessageHeader
-_TIMESTAMP = 10  # Schema.fbs: Type
-
-
-class UnboundedStreamError(ValueError):
-    """A stream exceeds a limit, or has parts whose size nothing limits; the message says what is expected."""
+__all__ = ["UnboundedStreamError", "check", "read"]
 
 
 def read(stream: bytes, most_records: int) -> pa.Table:
@@ -55,7 +41,9 @@ def read(stream: bytes, most_records: int) -> pa.Table:
     with pa.ipc.open_stream(stream) as reader:
         table = reader.read_all()
     table.validate(full=True)  # forged offsets would make Arrow read beyond its buffers
-    _require(sum(map(_text_bytes, table.columns)), MOST_TEXT_BYTES, "bytes of text, written out")
+    text = sum(map(_text_bytes, table.columns))
+    if text > MOST_TEXT_BYTES:
+        raise UnboundedStreamError(f"expected at most {MOST_TEXT_BYTES:,} bytes of text, written out, got {text:,}")
     return table
 
 
@@ -68,87 +56,15 @@ def check(stream: bytes, most_records: int) -> None:
         UnboundedStreamError: As `read`.
         pa.ArrowInvalid: It is no Arrow IPC stream.
     """
+    checked, position = MessageCheck(StreamLimits.whole(most_records)), 0
     try:
-        _check(stream, most_records)
-    except struct.error as error:
-        raise pa.ArrowInvalid("expected an Arrow IPC stream") from error
-
-
-def _check(stream: bytes, most_records: int) -> None:
-    columns = records = arrays = lookups = position = 0
-    dictionaries: dict[int, int] = {}  # the number of values of each
-    while position < len(stream):
-        marker, length = struct.unpack_from("<Ii", stream, position)
-        if marker != _CONTINUATION or length < 0:
-            raise pa.ArrowInvalid("expected an Arrow IPC message of format version 5")
-        if not length:
-            return
-        _require(length, MOST_METADATA_BYTES, "bytes of metadata in a message")
-        metadata = stream[position + 8 : position + 8 + length]
-        message = FlatTable.root(metadata)
-        header, body = message.table(2), message.number(3, "<q")
-        position += 8 + length + body
-        if header is None or not 0 <= body <= len(stream) or position > len(stream):
-            raise pa.ArrowInvalid("expected a whole Arrow IPC message")
-        kind = message.number(1, "<B")
-        texts = _entries_bytes(message.tables(4))
-        if kind == _SCHEMA:
-            fields = header.tables(1)
-            columns = len(fields)
-            texts += _entries_bytes(header.tables(2)) + _check_fields(fields)
-        elif kind == _RECORDS:
-            records += _check_batch(header, body)
-            arrays += columns
-            lookups += sum(dictionaries.values())
-            _require(records, most_records, "records")
-            _require(arrays, MOST_ARRAYS, "columns in all batches together")
-            _require(lookups, MOST_LOOKUPS, "values of dictionaries in all batches together")
-        elif kind == _DICTIONARY:
-            dictionaries[header.number(0, "<q")] = _check_dictionary(header, body)
-        else:
-            raise UnboundedStreamError("expected a schema, dictionaries and record batches")
-        _require(texts, length, "bytes of names and metadata")  # more only if they are shared
-
-
-def _check_fields(fields: list[FlatTable]) -> int:
-    """Checks a schema's fields; returns the length of their texts."""
-    _require(len(fields), MOST_COLUMNS, "columns")
-    texts = 0
-    for field in fields:
-        if field.length(5):
-            raise UnboundedStreamError("expected columns without nested values")
-        zone = field.table(3) if field.number(2, "<B") == _TIMESTAMP else None
-        texts += field.length(0) + _entries_bytes(field.tables(6)) + (zone.length(1) if zone else 0)
-    return texts
-
-
-def _check_dictionary(dictionary: FlatTable, body: int) -> int:
-    """Checks a dictionary; returns its number of values."""
-    if dictionary.number(2, "<B"):  # after each, Arrow makes another copy of the whole dictionary
-        raise UnboundedStreamError("expected whole dictionaries, got additions to one")
-    values = dictionary.table(1)
-    if values is None:
-        raise pa.ArrowInvalid("expected a dictionary with values")
-    count = _check_batch(values, body)
-    _require(count, MOST_DICTIONARY_VALUES, "values in a dictionary")
-    return count
-
-
-def _check_batch(batch: FlatTable, body: int) -> int:
-    """Checks a batch's buffers; returns its number of records."""
-    if batch.table(3) is not None:  # the compressed lengths say nothing about what they become
-        raise UnboundedStreamError("expected buffers without compression")
-    records = batch.number(0, "<q")
-    lengths = [length for _, length in batch.structs(2, "<qq")]
-    if records < 0 or min(lengths, default=0) < 0:
-        raise pa.ArrowInvalid("expected lengths of at least 0")
-    _require(sum(lengths), body, "bytes in the buffers of a batch")  # more only if they overlap
-    return records
-
-
-def _entries_bytes(entries: list[FlatTable]) -> int:
-    """The length of keys and values."""
-    return sum(entry.length(0) + entry.length(1) for entry in entries)
+        while position < len(stream) and (length := checked.header(stream[position : position + 8])):
+            position += 8 + length
+            position += checked.message(stream[position - length : position])
+            if position > len(stream):
+                raise MalformedStreamError("expected a whole Arrow IPC message")
+    except MalformedStreamError as error:
+        raise pa.ArrowInvalid(str(error)) from error
 
 
 def _text_bytes(column: pa.ChunkedArray) -> int:
@@ -180,8 +96,3 @@ def _lengths(values: pa.Array) -> npt.NDArray[np.int64]:
 
 def _is_view(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string_view(kind) or pa.types.is_binary_view(kind))
-
-
-def _require(count: int, most: int, what: str) -> None:
-    if count > most:
-        raise UnboundedStreamError(f"expected at most {most:,} {what}, got {count:,}")

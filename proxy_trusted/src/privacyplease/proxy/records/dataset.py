@@ -7,7 +7,6 @@ much room a record gets. `datasets/wifi.toml` is an example to start from; see `
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,14 +18,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from privacyplease.proxy.documents import from_toml
 from privacyplease.proxy.errors import ConfigurationError
 from privacyplease.proxy.records.budget import Budget
 from privacyplease.proxy.records.columns import ColumnType
 from privacyplease.proxy.records.timeline import Millis
+from privacyplease.transport.arrow_messages import MOST_COLUMNS
 
 MOST_NAME_CHARACTERS = 63
-# Far more than any log has. It bounds what a batch or cell of this many columns takes, however few records it has.
-MOST_COLUMNS = 512
 
 # The columns that make a data set one of bike stations, whose records concern no person.
 BIKES = "available_bikes"
@@ -139,9 +138,10 @@ def parse(text: str) -> Dataset:
         ConfigurationError: The definition is wrong; the message names the entry.
     """
     try:
-        return _dataset(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+        entries = from_toml(text)
+    except ValueError as error:
         raise ConfigurationError(f"not TOML: {error}") from error
+    return _dataset(entries)
 
 
 def width(entry: str, text: str) -> int:

@@ -14,8 +14,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from privacyplease.proxy.keys.derivation import Key
-from privacyplease.proxy.keys.keyring import Keyring, manifest_of
+from privacyplease.proxy.keys.keyring import Keyring
 from privacyplease.proxy.keys.prf import BLOCK, FEW, Bytes, cmac, cmac_each
+from privacyplease.proxy.keys.wrapped_keys import manifest_of
 from privacyplease.proxy.records.columns import ColumnType
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.segments.pages import Int64Array

@@ -6,14 +6,16 @@ from datetime import timedelta
 from importlib.metadata import version
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from privacyplease.proxy.access.approvals import Approvals
 from privacyplease.proxy.access.policy_file import PolicyFile
 from privacyplease.proxy.compaction.background import BackgroundCompaction
 from privacyplease.proxy.edge.rpc import answering
+from privacyplease.proxy.edge.timestamps import timestamp
 from privacyplease.proxy.errors import StorageError
 from privacyplease.proxy.keys.keyring import Keyring
+from privacyplease.proxy.lifecycle.eraser import EpochEraser
+from privacyplease.proxy.lifecycle.erasure_log import Erasure, Obstacle
 from privacyplease.proxy.manifest.cells import AnswerCounts
 from privacyplease.proxy.manifest.manifest import Manifest
 from privacyplease.proxy.manifest.rows import SegmentState
@@ -47,6 +49,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
         compactor: BackgroundCompaction,
         memory: CellCache,
         reserve: DiskReserve,
+        eraser: EpochEraser,
     ) -> None:
         self._datasets = datasets
         self._keyring = keyring
@@ -59,6 +62,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
         self._compactor = compactor
         self._memory = memory
         self._reserve = reserve
+        self._eraser = eraser
 
     @answering
     def GetStatus(  # noqa: N802
@@ -77,6 +81,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
             cache=pb.Cache(**self._memory.figures._asdict()),
             manifest=self._describe_manifest(),
             disk=pb.Disk(free_bytes=self._reserve.free_bytes(), low=self._reserve.low, full=self._reserve.full),
+            erasures=[self._describe_erasure(*waiting) for waiting in self._eraser.waiting],
         )
 
     def _describe_keys(self, dataset: Dataset) -> pb.Keyring:
@@ -106,6 +111,12 @@ class AdminService(pb_grpc.AdminServiceServicer):
             witness_failures=witnesses.failures,
         )
 
+    def _describe_erasure(self, erasure: Erasure, obstacle: Obstacle) -> pb.Erasure:
+        described = pb.Erasure(dataset=erasure.dataset, waits_for=obstacle.detail)
+        if dataset := self._datasets.get(erasure.dataset):
+            described.start.CopyFrom(timestamp(erasure.key.epoch * dataset.epoch))
+        return described
+
     def _describe_storage(self) -> pb.Storage:
         try:
             described = self._storage.describe(_STORAGE_TIMEOUT_SECONDS)
@@ -121,7 +132,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
         )
 
     def _describe_policy(self) -> pb.Policy:
-        loaded_at = _instant(int(self._policies.loaded_at * 1_000))
+        loaded_at = timestamp(int(self._policies.loaded_at * 1_000))
         return pb.Policy(
             loaded_at=loaded_at,
             problem=self._policies.problem,
@@ -131,7 +142,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
 
     def _describe_activity(self) -> pb.Activity:
         return pb.Activity(
-            started_at=_instant(int(self._activity.started_at * 1_000)),
+            started_at=timestamp(int(self._activity.started_at * 1_000)),
             calls=[_recent(calls) for calls in self._activity.calls()],
             ingestion=pb.Ingestion(**self._activity.ingestion()._asdict(), freshness=self._describe_freshness()),
         )
@@ -139,16 +150,10 @@ class AdminService(pb_grpc.AdminServiceServicer):
     def _describe_freshness(self) -> list[pb.Freshness]:
         newest = {dataset: self._manifest.view(dataset).reach for dataset in sorted(self._datasets)}
         return [
-            pb.Freshness(dataset=dataset, newest_record=_instant(unix_ms))
+            pb.Freshness(dataset=dataset, newest_record=timestamp(unix_ms))
             for dataset, unix_ms in newest.items()
             if unix_ms is not None
         ]
-
-
-def _instant(unix_ms: int) -> Timestamp:
-    instant = Timestamp()
-    instant.FromMilliseconds(unix_ms)
-    return instant
 
 
 def _recent(calls: RecentCalls) -> pb.RecentCalls:

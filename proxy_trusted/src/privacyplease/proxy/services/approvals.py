@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from privacyplease.proxy.access.approvals import Approval, Approvals, State
 from privacyplease.proxy.access.control import AccessControl
 from privacyplease.proxy.access.policy import Role
 from privacyplease.proxy.edge.rpc import answering
+from privacyplease.proxy.edge.timestamps import timestamp
 from privacyplease.proxy.v1 import approval_service_pb2 as pb
 from privacyplease.proxy.v1 import approval_service_pb2_grpc as pb_grpc
 
@@ -52,17 +52,11 @@ def _message(approval: Approval) -> pb.Approval:
         rpc=approval.rpc,
         request=approval.request,
         asked_by=approval.asked_by,
-        asked_at=_stamp(approval.asked_at),
-        expires_at=_stamp(approval.expires_at),
+        asked_at=timestamp(approval.asked_at),
+        expires_at=timestamp(approval.expires_at),
         state=STATES[approval.state],
         decided_by=approval.decided_by,
     )
     if approval.decided_at is not None:
-        message.decided_at.CopyFrom(_stamp(approval.decided_at))
+        message.decided_at.CopyFrom(timestamp(approval.decided_at))
     return message
-
-
-def _stamp(millis: int) -> Timestamp:
-    stamp = Timestamp()
-    stamp.FromMilliseconds(millis)
-    return stamp

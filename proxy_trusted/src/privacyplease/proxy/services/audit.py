@@ -37,7 +37,7 @@ class AuditService(pb_grpc.AuditServiceServicer):
         """Streams the matching entries, oldest first and unverified, in pages."""
         page = pb.ListEntriesResponse()
         for entry in self._matching(request):
-            page.entries.append(_message(entry))
+            page.entries.append(entry)
             if len(page.entries) == ENTRIES_PER_PAGE:
                 yield page
                 page = pb.ListEntriesResponse()
@@ -57,21 +57,30 @@ class AuditService(pb_grpc.AuditServiceServicer):
             findings=verdict.findings[:MOST_FINDINGS],
         )
 
-    def _matching(self, request: pb.ListEntriesRequest) -> Iterator[Entry]:
+    def _matching(self, request: pb.ListEntriesRequest) -> Iterator[pb.AuditEntry]:
         since = requests.instant(getattr(request, "from"), "from") if request.HasField("from") else EARLIEST
         until = requests.instant(request.to, "to") if request.HasField("to") else LATEST
         who, rpc = requests.short(request.who, "who"), requests.short(request.rpc, "rpc")
         device = requests.recordable(request.device, "device")
         subject = self._log.pseudonym(canonical_subject(device)) if device else ""
-        for entry in self._log.entries():
+        for entry in filter(None, map(readable, self._log.entries())):
+            first, last = (entry.first, entry.last) if entry.HasField("first") else (entry.at, entry.at)
             if (
-                since <= _millis(entry.get("last", entry["at"]))
-                and _millis(entry.get("first", entry["at"])) <= until
-                and who in ("", entry.get("who", ""), entry.get("for", ""))
-                and rpc in ("", entry.get("rpc", ""), entry.get("rpc", "").partition("/")[0])
-                and subject in ("", entry.get("subject", ""))
+                since <= last.ToMilliseconds()
+                and first.ToMilliseconds() <= until
+                and who in ("", entry.who, entry.on_behalf_of)
+                and rpc in ("", entry.rpc, entry.rpc.partition("/")[0])
+                and subject in ("", entry.subject)
             ):
                 yield entry
+
+
+def readable(entry: Entry) -> pb.AuditEntry | None:
+    """An entry as a message; None if it was edited so that it has no such form, which VerifyLog reports."""
+    try:
+        return _message(entry)
+    except (ValueError, TypeError, KeyError, OverflowError, OSError):
+        return None
 
 
 def _message(entry: Entry) -> pb.AuditEntry:

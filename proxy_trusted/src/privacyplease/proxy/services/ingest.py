@@ -187,6 +187,8 @@ def _check(request: pb.IngestRequest, dataset: Dataset) -> CheckedBatch:
             if kind == "json_lines"
             else ParsedLines(arrow_stream.read(data, MOST_RECORDS), {})
         )
+    except MemoryError:  # Arrow's is an ArrowException too, but nothing is wrong with the batch
+        raise
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise MalformedBatchError("expected an Arrow IPC stream", field=kind, sequence=request.sequence) from error
     except UnboundedStreamError as error:

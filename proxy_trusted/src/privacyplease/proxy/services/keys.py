@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
 
+from privacyplease.proxy import clock
 from privacyplease.proxy.edge import requests
 from privacyplease.proxy.edge.rpc import answering, streaming
+from privacyplease.proxy.edge.timestamps import timestamp
 from privacyplease.proxy.errors import InvalidRequestError
 from privacyplease.proxy.export.exporter import KeyringExporter
 from privacyplease.proxy.keys.keyring import Keyring
@@ -118,7 +118,7 @@ class KeysService(pb_grpc.KeysServiceServicer):
             yield pb.ExportKeyringResponse(keyring=part, epochs=() if begin else opened)
 
     def _chosen(self, request: pb.DestroyEpochsRequest, dataset: Dataset) -> list[int]:
-        now = int(time.time() * 1_000)
+        now = int(clock.earliest() * 1_000)
         which = request.WhichOneof("which")
         if which is None:
             raise InvalidRequestError("expected before or containing, got neither", field="which")
@@ -137,14 +137,14 @@ class KeysService(pb_grpc.KeysServiceServicer):
         erased = {erasure.key.epoch: erasure for erasure in self._erasures.of(dataset.name)}
         listed = []
         for epoch in sorted({*newest, *erased}):
-            entry = pb.Epoch(start=_stamp(epoch * width), end=_stamp((epoch + 1) * width))
+            entry = pb.Epoch(start=timestamp(epoch * width), end=timestamp((epoch + 1) * width))
             entry.state = pb.EPOCH_STATE_BEING_DESTROYED if epoch in erased else pb.EPOCH_STATE_IN_USE
             entry.renewals, made_at = newest.get(epoch, (0, None))
             if made_at:
-                entry.made_at.CopyFrom(_stamp(made_at))
+                entry.made_at.CopyFrom(timestamp(made_at))
             if epoch in erased and (erased_at := erased[epoch].erased_at):
                 entry.state = pb.EPOCH_STATE_DESTROYED
-                entry.destroyed_at.CopyFrom(_stamp(erased_at))
+                entry.destroyed_at.CopyFrom(timestamp(erased_at))
             listed.append(entry)
         retain = None if dataset.retain is None else Duration(seconds=dataset.retain // 1_000)
         return pb.DatasetKeys(dataset=dataset.name, retain=retain, epochs=listed)
@@ -152,9 +152,3 @@ class KeysService(pb_grpc.KeysServiceServicer):
 
 def _number(epoch: pb.Epoch, dataset: Dataset) -> int:
     return epoch.start.ToMilliseconds() // dataset.epoch
-
-
-def _stamp(millis: int) -> Timestamp:
-    stamp = Timestamp()
-    stamp.FromMilliseconds(millis)
-    return stamp

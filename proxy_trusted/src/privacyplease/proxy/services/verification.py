@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from privacyplease.proxy.edge import requests
 from privacyplease.proxy.edge.rpc import streaming
+from privacyplease.proxy.edge.timestamps import timestamp
 from privacyplease.proxy.lifecycle.verification import CellChunk, Finding, Verifier
 from privacyplease.proxy.records.dataset import Dataset
 from privacyplease.proxy.records.timeline import EVER
@@ -59,13 +59,9 @@ def _message(finding: Finding) -> pb.VerificationFinding:
     return pb.VerificationFinding(
         dataset=finding.dataset,
         group=finding.group.label if finding.group else "",
-        first_start=_instant(finding.starts.start),
-        last_start=_instant(finding.starts.end),
+        first_start=timestamp(finding.starts.start),
+        last_start=timestamp(finding.starts.end),
         missing=finding.missing,
         unexpected=finding.unexpected,
         damaged=finding.damaged,
     )
-
-
-def _instant(millis: int) -> Timestamp:
-    return Timestamp(seconds=millis // 1_000, nanos=millis % 1_000 * 1_000_000)

@@ -13,6 +13,7 @@ from typing import NoReturn, TypeVar
 
 import grpc
 from google.protobuf import any_pb2
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2
 from grpc.experimental import ChannelOptions
 from grpc_status import rpc_status
@@ -42,6 +43,8 @@ PAGE_BYTES = 1024 * 1024
 
 # A call that takes longer has failed, however often gRPC has retried it.
 DEADLINE_SECONDS = 60.0
+_FULL = "the disk of the storage server's database is full; what was acknowledged is stored"
+_STORE_UNAVAILABLE = "ERROR_REASON_STORE_UNAVAILABLE"  # of its contract
 _UNTRUSTED = "the storage server rejected the proxy's certificate, or the proxy does not trust the server's"
 _UNAVAILABLE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED}
 
@@ -232,7 +235,7 @@ class StorageClient:
     def _fail(self, error: grpc.RpcError) -> NoReturn:
         """Raises the proxy's error, and tells the circuit breaker whether the server is reachable, if it is known."""
         failure = _error(error)
-        if isinstance(failure, StorageRefusedError):
+        if isinstance(failure, StorageRefusedError) or _is_full(_info(error)):
             self._breaker.succeeded()
         elif _code(error) is grpc.StatusCode.UNAVAILABLE:
             self._breaker.failed(failure)
@@ -256,7 +259,10 @@ def _check_page(cells: Sequence[pb.Cell], requested: frozenset[Tag], last: bytes
 
 def _error(error: grpc.RpcError) -> StorageError:
     """The proxy's error for a failed call to the server."""
-    code, reason = _code(error), _reason(error)
+    code, info = _code(error), _info(error)
+    reason = str(info.reason)
+    if _is_full(info):
+        return StorageUnavailableError(_FULL, storage_reason=reason)
     if code in _UNAVAILABLE:
         message = _UNTRUSTED if _is_tls_failure(error) else "the storage server cannot be reached"
         return StorageUnavailableError(message, storage_reason=reason)
@@ -280,12 +286,19 @@ def _is_tls_failure(error: grpc.RpcError) -> bool:
     return ours or ("failed to connect" in details and details.endswith("Socket closed"))
 
 
-def _reason(error: grpc.RpcError) -> str:
-    """The reason that the server gave; "" if there is none."""
-    status = rpc_status.from_call(error) if isinstance(error, grpc.Call) else None
+def _is_full(info: error_details_pb2.ErrorInfo) -> bool:
+    """Whether the server is reachable, and has no room for what it was sent."""
+    return bool(info.reason == _STORE_UNAVAILABLE and info.metadata.get("full") == "1")
+
+
+def _info(error: grpc.RpcError) -> error_details_pb2.ErrorInfo:
+    """Why the server failed, in its words; empty if it gave no reason, or if what it sent cannot be read."""
     info = error_details_pb2.ErrorInfo()
-    details: list[any_pb2.Any] = list(status.details) if status else []
-    for detail in details:
-        if detail.Unpack(info):
-            return str(info.reason)
-    return ""
+    try:
+        status = rpc_status.from_call(error) if isinstance(error, grpc.Call) else None
+        details: list[any_pb2.Any] = list(status.details) if status else []
+        if any(detail.Unpack(info) for detail in details):
+            return info
+    except (ValueError, DecodeError):
+        pass
+    return error_details_pb2.ErrorInfo()

@@ -9,7 +9,6 @@ Ingestion(batches=1, accepted=50, rejected=1, accepted_per_second=50.0)
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
@@ -17,6 +16,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from privacyplease.proxy.clock import steady
 from privacyplease.transport.call_log import FinishedCall
 
 WINDOW_SECONDS = 300.0
@@ -79,7 +79,7 @@ class StoredBatch(NamedTuple):
 class Activity:
     """The calls and batches of the last five minutes. Safe to use from many threads."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = steady) -> None:
         """Initialises an empty record.
 
         Args:

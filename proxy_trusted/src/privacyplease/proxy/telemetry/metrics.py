@@ -62,21 +62,24 @@ class Metrics:
         self._calls = counter("privacyplease_proxy_calls", "Calls that have ended.", ["method", "code"])
         self._refusals = counter("privacyplease_proxy_refusals", "Calls refused or failed, by reason.", ["reason"])
         self._seconds = histogram(
-            "privacyplease_proxy_call_seconds", "How long calls took.", ["method"], buckets=SECONDS_BUCKETS
+            "privacyplease_proxy_call_seconds", "How long calls took, in seconds.", ["method"], buckets=SECONDS_BUCKETS
         )
         self._cells = histogram(
             "privacyplease_proxy_question_cells", "Cells fetched for a question.", ["method"], buckets=_CELLS
         )
         self._bytes = histogram(
-            "privacyplease_proxy_question_bytes", "Ciphertext fetched for a question.", ["method"], buckets=_BYTES
+            "privacyplease_proxy_question_bytes",
+            "Ciphertext fetched for a question, in bytes.",
+            ["method"],
+            buckets=_BYTES,
         )
         self._batches = counter("privacyplease_proxy_batches", "Durable batches of records.")
         self._records = counter("privacyplease_proxy_records", "Records of durable batches.", ["outcome"])
         self._appended = counter("privacyplease_proxy_cells_appended", "Cells that the storage server has stored.")
-        self._appended_bytes = counter("privacyplease_proxy_bytes_appended", "Their ciphertext.")
+        self._appended_bytes = counter("privacyplease_proxy_bytes_appended", "Ciphertext of these cells, in bytes.")
         self._storage_seconds = histogram(
             "privacyplease_proxy_storage_call_seconds",
-            "How long calls to the storage server took, with gRPC's retries.",
+            "How long calls to the storage server took, with gRPC's retries, in seconds.",
             ["method", "code"],
             buckets=SECONDS_BUCKETS,
         )

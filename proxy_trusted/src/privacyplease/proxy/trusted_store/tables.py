@@ -12,7 +12,8 @@ metadata = MetaData()
 _MYSQL: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
 _MYSQL |= {name.replace("mysql", "mariadb"): value for name, value in _MYSQL.items()}
 
-# The random data key of each epoch, wrapped by the master key; `made_at` in ms since 1970.
+# The random data key of each epoch, wrapped by its KEK, if it has one, and by the master key; `made_at` in ms since
+# 1970.
 data_keys = Table(
     "data_keys",
     metadata,
@@ -21,6 +22,21 @@ data_keys = Table(
     Column("generation", Integer, primary_key=True, autoincrement=False),
     Column("wrapped", LargeBinary, nullable=False),
     Column("made_at", BigInteger, nullable=False),
+    **_MYSQL,
+)
+
+# The key-encryption key (KEK) of each data key that may be erased: where it is held, and its name there
+# (`keys/epoch_keys.py`). Doomed ones have been replaced.
+epoch_keys = Table(
+    "epoch_keys",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("place", String(500), nullable=False),
+    Column("dataset", String(80), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("doomed", SmallInteger, nullable=False),
+    Index("epoch_keys_of", "dataset", "epoch", "generation"),
     **_MYSQL,
 )
 
@@ -41,6 +57,27 @@ erasures = Table(
     Column("epoch", Integer, primary_key=True),
     Column("generation", Integer, primary_key=True, autoincrement=False),
     Column("erased_at", BigInteger),
+    **_MYSQL,
+)
+
+# The proxies that share the store, each with a lease, by the database's clock (`lifecycle/peers.py`).
+proxies = Table(
+    "proxies",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("address", String(300), nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    **_MYSQL,
+)
+
+# Which of them use a key no more that is about to be destroyed.
+acknowledgements = Table(
+    "acknowledgements",
+    metadata,
+    Column("dataset", String(64), primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("generation", Integer, primary_key=True, autoincrement=False),
+    Column("proxy", String(32), primary_key=True),
     **_MYSQL,
 )
 
@@ -139,6 +176,15 @@ approvals = Table(
     **_MYSQL,
 )
 
+# A MAC that authenticates an approval as it is now.
+approval_macs = Table(
+    "approval_macs",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("mac", LargeBinary(32), nullable=False),
+    **_MYSQL,
+)
+
 # One row, which a writer locks first if the database would let several write at once.
 writers = Table("writers", metadata, Column("writer", Integer, primary_key=True, autoincrement=False), **_MYSQL)
 
@@ -149,4 +195,14 @@ audit_anchor = Table(
     Column("one", Integer, primary_key=True),
     Column("number", BigInteger, nullable=False),
     Column("mac", LargeBinary(32), nullable=False),
+)
+
+# The policy in force, and a MAC that authenticates it (`access/policy_record.py`).
+policies = Table(
+    "policies",
+    metadata,
+    Column("one", Integer, primary_key=True, autoincrement=False),
+    Column("policy", LargeBinary((1 << 24) - 1), nullable=False),
+    Column("mac", LargeBinary(32), nullable=False),
+    **_MYSQL,
 )

@@ -138,7 +138,10 @@ class Writer:
                 self._due[due.dataset.name] = time.monotonic() + self._spacing(due.dataset)
                 flush = Pending(1)
                 self._running.add(flush)
-            self._flushes.submit(self._flush, flush, due.dataset, parts)
+            try:
+                self._flushes.submit(self._flush, flush, due.dataset, parts)
+            except (RuntimeError, MemoryError):  # there is no memory for its thread, or the writer is being stopped
+                self._end(flush, parts, MemoryError("no thread for a flush"))
 
     def _wait(self) -> Buffer | None:
         """Waits for the next data set to become due; None once the writer is stopped."""
@@ -181,12 +184,15 @@ class Writer:
             if not isinstance(raised, ProxyError):
                 _log.error("a flush failed: %s", type(raised).__name__)
         finally:
-            for part in parts:
-                part.pending.settle(error)
-            with self._changed:
-                flush.settle(None)
-                self._running.discard(flush)
-                self._changed.notify_all()
+            self._end(flush, parts, error)
+
+    def _end(self, flush: Pending, parts: Sequence[BatchPart], error: BaseException | None) -> None:
+        for part in parts:
+            part.pending.settle(error)
+        with self._changed:
+            flush.settle(None)
+            self._running.discard(flush)
+            self._changed.notify_all()
 
     def _write(self, dataset: Dataset, tables: Sequence[pa.Table]) -> None:
         if self._is_full():
@@ -197,7 +203,10 @@ class Writer:
         except StaleError:  # the remaining numbers were reserved too long ago
             with self._changed:
                 self._numbers.pop(dataset.name, None)
-            sent, segments = self._intend(records, dataset)
+            try:
+                sent, segments = self._intend(records, dataset)
+            except StaleError as error:  # another proxy is erasing a period of theirs, which this one learns of soon
+                raise TrustedStoreUnavailableError("a period was erased meanwhile; send the records again") from error
         cells = [group.cell for segment in segments for group in segment.groups.values()]
         self._storage.append(sorted([*cells, *([sent.head] if sent.head else [])]))
         try:

@@ -6,9 +6,19 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
+from privacyplease.cli.exit_codes import ExitCode
+from privacyplease.cli.failures import failure_of
 from privacyplease.client import Ack, Rejection
-from privacyplease.client.errors import InternalError, PrivacyPleaseError, ProxyUnreachableError, UnknownDatasetError
+from privacyplease.client.errors import (
+    CertificateError,
+    InternalError,
+    PermissionDeniedError,
+    PrivacyPleaseError,
+    ProxyUnreachableError,
+    UnknownDatasetError,
+)
 from privacyplease.ingest.kafka.consumer.batch import MessageBatch
 from privacyplease.ingest.kafka.consumer.in_flight import InFlightBatches
 from privacyplease.ingest.kafka.consumer.uploader import Uploader
@@ -131,10 +141,23 @@ def test_transient_errors_are_retried_and_counted() -> None:
     assert not setup.availability.unavailable
 
 
-def test_a_refused_request_ends_the_upload() -> None:
-    setup = UploaderSetup(FakeProxy(UnknownDatasetError("unknown")))
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnknownDatasetError("unknown"),
+        PermissionDeniedError("no role"),
+        CertificateError("revoked", reason="ERROR_REASON_UNKNOWN_IDENTITY"),
+    ],
+)
+def test_an_error_that_stays_ends_the_upload_and_exits_with_its_code(error: PrivacyPleaseError) -> None:
+    proxy = FakeProxy(error)
+    setup = UploaderSetup(proxy)
     assert not setup.upload(_batch("a"))
-    assert isinstance(setup.uploader.error, UnknownDatasetError)
+    assert setup.uploader.error is error
+    assert proxy.delays == [None]
+    failure = failure_of(error)
+    assert failure is not None
+    assert failure.code == (ExitCode.FAULT if isinstance(error, CertificateError) else ExitCode.REFUSED)
 
 
 def test_batches_abandoned_by_a_stop_are_no_error() -> None:

@@ -135,7 +135,7 @@ def error_of(failure: grpc.RpcError, peer: Peer) -> errors.PrivacyPleaseError:
         reason=info.reason,
         metadata=info.metadata,
         violations=tuple(errors.FieldViolation(v.field, v.description) for v in violations.field_violations),
-        retry_after_s=retry.retry_delay.ToTimedelta().total_seconds() if retry else None,
+        retry_after_s=retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9 if retry else None,
     )
 
 
@@ -147,7 +147,10 @@ def _details(call: _Failed) -> status_pb2.Status:
 
 
 def _detail(status: status_pb2.Status, empty: _Detail) -> _Detail | None:
-    return next((empty for packed in status.details if packed.Unpack(empty)), None)
+    try:
+        return next((empty for packed in status.details if packed.Unpack(empty)), None)
+    except DecodeError:  # a detail that cannot be read is ignored
+        return None
 
 
 def _class_of(reason: str, status: grpc.StatusCode) -> type[errors.PrivacyPleaseError]:

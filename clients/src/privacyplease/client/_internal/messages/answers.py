@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import chain
 
+from privacyplease.client._internal.contract import reads_answers
 from privacyplease.client._internal.times import from_unix_ms, instant
 from privacyplease.client.audit import AuditEntry, AuditVerdict
 from privacyplease.client.catalogue import Access, Column, Dataset
@@ -32,29 +33,32 @@ from privacyplease.proxy.v1.query_service_pb2 import ListDatasetsResponse
 from privacyplease.proxy.v1.stations_service_pb2 import AvailabilityResponse, ListHistoryResponse, ListLatestResponse
 
 
+@reads_answers
 def compacted(response: CompactResponse) -> Compacted:
     """A step of a compaction."""
     return Compacted(response.dataset, response.merged_cells, response.written_cells, response.removed_cells)
 
 
+@reads_answers
 def presence(pages: Sequence[FindSessionsResponse]) -> Presence:
     """Joins the pages of FindSessions; there is at least one."""
-    return Presence(
-        device=pages[0].device,
-        present=pages[0].present,
-        sessions=Sessions(
-            places=tuple(chain.from_iterable(page.sessions.places for page in pages)),
-            starts_ms=tuple(chain.from_iterable(page.sessions.starts_unix_ms for page in pages)),
-            ends_ms=tuple(chain.from_iterable(page.sessions.ends_unix_ms for page in pages)),
-        ),
-    )
+    places = tuple(chain.from_iterable(page.sessions.places for page in pages))
+    starts = tuple(chain.from_iterable(page.sessions.starts_unix_ms for page in pages))
+    ends = tuple(chain.from_iterable(page.sessions.ends_unix_ms for page in pages))
+    if not len(places) == len(starts) == len(ends):
+        raise ValueError("expected as many starts and ends as places")
+    for extreme in (min(starts, default=0), max(starts, default=0), min(ends, default=0), max(ends, default=0)):
+        from_unix_ms(extreme)  # so that none of them fails later, when sessions are iterated over
+    return Presence(device=pages[0].device, present=pages[0].present, sessions=Sessions(places, starts, ends))
 
 
+@reads_answers
 def count(response: CountResponse) -> Count:
     """A count, and its bounds if it is an estimate."""
     return _count(response.distinct_devices, response)
 
 
+@reads_answers
 def place_counts(pages: Sequence[CountByPlaceResponse]) -> PlaceCounts:
     """Joins the pages of CountByPlace; there may be none."""
     return PlaceCounts(
@@ -63,6 +67,7 @@ def place_counts(pages: Sequence[CountByPlaceResponse]) -> PlaceCounts:
     )
 
 
+@reads_answers
 def places(pages: Sequence[ListPlacesResponse]) -> Places:
     """Joins the pages of ListPlaces; there may be none."""
     return Places(
@@ -71,6 +76,7 @@ def places(pages: Sequence[ListPlacesResponse]) -> Places:
     )
 
 
+@reads_answers
 def dwell(response: DwellResponse, bounds: tuple[timedelta, ...]) -> Dwell:
     """How long sessions last."""
     return Dwell(
@@ -82,6 +88,7 @@ def dwell(response: DwellResponse, bounds: tuple[timedelta, ...]) -> Dwell:
     )
 
 
+@reads_answers
 def explanation(response: ExplainResponse) -> Explanation:
     """What the storage server saw of a question."""
     return Explanation(
@@ -104,20 +111,21 @@ def explanation(response: ExplainResponse) -> Explanation:
     )
 
 
+@reads_answers
 def occupancy(pages: Sequence[SeriesResponse], step: timedelta) -> Occupancy:
     """Joins the pages of Series; there is at least one."""
     counts = tuple(chain.from_iterable(page.distinct_devices for page in pages))
-    return Occupancy(
-        peak=peak(pages[0].peak),
-        series=Series(start=from_unix_ms(pages[0].start_unix_ms), step=step, distinct_devices=counts),
-    )
+    start = _series_start(pages[0].start_unix_ms, step, len(counts))
+    return Occupancy(peak=peak(pages[0].peak), series=Series(start=start, step=step, distinct_devices=counts))
 
 
+@reads_answers
 def peak(message: occupancy_service_pb2.Peak) -> Peak:
     """The peak of a series."""
     return Peak(at=instant(message.at), distinct_devices=message.distinct_devices)
 
 
+@reads_answers
 def station_states(pages: Sequence[ListHistoryResponse] | Sequence[ListLatestResponse]) -> StationStates:
     """Joins the pages of ListHistory or ListLatest; there may be none."""
     from privacyplease.client._internal.tables.station_rows import joined
@@ -125,19 +133,28 @@ def station_states(pages: Sequence[ListHistoryResponse] | Sequence[ListLatestRes
     return StationStates(joined([page.arrow for page in pages]))
 
 
+@reads_answers
 def availability(pages: Sequence[AvailabilityResponse], step: timedelta) -> Availability:
     """Joins the pages of Availability; there is at least one."""
-    return Availability(
-        start=from_unix_ms(pages[0].start_unix_ms),
-        step=step,
-        bikes=_statistics([page.bikes for page in pages]),
-        stands=_statistics([page.stands for page in pages]),
-    )
+    bikes, stands = (_statistics([getattr(page, name) for page in pages]) for name in ("bikes", "stands"))
+    columns = [column for each in (bikes, stands) for column in (each.means, each.minima, each.maxima)]
+    if len(set(map(len, columns))) > 1:
+        raise ValueError("expected statistics of as many steps each")
+    start = _series_start(pages[0].start_unix_ms, step, len(bikes.means))
+    return Availability(start=start, step=step, bikes=bikes, stands=stands)
 
 
+@reads_answers
 def datasets(response: ListDatasetsResponse) -> tuple[Dataset, ...]:
     """All data sets, ascending by name."""
     return tuple(_dataset(message) for message in response.datasets)
+
+
+def _series_start(start_unix_ms: int, step: timedelta, steps: int) -> datetime:
+    """When a series starts; no step of it is beyond the year 9999."""
+    start = from_unix_ms(start_unix_ms)
+    _ = start + step * steps
+    return start
 
 
 def _count(devices: int, response: CountResponse | ExplainResponse) -> Count:
@@ -146,6 +163,7 @@ def _count(devices: int, response: CountResponse | ExplainResponse) -> Count:
     return Count(devices, at_least=response.estimate.at_least, at_most=response.estimate.at_most)
 
 
+@reads_answers
 def access(response: WhoAmIResponse) -> Access:
     """Who the caller is to the proxy, and what the policy allows."""
     longest = response.longest_interval.ToTimedelta() if response.HasField("longest_interval") else None
@@ -179,11 +197,13 @@ def _whole(values: Iterable[float]) -> Iterable[int | None]:
     return (None if value is None else int(value) for value in _known(values))
 
 
+@reads_answers
 def audit_entries(pages: Iterable[ListEntriesResponse]) -> tuple[AuditEntry, ...]:
     """Joins the pages of ListEntries."""
     return tuple(_audit_entry(entry) for page in pages for entry in page.entries)
 
 
+@reads_answers
 def audit_verdict(response: VerifyLogResponse) -> AuditVerdict:
     """Whether the log is intact."""
     return AuditVerdict(response.lines, response.remembered, tuple(response.findings), response.first)

@@ -1,5 +1,6 @@
 """Approvals as messages."""
 
+from privacyplease.client._internal.contract import reads_answers
 from privacyplease.client._internal.times import instant
 from privacyplease.client.approvals import Approval, ApprovalState
 from privacyplease.proxy.v1 import approval_service_pb2 as pb
@@ -7,11 +8,13 @@ from privacyplease.proxy.v1 import approval_service_pb2 as pb
 _PREFIX = "APPROVAL_STATE_"
 
 
+@reads_answers
 def approvals(response: pb.ListApprovalsResponse) -> tuple[Approval, ...]:
     """The approvals of ListApprovals."""
     return tuple(map(approval, response.approvals))
 
 
+@reads_answers
 def approval(message: pb.Approval) -> Approval:
     """One approval."""
     return Approval(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from privacyplease.client._internal.contract import reads_answers
 from privacyplease.client._internal.messages.requests import interval
 from privacyplease.client._internal.times import instant, timestamp
 from privacyplease.client.keys import DatasetKeys, Destroyed, Epoch, EpochState, ExportedKeyring, Keys, Renewed
@@ -34,6 +35,7 @@ def destroy(
     )
 
 
+@reads_answers
 def keys(response: pb.ListKeysResponse) -> Keys:
     """All keys."""
     return Keys(response.master_key, tuple(_dataset(message) for message in response.datasets))
@@ -44,6 +46,7 @@ def rotate_epoch(dataset: str, containing: datetime) -> pb.RotateEpochRequest:
     return pb.RotateEpochRequest(dataset=dataset, containing=timestamp(containing))
 
 
+@reads_answers
 def renewed(response: pb.RotateEpochResponse) -> Renewed:
     """The epoch with its new key."""
     return Renewed(_epoch(response.epoch), response.records)
@@ -54,12 +57,14 @@ def export(dataset: str, start: datetime, end: datetime, passphrase: str) -> pb.
     return pb.ExportKeyringRequest(dataset=dataset, interval=interval(start, end), passphrase=passphrase)
 
 
+@reads_answers
 def exported(pages: Sequence[pb.ExportKeyringResponse]) -> ExportedKeyring:
     """Joins the pages of ExportKeyring."""
     epochs = tuple(_epoch(epoch) for page in pages for epoch in page.epochs)
     return ExportedKeyring(b"".join(page.keyring for page in pages), epochs)
 
 
+@reads_answers
 def destroyed(response: pb.DestroyEpochsResponse) -> Destroyed:
     """The epochs whose keys were destroyed."""
     return Destroyed(tuple(_epoch(message) for message in response.epochs), response.cells)

@@ -2,6 +2,7 @@
 
 from datetime import UTC
 
+from privacyplease.client._internal.contract import reads_answers
 from privacyplease.client._internal.times import instant
 from privacyplease.client.catalogue import (
     Activity,
@@ -9,6 +10,7 @@ from privacyplease.client.catalogue import (
     Cache,
     Compaction,
     Disk,
+    Erasure,
     Ingestion,
     Keyring,
     Manifest,
@@ -21,6 +23,7 @@ from privacyplease.proxy.v1 import admin_service_pb2 as pb
 from privacyplease.proxy.v1.error_reason_pb2 import ErrorReason
 
 
+@reads_answers
 def status(response: pb.GetStatusResponse) -> Status:
     """The status of the whole system."""
     storage = response.storage
@@ -40,7 +43,13 @@ def status(response: pb.GetStatusResponse) -> Status:
         cache=Cache(response.cache.hits, response.cache.misses, response.cache.bytes),
         manifest=_manifest(response.manifest),
         disk=Disk(response.disk.free_bytes, response.disk.low, response.disk.full),
+        erasures=tuple(_erasure(erasure) for erasure in response.erasures),
     )
+
+
+def _erasure(message: pb.Erasure) -> Erasure:
+    start = message.start.ToDatetime(UTC) if message.HasField("start") else None
+    return Erasure(message.dataset, start, message.waits_for)
 
 
 def _compaction(message: pb.Compaction) -> Compaction:

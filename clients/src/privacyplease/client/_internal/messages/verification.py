@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from privacyplease.client._internal.contract import reads_answers
 from privacyplease.client._internal.times import instant
 from privacyplease.client.errors import FaultError
 from privacyplease.client.verification import Finding, Verification, VerificationProgress
@@ -22,6 +23,7 @@ class VerificationReader:
         self._findings: list[Finding] = []
         self._summary: VerificationSummary | None = None
 
+    @reads_answers
     def read(self, response: VerifyResponse) -> None:
         """Reads the next message."""
         if response.HasField("finding"):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
 
-from privacyplease.client._internal.tables.record_stream import complete
+from privacyplease.client._internal.contract import reads_answers
+from privacyplease.client._internal.tables.record_stream import RecordStream, complete
 from privacyplease.client._internal.times import from_unix_ms
 
 _INSTANT = pa.timestamp("ms", tz="UTC")
@@ -51,7 +53,7 @@ def joined(pages: Sequence[bytes]) -> pa.Table:
         FaultError: A page cannot be read.
     """
     with complete():
-        tables = [pa.ipc.open_stream(page).read_all() for page in pages]
+        tables = [RecordStream(io.BytesIO(page)).read_all() for page in pages]
         return pa.concat_tables(tables) if tables else _SCHEMA.empty_table()
 
 
@@ -61,6 +63,7 @@ def rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
         yield from zip(*(_values(batch, field) for field in _SCHEMA), strict=True)
 
 
+@reads_answers
 def _values(batch: pa.RecordBatch, field: pa.Field) -> list[Any]:
     if field.name not in batch.schema.names:
         return [None] * batch.num_rows

@@ -99,6 +99,7 @@ class GroupMember:
         self._paused = False
         self._standing = False
         self._lost = LostMessages(self._first_offset)
+        self._partitions: frozenset[int] = frozenset()
         callbacks = {"error_cb": self._on_error, "on_commit": self._on_commit, "logger": _client_log}
         try:
             self._consumer = Consumer({**_DEFAULTS, **settings, **_FIXED, **callbacks})
@@ -110,6 +111,11 @@ class GroupMember:
     def lost(self) -> int:
         """See above."""
         return self._lost.count
+
+    @property
+    def partitions(self) -> frozenset[int]:
+        """The partitions that are assigned to it. May be read from any thread."""
+        return self._partitions
 
     def read_batch(self, max_messages: int, seconds: float) -> MessageBatch | None:
         """Reads the next batch: up to `max_messages`, or what arrives within the time; None if nothing does."""
@@ -193,6 +199,7 @@ class GroupMember:
         self._succeeded()
         self._claims.assign(each.partition for each in partitions)
         self._expect(partitions)
+        self._partitions |= {each.partition for each in partitions}
         _log.info("partitions assigned: %s", _listed(partitions))
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -206,6 +213,7 @@ class GroupMember:
         self._claims.revoke(revoked)
         for partition in revoked:
             self._lost.forget(partition)
+        self._partitions -= revoked
         # If one is assigned to us again, it is read again from its committed offset. (Messages that the current call
         # of `consume` returns are from after that: librdkafka removes outdated messages from it.)
         self._read = [message for message in self._read if message.partition() not in revoked]

@@ -6,11 +6,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
+from functools import cached_property
 
 from privacyplease.client import Client
 from privacyplease.ingest.kafka.broker import Settings
 from privacyplease.ingest.kafka.consumer.group_member import GroupMember
 from privacyplease.ingest.kafka.consumer.in_flight import InFlightBatches
+from privacyplease.ingest.kafka.consumer.lag import GroupLag
 from privacyplease.ingest.kafka.consumer.parsers import parser_for
 from privacyplease.ingest.kafka.consumer.uploader import Uploader
 from privacyplease.ingest.kafka.dead_letters import DeadLetterWriter
@@ -77,6 +79,7 @@ class ConsumerRun:
         self._uploader = Uploader(client, dataset, parse, self._in_flight, dead_letters, self._proxy, self._abandoned)
         member_settings = {**settings, "group.id": options.group}
         self._member = GroupMember(topic, member_settings, self._in_flight, self._kafka, self._is_hopeless)
+        self._member_settings = member_settings
         self.consumed = 0
 
     @property
@@ -91,11 +94,19 @@ class ConsumerRun:
             "retries": sum(service.attempts for service in (self._proxy, self._kafka, self._dead_letters)),
         }
 
+    @cached_property
+    def _lag(self) -> GroupLag:
+        return GroupLag(self._options.topic, self._member_settings)
+
+    def lag(self) -> dict[int, int]:
+        """How many messages of each partition are not committed. May be called from any thread."""
+        return self._lag.of(self._member.partitions)
+
     def run(self, stop: threading.Event) -> None:
         """Consumes until stopped; batches in flight are then finished and committed, unless that takes too long.
 
         Raises:
-            PrivacyPleaseError: The proxy refuses the data set's records as a whole.
+            PrivacyPleaseError: The proxy refuses the data set's records as a whole, or this client.
             BrokerError: Kafka's client has failed for good.
         """
         self._uploader.start()

@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from privacyplease.client import Client
-from privacyplease.client.errors import PrivacyPleaseError, RequestError
+from privacyplease.client.errors import PrivacyPleaseError
 from privacyplease.ingest.kafka.broker import Settings
 from privacyplease.ingest.kafka.dead_letters.batch_producer import (
     MAX_MESSAGE_BYTES,
@@ -20,6 +20,7 @@ from privacyplease.ingest.kafka.dead_letters.batch_producer import (
 )
 from privacyplease.ingest.kafka.dead_letters.dead_letter import DeadLetter, UnsealedLetter, dead_letter_topic
 from privacyplease.ingest.kafka.service_availability import ServiceAvailability
+from privacyplease.ingest.standing_errors import StandingErrors
 
 __all__ = ["DeadLetterWriter"]
 
@@ -62,6 +63,7 @@ class DeadLetterWriter:
         self._proxy = proxy
         self._kafka = kafka
         self._stop = stop
+        self._standing = StandingErrors()
         self._producer: BatchProducer | None = None
 
     def write(self, unsealed: Sequence[UnsealedLetter]) -> bool:
@@ -72,6 +74,8 @@ class DeadLetterWriter:
 
         Raises:
             RequestError: The proxy refuses to seal for this data set.
+            RefusedError: The policy does not allow it.
+            CertificateError: The proxy does not accept the certificate.
             BrokerError: Kafka's client has failed for good.
         """
         letters = self._retried(self._proxy, lambda: self._sealed(unsealed))
@@ -124,12 +128,13 @@ class DeadLetterWriter:
         while not self._stop.is_set():
             try:
                 result = attempt()
-            except RequestError:
-                raise
             except PrivacyPleaseError as error:
+                if self._standing.is_standing(error):
+                    raise
                 self._stop.wait(service.failed(type(error).__name__))
             else:
                 service.succeeded()
+                self._standing.succeeded()
                 return result
         return None
 

@@ -14,6 +14,6 @@ text                                                           who holds the key
 PINs and tokens come from the environment or from files; the text contains none and may be shown.
 """
 
-from privacyplease.proxy.keys.providers.choice import PASSPHRASE, check, open_master_key
+from privacyplease.proxy.keys.providers.choice import PASSPHRASE, check, open_epoch_keys, open_master_key
 
-__all__ = ["PASSPHRASE", "check", "open_master_key"]
+__all__ = ["PASSPHRASE", "check", "open_epoch_keys", "open_master_key"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from types import ModuleType
 
 from privacyplease.proxy.errors import ConfigurationError, KeyUnavailableError, MasterKeyRefusedError
 from privacyplease.proxy.keys.derivation import Key, context
+from privacyplease.proxy.keys.epoch_keys import EpochKeyHolder
 from privacyplease.proxy.keys.master_key import MasterKey
 
 PASSPHRASE = "passphrase"  # noqa: S105  # the provider's name
@@ -15,6 +17,9 @@ _PROBE_LABEL = b"privacyplease/v1/probe"
 
 # Module and extra. A module is imported only where its provider is chosen: its library may not be installed.
 _PROVIDERS = {"pkcs11": ("pkcs11", "pkcs11"), "vault": ("vault", "vault"), "aws-kms": ("aws_kms", "aws")}
+
+# Those that can hold, and destroy, a key for each epoch.
+_HOLDERS = {"pkcs11", "vault"}
 
 
 def open_master_key(choice: str, environment: Mapping[str, str]) -> MasterKey:
@@ -37,6 +42,24 @@ def open_master_key(choice: str, environment: Mapping[str, str]) -> MasterKey:
     return master
 
 
+def open_epoch_keys(choice: str, environment: Mapping[str, str]) -> EpochKeyHolder | None:
+    """Opens the key-encryption keys that the holder of a master key holds; None if it holds none.
+
+    Args:
+        choice: As in `open_master_key`.
+        environment: Where PINs and tokens come from.
+
+    Raises:
+        ConfigurationError: As in `open_master_key`.
+        KeyringError: The holder does not answer, or refuses.
+    """
+    scheme = choice.partition(":")[0]
+    if scheme not in _HOLDERS:
+        return None
+    opener: Callable[[str, Mapping[str, str]], EpochKeyHolder] = _module(scheme).open_epoch_keys
+    return opener(choice, environment)
+
+
 def check(master: MasterKey) -> None:
     """Wraps and unwraps a probe, so that a master key that cannot be used any more is found before the first question.
 
@@ -53,12 +76,14 @@ def check(master: MasterKey) -> None:
 
 
 def _opener(scheme: str) -> Callable[[str, Mapping[str, str]], MasterKey]:
+    opener: Callable[[str, Mapping[str, str]], MasterKey] = _module(scheme).open_key
+    return opener
+
+
+def _module(scheme: str) -> ModuleType:
     module, extra = _PROVIDERS[scheme]
     try:
-        opener: Callable[[str, Mapping[str, str]], MasterKey] = import_module(
-            f"privacyplease.proxy.keys.providers.{module}"
-        ).open_key
+        return import_module(f"privacyplease.proxy.keys.providers.{module}")
     except ImportError as error:
         hint = f"pip install 'privacyplease-proxy[{extra}]'"
         raise ConfigurationError(f"master_key: {scheme} needs a library that is not installed: {hint}") from error
-    return opener

@@ -11,6 +11,9 @@ the HSM compute a key from it, and seals the data key here under that key:
 HMAC being a PRF, wrap keys are independent and random, and without the HSM none can be computed. AES-GCM is not done in
 the HSM, because HSMs differ in who chooses the nonce and some ignore the associated data, while all of them have this
 HMAC; and AES-KW (RFC 3394) binds no associated data at all.
+
+The HSM also holds a key-encryption key for each data key: a generic secret of its own in the same token, labelled with
+the master key's label, "-" and 32 hexadecimal digits. The user must be allowed to create and destroy such objects.
 """
 
 from __future__ import annotations
@@ -39,6 +42,8 @@ from privacyplease.proxy.keys.providers.secret_sources import secret_from_enviro
 HSM_LABEL = b"privacyplease/v1/hsm-wrap"
 SALT_BYTES = 32
 
+_NAME_BYTES = 16
+
 _WRONG_PIN = (exceptions.PinIncorrect, exceptions.PinInvalid, exceptions.PinLenRange, exceptions.PinLocked)
 _REFUSED = (
     exceptions.NoSuchKey,
@@ -66,12 +71,16 @@ class KeyLocation(NamedTuple):
 
 
 class HsmMasterKey:
-    """A master key that an HSM holds. Safe to use from many threads."""
+    """A master key that an HSM holds. Safe to use from many threads.
 
-    def __init__(self, location: KeyLocation, pin: str) -> None:
-        self._location = location
+    Attributes:
+        location: Where the HSM's secret is found.
+    """
+
+    def __init__(self, location: KeyLocation, pin: str, lock: threading.Lock | None = None) -> None:
+        self.location = location
         self._pin = pin
-        self._lock = threading.Lock()
+        self._lock = lock or threading.Lock()
 
     def wrap(self, key: Key, associated: bytes) -> bytes:
         """See `MasterKey.wrap`."""
@@ -83,20 +92,106 @@ class HsmMasterKey:
         wrap_key = self._wrap_key(wrapped[:SALT_BYTES])
         return LocalMasterKey(wrap_key).unwrap(wrapped[SALT_BYTES:], associated)
 
+    def beside(self, label: str) -> HsmMasterKey:
+        """Another secret of the same token."""
+        return HsmMasterKey(self.location._replace(object=label), self._pin, self._lock)
+
+    def make(self) -> None:
+        """Has the HSM generate the secret, which never leaves it.
+
+        Raises:
+            KeyringError: The HSM does not answer, or refuses.
+        """
+        with self._lock, _refusals(self.location), self._session(rw=True) as session:
+            session.generate_key(
+                pkcs11.KeyType.GENERIC_SECRET,
+                KEY_BYTES * 8,
+                label=self.location.object,
+                store=True,
+                capabilities=pkcs11.MechanismFlag.SIGN,
+                mechanism=pkcs11.Mechanism.GENERIC_SECRET_KEY_GEN,
+                template={pkcs11.Attribute.EXTRACTABLE: False, pkcs11.Attribute.SENSITIVE: True},
+            )
+
+    def exists(self) -> bool:
+        """Whether the token has the secret.
+
+        Raises:
+            KeyringError: The HSM does not answer, or refuses.
+        """
+        with self._lock, _refusals(self.location), self._session() as session:
+            return bool(list(self._found(session)))
+
+    def destroy(self) -> None:
+        """Has the HSM destroy the secret, if it has it.
+
+        Raises:
+            KeyringError: The HSM does not answer, or refuses.
+        """
+        with self._lock, _refusals(self.location), self._session(rw=True) as session:
+            for found in list(self._found(session)):
+                found.destroy()
+
     def _wrap_key(self, salt: bytes) -> Key:
         mechanism = pkcs11.Mechanism.SHA256_HMAC
-        with self._lock, _refusals(self._location):
+        with self._lock, _refusals(self.location):
             return Key(self._with_secret(lambda secret: secret.sign(context(HSM_LABEL, salt), mechanism=mechanism)))
 
-    def _with_secret(self, use: Callable[[Any], bytes]) -> bytes:
+    def _session(self, *, rw: bool = False) -> Any:  # noqa: ANN401  # the library has no types
         """Opens a session for each use, so that an HSM that was restarted in between is found again."""
-        token = pkcs11.lib(self._location.module).get_token(token_label=self._location.token)
-        with token.open(user_pin=self._pin) as session:
-            mac = use(session.get_key(object_class=pkcs11.ObjectClass.SECRET_KEY, label=self._location.object))
+        token = pkcs11.lib(self.location.module).get_token(token_label=self.location.token)
+        return token.open(rw=rw, user_pin=self._pin)
+
+    def _found(self, session: Any) -> Iterator[Any]:  # noqa: ANN401  # the library has no types
+        attributes = {
+            pkcs11.Attribute.CLASS: pkcs11.ObjectClass.SECRET_KEY,
+            pkcs11.Attribute.LABEL: self.location.object,
+        }
+        found: Iterator[Any] = session.get_objects(attributes)
+        return found
+
+    def _with_secret(self, use: Callable[[Any], bytes]) -> bytes:
+        with self._session() as session:
+            mac = use(session.get_key(object_class=pkcs11.ObjectClass.SECRET_KEY, label=self.location.object))
         if len(mac) != KEY_BYTES:
             message = f"expected {KEY_BYTES} bytes from the HSM, got {len(mac)}"
             raise MasterKeyRefusedError(message, provider="pkcs11")
         return mac
+
+
+class HsmEpochKeys:
+    """Key-encryption keys that an HSM holds, beside the master key. Safe to use from many threads."""
+
+    def __init__(self, place: str, master: HsmMasterKey) -> None:
+        self._place = place
+        self._master = master
+
+    @property
+    def place(self) -> str:
+        """See `EpochKeyHolder.place`."""
+        return self._place
+
+    def make(self) -> str:
+        """See `EpochKeyHolder.make`."""
+        name = f"{self._master.location.object}-{secrets.token_hex(_NAME_BYTES)}"
+        self.key(name).make()
+        return name
+
+    def key(self, name: str) -> HsmMasterKey:
+        """See `EpochKeyHolder.key`."""
+        return self._master.beside(name)
+
+    def exists(self, name: str) -> bool:
+        """See `EpochKeyHolder.exists`."""
+        return self.key(name).exists()
+
+    def destroy(self, name: str) -> None:
+        """See `EpochKeyHolder.destroy`."""
+        if not self._master.exists():
+            raise MasterKeyUnavailableError("the HSM's token does not have the master key", provider="pkcs11")
+        self.key(name).destroy()
+        if self.exists(name):
+            raise MasterKeyRefusedError("the HSM still has a secret that it was told to destroy", provider="pkcs11")
 
 
 def open_key(uri: str, environment: Mapping[str, str]) -> HsmMasterKey:
@@ -111,6 +206,15 @@ def open_key(uri: str, environment: Mapping[str, str]) -> HsmMasterKey:
     if location.pin_source:
         return HsmMasterKey(location, secret_from_file(Path(location.pin_source), "pin-source"))
     return HsmMasterKey(location, secret_from_environment(environment, "PRIVACYPLEASE_PKCS11_PIN"))
+
+
+def open_epoch_keys(uri: str, environment: Mapping[str, str]) -> HsmEpochKeys:
+    """The key-encryption keys beside the master key of a URI.
+
+    Raises:
+        ProxyError: As `open_key`.
+    """
+    return HsmEpochKeys(uri, open_key(uri, environment))
 
 
 def parse(uri: str) -> KeyLocation:

@@ -6,14 +6,20 @@ gets only a hash, so that it does not learn names of data sets.
 
 The token needs `read` on `transit/keys/NAME` and `update` on `transit/encrypt/NAME` and `transit/decrypt/NAME`. It must
 not have `create` on `transit/encrypt/NAME`, with which Vault would create a new key for a misspelt name.
+
+Vault also holds a key-encryption key for each data key, `NAME-` and 32 hexadecimal digits, in the same mount. For these
+the token needs `create`, `update`, `read` and `delete` on `transit/keys/NAME-*`, and `update` on
+`transit/encrypt/NAME-*` and `transit/decrypt/NAME-*`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
 import requests
@@ -29,27 +35,33 @@ from privacyplease.proxy.keys.providers.secret_sources import secret_from_enviro
 
 TIMEOUT_SECONDS = 10.0
 
+_NAME_BYTES = 16
+
 _URL = re.compile(r"vault:(https?://[^/]+)/(.+)/keys/([\w.-]+)")
 _LOOPBACK = re.compile(r"http://(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?")
 
 
 class VaultMasterKey:
-    """A master key that Vault or OpenBao holds. Safe to use from many threads."""
+    """A master key that Vault or OpenBao holds. Safe to use from many threads.
+
+    Attributes:
+        name: Its name in Vault.
+    """
 
     def __init__(self, server: str, mount: str, name: str, token: str) -> None:
-        self._root, self._name = f"{server}/v1/{mount}", name
+        self._root, self.name = f"{server}/v1/{mount}", name
         self._headers = {"X-Vault-Token": token, "X-Vault-Request": "true"}
 
     def wrap(self, key: Key, associated: bytes) -> bytes:
         """See `MasterKey.wrap`. Returns Vault's own text, as "vault:v1:…"."""
         plaintext = b64encode(key.reveal()).decode()
-        answer = self._call("POST", "encrypt", plaintext=plaintext, associated_data=_bound(associated))
+        answer = self.call("POST", "encrypt", plaintext=plaintext, associated_data=_bound(associated))
         return str(answer["ciphertext"]).encode()
 
     def unwrap(self, wrapped: bytes, associated: bytes) -> Key:
         """See `MasterKey.unwrap`."""
         ciphertext = wrapped.decode("ascii", errors="replace")
-        answer = self._call("POST", "decrypt", ciphertext=ciphertext, associated_data=_bound(associated))
+        answer = self.call("POST", "decrypt", ciphertext=ciphertext, associated_data=_bound(associated))
         return Key(b64decode(answer["plaintext"]))
 
     def check_exists(self) -> None:
@@ -58,18 +70,59 @@ class VaultMasterKey:
         Raises:
             KeyringError: There is no such key, or Vault does not answer.
         """
-        self._call("GET", "keys")
+        self.call("GET", "keys")
 
-    def _call(self, method: str, operation: str, **body: str) -> dict[str, Any]:
-        url = f"{self._root}/{operation}/{self._name}"
+    def exists(self) -> bool:
+        """Whether the key exists, or the mount does not.
+
+        Raises:
+            KeyringError: Vault does not answer, or refuses.
+        """
+        return bool(self.call("GET", "keys", missing={}))
+
+    def beside(self, name: str) -> VaultMasterKey:
+        """Another key of the same mount."""
+        other = copy(self)
+        other.name = name
+        return other
+
+    def call(
+        self,
+        method: str,
+        operation: str,
+        suffix: str = "",
+        *,
+        missing: dict[str, Any] | None = None,
+        **body: str | bool,
+    ) -> dict[str, Any]:
+        """Asks Vault for an operation on the key.
+
+        Args:
+            method: The method of HTTP.
+            operation: What goes before the name in the path.
+            suffix: What follows it.
+            missing: The answer if there is no such key; None to raise an error then.
+            body: The parameters.
+
+        Returns:
+            Vault's `data`; empty if it answers without any.
+
+        Raises:
+            KeyringError: Vault does not answer, or refuses.
+        """
+        url = f"{self._root}/{operation}/{self.name}{suffix}"
         try:
             answer = requests.request(
                 method, url, json=body or None, headers=self._headers, timeout=TIMEOUT_SECONDS, allow_redirects=False
             )
             if answer.status_code == requests.codes.ok:
-                return dict(answer.json()["data"])
+                return dict(answer.json()["data"] or {})
         except (requests.RequestException, ValueError, KeyError, TypeError) as error:
             raise MasterKeyUnavailableError("the vault cannot be reached", provider="vault") from error
+        if answer.status_code == requests.codes.no_content:
+            return {}
+        if answer.status_code == requests.codes.not_found and missing is not None:
+            return missing
         raise self._refusal(answer.status_code, operation)
 
     def _refusal(self, status: int, operation: str) -> Exception:
@@ -82,10 +135,48 @@ class VaultMasterKey:
             return MasterKeyUnavailableError(f"the vault does not answer at present: status {status}", provider="vault")
         causes = {
             requests.codes.forbidden: "the token was revoked, or may not use this key",
-            requests.codes.not_found: f"there is no key {self._name!r}",
+            requests.codes.not_found: f"there is no key {self.name!r}",
         }
         cause = causes.get(status, f"status {status}")
         return MasterKeyRefusedError(f"the vault refuses to {operation}: {cause}", provider="vault")
+
+
+class VaultEpochKeys:
+    """Key-encryption keys that Vault or OpenBao holds, beside the master key. Safe to use from many threads."""
+
+    def __init__(self, place: str, master: VaultMasterKey) -> None:
+        self._place = place
+        self._master = master
+
+    @property
+    def place(self) -> str:
+        """See `EpochKeyHolder.place`."""
+        return self._place
+
+    def make(self) -> str:
+        """See `EpochKeyHolder.make`."""
+        name = f"{self._master.name}-{secrets.token_hex(_NAME_BYTES)}"
+        self.key(name).call("POST", "keys", type="aes256-gcm96")  # by default it can neither be exported nor backed up
+        return name
+
+    def key(self, name: str) -> VaultMasterKey:
+        """See `EpochKeyHolder.key`."""
+        return self._master.beside(name)
+
+    def exists(self, name: str) -> bool:
+        """See `EpochKeyHolder.exists`."""
+        if self.key(name).exists():
+            return True
+        self._master.check_exists()  # else the mount is missing, and not the key
+        return False
+
+    def destroy(self, name: str) -> None:
+        """See `EpochKeyHolder.destroy`."""
+        if self.exists(name):
+            self.key(name).call("POST", "keys", "/config", deletion_allowed=True)
+            self.key(name).call("DELETE", "keys")
+            if self.exists(name):
+                raise MasterKeyRefusedError("the vault still has a key that it was told to delete", provider="vault")
 
 
 def open_key(url: str, environment: Mapping[str, str]) -> VaultMasterKey:
@@ -106,6 +197,15 @@ def open_key(url: str, environment: Mapping[str, str]) -> VaultMasterKey:
     master = VaultMasterKey(server, mount, name, secret_from_environment(environment, "VAULT_TOKEN", "BAO_TOKEN"))
     master.check_exists()
     return master
+
+
+def open_epoch_keys(url: str, environment: Mapping[str, str]) -> VaultEpochKeys:
+    """The key-encryption keys beside the master key of a URL.
+
+    Raises:
+        ProxyError: As `open_key`.
+    """
+    return VaultEpochKeys(url, open_key(url, environment))
 
 
 def _bound(associated: bytes) -> str:
