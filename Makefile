@@ -24,7 +24,7 @@ PYTEST := $(BIN)/pytest --numprocesses $(or $(JOBS),auto) --dist loadfile --no-l
 .DEFAULT_GOAL := help
 .PHONY: help setup demo check format unit test coverage protos protos-check client client-check services crashtest \
     spark-setup spark-test \
-    bench loadtest soak attacks notebook check-readme version package clean
+    bench loadtest soak attacks notebook check-readme version package locks advisories clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -39,6 +39,7 @@ check: $(VENV)/.development protos-check client-check check-readme ## style, typ
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/python scripts/check_markdown.py
 	@$(BIN)/python scripts/version.py
+	@$(BIN)/python scripts/locks.py
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/buf lint protos
@@ -98,10 +99,11 @@ loadtest: $(VENV)/.development ## ramp up users until latency degrades (USERS=12
 	@scripts/require.sh mariadb
 	@$(BIN)/python -m loadtests --report docs/reports/LOADTEST.md $(if $(USERS),--users $(USERS)) $(if $(SECONDS),--seconds $(SECONDS))
 
-soak: $(VENV)/.development ## what takes long: properties, lies (N=10000), malformed requests (CALLS=100000), little memory (ROUNDS=20)
+soak: $(VENV)/.development ## what takes hours: properties, lies, malformed requests, fuzzed parsers, little memory
 	@SOAK=1 $(PYTEST) $(AT_LENGTH)
 	@$(BIN)/python -m tests.soak.lying_server $(or $(N),10000)
 	@$(BIN)/python -m tests.soak.fuzz $(or $(CALLS),100000)
+	@$(BIN)/python -m tests.soak.parsers $(or $(SECONDS),3600)
 	@$(BIN)/python -m tests.soak.memory $(or $(ROUNDS),20)
 
 attacks: $(VENV)/.development ## guess from what the storage server sees, and write docs/reports/ATTACKS.md (4 minutes)
@@ -122,6 +124,12 @@ package: $(VENV)/.package ## build all distributions into dist/, check them, and
 	@$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
 	@$(BIN)/python scripts/check_packages.py dist
 	@$(BIN)/python scripts/sbom.py dist
+
+locks: $(VENV)/.development ## write locks/: names, versions and hashes of what an installation of each distribution takes
+	@$(BIN)/python scripts/locks.py --write
+
+advisories: $(VENV)/.package ## compare the pins with the advisories that the package index publishes
+	@$(BIN)/python scripts/advisories.py
 
 clean: ## remove whatever the other targets made
 	@rm -rf $(VENV) $(SPARK_VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov dist

@@ -15,7 +15,7 @@ from benchmarks.sessions import CampusSessions
 from benchmarks.targets import BULK_INSERT, BULK_LOAD
 from privacyplease.client import Client
 from privacyplease.ingest import wifi
-from privacyplease.ingest.log_upload import upload_log
+from privacyplease.ingest.log_upload import LogUpload
 from privacyplease.ingest.reject_file import RejectFile
 from tests.services.mariadb import MariaDB
 
@@ -76,10 +76,11 @@ class _BulkIngest:
     def _upload(self, client: Client) -> float:
         with tempfile.TemporaryDirectory() as folder, RejectFile(Path(folder, "rejects")) as rejects:
             began = time.perf_counter()
-            accepted = upload_log(client, wifi.read(self._log), rejects).accepted
+            upload = LogUpload(client, rejects)
+            upload.run(wifi.read(self._log))
             took = time.perf_counter() - began
-        if accepted != SESSIONS:
-            raise RuntimeError(f"expected {SESSIONS:,} sessions to be accepted, got {accepted:,}")
+        if upload.accepted != SESSIONS:
+            raise RuntimeError(f"expected {SESSIONS:,} sessions to be accepted, got {upload.accepted:,}")
         return took
 
     def _name(self) -> str:

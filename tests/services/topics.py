@@ -53,6 +53,13 @@ class Topics:
         admin = self.admin()
         admin.delete_topics([topic])[topic].result(_SECONDS)
 
+    def delete_messages(self, topic: str, partition: int, before: int) -> None:
+        """Deletes the messages of a partition before an offset, as retention does."""
+        admin = self.admin()
+        position = TopicPartition(topic, partition, before)
+        for deleted in admin.delete_records([position]).values():
+            deleted.result(_SECONDS)
+
     def messages(self, topic: str) -> list[Message]:
         """All messages that the topic has now, sorted by partition and offset."""
         consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": f"reader-{uuid4().hex}", "log_level": 0})

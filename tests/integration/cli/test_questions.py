@@ -69,7 +69,7 @@ def _json(run: Any, *arguments: str) -> Any:
 def test_ingest_counts_what_reader_and_proxy_reject(ingested: dict[str, Any], log: Path) -> None:
     rejects = f"{log}.rejects.csv"
     assert (ingested["accepted"], ingested["rejected"]) == (3, 2)
-    assert ingested["files"] == [{"file": str(log), "accepted": 3, "rejected": 2, "rejects": rejects}]
+    assert ingested["files"] == [{"file": str(log), "accepted": 3, "rejected": 2, "rejects": rejects, "error": ""}]
     with Path(rejects).open() as file:
         rows = {row["line"]: row["field"] for row in csv.DictReader(file)}
     assert rows == {"5": "association_time", "6": "client_mac"}
@@ -85,7 +85,7 @@ def test_ingesting_again_changes_no_answer_and_no_reject_file(run: Any, log: Pat
 def test_several_logs_share_a_named_reject_file(run: Any, tmp_path: Path) -> None:
     logs = [tmp_path / "monday.csv", tmp_path / "tuesday.csv"]
     for log in logs:
-        log.write_text(f"{HEADER}\n,ap-9,2019-01-01T08:00:00Z,60\n")
+        log.write_text(f"{HEADER}\n,ap-9,2019-01-01T08:00:00Z,60\n02:00:00:00:00:08,ap-9,2019-01-02T08:00:00Z,60\n")
     rejects = tmp_path / "rejects.csv"
     assert _json(run, "ingest", "wifi", *map(str, logs), "--rejects", str(rejects))["rejected"] == 2
     with rejects.open() as file:

@@ -57,12 +57,19 @@ class KafkaSite(NamedTuple):
         addresses = self.servers.proxy, self.kafka.bootstrap, self.topic
         return ConsumerProcess(self.folder, *addresses, *flags, name=name, certificates=self.servers.certificates)
 
-    def produce(self, messages: Sequence[bytes | None], *, keys: Sequence[str | None] = ()) -> None:
-        """Puts messages into one partition, in order."""
+    def produce(
+        self,
+        messages: Sequence[bytes | None],
+        *,
+        keys: Sequence[str | None] = (),
+        headers: Sequence[tuple[str, bytes | None]] = (),
+    ) -> None:
+        """Puts messages into one partition, in order, each with the headers."""
         settings = {"enable.idempotence": True}  # a new topic may accept some only at the second attempt
         producer = Producer({"bootstrap.servers": self.kafka.bootstrap, "message.max.bytes": 4_000_000, **settings})
         for number, message in enumerate(messages):
-            producer.produce(self.topic, message, keys[number] if keys else None, partition=1)
+            key = keys[number] if keys else None
+            producer.produce(self.topic, message, key, partition=1, headers=list(headers))
         assert producer.flush(30) == 0
 
     def replay(self, sessions: Iterable[pa.Table], **options: Any) -> int:

@@ -116,6 +116,30 @@ def test_while_the_proxy_is_suspended_the_consumers_memory_stays_bounded(site: K
     assert len(site.stored()) == messages
 
 
+def test_messages_that_retention_deleted_before_they_were_read_are_counted(site: KafkaSite, start: Start) -> None:
+    site.produce([site.session(number) for number in range(10)])
+    consumer = start()
+    assert site.caught_up()
+    assert consumer.stop() == 0
+    site.produce([site.session(number) for number in range(10, 40)])
+    site.kafka.delete_messages(site.topic, partition=1, before=25)
+    again = start(name="again")
+    assert site.caught_up()
+    assert len(site.stored()) == 25
+    assert again.stop() == 0
+    assert "partition 1: 15 messages were deleted before they were read (offsets 10 to 24)" in again.log
+    assert "lost 15" in again.log
+
+
+def test_tombstones_are_no_records_and_no_dead_letters(site: KafkaSite, start: Start) -> None:
+    site.produce([site.session(0), None, site.session(1), None], keys=["a", "a", "b", "b"])
+    consumer = start()
+    assert site.caught_up()
+    assert len(site.stored()) == 2
+    assert consumer.stop() == 0
+    assert "dead letters 0, tombstones 2" in consumer.log
+
+
 def test_an_unavailable_server_is_logged_once_and_waited_for(
     kafka: Kafka, kafka_topic: str, sqlite_url: str, tmp_path: Path
 ) -> None:

@@ -17,9 +17,9 @@ from tests.services.sessions import MAC
 Start = Callable[..., ConsumerProcess]
 
 
-MALFORMED_SESSIONS: dict[str, tuple[bytes | None, str, str]] = {
+MALFORMED_SESSIONS: dict[str, tuple[bytes, str, str]] = {
     "empty": (b"", "record", "expected a session, got an empty message"),
-    "nothing": (None, "record", "expected a session, got an empty message"),
+    "nothing": (b"", "record", "expected a session, got an empty message"),
     "only a newline": (b"\r\n", "record", "expected a session, got an empty message"),
     "not UTF-8": (session(1).replace(b"Hall", b"H\xffll"), "record", "expected text in UTF-8"),
     "too few fields": (b"02:00:00:00:00:02\tHall-1", "record", "expected 14 or 15 fields, got 2"),
@@ -55,7 +55,7 @@ MALFORMED_SESSIONS: dict[str, tuple[bytes | None, str, str]] = {
 
 _STATION = {"contract": "Besançon", "number": "12", "name": "Gare Viotte", "polled_at": 1_451_295_470_000}
 
-MALFORMED_STATIONS: dict[str, tuple[bytes | None, str, str]] = {
+MALFORMED_STATIONS: dict[str, tuple[bytes, str, str]] = {
     "empty": (b"", "record", "expected a station, got an empty message"),
     "not UTF-8": (b'{"name": "Gare Viott\xe9"}', "record", "expected UTF-8"),
     "of the wrong shape": (json.dumps([_STATION]).encode(), "record", "expected a JSON object"),
@@ -75,9 +75,9 @@ MALFORMED_STATIONS: dict[str, tuple[bytes | None, str, str]] = {
 }
 
 
-def _mixed(malformed: Sequence[bytes | None], good: Sequence[bytes]) -> list[bytes | None]:
+def _mixed(malformed: Sequence[bytes], good: Sequence[bytes]) -> list[bytes]:
     """Good and malformed messages, alternating."""
-    mixed: list[bytes | None] = []
+    mixed: list[bytes] = []
     for number, message in enumerate(good):
         mixed += [message, *malformed[number : number + 1]]
     return mixed
@@ -96,7 +96,7 @@ def test_malformed_sessions_become_sealed_dead_letters_and_the_others_are_stored
     assert [each[1:] for each in listed] == [(field, reason) for _, field, reason in MALFORMED_SESSIONS.values()]
     for letter in letters:
         assert (letter["dataset"], letter["from"]["topic"], letter["from"]["partition"]) == ("wifi", site.topic, 1)
-        assert _message(letter) == (messages[letter["from"]["offset"]] or b"")
+        assert _message(letter) == messages[letter["from"]["offset"]]
     _no_plaintext(site, [b"02:00", b"Hall", b"xxxxxxxx", b"noon"])
 
     assert consumer.stop() == 0
@@ -107,7 +107,8 @@ def test_malformed_sessions_become_sealed_dead_letters_and_the_others_are_stored
 def test_dead_letters_are_sent_back_once_each_unchanged(site: KafkaSite, start: Start) -> None:
     without_zone = [site.session(number, start=f"{site.day:%Y-%m-%d} 08:00:{number:02}") for number in range(20)]
     keys = [None if number == 3 else f"02:00:00:00:00:{number:02x}" for number in range(20)]
-    site.produce(without_zone, keys=keys)
+    headers = [("trace", b"\xff\x00"), ("trace", b"2"), ("empty", b""), ("null", None)]
+    site.produce(without_zone, keys=keys, headers=headers)
     consumer = start()
     assert site.caught_up()
     assert consumer.stop() == 0
@@ -119,6 +120,10 @@ def test_dead_letters_are_sent_back_once_each_unchanged(site: KafkaSite, start: 
     received = [(each.partition(), each.key(), each.value()) for each in site.kafka.messages(site.topic)]
     expected = [(1, key.encode() if key else None, message) for key, message in zip(keys, without_zone, strict=True)]
     assert received == expected + expected
+    assert {str(each.headers()) for each in site.kafka.messages(site.topic)} == {str(headers)}
+    times = [each.timestamp() for each in site.kafka.messages(site.topic)]
+    assert times[:20] == times[20:]
+    _no_plaintext(site, [b"trace"])
 
     start("--timezone", "Asia/Tokyo", name="with-zone")
     assert site.caught_up()

@@ -8,7 +8,7 @@ def test_each_module_exports_only_its_public_names() -> None:
     assert simulate.__all__ == ["simulate"]
     assert parsing.__all__ == ["ParsedMessages", "RejectedLine", "RejectedMessage"]
     assert reject_file.__all__ == ["RejectFile"]
-    assert log_upload.__all__ == ["upload_log"]
+    assert log_upload.__all__ == ["LogUpload"]
     assert message_upload.__all__ == ["MessageUpload"]
     assert feeds.__all__ == ["ApiKey", "Gbfs", "JCDecaux", "JsonClient", "Snapshot", "Station", "poll"]
 

@@ -23,7 +23,7 @@ def script(name: str) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["check_markdown", "version"])
+@pytest.mark.parametrize("name", ["advisories", "check_markdown", "locks", "version"])
 def test_examples(name: str) -> None:
     failed, tried = doctest.testmod(script(name))
     assert tried
@@ -82,3 +82,18 @@ def test_a_version_goes_into_a_distribution_and_the_distributions_it_needs() -> 
     pyproject = 'name = "privacyplease"\nversion = "1"\n    "privacyplease-protos==1",\n    "privacyplease[cli]",\n'
     expected = 'name = "privacyplease"\nversion = "2"\n    "privacyplease-protos==2",\n    "privacyplease[cli]==2",\n'
     assert script("version").versioned(pyproject, "2") == expected
+
+
+@pytest.mark.parametrize(
+    ("lock", "fault"),
+    [
+        ("a==1 \\\n    --hash=sha256:" + "0" * 64 + "\n", ""),
+        ("a==2 \\\n    --hash=sha256:" + "0" * 64 + "\n", "a: expected version 1, got 2"),
+        ("a==1\n", "expected only names, versions and SHA-256 hashes"),
+        ("--index-url x\na==1 \\\n    --hash=sha256:" + "0" * 64 + "\n", "expected only names"),
+        ("", "expected a, got none"),
+    ],
+)
+def test_a_lock_has_the_pinned_versions_with_hashes_and_nothing_else(lock: str, fault: str) -> None:
+    found = "; ".join(script("locks").faults_of(lock, {"a": "1"}, {"a"}))
+    assert fault in found if fault else not found

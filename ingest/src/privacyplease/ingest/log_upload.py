@@ -1,51 +1,54 @@
 """Uploads a WiFi session log to the proxy, and writes what the parser or the proxy rejects to the reject file."""
 
-import io
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from threading import Lock
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from privacyplease.client import Ack, Client, IngestSummary
+from privacyplease.client import Ack, Client
 from privacyplease.ingest import wifi
 from privacyplease.ingest.parsing import RejectedLine
 from privacyplease.ingest.reject_file import RejectFile
 
-__all__ = ["upload_log"]
+__all__ = ["LogUpload"]
 
 
-def upload_log(client: Client, blocks: Iterable[wifi.Block], rejects: RejectFile) -> IngestSummary:
-    """Uploads the sessions of a log; reading, sending and storing overlap.
+class LogUpload:
+    """An upload of the sessions of one log; reading, sending and storing overlap.
 
-    Args:
-        client: Connected to the proxy.
-        blocks: The parsed log; at most a few blocks are held at a time.
-        rejects: Where rejected records are written. Their order there is only roughly the log's.
-
-    Returns:
-        How many records are durable, and how many the parser or the proxy rejected.
-
-    Raises:
-        PrivacyPleaseError: The proxy refuses the upload as a whole, or is unavailable for too long.
-        IngestError: The log is cut short, or rejects cannot be written. Blocks read before that are durable.
+    Attributes:
+        accepted: How many records are durable by now, also if the upload fails.
     """
-    unacknowledged = _Unacknowledged(rejects)
-    accepted = 0
-    for ack in client.ingest("wifi", unacknowledged.tables(blocks)):
-        accepted += ack.accepted
-        unacknowledged.acknowledge(ack)
-    return IngestSummary(accepted, unacknowledged.rejected)
 
+    def __init__(self, client: Client, rejects: RejectFile) -> None:
+        """Initialises an upload.
 
-@dataclass(frozen=True)
-class _SentBlock:
-    """A block that was sent, kept to find its records again should the proxy reject some."""
+        Args:
+            client: Connected to the proxy.
+            rejects: Where rejected records are written. Their order there is only roughly the log's.
+        """
+        self._client = client
+        self._unacknowledged = _Unacknowledged(rejects)
+        self.accepted = 0
 
-    table: pa.Table
-    lines: npt.NDArray[np.int64]
+    @property
+    def rejected(self) -> int:
+        """How many records the parser or the proxy has rejected by now."""
+        return self._unacknowledged.rejected
+
+    def run(self, blocks: Iterable[wifi.Block]) -> None:
+        """Uploads the log.
+
+        Args:
+            blocks: The parsed log; at most a few blocks are held at a time.
+
+        Raises:
+            PrivacyPleaseError: The proxy refuses the upload as a whole, or is unavailable for too long.
+            IngestError: The log is cut short, or rejects cannot be written. Blocks read before that are durable.
+        """
+        for ack in self._client.ingest("wifi", self._unacknowledged.tables(blocks)):
+            self.accepted += ack.accepted
+            self._unacknowledged.acknowledge(ack)
 
 
 class _Unacknowledged:
@@ -54,7 +57,7 @@ class _Unacknowledged:
     def __init__(self, rejects: RejectFile) -> None:
         self._rejects = rejects
         self._lock = Lock()
-        self._sent: dict[int, _SentBlock] = {}
+        self._sent: dict[int, wifi.Block] = {}
         self.rejected = 0
 
     def tables(self, blocks: Iterable[wifi.Block]) -> Iterator[pa.Table]:
@@ -62,7 +65,7 @@ class _Unacknowledged:
         for number, block in enumerate(blocks):
             self._reject(block.rejects)
             if block.table.num_rows:
-                self._sent[number] = _SentBlock(block.table, block.lines)
+                self._sent[number] = block
             yield block.table
 
     def acknowledge(self, ack: Ack) -> None:
@@ -78,13 +81,11 @@ class _Unacknowledged:
             self.rejected += len(rejects)
 
 
-def _rejected_lines(ack: Ack, sent: _SentBlock) -> list[RejectedLine]:
-    """The proxy's rejections by line. The raw lines are no longer held: the records are written in the log's format."""
-    rows = [rejection.row for rejection in ack.rejections]
-    text = io.BytesIO()
-    wifi.write([sent.table.take(rows)], text)
-    records = text.getvalue().decode().split("\n")[1:]
+def _rejected_lines(ack: Ack, sent: wifi.Block) -> list[RejectedLine]:
+    """The proxy's rejections, with the line of each as it was in the log."""
     return [
-        RejectedLine(int(sent.lines[rejection.row]), rejection.field, rejection.reason, record)
-        for rejection, record in zip(ack.rejections, records, strict=False)
+        RejectedLine(
+            int(sent.lines[rejection.row]), rejection.field, rejection.reason, sent.records.line(rejection.row)
+        )
+        for rejection in ack.rejections
     ]

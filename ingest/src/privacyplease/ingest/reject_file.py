@@ -26,10 +26,22 @@ class RejectFile:
         count: How many lines it holds.
     """
 
-    def __init__(self, path: Path, source: str = "") -> None:
-        if path.exists():
+    def __init__(self, path: Path, source: str = "", *, numbered: bool = False) -> None:
+        """Initialises a reject file.
+
+        Args:
+            path: Where it is to be.
+            source: See above.
+            numbered: Whether a number is added to the path's name if another run has written a file there, possibly the
+                only copy of its records.
+
+        Raises:
+            RejectFileError: The path exists, and no number may be added.
+        """
+        if path.exists() and not numbered:
             raise RejectFileError(f"expected a new path for the reject file, got one that exists: {path}")
         self.path = path
+        self._numbered = numbered
         self.source = source
         self.count = 0
         self._file: TextIO | None = None
@@ -52,11 +64,17 @@ class RejectFile:
             self._file.close()
 
     def _create(self) -> TextIO:
-        try:
-            # Exclusive, since an earlier file may hold the only copy of records that have yet to be corrected.
-            handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except OSError as error:
-            raise RejectFileError(f"cannot create the reject file {self.path}: {error.strerror}") from error
+        first, number = self.path, 1
+        while True:
+            try:
+                # Exclusive, since an earlier file may hold the only copy of records that have yet to be corrected.
+                handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                break
+            except OSError as error:
+                if not (self._numbered and isinstance(error, FileExistsError)):
+                    raise RejectFileError(f"cannot create the reject file {self.path}: {error.strerror}") from error
+            number += 1
+            self.path = first.with_name(f"{first.stem}-{number}{first.suffix}")
         # Surrogate escapes restore bytes that were not UTF-8.
         file = os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape", newline="")
         csv.writer(file).writerow(("file", "line", "field", "reason", "record"))

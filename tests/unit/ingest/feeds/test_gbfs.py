@@ -88,6 +88,67 @@ def test_a_document_that_is_not_a_system_with_stations_is_refused(server: FeedSe
         Gbfs(JsonClient(), f"{server.url}/gbfs.json").poll()
 
 
+def _with_status(server: FeedServer, *records: dict[str, object], **document: object) -> str:
+    url = serve(server, "2.3")
+    server.put(
+        "/station_status.json", {"ttl": 0, "last_updated": 1_728_000_000, "data": {"stations": records}, **document}
+    )
+    return url
+
+
+@pytest.mark.parametrize(
+    ("record", "bikes"),
+    [
+        ({"num_bikes_available": -3}, None),
+        ({"num_bikes_available": 10**7}, None),
+        ({"num_bikes_available": 0}, 0),
+        ({"num_bikes_available": None, "num_vehicles_available": 4}, 4),
+        ({"num_bikes_available": "many", "num_vehicles_available": 4}, 4),
+        ({"num_bikes_available": 5, "num_vehicles_available": 4}, 5),
+    ],
+)
+def test_an_impossible_count_is_none(server: FeedServer, record: dict[str, object], bikes: int | None) -> None:
+    [station] = Gbfs(JsonClient(), _with_status(server, {"station_id": "1", **record})).poll().stations
+    assert station.available_bikes == bikes
+
+
+def test_duplicates_and_stations_without_status_are_counted(server: FeedServer) -> None:
+    status = {"station_id": "hub-0", "num_bikes_available": 1}
+    snapshot = Gbfs(JsonClient(), _with_status(server, status, {**status, "num_bikes_available": 2})).poll()
+    assert [station.available_bikes for station in snapshot.stations] == [2]
+    assert (snapshot.duplicates, snapshot.incomplete, snapshot.updated_at) == (1, 2, 1_728_000_000_000)
+
+
+def test_the_contract_may_be_named(server: FeedServer) -> None:
+    assert {each.contract for each in Gbfs(JsonClient(), serve(server, "2.3"), contract="nord").poll().stations} == {
+        "nord"
+    }
+
+
+@pytest.mark.parametrize("ttl", [3_600, 60_000, 10**12])
+def test_a_long_ttl_can_be_capped(server: FeedServer, ttl: int) -> None:
+    url = serve(server, "2.3", ttl=ttl)
+    assert Gbfs(JsonClient(), url).poll().fresh_for > 3_000
+    assert Gbfs(JsonClient(), url, max_ttl=60).poll().fresh_for <= 60
+
+
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        (b"<html>maintenance</html>", "a page or XML"),
+        (b"\x1f\x8b\x08\x00", "gzip without a header that says so"),
+        ('{"name": "é"}'.encode("latin-1"), "text that is not UTF-8"),
+        (b"", "nothing"),
+        (b'{"data": {', "other text, or JSON that is cut short"),
+    ],
+)
+def test_an_error_names_the_file_and_what_came(server: FeedServer, body: bytes, what: str) -> None:
+    url = serve(server, "2.3")
+    server.put("/station_status.json", body)
+    with pytest.raises(FeedError, match=f"station_status.json of 127.0.0.1: expected JSON, got {what}"):
+        Gbfs(JsonClient(), url).poll()
+
+
 def test_an_invalid_url_of_a_file_is_as_if_it_were_not_listed(server: FeedServer) -> None:
     for path, document in station_feeds.gbfs(server.url, "3.0", 3).items():
         if path.endswith("gbfs.json"):

@@ -28,7 +28,9 @@ DAY = 86_400_000
 
 
 def log(*lines: str) -> pa.Table:
-    return pa.concat_tables(block.table for block in wifi.read(io.BytesIO((HEADER + "\n".join(lines)).encode())))
+    return pa.concat_tables(
+        block.table for block in wifi.read(io.BytesIO("\n".join([HEADER.rstrip(), *lines, ""]).encode()))
+    )
 
 
 def read_back(values: pa.Array) -> pa.Table:
@@ -63,7 +65,10 @@ def test_a_session_becomes_a_line_of_fourteen_fields_keyed_by_device() -> None:
     ]
 
 
-@pytest.mark.parametrize("mac", ["aabbccddeeff", "AA:BB:CC:DD:EE:FF", "aa-bb-CC-dd-ee-ff", "AABB.ccdd.eeff"])
+@pytest.mark.parametrize(
+    "mac",
+    ["aabbccddeeff", "AA:BB:CC:DD:EE:FF", "aa-bb-CC-dd-ee-ff", "AABB.ccdd.eeff", "aabb-CCdd-eeff", "aabbcc-ddeeff"],
+)
 def test_every_notation_of_an_address_gives_the_same_key(mac: str) -> None:
     table = log(f"{mac},ap,2024-10-01T00:00:00Z,0")
     assert render(table).keys.to_pylist() == ["aa:bb:cc:dd:ee:ff"]

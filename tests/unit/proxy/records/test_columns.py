@@ -31,6 +31,8 @@ def values(column: list[Any] | pa.Array, kind: ColumnType) -> list[Any]:
         "aa:bb:cc:dd:ee:ff",
         "AA-BB-CC-DD-EE-FF",
         "aabb.ccdd.eeff",
+        "aabb-ccdd-eeff",
+        "aabbcc-ddeeff",
         "AABBCCDDEEFF",
         "aA:bB:cC:dD:eE:fF",
         "  aa:bb:cc:dd:ee:ff \n",
@@ -227,6 +229,8 @@ def test_a_single_value_reads_and_shows_like_a_column(kind: ColumnType) -> None:
         "AA:bb:cc:dd:ee:0f",
         "0a-bb-cc-dd-ee-ff",
         "aabb.ccdd.eeff",
+        "AABB-ccdd-eeff",
+        "aabbcc-ddeeff",
         "aa:bb:cc-dd:ee:ff",
         "aabbccddeef",
     ]

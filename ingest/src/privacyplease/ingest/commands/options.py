@@ -21,7 +21,7 @@ from privacyplease.ingest.errors import (
 )
 from privacyplease.transport.address import checked_address
 
-__all__ = ["Bootstrap", "KafkaConfig", "Timezone", "Topic", "reported_errors"]
+__all__ = ["Bootstrap", "KafkaConfig", "Longest", "Timezone", "Topic", "reported_errors"]
 
 
 def _brokers(text: str) -> str:
@@ -53,6 +53,9 @@ KafkaConfig = Annotated[
 Timezone = Annotated[
     str | None,
     typer.Option(metavar="Z", help="Time zone of times that do not name theirs, such as Europe/Vienna or +01:00."),
+]
+Longest = Annotated[
+    str, typer.Option(metavar="D", help="What a session lasts at most, such as 400d; longer ones are rejected.")
 ]
 
 _CODES: dict[type[Exception], ExitCode] = {

@@ -65,17 +65,39 @@ def gbfs(
     bootstrap: Bootstrap,
     topic: Topic,
     language: Annotated[str, typer.Option(metavar="L", help="Language of names, if there are several.")] = "en",
+    contract: Annotated[
+        str | None, typer.Option(metavar="C", help="Whose stations they are; by default the system's ID.")
+    ] = None,
+    header_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="File with headers, such as 'Authorization: Bearer …', for the URL's host."),
+    ] = None,
+    user_agent: Annotated[
+        str, typer.Option(metavar="TEXT", help="Who polls, for feeds that want to know.")
+    ] = "privacyplease-ingest",
+    max_ttl: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Longest wait between two polls, whatever the feed's ttl.")
+    ] = 86_400,
     interval: Interval = 60,
     kafka_config: KafkaConfig = None,
 ) -> None:
     """Poll the stations of a GBFS system. Reads versions 1.0 to 3.0, and polls no more often than its ttl allows.
 
+    Headers are read from a file, never from the command line.
+
     Example: privacyplease ingest poll gbfs URL --bootstrap localhost:9092 --topic bikes
     """
-    from privacyplease.ingest.feeds import Gbfs, JsonClient
+    from privacyplease.ingest.feeds import Gbfs, JsonClient, SecretHeaders
 
+    if contract is not None and (not contract.strip() or "/" in contract):
+        raise typer.BadParameter('expected a name without "/"', param_hint="--contract")
+    if not user_agent.isascii() or not user_agent.isprintable():
+        raise typer.BadParameter("expected printable ASCII", param_hint="--user-agent")
     with reported_errors():
-        _poll([Gbfs(JsonClient(), url, language=language)], bootstrap, topic, interval, kafka_config)
+        headers = SecretHeaders.load(header_file, url) if header_file else None
+        client = JsonClient(headers=headers, user_agent=user_agent)
+        feed = Gbfs(client, url, language=language, contract=contract, max_ttl=max_ttl)
+        _poll([feed], bootstrap, topic, interval, kafka_config)
 
 
 def _poll(feeds: Sequence[Feed], bootstrap: str, topic: str, interval: float, kafka_config: Path | None) -> None:

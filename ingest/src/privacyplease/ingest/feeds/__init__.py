@@ -5,6 +5,7 @@ from privacyplease.ingest.feeds.gbfs import Gbfs
 from privacyplease.ingest.feeds.jcdecaux import JCDecaux
 from privacyplease.ingest.feeds.json_client import JsonClient
 from privacyplease.ingest.feeds.polling import poll
+from privacyplease.ingest.feeds.secret_headers import SecretHeaders
 from privacyplease.ingest.feeds.station import Snapshot, Station
 
-__all__ = ["ApiKey", "Gbfs", "JCDecaux", "JsonClient", "Snapshot", "Station", "poll"]
+__all__ = ["ApiKey", "Gbfs", "JCDecaux", "JsonClient", "SecretHeaders", "Snapshot", "Station", "poll"]

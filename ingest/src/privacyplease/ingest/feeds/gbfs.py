@@ -7,7 +7,7 @@ from urllib.parse import urljoin, urlsplit
 
 from privacyplease.ingest.errors import FeedError, FeedRefusedError
 from privacyplease.ingest.feeds import json_values
-from privacyplease.ingest.feeds.json_client import JsonClient
+from privacyplease.ingest.feeds.json_client import JsonClient, url_name
 from privacyplease.ingest.feeds.station import Snapshot, Station
 
 __all__ = ["Gbfs"]
@@ -30,14 +30,27 @@ class Gbfs:
         client: Fetches documents.
         url: The URL of its auto-discovery file `gbfs.json`.
         language: The language of names, such as "fr", if there are several; else English, else the first.
+        contract: Whose stations they are; by default the system's ID, which other systems may have too.
+        max_ttl: For how many seconds a file is fresh at most, whatever it says.
     """
 
     source = "gbfs"
+    name = "gbfs"
 
-    def __init__(self, client: JsonClient, url: str, *, language: str = "en") -> None:
+    def __init__(
+        self,
+        client: JsonClient,
+        url: str,
+        *,
+        language: str = "en",
+        contract: str | None = None,
+        max_ttl: float = _MAX_TTL_S,
+    ) -> None:
         self._client = client
         self._url = url
         self._language = language
+        self._contract = contract
+        self._max_ttl = max_ttl
         self._cache: dict[str, _CachedFile] = {}
 
     def poll(self) -> Snapshot:
@@ -57,25 +70,35 @@ class Gbfs:
         urls = self._discovered()
         if missing := {"station_information", "station_status"} - urls.keys():
             raise FeedRefusedError(f"expected a GBFS system with {' and '.join(sorted(missing))}, got one without")
-        contract = self._system(urls)
+        contract = self._contract or self._system(urls)
         information = {
             number: record
             for record in self._stations(urls["station_information"])
             if (number := json_values.identifier(record.get("station_id")))
         }
         stations: dict[str, Station] = {}
-        unreadable, polled_at = 0, int(time.time() * 1_000)
+        unreadable, duplicates, polled_at = 0, 0, int(time.time() * 1_000)
         for record in self._stations(urls["station_status"]):
             number = json_values.identifier(record.get("station_id"))
             if number is None:
                 unreadable += 1
             else:
+                duplicates += number in stations
                 stations[number] = self._station(contract, number, information.get(number, {}), record, polled_at)
-        fresh_for = self._cache[urls["station_status"]].fresh_until - time.monotonic()
-        return Snapshot(list(stations.values()), unreadable, max(fresh_for, 0))
+        status = self._cache[urls["station_status"]]
+        return Snapshot(
+            list(stations.values()),
+            unreadable,
+            max(status.fresh_until - time.monotonic(), 0),
+            duplicates=duplicates,
+            incomplete=len(information.keys() - stations.keys()),
+            updated_at=json_values.unix_ms(status.document.get("last_updated"), unit=1_000),
+        )
 
     def _station(self, contract: str, number: str, information: Record, status: Record, polled_at: int) -> Station:
-        bikes = status.get("num_bikes_available", status.get("num_vehicles_available"))  # the latter since version 3.0
+        bikes = json_values.count(status.get("num_bikes_available"))
+        if bikes is None:
+            bikes = json_values.count(status.get("num_vehicles_available"))  # since version 3.0
         return Station(
             contract=contract,
             number=number,
@@ -85,9 +108,9 @@ class Gbfs:
             banking=_banking(information.get("rental_methods")),
             bonus=None,
             status=_status(status),
-            capacity=json_values.integer(information.get("capacity")),
-            available_bikes=json_values.integer(bikes),
-            available_bike_stands=json_values.integer(status.get("num_docks_available")),
+            capacity=json_values.count(information.get("capacity")),
+            available_bikes=bikes,
+            available_bike_stands=json_values.count(status.get("num_docks_available")),
             last_update=json_values.unix_ms(status.get("last_reported"), unit=1_000),
             source=self.source,
             polled_at=polled_at,
@@ -117,7 +140,7 @@ class Gbfs:
     def _stations(self, url: str) -> list[Record]:
         stations = _data(self._fresh(url)).get("stations")
         if not isinstance(stations, list):
-            raise FeedError("expected a GBFS file with a list of stations, got another document")
+            raise FeedError(f"expected a list of stations in {url_name(url)}, got another document")
         return [station if isinstance(station, Mapping) else {} for station in stations]
 
     def _fresh(self, url: str) -> Record:
@@ -125,8 +148,8 @@ class Gbfs:
         if cached is None or time.monotonic() >= cached.fresh_until:
             document = self._client.get(url)
             if not isinstance(document, Mapping):
-                raise FeedError(f"expected a GBFS file, which is a JSON object, got {type(document).__name__}")
-            ttl = min(max(json_values.number(document.get("ttl")) or 0, 0), _MAX_TTL_S)
+                raise FeedError(f"expected a JSON object in {url_name(url)}, got {type(document).__name__}")
+            ttl = min(max(json_values.number(document.get("ttl")) or 0, 0), self._max_ttl)
             self._cache[url] = cached = _CachedFile(document, time.monotonic() + ttl)
         return cached.document
 

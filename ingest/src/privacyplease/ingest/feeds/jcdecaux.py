@@ -36,6 +36,7 @@ class JCDecaux:
         self._spelling: str | None = None
         self._url = f"{url.rstrip('/')}/{version}"
         self.source = f"jcdecaux-{version}"
+        self.name = f"{self.source} {contract}" if contract else self.source
 
     def poll(self) -> Snapshot:
         """Fetches the stations.
@@ -75,14 +76,15 @@ def read_stations(records: Iterable[object], source: str, polled_at: int, contra
         contract: The contract of stations that do not name theirs.
     """
     stations: dict[str, Station] = {}
-    unreadable = 0
+    unreadable = duplicates = 0
     for record in records:
         station = _station(record, source, polled_at, contract) if isinstance(record, Mapping) else None
         if station is None:
             unreadable += 1
         else:
-            stations[station.key] = station  # if it is there twice, the last counts
-    return Snapshot(list(stations.values()), unreadable)
+            duplicates += station.key in stations
+            stations[station.key] = station
+    return Snapshot(list(stations.values()), unreadable, duplicates=duplicates)
 
 
 def _station(record: Mapping[str, object], source: str, polled_at: int, contract: str | None) -> Station | None:
@@ -103,9 +105,9 @@ def _station(record: Mapping[str, object], source: str, polled_at: int, contract
         banking=json_values.boolean(record.get("banking")),
         bonus=json_values.boolean(record.get("bonus")),
         status=(json_values.identifier(record.get("status")) or "").upper() or None,
-        capacity=json_values.integer(record.get("bike_stands", v3.get("capacity"))),
-        available_bikes=json_values.integer(record.get("available_bikes", available.get("bikes"))),
-        available_bike_stands=json_values.integer(record.get("available_bike_stands", available.get("stands"))),
+        capacity=json_values.count(record.get("bike_stands", v3.get("capacity"))),
+        available_bikes=json_values.count(record.get("available_bikes", available.get("bikes"))),
+        available_bike_stands=json_values.count(record.get("available_bike_stands", available.get("stands"))),
         last_update=json_values.unix_ms(record.get("last_update", record.get("lastUpdate"))),
         source=source,
         polled_at=polled_at,

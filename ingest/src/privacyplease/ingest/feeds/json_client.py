@@ -12,8 +12,9 @@ import requests
 
 from privacyplease.ingest.errors import FeedError, FeedRefusedError
 from privacyplease.ingest.feeds.api_key import ApiKey
+from privacyplease.ingest.feeds.secret_headers import SecretHeaders
 
-__all__ = ["JsonClient"]
+__all__ = ["JsonClient", "url_name"]
 
 _CONNECT_S, _READ_S, _TOTAL_S = 5.0, 10.0, 30.0
 _MAX_BYTES = 64 << 20  # the largest feed known has 3 MB
@@ -34,14 +35,24 @@ class JsonClient:
     Proxies and certificates come from the environment (`HTTPS_PROXY`, `REQUESTS_CA_BUNDLE`).
 
     Args:
-        key: A parameter of every request and its secret value, as `("apiKey", key)`. Redirects are then not followed.
+        key: A parameter of every request and its secret value, as `("apiKey", key)`.
+        headers: Secret headers and the host that they are for, as a feed may name files of others. With a key or such
+            headers no redirect is followed.
+        user_agent: Who we say that we are.
     """
 
-    def __init__(self, key: tuple[str, ApiKey] | None = None) -> None:
+    def __init__(
+        self,
+        key: tuple[str, ApiKey] | None = None,
+        *,
+        headers: SecretHeaders | None = None,
+        user_agent: str = "privacyplease-ingest",
+    ) -> None:
         self._key = key
+        self._headers = headers
         self._cache: dict[tuple[str, tuple[tuple[str, str], ...]], _CachedDocument] = {}
         self._session = requests.Session()
-        self._session.headers.update({"Accept": "application/json", "User-Agent": "privacyplease-ingest"})
+        self._session.headers.update({"Accept": "application/json", "User-Agent": user_agent})
         if key is not None:
             key[1].hide_in_logs()
 
@@ -64,37 +75,45 @@ class JsonClient:
     def _outcome(
         self, url: str, parameters: dict[str, str], cached: _CachedDocument | None
     ) -> _CachedDocument | FeedError:
-        host = _host(url)
+        name = url_name(url)
         if self._key is not None:
             parameters[self._key[0]] = self._key[1].reveal()
         try:
             with self._session.get(
                 url,
                 params=parameters,
-                headers=cached.validators if cached else {},
+                headers={**(cached.validators if cached else {}), **self._secret_headers(url)},
                 timeout=(_CONNECT_S, _READ_S),
-                allow_redirects=self._key is None,
+                allow_redirects=self._key is None and self._headers is None,
                 stream=True,
             ) as response:
                 if response.status_code == 304 and cached is not None:
                     return cached
                 if response.status_code != 200:
-                    return _failure(response, host)
+                    return _failure(response, name)
                 return _CachedDocument(_parsed(b"".join(_body(response))), _validators(response))
         except requests.RequestException as error:
             # Only the type, for the same reason.
-            return FeedError(f"expected a response from {host}, got {type(error).__name__}")
-        except (ValueError, RecursionError) as error:
-            return FeedError(f"expected JSON from {host}, got {type(error).__name__}")
+            return FeedError(f"expected a response from {name}, got {type(error).__name__}")
         except FeedError as error:
-            return error
+            return FeedError(f"{name}: {error}", error.retry_after)
+
+    def _secret_headers(self, url: str) -> dict[str, str]:
+        return self._headers.reveal() if self._headers is not None and self._headers.are_for(url) else {}
 
 
-def _host(url: str) -> str:
+def url_name(url: str) -> str:
+    """What a message calls a URL: its host and the last part of its path, since the rest may hold a key.
+
+    >>> url_name("https://feeds.example/secret/station_status.json?key=secret")
+    'station_status.json of feeds.example'
+    """
     try:
-        return urlsplit(url).hostname or "a URL without a host"
+        parts = urlsplit(url)
     except ValueError:
         return "an invalid URL"
+    host, file = parts.hostname or "a URL without a host", parts.path.rpartition("/")[2]
+    return f"{file} of {host}" if file else host
 
 
 def _body(response: requests.Response) -> Iterator[bytes]:
@@ -108,9 +127,31 @@ def _body(response: requests.Response) -> Iterator[bytes]:
 
 
 def _parsed(body: bytes) -> object:
-    # NaN and Infinity are not JSON; feeds that have them mean that there is no value.
-    document: object = json.loads(body, parse_constant=lambda name: None)
+    try:
+        # NaN and Infinity are not JSON; feeds that have them mean that there is no value.
+        document: object = json.loads(body, parse_constant=lambda name: None)
+    except (ValueError, RecursionError):
+        # Raised anew, so that it has no context: the library's own error quotes the body.
+        document = FeedError(f"expected JSON, got {_described(body)}")
+    if isinstance(document, FeedError):
+        raise document
     return document
+
+
+def _described(body: bytes) -> str:
+    """What a body is that is not JSON."""
+    start = body.lstrip()[:1]
+    if not start:
+        return "nothing"
+    if body.startswith(b"\x1f\x8b"):
+        return "gzip without a header that says so"
+    if start == b"<":
+        return "a page or XML"
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return "text that is not UTF-8"
+    return "other text, or JSON that is cut short"
 
 
 def _validators(response: requests.Response) -> dict[str, str]:
@@ -121,10 +162,12 @@ def _validators(response: requests.Response) -> dict[str, str]:
     return {name: value for name, value in pairs.items() if value}
 
 
-def _failure(response: requests.Response, host: str) -> FeedError:
-    message = f"expected a response from {host}, got HTTP status {response.status_code}"
+def _failure(response: requests.Response, name: str) -> FeedError:
+    message = f"expected a response from {name}, got HTTP status {response.status_code}"
     if response.status_code in (401, 403):
-        return FeedRefusedError(f"{message}: check the API key")
+        return FeedRefusedError(f"{message}: check the API key or the header file")
+    if response.is_redirect:
+        return FeedRefusedError(f"{message}: with a key no redirect is followed; give the new address")
     if response.status_code in _REFUSALS:
         return FeedRefusedError(message)
     return FeedError(message, _retry_after(response.headers.get("Retry-After", "")))

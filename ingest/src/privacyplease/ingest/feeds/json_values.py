@@ -11,11 +11,13 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-__all__ = ["boolean", "identifier", "integer", "number", "position", "text", "unix_ms"]
+__all__ = ["boolean", "count", "identifier", "integer", "number", "position", "text", "unix_ms"]
 
 _LATEST = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z in ms
 _MILLISECONDS_FROM = 100_000_000_000  # the year 5138 in seconds: some feeds that should use seconds use ms
 _LARGEST = 2**63 - 1  # what an Arrow or SQL integer holds
+
+_IMPOSSIBLE_COUNT = 100_000
 
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -48,6 +50,12 @@ def integer(value: object) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LARGEST:
         return value
     return None
+
+
+def count(value: object) -> int | None:
+    """A number of bikes or stands: none is negative, and no station has a hundred thousand."""
+    whole = integer(value)
+    return whole if whole is not None and 0 <= whole < _IMPOSSIBLE_COUNT else None
 
 
 def number(value: object) -> float | None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from privacyplease.ingest.errors import FeedError, FeedRefusedError
+from privacyplease.ingest.feeds.report_times import ReportTimes
 from privacyplease.ingest.feeds.station import Snapshot, Station
 from privacyplease.ingest.kafka.producer import Producer
 
@@ -16,11 +17,22 @@ __all__ = ["Feed", "Pace", "poll"]
 
 _log = logging.getLogger(__name__)
 
+_LONG_WAITS = 5
+"""A feed that asks for a wait of more than so many intervals is said to."""
+
+_STALE_S = 900
+
 
 class Feed(Protocol):
-    """A feed of stations."""
+    """A feed of stations.
+
+    Attributes:
+        source: What it calls itself in messages, such as `gbfs`.
+        name: What it is called in the log.
+    """
 
     source: str
+    name: str
 
     def poll(self) -> Snapshot:
         """Polls once; raises a `FeedError` if there is no valid response."""
@@ -69,15 +81,22 @@ def poll(
         pace: How often.
 
     Raises:
-        FeedRefusedError: If a feed refuses the first request: it would refuse all others.
+        FeedRefusedError: If every feed refuses the first request: it would refuse all others.
         DeliveryError: If stations are still in flight at the end.
         BrokerError: If Kafka's client has failed for good.
     """
     pollers = [_Poller(feed, producer, pace, stop) for feed in feeds]
     while pollers and not stop.is_set():
         poller = min(pollers, key=lambda each: each.due)
-        if not stop.wait(max(poller.due - time.monotonic(), 0)):
+        if stop.wait(max(poller.due - time.monotonic(), 0)):
+            break
+        try:
             poller.poll()
+        except FeedRefusedError as error:
+            pollers.remove(poller)
+            if not pollers:
+                raise
+            _log.error("%s: %s; it is not polled again, the others are", poller.name, error)
 
 
 class _Poller:
@@ -86,7 +105,10 @@ class _Poller:
     def __init__(self, feed: Feed, producer: Producer, pace: Pace, stop: threading.Event) -> None:
         self._feed, self._producer, self._pace, self._stop = feed, producer, pace, stop
         self._delivered: dict[str, Station] = {}
+        self._times = ReportTimes()
+        self._oddities: list[str] = []
         self._failures = 0
+        self.name = feed.name
         self._responded = False
         self.due = time.monotonic()
 
@@ -98,29 +120,59 @@ class _Poller:
                 raise
             self._failures += 1
             wait = self._pace.retry(self._failures, error.retry_after)
-            _log.warning("%s: %s; polling again in %.0f s", self._feed.source, error, wait)
+            _log.warning("%s: %s; polling again in %.0f s", self.name, error, wait)
         else:
             self._failures, self._responded = 0, True
-            self._send(snapshot)
             wait = max(self._pace.interval, snapshot.fresh_for)
+            self._warn(snapshot, wait)
+            self._send(snapshot)
         self.due = time.monotonic() + wait
 
     def _send(self, snapshot: Snapshot) -> None:
-        changed = [station for station in snapshot.stations if self._delivered.get(station.key) != station]
+        stations = [self._times.settle(station) for station in snapshot.stations]
+        changed = [station for station in stations if self._delivered.get(station.key) != station]
+        gone = self._gone(snapshot)
         before = self._producer.failed
-        for station in changed:
+        for station in (*changed, *gone):
             on_delivered = functools.partial(self._delivered.__setitem__, station.key, station)
             message = station.message()
             self._producer.send(station.key, message, station.polled_at, on_delivered=on_delivered, stop=self._stop)
         if not self._producer.settle(self._stop):
             self._producer.check()
         # Only counts: the log must not say which stations, or whose.
-        _log.info(
-            "%s: %d stations, %d changed, %d unreadable",
-            self._feed.source,
-            len(snapshot.stations),
-            len(changed),
-            snapshot.unreadable,
-        )
+        counts = {"changed": len(changed), "unreadable": snapshot.unreadable}
+        counts |= {name: n for name, n in (("gone", len(gone)), ("duplicate", snapshot.duplicates)) if n}
+        counts |= {"without status": snapshot.incomplete} if snapshot.incomplete else {}
+        told = ", ".join(f"{count} {name}" for name, count in counts.items())
+        _log.info("%s: %d stations, %s", self.name, len(stations), told)
         if failed := self._producer.failed - before:
-            _log.warning("%s: %d stations not delivered; they will be sent again", self._feed.source, failed)
+            _log.warning("%s: %d stations not delivered; they will be sent again", self.name, failed)
+
+    def _gone(self, snapshot: Snapshot) -> list[Station]:
+        """The stations that were delivered and that the feed no longer has, as they are to be told of."""
+        if not snapshot.stations:
+            return []
+        present = {station.key for station in snapshot.stations}
+        polled_at = snapshot.stations[0].polled_at
+        gone = []
+        for key, station in self._delivered.items():
+            if key not in present and station != (ended := station.gone(polled_at)):
+                self._times.forget(key)
+                gone.append(ended)
+        return gone
+
+    def _warn(self, snapshot: Snapshot, wait: float) -> None:
+        """Says what is odd about a response, once as long as it stays."""
+        oddities = []
+        if not snapshot.stations and snapshot.unreadable:
+            oddities.append("no record of it is a station; none is taken for gone")
+        if wait > _LONG_WAITS * self._pace.interval:
+            oddities.append(f"it asks to be polled again only in {wait:,.0f} s (its ttl); --max-ttl caps that")
+        if snapshot.updated_at is not None:
+            minutes = int(time.time() - snapshot.updated_at / 1_000) // 60
+            if minutes * 60 > max(_STALE_S, 2 * wait):
+                oddities.append("it was last updated long ago (its last_updated): it may have stopped")
+        for oddity in oddities:
+            if oddity not in self._oddities:
+                _log.warning("%s: %s", self.name, oddity)
+        self._oddities = oddities

@@ -1,7 +1,7 @@
 """The message format of a station, whichever feed it came from. See `ingest/DESIGN.md`."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import NamedTuple
 
 __all__ = ["Snapshot", "Station"]
@@ -55,6 +55,18 @@ class Station:
             fields["position"] = dict(zip(("lat", "lng"), self.position, strict=True))
         return json.dumps(fields, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
+    def gone(self, polled_at: int) -> "Station":
+        """The station once its feed no longer has it: closed, without counts, from the poll that lacked it."""
+        return replace(
+            self,
+            status="CLOSED",
+            capacity=None,
+            available_bikes=None,
+            available_bike_stands=None,
+            last_update=None,
+            polled_at=polled_at,
+        )
+
     def __repr__(self) -> str:
         return "Station(***)"  # plaintext
 
@@ -66,8 +78,14 @@ class Snapshot(NamedTuple):
         stations: The stations, each once.
         unreadable: How many records are not stations.
         fresh_for: For how many seconds the feed declares this to be fresh.
+        duplicates: How many records are of a station that another is of, too; the last counts.
+        incomplete: How many stations are described and have no status.
+        updated_at: When the feed says it was made, ms since the epoch, UTC; None if it does not say.
     """
 
     stations: list[Station]
     unreadable: int
     fresh_for: float = 0
+    duplicates: int = 0
+    incomplete: int = 0
+    updated_at: int | None = None

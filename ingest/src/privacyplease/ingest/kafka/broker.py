@@ -53,9 +53,9 @@ def _read(file: Path) -> dict[str, str]:
     return values
 
 
-def no_response(error: KafkaException) -> BrokerError:
-    """The error for a request that Kafka did not answer."""
-    return BrokerError(f"expected a response from a Kafka broker, got: {error.args[0].str()}")
+def no_response(error: KafkaException, topic: str) -> BrokerError:
+    """The error for a request about a topic that Kafka did not answer."""
+    return BrokerError(f"expected a response from a Kafka broker about {topic!r}, got: {error.args[0].str()}")
 
 
 def require_topic(client: Producer | AdminClient, topic: str) -> None:
@@ -75,7 +75,7 @@ def _topic_error(client: Producer | AdminClient, topic: str) -> KafkaError | Non
     try:
         metadata = client.list_topics(topic, timeout=_RESPONSE_S).topics.get(topic)
     except KafkaException as error:
-        raise no_response(error) from error
+        raise no_response(error, topic) from error
     problem: KafkaError | None = metadata.error if metadata else KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)
     return problem
 

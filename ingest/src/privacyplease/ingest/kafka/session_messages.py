@@ -23,9 +23,10 @@ __all__ = ["SessionMessages", "render"]
 
 _FIELDS = tuple(column.name for column in STREAM_COLUMNS[: min(STREAM_FIELDS)])
 
-# Without separators, or in one of three notations; separators are between all groups or none.
+# The notations that the proxy reads (docs/DATASETS.md).
 _MAC = (
-    r"^(?:[0-9a-f]{12}|(?:[0-9a-f]{2}:){5}[0-9a-f]{2}|(?:[0-9a-f]{2}-){5}[0-9a-f]{2}|(?:[0-9a-f]{4}\.){2}[0-9a-f]{4})$"
+    r"^(?:[0-9a-f]{12}|(?:[0-9a-f]{2}:){5}[0-9a-f]{2}|(?:[0-9a-f]{2}-){5}[0-9a-f]{2}"
+    r"|(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}|(?:[0-9a-f]{4}-){2}[0-9a-f]{4}|[0-9a-f]{6}-[0-9a-f]{6})$"
 )
 _PAIRS = "(..)" * 6
 

@@ -59,16 +59,9 @@ def _parsed_block(path: str, block: wifi.Block) -> ParsedBatch:
         if line in records:
             return _letter(path, line, records[line], reject, "")
         row = int(np.searchsorted(block.lines, line))  # rejected by the proxy
-        return _letter(path, line, _text(block.table.slice(row, 1)), reject, "")
+        return _letter(path, line, block.records.line(row), reject, "")
 
     return ParsedBatch(letter, ParsedMessages(block.table, block.lines, rejects))
-
-
-def _text(session: pa.Table) -> str:
-    """A session in the format of a log; its line is no longer held."""
-    text = io.BytesIO()
-    wifi.write([session], text)
-    return text.getvalue().decode().split("\n")[1]
 
 
 def _letter(path: str, line: int, record: str, reject: RejectedMessage, omitted: str) -> UnsealedLetter:

@@ -38,7 +38,7 @@ def offsets_of_group(settings: Settings, topic: str, group: str) -> str:
         partitions = [TopicPartition(topic, partition) for partition in metadata.partitions]
         committed = consumer.committed(partitions, timeout=_RESPONSE_S)
     except KafkaException as error:
-        raise no_response(error) from error
+        raise no_response(error, topic) from error
     finally:
         consumer.close()
     starts = {str(each.partition): each.offset if each.offset >= 0 else _EARLIEST_OFFSET for each in committed}

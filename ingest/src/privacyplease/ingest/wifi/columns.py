@@ -16,6 +16,7 @@ __all__ = [
     "InvalidRows",
     "LogColumn",
     "column_titled",
+    "is_canonical",
 ]
 
 
@@ -87,8 +88,18 @@ def column_titled(title: str) -> str | None:
     return _BY_TITLE.get(_normalised(title))
 
 
+def is_canonical(title: str) -> bool:
+    """Whether the title is a column's own, and not an alternative.
+
+    >>> is_canonical("client mac address"), is_canonical("MAC Address")
+    (True, False)
+    """
+    return _normalised(title) in _CANONICAL
+
+
 def _normalised(title: str) -> str:
     return re.sub(r"[^a-z0-9]", "", title.lower())
 
 
 _BY_TITLE = {_normalised(title): column.name for column in COLUMNS for title in (column.title, *column.aliases)}
+_CANONICAL = {_normalised(column.title) for column in COLUMNS}

@@ -1,7 +1,7 @@
 """Splits a block of lines into fields: a table of text, and the lines that could not be split."""
 
 from codecs import BOM_UTF8
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from privacyplease.ingest.parsing import RejectedLine
-from privacyplease.ingest.wifi import line_scan
+from privacyplease.ingest.wifi import line_scan, loose_quotes
 from privacyplease.ingest.wifi.layout import Layout
 from privacyplease.ingest.wifi.lines import LogLines
 
@@ -33,31 +33,36 @@ class Fields(NamedTuple):
 
 def split(lines: LogLines, layout: Layout) -> Fields:
     """Splits the lines of a whole block; blank lines are skipped."""
-    undecodable, broken = line_scan.undecodable(lines), line_scan.count(lines, "\r") > 0
-    rejects = _rejects(lines, undecodable, "expected text in UTF-8")
-    rejects += _rejects(lines, broken & ~undecodable, "expected no carriage return within a line")
-    sound = ~undecodable & ~broken & (lines.starts < lines.ends)
-    # In loosely quoted lines quotes are ordinary characters. Where the last field is optional, some lines lack it.
+    sound = lines.starts < lines.ends
+    rejects = list[RejectedLine]()
+    for bad, reason in (
+        (line_scan.undecodable(lines), "expected text in UTF-8"),
+        (line_scan.count(lines, "\0") > 0, "expected text without NUL bytes"),
+        (line_scan.count(lines, "\r") > 0, "expected no carriage return within a line"),
+    ):
+        rejects += _rejects(lines, bad & sound, reason)
+        sound &= ~bad
+    # Where the last field is optional, some lines lack it.
     loose = line_scan.loosely_quoted(lines, layout.delimiter)
     full = (
         line_scan.count(lines, layout.delimiter) + 1 == len(layout.columns) if layout.optional else np.ones_like(loose)
     )
     parts = [
-        _parse(lines.only(sound & (loose == is_loose) & (full == is_full)), layout, quoted=not is_loose, full=is_full)
-        for is_loose, is_full in [(False, True), (False, False), (True, True), (True, False)]
+        *(_parse(lines.only(sound & ~loose & (full == is_full)), layout, full=is_full) for is_full in (True, False)),
+        _split_loosely(lines.only(sound & loose), layout),
     ]
     rejects += [reject for part in parts for reject in part.rejects]
     return _merged(lines, [part for part in parts if len(part.lines)] or parts[:1], rejects)
 
 
-def _parse(lines: LogLines, layout: Layout, *, quoted: bool, full: bool) -> Fields:
+def _parse(lines: LogLines, layout: Layout, *, full: bool) -> Fields:
     columns = layout.columns if full else layout.columns[: len(layout.columns) - layout.optional]
     names = [name or f"field {index}" for index, name in enumerate(columns)]
     wanted = [name for name in columns if name]
     if not len(lines):
         return Fields(pa.table({name: pa.array([], pa.string()) for name in wanted}), lines, [])
     text, invalid = lines.pack(), list[csv.InvalidRow]()
-    if text.startswith(BOM_UTF8):  # pyarrow would skip it, but here it is not at the start of the log
+    if text.startswith(BOM_UTF8):  # pyarrow would skip it, but here it belongs to the first value
         text = BOM_UTF8 + text
     table = csv.read_csv(
         pa.BufferReader(text),
@@ -65,7 +70,6 @@ def _parse(lines: LogLines, layout: Layout, *, quoted: bool, full: bool) -> Fiel
         read_options=csv.ReadOptions(use_threads=False, block_size=len(text), column_names=names),
         parse_options=csv.ParseOptions(
             delimiter=layout.delimiter,
-            quote_char='"' if quoted else False,
             invalid_row_handler=_collect(invalid),
         ),
         convert_options=csv.ConvertOptions(
@@ -73,6 +77,26 @@ def _parse(lines: LogLines, layout: Layout, *, quoted: bool, full: bool) -> Fiel
         ),
     )
     return _without_invalid(table.combine_chunks(), lines, invalid, layout.field_counts)
+
+
+def _split_loosely(lines: LogLines, layout: Layout) -> Fields:
+    columns, rejects, good = layout.columns, list[RejectedLine](), np.ones(len(lines), np.bool_)
+    rows = list[Sequence[str | None]]()
+    for index in range(len(lines)):
+        line = lines.line(index)
+        fields = loose_quotes.split(line, layout.delimiter)
+        if fields is not None and 0 <= len(columns) - len(fields) <= layout.optional:
+            rows.append([*fields, *[None] * (len(columns) - len(fields))])
+            continue
+        good[index] = False
+        reason = loose_quotes.UNPAIRED if fields is None else _wrong_count(layout.field_counts, len(fields))
+        rejects.append(RejectedLine(int(lines.numbers[index]), "record", reason, line))
+    values = {name: pa.array([row[index] for row in rows], pa.string()) for index, name in enumerate(columns) if name}
+    return Fields(pa.table(values), lines.only(good), rejects)
+
+
+def _wrong_count(expected: str, got: int | None) -> str:
+    return f"expected {expected} fields, got {got}"
 
 
 def _collect(invalid: list[csv.InvalidRow]) -> Callable[[csv.InvalidRow], Literal["skip"]]:
@@ -89,7 +113,7 @@ def _without_invalid(table: pa.Table, lines: LogLines, invalid: list[csv.Invalid
     for row in invalid:
         index = (row.number or 0) - 1
         valid[index] = False
-        reason = f"expected {expected} fields, got {row.actual_columns}"
+        reason = _wrong_count(expected, row.actual_columns)
         rejects.append(RejectedLine(int(lines.numbers[index]), "record", reason, lines.line(index)))
     return Fields(table, lines.only(valid), rejects)
 

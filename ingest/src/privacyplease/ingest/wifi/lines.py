@@ -1,5 +1,6 @@
 """Divides a log into blocks of whole lines."""
 
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Self
@@ -30,7 +31,7 @@ def blocks(chunks: Iterable[bytes], first: int = 1) -> Iterator["LogLines"]:
         else:
             rest = (rest + tail)[:MAX_LINE_BYTES]
     if rest:
-        yield LogLines.of(rest, first)
+        yield replace(LogLines.of(rest, first), ended=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,17 +43,24 @@ class LogLines:
         starts: int64[n], where each line starts in the block.
         ends: int64[n], where its newline is.
         numbers: int64[n], its number in the log, from 1, ascending.
+        ended: Whether the log has that newline; False only for the last line of one that ends without.
     """
 
     block: bytes
     starts: npt.NDArray[np.int64]
     ends: npt.NDArray[np.int64]
     numbers: npt.NDArray[np.int64]
+    ended: bool = True
 
     @classmethod
     def of(cls, text: bytes, first: int) -> Self:
-        """Finds the lines of a text without its final newline; CRLF counts as a newline."""
+        """Finds the lines of a text without its final newline.
+
+        CRLF counts as a newline, and a byte order mark, which a log has where another was appended, as nothing.
+        """
         block = text + b"\n"
+        if BOM_UTF8 in block:
+            block = block.replace(b"\n" + BOM_UTF8, b"\n").removeprefix(BOM_UTF8)
         if b"\r" in block:  # ten times faster than `replace`, and usually false
             block = block.replace(b"\r\n", b"\n")
         ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
@@ -72,6 +80,11 @@ class LogLines:
         if wanted.all():
             return self
         return replace(self, starts=self.starts[wanted], ends=self.ends[wanted], numbers=self.numbers[wanted])
+
+    def part(self, first: int, stop: int) -> Self:
+        """The lines numbered from `first` until before `stop`, as a block of their own."""
+        text = self.only((self.numbers >= first) & (self.numbers < stop)).pack()
+        return self.of(text.removesuffix(b"\n"), first)
 
     def pack(self) -> bytes:
         """Gives these lines, and no others of the block, as one text."""

@@ -13,7 +13,9 @@ __all__ = ["LocalTimes", "parse"]
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 _MONTH = rf"(?P<month>{'|'.join(_MONTHS)})"
-_WEEKDAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"  # any weekday; it need not match the date
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_WEEKDAY = rf"(?P<weekday>{'|'.join(_WEEKDAYS)})"
+_NO_WEEKDAY = "(?P<weekday>)"
 _ZONE = r"(?P<zone>[A-Za-z]{1,5}|(?:UTC|GMT)?[+-]\d{1,2}(?::?\d{2})?)"
 
 # All usual formats have the time of day at the same position. It differs from session to session, while dates and zones
@@ -22,7 +24,8 @@ _ZONE = r"(?P<zone>[A-Za-z]{1,5}|(?:UTC|GMT)?[+-]\d{1,2}(?::?\d{2})?)"
 _CLOCK = (11, 19)
 _AROUND = (
     rf"(?i)^{_WEEKDAY} {_MONTH} (?P<day>[ \d]\d) @(?P<fraction>) {_ZONE} (?P<year>\d{{4}})$",
-    rf"(?i)^(?P<year>\d{{4}})-(?P<month>\d{{2}})-(?P<day>\d{{2}})[T ]@(?:[.,](?P<fraction>\d{{1,9}}))? ?{_ZONE}?$",
+    rf"(?i)^{_NO_WEEKDAY}(?P<year>\d{{4}})-(?P<month>\d{{2}})-(?P<day>\d{{2}})[T ]@"
+    rf"(?:[.,](?P<fraction>\d{{1,9}}))? ?{_ZONE}?$",
 )
 
 # The one format in which it is elsewhere, a day of one digit or several spaces, and how to normalise that.
@@ -35,7 +38,7 @@ class LocalTimes(NamedTuple):
     Attributes:
         local: int64[n], ms since 1970-01-01T00:00 in local time; 0 where there is no such time.
         known: bool[n], whether the text has a known format.
-        exists: bool[n], whether there is such a date and time of day.
+        exists: bool[n], whether there is such a date and time of day, on the weekday named.
         zones: The distinct zone names, as written; "" for none.
         zone: int64[n], the index of each time's zone in `zones`.
     """
@@ -103,7 +106,9 @@ def _midnight(parts: pa.StructArray) -> tuple[npt.NDArray[np.int64], npt.NDArray
     year, month, day = _number(parts, "year"), _month(parts), _number(parts, "day")
     months = (year - 1970).astype("M8[Y]").astype("M8[M]") + (month - 1)
     dates = months.astype("M8[D]") + (day - 1)
-    exists = (dates.astype("M8[M]") == months) & (month >= 1) & (month <= 12)
+    exists = (
+        (dates.astype("M8[M]") == months) & (month >= 1) & (month <= 12) & _is_weekday(parts, dates.astype(np.int64))
+    )
     return dates.astype("M8[ms]").astype(np.int64) + _fraction(parts), exists
 
 
@@ -116,6 +121,14 @@ def _month(parts: pa.StructArray) -> npt.NDArray[np.int64]:
     if names.null_count:
         return _number(parts, "month")
     return np.asarray(names, np.int64) + 1
+
+
+def _is_weekday(parts: pa.StructArray, days: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Whether each day, counted from 1970-01-01, is the weekday named, if any is."""
+    named = pc.index_in(pc.utf8_lower(pc.struct_field(parts, "weekday")), value_set=pa.array(_WEEKDAYS)).fill_null(-1)
+    weekday = (days + 3) % 7  # that was a Thursday
+    is_named: npt.NDArray[np.bool_] = (np.asarray(named) == weekday) | (np.asarray(named) < 0)
+    return is_named
 
 
 def _fraction(parts: pa.StructArray) -> npt.NDArray[np.int64]:

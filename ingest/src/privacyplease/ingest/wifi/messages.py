@@ -9,7 +9,7 @@ A message may contain anything. Each is accepted or rejected by its position, wh
 """
 
 from collections.abc import Sequence
-from datetime import tzinfo
+from datetime import timedelta, tzinfo
 
 import numpy as np
 
@@ -25,18 +25,19 @@ _EMPTY = "expected a session, got an empty message"
 _NEWLINE = "expected no newline within a message"
 
 
-def parse(messages: Sequence[bytes], zone: tzinfo | None) -> ParsedMessages:
+def parse(messages: Sequence[bytes], zone: tzinfo | None, longest: timedelta = sessions.LONGEST) -> ParsedMessages:
     """Parses a batch of messages as one block of lines.
 
     Args:
         messages: The messages; a newline at the end of one is ignored.
         zone: The time zone of times that do not name theirs; None if there is none.
+        longest: What a session lasts at most.
     """
     if not messages:
         return ParsedMessages(SCHEMA.empty_table(), np.empty(0, np.int64), [])
     text, multiline = _joined(messages)
     lines = LogLines.of(text, first=0)
-    block = sessions.parse(lines, STREAM_LAYOUT, zone)
+    block = sessions.parse(lines, STREAM_LAYOUT, zone, longest)
     rejects = {position: RejectedMessage(position, "record", _NEWLINE) for position in multiline}
     for position in lines.numbers[lines.starts == lines.ends].tolist():
         rejects.setdefault(position, RejectedMessage(position, "record", _EMPTY))

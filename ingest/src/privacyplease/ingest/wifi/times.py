@@ -5,6 +5,7 @@ from datetime import timedelta, tzinfo
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from pyarrow import compute as pc
 
 from privacyplease.ingest.wifi import local_times, utc_conversion
 from privacyplease.ingest.wifi.columns import InvalidRows
@@ -15,8 +16,10 @@ __all__ = ["LATEST", "parse"]
 LATEST = 253_402_300_799_999
 """9999-12-31T23:59:59.999Z in ms: the latest time that Python's `datetime` and a four-digit year can represent."""
 
+_AM_PM = r"(?i)\d ?[ap]\.?m\b"
 _FORMAT = "expected a time such as 'Thu Oct 15 08:12:01 UTC 2015', '2015-10-15 08:12:01' or ISO 8601"
-_NONEXISTENT = "expected a date and time that exist, in the years 1970 to 9999"
+_TWELVE_HOURS = "expected a 24-hour clock, got one of 12 hours (AM or PM): export the report with 24-hour times"
+_NONEXISTENT = "expected a date and time that exist, on the weekday named, in the years 1970 to 9999"
 _NO_ZONE = "expected a time with a zone, or a time zone given for the whole log; got neither"
 _UNKNOWN_ZONE = "expected an offset from UTC, a known zone abbreviation, or one used by the time zone given for the log"
 
@@ -34,8 +37,21 @@ def parse(values: pa.StringArray, zone: tzinfo | None) -> tuple[npt.NDArray[np.i
     local = local_times.parse(values)
     utc, unresolved = _to_utc(local, zone)
     exists = local.exists & (utc >= 0) & (utc <= LATEST)
-    invalid = [InvalidRows(np.flatnonzero(~local.known), _FORMAT), InvalidRows(np.flatnonzero(~exists), _NONEXISTENT)]
+    twelve = _of_twelve_hours(values, local)
+    invalid = [
+        InvalidRows(np.flatnonzero(twelve), _TWELVE_HOURS),
+        InvalidRows(np.flatnonzero(~local.known), _FORMAT),
+        InvalidRows(np.flatnonzero(~exists), _NONEXISTENT),
+    ]
     return np.where(local.known & exists, utc, 0), invalid + unresolved
+
+
+def _of_twelve_hours(values: pa.StringArray, local: local_times.LocalTimes) -> npt.NDArray[np.bool_]:
+    """Where a time of day is followed by AM or PM, which looks like the abbreviation of a zone."""
+    if local.known.all() and not {"AM", "PM"}.intersection(map(str.upper, local.zones)):
+        return np.zeros(len(values), np.bool_)
+    found: npt.NDArray[np.bool_] = pc.match_substring_regex(values, _AM_PM).to_numpy(zero_copy_only=False)
+    return found
 
 
 def _to_utc(times: local_times.LocalTimes, zone: tzinfo | None) -> tuple[npt.NDArray[np.int64], list[InvalidRows]]:

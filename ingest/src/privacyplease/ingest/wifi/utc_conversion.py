@@ -30,7 +30,7 @@ def to_utc(
 
     Returns:
         int64[n], ms since the epoch, UTC; and the rows whose time does not exist in the zone, occurs twice there, or
-        has an abbreviation that the zone does not use.
+        has an abbreviation of other zones.
     """
     days, day = np.unique(local // _DAY, return_inverse=True)
     steady = np.array([_is_steady(int(number) * _DAY, zone) for number in days], np.bool_)[day]
@@ -75,6 +75,8 @@ def _has_abbreviation(moment: datetime, abbreviation: str) -> bool:
     if (moment.tzname() or "").upper() == abbreviation.upper():
         return True
     # Many zones have no abbreviation in the IANA database (Dubai is "+04"), and neither has a fixed offset.
-    homes = AMBIGUOUS.get(abbreviation.upper(), {})
+    homes = AMBIGUOUS.get(abbreviation.upper())
+    if homes is None:  # it means nothing elsewhere either: the zone given for the log says what it is
+        return True
     hours = _offset(moment) / timedelta(hours=1)
     return hours in homes.values() if isinstance(moment.tzinfo, timezone) else homes.get(str(moment.tzinfo)) == hours

@@ -23,7 +23,7 @@ OFFSETS = (
     _hours(UTC=0, UT=0, GMT=0, Z=0)
     | _hours(WET=0, WEST=1, CET=1, CEST=2, EET=2, EEST=3)
     | _hours(WAT=1, CAT=2, SAST=2, EAT=3)
-    | _hours(PKT=5, NPT=5.75, ICT=7, WIB=7, WITA=8, WIT=9, HKT=8, MYT=8, PHT=8, SGT=8, JST=9)
+    | _hours(PKT=5, NPT=5.75, ICT=7, WIB=7, WITA=8, HKT=8, MYT=8, PHT=8, SGT=8, JST=9)
     | _hours(AWST=8, ACST=9.5, ACDT=10.5, AEST=10, AEDT=11, CHST=10, NZST=12, NZDT=13)
     | _hours(NDT=-2.5, EDT=-4, MDT=-6, PDT=-7, AKST=-9, AKDT=-8, HST=-10, HDT=-9)
     | _hours(BRT=-3, ART=-3, COT=-5, PET=-5)
@@ -35,8 +35,10 @@ AMBIGUOUS: dict[str, dict[str, float]] = {
     "AST": {"America/Halifax": -4, "Asia/Riyadh": 3},
     "BST": {"Europe/London": 1, "Asia/Dhaka": 6, "Pacific/Bougainville": 11},
     "CDT": {"America/Chicago": -5, "America/Havana": -4},
-    "CST": {"America/Chicago": -6, "America/Havana": -5, "Asia/Shanghai": 8},
+    "CIT": {"Asia/Makassar": 8},
+    "CST": {"America/Chicago": -6, "America/Havana": -5, "Asia/Shanghai": 8, "Australia/Adelaide": 9.5},
     "ECT": {"America/Guayaquil": -5, "America/Martinique": -4},
+    "EIT": {"Asia/Jayapura": 9},
     "EST": {"America/New_York": -5, "Australia/Sydney": 10},
     "GST": {"Asia/Dubai": 4, "Atlantic/South_Georgia": -2},
     "IST": {"Asia/Kolkata": 5.5, "Asia/Jerusalem": 2, "Europe/Dublin": 1},
@@ -46,6 +48,7 @@ AMBIGUOUS: dict[str, dict[str, float]] = {
     "NST": {"America/St_Johns": -3.5, "Pacific/Norfolk": 11},
     "PST": {"America/Los_Angeles": -8, "Asia/Manila": 8},
     "SST": {"Pacific/Pago_Pago": -11, "Asia/Singapore": 8},
+    "WIT": {"Asia/Jakarta": 7, "Asia/Jayapura": 9},  # Java's "West Indonesia Time" until 2013, then IANA's eastern one
     "WST": {"Pacific/Apia": 13, "Australia/Perth": 8},
 }
 """Abbreviations with several meanings: the zones that use each, with its offset from UTC there in hours."""

@@ -26,7 +26,8 @@ DURATION = pa.duration("ms")
 
 # The three notations in use, and plain digits; a separator stands between all groups or none.
 _MAC = (
-    r"^(?:[0-9a-f]{12}|(?:[0-9a-f]{2}:){5}[0-9a-f]{2}|(?:[0-9a-f]{2}-){5}[0-9a-f]{2}|(?:[0-9a-f]{4}\.){2}[0-9a-f]{4})$"
+    r"^(?:[0-9a-f]{12}|(?:[0-9a-f]{2}:){5}[0-9a-f]{2}|(?:[0-9a-f]{2}-){5}[0-9a-f]{2}"
+    r"|(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}|(?:[0-9a-f]{4}-){2}[0-9a-f]{4}|[0-9a-f]{6}-[0-9a-f]{6})$"
 )
 _PLAIN_MAC = re.compile(_MAC, re.ASCII | re.IGNORECASE)
 _NO_SEPARATORS = str.maketrans("", "", ":.-")

@@ -1,12 +1,14 @@
 """The group member over a scripted Kafka client."""
 
+import logging
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, Message, TopicPartition
 
-from privacyplease.ingest.errors import BrokerError
+from privacyplease.ingest.errors import BrokerError, SettingsError
 from privacyplease.ingest.kafka.consumer import group_member
 from privacyplease.ingest.kafka.consumer.group_member import GroupMember
 from privacyplease.ingest.kafka.consumer.in_flight import InFlightBatches
@@ -54,6 +56,7 @@ class FakeConsumer:
         self.commits: list[dict[int, int]] = []
         self.paused: list[bool] = []
         self.failing = False
+        self.position, self.first_offset = OFFSET_INVALID, 0
 
     def subscribe(self, topics: list[str], **callbacks: Any) -> None:
         self.callbacks = callbacks
@@ -65,6 +68,15 @@ class FakeConsumer:
         if self.failing:
             raise KafkaException(KafkaError(KafkaError._TRANSPORT))
         self.commits.append({each.partition: each.offset for each in offsets})
+
+    def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        return [TopicPartition("wifi", each.partition, self.position) for each in partitions]
+
+    def get_watermark_offsets(self, partition: TopicPartition, timeout: float) -> tuple[int, int]:
+        return self.first_offset, 1_000
+
+    def list_topics(self, topic: str, timeout: float) -> Any:
+        return SimpleNamespace(topics={topic: SimpleNamespace(error=None)})
 
     def assignment(self) -> list[TopicPartition]:
         return partitions(0, 1)
@@ -80,7 +92,8 @@ class Setup:
     def __init__(self, *events: Event) -> None:
         FakeConsumer.events = list(events)
         self.in_flight, self.availability = InFlightBatches(1), ServiceAvailability("kafka")
-        self.member = GroupMember("wifi", {}, self.in_flight, self.availability, lambda: False)
+        settings = {"group.id": "building"}
+        self.member = GroupMember("wifi", settings, self.in_flight, self.availability, lambda: False)
         client: Any = self.member._consumer
         self.kafka: FakeConsumer = client
 
@@ -178,3 +191,76 @@ def test_user_settings_cannot_override_those_that_delivery_guarantees_rest_on() 
     settings = client._consumer.settings
     assert settings["enable.auto.commit"] is False
     assert settings["session.timeout.ms"] == 6_000
+
+
+def fails(code: int) -> Event:
+    """Kafka's client reports an error about the group."""
+
+    def event(kafka: "FakeConsumer") -> list[Message]:
+        kafka.settings["error_cb"](KafkaError(code))
+        return []
+
+    return event
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (KafkaError.GROUP_AUTHORIZATION_FAILED, "this user may not use the group 'building'"),
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, "this user may not use the topic 'wifi'"),
+    ],
+)
+def test_what_is_not_allowed_is_named_and_is_not_over_because_the_broker_answers(
+    code: int, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    setup = Setup(fails(code), fails(code))
+    for _ in range(3):
+        assert setup.member.read_batch(10, 0.01) is None
+    assert setup.availability.unavailable
+    assert caplog.text.count(words) == 1
+    assert "available again" not in caplog.text
+    FakeConsumer.events = [assign(0), messages(0, 0, 1)]
+    assert setup.read_batch() == {0: 1}
+    assert not setup.availability.unavailable
+
+
+def test_messages_that_were_deleted_before_they_were_read_are_counted_and_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    setup = Setup(assign(0), messages(0, 20, 22), messages(0, 40, 41))
+    setup.kafka.position, setup.kafka.first_offset = 5, 20
+    assert setup.read_batch() == {0: 41}
+    assert setup.member.lost == 15  # the later gap is one of compaction, or of a transaction
+    assert "partition 0: 15 messages were deleted before they were read (offsets 5 to 19)" in caplog.text
+
+
+@pytest.mark.parametrize("position", [20, OFFSET_INVALID])
+def test_a_first_offset_that_is_no_loss_is_not_said(position: int, caplog: pytest.LogCaptureFixture) -> None:
+    setup = Setup(assign(0), messages(0, 20, 22), messages(0, 22, 23))
+    setup.kafka.position, setup.kafka.first_offset = position, 20
+    setup.read_batch()
+    assert setup.member.lost == 0
+    assert "deleted" not in caplog.text
+
+
+@pytest.mark.parametrize("code", [KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE])
+def test_a_position_that_is_gone_ends_the_run_if_the_user_wants_no_other(code: int) -> None:
+    broken = Message(topic="wifi", partition=3, offset=0, value=b"", error=KafkaError(code))
+    setup = Setup(assign(3), lambda kafka: [broken])
+    with pytest.raises(BrokerError, match="position in partition 3 of 'wifi'"):
+        setup.member.read_batch(10, 0.05)
+
+
+def test_a_pattern_of_topics_is_refused() -> None:
+    with pytest.raises(SettingsError, match="expected the name of one topic, got a pattern"):
+        GroupMember("^wifi.*", {}, InFlightBatches(1), ServiceAvailability("kafka"), lambda: False)
+
+
+def test_the_clients_own_warnings_reach_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    log = Setup().kafka.settings["logger"]
+    log.warning("%s [%s] %s", "MAXPOLL", "rdkafka#consumer-1", "maximum poll interval exceeded")
+    log.warning("%s [%s] %s", "FAIL", "rdkafka#consumer-1", "connection refused")
+    assert "maximum poll interval exceeded" in caplog.text
+    assert "connection refused" not in caplog.text

@@ -57,3 +57,11 @@ def test_each_parser_rejects_arbitrary_bytes(dataset: str) -> None:
     parsed = parser_for(dataset, None)([b"", b"\xff", b"[]", b"\n\n", b'{"', bytes(100)])
     assert parsed.table.num_rows == 0
     assert [reject.position for reject in parsed.rejects] == list(range(6))
+
+
+@pytest.mark.parametrize("dataset", ["wifi", "bikes"])
+def test_the_framing_of_a_schema_registry_is_named(dataset: str) -> None:
+    [reject] = parser_for(dataset, None)([b"\x00\x00\x00\x00\x07{}"]).rejects
+    assert reject.reason == (
+        "expected a plain record, got one framed for a schema registry (a zero byte and the schema's id)"
+    )

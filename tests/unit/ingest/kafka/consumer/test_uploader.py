@@ -59,22 +59,25 @@ class FakeDeadLetterWriter:
 
 def _parse(messages: Iterable[bytes]) -> ParsedMessages:
     texts = [message.decode() for message in messages]
-    good = [position for position, text in enumerate(texts) if text != "bad"]
-    rejects = [RejectedMessage(position, "record", "bad") for position, text in enumerate(texts) if text == "bad"]
+    good = [position for position, text in enumerate(texts) if text not in ("bad", "")]
+    rejects = [RejectedMessage(position, "record", "bad") for position in range(len(texts)) if position not in good]
     return ParsedMessages(pa.table({"text": [texts[position] for position in good]}), np.array(good, np.int64), rejects)
 
 
 class FakeMessage:
     """A message whose offset is its position in the batch."""
 
-    def __init__(self, text: str, position: int) -> None:
+    def __init__(self, text: str | None, position: int) -> None:
         self._text = text
         self._position = position
 
-    def value(self) -> bytes:
-        return self._text.encode()
+    def value(self) -> bytes | None:
+        return None if self._text is None else self._text.encode()
 
     def key(self) -> None:
+        return None
+
+    def headers(self) -> None:
         return None
 
     def topic(self) -> str:
@@ -90,7 +93,7 @@ class FakeMessage:
         return 0, -1
 
 
-def _batch(*texts: str) -> MessageBatch:
+def _batch(*texts: str | None) -> MessageBatch:
     messages: Any = [FakeMessage(text, position) for position, text in enumerate(texts)]
     return MessageBatch(messages, {}, {})
 
@@ -165,3 +168,10 @@ def test_batches_abandoned_by_a_stop_are_no_error() -> None:
     setup.uploader._thread.join(5)
     assert proxy.delays == [None]
     assert setup.uploader.error is None
+
+
+def test_a_tombstone_is_neither_a_record_nor_a_dead_letter() -> None:
+    setup = UploaderSetup(FakeProxy())
+    assert setup.upload(_batch("a", None, "bad", None), _batch(None))
+    assert setup.uploader.tombstones == 3
+    assert [[position for position, *_ in letters] for letters in setup.dead_letters.written] == [[2]]

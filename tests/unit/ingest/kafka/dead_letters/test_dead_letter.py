@@ -19,6 +19,7 @@ def _message(letter: DeadLetter) -> Message:
     [
         LETTER,
         LETTER._replace(sealed_key=b"\x01key"),
+        LETTER._replace(sealed_headers=b"\x01headers"),
         LETTER._replace(sealed=b"", omitted="expected a smaller message"),
         LETTER._replace(origin=Origin("wifi", 0, 0, -1)),
     ],

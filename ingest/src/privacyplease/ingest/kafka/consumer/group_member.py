@@ -13,12 +13,14 @@ from privacyplease.ingest.errors import BrokerError, SettingsError
 from privacyplease.ingest.kafka.broker import Settings
 from privacyplease.ingest.kafka.consumer.batch import MessageBatch, end_offsets
 from privacyplease.ingest.kafka.consumer.in_flight import InFlightBatches
+from privacyplease.ingest.kafka.consumer.lost_messages import LostMessages
 from privacyplease.ingest.kafka.consumer.partition_claims import PartitionClaims
 from privacyplease.ingest.kafka.service_availability import ServiceAvailability
 
 __all__ = ["GroupMember"]
 
 _log = logging.getLogger("privacyplease.ingest.kafka.consumer")
+_client_log = logging.getLogger("privacyplease.ingest.kafka.client")
 
 # The user's settings may override these.
 _DEFAULTS = {
@@ -32,9 +34,19 @@ _DEFAULTS = {
     "fetch.queue.backoff.ms": 10,
     # How soon a topic is found that was created after the consumer started.
     "topic.metadata.refresh.interval.ms": 10_000,
-    # Errors reach us through `error_cb` too; the client's own log would repeat them at each attempt.
-    "log_level": 2,
+    "log_level": 4,  # warnings
 }
+
+# Errors reach us through `error_cb` too; the client's own log would repeat them at each attempt.
+_REPEATED = {"FAIL", "ERROR"}
+
+# What lasts until somebody permits it: that the broker answers does not show that it is over.
+_STANDING = {
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "group",
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "topic",
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "cluster",
+}
+_LOST_POSITIONS = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
 
 # The delivery guarantees rest on these.
 _FIXED = {
@@ -60,8 +72,11 @@ class GroupMember:
         kafka: Whether Kafka is available.
         given_up: Whether there is no point in waiting for batches in flight.
 
+    Attributes:
+        lost: How many messages were deleted before they were read.
+
     Raises:
-        SettingsError: If Kafka's client rejects the settings.
+        SettingsError: If Kafka's client rejects the settings, or the topic is a pattern.
     """
 
     def __init__(
@@ -72,20 +87,30 @@ class GroupMember:
         kafka: ServiceAvailability,
         given_up: Callable[[], bool],
     ) -> None:
+        if topic.startswith("^"):
+            raise SettingsError(f"expected the name of one topic, got a pattern: {topic!r}; start a consumer for each")
         self._topic = topic
+        self._group = str(settings.get("group.id", ""))
         self._in_flight = in_flight
         self._kafka = kafka
         self._given_up = given_up
         self._claims = PartitionClaims()
         self._read: list[Message] = []  # for the next batch
         self._paused = False
+        self._standing = False
+        self._lost = LostMessages(self._first_offset)
         self._partitions: frozenset[int] = frozenset()
-        callbacks = {"error_cb": self._on_error, "on_commit": self._on_commit}
+        callbacks = {"error_cb": self._on_error, "on_commit": self._on_commit, "logger": _client_log}
         try:
             self._consumer = Consumer({**_DEFAULTS, **settings, **_FIXED, **callbacks})
         except KafkaException as error:
             raise SettingsError(f"expected settings that Kafka's client accepts: {error.args[0].str()}") from error
         self._consumer.subscribe([topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
+
+    @property
+    def lost(self) -> int:
+        """See above."""
+        return self._lost.count
 
     @property
     def partitions(self) -> frozenset[int]:
@@ -103,7 +128,7 @@ class GroupMember:
             messages = self._poll(min(missing, _READ_MESSAGES), min(remaining, _PAUSE_S))
             self._read += messages
             size += sum(map(len, messages))
-        if self._kafka.unavailable:
+        if self._kafka.unavailable and not self._standing:
             self._probe()
         return self._batch()
 
@@ -136,11 +161,17 @@ class GroupMember:
         messages = self._consumer.consume(max_messages, timeout=seconds)
         good = [message for message in messages if message.error() is None]
         if good:
-            self._kafka.succeeded()
+            self._succeeded()
+            self._lost.check(good)
         for message in messages if len(good) < len(messages) else ():
             if (error := message.error()) is not None:
+                self._require_position(error, message.partition())
                 self._on_error(error)
         return good
+
+    def _succeeded(self) -> None:
+        self._standing = False
+        self._kafka.succeeded()
 
     def _batch(self) -> MessageBatch | None:
         messages, self._read = self._read, []
@@ -165,8 +196,9 @@ class GroupMember:
             _log.debug("commit of %d partitions failed: %s", len(failed), (error or failed[0].error))
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._kafka.succeeded()
+        self._succeeded()
         self._claims.assign(each.partition for each in partitions)
+        self._expect(partitions)
         self._partitions |= {each.partition for each in partitions}
         _log.info("partitions assigned: %s", _listed(partitions))
 
@@ -179,6 +211,8 @@ class GroupMember:
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         revoked = {each.partition for each in partitions}
         self._claims.revoke(revoked)
+        for partition in revoked:
+            self._lost.forget(partition)
         self._partitions -= revoked
         # If one is assigned to us again, it is read again from its committed offset. (Messages that the current call
         # of `consume` returns are from after that: librdkafka removes outdated messages from it.)
@@ -188,7 +222,40 @@ class GroupMember:
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
             raise BrokerError(f"Kafka's client has failed: {error.str()}")
-        self._kafka.failed(error.name())
+        if (kind := _STANDING.get(error.code())) is not None:
+            self._standing = True
+            name = {"group": f" {self._group!r}", "topic": f" {self._topic!r}"}.get(kind, "")
+            self._kafka.failed(f"this user may not use the {kind}{name} ({error.name()})")
+        else:
+            self._kafka.failed(error.name())
+
+    def _require_position(self, error: KafkaError, partition: int | None) -> None:
+        """Ends the run if the user wants no other position than the committed one, and that is gone.
+
+        Raises:
+            BrokerError: As above.
+        """
+        if error.code() in _LOST_POSITIONS:
+            raise BrokerError(
+                f"expected the group's position in partition {partition} of {self._topic!r}, got {error.name()}: its "
+                "messages were deleted, and auto.offset.reset=error; set another to go on"
+            )
+
+    def _expect(self, partitions: list[TopicPartition]) -> None:
+        """Notes where the group goes on, to notice what was deleted before."""
+        try:
+            committed = self._consumer.committed(partitions, timeout=_PROBE_S)
+        except KafkaException:
+            return
+        for each in committed:
+            self._lost.expect(each.partition, each.offset if each.error is None else -1)
+
+    def _first_offset(self, partition: int) -> int | None:
+        try:
+            bounds = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=_PROBE_S)
+        except KafkaException:
+            return None
+        return bounds[0] if bounds else None
 
     def _probe(self) -> None:
         """Asks the broker for the topic: while the topic has no new messages, nothing else shows that it is back."""
@@ -197,8 +264,16 @@ class GroupMember:
         except KafkaException:
             return
         if topics[self._topic].error is None:
-            self._kafka.succeeded()
+            self._succeeded()
 
 
 def _listed(partitions: Sequence[TopicPartition]) -> str:
     return ", ".join(str(each.partition) for each in sorted(partitions)) or "none"
+
+
+def _is_new(record: logging.LogRecord) -> bool:
+    """Whether a line of the client's own log, of which the first argument is its kind, says what we do not know yet."""
+    return not (isinstance(record.args, tuple) and record.args and record.args[0] in _REPEATED)
+
+
+_client_log.addFilter(_is_new)

@@ -24,6 +24,8 @@ MAX_MESSAGE_BYTES = 1 << 20
 """Larger than any record that the proxy accepts."""
 
 _TOO_LARGE = f"expected a message of at most {MAX_MESSAGE_BYTES:,} bytes"
+_FRAME_BYTES = 5
+_FRAMED = "expected a plain record, got one framed for a schema registry (a zero byte and the schema's id)"
 _UNREADABLE = "expected a readable record"
 
 
@@ -47,6 +49,14 @@ def isolated(parse: Parser) -> Parser:
     """Wraps a parser so that a message that is too large, or makes it fail, is rejected without affecting others."""
 
     def parse_isolated(messages: Sequence[bytes]) -> ParsedMessages:
+        parsed = parse_sized(messages)
+        rejects = [
+            RejectedMessage(reject.position, "record", _FRAMED) if _is_framed(messages[reject.position]) else reject
+            for reject in parsed.rejects
+        ]
+        return parsed._replace(rejects=rejects)
+
+    def parse_sized(messages: Sequence[bytes]) -> ParsedMessages:
         large = [position for position, message in enumerate(messages) if len(message) > MAX_MESSAGE_BYTES]
         if not large:
             return _bisect(parse, messages)
@@ -57,6 +67,11 @@ def isolated(parse: Parser) -> Parser:
         return ParsedMessages(parsed.table, rest[parsed.rows], sorted(rejects))
 
     return parse_isolated
+
+
+def _is_framed(message: bytes) -> bool:
+    """Whether it may be in the wire format of Confluent's schema registry: a zero byte, four of an id, the payload."""
+    return len(message) > _FRAME_BYTES and message[0] == 0
 
 
 def _bisect(parse: Parser, messages: Sequence[bytes]) -> ParsedMessages:

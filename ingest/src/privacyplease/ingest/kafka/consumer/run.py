@@ -89,6 +89,8 @@ class ConsumerRun:
             "consumed": self.consumed,
             "stored": self._uploader.stored,
             "dead_letters": self._uploader.rejected,
+            "tombstones": self._uploader.tombstones,
+            "lost": self._member.lost,
             "retries": sum(service.attempts for service in (self._proxy, self._kafka, self._dead_letters)),
         }
 

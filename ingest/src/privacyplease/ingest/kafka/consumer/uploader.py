@@ -34,6 +34,7 @@ class Uploader:
 
     Attributes:
         rejected: How many messages are in the dead letter topic.
+        tombstones: How many messages had no value: they mark a deletion in a compacted topic, and are no records.
         error: What ended the upload, if it has failed for good.
     """
 
@@ -55,7 +56,7 @@ class Uploader:
         self._messages = MessageUpload(client, dataset, self._finish, proxy, stop)
         self._dead_letter_thread = ThreadPoolExecutor(1, thread_name_prefix="dead-letters")
         self._thread = threading.Thread(target=self._upload, name="uploader", daemon=True)
-        self.rejected = 0
+        self.rejected = self.tombstones = 0
         self.error: Exception | None = None
 
     @property
@@ -83,7 +84,10 @@ class Uploader:
 
     def _parsed(self) -> Iterator[tuple[MessageBatch, ParsedMessages]]:
         while (batch := self._submitted.get()) is not None:
-            yield batch, self._parse(batch.values)
+            parsed = self._parse(batch.values)
+            rejects = [reject for reject in parsed.rejects if batch.messages[reject.position].value() is not None]
+            self.tombstones += len(parsed.rejects) - len(rejects)
+            yield batch, parsed._replace(rejects=rejects)
 
     def _finish(self, batch: MessageBatch, rejects: list[RejectedMessage]) -> None:
         if rejects:

@@ -31,13 +31,14 @@ _ANY = -1
 
 
 class OutgoingMessage(NamedTuple):
-    """A message to send; if no partition is given, its key determines it."""
+    """A message to send; if no partition is given, its key determines it, and if no timestamp is, it is that of now."""
 
     topic: str
     value: bytes
     key: bytes | None = None
     partition: int = _ANY
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: Sequence[tuple[str, bytes | None]] = ()
+    timestamp: int = 0
 
 
 class BatchProducer:
@@ -82,7 +83,7 @@ class BatchProducer:
         try:
             metadata = self._client.list_topics(topic, timeout=15).topics[topic]
         except KafkaException as error:
-            raise no_response(error) from error
+            raise no_response(error, topic) from error
         if metadata.error is not None:
             raise BrokerError(f"expected the topic {topic!r} on the broker, got: {metadata.error.str()}")
         return len(metadata.partitions)
@@ -106,6 +107,7 @@ class BatchProducer:
                     message.partition,
                     headers=list(message.headers),
                     on_delivery=report,
+                    timestamp=message.timestamp,
                 )
             except BufferError:
                 self._client.poll(_POLL_S)

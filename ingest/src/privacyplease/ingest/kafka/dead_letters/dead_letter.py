@@ -8,21 +8,34 @@
 | headers `topic`, `partition`, `offset`, `timestamp` | where the message is from, and its time in ms since the epoch |
 | header `dataset` | the data set that it was meant for, and under whose key it is sealed |
 | header `key` | the message's key, sealed; absent if it had none |
+| header `headers` | the message's headers, sealed, as a JSON list of names and values (Base64, null); absent if none |
 """
 
+import base64
 import dataclasses
-from typing import NamedTuple, Self
+import json
+from collections.abc import Sequence
+from typing import NamedTuple, Self, TypeAlias, cast
 
 from confluent_kafka import Message
 
 from privacyplease.ingest.parsing import RejectedMessage
 
-__all__ = ["DeadLetter", "Origin", "UnsealedLetter", "dead_letter_topic"]
+__all__ = ["DeadLetter", "Headers", "Origin", "UnsealedLetter", "dead_letter_topic", "unpacked_headers"]
+
+
+Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
+"""A message's headers, in order; a name may occur twice."""
 
 
 def dead_letter_topic(topic: str) -> str:
     """The topic of a topic's dead letters."""
     return f"{topic}.dlq"
+
+
+def unpacked_headers(text: bytes) -> Headers:
+    """The headers of a message, from what `UnsealedLetter.packed_headers` made of them."""
+    return [(name, None if value is None else base64.b64decode(value)) for name, value in json.loads(text)]
 
 
 class Origin(NamedTuple):
@@ -50,6 +63,7 @@ class UnsealedLetter:
         field: The column at fault, or `record`.
         reason: What was expected.
         omitted: Why the message is omitted, if it is.
+        headers: Its headers. Not in the repr either.
     """
 
     message: bytes = dataclasses.field(repr=False)
@@ -58,11 +72,18 @@ class UnsealedLetter:
     field: str
     reason: str
     omitted: str = ""
+    headers: Headers = dataclasses.field(default=(), repr=False)
 
     @classmethod
     def of(cls, message: Message, reject: RejectedMessage) -> Self:
         """The letter for a message that was read from Kafka and rejected."""
-        return cls(message.value() or b"", message.key(), Origin.of(message), reject.field, reject.reason)
+        headers = _headers(message)
+        origin = Origin.of(message)
+        return cls(message.value() or b"", message.key(), origin, reject.field, reject.reason, headers=headers)
+
+    def packed_headers(self) -> bytes:
+        """The headers as one text, to be sealed."""
+        return json.dumps([(name, _encoded(value)) for name, value in self.headers]).encode()
 
 
 class DeadLetter(NamedTuple):
@@ -76,6 +97,7 @@ class DeadLetter(NamedTuple):
         sealed: The message, sealed; empty if it was omitted.
         sealed_key: Its key, sealed, if it had one.
         omitted: Why the message was omitted, if it was.
+        sealed_headers: Its headers, sealed, if it had any.
     """
 
     dataset: str
@@ -85,6 +107,7 @@ class DeadLetter(NamedTuple):
     sealed: bytes
     sealed_key: bytes | None = None
     omitted: str = ""
+    sealed_headers: bytes | None = None
 
     @classmethod
     def read(cls, message: Message) -> Self | None:
@@ -96,7 +119,14 @@ class DeadLetter(NamedTuple):
             origin, omitted = Origin(text.pop("topic"), *numbers), headers.get("omitted", b"").decode()
         except (KeyError, ValueError):
             return None
-        return cls(**text, origin=origin, sealed=message.value() or b"", sealed_key=headers.get("key"), omitted=omitted)
+        return cls(
+            **text,
+            origin=origin,
+            sealed=message.value() or b"",
+            sealed_key=headers.get("key"),
+            omitted=omitted,
+            sealed_headers=headers.get("headers"),
+        )
 
     @property
     def key(self) -> bytes:
@@ -108,5 +138,15 @@ class DeadLetter(NamedTuple):
         """All but the message itself."""
         plain = {"dataset": self.dataset, "field": self.field, "reason": self.reason, **self.origin._asdict()}
         headers = [(name, str(value).encode()) for name, value in plain.items()]
-        headers += [("key", self.sealed_key)] if self.sealed_key is not None else []
+        sealed = {"key": self.sealed_key, "headers": self.sealed_headers}
+        headers += [(name, value) for name, value in sealed.items() if value is not None]
         return headers + ([("omitted", self.omitted.encode())] if self.omitted else [])
+
+
+def _headers(message: Message) -> Headers:
+    pairs = cast(list[tuple[str, str | bytes | None]], message.headers() or [])
+    return [(name, value.encode() if isinstance(value, str) else value) for name, value in pairs]
+
+
+def _encoded(value: bytes | None) -> str | None:
+    return None if value is None else base64.b64encode(value).decode()

@@ -75,7 +75,7 @@ class DeadLetterReader:
             offsets = [TopicPartition(self._topic, partition, end) for partition, end in ends.items()]
             self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
-            raise no_response(error) from error
+            raise no_response(error, self._topic) from error
 
     def _bounds(self) -> tuple[dict[int, int], dict[int, int]]:
         """For each partition with dead letters, the offset after its last, and where the next replay starts."""
@@ -89,7 +89,7 @@ class DeadLetterReader:
             }
             committed = self._consumer.committed(partitions, timeout=_RESPONSE_S) if partitions else []
         except KafkaException as error:
-            raise no_response(error) from error
+            raise no_response(error, self._topic) from error
         ends = {partition: end for partition, (first, end) in watermarks.items() if end > first}
         redriven = {each.partition: each.offset if each.offset != OFFSET_INVALID else 0 for each in committed}
         return ends, {partition: max(redriven[partition], watermarks[partition][0]) for partition in ends}

@@ -11,7 +11,7 @@ from privacyplease.client import Client
 from privacyplease.ingest.errors import DeliveryError
 from privacyplease.ingest.kafka.broker import Settings
 from privacyplease.ingest.kafka.dead_letters.batch_producer import BatchProducer, OutgoingMessage, is_too_large
-from privacyplease.ingest.kafka.dead_letters.dead_letter import DeadLetter
+from privacyplease.ingest.kafka.dead_letters.dead_letter import DeadLetter, unpacked_headers
 from privacyplease.ingest.kafka.dead_letters.reader import DeadLetterReader
 
 __all__ = ["RedriveSummary", "open_keys", "open_messages", "redrive"]
@@ -39,10 +39,10 @@ class RedriveSummary:
 def redrive(client: Client, topic: str, settings: Settings, stop: threading.Event) -> RedriveSummary:
     """Sends back all dead letters that no earlier replay has processed.
 
-    A message goes to its partition, with its key, and only to the topic named here: a header that someone changed on
-    the bus must not send plaintext elsewhere. A dead letter that cannot go back is skipped; it stays in its topic and
-    is still listed. Progress is committed once Kafka has the messages, so a replay that is interrupted repeats at most
-    its last few: that changes no answer.
+    A message goes to its partition, with its key, its headers and its time, and only to the topic named here: a header
+    that someone changed on the bus must not send plaintext elsewhere. A dead letter that cannot go back is skipped; it
+    stays in its topic and is still listed. Progress is committed once Kafka has the messages, so a replay that is
+    interrupted repeats at most its last few: that changes no answer.
 
     Args:
         client: Connected to the proxy, which opens the messages.
@@ -93,8 +93,18 @@ def _messages(
     values = open_messages(client, whole)
     keyed = [letter for letter in whole if letter.sealed_key is not None]
     keys = dict(zip(map(id, keyed), open_keys(client, keyed), strict=True))
+    headed = [letter for letter in whole if letter.sealed_headers is not None]
+    packed = _open(client, [(letter.dataset, letter.sealed_headers or b"") for letter in headed])
+    headers = {id(letter): unpacked_headers(text) for letter, text in zip(headed, packed, strict=True) if text}
     messages = [
-        OutgoingMessage(topic, value, keys.get(id(letter)), partition=_partition(letter, partitions))
+        OutgoingMessage(
+            topic,
+            value,
+            keys.get(id(letter)),
+            partition=_partition(letter, partitions),
+            headers=headers.get(id(letter), ()),
+            timestamp=max(letter.origin.timestamp, 0),
+        )
         for letter, value in zip(whole, values, strict=True)
         if value is not None
     ]

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from confluent_kafka import KafkaException
@@ -86,12 +86,12 @@ class DeadLetterWriter:
     def _sealed(self, unsealed: Sequence[UnsealedLetter]) -> list[DeadLetter]:
         whole = [letter.message if len(letter.message) <= _MAX_PAYLOAD else b"" for letter in unsealed]
         sealed = self._seal(whole)
-        keyed = [number for number, letter in enumerate(unsealed) if letter.key is not None]
-        keys = dict(zip(keyed, self._seal([unsealed[number].key or b"" for number in keyed]), strict=True))
+        keys = self._seal_some({n: letter.key for n, letter in enumerate(unsealed) if letter.key is not None})
+        headers = self._seal_some({n: letter.packed_headers() for n, letter in enumerate(unsealed) if letter.headers})
         letters = [
             DeadLetter(
                 *(self._dataset, letter.field, letter.reason, letter.origin),
-                *(sealed[number], keys.get(number), letter.omitted),
+                *(sealed[number], keys.get(number), letter.omitted, headers.get(number)),
             )
             for number, letter in enumerate(unsealed)
         ]
@@ -102,6 +102,10 @@ class DeadLetterWriter:
 
     def _seal(self, payloads: Sequence[bytes]) -> list[bytes]:
         return self._client.seal_letters(self._dataset, payloads)
+
+    def _seal_some(self, payloads: Mapping[int, bytes]) -> dict[int, bytes]:
+        """The payloads, sealed, by the same numbers."""
+        return dict(zip(payloads, self._seal(list(payloads.values())), strict=True))
 
     def _send(self, letters: list[DeadLetter]) -> list[DeadLetter]:
         """Sends dead letters; returns those to send again."""
@@ -114,7 +118,7 @@ class DeadLetterWriter:
         errors = self._producer.send(messages, self._stop)
         failed = [(letter, error) for letter, error in zip(letters, errors, strict=True) if error is not None]
         if transient := [error for _, error in failed if not is_too_large(error)]:
-            self._stop.wait(self._kafka.failed(transient[0].name()))
+            self._stop.wait(self._kafka.failed(f"{self._topic}: {transient[0].name()}"))
         elif not failed:
             self._kafka.succeeded()
         return [_without_message(letter) if is_too_large(error) else letter for letter, error in failed]
@@ -146,4 +150,4 @@ class DeadLetterWriter:
 
 
 def _without_message(letter: DeadLetter) -> DeadLetter:
-    return letter._replace(sealed=b"", sealed_key=None, omitted=_TOO_LARGE)
+    return letter._replace(sealed=b"", sealed_key=None, sealed_headers=None, omitted=_TOO_LARGE)
