@@ -86,6 +86,8 @@ def test_two_people_do_as_they_are_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On an installation of their own: what they change of the policy would be in the way of other pages."""
+    monkeypatch.delenv("PRIVACYPLEASE_PROXY", raising=False)  # that of the other pages, if they were before
+    monkeypatch.delenv("PRIVACYPLEASE_CERTIFICATES", raising=False)
     page = ROOT.joinpath("docs/SECURITY_OFFICER.md").read_text()
     section = page.partition("## Two people\n")[2].partition("\n## ")[0]
     shown = re.findall(r"```(console|toml)\n(.*?)```", section, re.DOTALL)

@@ -24,6 +24,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from privacyplease.ingest.kafka.consumer.metrics import ConsumerMetrics
 from privacyplease.proxy.assembly.contracts import METHODS
 from privacyplease.proxy.keys import master_key as masterkey
+from privacyplease.proxy.lifecycle.erasure_log import Cause
 from privacyplease.proxy.manifest.rows import SegmentState
 from privacyplease.proxy.manifest.view import ManifestView
 from privacyplease.proxy.telemetry.metrics import QUESTIONS
@@ -213,6 +214,7 @@ def test_labels_come_from_closed_sets(ran: Ran) -> None:
         "kind": set(STORE_ERRORS),
         "dataset": {"1", "2"},
         "hop": {"clients", "storage"},
+        "cause": {cause.value for cause in Cause},
         "certificate": {"own", "authority"},
         "version": {(REPOSITORY / "VERSION").read_text().strip()},
     }

@@ -79,7 +79,7 @@ def test_a_days_log_goes_to_kafka_and_comes_back_equal(data: Path, topics: Topic
     code, log = Command("replay", str(file), *arguments).wait()
     assert (code, "9,059 sessions delivered" in log) == (0, True), log
     messages = topics.messages(kafka_topic)
-    stream = io.BytesIO(b"\n".join(message.value() or b"" for message in messages))
+    stream = io.BytesIO(b"".join((message.value() or b"") + b"\n" for message in messages))
     returned = pa.concat_tables(block.table for block in wifi.read(stream))
     sent = pa.concat_tables(block.table for block in wifi.read(file, timezone=wifi.zone_named("Asia/Tokyo")))
     assert in_order(returned).equals(in_order(sent))

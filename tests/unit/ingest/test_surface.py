@@ -10,7 +10,7 @@ def test_each_module_exports_only_its_public_names() -> None:
     assert reject_file.__all__ == ["RejectFile"]
     assert log_upload.__all__ == ["LogUpload"]
     assert message_upload.__all__ == ["MessageUpload"]
-    assert feeds.__all__ == ["ApiKey", "Gbfs", "JCDecaux", "JsonClient", "Snapshot", "Station", "poll"]
+    assert feeds.__all__ == ["ApiKey", "Gbfs", "JCDecaux", "JsonClient", "SecretHeaders", "Snapshot", "Station", "poll"]
 
 
 def test_each_kafka_module_exports_only_its_public_names() -> None:

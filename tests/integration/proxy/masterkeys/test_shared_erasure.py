@@ -266,7 +266,9 @@ def test_a_proxy_that_was_stopped_meanwhile_answers_nothing_when_it_continues(pa
         return isinstance(answers[-1], set)
 
     assert eventually(answered)
-    assert set(map(str, answers[:-1])) <= {"ERROR_REASON_TRUSTED_STORE_UNAVAILABLE"}
+    # The question that was under way may have taken longer than it may, too.
+    refusals = {"ERROR_REASON_TRUSTED_STORE_UNAVAILABLE", "ERROR_REASON_DEADLINE_EXCEEDED"}
+    assert set(map(str, answers[:-1])) <= refusals
     assert answers[-1] == {KEPT}
 
 

@@ -27,8 +27,8 @@ class Feed(Protocol):
     """A feed of stations.
 
     Attributes:
-        source: What it calls itself in messages, such as `gbfs`.
-        name: What it is called in the log.
+        source: What it calls itself in messages and in the log, such as `gbfs`.
+        name: The same with what the user asked for, for the error that ends it.
     """
 
     source: str
@@ -120,7 +120,7 @@ class _Poller:
                 raise
             self._failures += 1
             wait = self._pace.retry(self._failures, error.retry_after)
-            _log.warning("%s: %s; polling again in %.0f s", self.name, error, wait)
+            _log.warning("%s: %s; polling again in %.0f s", self._feed.source, error, wait)
         else:
             self._failures, self._responded = 0, True
             wait = max(self._pace.interval, snapshot.fresh_for)
@@ -144,9 +144,9 @@ class _Poller:
         counts |= {name: n for name, n in (("gone", len(gone)), ("duplicate", snapshot.duplicates)) if n}
         counts |= {"without status": snapshot.incomplete} if snapshot.incomplete else {}
         told = ", ".join(f"{count} {name}" for name, count in counts.items())
-        _log.info("%s: %d stations, %s", self.name, len(stations), told)
+        _log.info("%s: %d stations, %s", self._feed.source, len(stations), told)
         if failed := self._producer.failed - before:
-            _log.warning("%s: %d stations not delivered; they will be sent again", self.name, failed)
+            _log.warning("%s: %d stations not delivered; they will be sent again", self._feed.source, failed)
 
     def _gone(self, snapshot: Snapshot) -> list[Station]:
         """The stations that were delivered and that the feed no longer has, as they are to be told of."""
@@ -174,5 +174,5 @@ class _Poller:
                 oddities.append("it was last updated long ago (its last_updated): it may have stopped")
         for oddity in oddities:
             if oddity not in self._oddities:
-                _log.warning("%s: %s", self.name, oddity)
+                _log.warning("%s: %s", self._feed.source, oddity)
         self._oddities = oddities

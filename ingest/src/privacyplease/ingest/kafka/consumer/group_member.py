@@ -98,7 +98,7 @@ class GroupMember:
         self._read: list[Message] = []  # for the next batch
         self._paused = False
         self._standing = False
-        self._lost = LostMessages(self._first_offset)
+        self._lost = LostMessages(self._position, self._first_offset)
         self._partitions: frozenset[int] = frozenset()
         callbacks = {"error_cb": self._on_error, "on_commit": self._on_commit, "logger": _client_log}
         try:
@@ -198,7 +198,6 @@ class GroupMember:
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._succeeded()
         self._claims.assign(each.partition for each in partitions)
-        self._expect(partitions)
         self._partitions |= {each.partition for each in partitions}
         _log.info("partitions assigned: %s", _listed(partitions))
 
@@ -241,14 +240,12 @@ class GroupMember:
                 "messages were deleted, and auto.offset.reset=error; set another to go on"
             )
 
-    def _expect(self, partitions: list[TopicPartition]) -> None:
-        """Notes where the group goes on, to notice what was deleted before."""
+    def _position(self, partition: int) -> int | None:
         try:
-            committed = self._consumer.committed(partitions, timeout=_PROBE_S)
+            (committed,) = self._consumer.committed([TopicPartition(self._topic, partition)], timeout=_PROBE_S)
         except KafkaException:
-            return
-        for each in committed:
-            self._lost.expect(each.partition, each.offset if each.error is None else -1)
+            return None
+        return committed.offset if committed.error is None else None
 
     def _first_offset(self, partition: int) -> int | None:
         try:

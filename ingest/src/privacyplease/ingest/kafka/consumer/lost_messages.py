@@ -21,22 +21,20 @@ class LostMessages:
     """The offset that each partition is expected to go on at.
 
     Args:
-        first_offset: Asks the broker for a partition's first offset; None if it does not answer.
+        position: Asks the broker for the group's offset in a partition, once after it was assigned; negative if the
+            group never read it, None if the broker does not answer.
+        first_offset: Asks it for a partition's first offset; None if it does not answer.
 
     Attributes:
         count: How many messages were deleted before they were read.
     """
 
-    def __init__(self, first_offset: Callable[[int], int | None]) -> None:
+    def __init__(self, position: Callable[[int], int | None], first_offset: Callable[[int], int | None]) -> None:
+        self._position = position
         self._first_offset = first_offset
         self._expected: dict[int, int] = {}
         self._asked: dict[int, float] = {}
         self.count = 0
-
-    def expect(self, partition: int, offset: int) -> None:
-        """Says where a partition that was assigned goes on; a negative offset means that it was never read."""
-        if offset >= 0:
-            self._expected[partition] = offset
 
     def forget(self, partition: int) -> None:
         """Forgets a partition that was revoked."""
@@ -47,7 +45,10 @@ class LostMessages:
         """Compares messages, each partition's in order, with what was expected, and logs what was lost."""
         for message in messages:
             partition, offset = message.partition() or 0, message.offset() or 0
-            expected = self._expected.get(partition, offset)
+            if partition not in self._expected:
+                position = self._position(partition)
+                self._expected[partition] = offset if position is None or position < 0 else position
+            expected = self._expected[partition]
             if offset > expected and self._may_ask(partition):
                 self._look(partition, expected)
             self._expected[partition] = offset + 1
