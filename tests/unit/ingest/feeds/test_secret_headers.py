@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from privacyplease.ingest.errors import FeedRefusedError, SettingsError
+from privacyplease.ingest.errors import FeedError, FeedRefusedError, SettingsError
 from privacyplease.ingest.feeds import Gbfs, JsonClient, SecretHeaders
 from tests.services import station_feeds
 from tests.services.feed_server import FeedServer
@@ -55,3 +55,12 @@ def test_headers_are_never_shown(file: Path) -> None:
     assert "s3cret" not in repr(headers)
     with pytest.raises(TypeError):
         pickle.dumps(headers)
+
+
+def test_an_address_that_is_none_gets_no_headers_and_is_refused_as_the_feeds_own(file: Path) -> None:
+    headers = SecretHeaders.load(file, "https://feeds.example/gbfs.json")
+    assert not headers.are_for("https://feeds.example:99999/station_status.json")
+    with pytest.raises(FeedError):
+        JsonClient(headers=headers).get("https://feeds.example:99999/station_status.json")
+    with pytest.raises(SettingsError, match="expected a URL of a feed"):
+        SecretHeaders.load(file, "https://feeds.example:99999/gbfs.json")

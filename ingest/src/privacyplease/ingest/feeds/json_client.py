@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
@@ -127,15 +128,12 @@ def _body(response: requests.Response) -> Iterator[bytes]:
 
 
 def _parsed(body: bytes) -> object:
-    try:
+    with suppress(ValueError, RecursionError):
         # NaN and Infinity are not JSON; feeds that have them mean that there is no value.
         document: object = json.loads(body, parse_constant=lambda name: None)
-    except (ValueError, RecursionError):
-        # Raised anew, so that it has no context: the library's own error quotes the body.
-        document = FeedError(f"expected JSON, got {_described(body)}")
-    if isinstance(document, FeedError):
-        raise document
-    return document
+        return document
+    # Raised here, so that it has no context: the library's own error quotes the body.
+    raise FeedError(f"expected JSON, got {_described(body)}")
 
 
 def _described(body: bytes) -> str:

@@ -21,6 +21,7 @@ _LONG_WAITS = 5
 """A feed that asks for a wait of more than so many intervals is said to."""
 
 _STALE_S = 900
+"""What was updated longer ago than so many seconds, and two polls, may have stopped."""
 
 
 class Feed(Protocol):
@@ -140,11 +141,15 @@ class _Poller:
         if not self._producer.settle(self._stop):
             self._producer.check()
         # Only counts: the log must not say which stations, or whose.
-        counts = {"changed": len(changed), "unreadable": snapshot.unreadable}
-        counts |= {name: n for name, n in (("gone", len(gone)), ("duplicate", snapshot.duplicates)) if n}
-        counts |= {"without status": snapshot.incomplete} if snapshot.incomplete else {}
-        told = ", ".join(f"{count} {name}" for name, count in counts.items())
-        _log.info("%s: %d stations, %s", self._feed.source, len(stations), told)
+        odd = {"gone": len(gone), "duplicate": snapshot.duplicates, "without status": snapshot.incomplete}
+        _log.info(
+            "%s: %d stations, %d changed, %d unreadable%s",
+            self._feed.source,
+            len(stations),
+            len(changed),
+            snapshot.unreadable,
+            "".join(f", {count} {name}" for name, count in odd.items() if count),
+        )
         if failed := self._producer.failed - before:
             _log.warning("%s: %d stations not delivered; they will be sent again", self._feed.source, failed)
 
@@ -168,10 +173,9 @@ class _Poller:
             oddities.append("no record of it is a station; none is taken for gone")
         if wait > _LONG_WAITS * self._pace.interval:
             oddities.append(f"it asks to be polled again only in {wait:,.0f} s (its ttl); --max-ttl caps that")
-        if snapshot.updated_at is not None:
-            minutes = int(time.time() - snapshot.updated_at / 1_000) // 60
-            if minutes * 60 > max(_STALE_S, 2 * wait):
-                oddities.append("it was last updated long ago (its last_updated): it may have stopped")
+        age = 0 if snapshot.updated_at is None else time.time() - snapshot.updated_at / 1_000
+        if age > max(_STALE_S, 2 * wait):
+            oddities.append("it was last updated long ago (its last_updated): it may have stopped")
         for oddity in oddities:
             if oddity not in self._oddities:
                 _log.warning("%s: %s", self._feed.source, oddity)

@@ -27,12 +27,17 @@ class SecretHeaders:
             url: The feed's own address; the headers are sent to its host alone.
 
         Raises:
-            SettingsError: The file cannot be read, or a line is no header; names the line, not its content.
+            SettingsError: The file cannot be read, or a line is no header; names the line, not its content. Or the
+                address is invalid.
         """
         try:
             lines = file.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"cannot read the header file {file}: {type(error).__name__}") from None
+        try:
+            _origin(url)
+        except ValueError:
+            raise SettingsError("expected a URL of a feed, got one that is invalid") from None
         headers = {}
         for number, line in enumerate(lines, start=1):
             name, _, value = line.partition(":")
@@ -48,7 +53,10 @@ class SecretHeaders:
 
     def are_for(self, url: str) -> bool:
         """Whether they may be sent to this address: the same scheme, host and port."""
-        return _origin(url) == self._origin
+        try:
+            return _origin(url) == self._origin
+        except ValueError:  # an address that a feed names, and that is none
+            return False
 
     def reveal(self) -> dict[str, str]:
         """The headers themselves."""

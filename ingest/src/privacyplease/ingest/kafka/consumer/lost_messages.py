@@ -43,15 +43,17 @@ class LostMessages:
 
     def check(self, messages: Sequence[Message]) -> None:
         """Compares messages, each partition's in order, with what was expected, and logs what was lost."""
-        for message in messages:
+        for message in messages:  # of which there may be hundreds of thousands a second
             partition, offset = message.partition() or 0, message.offset() or 0
-            if partition not in self._expected:
-                position = self._position(partition)
-                self._expected[partition] = offset if position is None or position < 0 else position
-            expected = self._expected[partition]
-            if offset > expected and self._may_ask(partition):
-                self._look(partition, expected)
+            if self._expected.get(partition) != offset:
+                self._jumped(partition, offset)
             self._expected[partition] = offset + 1
+
+    def _jumped(self, partition: int, offset: int) -> None:
+        """Looks into a message that is not the one after the last, or the first since the partition was assigned."""
+        expected = self._expected[partition] if partition in self._expected else self._position(partition)
+        if expected is not None and 0 <= expected < offset and self._may_ask(partition):
+            self._look(partition, expected)
 
     def _may_ask(self, partition: int) -> bool:
         now = time.monotonic()
