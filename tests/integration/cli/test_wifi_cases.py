@@ -2,19 +2,15 @@
 
 import csv
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-_CASES = Path(os.environ.get("PRIVACYPLEASE_CASES") or Path(__file__).parents[3] / "../shared/cases") / "wifi"
+from tests.services import cases
 
-pytestmark = [
-    pytest.mark.usefixtures("up"),
-    pytest.mark.skipif(not _CASES.is_dir(), reason="the cases are missing: set PRIVACYPLEASE_CASES to their folder"),
-]
+pytestmark = [pytest.mark.usefixtures("up"), cases.needed]
 
 
 @pytest.fixture
@@ -22,7 +18,7 @@ def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Copies a case's files to the working folder, and gives their names."""
 
     def copied(name: str) -> list[str]:
-        for file in (_CASES / name).iterdir():
+        for file in (cases.CASES / "wifi" / name).iterdir():
             shutil.copy(file, tmp_path)
         monkeypatch.chdir(tmp_path)
         return sorted(file.name for file in tmp_path.iterdir() if ".csv" in file.name)

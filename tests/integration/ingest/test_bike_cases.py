@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 import time
@@ -10,7 +9,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -20,36 +18,21 @@ from privacyplease.ingest.feeds.polling import Pace
 from privacyplease.ingest.kafka.broker import settings
 from privacyplease.ingest.kafka.consumer import ConsumerOptions, ConsumerRun
 from privacyplease.ingest.kafka.producer import Producer
+from tests.services import cases
 from tests.services.feed_server import FeedServer
 from tests.services.polling import eventually
-from tests.services.proxy import proxying
-from tests.services.storage import serving
 from tests.services.topics import Topics
 
-_CASES = Path(os.environ.get("PRIVACYPLEASE_CASES") or Path(__file__).parents[3] / "../shared/cases") / "bikes"
-
-pytestmark = pytest.mark.skipif(
-    not _CASES.is_dir(), reason="the cases are missing: set PRIVACYPLEASE_CASES to their folder"
-)
+pytestmark = cases.needed
 
 TIMEOUT_S = 60
-
-
-@pytest.fixture
-def client(tmp_path: Path) -> Iterator[Client]:
-    with (
-        serving(f"sqlite:///{tmp_path / 'cells.db'}") as storage,
-        proxying(tmp_path / "home", storage.address) as proxy,
-        Client(proxy.address, insecure=True) as client,
-    ):
-        yield client
 
 
 class CaseFeed:
     """The files of a case, with the addresses and times that they leave open."""
 
     def __init__(self, server: FeedServer, name: str) -> None:
-        self._server, self._folder = server, _CASES / name
+        self._server, self._folder = server, cases.CASES / "bikes" / name
         for file in self._folder.glob("*.json"):
             if file.name != "rules.json":
                 self.serve(file.name, file.name)

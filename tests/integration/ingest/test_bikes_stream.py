@@ -8,10 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from privacyplease.client import Client
 from privacyplease.ingest.feeds import ApiKey, JCDecaux, JsonClient, poll
@@ -21,22 +18,10 @@ from privacyplease.ingest.kafka.consumer import ConsumerOptions, ConsumerRun
 from privacyplease.ingest.kafka.producer import Producer
 from tests.services import station_answers
 from tests.services.feed_server import FeedServer
-from tests.services.proxy import proxying
-from tests.services.storage import serving
 from tests.services.topics import Topics
 
 TIMEOUT_S = 60
 CONTRACTS = [{"name": name} for name in ("Lund", "Besancon", "Lyon")]
-
-
-@pytest.fixture
-def client(tmp_path: Path) -> Iterator[Client]:
-    with (
-        serving(f"sqlite:///{tmp_path / 'cells.db'}") as storage,
-        proxying(tmp_path / "home", storage.address) as proxy,
-        Client(proxy.address, insecure=True) as client,
-    ):
-        yield client
 
 
 class StationStream:
